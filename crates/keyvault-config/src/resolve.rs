@@ -1,0 +1,49 @@
+//! References resolved once, without a background task.
+
+use config::Config;
+use keyvault::{Loaded, Origins, Resolver, Result};
+use serde::de::DeserializeOwned;
+
+use crate::tree::ConfigTree;
+
+/// Resolves every reference in `config`, in defaults and overrides too.
+///
+/// One request for each distinct secret. Each value keeps its origin, with the secret added to it.
+///
+/// # Errors
+///
+/// Every setting whose references could not be resolved, in one error.
+pub async fn resolve(config: Config, vault: impl Into<Resolver>) -> Result<ResolvedConfig> {
+    let loaded = vault.into().resolve_tree(ConfigTree::new(config)).await?;
+    Ok(ResolvedConfig { loaded })
+}
+
+/// A configuration without references in it.
+///
+/// `Debug` shows where values came from and no value.
+#[derive(Debug)]
+pub struct ResolvedConfig {
+    loaded: Loaded<ConfigTree>,
+}
+
+impl ResolvedConfig {
+    /// Makes typed settings.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](keyvault::ErrorKind::Rejected) with key, origin and expected type of the value that does not fit, and
+    /// not with the value.
+    pub fn extract<T: DeserializeOwned>(self) -> Result<T> {
+        self.loaded.extract()
+    }
+
+    /// Tells where every value came from.
+    pub fn origins(&self) -> &Origins {
+        self.loaded.origins()
+    }
+
+    /// Gives out the configuration. Its errors and its `Debug` show values, secret ones too.
+    pub fn into_config(self) -> Config {
+        self.loaded.into_tree().into_config()
+    }
+}

@@ -1,0 +1,176 @@
+//! How an emulator is set up.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use crate::auth::{Tokens, VAULT_AUDIENCE};
+use crate::counters::Ledger;
+use crate::emulator::Emulator;
+use crate::engine::Engine;
+use crate::fault::Faults;
+use crate::page::LARGEST_PAGE;
+use crate::policy::Policy;
+use crate::server;
+use crate::service::{Clock, Service, State};
+use crate::tls::{self, Authority};
+
+/// Sets up an [`Emulator`]; nothing happens before [`start`](Self::start).
+#[must_use]
+pub struct EmulatorBuilder {
+    https: SocketAddr,
+    http: SocketAddr,
+    latency: Duration,
+    resource: String,
+    page_size: usize,
+    accept_any_token: bool,
+    policy: Policy,
+    clock: Clock,
+}
+
+impl EmulatorBuilder {
+    pub(crate) fn new() -> Self {
+        Self {
+            https: FREE_PORT,
+            http: FREE_PORT,
+            latency: Duration::ZERO,
+            resource: VAULT_AUDIENCE.to_owned(),
+            page_size: LARGEST_PAGE,
+            accept_any_token: false,
+            policy: Policy::default(),
+            clock: Arc::new(SystemTime::now),
+        }
+    }
+
+    /// Sets where https is served. Default: a free port of 127.0.0.1.
+    pub fn listen(mut self, address: SocketAddr) -> Self {
+        self.https = address;
+        self
+    }
+
+    /// Sets where plain http is served, as the managed identity endpoints need it. Default: a free port of
+    /// 127.0.0.1.
+    pub fn listen_http(mut self, address: SocketAddr) -> Self {
+        self.http = address;
+        self
+    }
+
+    /// Sets how long each request to a vault takes. Default: no time.
+    pub fn latency(mut self, latency: Duration) -> Self {
+        self.latency = latency;
+        self
+    }
+
+    /// Sets the `resource` that the challenge names; tokens for it are accepted too. Default:
+    /// `https://vault.azure.net`.
+    pub fn challenge_resource(mut self, resource: impl Into<String>) -> Self {
+        self.resource = resource.into();
+        self
+    }
+
+    /// Sets how many items a page has at most. Default: 25, as the service. At least 1.
+    pub fn page_size(mut self, size: usize) -> Self {
+        self.page_size = size.max(1);
+        self
+    }
+
+    /// Accepts any bearer token, for clients that bring a made-up one. A request without a token is still refused.
+    pub fn accept_any_token(mut self) -> Self {
+        self.accept_any_token = true;
+        self
+    }
+
+    /// Sets for how many days a deleted secret can be recovered. Default: 90. Clamped to 7..=90, as in the service.
+    pub fn retention_days(mut self, days: u8) -> Self {
+        self.policy.retention_days = days.clamp(7, 90);
+        self
+    }
+
+    /// Refuses to purge before the retention is over.
+    pub fn purge_protection(mut self) -> Self {
+        self.policy.purge_protection = true;
+        self
+    }
+
+    /// Sets how long a deletion, and a recovery, takes until it is to be seen; the service needs some seconds.
+    /// Measured by the [clock](Self::clock). Default: no time.
+    pub fn deletion_time(mut self, time: Duration) -> Self {
+        self.policy.transition = time;
+        self
+    }
+
+    /// Sets the clock that dates secrets and tokens. Default: the system's. Latencies do not follow it.
+    ///
+    /// It is called while the emulator is locked: it must not call the emulator itself.
+    pub fn clock(mut self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Binds the ports, makes a certificate authority, and serves, on the runtime that this is called from.
+    ///
+    /// # Errors
+    ///
+    /// A port that cannot be bound.
+    pub async fn start(self) -> io::Result<Emulator> {
+        let https = bind(self.https).await?;
+        let http = bind(self.http).await?;
+        let vault_url = format!("https://{}", reachable(https.local_addr()?));
+        let http_url = format!("http://{}", reachable(http.local_addr()?));
+
+        let authority = Authority::new()?;
+        let ca_pem = authority.pem();
+        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(authority)?));
+
+        let state = State {
+            vaults: BTreeMap::new(),
+            tokens: Tokens::new(self.accept_any_token),
+            faults: Faults::default(),
+            ledger: Ledger::default(),
+            latency: self.latency,
+            resource: self.resource,
+            page_size: self.page_size,
+        };
+        let service = Service::new(vault_url.clone(), self.policy, self.clock, state);
+        let engine = Arc::new(Engine { service, in_flight: Default::default() });
+        let tasks = vec![
+            tokio::spawn(server::serve(https, Some(acceptor), Arc::clone(&engine))),
+            tokio::spawn(server::serve(http, None, Arc::clone(&engine))),
+        ];
+        Ok(Emulator { engine, vault_url, http_url, ca_pem, tasks })
+    }
+}
+
+impl fmt::Debug for EmulatorBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EmulatorBuilder")
+            .field("listen", &self.https)
+            .field("listen_http", &self.http)
+            .field("latency", &self.latency)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Returns an address that a client can connect to: a listener on all interfaces is reached through loopback.
+fn reachable(address: SocketAddr) -> SocketAddr {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    SocketAddr::new(ip, address.port())
+}
+
+const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+/// Says which address could not be had, as the system's own error does not.
+async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("cannot listen on {address}: {error}"));
+    TcpListener::bind(address).await.map_err(named)
+}

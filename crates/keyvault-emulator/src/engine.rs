@@ -1,0 +1,71 @@
+//! The service with time in it: waits where a fault or a latency says so, and counts who is waiting.
+
+use std::future;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use crate::body::Body;
+use crate::outcome::Outcome;
+use crate::service::Service;
+
+/// What every face of the emulator shares.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) service: Service,
+    pub(crate) in_flight: InFlight,
+}
+
+impl Engine {
+    /// Answers a request; an error stands for a connection reset.
+    pub(crate) async fn exchange(&self, request: Request<Bytes>) -> io::Result<Response<Body>> {
+        let _guard = Service::is_for_vault(&request).then(|| self.in_flight.enter());
+        let plan = self.service.plan(&request);
+        if !plan.delay.is_zero() {
+            tokio::time::sleep(plan.delay).await;
+        }
+        Ok(match plan.outcome {
+            Outcome::Answer(response) => response.map(Body::whole),
+            Outcome::HangInBody(response) => response.map(|bytes| Body::hanging(&bytes)),
+            Outcome::Truncated(response) => response.map(|bytes| Body::truncated(&bytes)),
+            Outcome::Flood(response, length) => response.map(|_| Body::flood(length)),
+            Outcome::Hang => future::pending().await,
+            Outcome::Open | Outcome::Reset => return Err(io::ErrorKind::ConnectionReset.into()),
+        })
+    }
+}
+
+/// How many requests are being answered, and how many were at most.
+#[derive(Debug, Default)]
+pub(crate) struct InFlight {
+    now: AtomicU64,
+    most: AtomicU64,
+}
+
+impl InFlight {
+    /// Returns the highest number since the last reset.
+    pub(crate) fn most(&self) -> u64 {
+        self.most.load(Ordering::SeqCst)
+    }
+
+    /// Forgets the highest number; those still being answered count on.
+    pub(crate) fn reset(&self) {
+        self.most.store(self.now.load(Ordering::SeqCst), Ordering::SeqCst);
+    }
+
+    fn enter(&self) -> Guard<'_> {
+        let now = self.now.fetch_add(1, Ordering::SeqCst) + 1;
+        self.most.fetch_max(now, Ordering::SeqCst);
+        Guard(self)
+    }
+}
+
+struct Guard<'a>(&'a InFlight);
+
+impl Drop for Guard<'_> {
+    fn drop(&mut self) {
+        self.0.now.fetch_sub(1, Ordering::SeqCst);
+    }
+}

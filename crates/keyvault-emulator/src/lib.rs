@@ -1,0 +1,102 @@
+//! An Azure Key Vault secrets service in one process, for tests and laptops.
+//!
+//! It speaks the REST API as the service does — every operation on secrets, every `api-version`, errors with their
+//! codes and inner codes, paging by marker, soft delete, the challenge — over TLS with an authority of its own, over
+//! plain http, and without any socket. Tokens come from its own Entra and managed identity endpoints, so that a
+//! credential runs its whole course. And it breaks on demand: [`Fault`] has what a network, a proxy and a hostile
+//! server can do.
+//!
+//! ```
+//! use keyvault_emulator::Emulator;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let emulator = Emulator::start().await?;
+//! emulator.set("db-password", "hunter2");
+//!
+//! let client = reqwest::Client::builder()
+//!     .tls_certs_only([reqwest::Certificate::from_pem(emulator.ca_pem().as_bytes())?])
+//!     .build()?;
+//! let answer = client
+//!     .get(format!("{}/secrets/db-password?api-version=2025-07-01", emulator.vault_url()))
+//!     .bearer_auth(emulator.token())
+//!     .send()
+//!     .await?;
+//! assert!(answer.text().await?.starts_with(r#"{"value":"hunter2","#));
+//! assert_eq!(emulator.requests().get, 1);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Reaching it
+//!
+//! A client needs three things: the [URL](Emulator::vault_url), trust in the [authority](Emulator::ca_pem), and
+//! tokens. For the Azure SDKs that means a transport with that certificate, `verify_challenge_resource` switched off
+//! (a loopback address does not end in `.vault.azure.net`), and one of
+//!
+//! - a client secret credential with [`authority_url`](Emulator::authority_url), [`tenant_id`](Emulator::tenant_id),
+//!   [`client_id`](Emulator::client_id) and [`client_secret`](Emulator::client_secret);
+//! - a managed identity credential with `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` set to
+//!   [`identity_endpoint`](Emulator::identity_endpoint) and [`identity_header`](Emulator::identity_header), or
+//!   `AZURE_POD_IDENTITY_AUTHORITY_HOST` set to [`http_url`](Emulator::http_url);
+//! - a fixed [`token`](Emulator::token), or any at all after
+//!   [`accept_any_token`](EmulatorBuilder::accept_any_token).
+//!
+//! Without a socket, [`Emulator::handle`] answers a request as a function does: the way to test under a paused clock.
+//!
+//! # Several vaults
+//!
+//! The host name chooses: `NAME.vault.azure.net` and `NAME.localhost` reach the vault `NAME`, any other host the
+//! default one. [`Emulator::vault`] puts secrets into either.
+//!
+//! # What it is not
+//!
+//! Secrets only: no keys, no certificates, no role assignments, no limits on the rate of requests. Nothing is kept
+//! when it stops. It is no place for secrets that matter: backups are not encrypted.
+//!
+//! # Reading on
+//!
+//! In the order in which a request goes through: `builder`, `emulator` and `handle` are the outside; `server`, `wire`,
+//! `tls` and `body` the network; `engine` waits; `service` is a pure function from request to answer, which asks `route`
+//! what is meant, `auth` and `identity` who is asking, `fault` and `outcome` what goes wrong, and `operations` for the
+//! answer; `vault`, `policy`, `secret`, `bundle`, `page`,
+//! `api_version` and `error` are what the answers are made of; `counters`
+//! remember.
+
+mod builder;
+mod emulator;
+mod handle;
+
+mod body;
+mod engine;
+mod server;
+mod tls;
+mod wire;
+
+mod auth;
+mod fault;
+mod identity;
+mod operations;
+mod outcome;
+mod route;
+mod service;
+
+mod api_version;
+mod bundle;
+mod error;
+mod page;
+mod policy;
+mod secret;
+mod vault;
+
+mod counters;
+mod random;
+
+pub use body::Body;
+pub use builder::EmulatorBuilder;
+pub use counters::{LoggedRequest, Requests};
+pub use emulator::Emulator;
+pub use fault::{Fault, RequestHead};
+pub use handle::VaultHandle;
+pub use route::Operation;
+pub use secret::SetSecret;

@@ -1,0 +1,27 @@
+//! Random identifiers, from the generator that TLS already brings along.
+
+use std::fmt::Write;
+
+use rustls::crypto::aws_lc_rs;
+
+/// Fills an array with random bytes.
+pub(crate) fn bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    aws_lc_rs::default_provider().secure_random.fill(&mut bytes).expect("the system has random bytes");
+    bytes
+}
+
+/// Makes 32 lower-case hexadecimal digits, as the service names a version.
+pub(crate) fn hex() -> String {
+    bytes::<16>().iter().fold(String::with_capacity(32), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Makes a UUID of version 4.
+pub(crate) fn uuid() -> String {
+    let hex = hex();
+    format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+}

@@ -1,0 +1,100 @@
+//! Soft delete, recovery, purge, backup and restore.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use keyvault_emulator::Emulator;
+
+use crate::{call, get, with_version};
+
+async fn act(emulator: &Emulator, method: &str, path: &str) -> crate::Answer {
+    call(emulator, method, &with_version(path), "").await
+}
+
+#[tokio::test]
+async fn a_deleted_secret_is_gone_until_it_is_recovered_with_all_its_versions() {
+    let emulator = Emulator::start().await.unwrap();
+    let old = emulator.vault("contoso").set("Name", "1");
+    let new = emulator.vault("contoso").set("name", "2");
+
+    let deleted = act(&emulator, "DELETE", "/secrets/NAME").await;
+    let start = r#"{"recoveryId":"https://contoso.vault.azure.net/deletedsecrets/Name","deletedDate":"#;
+    assert!(deleted.text().starts_with(start), "{}", deleted.text());
+    let body = deleted.json();
+    assert_eq!(body.get("value"), None);
+    assert_eq!(body["id"], format!("https://contoso.vault.azure.net/secrets/Name/{new}"));
+    let days = body["scheduledPurgeDate"].as_u64().unwrap() - body["deletedDate"].as_u64().unwrap();
+    assert_eq!(days, 90 * 86_400);
+
+    assert_eq!(get(&emulator, "/secrets/name").await.status(), 404);
+    assert_eq!(get(&emulator, "/secrets").await.text(), r#"{"value":[],"nextLink":null}"#);
+    assert_eq!(get(&emulator, "/deletedsecrets/name").await.json(), body);
+    let listed = get(&emulator, "/deletedsecrets").await.json();
+    assert_eq!(listed["value"][0]["id"], "https://contoso.vault.azure.net/secrets/Name");
+
+    let recovered = act(&emulator, "POST", "/deletedsecrets/name/recover").await.json();
+    assert_eq!(recovered.get("value"), None);
+    assert_eq!(get(&emulator, &format!("/secrets/name/{old}")).await.json()["value"], "1");
+    assert_eq!(get(&emulator, "/secrets/name").await.json()["value"], "2");
+}
+
+#[tokio::test]
+async fn a_purge_frees_the_name() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.vault("contoso").set("a", "1");
+    act(&emulator, "DELETE", "/secrets/a").await;
+    let purged = act(&emulator, "DELETE", "/deletedsecrets/a").await;
+    assert_eq!((purged.status(), purged.text(), purged.header("content-type")), (204, "", None));
+    assert_eq!(get(&emulator, "/deletedsecrets/a").await.status(), 404);
+    assert_eq!(call(&emulator, "PUT", &with_version("/secrets/a"), r#"{"value":"2"}"#).await.status(), 200);
+}
+
+#[tokio::test]
+async fn purge_protection_and_retention_show_in_the_recovery_level() {
+    let emulator = Emulator::builder().purge_protection().retention_days(7).start().await.unwrap();
+    emulator.vault("contoso").set("a", "1");
+    let attributes = get(&emulator, "/secrets/a").await.json()["attributes"].clone();
+    assert_eq!(attributes["recoveryLevel"], "CustomizedRecoverable");
+    assert_eq!(attributes["recoverableDays"], 7);
+    act(&emulator, "DELETE", "/secrets/a").await;
+    assert_eq!(act(&emulator, "DELETE", "/deletedsecrets/a").await.status(), 403);
+}
+
+#[tokio::test]
+async fn a_deletion_that_takes_time_is_seen_when_the_clock_has_moved() {
+    let seconds = Arc::new(AtomicU64::new(1_800_000_000));
+    let clock = Arc::clone(&seconds);
+    let emulator = Emulator::builder()
+        .deletion_time(Duration::from_secs(3))
+        .clock(move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed)))
+        .start()
+        .await
+        .unwrap();
+    emulator.vault("contoso").set("a", "1");
+    assert_eq!(act(&emulator, "DELETE", "/secrets/a").await.status(), 200);
+    assert_eq!(get(&emulator, "/deletedsecrets/a").await.status(), 404);
+    let purge = act(&emulator, "DELETE", "/deletedsecrets/a").await.error();
+    assert_eq!(purge, (409, "Conflict".to_owned(), "ObjectIsBeingDeleted".to_owned()));
+    seconds.fetch_add(3, Ordering::Relaxed);
+    assert_eq!(get(&emulator, "/deletedsecrets/a").await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_backup_brings_back_all_versions_but_never_over_a_name_in_use() {
+    let emulator = Emulator::start().await.unwrap();
+    let old = emulator.vault("contoso").set("a", "1");
+    emulator.vault("contoso").set("a", "2");
+    let backup = act(&emulator, "POST", "/secrets/a/backup").await.text().to_owned();
+
+    let restore = with_version("/secrets/restore");
+    assert_eq!(call(&emulator, "POST", &restore, &backup).await.error(), (409, "Conflict".to_owned(), String::new()));
+    act(&emulator, "DELETE", "/secrets/a").await;
+    assert_eq!(call(&emulator, "POST", &restore, &backup).await.status(), 409, "deleted is in use too");
+
+    let other = Emulator::start().await.unwrap();
+    let restored = call(&other, "POST", &restore, &backup).await;
+    assert_eq!((restored.status(), restored.json().get("value")), (200, None));
+    assert_eq!(get(&other, "/secrets/a").await.json()["value"], "2");
+    assert_eq!(get(&other, &format!("/secrets/a/{old}")).await.json()["value"], "1");
+}

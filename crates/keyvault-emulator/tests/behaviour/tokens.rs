@@ -1,0 +1,88 @@
+//! Who may ask: the challenge, and the tokens that answer it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use http::Request;
+use keyvault_emulator::Emulator;
+
+use crate::Answer;
+
+async fn with_header(emulator: &Emulator, authorization: Option<String>) -> Answer {
+    let mut request = Request::get("https://localhost/secrets?api-version=7.4");
+    if let Some(authorization) = authorization {
+        request = request.header("authorization", authorization);
+    }
+    Answer(emulator.handle(request.body(Bytes::new()).unwrap()).await)
+}
+
+#[tokio::test]
+async fn a_request_without_a_token_is_challenged_as_the_service_does() {
+    let emulator = Emulator::start().await.unwrap();
+    let answer = with_header(&emulator, None).await;
+    assert_eq!(answer.status(), 401);
+    let challenge = format!(
+        "Bearer authorization=\"{}/{}\", resource=\"https://vault.azure.net\"",
+        emulator.authority_url(),
+        emulator.tenant_id()
+    );
+    assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()));
+    assert_eq!(
+        answer.text(),
+        r#"{"error":{"code":"Unauthorized","message":"AKV10000: Request is missing a Bearer, PoP, or MTLS_POP token."}}"#
+    );
+}
+
+#[tokio::test]
+async fn a_token_must_be_ours_for_the_vault_not_revoked_and_in_its_time() {
+    let seconds = Arc::new(AtomicU64::new(1_800_000_000));
+    let clock = Arc::clone(&seconds);
+    let emulator = Emulator::builder()
+        .clock(move || UNIX_EPOCH + Duration::from_secs(clock.load(Ordering::Relaxed)))
+        .start()
+        .await
+        .unwrap();
+    let good = emulator.token();
+    for (token, status, start) in [
+        ("made-up".to_owned(), 401, "AKV10000: "),
+        (emulator.token_for("https://management.azure.com/"), 401, "AKV10022: Invalid audience."),
+        (emulator.token_for("https://vault.azure.net/"), 200, ""),
+        (good.clone(), 200, ""),
+    ] {
+        let answer = with_header(&emulator, Some(format!("Bearer {token}"))).await;
+        assert_eq!(answer.status(), status, "{start}");
+        if status == 401 {
+            assert!(answer.json()["error"]["message"].as_str().unwrap().starts_with(start), "{}", answer.text());
+            assert!(answer.header("www-authenticate").is_some(), "{start}");
+        }
+    }
+
+    emulator.revoke_tokens();
+    assert_eq!(with_header(&emulator, Some(format!("Bearer {good}"))).await.status(), 401);
+    let fresh = format!("Bearer {}", emulator.token());
+    assert_eq!(with_header(&emulator, Some(fresh.clone())).await.status(), 200);
+    seconds.fetch_add(3600, Ordering::Relaxed);
+    assert_eq!(with_header(&emulator, Some(fresh)).await.status(), 401, "expired");
+}
+
+#[tokio::test]
+async fn the_challenged_resource_can_be_another() {
+    let emulator = Emulator::builder().challenge_resource("https://vault.azure.cn").start().await.unwrap();
+    let answer = with_header(&emulator, None).await;
+    assert!(answer.header("www-authenticate").unwrap().ends_with(r#"resource="https://vault.azure.cn""#));
+    let token = emulator.token_for("https://vault.azure.cn");
+    assert_eq!(with_header(&emulator, Some(format!("Bearer {token}"))).await.status(), 200);
+
+    emulator.challenge_resource("https://evil.example");
+    let answer = with_header(&emulator, None).await;
+    assert!(answer.header("www-authenticate").unwrap().ends_with(r#"resource="https://evil.example""#));
+}
+
+#[tokio::test]
+async fn any_token_will_do_where_the_builder_says_so() {
+    let emulator = Emulator::builder().accept_any_token().start().await.unwrap();
+    assert_eq!(with_header(&emulator, Some("Bearer fake".to_owned())).await.status(), 200);
+    assert_eq!(with_header(&emulator, None).await.status(), 401);
+}

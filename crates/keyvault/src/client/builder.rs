@@ -1,0 +1,132 @@
+//! What a client is made of.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::credentials::TokenCredential;
+use azure_core::http::ClientOptions;
+
+use super::SecretClient;
+use super::exchange::Exchange;
+use super::transport;
+use crate::cloud::Cloud;
+use crate::error::{Error, Result};
+use crate::vault::Vault;
+
+/// Builds a [`SecretClient`]; nothing before [`build`](SecretClientBuilder::build) has an effect.
+#[must_use]
+pub struct SecretClientBuilder {
+    url: String,
+    credential: Option<Arc<dyn TokenCredential>>,
+    settings: Settings,
+    options: ClientOptions,
+    certificate_authorities: Vec<String>,
+}
+
+/// What a client and its copies for other vaults have in common.
+#[derive(Clone)]
+pub(super) struct Settings {
+    pub(super) cloud: Option<Cloud>,
+    pub(super) api_version: String,
+    pub(super) timeout: Duration,
+}
+
+impl SecretClientBuilder {
+    pub(super) fn new(url: String) -> Self {
+        Self {
+            url,
+            credential: None,
+            settings: Settings {
+                cloud: None,
+                api_version: NEWEST_API_VERSION.to_owned(),
+                timeout: Duration::from_secs(30),
+            },
+            options: ClientOptions::default(),
+            certificate_authorities: Vec::new(),
+        }
+    }
+
+    /// Sets what gets the tokens: any credential of `azure_identity`, or your own. It must be given.
+    pub fn credential(mut self, credential: Arc<dyn TokenCredential>) -> Self {
+        self.credential = Some(credential);
+        self
+    }
+
+    /// Sets the cloud whose tokens an origin under no Key Vault domain wants. Default: the cloud that the vault's host
+    /// is under, or the public one.
+    pub fn cloud(mut self, cloud: Cloud) -> Self {
+        self.settings.cloud = Some(cloud);
+        self
+    }
+
+    /// Sets how long an operation may take in all: its token, every attempt and every pause between them.
+    ///
+    /// Default: 30 seconds. At least 1 millisecond.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.settings.timeout = timeout;
+        self
+    }
+
+    /// Sets the [version of the REST API](https://learn.microsoft.com/rest/api/keyvault/). Default: `2026-04-01`.
+    pub fn api_version(mut self, version: impl Into<String>) -> Self {
+        self.settings.api_version = version.into();
+        self
+    }
+
+    /// Trusts the certificate authorities in `pem` beside those of the platform: an emulator's, a proxy's.
+    ///
+    /// It has no effect on a transport that [`client_options`](SecretClientBuilder::client_options) brings.
+    pub fn certificate_authority(mut self, pem: impl Into<String>) -> Self {
+        self.certificate_authorities.push(pem.into());
+        self
+    }
+
+    /// Sets the options of the Azure SDK's pipeline: transport, policies, user agent, OpenTelemetry.
+    ///
+    /// Their retry options are replaced, for only one layer may retry. A transport of your own must not follow
+    /// redirects.
+    pub fn client_options(mut self, options: ClientOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Builds the client, without I/O to the vault.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the URL is not a vault's, no credential was given, or a setting cannot
+    /// work.
+    pub fn build(self) -> Result<SecretClient> {
+        let vault = Vault::parse(&self.url)?;
+        let credential = self.credential.ok_or_else(|| Error::invalid("secret client has no credential"))?;
+        if self.settings.timeout < Duration::from_millis(1) {
+            return Err(Error::invalid("timeout of a secret client is below 1 millisecond"));
+        }
+        let version = &self.settings.api_version;
+        if version.is_empty() || !version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-')) {
+            return Err(Error::invalid("api-version is not a version"));
+        }
+        if let (Some(cloud), Some(of_host)) = (self.settings.cloud, vault.cloud())
+            && cloud != of_host
+        {
+            return Err(Error::invalid("vault is in another cloud than the client was told"));
+        }
+        let mut options = self.options;
+        if options.transport.is_none() {
+            options.transport = Some(transport::transport(&self.certificate_authorities)?);
+        }
+        let exchange = Exchange::new(vault, credential, options, self.settings);
+        Ok(SecretClient { exchange: Arc::new(exchange) })
+    }
+}
+
+/// The newest stable version, as of November 2026.
+const NEWEST_API_VERSION: &str = "2026-04-01";
+
+impl fmt::Debug for SecretClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The URL was not parsed yet and could be anything.
+        f.debug_struct("SecretClientBuilder").field("timeout", &self.settings.timeout).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,132 @@
+//! What a vault says with a 401: whose tokens it wants.
+
+use url::Url;
+
+use crate::cloud::Cloud;
+use crate::error::{Error, ErrorKind, Result};
+use crate::status::ReferenceStatus;
+use crate::vault::Vault;
+
+/// Tells the scope of the tokens that `cloud`'s vaults take.
+pub(super) fn cloud_scope(cloud: Cloud) -> String {
+    format!("https://{}/.default", cloud.dns_suffix())
+}
+
+/// Tells the scope that a challenge asks for; none if it asks for none.
+///
+/// The challenge comes from whoever answers, so it is a wish: the resource must be the cloud's, or the very host of an
+/// origin that the program named. Otherwise a hostile server could ask for a token to something else, and get it.
+/// The tenant in the challenge is the credential's own business.
+///
+/// [The challenge](https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses).
+pub(super) fn scope(header: &str, vault: &Vault, cloud: Cloud) -> Result<Option<String>> {
+    let parameters = bearer_parameters(header);
+    let value = |name| parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
+    let resources = [value("resource"), value("scope").map(|scope| scope.strip_suffix("/.default").unwrap_or(scope))];
+    let mut wished = None;
+    for resource in resources.into_iter().flatten() {
+        wished = Some(allowed(resource, vault, cloud).ok_or_else(refusal)?);
+    }
+    Ok(wished)
+}
+
+fn allowed(resource: &str, vault: &Vault, cloud: Cloud) -> Option<String> {
+    let scope = cloud_scope(cloud);
+    let resource = resource.trim_end_matches('/');
+    if format!("{resource}/.default").eq_ignore_ascii_case(&scope) {
+        return Some(scope);
+    }
+    let named = vault.cloud().is_none();
+    let host = Url::parse(resource).ok().filter(|url| {
+        url.scheme() == "https" && url.username().is_empty() && url.password().is_none() && url.path() == "/"
+    })?;
+    let origin = vault.url().ok()?;
+    let same = host.host() == origin.host() && (host.port().is_none() || host.port() == origin.port());
+    (named && same).then(|| format!("{resource}/.default"))
+}
+
+fn refusal() -> Error {
+    Error::new(ErrorKind::Denied, "vault asked for a token to something else, which it does not get")
+        .with_status(ReferenceStatus::UnauthorizedClient)
+}
+
+/// Takes the parameters of the `Bearer` challenge out of a `WWW-Authenticate` header
+/// ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110.html#section-11.6.1)), quoted or not.
+fn bearer_parameters(header: &str) -> Vec<(&str, &str)> {
+    let Some(bearer) = header.to_ascii_lowercase().find("bearer ") else {
+        return Vec::new();
+    };
+    let mut rest = &header[bearer + "bearer ".len()..];
+    let mut parameters = Vec::new();
+    while let Some((key, after)) = rest.split_once('=') {
+        let (value, after) = match after.trim_start().strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"').unwrap_or((quoted, "")),
+            None => after.split_once([',', ' ']).unwrap_or((after, "")),
+        };
+        let key = key.trim_matches([',', ' ', '\t']);
+        if key.contains(' ') {
+            // Another scheme begins here.
+            break;
+        }
+        parameters.push((key, value));
+        rest = after;
+    }
+    parameters
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_clouds_resource_or_a_named_origins_own_is_followed() {
+        let azure = "https://contoso.vault.azure.net";
+        let local = "https://127.0.0.1:8443";
+        let cloud = Some("https://vault.azure.net/.default");
+        for (vault, header, expected) in [
+            (
+                azure,
+                r#"Bearer authorization="https://login.microsoftonline.com/t", resource="https://vault.azure.net""#,
+                Ok(cloud),
+            ),
+            (azure, r#"Bearer resource="https://vault.azure.net/""#, Ok(cloud)),
+            (azure, r#"bearer authorization=https://l/t,resource=https://vault.azure.net"#, Ok(cloud)),
+            (azure, r#"Bearer authorization="https://l/t" scope="https://vault.azure.net/.default""#, Ok(cloud)),
+            (azure, r#"PoP nonce="1", Bearer resource="https://vault.azure.net""#, Ok(cloud)),
+            (azure, r#"Bearer authorization="https://l/t""#, Ok(None)),
+            (azure, "Basic realm=x", Ok(None)),
+            (azure, "", Ok(None)),
+            (azure, "Bearer ", Ok(None)),
+            (local, r#"Bearer resource="https://vault.azure.net""#, Ok(cloud)),
+            (local, r#"Bearer resource="https://127.0.0.1:8443""#, Ok(Some("https://127.0.0.1:8443/.default"))),
+            (local, r#"Bearer resource="https://127.0.0.1""#, Ok(Some("https://127.0.0.1/.default"))),
+            (local, r#"Bearer resource="https://127.0.0.1:9""#, Err(())),
+            (local, r#"Bearer resource="https://vault.azure.cn""#, Err(())),
+            (local, r#"Bearer resource="https://management.azure.com""#, Err(())),
+            (azure, r#"Bearer resource="https://management.azure.com""#, Err(())),
+            (azure, r#"Bearer resource="https://contoso.vault.azure.net""#, Err(())),
+            (azure, r#"Bearer resource="https://vault.azure.net.evil.example""#, Err(())),
+            (
+                azure,
+                r#"Bearer resource="https://vault.azure.net", scope="https://graph.microsoft.com/.default""#,
+                Err(()),
+            ),
+            (azure, r#"Bearer resource="http://vault.azure.net""#, Err(())),
+            (azure, r#"Bearer resource="vault.azure.net""#, Err(())),
+            (azure, r#"Bearer resource="""#, Err(())),
+        ] {
+            let found = scope(header, &Vault::parse(vault).unwrap(), Cloud::Public).map_err(|_| ());
+            let expected = expected.map(|scope| scope.map(str::to_owned));
+            assert_eq!(found, expected, "{vault}: {header}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_header_panics(header in ".{0,80}") {
+            let vault = Vault::parse("https://contoso.vault.azure.net").unwrap();
+            let _ = scope(&format!("Bearer {header}"), &vault, Cloud::Public);
+            let _ = scope(&header, &vault, Cloud::Public);
+        }
+    }
+}

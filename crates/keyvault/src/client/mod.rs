@@ -1,0 +1,163 @@
+//! The Key Vault secrets REST API.
+
+mod answer;
+mod authorizer;
+mod builder;
+mod challenge;
+mod exchange;
+mod page;
+mod retry;
+mod transport;
+mod wire;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use url::Url;
+
+pub use self::builder::SecretClientBuilder;
+use self::exchange::Exchange;
+use crate::error::{Error, Result};
+use crate::name::{SecretName, SecretVersion};
+use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::store::SecretStore;
+use crate::vault::Vault;
+
+/// A client for the secrets of one vault.
+///
+/// It sends its token to the vault's origin and nowhere else, checks names before a URL is made of them, follows no
+/// redirect, caps bodies and pages, retries in one place, and ends every call within its
+/// [timeout](SecretClientBuilder::timeout). `Clone` is cheap and shares connections and token.
+///
+/// The client runs on a tokio runtime. It caches nothing; [`Resolver`](crate::Resolver) does.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use azure_core::credentials::TokenCredential;
+/// use keyvault::SecretClient;
+///
+/// # async fn example(credential: Arc<dyn TokenCredential>) -> keyvault::Result<()> {
+/// let client = SecretClient::builder("https://contoso.vault.azure.net")
+///     .credential(credential)
+///     .build()?;
+/// let password = client.get("db-password").await?;
+/// connect(password.expose_secret());
+/// # Ok(())
+/// # }
+/// # fn connect(_: &str) {}
+/// ```
+#[derive(Clone)]
+pub struct SecretClient {
+    exchange: Arc<Exchange>,
+}
+
+impl SecretClient {
+    /// Begins to build a client for the vault at `url`: `https://contoso.vault.azure.net`.
+    ///
+    /// Naming an origin here allows it: the client's token goes to this origin. That includes one under no Key Vault
+    /// domain, such as an emulator's `https://127.0.0.1:8443`, so never take it from where secrets' references come from.
+    pub fn builder(url: impl Into<String>) -> SecretClientBuilder {
+        SecretClientBuilder::new(url.into())
+    }
+
+    /// Copies the client for another vault, with the same credential, connections and settings.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) if `url` is not that of a vault.
+    pub fn with_vault(&self, url: &str) -> Result<Self> {
+        let exchange = self.exchange.with_vault(Vault::parse(url)?)?;
+        Ok(Self { exchange: Arc::new(exchange) })
+    }
+
+    /// Tells which vault the client is for.
+    pub fn vault(&self) -> &Vault {
+        self.exchange.vault()
+    }
+
+    /// Fetches the latest version of a secret.
+    ///
+    /// One request; an expired secret is fetched like any other, a disabled one is refused by the vault.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) if `name` cannot be a secret's, else what the vault or the way to it said.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the request. A token that it was fetching for others is fetched by the next of them.
+    pub async fn get(&self, name: &str) -> Result<Secret> {
+        let id = SecretId::new(self.vault().clone(), SecretName::parse(name)?);
+        self.fetch(&id).await
+    }
+
+    /// Fetches one version of a secret. Costs and fails as [`get`](SecretClient::get).
+    pub async fn get_version(&self, name: &str, version: &str) -> Result<Secret> {
+        let id = SecretId::new(self.vault().clone(), SecretName::parse(name)?);
+        self.fetch(&id.with_version(SecretVersion::parse(version)?)).await
+    }
+
+    /// Lists every secret of the vault, in the order in which the vault gives them.
+    ///
+    /// One request for 25 secrets; the timeout counts for each request. An item has no version and no value.
+    pub fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
+        let first = self.url(["secrets"]);
+        page::items(&self.exchange, first).boxed()
+    }
+
+    /// Lists every version of a secret, in no order of time; none if the vault has no such secret.
+    ///
+    /// One request for 25 versions; the timeout counts for each request.
+    pub fn list_versions(&self, name: &str) -> BoxStream<'_, Result<SecretProperties>> {
+        let first = SecretName::parse(name).and_then(|name| self.url(["secrets", name.as_str(), "versions"]));
+        page::items(&self.exchange, first).boxed()
+    }
+
+    async fn fetch(&self, id: &SecretId) -> Result<Secret> {
+        // The latest version is asked for with a slash at the end, as the official clients do.
+        let version = id.version().map_or("", SecretVersion::as_str);
+        let url = self.url(["secrets", id.name().as_str(), version])?;
+        let answer = self.exchange.get("get", url).await.map_err(|error| error.about(id))?;
+        let as_of = answer.date.unwrap_or_else(SystemTime::now);
+        let bundle: wire::SecretBundle = answer.json().map_err(|error| error.about(id))?;
+        bundle.into_secret(id, as_of).map_err(|error| error.about(id))
+    }
+
+    /// Makes a URL of this vault. The segments were checked; they are pushed and never spliced.
+    fn url<const N: usize>(&self, segments: [&str; N]) -> Result<Url> {
+        let mut url = self.vault().url()?;
+        url.path_segments_mut().map_err(|()| Error::invalid("vault URL has no path"))?.extend(segments);
+        url.query_pairs_mut().append_pair("api-version", self.exchange.api_version());
+        Ok(url)
+    }
+}
+
+#[async_trait]
+impl SecretStore for SecretClient {
+    fn vault(&self) -> &Vault {
+        self.exchange.vault()
+    }
+
+    async fn get(&self, id: &SecretId) -> Result<Secret> {
+        if id.vault() != self.vault() {
+            return Err(Error::invalid("secret is of another vault than the client").about(id));
+        }
+        self.fetch(id).await
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
+        SecretClient::list(self)
+    }
+}
+
+impl fmt::Debug for SecretClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretClient").field("vault", self.vault()).finish_non_exhaustive()
+    }
+}

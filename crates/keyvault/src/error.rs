@@ -1,0 +1,362 @@
+//! What went wrong, sorted by what the caller can do about it.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::secret::SecretId;
+use crate::status::ReferenceStatus;
+
+/// A result whose error is this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What a caller can do about an [`Error`].
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ErrorKind {
+    /// The credential may not read this secret: grant access, then retry.
+    Denied,
+    /// A name, reference or setting is malformed: fix it; a retry cannot help.
+    Invalid,
+    /// The vault has no such secret or version, or it is disabled or deleted.
+    NotFound,
+    /// The secrets arrived but do not make valid settings.
+    Rejected,
+    /// The vault asked us to slow down, and said how long to wait if it knew.
+    Throttled {
+        /// How long the vault asked us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The vault could not be reached or failed: the last good settings still stand.
+    Unavailable,
+}
+
+/// Why an operation failed.
+///
+/// No part of an error holds a secret value, a token or a body, and none repeats input that failed to parse: there is
+/// no way to put foreign text into one. `Clone` is cheap; everybody who joined one request gets the same error.
+///
+/// `Display` is one clause and leaves the cause to [`source`](std::error::Error::source). `Debug` is what `main` prints
+/// when it returns an error, so it is the whole [report](Error::report).
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+#[derive(Clone)]
+struct Inner {
+    kind: ErrorKind,
+    clause: Cow<'static, str>,
+    status: Option<ReferenceStatus>,
+    secret: Option<SecretId>,
+    setting: Option<Setting>,
+    answer: Option<ServiceAnswer>,
+    cause: Option<Cause>,
+    failures: Vec<Error>,
+}
+
+#[derive(Clone)]
+struct Setting {
+    key: String,
+    place: String,
+}
+
+/// What the vault said when it refused: codes and identifiers, never its text.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct ServiceAnswer {
+    pub(crate) http_status: u16,
+    pub(crate) code: Option<String>,
+    pub(crate) inner_code: Option<String>,
+    pub(crate) request_id: Option<String>,
+}
+
+/// The technical reason under an error, in words that are known to hold no value.
+#[derive(Clone, Debug)]
+struct Cause(String);
+
+impl Error {
+    /// Makes an error for an implementation of [`SecretStore`](crate::SecretStore).
+    ///
+    /// `clause` is lower case and says what happened: `"secret not found"`. It is `'static` so that no value can be
+    /// formatted into it; the secret is told with [`about`](Error::about).
+    pub fn new(kind: ErrorKind, clause: &'static str) -> Self {
+        Self::from_clause(kind, Cow::Borrowed(clause))
+    }
+
+    /// The caller answers for `clause`: it is made of names, keys and words of ours alone.
+    pub(crate) fn from_clause(kind: ErrorKind, clause: impl Into<Cow<'static, str>>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            clause: clause.into(),
+            status: None,
+            secret: None,
+            setting: None,
+            answer: None,
+            cause: None,
+            failures: Vec::new(),
+        }))
+    }
+
+    pub(crate) fn invalid(clause: &'static str) -> Self {
+        Self::new(ErrorKind::Invalid, clause)
+    }
+
+    /// Joins what went wrong in one load into one error; none if nothing did.
+    pub(crate) fn join(failures: Vec<Error>) -> Option<Self> {
+        let first = failures.first()?;
+        if failures.len() == 1 {
+            return Some(first.clone());
+        }
+        let lasting = failures.iter().find(|failure| !failure.is_transient());
+        let kind = lasting.unwrap_or(first).kind();
+        let clause = format!("{} settings could not be loaded", failures.len());
+        let mut joined = Self::from_clause(kind, clause);
+        Arc::make_mut(&mut joined.0).failures = failures;
+        Some(joined)
+    }
+
+    /// Names the secret that this error is about.
+    #[must_use]
+    pub fn about(mut self, secret: &SecretId) -> Self {
+        Arc::make_mut(&mut self.0).secret = Some(secret.clone());
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn at(mut self, key: impl Into<String>, place: impl Into<String>) -> Self {
+        let (key, place) = (key.into(), place.into());
+        Arc::make_mut(&mut self.0).setting = Some(Setting { key, place });
+        self
+    }
+
+    /// Sets the status, where it is not the one that goes with the kind: a secret that is disabled is
+    /// [`NotFound`](ErrorKind::NotFound) with [`AccessToKeyVaultDenied`](ReferenceStatus::AccessToKeyVaultDenied).
+    #[must_use]
+    pub fn with_status(mut self, status: ReferenceStatus) -> Self {
+        Arc::make_mut(&mut self.0).status = Some(status);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_answer(mut self, answer: ServiceAnswer) -> Self {
+        Arc::make_mut(&mut self.0).answer = Some(answer);
+        self
+    }
+
+    /// The caller answers for `cause` as for a clause.
+    #[must_use]
+    pub(crate) fn caused_by(mut self, cause: impl Into<String>) -> Self {
+        Arc::make_mut(&mut self.0).cause = Some(Cause(cause.into()));
+        self
+    }
+
+    /// Tells what the caller can do.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// Tells whether the same call may succeed later, nothing else being changed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.0.kind, ErrorKind::Throttled { .. } | ErrorKind::Unavailable)
+    }
+
+    /// Tells the status that App Service would show for the reference.
+    pub fn status(&self) -> ReferenceStatus {
+        let pinned = self.secret().is_some_and(|id| id.version().is_some());
+        self.0.status.unwrap_or(match self.0.kind {
+            ErrorKind::Denied => ReferenceStatus::AccessToKeyVaultDenied,
+            ErrorKind::Invalid => ReferenceStatus::InvalidSyntax,
+            ErrorKind::NotFound if pinned => ReferenceStatus::SecretVersionNotFound,
+            ErrorKind::NotFound => ReferenceStatus::SecretNotFound,
+            _ => ReferenceStatus::OtherReasons,
+        })
+    }
+
+    /// Tells the secret that the error is about, if it is about one.
+    pub fn secret(&self) -> Option<&SecretId> {
+        self.0.secret.as_ref()
+    }
+
+    /// Tells the key of the setting that could not be loaded: `database.password`.
+    pub fn setting(&self) -> Option<&str> {
+        self.0.setting.as_ref().map(|setting| setting.key.as_str())
+    }
+
+    /// Tells where that setting was written: a file, a variable, a vault.
+    pub fn origin(&self) -> Option<&str> {
+        self.0.setting.as_ref().map(|setting| setting.place.as_str())
+    }
+
+    /// Tells the HTTP status of the vault's answer, if it gave one.
+    pub fn http_status(&self) -> Option<u16> {
+        self.0.answer.as_ref().map(|answer| answer.http_status)
+    }
+
+    /// Tells the vault's own code for the error: `Forbidden`, `SecretNotFound`.
+    pub fn code(&self) -> Option<&str> {
+        self.0.answer.as_ref()?.code.as_deref()
+    }
+
+    /// Tells the vault's innermost code for the error: `ForbiddenByRbac`, `SecretDisabled`.
+    pub fn inner_code(&self) -> Option<&str> {
+        self.0.answer.as_ref()?.inner_code.as_deref()
+    }
+
+    /// Tells the `x-ms-request-id` of the refused request, which Azure support asks for.
+    pub fn request_id(&self) -> Option<&str> {
+        self.0.answer.as_ref()?.request_id.as_deref()
+    }
+
+    /// Gives every failure of the load: the settings that could not be loaded, or this error alone.
+    pub fn failures(&self) -> &[Error] {
+        if self.0.failures.is_empty() { std::slice::from_ref(self) } else { &self.0.failures }
+    }
+
+    /// Tells what to do about the error, if there is more to say than its clause does.
+    pub fn advice(&self) -> Option<&'static str> {
+        Some(match (self.inner_code(), self.status()) {
+            (Some("ForbiddenByRbac"), _) => {
+                "grant the identity the role Key Vault Secrets User on the vault; a new role takes minutes to apply"
+            }
+            (Some("AccessDenied"), _) => {
+                "give the identity the secret permissions Get and, to load by name, List in the vault's access policy"
+            }
+            (Some("ForbiddenByFirewall"), _) => {
+                "let this address through the vault's firewall, or reach it by a private endpoint"
+            }
+            (Some("ForbiddenByConnection"), _) => "the vault's public access is off: reach it by its private endpoint",
+            (Some("SecretDisabled"), _) => "enable the secret, or refer to another version",
+            (_, ReferenceStatus::MsiNotEnabled) => {
+                "check the credential: run `az login` on a laptop, assign a managed identity in Azure"
+            }
+            (_, ReferenceStatus::UnauthorizedClient) => "check that the credential's tenant is the vault's",
+            (_, ReferenceStatus::VaultNotFound) => "check the vault's name and that its host resolves",
+            _ => return None,
+        })
+    }
+
+    /// Writes the whole story for a person: every failure with its setting, origin, status and cause, and what to do.
+    pub fn report(&self) -> String {
+        let mut report = String::new();
+        if !self.0.failures.is_empty() {
+            report.push_str(&format!("{}:\n", self.0.clause));
+        }
+        for failure in self.failures() {
+            failure.report_one(&mut report);
+        }
+        report.truncate(report.trim_end().len());
+        report
+    }
+
+    fn report_one(&self, report: &mut String) {
+        let inner = &self.0;
+        let indent = if let Some(Setting { key, place }) = &inner.setting {
+            report.push_str(&format!("  {key}  ({place})\n"));
+            "      "
+        } else {
+            ""
+        };
+        if self.is_of_reference() {
+            report.push_str(&format!("{indent}{}: {}\n", self.status(), self.what()));
+        } else {
+            report.push_str(&format!("{indent}{}\n", self.what()));
+        }
+        if let Some(Cause(cause)) = &inner.cause {
+            report.push_str(&format!("{indent}caused by: {cause}\n"));
+        }
+        if let Some(id) = self.request_id() {
+            report.push_str(&format!("{indent}request id: {id}\n"));
+        }
+        if let Some(advice) = self.advice() {
+            report.push_str(&format!("{indent}help: {advice}\n"));
+        }
+    }
+
+    /// A value that arrived and does not fit says more without the status of its reference.
+    fn is_of_reference(&self) -> bool {
+        self.0.kind != ErrorKind::Rejected
+    }
+
+    /// The clause and what it is about, without the setting.
+    fn what(&self) -> String {
+        match &self.0.secret {
+            Some(secret) => format!("{}: {secret}", self.0.clause),
+            None => self.0.clause.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(Setting { key, place }) = &self.0.setting {
+            write!(f, "{key} from {place}: ")?;
+            if self.is_of_reference() {
+                write!(f, "{}: ", self.status())?;
+            }
+        }
+        f.write_str(&self.what())?;
+        for (i, failure) in self.0.failures.iter().enumerate() {
+            write!(f, "{} {failure}", if i == 0 { ":" } else { ";" })?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.report())
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.cause.as_ref().map(|cause| cause as _)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Cause {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(url: &str) -> SecretId {
+        SecretId::parse(url).unwrap()
+    }
+
+    #[test]
+    fn one_clause_and_the_cause_apart() {
+        let error = Error::new(ErrorKind::NotFound, "secret not found")
+            .about(&id("https://contoso.vault.azure.net/secrets/db-password"))
+            .caused_by("the vault said so");
+        assert_eq!(error.to_string(), "secret not found: db-password in contoso");
+        let source = std::error::Error::source(&error).unwrap();
+        assert_eq!(source.to_string(), "the vault said so");
+    }
+
+    #[test]
+    fn a_lasting_failure_decides_the_kind_of_the_whole() {
+        let down = Error::new(ErrorKind::Unavailable, "vault could not be reached");
+        let denied = Error::new(ErrorKind::Denied, "access denied").at("a.b", "settings.toml");
+        let joined = Error::join(vec![down.clone(), denied]).unwrap();
+        assert_eq!(joined.kind(), ErrorKind::Denied);
+        assert!(!joined.is_transient());
+        assert_eq!(joined.failures().len(), 2);
+        assert!(Error::join(vec![down.clone(), down]).unwrap().is_transient());
+        assert!(Error::join(vec![]).is_none());
+        assert!(joined.report().contains("a.b  (settings.toml)"), "{joined:?}");
+    }
+
+    #[test]
+    fn a_missing_version_is_told_from_a_missing_secret() {
+        let missing = Error::new(ErrorKind::NotFound, "secret not found");
+        let id = id("https://contoso.vault.azure.net/secrets/a/0123");
+        assert_eq!(missing.status(), ReferenceStatus::SecretNotFound);
+        assert_eq!(missing.about(&id).status(), ReferenceStatus::SecretVersionNotFound);
+    }
+}

@@ -1,0 +1,71 @@
+//! The key of a setting: where a value stands in the tree of settings.
+
+use std::fmt;
+
+/// The path to one value of the settings: `database.password`, `servers[0].url`.
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Key(Vec<Segment>);
+
+/// One step of a [`Key`].
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Segment {
+    /// A member of a table.
+    Name(Box<str>),
+    /// An element of an array, counted from 0.
+    Index(usize),
+}
+
+impl Key {
+    /// Makes the key of the whole tree, which has no segments.
+    pub fn root() -> Self {
+        Self::default()
+    }
+
+    /// Copies the key, one table deeper.
+    #[must_use]
+    pub fn member(&self, name: &str) -> Self {
+        self.with(Segment::Name(name.into()))
+    }
+
+    /// Copies the key, one array deeper.
+    #[must_use]
+    pub fn element(&self, index: usize) -> Self {
+        self.with(Segment::Index(index))
+    }
+
+    fn with(&self, segment: Segment) -> Self {
+        let mut segments = Vec::with_capacity(self.0.len() + 1);
+        segments.extend_from_slice(&self.0);
+        segments.push(segment);
+        Self(segments)
+    }
+
+    /// Gives the steps from the root.
+    pub fn segments(&self) -> &[Segment] {
+        &self.0
+    }
+
+    /// Tells whether this key is above `other` in the tree.
+    pub(crate) fn is_above(&self, other: &Key) -> bool {
+        other.0.len() > self.0.len() && other.0.starts_with(&self.0)
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Key {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        Self(names.into_iter().map(|name| Segment::Name(name.into())).collect())
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, segment) in self.0.iter().enumerate() {
+            match segment {
+                Segment::Name(name) if i == 0 => f.write_str(name)?,
+                Segment::Name(name) => write!(f, ".{name}")?,
+                Segment::Index(index) => write!(f, "[{index}]")?,
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,88 @@
+//! Azure Key Vault secrets as live, typed application settings.
+//!
+//! A service keeps its settings in files and variables and its secrets in Azure Key Vault. This crate brings the two
+//! together: it talks to vaults, resolves references to their secrets, and keeps one typed value of settings current in
+//! the running process. It knows no configuration framework; `keyvault-figment` and `keyvault-config` do, and most
+//! programs use one of those.
+//!
+//! # The way data flows
+//!
+//! ```text
+//! layers (files, variables, names of secrets)        Layers, from an adapter
+//!    └─▶ tree of values ─▶ Templates in it           an adapter walks its own values
+//!           └─▶ Resolver ─▶ cache ─▶ SecretStore     one request per distinct secret
+//!                  └─▶ Snapshot ─▶ values put back ─▶ T, validated ─▶ Live<T>
+//! ```
+//!
+//! The first settings and every later ones go the same way, and nothing is published half done.
+//!
+//! | to | use |
+//! |---|---|
+//! | ask a vault | [`SecretClient`] |
+//! | do without one | [`InMemory`] |
+//! | read and resolve references | [`Reference`], [`Template`], [`Resolver`] |
+//! | say how names become keys | [`NameMap`] |
+//! | read settings that follow rotation | [`Live`], [`Watcher`], [`Health`] |
+//! | bring in another framework | [`Tree`], [`Layers`], [`LiveBuilder`] |
+//! | bring in another source of secrets | [`SecretStore`] |
+//!
+//! # What is promised
+//!
+//! * A token goes to the vaults that the program named and to no other host.
+//! * No secret value is in an error, a log, a `Debug` or a panic of this crate.
+//! * A failed refresh keeps the last good settings and is seen: in [`Live::health`], by every [`Watcher`], as a
+//!   `tracing` event.
+//! * Every call ends within its deadline.
+//! * The text of a reference never reaches a typed setting.
+//!
+//! Values are zeroized where this crate owns them: in [`Secret`], in the cache, in bodies it read. The TLS library's
+//! buffers and a framework's tree are out of its hands.
+
+mod cache;
+mod client;
+mod cloud;
+mod error;
+mod key;
+mod layers;
+mod live;
+mod load;
+mod memory;
+mod name;
+mod name_map;
+mod origin;
+mod pass;
+mod property;
+mod reference;
+mod resolver;
+mod secret;
+mod snapshot;
+mod status;
+mod store;
+mod template;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod vault;
+
+pub use self::client::{SecretClient, SecretClientBuilder};
+pub use self::cloud::Cloud;
+pub use self::error::{Error, ErrorKind, Result};
+pub use self::key::{Key, Segment};
+pub use self::layers::{Layers, Leaf, Mismatch, Tree};
+pub use self::live::{
+    AsyncHook, Change, Current, Health, Live, LiveBuilder, Notice, Published, Rejection, SecretHealth, Unvalidated,
+    Validate, Watcher,
+};
+pub use self::load::Loaded;
+pub use self::memory::{InMemory, Reads};
+pub use self::name::{SecretName, SecretVersion};
+pub use self::name_map::NameMap;
+pub use self::origin::{Origin, Origins};
+pub use self::pass::{NamedSecrets, Resolved};
+pub use self::reference::Reference;
+pub use self::resolver::{Resolver, ResolverBuilder};
+pub use self::secret::{Secret, SecretId, SecretProperties};
+pub use self::snapshot::Snapshot;
+pub use self::status::ReferenceStatus;
+pub use self::store::SecretStore;
+pub use self::template::Template;
+pub use self::vault::Vault;

@@ -1,0 +1,149 @@
+//! How settings are made live.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use super::Live;
+use super::engine::Engine;
+use super::validate::{AsyncHook, Unvalidated, Validate};
+use crate::error::{Error, Result};
+use crate::layers::Layers;
+use crate::name_map::NameMap;
+use crate::resolver::Resolver;
+
+/// Builds [`Live`] settings from the layers of a framework; the adapters' `layered` makes one.
+#[must_use]
+pub struct LiveBuilder<L, V = Unvalidated> {
+    resolver: Resolver,
+    layers: L,
+    names: Option<NameMap>,
+    timing: Timing,
+    validator: V,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Timing {
+    pub(super) interval: Duration,
+    pub(super) startup_deadline: Duration,
+    pub(super) refresh_deadline: Duration,
+    pub(super) max_staleness: Option<Duration>,
+}
+
+impl<L: Layers> LiveBuilder<L> {
+    /// Begins with the vaults of `resolver` and `layers` over them.
+    pub fn new(resolver: impl Into<Resolver>, layers: L) -> Self {
+        Self {
+            resolver: resolver.into(),
+            layers,
+            names: Some(NameMap::new()),
+            timing: Timing {
+                interval: Duration::from_secs(300),
+                startup_deadline: Duration::from_secs(100),
+                refresh_deadline: Duration::from_secs(100),
+                max_staleness: None,
+            },
+            validator: Unvalidated,
+        }
+    }
+
+    /// Asks `hook` before settings are published, the first ones too. What it refuses is not published.
+    pub fn validate<H>(self, hook: H) -> LiveBuilder<L, H> {
+        self.with_validator(hook)
+    }
+
+    /// Asks `hook`, which may wait, before settings are published: "can I log in with it?". It counts into the deadline.
+    pub fn validate_async<H>(self, hook: H) -> LiveBuilder<L, AsyncHook<H>> {
+        self.with_validator(AsyncHook(hook))
+    }
+
+    fn with_validator<W>(self, validator: W) -> LiveBuilder<L, W> {
+        let Self { resolver, layers, names, timing, .. } = self;
+        LiveBuilder { resolver, layers, names, timing, validator }
+    }
+}
+
+impl<L: Layers, V> LiveBuilder<L, V> {
+    /// Sets how the default vault's secrets become settings. Default: [`NameMap::new`], all of them.
+    pub fn names(mut self, map: NameMap) -> Self {
+        self.names = Some(map);
+        self
+    }
+
+    /// Takes secrets by reference only, so that no permission to list the vault is needed.
+    pub fn references_only(mut self) -> Self {
+        self.names = None;
+        self
+    }
+
+    /// Sets the interval between refreshes, of which each is drawn a tenth to either side.
+    ///
+    /// Default: 5 minutes. At least 1 second.
+    pub fn refresh_every(mut self, interval: Duration) -> Self {
+        self.timing.interval = interval;
+        self
+    }
+
+    /// Sets how long the start may try while a vault cannot be reached or throttles. Default: 100 seconds.
+    pub fn startup_deadline(mut self, deadline: Duration) -> Self {
+        self.timing.startup_deadline = deadline;
+        self
+    }
+
+    /// Sets how long one refresh may take, with the validation. Default: 100 seconds.
+    pub fn refresh_deadline(mut self, deadline: Duration) -> Self {
+        self.timing.refresh_deadline = deadline;
+        self
+    }
+
+    /// Sets the age of settings beyond which [`Health::is_healthy`](super::Health::is_healthy) says no. They are kept all
+    /// the same. Default: none.
+    pub fn max_staleness(mut self, age: Duration) -> Self {
+        self.timing.max_staleness = Some(age);
+        self
+    }
+
+    /// Makes the first settings, then keeps them current in the background.
+    ///
+    /// Runs on a tokio runtime. Costs ⌈secrets / 25⌉ requests to list the vault if secrets are mapped by name, and one for
+    /// each distinct secret, at most 32 at a time.
+    ///
+    /// # Errors
+    ///
+    /// Every setting that could not be loaded, in one error: [`report`](Error::report) tells each with its origin, status
+    /// and remedy. A missing secret, a denied one, a malformed reference and values that do not fit fail at once; a vault
+    /// that cannot be reached or throttles is tried again until the deadline.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the start; nothing is left running.
+    pub async fn start<T>(self) -> Result<Live<T>>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+        V: Validate<T>,
+    {
+        if self.timing.interval < Duration::from_secs(1) {
+            return Err(Error::invalid("refresh interval is below 1 second"));
+        }
+        Engine {
+            resolver: self.resolver,
+            layers: self.layers,
+            names: self.names,
+            validator: self.validator,
+            timing: self.timing,
+        }
+        .start()
+        .await
+    }
+}
+
+impl<L, V> fmt::Debug for LiveBuilder<L, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LiveBuilder")
+            .field("resolver", &self.resolver)
+            .field("names", &self.names)
+            .field("timing", &self.timing)
+            .finish_non_exhaustive()
+    }
+}

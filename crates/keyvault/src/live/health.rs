@@ -1,0 +1,89 @@
+//! How fresh the settings are.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use crate::error::Error;
+use crate::secret::SecretId;
+use crate::snapshot::Snapshot;
+
+/// How fresh the settings are, and what went wrong last. Holds no value.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct Health {
+    /// Which settings are current: 1 are those of the start.
+    pub generation: u64,
+    /// How long ago the settings were last found to be what the vaults hold.
+    pub age: Duration,
+    /// Whether `age` is beyond the maximum staleness, if one was set.
+    pub is_too_old: bool,
+    /// How many refreshes failed since the last one that succeeded.
+    pub consecutive_failures: u32,
+    /// Why the last refresh failed; none if it succeeded.
+    pub last_error: Option<Error>,
+    /// How long until the next refresh begins; none while one is running or after the end.
+    pub next_refresh: Option<Duration>,
+    /// The secrets that were read for the current settings.
+    pub secrets: Vec<SecretHealth>,
+}
+
+/// One secret behind the current settings.
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub struct SecretHealth {
+    /// Which secret, with its version.
+    pub id: SecretId,
+    /// When its value stops being valid, if that was set.
+    pub expires: Option<SystemTime>,
+}
+
+impl Health {
+    /// Tells whether a readiness probe may show green: settings are not older than allowed.
+    ///
+    /// A failed refresh alone is no reason for red, as long as the last good settings are young enough.
+    pub fn is_healthy(&self) -> bool {
+        !self.is_too_old
+    }
+}
+
+/// What a health is told from. Each of the three is its own field, so that old settings cannot look fresh.
+#[derive(Debug)]
+pub(super) struct Pulse {
+    pub(super) last_success: Instant,
+    pub(super) last_failure: Option<Error>,
+    pub(super) next_refresh: Option<Instant>,
+    pub(super) consecutive_failures: u32,
+}
+
+impl Pulse {
+    pub(super) fn started() -> Self {
+        Self { last_success: Instant::now(), last_failure: None, next_refresh: None, consecutive_failures: 0 }
+    }
+
+    pub(super) fn succeeded(&mut self) {
+        self.last_success = Instant::now();
+        self.consecutive_failures = 0;
+    }
+
+    pub(super) fn failed(&mut self, error: Error) {
+        self.last_failure = Some(error);
+        self.consecutive_failures = self.consecutive_failures.saturating_add(1);
+    }
+
+    pub(super) fn health(&self, generation: u64, max_staleness: Option<Duration>, snapshot: &Snapshot) -> Health {
+        let age = self.last_success.elapsed();
+        let secrets = snapshot
+            .iter()
+            .map(|(_, secret)| SecretHealth { id: secret.id().clone(), expires: secret.properties().expires });
+        Health {
+            generation,
+            age,
+            is_too_old: max_staleness.is_some_and(|max| age > max),
+            consecutive_failures: self.consecutive_failures,
+            last_error: self.last_failure.clone().filter(|_| self.consecutive_failures > 0),
+            next_refresh: self.next_refresh.map(|next| next.saturating_duration_since(Instant::now())),
+            secrets: secrets.collect(),
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The current settings, and what keeps them current.
+
+mod builder;
+mod engine;
+mod health;
+mod schedule;
+mod validate;
+mod watcher;
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::{mpsc, oneshot};
+
+pub use self::builder::LiveBuilder;
+use self::engine::{Command, Shared};
+pub use self::health::{Health, SecretHealth};
+pub use self::validate::{AsyncHook, Rejection, Unvalidated, Validate};
+pub use self::watcher::{Change, Notice, Watcher};
+use crate::error::{Error, ErrorKind, Result};
+use crate::origin::Origins;
+use crate::snapshot::Snapshot;
+
+/// Settings that follow rotation: always whole, always valid, replaced in one step.
+///
+/// A background task owns the refresh. It ends when the last clone of the handle is dropped, or with
+/// [`shutdown`](Live::shutdown); [`Watcher`]s do not keep it. After the end the last settings can still be read.
+#[must_use = "settings are refreshed as long as their handle lives"]
+pub struct Live<T> {
+    shared: Arc<Shared<T>>,
+    commands: mpsc::Sender<Command>,
+}
+
+/// Settings as they were published at one moment.
+#[derive(Clone)]
+pub struct Published<T> {
+    settings: Arc<T>,
+    generation: u64,
+    at: SystemTime,
+    origins: Arc<Origins>,
+    snapshot: Arc<Snapshot>,
+}
+
+impl<T> Published<T> {
+    /// Gives the settings.
+    pub fn settings(&self) -> &Arc<T> {
+        &self.settings
+    }
+
+    /// Tells how many settings were published before and with these: 1 is the start.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// Tells when they were published.
+    pub fn at(&self) -> SystemTime {
+        self.at
+    }
+
+    /// Tells where each value came from.
+    pub fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
+    /// Gives the secrets that were read for them.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}
+
+impl<T> fmt::Debug for Published<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Published")
+            .field("generation", &self.generation)
+            .field("origins", &self.origins)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The settings of one moment, to be held for one unit of work: a request, a job.
+///
+/// It derefs to the settings. Do not keep one in a struct or for long: take an [`Arc`] by [`to_arc`](Current::to_arc) for
+/// that, for a thread has only few cheap slots for these.
+pub struct Current<T>(Guard<Arc<Published<T>>>);
+
+impl<T> Current<T> {
+    /// Gives the settings to keep.
+    pub fn to_arc(this: &Self) -> Arc<T> {
+        Arc::clone(&this.0.settings)
+    }
+}
+
+impl<T> Deref for Current<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.settings
+    }
+}
+
+impl<T> fmt::Debug for Current<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl<T: Send + Sync + 'static> Live<T> {
+    /// Gives the settings as they are now.
+    ///
+    /// Never waits, never fails, allocates nothing. Hold what it returns for one unit of work: two calls may see two
+    /// different settings.
+    pub fn current(&self) -> Current<T> {
+        Current(self.shared.published.load())
+    }
+
+    /// Gives the settings as they are now, with their generation and origins.
+    pub fn published(&self) -> Arc<Published<T>> {
+        self.shared.published.load_full()
+    }
+
+    /// Watches for changes and failures from now on.
+    pub fn watch(&self) -> Watcher<T> {
+        Watcher::new(Arc::clone(&self.shared))
+    }
+
+    /// Refreshes now instead of at the next interval, and tells what changed; none if nothing did.
+    ///
+    /// Joins a refresh already in flight. Costs what a refresh costs: ⌈secrets / 25⌉ requests to list the vault if secrets
+    /// are mapped by name, and one for each secret that changed or is not in the list, at most 32 at a time.
+    ///
+    /// # Errors
+    ///
+    /// The refresh's own error; the last good settings stay in place. [`Unavailable`](ErrorKind::Unavailable) after
+    /// [`shutdown`](Live::shutdown).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the refresh running for the others who joined it.
+    pub async fn refresh_now(&self) -> Result<Option<Change>> {
+        let ended = || Error::new(ErrorKind::Unavailable, "settings are no longer refreshed");
+        let (reply, outcome) = oneshot::channel();
+        self.commands.send(Command::Refresh(reply)).await.map_err(|_| ended())?;
+        outcome.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Tells how fresh the settings are and what went wrong last, without a value in it. Does not wait.
+    pub fn health(&self) -> Health {
+        self.shared.health()
+    }
+
+    /// Ends the refresh, in the middle of one if need be, and waits until the task is gone.
+    ///
+    /// The other clones of the handle keep the last settings.
+    pub async fn shutdown(&self) {
+        // An error means that the task is gone already.
+        _ = self.commands.send(Command::Shutdown).await;
+        self.commands.closed().await;
+    }
+}
+
+impl<T> Clone for Live<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), commands: self.commands.clone() }
+    }
+}
+
+impl<T> fmt::Debug for Live<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Live").field(&*self.shared.published.load()).finish()
+    }
+}
+
+type PublishedCell<T> = ArcSwap<Published<T>>;

@@ -1,0 +1,178 @@
+//! From layers to a tree without references: the one way to the first settings and to every later ones.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::layers::{Content, Layers, Leaf, Mismatch, Tree};
+use crate::name_map::NameMap;
+use crate::origin::{Fingerprint, Origin, Origins};
+use crate::pass::{NamedSecrets, Pass};
+use crate::resolver::Resolver;
+use crate::snapshot::Snapshot;
+use crate::template::Template;
+
+/// A tree of values with every reference resolved, not yet settings.
+///
+/// Adapters wrap it; the tree holds plaintext.
+pub struct Loaded<R> {
+    tree: R,
+    origins: Origins,
+    snapshot: Snapshot,
+}
+
+/// Reads the vaults and merges the layers over what they hold.
+pub(crate) async fn load<L: Layers>(
+    resolver: &Resolver,
+    layers: &L,
+    names: Option<&NameMap>,
+) -> Result<Loaded<L::Tree>> {
+    let mut pass = Pass::begin(resolver);
+    let named = match names {
+        Some(map) => pass.named(map).await?,
+        None => NamedSecrets::default(),
+    };
+    let tree =
+        layers.merge(&named).map_err(|mismatch| rejected(mismatch, &Origins::default(), &Snapshot::default()))?;
+    fill(pass, tree, &named).await
+}
+
+/// Resolves every reference in `tree`. All that fail are in one error.
+pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, tree: R, named: &NamedSecrets) -> Result<Loaded<R>> {
+    let unread = |mismatch| rejected(mismatch, &Origins::default(), &Snapshot::default());
+    let mut origins = Origins::default();
+    let mut failures = Vec::new();
+    let mut templates = Vec::new();
+    for leaf in tree.leaves().map_err(unread)? {
+        match sort(&leaf, named) {
+            Ok(Sorted::Plain(origin)) => origins.insert(leaf.key, origin),
+            Ok(Sorted::Template(template)) => templates.push((leaf, template)),
+            Err(error) => failures.push(error.at(leaf.key.to_string(), leaf.place)),
+        }
+    }
+    pass.fetch(templates.iter().map(|(_, template)| template)).await;
+    let mut resolved = Vec::with_capacity(templates.len());
+    for (leaf, template) in templates {
+        match pass.fill(&template) {
+            Ok(text) => {
+                if let Some(text) = &text {
+                    let fingerprint = Fingerprint::of(template.to_string());
+                    let origin = Origin::filled(leaf.place.clone(), fingerprint, text.secrets().to_vec());
+                    origins.insert(leaf.key.clone(), origin);
+                }
+                resolved.push((leaf, text));
+            }
+            Err(error) => failures.extend(located(&error, &leaf)),
+        }
+    }
+    if let Some(error) = Error::join(failures) {
+        return Err(error);
+    }
+    let snapshot = pass.into_snapshot();
+    let tree = tree.replace(resolved).map_err(|mismatch| rejected(mismatch, &origins, &snapshot))?;
+    Ok(Loaded { tree, origins, snapshot })
+}
+
+enum Sorted {
+    Plain(Origin),
+    Template(Template),
+}
+
+fn sort(leaf: &Leaf, named: &NamedSecrets) -> Result<Sorted> {
+    Ok(match &leaf.content {
+        Content::Other(fingerprint) => Sorted::Plain(Origin::written(leaf.place.clone(), *fingerprint)),
+        Content::Named => match named.get(&leaf.key) {
+            Some(secret) => Sorted::Plain(Origin::named(secret.id())),
+            // Mapped by an earlier load of the program's own, which alone knows the version.
+            None => Sorted::Plain(Origin::written(leaf.place.clone(), Fingerprint::of(()))),
+        },
+        Content::Text(text) => match Template::parse(text)? {
+            Some(template) => Sorted::Template(template),
+            None => Sorted::Plain(Origin::written(leaf.place.clone(), Fingerprint::of(text.as_str()))),
+        },
+    })
+}
+
+/// One value with two bad references has two failures.
+fn located<'e>(error: &'e Error, leaf: &'e Leaf) -> impl Iterator<Item = Error> + 'e {
+    let failures = error.failures().iter().cloned();
+    failures.map(|failure| failure.at(leaf.key.to_string(), leaf.place.clone()))
+}
+
+impl<R: Tree> Loaded<R> {
+    /// Tells where every value came from.
+    pub fn origins(&self) -> &Origins {
+        &self.origins
+    }
+
+    /// Gives out the framework's tree. It holds plaintext, and the framework prints it in its errors and its `Debug`.
+    pub fn into_tree(self) -> R {
+        self.tree
+    }
+
+    /// Makes typed settings.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejected`](ErrorKind::Rejected) with the key, origin and expectation of the value that does not fit, and not with
+    /// the value.
+    pub fn extract<T: DeserializeOwned>(self) -> Result<T> {
+        self.into_settings().map(|(settings, ..)| settings)
+    }
+
+    pub(crate) fn into_settings<T: DeserializeOwned>(self) -> Result<(T, Origins, Snapshot)> {
+        let Self { tree, origins, snapshot } = self;
+        match tree.extract() {
+            Ok(settings) => Ok((settings, origins, snapshot)),
+            Err(mismatch) => Err(rejected(mismatch, &origins, &snapshot)),
+        }
+    }
+}
+
+impl<R> fmt::Debug for Loaded<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loaded").field("origins", &self.origins).finish_non_exhaustive()
+    }
+}
+
+/// Tells what did not fit.
+///
+/// What a type says that it expects is its author's text. Should a secret of this load be in it, or in a key, the words
+/// are left out: an error message is no place for it, however it got there.
+pub(crate) fn rejected(mismatch: Mismatch, origins: &Origins, snapshot: &Snapshot) -> Error {
+    let quotes_a_secret = |text: &str| {
+        let mut secrets = snapshot.iter().map(|(_, secret)| secret.expose_secret());
+        secrets.any(|secret| secret.len() >= SHORTEST_SECRET && text.contains(secret))
+    };
+    let mut clause = mismatch.clause.to_owned();
+    if let Some(expected) = mismatch.expected.filter(|expected| !quotes_a_secret(expected)) {
+        clause.push_str(&format!(": expected {expected}"));
+        if let Some(found) = mismatch.found {
+            clause.push_str(&format!(", found {found}"));
+        }
+    }
+    let error = Error::from_clause(ErrorKind::Rejected, clause);
+    let path: Vec<&str> = mismatch.path.iter().map(String::as_str).collect();
+    let (key, place) = match origins.find(&path) {
+        Some((key, origin)) => (key.to_string(), Some(origin.to_string())),
+        None => (path.join("."), mismatch.place),
+    };
+    match (key.is_empty() || quotes_a_secret(&key), place) {
+        (true, None) => error,
+        (true, Some(place)) => error.at("the settings", place),
+        (false, place) => error.at(key, place.unwrap_or_else(|| "the merged layers".into())),
+    }
+}
+
+/// Shorter ones are in every other word: `1`, `on`.
+const SHORTEST_SECRET: usize = 4;
+
+/// Runs `step` to its end, even if it panics: a hook or a layer of the application must not end what it runs in.
+pub(crate) async fn contained<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
+    let panicked = |_| Err(Error::new(ErrorKind::Rejected, "application's code panicked while settings were loaded"));
+    AssertUnwindSafe(step).catch_unwind().await.unwrap_or_else(panicked)
+}

@@ -1,0 +1,154 @@
+//! The names of secrets and of their versions, checked before they can become part of a URL.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
+
+use crate::error::{Error, Result};
+
+/// The name of a secret: 1 to 127 ASCII letters, digits and hyphens.
+///
+/// Names are [case-insensitive](https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#vault-name-and-object-name):
+/// equality, order and hash ignore case, `Display` keeps it.
+#[derive(Clone)]
+pub struct SecretName(Box<str>);
+
+impl SecretName {
+    /// Parses a name.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) for an empty or too long name and for any other character, `/` and `.`
+    /// above all. The message does not repeat the input.
+    pub fn parse(name: &str) -> Result<Self> {
+        if name.is_empty() {
+            return Err(Error::invalid("secret name is empty"));
+        }
+        if !is_identifier(name) {
+            return Err(Error::invalid("secret name is not 1 to 127 letters, digits and hyphens"));
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// Tells the name as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn folded(&self) -> impl Iterator<Item = u8> + '_ {
+        self.0.bytes().map(|b| b.to_ascii_lowercase())
+    }
+}
+
+impl PartialEq for SecretName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.eq_ignore_ascii_case(&other.0)
+    }
+}
+
+impl Eq for SecretName {}
+
+impl Ord for SecretName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.folded().cmp(other.folded())
+    }
+}
+
+impl PartialOrd for SecretName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Hash for SecretName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.folded().for_each(|b| state.write_u8(b));
+    }
+}
+
+/// The version of a secret: an opaque identifier that the vault makes, 32 hexadecimal digits in Azure.
+///
+/// Versions have no order: a newer one can sort before an older one.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SecretVersion(Box<str>);
+
+impl SecretVersion {
+    /// Parses a version.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) unless it is 1 to 127 ASCII letters, digits and hyphens.
+    pub fn parse(version: &str) -> Result<Self> {
+        if !is_identifier(version) {
+            return Err(Error::invalid("secret version is not made of letters, digits and hyphens"));
+        }
+        Ok(Self(version.to_ascii_lowercase().into()))
+    }
+
+    /// Tells the version.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Tells the first eight characters, enough for people to tell versions apart.
+    pub fn short(&self) -> &str {
+        self.0.get(..8).unwrap_or(&self.0)
+    }
+}
+
+/// What may stand between two slashes of a Key Vault path: nothing that a URL would read as more than text.
+fn is_identifier(text: &str) -> bool {
+    (1..=127).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+macro_rules! text {
+    ($type:ident) => {
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($type), "({})"), self.0)
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self> {
+                Self::parse(text)
+            }
+        }
+    };
+}
+
+text!(SecretName);
+text!(SecretVersion);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_could_change_a_url_are_refused() {
+        let long = "a".repeat(128);
+        for name in ["", "a/b", "..", "../keys/k", "a.b", "a b", "a%2fb", "a?b", "a#b", "a_b", "ä", "a\0", &long] {
+            assert!(SecretName::parse(name).is_err(), "{name:?}");
+        }
+        for name in ["a", "0", "-", "Database--Password", &long[..127]] {
+            assert_eq!(SecretName::parse(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn names_are_compared_without_case() {
+        let (a, b) = ("Db-Password".parse::<SecretName>().unwrap(), "dB-pASSWORD".parse().unwrap());
+        assert_eq!(a, b);
+        assert_eq!(a.cmp(&b), Ordering::Equal);
+        assert_eq!(std::collections::HashSet::from([a, b]).len(), 1);
+    }
+}

@@ -1,0 +1,243 @@
+//! One reading of the vaults.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream::FuturesUnordered;
+use tokio::time::Instant;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::key::Key;
+use crate::name::SecretName;
+use crate::name_map::NameMap;
+use crate::reference::Reference;
+use crate::resolver::Resolver;
+use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::snapshot::Snapshot;
+use crate::template::Template;
+
+/// One reading of the vaults: each secret at most once, and none older than the beginning of the pass.
+///
+/// A secret that the vault's own list shows unchanged counts as read, as does a version that is named.
+pub(crate) struct Pass<'r> {
+    resolver: &'r Resolver,
+    since: Option<Instant>,
+    listed: BTreeMap<SecretName, SecretProperties>,
+    taken: Mutex<BTreeMap<SecretId, Result<Arc<Secret>>>>,
+}
+
+/// Secrets under the keys that their names give.
+#[derive(Clone, Default)]
+pub struct NamedSecrets {
+    secrets: BTreeMap<Key, Arc<Secret>>,
+}
+
+impl NamedSecrets {
+    /// Gives every secret with its key, in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Secret)> {
+        self.secrets.iter().map(|(key, secret)| (key, &**secret))
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<&Secret> {
+        self.secrets.get(key).map(|secret| &**secret)
+    }
+}
+
+impl fmt::Debug for NamedSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(key, secret)| (key.to_string(), secret.id()))).finish()
+    }
+}
+
+/// Text in which secrets stand in the place of references.
+///
+/// The text leaves through [`expose_secret`](Resolved::expose_secret) only, and is zeroized on drop.
+pub struct Resolved {
+    text: Zeroizing<String>,
+    secrets: Vec<SecretId>,
+}
+
+impl Resolved {
+    pub(crate) fn literal(text: &str) -> Self {
+        Self { text: Zeroizing::new(text.to_owned()), secrets: Vec::new() }
+    }
+
+    /// Gives out the plaintext.
+    pub fn expose_secret(&self) -> &str {
+        &self.text
+    }
+
+    /// Tells which secrets are in the text, with their versions.
+    pub fn secrets(&self) -> &[SecretId] {
+        &self.secrets
+    }
+}
+
+impl fmt::Debug for Resolved {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolved").field("secrets", &self.secrets).finish_non_exhaustive()
+    }
+}
+
+impl<'r> Pass<'r> {
+    /// Begins a pass that takes nothing older than now.
+    pub(crate) fn begin(resolver: &'r Resolver) -> Self {
+        Self::since(resolver, Some(Instant::now()))
+    }
+
+    /// Begins a pass that takes what was fetched at `since` or later.
+    pub(crate) fn since(resolver: &'r Resolver, since: Option<Instant>) -> Self {
+        Self { resolver, since, listed: BTreeMap::new(), taken: Mutex::default() }
+    }
+
+    /// Lists the default vault and gives the secrets that `map` takes, under their keys.
+    ///
+    /// One request for 25 secrets of the vault and one for each that changed; fetching begins while the list goes on.
+    pub(crate) async fn named(&mut self, map: &NameMap) -> Result<NamedSecrets> {
+        let store = self.resolver.default_store();
+        let mut listed = BTreeMap::new();
+        let mut list = store.list().fuse();
+        let mut fetches = FuturesUnordered::new();
+        loop {
+            tokio::select! {
+                biased;
+                item = list.next(), if !list.is_done() => {
+                    let Some(item) = item else { continue };
+                    let item = item?;
+                    if map.key(item.id().name()).is_some() && is_wanted(&item) {
+                        fetches.push(self.fetch_listed(item.clone()));
+                    }
+                    listed.insert(item.id().name().clone(), item);
+                }
+                Some(()) = fetches.next() => {}
+                else => break,
+            }
+        }
+        drop(fetches);
+        let wanted = listed.values().filter(|item| is_wanted(item)).map(|item| item.id().name());
+        let keys = map.keys(wanted)?;
+        let named = self.pick(keys)?;
+        self.listed = listed;
+        Ok(named)
+    }
+
+    fn pick(&self, keys: BTreeMap<Key, &SecretName>) -> Result<NamedSecrets> {
+        let vault = self.resolver.vault();
+        let mut secrets = BTreeMap::new();
+        let mut failures = Vec::new();
+        for (key, name) in keys {
+            let id = SecretId::new(vault.clone(), name.clone());
+            match self.taken(&id) {
+                Ok(secret) => _ = secrets.insert(key, secret),
+                Err(error) => failures.push(error.at(key.to_string(), format!("the names in vault {vault}"))),
+            }
+        }
+        match Error::join(failures) {
+            Some(error) => Err(error),
+            None => Ok(NamedSecrets { secrets }),
+        }
+    }
+
+    /// Fetches every secret that `templates` refer to, all at once and each once.
+    pub(crate) async fn fetch<'t>(&self, templates: impl IntoIterator<Item = &'t Template>) {
+        let references = templates.into_iter().flat_map(Template::references);
+        let ids: BTreeSet<SecretId> =
+            references.filter_map(|reference| self.resolver.secret_id(reference).ok()).collect();
+        join_all(ids.into_iter().map(|id| self.fetch_one(id))).await;
+    }
+
+    async fn fetch_listed(&self, item: SecretProperties) {
+        let id = item.id().clone();
+        let result = match self.unchanged(&item).await {
+            Some(secret) => Ok(secret),
+            None => self.resolver.get_since(&id, self.since).await,
+        };
+        self.take(id, result);
+    }
+
+    async fn fetch_one(&self, id: SecretId) {
+        let of_default = id.version().is_none() && id.vault() == self.resolver.vault();
+        match self.listed.get(id.name()).filter(|_| of_default) {
+            Some(item) => self.fetch_listed(item.clone()).await,
+            None => {
+                let result = self.resolver.get_since(&id, self.since).await;
+                self.take(id, result);
+            }
+        }
+    }
+
+    /// Gives the secret that was fetched earlier, if the list proves that it is still the latest.
+    async fn unchanged(&self, item: &SecretProperties) -> Option<Arc<Secret>> {
+        let secret = self.resolver.cached(item.id()).await?;
+        (item.enabled && secret.is_settled() && secret.properties().same_dates(item)).then_some(secret)
+    }
+
+    fn take(&self, id: SecretId, result: Result<Arc<Secret>>) {
+        self.lock().insert(id, result);
+    }
+
+    fn taken(&self, id: &SecretId) -> Result<Arc<Secret>> {
+        let missing = || Err(Error::new(ErrorKind::Unavailable, "secret was not fetched").about(id));
+        self.lock().get(id).cloned().unwrap_or_else(missing)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<SecretId, Result<Arc<Secret>>>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts what was fetched into `template`; none if an optional reference has no secret.
+    pub(crate) fn fill(&self, template: &Template) -> Result<Option<Resolved>> {
+        let mut secrets: Vec<SecretId> = Vec::new();
+        let mut failures = Vec::new();
+        let mut absent = false;
+        for reference in template.references() {
+            match self.secret(reference) {
+                Ok(secret) => secrets.push(secret.id().clone()),
+                Err(error) if reference.is_optional() && is_missing(&error) => absent = true,
+                Err(error) => failures.push(error),
+            }
+        }
+        if let Some(error) = Error::join(failures) {
+            return Err(error);
+        }
+        if absent {
+            return Ok(None);
+        }
+        let text = template.fill(|reference| self.text(reference))?;
+        Ok(Some(Resolved { text, secrets }))
+    }
+
+    fn secret(&self, reference: &Reference) -> Result<Arc<Secret>> {
+        self.taken(&self.resolver.secret_id(reference)?)
+    }
+
+    fn text(&self, reference: &Reference) -> Result<Zeroizing<String>> {
+        let secret = self.secret(reference)?;
+        match reference.property() {
+            Some(property) => property.of(secret.expose_secret()).map_err(|error| error.about(secret.id())),
+            None => Ok(Zeroizing::new(secret.expose_secret().to_owned())),
+        }
+    }
+
+    /// Ends the pass: everything that it took, as one.
+    pub(crate) fn into_snapshot(self) -> Snapshot {
+        let taken = self.taken.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let secrets = taken.into_iter().filter_map(|(id, result)| Some((id, result.ok()?)));
+        Snapshot::new(secrets.collect())
+    }
+}
+
+/// A certificate's secret holds a private key with its chain, which no setting of the same name wants.
+fn is_wanted(item: &SecretProperties) -> bool {
+    item.enabled && !item.managed
+}
+
+/// A disabled secret does exist, and whoever disabled it wants to be noticed.
+fn is_missing(error: &Error) -> bool {
+    use crate::ReferenceStatus::{SecretNotFound, SecretVersionNotFound};
+    error.kind() == ErrorKind::NotFound && matches!(error.status(), SecretNotFound | SecretVersionNotFound)
+}

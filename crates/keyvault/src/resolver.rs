@@ -1,0 +1,262 @@
+//! From references to secrets.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::cache::SecretCache;
+use crate::cloud::Cloud;
+use crate::error::{Error, ErrorKind, Result};
+use crate::layers::Tree;
+use crate::load::{self, Loaded};
+use crate::name_map::NameMap;
+use crate::pass::{NamedSecrets, Pass};
+use crate::secret::{Secret, SecretId};
+use crate::store::SecretStore;
+use crate::template::Template;
+use crate::vault::Vault;
+
+/// Resolves references against the vaults that the program allows.
+///
+/// A secret that several settings or tasks ask for is fetched once, at most 32 secrets are fetched at the same time, and
+/// what was fetched is kept, up to a bound. A vault is allowed by giving its store to the builder; a reference to any
+/// other vault is refused before a request is made.
+///
+/// `Clone` is cheap and shares everything. One store makes a resolver by `into()`.
+///
+/// # Examples
+///
+/// ```
+/// use keyvault::{InMemory, Resolver, Template};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> keyvault::Result<()> {
+/// let contoso = InMemory::new("https://contoso.vault.azure.net".parse()?);
+/// let shared = InMemory::new("https://shared.vault.azure.net".parse()?);
+/// contoso.set("user", "app")?;
+/// shared.set("password", "correct horse")?;
+///
+/// let resolver = Resolver::builder(contoso).vault(shared).build()?;
+/// let text = "User=@KeyVault(SecretName=user);Password=@KeyVault(VaultName=shared;SecretName=password)";
+/// let resolved = resolver.resolve(text).await?.expect("no reference is optional");
+/// assert_eq!(resolved.expose_secret(), "User=app;Password=correct horse");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Resolver {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    default: Arc<dyn SecretStore>,
+    others: Vec<Arc<dyn SecretStore>>,
+    cloud: Cloud,
+    cache: SecretCache,
+    flights: Semaphore,
+    max_age: Duration,
+}
+
+impl Resolver {
+    /// Begins to build a resolver whose default vault is that of `store`.
+    pub fn builder(store: impl SecretStore) -> ResolverBuilder {
+        ResolverBuilder {
+            default: Arc::new(store),
+            others: Vec::new(),
+            cloud: None,
+            concurrency: 32,
+            cache_capacity: 10_000,
+            max_age: Duration::from_secs(300),
+        }
+    }
+
+    /// Tells the vault that names without a vault are looked up in.
+    pub fn vault(&self) -> &Vault {
+        self.inner.default.vault()
+    }
+
+    /// Gives a secret, from the cache if it is young enough there.
+    ///
+    /// Costs no request or one. A version that is named never changes and is fetched once.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`](ErrorKind::Denied) if the vault is not one that the program allows; else what the store said.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the fetch to the others who wait for it.
+    pub async fn get(&self, id: &SecretId) -> Result<Arc<Secret>> {
+        self.get_since(id, Instant::now().checked_sub(self.inner.max_age)).await
+    }
+
+    /// Gives text with every reference in it replaced; none if an optional reference has no secret.
+    ///
+    /// One request for each distinct secret that is not in the cache.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reference::parse`](crate::Reference::parse) and [`get`](Resolver::get); all failures of the text in one error.
+    pub async fn resolve(&self, text: &str) -> Result<Option<crate::Resolved>> {
+        let Some(template) = Template::parse(text)? else {
+            return Ok(Some(crate::Resolved::literal(text)));
+        };
+        let since = Instant::now().checked_sub(self.inner.max_age);
+        let pass = Pass::since(self, since);
+        pass.fetch([&template]).await;
+        pass.fill(&template)
+    }
+
+    /// Resolves every reference in the tree of a framework, as the start of live settings does.
+    ///
+    /// # Errors
+    ///
+    /// Every value whose references could not be resolved, with its place, in one error.
+    pub async fn resolve_tree<R: Tree>(&self, tree: R) -> Result<Loaded<R>> {
+        load::fill(Pass::begin(self), tree, &NamedSecrets::default()).await
+    }
+
+    /// Gives the secrets of the default vault that `map` takes, under the keys of their names.
+    ///
+    /// Disabled secrets and those of certificates are left out. Costs ⌈secrets / 25⌉ requests to list the vault and one for
+    /// each secret that is not in the cache.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if two names give one key, or a key is both a value and a table; else what the store
+    /// said.
+    pub async fn named(&self, map: &NameMap) -> Result<NamedSecrets> {
+        Pass::begin(self).named(map).await
+    }
+
+    /// Names the secret that a reference means.
+    pub(crate) fn secret_id(&self, reference: &crate::Reference) -> Result<SecretId> {
+        reference.secret_id(self.vault(), self.inner.cloud)
+    }
+
+    pub(crate) fn default_store(&self) -> &dyn SecretStore {
+        &*self.inner.default
+    }
+
+    pub(crate) async fn cached(&self, id: &SecretId) -> Option<Arc<Secret>> {
+        self.inner.cache.peek(id).await
+    }
+
+    /// Gives a secret as it was at `since` or later.
+    pub(crate) async fn get_since(&self, id: &SecretId, since: Option<Instant>) -> Result<Arc<Secret>> {
+        let store = self.store(id)?;
+        let since = since.filter(|_| id.version().is_none());
+        let fetch = || async {
+            // Never closed, so this waits its turn and does not fail.
+            let _turn = self.inner.flights.acquire().await;
+            store.get(id).await
+        };
+        self.inner.cache.get(id, since, fetch).await
+    }
+
+    fn store(&self, id: &SecretId) -> Result<&dyn SecretStore> {
+        let allowed = std::iter::once(&self.inner.default).chain(&self.inner.others);
+        let mut allowed = allowed.filter(|store| store.vault() == id.vault());
+        allowed.next().map(|store| &**store).ok_or_else(|| {
+            let clause = match id.vault().cloud() {
+                Some(_) => "vault is not one that this program allows",
+                None => "host is no Key Vault's and not one that this program allows",
+            };
+            Error::new(ErrorKind::Denied, clause).about(id)
+        })
+    }
+}
+
+impl<S: SecretStore> From<S> for Resolver {
+    fn from(store: S) -> Self {
+        Resolver::builder(store).make()
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver")
+            .field("default", &self.inner.default)
+            .field("others", &self.inner.others)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`Resolver`].
+#[derive(Debug)]
+#[must_use]
+pub struct ResolverBuilder {
+    default: Arc<dyn SecretStore>,
+    others: Vec<Arc<dyn SecretStore>>,
+    cloud: Option<Cloud>,
+    concurrency: usize,
+    cache_capacity: u64,
+    max_age: Duration,
+}
+
+impl ResolverBuilder {
+    /// Allows references to the vault of `store`, too.
+    pub fn vault(mut self, store: impl SecretStore) -> Self {
+        self.others.push(Arc::new(store));
+        self
+    }
+
+    /// Sets the cloud that completes a `VaultName`. Default: that of the default vault, or the public one.
+    pub fn cloud(mut self, cloud: Cloud) -> Self {
+        self.cloud = Some(cloud);
+        self
+    }
+
+    /// Sets how many secrets are fetched at the same time, from all vaults together. Default: 32. At least 1.
+    pub fn concurrency(mut self, secrets: usize) -> Self {
+        self.concurrency = secrets;
+        self
+    }
+
+    /// Sets how many secrets are kept. Default: 10,000.
+    pub fn cache_capacity(mut self, secrets: u64) -> Self {
+        self.cache_capacity = secrets;
+        self
+    }
+
+    /// Sets how old the latest version of a secret may be that [`Resolver::get`] and [`Resolver::resolve`] give. A refresh
+    /// of live settings always asks anew. Default: 5 minutes.
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = age;
+        self
+    }
+
+    /// Builds the resolver, without I/O.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if two stores are for one vault, or nothing may be fetched at a time.
+    pub fn build(self) -> Result<Resolver> {
+        if self.concurrency == 0 || self.concurrency > Semaphore::MAX_PERMITS {
+            return Err(Error::invalid("concurrency of a resolver is not at least 1"));
+        }
+        let vaults: Vec<&Vault> =
+            std::iter::once(&self.default).chain(&self.others).map(|store| store.vault()).collect();
+        if (1..vaults.len()).any(|i| vaults[..i].contains(&vaults[i])) {
+            return Err(Error::invalid("two stores of a resolver are for the same vault"));
+        }
+        Ok(self.make())
+    }
+
+    fn make(self) -> Resolver {
+        let cloud = self.cloud.or(self.default.vault().cloud()).unwrap_or_default();
+        Resolver {
+            inner: Arc::new(Inner {
+                cloud,
+                default: self.default,
+                others: self.others,
+                cache: SecretCache::new(self.cache_capacity),
+                flights: Semaphore::new(self.concurrency),
+                max_age: self.max_age,
+            }),
+        }
+    }
+}

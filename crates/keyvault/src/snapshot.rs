@@ -1,0 +1,47 @@
+//! All secrets of one moment.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use crate::secret::{Secret, SecretId};
+
+/// The secrets that one load used: complete, and never changed afterwards.
+///
+/// Each stands under the id by which it was asked for; the secret's own id has the version that was found.
+#[derive(Clone, Default)]
+pub struct Snapshot {
+    secrets: BTreeMap<SecretId, Arc<Secret>>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(secrets: BTreeMap<SecretId, Arc<Secret>>) -> Self {
+        Self { secrets }
+    }
+
+    /// Finds the secret that was asked for as `id`.
+    pub fn get(&self, id: &SecretId) -> Option<&Secret> {
+        self.secrets.get(id).map(|secret| &**secret)
+    }
+
+    /// Gives every secret, with the id by which it was asked for.
+    pub fn iter(&self) -> impl Iterator<Item = (&SecretId, &Secret)> {
+        self.secrets.iter().map(|(id, secret)| (id, &**secret))
+    }
+
+    /// Tells how many secrets there are.
+    pub fn len(&self) -> usize {
+        self.secrets.len()
+    }
+
+    /// Tells whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.secrets.is_empty()
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.secrets.values().map(|secret| secret.id())).finish()
+    }
+}

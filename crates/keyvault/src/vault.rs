@@ -1,0 +1,209 @@
+//! A vault: the https origin that secrets are asked of, and that a token may go to.
+
+use std::fmt;
+use std::sync::Arc;
+
+use url::Url;
+
+use crate::cloud::{Cloud, is_vault_name};
+use crate::error::{Error, Result};
+
+/// The https origin of a vault: scheme, host and port, and nothing else.
+///
+/// Two vaults are equal when their origins are, so `https://Contoso.vault.azure.net:443/` and
+/// `https://contoso.vault.azure.net` are one vault. `Clone` is cheap.
+///
+/// Parsing a vault allows nothing: a token goes only to a vault for which the program built a
+/// [`SecretClient`](crate::SecretClient).
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Vault {
+    /// `https://host` or `https://host:port`, in lower case.
+    origin: Arc<str>,
+}
+
+impl Vault {
+    /// Parses the URL of a vault.
+    ///
+    /// A host under the domain of a known [`Cloud`] must be one vault's, on the standard port. Any other https origin
+    /// parses too (an emulator on `https://127.0.0.1:8443`, a custom domain), except one that only looks like a vault of
+    /// a known cloud.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) for anything but `https://host[:port][/]`: another scheme, user
+    /// information, a path, a query, a fragment, a trailing dot, escapes or letters beyond ASCII in the host. The
+    /// message does not repeat the input.
+    pub fn parse(url: &str) -> Result<Self> {
+        let (vault, path) = Self::split(url)?;
+        if path.is_empty() || path == "/" {
+            Ok(vault)
+        } else {
+            Err(Error::invalid("vault URL has more than https://host"))
+        }
+    }
+
+    /// Makes the URL of the vault called `name` in `cloud`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) unless `name` is 3 to 24 letters, digits and hyphens.
+    pub fn named(name: &str, cloud: Cloud) -> Result<Self> {
+        if !is_vault_name(name) {
+            return Err(Error::invalid("vault name is not 3 to 24 letters, digits and hyphens"));
+        }
+        let origin = format!("https://{}.{}", name.to_ascii_lowercase(), cloud.dns_suffix());
+        Ok(Self { origin: origin.into() })
+    }
+
+    /// Splits a URL into its vault and what follows the origin, unparsed.
+    pub(crate) fn split(url: &str) -> Result<(Self, &str)> {
+        let authority_and_path = match url.get(..8) {
+            Some(scheme) if scheme.eq_ignore_ascii_case("https://") => &url[8..],
+            _ => return Err(Error::invalid("vault URL does not begin with https://")),
+        };
+        let end = authority_and_path.find(['/', '?', '#']).unwrap_or(authority_and_path.len());
+        let (authority, path) = authority_and_path.split_at(end);
+        Ok((Self::from_authority(authority)?, path))
+    }
+
+    /// Every character is checked before the `url` crate may normalise it: a lenient parser turns `evil.example\@good`,
+    /// `good%2eevil` and full-width letters into hosts that a reader of the text would not expect.
+    fn from_authority(authority: &str) -> Result<Self> {
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');
+        if authority.contains('@') {
+            return Err(Error::invalid("vault URL contains user information"));
+        }
+        if authority.is_empty() || !authority.bytes().all(plain) {
+            return Err(Error::invalid("vault URL has no plain host name"));
+        }
+        let url =
+            Url::parse(&format!("https://{authority}/")).map_err(|_| Error::invalid("vault URL has no valid host"))?;
+        let host = url.host_str().unwrap_or_default();
+        if host.ends_with('.') {
+            return Err(Error::invalid("vault host ends with a dot"));
+        }
+        if Cloud::of_host(host).is_none() && looks_like_a_known_vault(host) {
+            return Err(Error::invalid("vault host only looks like one under a Key Vault domain"));
+        }
+        if Cloud::of_host(host).is_some() && url.port().is_some() {
+            return Err(Error::invalid("vault under a Key Vault domain has a port of its own"));
+        }
+        let origin = url.origin().ascii_serialization();
+        Ok(Self { origin: origin.into() })
+    }
+
+    /// Tells the origin: `https://contoso.vault.azure.net`.
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Tells the host, with the port if it is not 443: `contoso.vault.azure.net`.
+    pub fn host(&self) -> &str {
+        &self.origin["https://".len()..]
+    }
+
+    /// Tells what people call the vault: `contoso`, or the host of an origin that is under no known domain.
+    pub fn name(&self) -> &str {
+        self.cloud().and_then(|cloud| cloud.vault_name(self.host())).unwrap_or(self.host())
+    }
+
+    /// Tells the cloud whose domain the vault is under; none for an emulator or a custom domain.
+    pub fn cloud(&self) -> Option<Cloud> {
+        Cloud::of_host(self.host())
+    }
+
+    pub(crate) fn url(&self) -> Result<Url> {
+        Url::parse(&self.origin).map_err(|_| Error::invalid("vault URL has no valid host"))
+    }
+}
+
+/// Nobody names a host `contoso.vault.azure.net.evil.example` but to be mistaken for a vault.
+fn looks_like_a_known_vault(host: &str) -> bool {
+    Cloud::ALL.into_iter().any(|cloud| host.contains(cloud.dns_suffix()))
+}
+
+impl fmt::Display for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Debug for Vault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vault({})", self.origin)
+    }
+}
+
+impl std::str::FromStr for Vault {
+    type Err = Error;
+
+    fn from_str(url: &str) -> Result<Self> {
+        Self::parse(url)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_compared_not_strings() {
+        let vault = Vault::parse("https://contoso.vault.azure.net").unwrap();
+        for same in [
+            "https://contoso.vault.azure.net/",
+            "https://contoso.vault.azure.net:443",
+            "HTTPS://Contoso.Vault.Azure.Net:443/",
+        ] {
+            assert_eq!(Vault::parse(same).unwrap(), vault, "{same}");
+        }
+        assert_eq!(Vault::named("Contoso", Cloud::Public).unwrap(), vault);
+        assert_eq!(vault.name(), "contoso");
+    }
+
+    #[test]
+    fn an_explicit_origin_may_be_anywhere_on_https() {
+        for (url, name) in [
+            ("https://127.0.0.1:8443", "127.0.0.1:8443"),
+            ("https://localhost", "localhost"),
+            ("https://[::1]:8443/", "[::1]:8443"),
+            ("https://secrets.contoso.example", "secrets.contoso.example"),
+        ] {
+            let vault = Vault::parse(url).unwrap();
+            assert_eq!((vault.name(), vault.cloud()), (name, None), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_could_be_mistaken_is_refused() {
+        for url in [
+            "http://contoso.vault.azure.net",
+            "contoso.vault.azure.net",
+            "",
+            "https://",
+            "https:///secrets",
+            "https://contoso.vault.azure.net.evil.example",
+            "https://contoso.vault.azure.net@evil.example",
+            "https://evil.example\\@contoso.vault.azure.net",
+            "https://user:pass@contoso.vault.azure.net",
+            "https://contoso.vault.azure.net.",
+            "https://contoso.vault.azure.net:8443",
+            "https://contoso%2evault.azure.net",
+            "https://contoso.vault.azure.net%2eevil.example",
+            "https://contoso.vault\u{3002}azure.net",
+            "https://\u{441}ontoso.vault.azure.net",
+            "https://vault.azure.net",
+            "https://a.b.vault.azure.net",
+            "https://evilvault.azure.net",
+            "https://contoso.vault.azure.net/secrets",
+            "https://contoso.vault.azure.net?x=1",
+            "https://contoso.vault.azure.net#x",
+            "https://contoso .vault.azure.net",
+            "https://contoso.vault.azure.net\n",
+            "https://contoso:port.example",
+        ] {
+            let error = Vault::parse(url).expect_err(url);
+            assert_eq!(error.kind(), crate::ErrorKind::Invalid, "{url}");
+            assert!(url.is_empty() || !error.to_string().contains(url), "{url}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Behaviour across crates, one module per promise.
