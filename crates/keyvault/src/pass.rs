@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
-use tokio::time::Instant;
 use zeroize::Zeroizing;
 
+use crate::cache::Freshness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::name::SecretName;
@@ -25,7 +25,7 @@ use crate::template::Template;
 /// A secret that the vault's own list shows unchanged counts as read, as does a version that is named.
 pub(crate) struct Pass<'r> {
     resolver: &'r Resolver,
-    since: Option<Instant>,
+    freshness: Freshness,
     listed: BTreeMap<SecretName, SecretProperties>,
     taken: Mutex<BTreeMap<SecretId, Result<Arc<Secret>>>>,
 }
@@ -86,12 +86,12 @@ impl fmt::Debug for Resolved {
 impl<'r> Pass<'r> {
     /// Begins a pass that takes nothing older than now.
     pub(crate) fn begin(resolver: &'r Resolver) -> Self {
-        Self::since(resolver, Some(Instant::now()))
+        Self::new(resolver, resolver.newer_than_now())
     }
 
-    /// Begins a pass that takes what was fetched at `since` or later.
-    pub(crate) fn since(resolver: &'r Resolver, since: Option<Instant>) -> Self {
-        Self { resolver, since, listed: BTreeMap::new(), taken: Mutex::default() }
+    /// Begins a pass that takes what is fresh enough.
+    pub(crate) fn new(resolver: &'r Resolver, freshness: Freshness) -> Self {
+        Self { resolver, freshness, listed: BTreeMap::new(), taken: Mutex::default() }
     }
 
     /// Lists the default vault and gives the secrets that `map` takes, under their keys.
@@ -154,7 +154,7 @@ impl<'r> Pass<'r> {
         let id = item.id().clone();
         let result = match self.unchanged(&item).await {
             Some(secret) => Ok(secret),
-            None => self.resolver.get_since(&id, self.since).await,
+            None => self.resolver.get_fresh(&id, self.freshness).await,
         };
         self.take(id, result);
     }
@@ -164,7 +164,7 @@ impl<'r> Pass<'r> {
         match self.listed.get(id.name()).filter(|_| of_default) {
             Some(item) => self.fetch_listed(item.clone()).await,
             None => {
-                let result = self.resolver.get_since(&id, self.since).await;
+                let result = self.resolver.get_fresh(&id, self.freshness).await;
                 self.take(id, result);
             }
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use crate::cache::SecretCache;
+use crate::cache::{Freshness, SecretCache};
 use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::Tree;
@@ -90,7 +90,7 @@ impl Resolver {
     ///
     /// Dropping the future leaves the fetch to the others who wait for it.
     pub async fn get(&self, id: &SecretId) -> Result<Arc<Secret>> {
-        self.get_since(id, Instant::now().checked_sub(self.inner.max_age)).await
+        self.get_fresh(id, self.young_enough()).await
     }
 
     /// Gives text with every reference in it replaced; none if an optional reference has no secret.
@@ -104,8 +104,7 @@ impl Resolver {
         let Some(template) = Template::parse(text)? else {
             return Ok(Some(crate::Resolved::literal(text)));
         };
-        let since = Instant::now().checked_sub(self.inner.max_age);
-        let pass = Pass::since(self, since);
+        let pass = Pass::new(self, self.young_enough());
         pass.fetch([&template]).await;
         pass.fill(&template)
     }
@@ -137,6 +136,16 @@ impl Resolver {
         reference.secret_id(self.vault(), self.inner.cloud)
     }
 
+    /// What is asked of a secret outside a pass. A clock that is younger than the age allowed makes everything new enough.
+    fn young_enough(&self) -> Freshness {
+        Instant::now().checked_sub(self.inner.max_age).map_or(Freshness::Any, Freshness::Since)
+    }
+
+    /// What is asked of a secret in a pass that begins now.
+    pub(crate) fn newer_than_now(&self) -> Freshness {
+        Freshness::After(self.inner.cache.now())
+    }
+
     pub(crate) fn default_store(&self) -> &dyn SecretStore {
         &*self.inner.default
     }
@@ -145,16 +154,16 @@ impl Resolver {
         self.inner.cache.peek(id).await
     }
 
-    /// Gives a secret as it was at `since` or later.
-    pub(crate) async fn get_since(&self, id: &SecretId, since: Option<Instant>) -> Result<Arc<Secret>> {
+    /// Gives a secret that is fresh enough; a version that is named always is.
+    pub(crate) async fn get_fresh(&self, id: &SecretId, freshness: Freshness) -> Result<Arc<Secret>> {
         let store = self.store(id)?;
-        let since = since.filter(|_| id.version().is_none());
+        let freshness = if id.version().is_some() { Freshness::Any } else { freshness };
         let fetch = || async {
             // Never closed, so this waits its turn and does not fail.
             let _turn = self.inner.flights.acquire().await;
             store.get(id).await
         };
-        self.inner.cache.get(id, since, fetch).await
+        self.inner.cache.get(id, freshness, fetch).await
     }
 
     fn store(&self, id: &SecretId) -> Result<&dyn SecretStore> {

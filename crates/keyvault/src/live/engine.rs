@@ -210,16 +210,14 @@ where
     async fn wait(&self, pause: Duration, queue: &mut mpsc::Receiver<Command>, joined: &mut Vec<Reply>) -> Woken {
         let next = Instant::now() + pause;
         self.shared.pulse().next_refresh = Some(next);
-        let woken = tokio::select! {
+        let mut woken = tokio::select! {
             () = sleep_until(next) => Woken::Due,
-            command = queue.recv() => match command {
-                Some(Command::Refresh(reply)) => {
-                    joined.push(reply);
-                    Woken::Due
-                }
-                Some(Command::Shutdown) | None => Woken::Ended,
-            },
+            command = queue.recv() => heed(command, joined),
         };
+        // Whoever asked before the refresh begins is answered by this one.
+        while let (Woken::Due, Ok(command)) = (&woken, queue.try_recv()) {
+            woken = heed(Some(command), joined);
+        }
         self.shared.pulse().next_refresh = None;
         woken
     }
@@ -234,10 +232,7 @@ where
         loop {
             tokio::select! {
                 outcome = &mut step => return Some(outcome),
-                command = queue.recv() => match command {
-                    Some(Command::Refresh(reply)) => joined.push(reply),
-                    Some(Command::Shutdown) | None => return None,
-                },
+                command = queue.recv() => if let Woken::Ended = heed(command, joined) { return None },
             }
         }
     }
@@ -270,6 +265,17 @@ where
         self.waker.send_modify(|_| {});
         tracing::info!(generation = change.generation, keys = ?change.keys, "settings changed");
         change
+    }
+}
+
+/// Lets whoever asks for a refresh join it; the end is asked for by command, or by the last handle's going.
+fn heed(command: Option<Command>, joined: &mut Vec<Reply>) -> Woken {
+    match command {
+        Some(Command::Refresh(reply)) => {
+            joined.push(reply);
+            Woken::Due
+        }
+        Some(Command::Shutdown) | None => Woken::Ended,
     }
 }
 
