@@ -1,12 +1,12 @@
 //! `keyvault emulator`: a vault on this machine.
 
+use std::future::Future;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use keyvault_emulator::Emulator;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 
 /// Run a Key Vault on this machine until it is interrupted.
 ///
@@ -32,17 +32,13 @@ pub(crate) struct Arguments {
 
 pub(crate) async fn run(arguments: Arguments) -> io::Result<()> {
     // Listened to before anything is printed: whoever reads the line may stop us at once.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let stopped = stop_signal()?;
     let emulator = Emulator::builder().listen(arguments.listen).listen_http(arguments.http).start().await?;
     if let Some(path) = &arguments.ca_file {
         emulator.write_ca(path)?;
     }
     announce(&emulator, &arguments)?;
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
+    stopped.await;
     emulator.stop().await;
     Ok(())
 }
@@ -63,4 +59,26 @@ fn announce(emulator: &Emulator, arguments: &Arguments) -> io::Result<()> {
     let mut out = io::stdout().lock();
     writeln!(out, "{ready}")?;
     out.flush()
+}
+
+/// Begins to listen for what ends a command, and waits for it.
+#[cfg(unix)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Begins to listen for what ends a command, and waits for it.
+#[cfg(windows)]
+fn stop_signal() -> io::Result<impl Future<Output = ()>> {
+    let mut interrupt = tokio::signal::windows::ctrl_c()?;
+    Ok(async move { _ = interrupt.recv().await })
 }

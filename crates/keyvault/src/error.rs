@@ -51,6 +51,7 @@ struct Inner {
     setting: Option<Setting>,
     answer: Option<ServiceAnswer>,
     cause: Option<Cause>,
+    help: Option<&'static str>,
     failures: Vec<Error>,
 }
 
@@ -92,6 +93,7 @@ impl Error {
             setting: None,
             answer: None,
             cause: None,
+            help: None,
             failures: Vec::new(),
         }))
     }
@@ -146,6 +148,13 @@ impl Error {
     #[must_use]
     pub(crate) fn caused_by(mut self, cause: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.0).cause = Some(Cause(cause.into()));
+        self
+    }
+
+    /// Says what to do, where it is not what goes with the codes.
+    #[must_use]
+    pub(crate) fn with_help(mut self, help: &'static str) -> Self {
+        Arc::make_mut(&mut self.0).help = Some(help);
         self
     }
 
@@ -213,6 +222,9 @@ impl Error {
 
     /// Tells what to do about the error, if there is more to say than its clause does.
     pub fn advice(&self) -> Option<&'static str> {
+        if self.0.help.is_some() {
+            return self.0.help;
+        }
         Some(match (self.inner_code(), self.status()) {
             (Some("ForbiddenByRbac"), _) => {
                 "grant the identity the role Key Vault Secrets User on the vault; a new role takes minutes to apply"

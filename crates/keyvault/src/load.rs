@@ -69,6 +69,7 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, tree: R, named: &NamedSecrets)
             Err(error) => failures.extend(located(&error, &leaf)),
         }
     }
+    failures.sort_by(|one, other| one.setting().cmp(&other.setting()));
     if let Some(error) = Error::join(failures) {
         return Err(error);
     }

@@ -107,7 +107,7 @@ impl<'r> Pass<'r> {
                 biased;
                 item = list.next(), if !list.is_done() => {
                     let Some(item) = item else { continue };
-                    let item = item?;
+                    let item = item.map_err(|error| self.unlisted(error))?;
                     if map.key(item.id().name()).is_some() && is_wanted(&item) {
                         fetches.push(self.fetch_listed(item.clone()));
                     }
@@ -123,6 +123,18 @@ impl<'r> Pass<'r> {
         let named = self.pick(keys)?;
         self.listed = listed;
         Ok(named)
+    }
+
+    /// Says what a list was for, which names no secret.
+    fn unlisted(&self, error: Error) -> Error {
+        let error = match error.kind() {
+            ErrorKind::Denied => error.with_help(
+                "let the identity list secrets (role Key Vault Secrets User, or List in an access policy), or load by \
+                 reference only: references_only()",
+            ),
+            _ => error,
+        };
+        error.at("the secrets by name", format!("vault {}", self.resolver.vault()))
     }
 
     fn pick(&self, keys: BTreeMap<Key, &SecretName>) -> Result<NamedSecrets> {

@@ -174,7 +174,9 @@ impl Resolver {
                 Some(_) => "vault is not one that this program allows",
                 None => "host is no Key Vault's and not one that this program allows",
             };
-            Error::new(ErrorKind::Denied, clause).about(id)
+            Error::new(ErrorKind::Denied, clause)
+                .about(id)
+                .with_help("allow the vault by giving its client to Resolver::builder(…).vault(…)")
         })
     }
 }

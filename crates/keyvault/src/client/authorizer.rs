@@ -9,6 +9,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use azure_core::credentials::{AccessToken, TokenCredential};
 use azure_core::time::OffsetDateTime;
 use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::status::ReferenceStatus;
@@ -21,9 +22,15 @@ pub(super) struct Authorizer {
     credential: Arc<dyn TokenCredential>,
     scope: ArcSwap<String>,
     held: ArcSwapOption<Token>,
-    fetching: Mutex<Option<Error>>,
+    last_fetch: Mutex<Option<Fetch>>,
     /// How many fetches failed; who waited through one shares its error instead of trying again.
-    failed: AtomicU64,
+    failures: AtomicU64,
+}
+
+/// When the last fetch ended, and how.
+struct Fetch {
+    ended: Instant,
+    error: Option<Error>,
 }
 
 /// A token, and what it was asked for.
@@ -48,8 +55,8 @@ impl Authorizer {
             credential,
             scope: ArcSwap::from_pointee(scope),
             held: ArcSwapOption::empty(),
-            fetching: Mutex::new(None),
-            failed: AtomicU64::new(0),
+            last_fetch: Mutex::new(None),
+            failures: AtomicU64::new(0),
         }
     }
 
@@ -61,13 +68,21 @@ impl Authorizer {
     /// Gives the token, fetching it first if there is none or it is about to expire.
     pub(super) async fn token(&self) -> Result<Arc<Token>> {
         let scope = self.scope.load_full();
-        let held = self.held.load_full().filter(|held| held.scope == scope);
-        match held {
-            Some(held) if held.lives_for(REFRESH_BEFORE_EXPIRY) => Ok(held),
-            // One that still lives bridges an outage of whoever issues them.
-            Some(held) if held.lives_for(Duration::ZERO) => Ok(self.fetch(scope, Some(&held)).await.unwrap_or(held)),
-            _ => self.fetch(scope, held.as_ref()).await,
+        match self.held.load_full().filter(|held| held.scope == scope) {
+            Some(held) if held.lives_for(RENEW_BEFORE_EXPIRY) => Ok(held),
+            Some(held) if held.lives_for(Duration::ZERO) => Ok(self.renewed(held).await),
+            held => self.fetch(held.as_ref()).await,
         }
+    }
+
+    /// Gives the next token while `held` still lives. One caller fetches it, now and then and without much patience; the
+    /// others go on with what there is, and so do all through an outage of whoever issues tokens.
+    async fn renewed(&self, held: Arc<Token>) -> Arc<Token> {
+        let Ok(mut last) = self.last_fetch.try_lock() else { return held };
+        if last.as_ref().is_some_and(|last| last.ended.elapsed() < PAUSE_BETWEEN_RENEWALS) {
+            return held;
+        }
+        self.fetch_alone(&mut last, LONGEST_RENEWAL).await.unwrap_or(held)
     }
 
     /// Gives another token than `refused`, for `scope` if the vault named one; none if the credential has no other.
@@ -77,38 +92,50 @@ impl Authorizer {
         {
             self.scope.store(Arc::new(scope));
         }
-        let token = self.fetch(self.scope.load_full(), Some(refused)).await?;
+        let token = self.fetch(Some(refused)).await?;
         let other = token.secret() != refused.secret();
         Ok(other.then_some(token))
     }
 
     /// Fetches a token unless somebody else has done so since `old` was held.
-    async fn fetch(&self, scope: Arc<String>, old: Option<&Arc<Token>>) -> Result<Arc<Token>> {
-        let failed_before = self.failed.load(Ordering::Acquire);
-        let mut last_failure = self.fetching.lock().await;
+    async fn fetch(&self, old: Option<&Arc<Token>>) -> Result<Arc<Token>> {
+        let failures_before = self.failures.load(Ordering::Acquire);
+        let mut last = self.last_fetch.lock().await;
         let is_old = |held: &Arc<Token>| old.is_some_and(|old| Arc::ptr_eq(old, held));
         if let Some(held) = self.held.load_full()
-            && held.scope == scope
+            && held.scope == self.scope.load_full()
             && !is_old(&held)
         {
             return Ok(held);
         }
-        if let Some(failure) = &*last_failure
-            && self.failed.load(Ordering::Acquire) > failed_before
+        if let Some(Fetch { error: Some(error), .. }) = &*last
+            && self.failures.load(Ordering::Acquire) > failures_before
         {
-            return Err(failure.clone());
+            return Err(error.clone());
         }
-        match self.credential.get_token(&[&scope], None).await {
+        self.fetch_alone(&mut last, LONGEST_FETCH).await
+    }
+
+    /// The scope is read here, by whoever has the turn: it may have changed while others waited for theirs.
+    async fn fetch_alone(&self, last: &mut Option<Fetch>, limit: Duration) -> Result<Arc<Token>> {
+        let scope = self.scope.load_full();
+        let late = |_| {
+            Err(Error::new(ErrorKind::Unavailable, "credential gave no token in time")
+                .with_status(ReferenceStatus::FetchTimedOut))
+        };
+        let asked =
+            async { self.credential.get_token(&[&scope], None).await.map_err(|error| credential_error(&error)) };
+        // The credential's own patience may know no end, and its failure is shared only once it has one.
+        let result = timeout(limit, asked).await.unwrap_or_else(late);
+        *last = Some(Fetch { ended: Instant::now(), error: result.as_ref().err().cloned() });
+        match result {
             Ok(token) => {
                 let token = Arc::new(Token { token, scope });
                 self.held.store(Some(Arc::clone(&token)));
-                *last_failure = None;
                 Ok(token)
             }
             Err(error) => {
-                let error = credential_error(&error);
-                *last_failure = Some(error.clone());
-                self.failed.fetch_add(1, Ordering::Release);
+                self.failures.fetch_add(1, Ordering::Release);
                 Err(error)
             }
         }
@@ -116,7 +143,16 @@ impl Authorizer {
 }
 
 /// As early as the Azure SDKs do.
-const REFRESH_BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);
+const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);
+
+/// How long a token that still lives is used without a try at the next.
+const PAUSE_BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
+
+/// How long a request waits for the next token while it has one that lives.
+const LONGEST_RENEWAL: Duration = Duration::from_secs(5);
+
+/// Longer than a command-line tool or a cold metadata service takes.
+const LONGEST_FETCH: Duration = Duration::from_secs(20);
 
 /// Says what a credential's failure means, in our words: its own may quote what a token endpoint answered.
 fn credential_error(error: &azure_core::Error) -> Error {

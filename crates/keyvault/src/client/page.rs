@@ -14,7 +14,7 @@ use crate::vault::Vault;
 
 /// Lists everything from `first` on. After an error the stream ends.
 pub(super) fn items(exchange: &Exchange, first: Result<Url>) -> impl Stream<Item = Result<SecretProperties>> + Send {
-    let pages = Pages { exchange, ready: VecDeque::new(), next: Some(first), pages: 0 };
+    let pages = Pages { exchange, ready: VecDeque::new(), next: Some(first), pages: 0, items: 0 };
     stream::unfold(pages, |mut pages| async { Some((pages.item().await?, pages)) })
 }
 
@@ -23,6 +23,7 @@ struct Pages<'a> {
     ready: VecDeque<SecretProperties>,
     next: Option<Result<Url>>,
     pages: usize,
+    items: usize,
 }
 
 impl Pages<'_> {
@@ -55,6 +56,10 @@ impl Pages<'_> {
         let answer = self.exchange.get("list", url.clone()).await?;
         let list: SecretList = answer.json()?;
         let (items, next) = list.into_page(self.exchange.vault())?;
+        self.items += items.len();
+        if self.items > MOST_ITEMS {
+            return Err(Error::new(ErrorKind::Unavailable, "vault's list does not end"));
+        }
         self.ready = items.into();
         self.next = next.map(|link| next_page(&link, &url, self.exchange.vault()));
         Ok(())
@@ -76,8 +81,11 @@ fn next_page(link: &str, this: &Url, vault: &Vault) -> Result<Url> {
     Ok(next)
 }
 
-/// 100,000 secrets in pages of 25; no loop of empty pages outlasts it.
-const MOST_PAGES: usize = 4_000;
+/// More than any vault that a program reads whole.
+const MOST_ITEMS: usize = 100_000;
+
+/// As many items in pages of 25; no loop of empty pages outlasts it.
+const MOST_PAGES: usize = MOST_ITEMS / 25;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,150 @@
+//! A refresh fails: the last good settings stay, and everybody can see it.
+
+use std::time::Duration;
+
+use keyvault::{Error, ErrorKind, Live, Notice, ReferenceStatus};
+use tokio::time::{Instant, timeout};
+
+use super::story::{MINUTE, Settings, Story};
+
+fn down() -> Error {
+    Error::new(ErrorKind::Unavailable, "vault is down")
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_fails_the_last_good_settings_stay_and_the_failure_is_seen() {
+    type Break = fn(&Story);
+    let breaks: [(&str, Break, ErrorKind); 7] = [
+        ("the vault is down", |story| story.vault.fail(down()), ErrorKind::Unavailable),
+        (
+            "the vault throttles",
+            |story| {
+                let kind = ErrorKind::Throttled { retry_after: None };
+                story.vault.fail(Error::new(kind, "vault is throttling"));
+            },
+            ErrorKind::Throttled { retry_after: None },
+        ),
+        (
+            "access was taken away",
+            |story| story.vault.fail(Error::new(ErrorKind::Denied, "access denied")),
+            ErrorKind::Denied,
+        ),
+        ("the secret was deleted", |story| _ = story.vault.delete("password"), ErrorKind::NotFound),
+        (
+            "the secret was disabled",
+            |story| {
+                story.vault.set_with("password", "x", |properties| properties.enabled = false).unwrap();
+            },
+            ErrorKind::NotFound,
+        ),
+        ("a reference was spoilt", |story| story.write("password", "@KeyVault("), ErrorKind::Invalid),
+        (
+            "a reference leads elsewhere",
+            |story| story.write("password", "@KeyVault(VaultName=elsewhere;SecretName=x)"),
+            ErrorKind::Denied,
+        ),
+    ];
+    for (what, spoil, kind) in breaks {
+        let story = Story::begin();
+        let live: Live<Settings> = story.layered().start().await.unwrap();
+        let mut watcher = live.watch();
+        spoil(&story);
+        // The user rotates in the same refresh that fails: it must not be published half, nor be lost.
+        story.vault.set("user", "bob").unwrap();
+        let error = live.refresh_now().await.expect_err(what);
+        assert_eq!(error.kind(), kind, "{what}");
+        assert_eq!((&*live.current().user, &*live.current().password), ("ann", "first"), "{what}");
+        assert_eq!(live.published().generation(), 1, "{what}");
+        let health = live.health();
+        assert_eq!((health.consecutive_failures, health.last_error.is_some()), (1, true), "{what}");
+        let told = watcher.next().await;
+        assert!(matches!(told, Some(Notice::Failed(error)) if error.kind() == kind), "{what}");
+
+        story.vault.fail(None);
+        story.write("password", "@KeyVault(SecretName=password)");
+        story.rotate("second");
+        let change = timeout(MINUTE * 2, watcher.changed()).await.expect(what).unwrap();
+        assert_eq!(change.keys, ["password", "user"], "{what}");
+        assert!(live.health().last_error.is_none(), "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_refreshes_back_off_and_a_good_one_starts_anew() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().start().await.unwrap();
+    let mut watcher = live.watch();
+    story.vault.fail(down());
+    live.refresh_now().await.unwrap_err();
+    watcher.next().await;
+    let mut pauses = Vec::new();
+    for _ in 0..9 {
+        let failed = Instant::now();
+        assert!(matches!(watcher.next().await, Some(Notice::Failed(_))));
+        pauses.push(failed.elapsed());
+    }
+    for (n, pause) in pauses.iter().enumerate() {
+        let expected = Duration::from_secs(1 << n).min(MINUTE);
+        let bounds = expected.mul_f64(0.74)..expected.mul_f64(1.26);
+        assert!(bounds.contains(pause), "pause {n} is {pause:?}");
+    }
+    story.vault.fail(None);
+    live.refresh_now().await.unwrap();
+    story.vault.fail(down());
+    live.refresh_now().await.unwrap_err();
+    assert!(live.health().next_refresh.unwrap() < Duration::from_secs(2), "{:?}", live.health());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_vault_asks_for_is_waited_out() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().start().await.unwrap();
+    let retry_after = Some(Duration::from_secs(30));
+    story.vault.fail(Error::new(ErrorKind::Throttled { retry_after }, "vault is throttling"));
+    live.refresh_now().await.unwrap_err();
+    assert!(live.health().next_refresh.unwrap() >= Duration::from_secs(29), "{:?}", live.health());
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_turns_red_when_settings_are_too_old_and_green_again() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().max_staleness(MINUTE * 10).start().await.unwrap();
+    let mut watcher = live.watch();
+    story.vault.fail(down());
+    assert!(live.health().is_healthy());
+    while live.health().is_healthy() {
+        assert!(live.health().age <= MINUTE * 10);
+        timeout(MINUTE * 2, watcher.next()).await.expect("a refresh fails at least every two minutes");
+    }
+    let health = live.health();
+    assert!(health.age > MINUTE * 10 && health.age < MINUTE * 13, "{health:?}");
+    assert!(health.consecutive_failures > 10, "{health:?}");
+    story.vault.fail(None);
+    live.refresh_now().await.unwrap();
+    assert!(live.health().is_healthy());
+    assert_eq!(live.health().consecutive_failures, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn health_names_each_secret_with_version_and_expiry() {
+    let story = Story::begin();
+    let expiry = std::time::SystemTime::now() + MINUTE;
+    let version = story.vault.set_with("password", "canary", |properties| properties.expires = Some(expiry)).unwrap();
+    let live: Live<Settings> = story.layered().start().await.unwrap();
+    let health = live.health();
+    let password = health.secrets.iter().find(|secret| secret.id.version() == Some(&version)).unwrap();
+    assert_eq!(password.expires, Some(expiry));
+    assert_eq!(health.secrets.len(), 2);
+    assert!(!format!("{health:?}{live:?}").contains("canary"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_tells_the_setting_its_place_and_its_status() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().start().await.unwrap();
+    story.vault.delete("password");
+    let error = live.refresh_now().await.unwrap_err();
+    assert_eq!((error.setting(), error.origin()), (Some("password"), Some("table")));
+    assert_eq!(error.status(), ReferenceStatus::SecretNotFound);
+    assert_eq!(error.to_string(), "password from table: SecretNotFound: secret not found: password in contoso");
+}

@@ -1,0 +1,8 @@
+//! Live settings, on vaults in memory and under a paused clock.
+
+mod end;
+mod failure;
+mod hooks;
+mod rotation;
+mod start;
+mod story;

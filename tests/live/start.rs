@@ -1,0 +1,99 @@
+//! How a start ends: with settings, or with every reason that there are none.
+
+use std::time::Duration;
+
+use keyvault::{Error, ErrorKind, Live, ReferenceStatus, Result};
+use tokio::time::{Instant, sleep};
+
+use super::story::{MINUTE, Settings, Story};
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_at_the_start_is_sat_out() {
+    let story = Story::begin();
+    story.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
+    let recovery = async {
+        sleep(Duration::from_secs(40)).await;
+        story.vault.fail(None);
+    };
+    let began = Instant::now();
+    let (live, ()) = tokio::join!(story.layered().start::<Settings>(), recovery);
+    assert_eq!(live.unwrap().current().password, "first");
+    assert!(began.elapsed() < Duration::from_secs(100), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_that_lasts_ends_the_start_at_its_deadline() {
+    let story = Story::begin();
+    for kind in [ErrorKind::Unavailable, ErrorKind::Throttled { retry_after: Some(MINUTE * 60) }] {
+        story.vault.fail(Error::new(kind, "vault is down"));
+        let began = Instant::now();
+        let error = story.layered().startup_deadline(MINUTE).start::<Settings>().await.unwrap_err();
+        assert_eq!(error.failures()[0].kind(), kind);
+        assert!(began.elapsed() <= MINUTE, "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_will_not_get_better_fails_at_once_with_every_reason() {
+    let story = Story::begin();
+    story.vault.delete("user");
+    story.write("password", "@KeyVault(SecretName=password;Bogus=1)");
+    story.write("token", "@KeyVault(SecretUri=https://contoso.vault.azure.net.evil.example/secrets/x)");
+    story.write("key", "@KeyVault(VaultName=fabrikam;SecretName=key)");
+    let began = Instant::now();
+    let error = story.layered().start::<Settings>().await.unwrap_err();
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    let found: Vec<_> = error.failures().iter().map(|e| (e.setting(), e.origin(), e.status())).collect();
+    let table = Some("table");
+    assert_eq!(
+        found.into_iter().collect::<std::collections::HashSet<_>>(),
+        [
+            (Some("user"), table, ReferenceStatus::SecretNotFound),
+            (Some("password"), table, ReferenceStatus::InvalidSyntax),
+            (Some("token"), table, ReferenceStatus::InvalidSyntax),
+            (Some("key"), table, ReferenceStatus::AccessToKeyVaultDenied),
+        ]
+        .into()
+    );
+    let (said, report) = (error.to_string(), error.report());
+    for key in ["user", "password", "token", "key"] {
+        assert!(said.contains(&format!("{key} from table")) && report.contains(&format!("{key}  (table)")), "{report}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vault_that_hangs_ends_the_start_at_its_deadline() {
+    let merge =
+        |_: &keyvault::NamedSecrets| -> Result<super::story::Table, keyvault::Mismatch> { Ok(Default::default()) };
+    let hanging = Hanging("https://contoso.vault.azure.net".parse().unwrap());
+    let began = Instant::now();
+    let start = keyvault::LiveBuilder::new(hanging, merge).startup_deadline(MINUTE).start::<Settings>();
+    let error = start.await.unwrap_err();
+    assert_eq!(error.status(), ReferenceStatus::FetchTimedOut);
+    assert_eq!(began.elapsed(), MINUTE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_setting_that_cannot_work_is_refused() {
+    let story = Story::begin();
+    let start: Result<Live<Settings>> = story.layered().refresh_every(Duration::from_millis(999)).start().await;
+    assert_eq!(start.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[derive(Debug)]
+struct Hanging(keyvault::Vault);
+
+#[async_trait::async_trait]
+impl keyvault::SecretStore for Hanging {
+    fn vault(&self) -> &keyvault::Vault {
+        &self.0
+    }
+
+    async fn get(&self, _: &keyvault::SecretId) -> Result<keyvault::Secret> {
+        std::future::pending().await
+    }
+
+    fn list(&self) -> futures::stream::BoxStream<'_, Result<keyvault::SecretProperties>> {
+        Box::pin(futures::stream::pending())
+    }
+}
