@@ -3,4 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands, helpers included")]
 
 mod architecture;
+mod client;
 mod live;
+mod support;

@@ -79,6 +79,8 @@ impl Authorizer {
     /// others go on with what there is, and so do all through an outage of whoever issues tokens.
     async fn renewed(&self, held: Arc<Token>) -> Arc<Token> {
         let Ok(mut last) = self.last_fetch.try_lock() else { return held };
+        // Somebody may have been done with it just before the lock was free.
+        let held = self.held.load_full().filter(|newer| newer.scope == held.scope).unwrap_or(held);
         if last.as_ref().is_some_and(|last| last.ended.elapsed() < PAUSE_BETWEEN_RENEWALS) {
             return held;
         }

@@ -1,0 +1,23 @@
+//! The client keeps the contract of a store.
+
+use keyvault::testing::{CONTENT, PAGES, contract};
+use keyvault_emulator::{Emulator, SetSecret};
+
+use crate::support::{FakeCredential, client_of};
+
+#[tokio::test]
+async fn the_client_on_the_emulator_keeps_the_contract_of_a_store() {
+    let emulator = Emulator::start().await.unwrap();
+    for (name, versions, enabled) in CONTENT {
+        for value in versions {
+            emulator.set_secret(name, SetSecret::new(*value).enabled(enabled));
+        }
+    }
+    for page in 0..PAGES {
+        emulator.set(&format!("contract-page-{page}"), "x");
+    }
+    let credential = FakeCredential::fixed(emulator.token());
+    contract(&client_of(&emulator, &credential).build().unwrap()).await;
+    assert_eq!(credential.asked(), 1, "one token is good for all of it");
+    assert_eq!(emulator.requests().unauthorized, 0, "and it is shown at once");
+}

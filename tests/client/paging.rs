@@ -1,0 +1,198 @@
+//! A list is complete, has everything once, and ends.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures::TryStreamExt;
+use keyvault::{ErrorKind, Result, SecretClient, SecretProperties};
+use keyvault_emulator::{Emulator, Fault, SetSecret};
+
+use crate::support::{Answer, CONTOSO, FakeCredential, Wire, client_over};
+
+struct Scene {
+    emulator: Arc<Emulator>,
+    wire: Arc<Wire>,
+    client: SecretClient,
+}
+
+impl Scene {
+    async fn with_secrets(count: usize) -> Self {
+        let emulator = Arc::new(Emulator::start().await.unwrap());
+        for n in 0..count {
+            emulator.vault("contoso").set(&format!("s{n}"), "x");
+        }
+        let credential = FakeCredential::fixed(emulator.token());
+        let wire = Wire::to(&emulator);
+        let client = client_over(&wire, &credential).build().unwrap();
+        Self { emulator, wire, client }
+    }
+
+    async fn names(&self) -> Result<Vec<String>> {
+        self.client.list().map_ok(|item| item.id().name().to_string()).try_collect().await
+    }
+
+    async fn assert_complete(&self, count: usize, what: &str) {
+        let names = self.names().await.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+        let distinct: HashSet<_> = names.iter().cloned().collect();
+        assert_eq!((names.len(), distinct), (count, (0..count).map(|n| format!("s{n}")).collect()), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_has_every_secret_once_in_as_few_pages_as_can_be() {
+    for (count, pages) in [(0, 1), (1, 1), (25, 1), (26, 2), (60, 3)] {
+        let scene = Scene::with_secrets(count).await;
+        scene.assert_complete(count, &format!("{count} secrets")).await;
+        assert_eq!(scene.emulator.requests().total, pages, "{count} secrets");
+    }
+}
+
+#[tokio::test]
+async fn short_pages_are_followed_to_the_end() {
+    for size in [1, 2, 7, 24] {
+        let scene = Scene::with_secrets(26).await;
+        scene.emulator.page_size(size);
+        scene.assert_complete(26, &format!("pages of {size}")).await;
+    }
+}
+
+#[tokio::test]
+async fn empty_pages_are_followed_to_the_end() {
+    let item = |n: usize| format!(r#"{{"id":"{CONTOSO}/secrets/s{n}","attributes":{{"enabled":true}}}}"#);
+    let asked = AtomicUsize::new(0);
+    // As recorded in June 2026: one item, five pages without any, the rest.
+    let wire = Wire::scripted(move |_| {
+        let page = asked.fetch_add(1, Ordering::SeqCst);
+        let items = match page {
+            0 => item(0),
+            6 => format!("{},{}", item(1), item(2)),
+            _ => String::new(),
+        };
+        let next = format!(r#""{CONTOSO}:443/secrets?api-version=2026-04-01&$skiptoken=t{page}""#);
+        let next = if page == 6 { "null".to_owned() } else { next };
+        Ok(Answer::new(200, format!(r#"{{"value":[{items}],"nextLink":{next}}}"#)))
+    });
+    let client = client_over(&wire, &FakeCredential::fixed("token")).build().unwrap();
+    let listed: Vec<_> = client.list().try_collect().await.unwrap();
+    let names: Vec<_> = listed.iter().map(|item| item.id().name().as_str()).collect();
+    assert_eq!(names, ["s0", "s1", "s2"]);
+    assert_eq!(wire.sent().len(), 7);
+}
+
+#[tokio::test]
+async fn a_last_page_may_say_so_in_any_way() {
+    for end in [r#","nextLink":null"#, r#","nextLink":"""#, ""] {
+        for value in [r#""value":[]"#, r#""value":null"#] {
+            let wire = Wire::scripted(move |_| Ok(Answer::new(200, format!("{{{value}{end}}}"))));
+            let client = client_over(&wire, &FakeCredential::fixed("token")).build().unwrap();
+            let listed: Vec<_> = client.list().try_collect().await.unwrap();
+            assert_eq!((listed.len(), wire.sent().len()), (0, 1), "{value}{end}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_leads_to_itself_ends_the_list_with_an_error() {
+    let scene = Scene::with_secrets(26).await;
+    for link in ["/secrets?api-version=2026-04-01", ":443/secrets?api-version=2026-04-01"] {
+        scene.emulator.reset_requests();
+        scene.emulator.fault(Fault::NextLink(format!("{CONTOSO}{link}")));
+        let error = scene.names().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{link}");
+        assert!(scene.emulator.requests().total <= 2, "{link}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_never_ends_is_cut() {
+    for (items, most) in [(0, 4_000), (1_000, 101)] {
+        let items = vec![format!(r#"{{"id":"{CONTOSO}/secrets/a"}}"#); items].join(",");
+        let asked = AtomicUsize::new(0);
+        let wire = Wire::scripted(move |_| {
+            let page = asked.fetch_add(1, Ordering::SeqCst);
+            let next = format!("{CONTOSO}/secrets?$skiptoken=t{page}");
+            Ok(Answer::new(200, format!(r#"{{"value":[{items}],"nextLink":"{next}"}}"#)))
+        });
+        let client = client_over(&wire, &FakeCredential::fixed("token")).build().unwrap();
+        let error = client.list().try_for_each(|_| std::future::ready(Ok(()))).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        // A vault of 100,000 secrets could be listed.
+        assert_eq!(wire.sent().len(), most);
+    }
+}
+
+#[tokio::test]
+async fn after_an_error_a_list_has_nothing_more() {
+    let scene = Scene::with_secrets(60).await;
+    scene.emulator.fault_matching(None, |head| head.path_and_query.contains("skiptoken"), Fault::status(403));
+    let mut list = scene.client.list();
+    let mut items = 0;
+    let error = loop {
+        match list.try_next().await {
+            Ok(Some(_)) => items += 1,
+            Ok(None) => panic!("a broken list must not look complete"),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!((items, error.kind()), (25, ErrorKind::Denied));
+    assert!(list.try_next().await.unwrap().is_none());
+    assert_eq!(scene.emulator.requests().list, 2);
+}
+
+#[tokio::test]
+async fn what_changes_between_pages_neither_hides_nor_repeats_the_rest() {
+    let scene = Scene::with_secrets(60).await;
+    let mut list = scene.client.list();
+    let first = list.try_next().await.unwrap().unwrap();
+    scene.emulator.vault("contoso").delete(first.id().name().as_str());
+    scene.emulator.vault("contoso").set("a-new-one", "x");
+    let rest: Vec<SecretProperties> = list.try_collect().await.unwrap();
+    let names: HashSet<_> = rest.iter().map(|item| item.id().name().to_string()).collect();
+    assert_eq!((rest.len(), names.len()), (59, 59));
+}
+
+#[tokio::test]
+async fn every_version_is_listed_once() {
+    let scene = Scene::with_secrets(1).await;
+    for n in 0..59 {
+        scene.emulator.vault("contoso").set("s0", &format!("v{n}"));
+    }
+    let listed: Vec<_> = scene.client.list_versions("s0").try_collect().await.unwrap();
+    let versions: HashSet<_> = listed.iter().map(|item| item.id().version().unwrap().as_str().to_owned()).collect();
+    assert_eq!((listed.len(), versions.len()), (60, 60));
+    assert_eq!(scene.emulator.requests().list_versions, 3);
+    assert!(listed.iter().all(|item| item.id().name().as_str() == "s0"));
+    for version in versions.iter().take(2) {
+        scene.client.get_version("s0", version).await.unwrap();
+    }
+    let none: Vec<_> = scene.client.list_versions("missing").try_collect().await.unwrap();
+    assert_eq!(none.len(), 0);
+}
+
+#[tokio::test]
+async fn a_disabled_secret_is_listed_as_disabled_and_cannot_be_got() {
+    let scene = Scene::with_secrets(1).await;
+    scene.emulator.vault("contoso").set_secret("off", SetSecret::new("x").enabled(false).tag("k", "v"));
+    let listed: Vec<_> = scene.client.list().try_collect().await.unwrap();
+    let enabled: Vec<_> = listed.iter().map(|item| (item.id().name().as_str(), item.enabled)).collect();
+    assert_eq!(enabled.len(), 2);
+    assert!(enabled.contains(&("off", false)) && enabled.contains(&("s0", true)), "{enabled:?}");
+    assert_eq!(scene.client.get("off").await.unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn every_request_names_the_version_of_the_api() {
+    let scene = Scene::with_secrets(60).await;
+    let version = scene.client.get("s0").await.unwrap().id().version().unwrap().as_str().to_owned();
+    scene.client.get_version("s0", &version).await.unwrap();
+    scene.names().await.unwrap();
+    scene.client.list_versions("s0").try_collect::<Vec<_>>().await.unwrap();
+    assert_eq!(scene.wire.sent().len(), 6);
+    for sent in scene.wire.sent() {
+        assert_eq!(sent.query("api-version").as_deref(), Some("2026-04-01"), "{sent:?}");
+    }
+    let client = client_over(&scene.wire, &FakeCredential::fixed(scene.emulator.token()));
+    client.api_version("7.4").build().unwrap().get("s0").await.unwrap();
+    assert_eq!(scene.wire.sent().last().unwrap().query("api-version").as_deref(), Some("7.4"));
+}
