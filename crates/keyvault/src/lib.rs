@@ -63,7 +63,10 @@ mod template;
 pub mod testing;
 mod vault;
 
-pub use self::client::{SecretClient, SecretClientBuilder};
+pub use self::client::{
+    DeleteOperation, DeletedSecret, NewSecret, PageToken, RecoverOperation, SecretBackup, SecretClient,
+    SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate,
+};
 pub use self::cloud::Cloud;
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::key::{Key, Segment};
