@@ -5,4 +5,5 @@
 mod architecture;
 mod client;
 mod live;
+mod operations;
 mod support;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
+use super::challenge;
 use super::retry::{self, Reason};
 use super::verb::Verb;
 use crate::error::{Error, ErrorKind, Result, ServiceAnswer};
@@ -102,6 +103,7 @@ impl Answer {
         let throttled = ErrorKind::Throttled { retry_after: self.retry_after };
         let asked = |otherwise| Some(self.retry_after.map_or(otherwise, Reason::Asked));
         let (error, retry) = match self.status {
+            401 if self.challenge.as_deref().is_some_and(challenge::demands_claims) => (unsatisfied(), None),
             401 => (unauthorized(), None),
             403 => (forbidden(inner_code.as_deref(), verb), None),
             404 if code.as_deref() == Some("SecretNotFound") => {
@@ -142,6 +144,13 @@ fn failed() -> Error {
 
 pub(super) fn unauthorized() -> Error {
     Error::new(ErrorKind::Denied, "vault did not accept the token").with_status(ReferenceStatus::UnauthorizedClient)
+}
+
+/// The `TokenCredential` of `azure_core` 1.x has no way to be asked for a token with claims.
+fn unsatisfied() -> Error {
+    Error::new(ErrorKind::Denied, "vault demands claims that the credential cannot give")
+        .with_status(ReferenceStatus::UnauthorizedClient)
+        .with_help("the sign-in was revoked or a policy changed: sign in anew, as with `az login`, or use an identity that no conditional access policy binds")
 }
 
 fn too_large(status: u16) -> Failure {

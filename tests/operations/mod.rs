@@ -1,0 +1,10 @@
+//! Every operation of a client: what it sends, what it makes of the answer, and what it does when that fails.
+
+mod lifecycle;
+mod oracle;
+mod pages;
+mod refusals;
+mod repeats;
+mod spans;
+mod track;
+mod waiting;
