@@ -64,6 +64,22 @@ impl WireError {
         Self::new(403, "Forbidden", "Operation get is not allowed on a disabled secret.").inner("SecretDisabled")
     }
 
+    /// Says that the secret belongs to a certificate.
+    pub(crate) fn managed(action: &str) -> Self {
+        let message = format!(
+            "Operation \"{action}\" is not allowed on this secret, since it is associated with a certificate. Perform \
+             the operation on the corresponding certificate."
+        );
+        Self::new(403, "Forbidden", message).inner("SecretManagedByKeyVault")
+    }
+
+    /// Says that a secret cannot be had as another content type.
+    pub(crate) fn no_transformation(from: &str, to: &str) -> Self {
+        Self::bad_parameter(format!(
+            "The '{from}' to '{to}' transformation is not supported. Only PFX to PEM transformation is supported."
+        ))
+    }
+
     /// Says that a deleted secret still holds the name.
     pub(crate) fn deleted_but_recoverable(name: &str) -> Self {
         let message = format!(

@@ -59,9 +59,8 @@
 //! In the order in which a request goes through: `builder`, `emulator` and `handle` are the outside; `server`, `wire`,
 //! `tls` and `body` the network; `engine` waits; `service` is a pure function from request to answer, which asks `route`
 //! what is meant, `auth` and `identity` who is asking, `fault` and `outcome` what goes wrong, and `operations` for the
-//! answer; `vault`, `policy`, `secret`, `bundle`, `page`,
-//! `api_version` and `error` are what the answers are made of; `counters`
-//! remember.
+//! answer; `vault`, `policy`, `secret`, `certificate`,
+//! `pkcs12`, `bundle`, `page`, `api_version` and `error` are what the answers are made of; `counters` remember.
 
 mod builder;
 mod emulator;
@@ -83,8 +82,10 @@ mod service;
 
 mod api_version;
 mod bundle;
+mod certificate;
 mod error;
 mod page;
+mod pkcs12;
 mod policy;
 mod secret;
 mod vault;
@@ -94,6 +95,7 @@ mod random;
 
 pub use body::Body;
 pub use builder::EmulatorBuilder;
+pub use certificate::{Certificate, CertificateError};
 pub use counters::{LoggedRequest, Requests};
 pub use emulator::Emulator;
 pub use fault::{Fault, RequestHead};

@@ -76,8 +76,15 @@ impl Vault {
         if item.versions.iter().any(|version| version.id == id) {
             return Err(WireError::bad_parameter("The version exists already."));
         }
-        item.versions.push(Version::new(id, secret, now));
+        let previous = item.versions.last().map(|version| version.id.clone());
+        item.versions.push(Version::new(id, secret, previous, now));
         Ok(item)
+    }
+
+    /// Refuses what can only be done to the certificate behind a secret.
+    pub(crate) fn check_not_managed(&self, name: &str, action: &str) -> Result<(), WireError> {
+        let is_managed = self.live.get(&key(name)).is_some_and(|item| item.latest().backing.is_some());
+        if is_managed { Err(WireError::managed(action)) } else { Ok(()) }
     }
 
     /// Reads a version, or the newest. Only a disabled one is refused: dates are for information.

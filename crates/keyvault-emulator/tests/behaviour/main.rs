@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
 
 mod answers;
+mod certificates;
 mod deletion;
 mod errors;
 mod faults;
