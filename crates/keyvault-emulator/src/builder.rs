@@ -1,6 +1,5 @@
 //! How an emulator is set up.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,14 +10,14 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::auth::{Tokens, VAULT_AUDIENCE};
-use crate::counters::Ledger;
+use crate::clock::{Clock, Source};
 use crate::emulator::Emulator;
 use crate::engine::Engine;
-use crate::fault::Faults;
 use crate::page::LARGEST_PAGE;
 use crate::policy::Policy;
 use crate::server;
-use crate::service::{Clock, Service, State};
+use crate::service::{Service, State};
+use crate::throttle::Throttle;
 use crate::tls::{self, Authority};
 
 /// Sets up an [`Emulator`]; nothing happens before [`start`](Self::start).
@@ -31,7 +30,8 @@ pub struct EmulatorBuilder {
     page_size: usize,
     accept_any_token: bool,
     policy: Policy,
-    clock: Clock,
+    throttle: Option<Throttle>,
+    clock: Source,
 }
 
 impl EmulatorBuilder {
@@ -44,6 +44,7 @@ impl EmulatorBuilder {
             page_size: LARGEST_PAGE,
             accept_any_token: false,
             policy: Policy::default(),
+            throttle: None,
             clock: Arc::new(SystemTime::now),
         }
     }
@@ -105,6 +106,12 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Throttles each vault. Default: takes whatever comes.
+    pub fn throttle(mut self, limits: Throttle) -> Self {
+        self.throttle = Some(limits);
+        self
+    }
+
     /// Sets the clock that dates secrets and tokens. Default: the system's. Latencies do not follow it.
     ///
     /// It is called while the emulator is locked: it must not call the emulator itself.
@@ -128,16 +135,15 @@ impl EmulatorBuilder {
         let ca_pem = authority.pem();
         let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(authority)?));
 
-        let state = State {
-            vaults: BTreeMap::new(),
+        let mut state = State {
             tokens: Tokens::new(self.accept_any_token),
-            faults: Faults::default(),
-            ledger: Ledger::default(),
             latency: self.latency,
             resource: self.resource,
             page_size: self.page_size,
+            ..State::default()
         };
-        let service = Service::new(vault_url.clone(), self.policy, self.clock, state);
+        state.throttling.set(self.throttle);
+        let service = Service::new(vault_url.clone(), self.policy, Clock::new(self.clock), state);
         let engine = Arc::new(Engine { service, in_flight: Default::default() });
         let tasks = vec![
             tokio::spawn(server::serve(https, Some(acceptor), Arc::clone(&engine))),

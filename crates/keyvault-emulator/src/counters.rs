@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use http::Method;
+use serde::Serialize;
 
 use crate::fault::RequestHead;
 use crate::route::Operation;
@@ -12,7 +13,7 @@ use crate::route::Operation;
 /// A request counts when it arrives. Each request to a vault counts once in [`total`](Self::total) and once more:
 /// answered 401 it is [`unauthorized`](Self::unauthorized), else it is the operation it asked for, whatever came of
 /// it. What a test sets from Rust is no request.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Requests {
     /// All requests to vaults.

@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use crate::auth::{Claims, VAULT_AUDIENCE};
 use crate::body::Body;
 use crate::builder::EmulatorBuilder;
+use crate::control;
 use crate::counters::{LoggedRequest, Requests};
 use crate::engine::Engine;
 use crate::fault::{Fault, RequestHead};
@@ -119,6 +120,12 @@ impl Emulator {
         &self.engine.service.client_secret
     }
 
+    /// Returns where the emulator itself can be watched and disturbed over http: see the
+    /// [list of paths](crate#the-control-endpoint).
+    pub fn control_url(&self) -> String {
+        format!("{}{}", self.http_url, control::ROOT)
+    }
+
     /// Returns what App Service puts into `IDENTITY_ENDPOINT`.
     pub fn identity_endpoint(&self) -> String {
         format!("{}/msi/token", self.http_url)
@@ -169,8 +176,7 @@ impl Emulator {
 
     /// Begins to count anew: counters, log and [`max_in_flight`](Self::max_in_flight).
     pub fn reset_requests(&self) {
-        self.engine.service.state().ledger = Default::default();
-        self.engine.in_flight.reset();
+        self.engine.reset_requests();
     }
 
     /// Returns the heads of the last 10,000 requests, oldest first. Tokens and bodies are never kept.

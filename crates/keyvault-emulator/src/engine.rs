@@ -8,6 +8,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 
 use crate::body::Body;
+use crate::control;
+use crate::counters::Ledger;
 use crate::outcome::Outcome;
 use crate::service::Service;
 
@@ -19,8 +21,17 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
+    /// Begins to count anew.
+    pub(crate) fn reset_requests(&self) {
+        self.service.state().ledger = Ledger::default();
+        self.in_flight.reset();
+    }
+
     /// Answers a request; an error stands for a connection reset.
     pub(crate) async fn exchange(&self, request: Request<Bytes>) -> io::Result<Response<Body>> {
+        if control::is_control(&request) {
+            return Ok(control::answer(self, &request).map(Body::whole));
+        }
         let _guard = Service::is_for_vault(&request).then(|| self.in_flight.enter());
         let plan = self.service.plan(&request);
         if !plan.delay.is_zero() {

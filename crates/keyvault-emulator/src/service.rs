@@ -2,31 +2,32 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HOST, PRAGMA, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HOST, PRAGMA, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
 
-use crate::auth::{self, Tokens};
+use crate::access::Access;
+use crate::auth::{self, Tokens, VAULT_AUDIENCE};
+use crate::clock::Clock;
 use crate::counters::Ledger;
 use crate::error::{REGION, WireError};
 use crate::fault::{Faults, RequestHead, Stage};
 use crate::identity::Endpoint;
 use crate::operations::{self, Call};
 use crate::outcome::Plan;
+use crate::page::LARGEST_PAGE;
 use crate::policy::Policy;
 use crate::random;
 use crate::route::{Operation, Route};
+use crate::throttle::Throttling;
 use crate::vault::Vault;
-
-/// Tells the time.
-pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// The service: what never changes, and the state behind one lock.
 pub(crate) struct Service {
@@ -37,7 +38,7 @@ pub(crate) struct Service {
     /// Where the challenge sends a client for a token.
     pub(crate) authority: String,
     pub(crate) policy: Policy,
-    clock: Clock,
+    pub(crate) clock: Clock,
     state: Mutex<State>,
 }
 
@@ -55,10 +56,31 @@ pub(crate) struct State {
     pub(crate) vaults: BTreeMap<String, Vault>,
     pub(crate) tokens: Tokens,
     pub(crate) faults: Faults,
+    pub(crate) access: Access,
+    pub(crate) throttling: Throttling,
     pub(crate) ledger: Ledger,
     pub(crate) latency: Duration,
     pub(crate) resource: String,
     pub(crate) page_size: usize,
+    /// How often a vault has changed.
+    pub(crate) changes: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            vaults: BTreeMap::new(),
+            tokens: Tokens::default(),
+            faults: Faults::default(),
+            access: Access::default(),
+            throttling: Throttling::default(),
+            ledger: Ledger::default(),
+            latency: Duration::ZERO,
+            resource: VAULT_AUDIENCE.to_owned(),
+            page_size: LARGEST_PAGE,
+            changes: 0,
+        }
+    }
 }
 
 impl Service {
@@ -78,7 +100,12 @@ impl Service {
 
     /// Returns the time since 1970.
     pub(crate) fn now(&self) -> Duration {
-        (self.clock)().duration_since(UNIX_EPOCH).unwrap_or_default()
+        self.clock.now()
+    }
+
+    /// Notes that a vault is no longer what it was.
+    pub(crate) fn changed(&self, state: &mut State) {
+        state.changes += 1;
     }
 
     /// Locks the state. A panic elsewhere must not stop the server, so a poisoned lock is taken as it is.
@@ -121,12 +148,17 @@ impl Service {
         let access = state.tokens.check(authorization, &state.resource, &self.tenant_id, self.now());
         let head = head(request, &method, base, operation, access.is_ok());
 
+        let denial = state.access.refusal(&head);
         let incoming = Incoming { request, base, head, name };
         let latency = state.latency;
         self.settle(state, incoming, latency, |state| {
             let answer = access.and(route).and_then(|route| {
                 let call = Call { request, route, base, vault: vault_name(base) };
-                operations::perform(self, state, &call)
+                state.throttling.admit(&call.vault, operation, self.now())?;
+                match denial {
+                    Some(denial) => Err(denial.error(self, &call)),
+                    None => operations::perform(self, state, &call),
+                }
             });
             answer.unwrap_or_else(|error| self.refuse(state, &error))
         })
@@ -163,6 +195,9 @@ impl Service {
             if let Ok(challenge) = HeaderValue::try_from(challenge) {
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             }
+        }
+        if let Some(time) = error.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(time.as_secs()));
         }
         response
     }
@@ -268,20 +303,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::auth::VAULT_AUDIENCE;
-    use crate::page::LARGEST_PAGE;
 
     fn service() -> Service {
-        let state = State {
-            vaults: BTreeMap::new(),
-            tokens: Tokens::new(true),
-            faults: Faults::default(),
-            ledger: Ledger::default(),
-            latency: Duration::ZERO,
-            resource: VAULT_AUDIENCE.to_owned(),
-            page_size: LARGEST_PAGE,
-        };
-        Service::new("https://localhost".to_owned(), Policy::default(), Arc::new(SystemTime::now), state)
+        let state = State { tokens: Tokens::new(true), ..State::default() };
+        let clock = Clock::new(std::sync::Arc::new(std::time::SystemTime::now));
+        Service::new("https://localhost".to_owned(), Policy::default(), clock, state)
     }
 
     #[test]

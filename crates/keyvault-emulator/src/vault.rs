@@ -81,6 +81,11 @@ impl Vault {
         Ok(item)
     }
 
+    /// Tells whether a name is taken, by a secret or by a deleted one.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.live.contains_key(&key(name)) || self.deleted.contains_key(&key(name))
+    }
+
     /// Refuses what can only be done to the certificate behind a secret.
     pub(crate) fn check_not_managed(&self, name: &str, action: &str) -> Result<(), WireError> {
         let is_managed = self.live.get(&key(name)).is_some_and(|item| item.latest().backing.is_some());
