@@ -69,7 +69,7 @@ impl Denial {
     /// Writes the refusal as the service does.
     pub(crate) fn error(self, service: &Service, call: &Call<'_>) -> WireError {
         let vault = if call.vault.is_empty() { "emulator" } else { call.vault.as_str() };
-        let (client, tenant) = (&service.client_id, &service.tenant_id);
+        let (client, tenant) = (&service.identity.client_id, &service.identity.tenant_id);
         let issuer = format!("https://sts.windows.net/{tenant}/");
         let caller = format!("appid={client};oid={client};iss={issuer}");
         let operation = call.route.operation;
@@ -184,7 +184,7 @@ fn resource(service: &Service, vault: &str, name: &str) -> String {
     // There is no subscription; the tenant's identifier has the right shape.
     let vault = format!(
         "/subscriptions/{}/resourcegroups/emulator/providers/microsoft.keyvault/vaults/{vault}",
-        service.tenant_id
+        service.identity.tenant_id
     );
     if name.is_empty() { vault } else { format!("{vault}/secrets/{name}") }
 }

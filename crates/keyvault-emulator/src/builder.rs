@@ -1,8 +1,10 @@
 //! How an emulator is set up.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,10 +13,14 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::auth::{Tokens, VAULT_AUDIENCE};
 use crate::clock::{Clock, Source};
+use crate::counters::LoggedRequest;
+use crate::data_file::{Content, DataFile};
 use crate::emulator::Emulator;
-use crate::engine::Engine;
+use crate::engine::{self, Engine, Observer};
+use crate::identity::Identity;
 use crate::page::LARGEST_PAGE;
 use crate::policy::Policy;
+use crate::seed::{Old, Seed};
 use crate::server;
 use crate::service::{Service, State};
 use crate::throttle::Throttle;
@@ -32,6 +38,9 @@ pub struct EmulatorBuilder {
     policy: Policy,
     throttle: Option<Throttle>,
     clock: Source,
+    seed: Seed,
+    data_file: Option<PathBuf>,
+    observer: Option<Observer>,
 }
 
 impl EmulatorBuilder {
@@ -46,6 +55,9 @@ impl EmulatorBuilder {
             policy: Policy::default(),
             throttle: None,
             clock: Arc::new(SystemTime::now),
+            seed: Seed::default(),
+            data_file: None,
+            observer: None,
         }
     }
 
@@ -120,22 +132,53 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Sets the secrets to begin with. Names that the [data file](Self::data_file) knows already are left as they are.
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Keeps the vaults in a file, and with them the certificate authority, the tenant and the application, so that
+    /// clients survive a restart. Clock, faults, denials, tokens and counters are not kept.
+    ///
+    /// What a client changes is in the file before it is answered. The file is written as a whole each time, beside
+    /// its place first, and where the system knows owners only the owner can read it; its content is not encrypted.
+    pub fn data_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_file = Some(path.into());
+        self
+    }
+
+    /// Watches the requests: is called for each when its answer is ready, with the time that took. Status 0 says that
+    /// there is none.
+    ///
+    /// It is called by the task that answers: it must not wait for anything.
+    pub fn on_request(mut self, observer: impl Fn(&LoggedRequest, Duration) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
     /// Binds the ports, makes a certificate authority, and serves, on the runtime that this is called from.
     ///
     /// # Errors
     ///
-    /// A port that cannot be bound.
+    /// A port that cannot be bound; a data file that cannot be read or written; a seed that does not go with it.
     pub async fn start(self) -> io::Result<Emulator> {
         let https = bind(self.https).await?;
         let http = bind(self.http).await?;
         let vault_url = format!("https://{}", reachable(https.local_addr()?));
         let http_url = format!("http://{}", reachable(http.local_addr()?));
 
-        let authority = Authority::new()?;
-        let ca_pem = authority.pem();
+        let kept = self.data_file.as_ref().map(Content::read).transpose()?.flatten();
+        let (authority, identity, vaults) = match kept {
+            Some(kept) => (Authority::from_pem(&kept.certificate, &kept.key)?, kept.identity, kept.vaults),
+            None => (Authority::new()?, Identity::random(), BTreeMap::new()),
+        };
+        let data_file = self.data_file.map(|path| DataFile::new(path, &authority));
+        let ca_pem = authority.pem().to_owned();
         let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(authority)?));
 
         let mut state = State {
+            vaults,
             tokens: Tokens::new(self.accept_any_token),
             latency: self.latency,
             resource: self.resource,
@@ -143,9 +186,16 @@ impl EmulatorBuilder {
             ..State::default()
         };
         state.throttling.set(self.throttle);
-        let service = Service::new(vault_url.clone(), self.policy, Clock::new(self.clock), state);
-        let engine = Arc::new(Engine { service, in_flight: Default::default() });
+        let clock = Clock::new(self.clock);
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+        self.seed.sow(&mut state, clock.now(), Old::Stays).map_err(invalid)?;
+        let service = Service::new(vault_url.clone(), identity, self.policy, clock, state);
+        if let Some(file) = &data_file {
+            file.save(&service)?;
+        }
+        let engine = Arc::new(Engine { service, in_flight: Default::default(), data_file, observer: self.observer });
         let tasks = vec![
+            tokio::spawn(engine::keep(Arc::clone(&engine))),
             tokio::spawn(server::serve(https, Some(acceptor), Arc::clone(&engine))),
             tokio::spawn(server::serve(http, None, Arc::clone(&engine))),
         ];

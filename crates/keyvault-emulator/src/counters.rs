@@ -1,6 +1,7 @@
 //! What arrived: counters by kind, and a log of heads.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use http::Method;
 use serde::Serialize;
@@ -104,17 +105,17 @@ pub struct LoggedRequest {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     requests: Requests,
-    log: VecDeque<LoggedRequest>,
+    log: VecDeque<Arc<LoggedRequest>>,
 }
 
 impl Ledger {
     /// Writes down a request; the oldest makes room when the log is full.
-    pub(crate) fn record(&mut self, head: RequestHead, status: Option<u16>) {
+    pub(crate) fn record(&mut self, head: RequestHead, status: Option<u16>) -> Arc<LoggedRequest> {
         self.requests.add(head.operation, status);
         if self.log.len() == LONGEST_LOG {
             self.log.pop_front();
         }
-        self.log.push_back(LoggedRequest {
+        let logged = Arc::new(LoggedRequest {
             operation: head.operation,
             method: head.method,
             path_and_query: head.path_and_query,
@@ -122,6 +123,8 @@ impl Ledger {
             authorized: head.authorized,
             status: status.unwrap_or(0),
         });
+        self.log.push_back(Arc::clone(&logged));
+        logged
     }
 
     /// Returns the counters.
@@ -131,7 +134,7 @@ impl Ledger {
 
     /// Returns the log, oldest first.
     pub(crate) fn log(&self) -> Vec<LoggedRequest> {
-        self.log.iter().cloned().collect()
+        self.log.iter().map(|request| LoggedRequest::clone(request)).collect()
     }
 }
 

@@ -90,7 +90,8 @@
 //! # Reading on
 //!
 //! In the order in which a request goes through: `builder`, `emulator`, `handle` and `seed` are the outside; `server`,
-//! `wire`, `tls` and `body` the network; `control`, told by an `order`, the way in from the side; `engine` waits; `service` is a pure function from request to answer, which asks `route`
+//! `wire`, `tls` and `body` the network; `control`, told by an `order`, the way in from the side; `engine` waits, and has the
+//! `data_file`, a `file`, follow; `service` is a pure function from request to answer, which asks `route`
 //! what is meant, `auth`, `identity` and `access` who is asking, `clock` when, `throttle` how often, `fault` and `outcome` what goes wrong, and `operations` for the
 //! answer; `vault`, `policy`, `secret`, `certificate`,
 //! `pkcs12`, `bundle`, `page`, `api_version` and `error` are what the answers are made of; `counters` remember.
@@ -102,7 +103,9 @@ mod seed;
 
 mod body;
 mod control;
+mod data_file;
 mod engine;
+mod file;
 mod order;
 mod server;
 mod tls;

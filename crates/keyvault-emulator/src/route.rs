@@ -70,6 +70,12 @@ impl Operation {
         !matches!(self, Self::Token | Self::Discovery)
     }
 
+    /// Tells whether it leaves a vault other than it was.
+    pub(crate) fn is_change(self) -> bool {
+        use Operation::{Delete, Purge, Recover, Restore, Set, Update};
+        matches!(self, Set | Update | Delete | Recover | Purge | Restore)
+    }
+
     /// Tells whether the answer is a page of a list.
     pub fn is_list(self) -> bool {
         matches!(self, Self::List | Self::ListVersions | Self::ListDeleted)

@@ -12,6 +12,7 @@ use http::header::{
 };
 use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use tokio::sync::Notify;
 
 use crate::access::Access;
 use crate::auth::{self, Tokens, VAULT_AUDIENCE};
@@ -19,7 +20,7 @@ use crate::clock::Clock;
 use crate::counters::Ledger;
 use crate::error::{REGION, WireError};
 use crate::fault::{Faults, RequestHead, Stage};
-use crate::identity::Endpoint;
+use crate::identity::{Endpoint, Identity};
 use crate::operations::{self, Call};
 use crate::outcome::Plan;
 use crate::page::LARGEST_PAGE;
@@ -31,14 +32,13 @@ use crate::vault::Vault;
 
 /// The service: what never changes, and the state behind one lock.
 pub(crate) struct Service {
-    pub(crate) tenant_id: String,
-    pub(crate) client_id: String,
-    pub(crate) client_secret: String,
-    pub(crate) identity_header: String,
+    pub(crate) identity: Identity,
     /// Where the challenge sends a client for a token.
     pub(crate) authority: String,
     pub(crate) policy: Policy,
     pub(crate) clock: Clock,
+    /// Woken when a vault has changed.
+    pub(crate) change: Notify,
     state: Mutex<State>,
 }
 
@@ -85,17 +85,8 @@ impl Default for State {
 
 impl Service {
     /// Makes a service whose tokens come from `authority`.
-    pub(crate) fn new(authority: String, policy: Policy, clock: Clock, state: State) -> Self {
-        Self {
-            tenant_id: random::uuid(),
-            client_id: random::uuid(),
-            client_secret: random::hex(),
-            identity_header: random::hex(),
-            authority,
-            policy,
-            clock,
-            state: Mutex::new(state),
-        }
+    pub(crate) fn new(authority: String, identity: Identity, policy: Policy, clock: Clock, state: State) -> Self {
+        Self { identity, authority, policy, clock, change: Notify::new(), state: Mutex::new(state) }
     }
 
     /// Returns the time since 1970.
@@ -106,6 +97,7 @@ impl Service {
     /// Notes that a vault is no longer what it was.
     pub(crate) fn changed(&self, state: &mut State) {
         state.changes += 1;
+        self.change.notify_one();
     }
 
     /// Locks the state. A panic elsewhere must not stop the server, so a poisoned lock is taken as it is.
@@ -145,23 +137,29 @@ impl Service {
         let name = route.as_ref().ok().map(|route| route.name.clone());
 
         let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let access = state.tokens.check(authorization, &state.resource, &self.tenant_id, self.now());
+        let access = state.tokens.check(authorization, &state.resource, &self.identity.tenant_id, self.now());
         let head = head(request, &method, base, operation, access.is_ok());
 
         let denial = state.access.refusal(&head);
         let incoming = Incoming { request, base, head, name };
-        let latency = state.latency;
-        self.settle(state, incoming, latency, |state| {
+        let (latency, changes) = (state.latency, state.changes);
+        let mut plan = self.settle(state, incoming, latency, |state| {
             let answer = access.and(route).and_then(|route| {
                 let call = Call { request, route, base, vault: vault_name(base) };
                 state.throttling.admit(&call.vault, operation, self.now())?;
-                match denial {
-                    Some(denial) => Err(denial.error(self, &call)),
-                    None => operations::perform(self, state, &call),
+                if let Some(denial) = denial {
+                    return Err(denial.error(self, &call));
                 }
+                let answer = operations::perform(self, state, &call)?;
+                if operation.is_change() {
+                    self.changed(state);
+                }
+                Ok(answer)
             });
             answer.unwrap_or_else(|error| self.refuse(state, &error))
-        })
+        });
+        plan.change = Some(state.changes).filter(|now| *now != changes);
+        plan
     }
 
     /// Lets a fault strike or asks for the answer, lets a fault spoil that, and writes down what became of it.
@@ -183,7 +181,7 @@ impl Service {
         {
             plan.spoil(fault, base, request);
         }
-        state.ledger.record(head, plan.outcome.status());
+        plan.logged = Some(state.ledger.record(head, plan.outcome.status()));
         plan
     }
 
@@ -191,7 +189,7 @@ impl Service {
     pub(crate) fn refuse(&self, state: &State, error: &WireError) -> Response<Bytes> {
         let mut response = respond(error.status, JSON, error.body());
         if error.status == 401 {
-            let challenge = auth::challenge(&self.authority, &self.tenant_id, &state.resource);
+            let challenge = auth::challenge(&self.authority, &self.identity.tenant_id, &state.resource);
             if let Ok(challenge) = HeaderValue::try_from(challenge) {
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             }
@@ -307,7 +305,7 @@ mod tests {
     fn service() -> Service {
         let state = State { tokens: Tokens::new(true), ..State::default() };
         let clock = Clock::new(std::sync::Arc::new(std::time::SystemTime::now));
-        Service::new("https://localhost".to_owned(), Policy::default(), clock, state)
+        Service::new("https://localhost".to_owned(), Identity::random(), Policy::default(), clock, state)
     }
 
     #[test]

@@ -41,6 +41,7 @@ impl Item {
 }
 
 /// A deleted secret.
+#[derive(Deserialize, Serialize)]
 pub(crate) struct Deleted {
     pub(crate) item: Item,
     pub(crate) deleted_at: Duration,
@@ -50,7 +51,7 @@ pub(crate) struct Deleted {
 }
 
 /// A vault, empty at first. Keys are upper-cased names: the service lists in that order.
-#[derive(Default)]
+#[derive(Default, Deserialize, Serialize)]
 pub(crate) struct Vault {
     live: BTreeMap<String, Item>,
     deleted: BTreeMap<String, Deleted>,
@@ -79,6 +80,15 @@ impl Vault {
         let previous = item.versions.last().map(|version| version.id.clone());
         item.versions.push(Version::new(id, secret, previous, now));
         Ok(item)
+    }
+
+    /// Tells whether what came from outside is what this would have made itself.
+    pub(crate) fn is_sound(&self) -> bool {
+        let deleted = self.deleted.iter().map(|(key, deleted)| (key, &deleted.item));
+        self.live
+            .iter()
+            .chain(deleted)
+            .all(|(own, item)| *own == key(&item.name) && is_name(&item.name) && !item.versions.is_empty())
     }
 
     /// Tells whether a name is taken, by a secret or by a deleted one.

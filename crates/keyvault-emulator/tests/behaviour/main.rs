@@ -10,6 +10,7 @@ mod deletion;
 mod errors;
 mod faults;
 mod identity;
+mod keeping;
 mod network;
 mod official;
 mod paging;
