@@ -170,7 +170,7 @@ impl EmulatorBuilder {
 
         let kept = self.data_file.as_ref().map(Content::read).transpose()?.flatten();
         let (authority, identity, vaults) = match kept {
-            Some(kept) => (Authority::from_pem(&kept.certificate, &kept.key)?, kept.identity, kept.vaults),
+            Some(kept) => (kept.authority()?, kept.identity, kept.vaults),
             None => (Authority::new()?, Identity::random(), BTreeMap::new()),
         };
         let data_file = self.data_file.map(|path| DataFile::new(path, &authority));

@@ -40,8 +40,8 @@ struct Saved {
 pub(crate) struct Content {
     keyvault_emulator: u32,
     pub(crate) identity: Identity,
-    pub(crate) certificate: String,
-    pub(crate) key: String,
+    certificate: String,
+    key: String,
     pub(crate) vaults: BTreeMap<String, Vault>,
 }
 
@@ -76,10 +76,16 @@ impl Content {
         if content.keyvault_emulator != FORMAT {
             return Err(damaged("another version of the emulator wrote it".to_owned()));
         }
+        content.authority().map_err(|_| damaged("it is damaged: the certificate authority is none".to_owned()))?;
         if !content.vaults.values().all(Vault::is_sound) {
             return Err(damaged("it is damaged: a secret without a name or a version".to_owned()));
         }
         Ok(Some(content))
+    }
+
+    /// Takes up the authority.
+    pub(crate) fn authority(&self) -> io::Result<Authority> {
+        Authority::from_pem(&self.certificate, &self.key)
     }
 }
 
