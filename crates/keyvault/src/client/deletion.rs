@@ -38,6 +38,7 @@ use crate::error::Result;
 /// # }
 /// ```
 #[must_use = "the vault deletes without being waited for; await the operation to purge or to use the name again"]
+#[derive(Clone)]
 pub struct DeleteOperation {
     client: SecretClient,
     deleted: DeletedSecret,

@@ -27,6 +27,8 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use url::Url;
 
+#[cfg(feature = "identity")]
+pub(crate) use self::authorizer::{AnotherToken, credential_error};
 pub use self::backup::SecretBackup;
 pub use self::builder::SecretClientBuilder;
 use self::call::Call;
@@ -38,6 +40,7 @@ pub use self::page::{PageToken, SecretList, SecretPage, SecretPages};
 pub use self::recovery::RecoverOperation;
 pub use self::update::SecretUpdate;
 use self::verb::Verb;
+pub(crate) use self::wire::Item;
 use crate::error::{Error, Result};
 use crate::name::{SecretName, SecretVersion};
 use crate::secret::{Secret, SecretId, SecretProperties};

@@ -28,6 +28,7 @@ use crate::secret::SecretProperties;
 ///
 /// Dropping the operation, or the future that awaits it, ends the waiting and nothing else.
 #[must_use = "the vault recovers without being waited for; await the operation to use the secret"]
+#[derive(Clone)]
 pub struct RecoverOperation {
     client: SecretClient,
     recovered: SecretProperties,

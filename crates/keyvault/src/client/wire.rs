@@ -16,7 +16,7 @@ use crate::vault::Vault;
 /// [`SecretItem`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets/get-secrets#secretitem) of a list,
 /// which has no value; with three fields more, what a deleted one is.
 #[derive(Deserialize)]
-pub(super) struct SecretBundle {
+pub(crate) struct SecretBundle {
     id: String,
     value: Option<Zeroizing<String>>,
     #[serde(rename = "contentType")]
@@ -133,7 +133,7 @@ impl ListBody {
 }
 
 /// What lists are made of.
-pub(super) trait Item: Sized + Send + 'static {
+pub(crate) trait Item: Sized + Unpin + Send + 'static {
     fn from_bundle(bundle: SecretBundle, vault: &Vault) -> Result<Self>;
 }
 
