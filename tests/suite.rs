@@ -6,4 +6,5 @@ mod adapters;
 mod architecture;
 mod client;
 mod live;
+mod operations;
 mod support;

@@ -24,7 +24,7 @@ async fn scene() -> (Arc<Emulator>, SecretClient) {
 
 #[tokio::test(start_paused = true)]
 async fn every_fault_is_told_as_what_it_is_and_tried_as_often_as_it_may_help() {
-    use ErrorKind::{Denied, Invalid, NotFound, Unavailable};
+    use ErrorKind::{Conflict, Denied, Invalid, NotFound, Unavailable};
     use ReferenceStatus as Status;
     let throttled = ErrorKind::Throttled { retry_after: None };
     let code = Fault::status;
@@ -34,7 +34,7 @@ async fn every_fault_is_told_as_what_it_is_and_tried_as_often_as_it_may_help() {
         (code(404), NotFound, Some(404), Status::SecretNotFound, 1),
         (code(404).body("<html>"), Unavailable, Some(404), Status::VaultNotFound, 1),
         (code(405), Invalid, Some(405), Status::OtherReasons, 1),
-        (code(409), Invalid, Some(409), Status::OtherReasons, 1),
+        (code(409), Conflict, Some(409), Status::OtherReasons, 1),
         (code(408), Unavailable, Some(408), Status::OtherReasons, 5),
         (code(429), throttled, Some(429), Status::OtherReasons, 5),
         (code(500), Unavailable, Some(500), Status::OtherReasons, 5),

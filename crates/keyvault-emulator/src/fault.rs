@@ -167,6 +167,11 @@ impl Faults {
         self.0.clear();
     }
 
+    /// Returns the faults and how often they still strike, in the order in which they are asked.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Fault, Option<u64>)> {
+        self.0.iter().map(|rule| (&rule.fault, rule.left))
+    }
+
     /// Takes the fault that strikes a request at this stage.
     pub(crate) fn take(&mut self, head: &RequestHead, stage: Stage) -> Option<Fault> {
         let at = self.0.iter().position(|rule| rule.fault.strikes(stage, head.operation) && (rule.pattern)(head))?;

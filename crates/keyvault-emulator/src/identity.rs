@@ -5,10 +5,34 @@ use bytes::Bytes;
 use http::{Method, Request, Response};
 use serde_json::{Value, json};
 
+use serde::{Deserialize, Serialize};
+
 use crate::auth::{Claims, LIFETIME};
 use crate::random;
 use crate::route::{Operation, segments};
 use crate::service::{Service, State, query, respond};
+
+/// Who the emulator's one tenant and one application are.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Identity {
+    pub(crate) tenant_id: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+    /// What App Service wants to see in a header.
+    pub(crate) header: String,
+}
+
+impl Identity {
+    /// Makes an identity that nobody can guess.
+    pub(crate) fn random() -> Self {
+        Self {
+            tenant_id: random::uuid(),
+            client_id: random::uuid(),
+            client_secret: random::hex(),
+            header: random::hex(),
+        }
+    }
+}
 
 /// An endpoint that a path names.
 #[derive(Debug, Eq, PartialEq)]
@@ -92,13 +116,13 @@ fn entra(service: &Service, state: &mut State, body: &Bytes, tenant: &str) -> Re
         return Err(aadsts(400, "invalid_request", 900144, message));
     };
     let client = field("client_id").unwrap_or_default();
-    if client != service.client_id {
+    if client != service.identity.client_id {
         let message = format!("Application with identifier '{client}' was not found in the directory '{tenant}'.");
         return Err(aadsts(400, "unauthorized_client", 700_016, &message));
     }
     // An assertion stands for a federated credential; the emulator trusts whoever signed it.
     let has_assertion = field("client_assertion").is_some_and(|assertion| !assertion.is_empty());
-    if field("client_secret") != Some(&service.client_secret) && !has_assertion {
+    if field("client_secret") != Some(&service.identity.client_secret) && !has_assertion {
         let message = format!(
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, \
              not the client secret ID, for a secret added to app '{client}'."
@@ -109,8 +133,8 @@ fn entra(service: &Service, state: &mut State, body: &Bytes, tenant: &str) -> Re
     let audience = scope.split(' ').next().unwrap_or_default();
     let audience = audience.strip_suffix("/.default").unwrap_or(audience);
     // The two names that stand for "the tenant the application lives in".
-    let tenant = if matches!(tenant, "common" | "organizations") { &service.tenant_id } else { tenant };
-    let claims = Claims { audience, tenant, client: &service.client_id };
+    let tenant = if matches!(tenant, "common" | "organizations") { &service.identity.tenant_id } else { tenant };
+    let claims = Claims { audience, tenant, client: &service.identity.client_id };
     let token = state.tokens.issue(&claims, service.now());
     Ok(json!({
         "token_type": "Bearer",
@@ -122,7 +146,7 @@ fn entra(service: &Service, state: &mut State, body: &Bytes, tenant: &str) -> Re
 
 fn app_service(service: &Service, state: &mut State, request: &Request<Bytes>) -> Result<Value, Refusal> {
     let header = request.headers().get("x-identity-header").map(http::HeaderValue::as_bytes);
-    if header != Some(service.identity_header.as_bytes()) {
+    if header != Some(service.identity.header.as_bytes()) {
         let message = "The header X-IDENTITY-HEADER is missing or wrong.";
         return Err((401, json!({ "statusCode": 401, "message": message })));
     }
@@ -146,15 +170,16 @@ fn managed_identity(service: &Service, state: &mut State, request: &Request<Byte
     if field("api-version").is_none() {
         return Err("The api-version is missing.");
     }
-    if field("client_id").is_some_and(|client| client != service.client_id) {
+    if field("client_id").is_some_and(|client| client != service.identity.client_id) {
         return Err("Identity not found");
     }
-    let claims = Claims { audience: resource, tenant: &service.tenant_id, client: &service.client_id };
+    let claims =
+        Claims { audience: resource, tenant: &service.identity.tenant_id, client: &service.identity.client_id };
     let now = service.now();
     let token = state.tokens.issue(&claims, now);
     Ok(json!({
         "access_token": token,
-        "client_id": service.client_id,
+        "client_id": service.identity.client_id,
         "expires_in": LIFETIME.as_secs().to_string(),
         "expires_on": (now + LIFETIME).as_secs().to_string(),
         "not_before": now.as_secs().to_string(),

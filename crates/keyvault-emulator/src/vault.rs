@@ -41,6 +41,7 @@ impl Item {
 }
 
 /// A deleted secret.
+#[derive(Deserialize, Serialize)]
 pub(crate) struct Deleted {
     pub(crate) item: Item,
     pub(crate) deleted_at: Duration,
@@ -50,7 +51,7 @@ pub(crate) struct Deleted {
 }
 
 /// A vault, empty at first. Keys are upper-cased names: the service lists in that order.
-#[derive(Default)]
+#[derive(Default, Deserialize, Serialize)]
 pub(crate) struct Vault {
     live: BTreeMap<String, Item>,
     deleted: BTreeMap<String, Deleted>,
@@ -76,8 +77,29 @@ impl Vault {
         if item.versions.iter().any(|version| version.id == id) {
             return Err(WireError::bad_parameter("The version exists already."));
         }
-        item.versions.push(Version::new(id, secret, now));
+        let previous = item.versions.last().map(|version| version.id.clone());
+        item.versions.push(Version::new(id, secret, previous, now));
         Ok(item)
+    }
+
+    /// Tells whether what came from outside is what this would have made itself.
+    pub(crate) fn is_sound(&self) -> bool {
+        let deleted = self.deleted.iter().map(|(key, deleted)| (key, &deleted.item));
+        self.live
+            .iter()
+            .chain(deleted)
+            .all(|(own, item)| *own == key(&item.name) && is_name(&item.name) && !item.versions.is_empty())
+    }
+
+    /// Tells whether a name is taken, by a secret or by a deleted one.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.live.contains_key(&key(name)) || self.deleted.contains_key(&key(name))
+    }
+
+    /// Refuses what can only be done to the certificate behind a secret.
+    pub(crate) fn check_not_managed(&self, name: &str, action: &str) -> Result<(), WireError> {
+        let is_managed = self.live.get(&key(name)).is_some_and(|item| item.latest().backing.is_some());
+        if is_managed { Err(WireError::managed(action)) } else { Ok(()) }
     }
 
     /// Reads a version, or the newest. Only a disabled one is refused: dates are for information.

@@ -15,6 +15,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
+    /// The name is that of a deleted secret, or an operation on it is still running: recover, purge, or wait.
+    Conflict,
     /// The credential may not read this secret: grant access, then retry.
     Denied,
     /// A name, reference or setting is malformed: fix it; a retry cannot help.
@@ -165,7 +167,14 @@ impl Error {
 
     /// Tells whether the same call may succeed later, nothing else being changed.
     pub fn is_transient(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::Throttled { .. } | ErrorKind::Unavailable)
+        match self.0.kind {
+            ErrorKind::Throttled { .. } | ErrorKind::Unavailable => true,
+            // These end by themselves, in seconds.
+            ErrorKind::Conflict => {
+                matches!(self.inner_code(), Some("ObjectIsBeingDeleted" | "ObjectIsBeingRecovered"))
+            }
+            _ => false,
+        }
     }
 
     /// Tells the status that App Service would show for the reference.

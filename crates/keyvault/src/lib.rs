@@ -19,6 +19,8 @@
 //! | to | use |
 //! |---|---|
 //! | ask a vault | [`SecretClient`] |
+//! | ask it without a runtime | [`blocking::SecretClient`] |
+//! | show who asks | [`default_credential`], or any `TokenCredential` |
 //! | do without one | [`InMemory`] |
 //! | read and resolve references | [`Reference`], [`Template`], [`Resolver`] |
 //! | say how names become keys | [`NameMap`] |
@@ -38,9 +40,12 @@
 //! Values are zeroized where this crate owns them: in [`Secret`], in the cache, in bodies it read. The TLS library's
 //! buffers and a framework's tree are out of its hands.
 
+pub mod blocking;
 mod cache;
 mod client;
 mod cloud;
+#[cfg(feature = "identity")]
+mod credential;
 mod error;
 mod key;
 mod layers;
@@ -63,8 +68,13 @@ mod template;
 pub mod testing;
 mod vault;
 
-pub use self::client::{SecretClient, SecretClientBuilder};
+pub use self::client::{
+    DeleteOperation, DeletedSecret, NewSecret, PageToken, RecoverOperation, SecretBackup, SecretClient,
+    SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate,
+};
 pub use self::cloud::Cloud;
+#[cfg(feature = "identity")]
+pub use self::credential::{CredentialStep, DefaultCredential, DefaultCredentialBuilder, default_credential};
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Leaf, Mismatch, Tree};

@@ -129,6 +129,16 @@ pub struct SecretProperties {
     pub tags: BTreeMap<String, String>,
     /// Whether a certificate stands behind the secret, so that its value is a key with a chain.
     pub managed: bool,
+    /// The key of the certificate that stands behind the secret.
+    pub key_id: Option<String>,
+    /// The version that a renewed certificate replaced, where the vault tells it.
+    pub previous_version: Option<SecretVersion>,
+    /// What becomes of the secret when it is deleted:
+    /// [`Recoverable+Purgeable`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret#deletionrecoverylevel)
+    /// and so on.
+    pub recovery_level: Option<String>,
+    /// For how many days the secret can be recovered once it is deleted.
+    pub recoverable_days: Option<u32>,
 }
 
 impl SecretProperties {
@@ -144,6 +154,10 @@ impl SecretProperties {
             content_type: None,
             tags: BTreeMap::new(),
             managed: false,
+            key_id: None,
+            previous_version: None,
+            recovery_level: None,
+            recoverable_days: None,
         }
     }
 

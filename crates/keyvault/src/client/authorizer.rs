@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use azure_core::credentials::{AccessToken, TokenCredential};
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -32,6 +32,33 @@ struct Fetch {
     ended: Instant,
     error: Option<Error>,
 }
+
+/// Which token is asked for.
+#[derive(Clone, Copy)]
+enum Wish {
+    Any,
+    /// Not the one that the vault refused, should the credential keep it.
+    Another,
+}
+
+impl Wish {
+    fn options(self) -> Option<TokenRequestOptions<'static>> {
+        match self {
+            Self::Any => None,
+            Self::Another => {
+                let mut options = TokenRequestOptions::default();
+                options.method_options.context.insert(AnotherToken);
+                Some(options)
+            }
+        }
+    }
+}
+
+/// Asks a credential for another token than the one that a vault refused, and not for one from its cache.
+///
+/// It travels in the context of the request's options, where a credential that does not know it does not see it.
+#[derive(Debug)]
+pub(crate) struct AnotherToken;
 
 /// A token, and what it was asked for.
 pub(super) struct Token {
@@ -71,7 +98,7 @@ impl Authorizer {
         match self.held.load_full().filter(|held| held.scope == scope) {
             Some(held) if held.lives_for(RENEW_BEFORE_EXPIRY) => Ok(held),
             Some(held) if held.lives_for(Duration::ZERO) => Ok(self.renewed(held).await),
-            held => self.fetch(held.as_ref()).await,
+            held => self.fetch(held.as_ref(), Wish::Any).await,
         }
     }
 
@@ -84,7 +111,7 @@ impl Authorizer {
         if last.as_ref().is_some_and(|last| last.ended.elapsed() < PAUSE_BETWEEN_RENEWALS) {
             return held;
         }
-        self.fetch_alone(&mut last, LONGEST_RENEWAL).await.unwrap_or(held)
+        self.fetch_alone(&mut last, LONGEST_RENEWAL, Wish::Any).await.unwrap_or(held)
     }
 
     /// Gives another token than `refused`, for `scope` if the vault named one; none if the credential has no other.
@@ -94,13 +121,13 @@ impl Authorizer {
         {
             self.scope.store(Arc::new(scope));
         }
-        let token = self.fetch(Some(refused)).await?;
+        let token = self.fetch(Some(refused), Wish::Another).await?;
         let other = token.secret() != refused.secret();
         Ok(other.then_some(token))
     }
 
     /// Fetches a token unless somebody else has done so since `old` was held.
-    async fn fetch(&self, old: Option<&Arc<Token>>) -> Result<Arc<Token>> {
+    async fn fetch(&self, old: Option<&Arc<Token>>, wish: Wish) -> Result<Arc<Token>> {
         let failures_before = self.failures.load(Ordering::Acquire);
         let mut last = self.last_fetch.lock().await;
         let is_old = |held: &Arc<Token>| old.is_some_and(|old| Arc::ptr_eq(old, held));
@@ -115,18 +142,20 @@ impl Authorizer {
         {
             return Err(error.clone());
         }
-        self.fetch_alone(&mut last, LONGEST_FETCH).await
+        self.fetch_alone(&mut last, LONGEST_FETCH, wish).await
     }
 
     /// The scope is read here, by whoever has the turn: it may have changed while others waited for theirs.
-    async fn fetch_alone(&self, last: &mut Option<Fetch>, limit: Duration) -> Result<Arc<Token>> {
+    async fn fetch_alone(&self, last: &mut Option<Fetch>, limit: Duration, wish: Wish) -> Result<Arc<Token>> {
         let scope = self.scope.load_full();
         let late = |_| {
             Err(Error::new(ErrorKind::Unavailable, "credential gave no token in time")
                 .with_status(ReferenceStatus::FetchTimedOut))
         };
-        let asked =
-            async { self.credential.get_token(&[&scope], None).await.map_err(|error| credential_error(&error)) };
+        let asked = async {
+            let token = self.credential.get_token(&[&scope], wish.options()).await;
+            token.map_err(|error| credential_error(&error))
+        };
         // The credential's own patience may know no end, and its failure is shared only once it has one.
         let result = timeout(limit, asked).await.unwrap_or_else(late);
         *last = Some(Fetch { ended: Instant::now(), error: result.as_ref().err().cloned() });
@@ -157,11 +186,16 @@ const LONGEST_RENEWAL: Duration = Duration::from_secs(5);
 const LONGEST_FETCH: Duration = Duration::from_secs(20);
 
 /// Says what a credential's failure means, in our words: its own may quote what a token endpoint answered.
-fn credential_error(error: &azure_core::Error) -> Error {
+///
+/// An error of this crate comes from a credential of this crate, and is passed on.
+pub(crate) fn credential_error(error: &azure_core::Error) -> Error {
     let mut transient = false;
     let mut entra_code = None;
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
+        if let Some(ours) = error.downcast_ref::<Error>() {
+            return ours.clone();
+        }
         if let Some(error) = error.downcast_ref::<azure_core::Error>() {
             transient |= is_transient(error.kind());
         }

@@ -10,6 +10,7 @@ use azure_core::http::ClientOptions;
 use super::SecretClient;
 use super::exchange::Exchange;
 use super::transport;
+use crate::blocking;
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
 use crate::vault::Vault;
@@ -47,7 +48,8 @@ impl SecretClientBuilder {
         }
     }
 
-    /// Sets what gets the tokens: any credential of `azure_identity`, or your own. It must be given.
+    /// Sets what gets the tokens: [`default_credential`](crate::default_credential), any credential of `azure_identity`, or
+    /// your own. It must be given.
     pub fn credential(mut self, credential: Arc<dyn TokenCredential>) -> Self {
         self.credential = Some(credential);
         self
@@ -118,6 +120,16 @@ impl SecretClientBuilder {
         }
         let exchange = Exchange::new(vault, credential, options, self.settings);
         Ok(SecretClient { exchange: Arc::new(exchange) })
+    }
+
+    /// Builds the client whose calls block, without I/O to the vault; it starts a thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`build`](SecretClientBuilder::build), and [`Unavailable`](crate::ErrorKind::Unavailable) if no thread can be
+    /// started.
+    pub fn build_blocking(self) -> Result<blocking::SecretClient> {
+        blocking::SecretClient::new(self.build()?)
     }
 }
 

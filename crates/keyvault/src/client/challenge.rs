@@ -30,6 +30,19 @@ pub(super) fn scope(header: &str, vault: &Vault, cloud: Cloud) -> Result<Option<
     Ok(wished)
 }
 
+/// Tells whether a challenge demands claims that the token does not have: continuous access evaluation found that
+/// something changed since it was issued.
+///
+/// [The claims challenge](https://learn.microsoft.com/entra/identity-platform/claims-challenge).
+pub(super) fn demands_claims(header: &str) -> bool {
+    let parameters = bearer_parameters(header);
+    let is = |name: &str, wanted: Option<&str>| {
+        let mut found = parameters.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        found.any(|(_, value)| wanted.is_none_or(|wanted| value.eq_ignore_ascii_case(wanted)))
+    };
+    is("error", Some("insufficient_claims")) && is("claims", None)
+}
+
 fn allowed(resource: &str, vault: &Vault, cloud: Cloud) -> Option<String> {
     let scope = cloud_scope(cloud);
     let resource = resource.trim_end_matches('/');
@@ -121,12 +134,30 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_demand_for_claims_is_told_from_a_plain_challenge() {
+        for (header, demands) in [
+            (r#"Bearer realm="", error="insufficient_claims", claims="eyJ4Ijp7fX0=""#, true),
+            (
+                r#"Bearer authorization="https://l/t", resource="https://vault.azure.net", Error=insufficient_claims, claims="e30""#,
+                true,
+            ),
+            (r#"Bearer error="insufficient_claims""#, false),
+            (r#"Bearer error="invalid_token", claims="e30=""#, false),
+            (r#"Bearer authorization="https://l/t", resource="https://vault.azure.net""#, false),
+            ("", false),
+        ] {
+            assert_eq!(demands_claims(header), demands, "{header}");
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn no_header_panics(header in ".{0,80}") {
             let vault = Vault::parse("https://contoso.vault.azure.net").unwrap();
             let _ = scope(&format!("Bearer {header}"), &vault, Cloud::Public);
             let _ = scope(&header, &vault, Cloud::Public);
+            let _ = demands_claims(&format!("Bearer {header}"));
         }
     }
 }

@@ -4,16 +4,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
-use azure_core::http::headers::{ACCEPT, AUTHORIZATION};
-use azure_core::http::{ClientOptions, Context, Method, Pipeline, PipelineStreamOptions, Request, RetryOptions};
+use azure_core::http::headers::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use azure_core::http::{ClientOptions, Context, Pipeline, PipelineStreamOptions, Request, RetryOptions};
+use azure_core::tracing::PublicApiInstrumentationInformation;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
-use url::Url;
+use tracing::{Instrument, Span, field};
 
 use super::answer::{Answer, Failure, unauthorized};
 use super::authorizer::{Authorizer, Token};
 use super::builder::Settings;
+use super::call::Call;
 use super::challenge;
 use super::retry::{self, Reason};
+use super::verb::{Repeat, Verb};
 use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
 use crate::status::ReferenceStatus;
@@ -69,82 +72,112 @@ impl Exchange {
         &self.settings.api_version
     }
 
-    /// Sends a GET and gives the answer of a success, within the timeout of an operation.
-    pub(super) async fn get(&self, operation: &'static str, url: Url) -> Result<Answer> {
+    /// Sends a request and gives the answer of a success, within the timeout of an operation.
+    pub(super) async fn call(&self, call: &Call) -> Result<Answer> {
+        let span = tracing::info_span!(
+            "keyvault",
+            vault = %self.vault,
+            operation = call.verb.name(),
+            status = field::Empty,
+            attempts = field::Empty,
+            duration = field::Empty,
+            request_id = field::Empty,
+        );
+        self.recorded(call, &span).instrument(span.clone()).await
+    }
+
+    async fn recorded(&self, call: &Call, span: &Span) -> Result<Answer> {
         let started = Instant::now();
         let deadline = started + self.settings.timeout;
         let mut attempts = Attempts::default();
-        let outcome = timeout_at(deadline, self.retried(&url, deadline, &mut attempts)).await;
-        let outcome = outcome.unwrap_or_else(|_| Err(attempts.timed_out()));
-        tracing::debug!(
-            vault = %self.vault,
-            operation,
-            attempts = attempts.made,
-            elapsed = ?started.elapsed(),
-            status = match &outcome {
-                Ok(answer) => Some(answer.status),
-                Err(error) => error.http_status(),
-            },
-            "asked the vault"
-        );
-        outcome
+        let outcome = timeout_at(deadline, self.retried(call, deadline, &mut attempts)).await;
+        let outcome = outcome.unwrap_or_else(|_| Err(attempts.timed_out(call.verb)));
+        let (status, request_id) = match &outcome {
+            Ok(answer) => (Some(answer.status), answer.request_id.as_deref()),
+            Err(error) => (error.http_status(), error.request_id()),
+        };
+        span.record("attempts", attempts.made)
+            .record("duration", field::debug(started.elapsed()))
+            .record("status", status)
+            .record("request_id", request_id);
+        tracing::debug!(secret = call.secret.as_ref().map(|id| field::display(id.name())), "asked the vault");
+        outcome.map_err(|error| match &call.secret {
+            Some(secret) => error.about(secret),
+            None => error,
+        })
     }
 
-    async fn retried(&self, url: &Url, deadline: Instant, attempts: &mut Attempts) -> Result<Answer> {
+    async fn retried(&self, call: &Call, deadline: Instant, attempts: &mut Attempts) -> Result<Answer> {
         loop {
             attempts.made += 1;
-            let failure = match self.attempt(url).await {
+            attempts.is_under_way = true;
+            let failure = match self.attempt(call).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
-            let pause = failure.retry.and_then(|reason| retry::pause(attempts.made + 1, reason, fastrand::f64()));
+            attempts.is_under_way = false;
+            if let Some(echo) = attempts.echo(call.verb, &failure) {
+                return Err(echo);
+            }
+            attempts.may_be_done |= failure.may_be_done;
+            let again = failure.retry.filter(|_| call.verb.repeat() != Repeat::Never || !failure.may_be_done);
+            let pause = again.and_then(|reason| retry::pause(attempts.made + 1, reason, fastrand::f64()));
             match pause {
                 // A pause that outlasts the deadline would only hide the reason behind a timeout.
                 Some(pause) if Instant::now() + pause < deadline => {
                     attempts.last = Some(failure.error);
                     sleep(pause).await;
                 }
-                _ => return Err(failure.error),
+                _ => return Err(attempts.qualified(call.verb, failure.error)),
             }
         }
     }
 
     /// Sends once; a second time with another token if the vault does not accept the first.
-    async fn attempt(&self, url: &Url) -> Result<Answer, Failure> {
+    async fn attempt(&self, call: &Call) -> Result<Answer, Failure> {
         let token = self.authorizer.token().await?;
-        let answer = self.send(url, &token).await?;
+        let answer = self.send(call, &token).await?;
         if answer.status != 401 {
-            return answer.check();
+            return answer.check(call.verb);
         }
         let wished = match &answer.challenge {
             Some(header) => challenge::scope(header, &self.vault, cloud(&self.vault, &self.settings))?,
             None => None,
         };
         match self.authorizer.replace(&token, wished).await? {
-            Some(token) => self.send(url, &token).await?.check(),
-            None => answer.check(),
+            Some(token) => self.send(call, &token).await?.check(call.verb),
+            None => answer.check(call.verb),
         }
     }
 
-    async fn send(&self, url: &Url, token: &Token) -> Result<Answer, Failure> {
-        let late = |_| Err(Failure { error: timed_out(), retry: Some(Reason::Connection) });
-        timeout(LONGEST_ANSWER, self.send_patiently(url, token)).await.unwrap_or_else(late)
+    async fn send(&self, call: &Call, token: &Token) -> Result<Answer, Failure> {
+        let unanswered = || Failure { error: timed_out(), retry: Some(Reason::Connection), may_be_done: true };
+        // Giving up early is of use only where it can be tried again.
+        let patience = if call.verb.repeat() == Repeat::Never { self.settings.timeout } else { LONGEST_ANSWER };
+        timeout(patience, self.send_patiently(call, token)).await.unwrap_or_else(|_| Err(unanswered()))
     }
 
-    async fn send_patiently(&self, url: &Url, token: &Token) -> Result<Answer, Failure> {
+    async fn send_patiently(&self, call: &Call, token: &Token) -> Result<Answer, Failure> {
         // Every URL was made of this vault's or checked against it. This is the last place where a slip could be caught
         // before the token is out.
-        if url.origin().ascii_serialization() != self.vault.origin() {
+        if call.url.origin().ascii_serialization() != self.vault.origin() {
             return Err(unauthorized().into());
         }
-        let mut request = Request::new(url.clone(), Method::Get);
+        let mut request = Request::new(call.url.clone(), call.verb.method());
         request.insert_header(ACCEPT, "application/json");
         request.insert_header(AUTHORIZATION, format!("Bearer {}", token.secret()));
+        if let Some(body) = &call.body {
+            request.insert_header(CONTENT_TYPE, "application/json");
+            request.set_body(body.clone());
+        }
         let options = PipelineStreamOptions { skip_checks: true, ..Default::default() };
+        // What an OpenTelemetry provider in the client options calls its spans.
+        let mut context = Context::new();
+        context.insert(PublicApiInstrumentationInformation::new(call.verb.api_name(), Vec::new()));
         let broken = |error| broken(&error, token);
-        let response = self.pipeline.stream(&Context::new(), &mut request, Some(options)).await.map_err(broken)?;
+        let response = self.pipeline.stream(&context, &mut request, Some(options)).await.map_err(broken)?;
         let (status, headers, body) = response.deconstruct();
-        Answer::read(status.into(), &headers, body, broken).await
+        Answer::read(status.into(), &headers, body, call.verb.largest_answer(), broken).await
     }
 }
 
@@ -152,19 +185,44 @@ fn cloud(vault: &Vault, settings: &Settings) -> Cloud {
     vault.cloud().or(settings.cloud).unwrap_or_default()
 }
 
-/// How often it was tried, and what came of the last time.
+/// How often it was tried, and what came of it.
 #[derive(Default)]
 struct Attempts {
     made: u32,
     last: Option<Error>,
+    is_under_way: bool,
+    /// Whether a failed attempt may have been carried out all the same.
+    may_be_done: bool,
 }
 
 impl Attempts {
-    fn timed_out(&self) -> Error {
-        match &self.last {
+    fn timed_out(&self, verb: Verb) -> Error {
+        let error = match &self.last {
             Some(last) => timed_out().caused_by(format!("before that: {last}")),
             None => timed_out(),
-        }
+        };
+        let unsure = self.may_be_done || self.is_under_way;
+        if unsure { qualified(verb, error) } else { error }
+    }
+
+    fn qualified(&self, verb: Verb, error: Error) -> Error {
+        if self.may_be_done { qualified(verb, error) } else { error }
+    }
+
+    /// Tells the failure before, if this one is only its echo: a repeated delete that finds nothing to delete.
+    fn echo(&self, verb: Verb, failure: &Failure) -> Option<Error> {
+        let found_nothing = failure.error.http_status() == Some(404) && failure.error.kind() == ErrorKind::NotFound;
+        let is_echo = verb.repeat() == Repeat::UntilNotFound && self.may_be_done && found_nothing;
+        let before = self.last.clone().filter(|_| is_echo)?;
+        Some(qualified(verb, before))
+    }
+}
+
+/// Says that the vault may have done what it was asked, where that matters.
+fn qualified(verb: Verb, error: Error) -> Error {
+    match verb.repeat() {
+        Repeat::Always => error,
+        _ => error.with_help("the vault may have carried it out all the same: look before you repeat it"),
     }
 }
 
@@ -178,6 +236,7 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(12);
 /// Says why no answer came. The texts of the transport name hosts, addresses and certificates; should one ever name the
 /// token, it is cut out.
 fn broken(error: &azure_core::Error, token: &Token) -> Failure {
+    let kind = error.kind();
     let mut texts: Vec<String> = Vec::new();
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -194,7 +253,9 @@ fn broken(error: &azure_core::Error, token: &Token) -> Failure {
     } else {
         Error::new(ErrorKind::Unavailable, "vault could not be reached")
     };
-    Failure { error: error.caused_by(chain), retry: Some(Reason::Connection) }
+    // Of every other failure of a transport nobody knows how far the request came.
+    let may_be_done = !matches!(kind, azure_core::error::ErrorKind::Connection);
+    Failure { error: error.caused_by(chain), retry: Some(Reason::Connection), may_be_done }
 }
 
 /// A token is long; what is as short as a word is a test's, and stands in every other one.

@@ -2,25 +2,45 @@
 
 mod answer;
 mod authorizer;
+mod backup;
 mod builder;
+mod call;
 mod challenge;
+mod deleted;
+mod deletion;
 mod exchange;
+mod new_secret;
 mod page;
+mod patience;
+mod recovery;
 mod retry;
 mod transport;
+mod update;
+mod verb;
 mod wire;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use url::Url;
 
+#[cfg(feature = "identity")]
+pub(crate) use self::authorizer::{AnotherToken, credential_error};
+pub use self::backup::SecretBackup;
 pub use self::builder::SecretClientBuilder;
+use self::call::Call;
+pub use self::deleted::DeletedSecret;
+pub use self::deletion::DeleteOperation;
 use self::exchange::Exchange;
+pub use self::new_secret::NewSecret;
+pub use self::page::{PageToken, SecretList, SecretPage, SecretPages};
+pub use self::recovery::RecoverOperation;
+pub use self::update::SecretUpdate;
+use self::verb::Verb;
+pub(crate) use self::wire::Item;
 use crate::error::{Error, Result};
 use crate::name::{SecretName, SecretVersion};
 use crate::secret::{Secret, SecretId, SecretProperties};
@@ -93,44 +113,69 @@ impl SecretClient {
     ///
     /// Dropping the future gives up the request. A token that it was fetching for others is fetched by the next of them.
     pub async fn get(&self, name: &str) -> Result<Secret> {
-        let id = SecretId::new(self.vault().clone(), SecretName::parse(name)?);
-        self.fetch(&id).await
+        self.fetch(&self.id(name, None)?).await
     }
 
     /// Fetches one version of a secret. Costs and fails as [`get`](SecretClient::get).
     pub async fn get_version(&self, name: &str, version: &str) -> Result<Secret> {
-        let id = SecretId::new(self.vault().clone(), SecretName::parse(name)?);
-        self.fetch(&id.with_version(SecretVersion::parse(version)?)).await
+        self.fetch(&self.id(name, Some(version))?).await
+    }
+
+    /// Fetches the latest version of a certificate's secret with its value turned into PEM.
+    ///
+    /// A certificate made for PKCS #12 keeps that, in base64, as its secret; from `2025-07-01` on the vault turns it into
+    /// the private key and the certificates [in PEM](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret#contenttype).
+    /// Costs and fails as [`get`](SecretClient::get); of any other secret this is [`Invalid`](crate::ErrorKind::Invalid).
+    pub async fn get_pem(&self, name: &str) -> Result<Secret> {
+        let id = self.id(name, None)?;
+        let mut url = self.secret_url(&id)?;
+        url.query_pairs_mut().append_pair("outContentType", "application/x-pem-file");
+        self.fetch_from(url, &id).await
     }
 
     /// Lists every secret of the vault, in the order in which the vault gives them.
     ///
     /// One request for 25 secrets; the timeout counts for each request. An item has no version and no value.
-    pub fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
-        let first = self.url(["secrets"]);
-        page::items(&self.exchange, first).boxed()
+    pub fn list(&self) -> SecretList {
+        SecretList::new(self, Verb::List, self.url(&["secrets"]))
     }
 
     /// Lists every version of a secret, in no order of time; none if the vault has no such secret.
     ///
     /// One request for 25 versions; the timeout counts for each request.
-    pub fn list_versions(&self, name: &str) -> BoxStream<'_, Result<SecretProperties>> {
-        let first = SecretName::parse(name).and_then(|name| self.url(["secrets", name.as_str(), "versions"]));
-        page::items(&self.exchange, first).boxed()
+    pub fn list_versions(&self, name: &str) -> SecretList {
+        let first = SecretName::parse(name).and_then(|name| self.url(&["secrets", name.as_str(), "versions"]));
+        SecretList::new(self, Verb::ListVersions, first)
     }
 
     async fn fetch(&self, id: &SecretId) -> Result<Secret> {
-        // The latest version is asked for with a slash at the end, as the official clients do.
-        let version = id.version().map_or("", SecretVersion::as_str);
-        let url = self.url(["secrets", id.name().as_str(), version])?;
-        let answer = self.exchange.get("get", url).await.map_err(|error| error.about(id))?;
-        let as_of = answer.date.unwrap_or_else(SystemTime::now);
+        self.fetch_from(self.secret_url(id)?, id).await
+    }
+
+    async fn fetch_from(&self, url: Url, id: &SecretId) -> Result<Secret> {
+        let answer = self.exchange.call(&Call::new(Verb::Get, url).about(id)).await?;
+        let as_of = answer.as_of();
         let bundle: wire::SecretBundle = answer.json().map_err(|error| error.about(id))?;
         bundle.into_secret(id, as_of).map_err(|error| error.about(id))
     }
 
+    /// Names a secret of this vault, once name and version are checked.
+    fn id(&self, name: &str, version: Option<&str>) -> Result<SecretId> {
+        let id = SecretId::new(self.vault().clone(), SecretName::parse(name)?);
+        Ok(match version {
+            Some(version) => id.with_version(SecretVersion::parse(version)?),
+            None => id,
+        })
+    }
+
+    /// Makes the URL of a version. The latest one is named by a slash at the end, as the official clients do.
+    fn secret_url(&self, id: &SecretId) -> Result<Url> {
+        let version = id.version().map_or("", SecretVersion::as_str);
+        self.url(&["secrets", id.name().as_str(), version])
+    }
+
     /// Makes a URL of this vault. The segments were checked; they are pushed and never spliced.
-    fn url<const N: usize>(&self, segments: [&str; N]) -> Result<Url> {
+    fn url(&self, segments: &[&str]) -> Result<Url> {
         let mut url = self.vault().url()?;
         url.path_segments_mut().map_err(|()| Error::invalid("vault URL has no path"))?.extend(segments);
         url.query_pairs_mut().append_pair("api-version", self.exchange.api_version());
@@ -152,7 +197,7 @@ impl SecretStore for SecretClient {
     }
 
     fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
-        SecretClient::list(self)
+        SecretClient::list(self).boxed()
     }
 }
 

@@ -3,18 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::deleted::DeletedSecret;
 use crate::error::{Error, ErrorKind, Result};
+use crate::name::SecretVersion;
 use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::vault::Vault;
 
 /// [`SecretBundle`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret#secretbundle), and the
 /// [`SecretItem`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets/get-secrets#secretitem) of a list,
-/// which has no value.
+/// which has no value; with three fields more, what a deleted one is.
 #[derive(Deserialize)]
-pub(super) struct SecretBundle {
+pub(crate) struct SecretBundle {
     id: String,
     value: Option<Zeroizing<String>>,
     #[serde(rename = "contentType")]
@@ -22,6 +24,15 @@ pub(super) struct SecretBundle {
     attributes: Option<Attributes>,
     tags: Option<BTreeMap<String, String>>,
     managed: Option<bool>,
+    kid: Option<String>,
+    #[serde(rename = "previousVersion")]
+    previous_version: Option<String>,
+    #[serde(rename = "recoveryId")]
+    recovery_id: Option<String>,
+    #[serde(rename = "deletedDate")]
+    deleted_date: Option<i64>,
+    #[serde(rename = "scheduledPurgeDate")]
+    scheduled_purge_date: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]
@@ -31,11 +42,15 @@ struct Attributes {
     exp: Option<i64>,
     created: Option<i64>,
     updated: Option<i64>,
+    #[serde(rename = "recoveryLevel")]
+    recovery_level: Option<String>,
+    #[serde(rename = "recoverableDays")]
+    recoverable_days: Option<u32>,
 }
 
 /// [`SecretListResult`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets/get-secrets#secretlistresult).
 #[derive(Deserialize)]
-pub(super) struct SecretList {
+pub(super) struct ListBody {
     value: Option<Vec<SecretBundle>>,
     #[serde(rename = "nextLink")]
     next_link: Option<String>,
@@ -45,17 +60,42 @@ impl SecretBundle {
     /// Takes the secret out, if it is the one that was asked for.
     pub(super) fn into_secret(mut self, asked: &SecretId, as_of: SystemTime) -> Result<Secret> {
         let value = self.value.take();
+        let properties = self.into_properties_of(asked)?;
+        let value = value.ok_or_else(|| Error::new(ErrorKind::Unavailable, "vault answered without a value"))?;
+        Ok(Secret::new(properties, value.as_str(), as_of))
+    }
+
+    /// Takes out everything but the value, if it is of the secret that was asked for.
+    pub(super) fn into_properties_of(self, asked: &SecretId) -> Result<SecretProperties> {
         let properties = self.into_properties(asked.vault())?;
         let found = properties.id();
         let same_version = asked.version().is_none_or(|version| found.version() == Some(version));
         if found.name() != asked.name() || found.version().is_none() || !same_version {
             return Err(Error::new(ErrorKind::Unavailable, "vault answered with another secret"));
         }
-        let value = value.ok_or_else(|| Error::new(ErrorKind::Unavailable, "vault answered without a value"))?;
-        Ok(Secret::new(properties, value.as_str(), as_of))
+        Ok(properties)
     }
 
-    fn into_properties(self, vault: &Vault) -> Result<SecretProperties> {
+    /// Takes out what is known of a deleted secret, if it is the one that was asked for.
+    pub(super) fn into_deleted_of(mut self, asked: &SecretId) -> Result<DeletedSecret> {
+        let deletion = self.take_deletion();
+        Ok(deletion.of(self.into_properties_of(asked)?))
+    }
+
+    fn into_deleted(mut self, vault: &Vault) -> Result<DeletedSecret> {
+        let deletion = self.take_deletion();
+        Ok(deletion.of(self.into_properties(vault)?))
+    }
+
+    fn take_deletion(&mut self) -> Deletion {
+        Deletion {
+            recovery_id: self.recovery_id.take(),
+            deleted: self.deleted_date.and_then(time),
+            scheduled_purge: self.scheduled_purge_date.and_then(time),
+        }
+    }
+
+    pub(super) fn into_properties(self, vault: &Vault) -> Result<SecretProperties> {
         let found = SecretId::parse(&self.id)
             .map_err(|_| Error::new(ErrorKind::Unavailable, "vault answered with an id that is no secret's"))?;
         // An emulator behind an address of its own may call itself by another; a vault of Azure never does.
@@ -74,18 +114,106 @@ impl SecretBundle {
         properties.content_type = self.content_type;
         properties.tags = self.tags.unwrap_or_default();
         properties.managed = self.managed.unwrap_or(false);
+        properties.key_id = self.kid;
+        properties.previous_version = self.previous_version.and_then(|version| SecretVersion::parse(&version).ok());
+        properties.recovery_level = attributes.recovery_level;
+        properties.recoverable_days = attributes.recoverable_days;
         Ok(properties)
     }
 }
 
-impl SecretList {
+impl ListBody {
     /// Takes a page apart: its items, and where the next one is.
-    pub(super) fn into_page(self, vault: &Vault) -> Result<(Vec<SecretProperties>, Option<String>)> {
+    pub(super) fn into_page<T: Item>(self, vault: &Vault) -> Result<(Vec<T>, Option<String>)> {
         let items = self.value.unwrap_or_default();
-        let items = items.into_iter().map(|item| item.into_properties(vault));
+        let items = items.into_iter().map(|item| T::from_bundle(item, vault));
         let next = self.next_link.filter(|link| !link.is_empty());
         Ok((items.collect::<Result<_>>()?, next))
     }
+}
+
+/// What lists are made of.
+pub(crate) trait Item: Sized + Unpin + Send + 'static {
+    fn from_bundle(bundle: SecretBundle, vault: &Vault) -> Result<Self>;
+}
+
+impl Item for SecretProperties {
+    fn from_bundle(bundle: SecretBundle, vault: &Vault) -> Result<Self> {
+        bundle.into_properties(vault)
+    }
+}
+
+impl Item for DeletedSecret {
+    fn from_bundle(bundle: SecretBundle, vault: &Vault) -> Result<Self> {
+        bundle.into_deleted(vault)
+    }
+}
+
+/// What a deletion adds to a secret's properties.
+struct Deletion {
+    recovery_id: Option<String>,
+    deleted: Option<SystemTime>,
+    scheduled_purge: Option<SystemTime>,
+}
+
+impl Deletion {
+    fn of(self, properties: SecretProperties) -> DeletedSecret {
+        let Self { recovery_id, deleted, scheduled_purge } = self;
+        DeletedSecret { properties, recovery_id, deleted, scheduled_purge }
+    }
+}
+
+/// [`BackupSecretResult`](https://learn.microsoft.com/rest/api/keyvault/secrets/backup-secret/backup-secret#backupsecretresult),
+/// and the body of [restore](https://learn.microsoft.com/rest/api/keyvault/secrets/restore-secret/restore-secret#request-body).
+#[derive(Deserialize, Serialize)]
+pub(super) struct Backup {
+    pub(super) value: Zeroizing<String>,
+}
+
+/// The body of [set](https://learn.microsoft.com/rest/api/keyvault/secrets/set-secret/set-secret#request-body), and of
+/// [update](https://learn.microsoft.com/rest/api/keyvault/secrets/update-secret/update-secret#request-body), which has
+/// no value. What is absent is left to the vault.
+#[derive(Serialize)]
+pub(super) struct Change<'a> {
+    #[serde(rename = "contentType", skip_serializing_if = "Option::is_none")]
+    pub(super) content_type: Option<&'a str>,
+    #[serde(skip_serializing_if = "ChangedAttributes::is_empty")]
+    pub(super) attributes: ChangedAttributes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) tags: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) value: Option<&'a str>,
+}
+
+/// The attributes that a request can set.
+#[derive(Serialize)]
+pub(super) struct ChangedAttributes {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nbf: Option<u64>,
+}
+
+impl ChangedAttributes {
+    pub(super) fn new(
+        enabled: Option<bool>,
+        not_before: Option<SystemTime>,
+        expires: Option<SystemTime>,
+    ) -> Result<Self> {
+        Ok(Self { enabled, exp: expires.map(seconds).transpose()?, nbf: not_before.map(seconds).transpose()? })
+    }
+
+    fn is_empty(&self) -> bool {
+        (self.enabled, self.exp, self.nbf) == (None, None, None)
+    }
+}
+
+/// Whole seconds since 1970, which is all that a vault keeps of a date.
+fn seconds(time: SystemTime) -> Result<u64> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH);
+    since.map(|since| since.as_secs()).map_err(|_| Error::invalid("date of a secret is before 1970"))
 }
 
 /// Seconds since 1970; beyond what the clock can say, the date is unknown.

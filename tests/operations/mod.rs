@@ -1,0 +1,12 @@
+//! Every operation of a client: what it sends, what it makes of the answer, and what it does when that fails.
+
+mod blocking;
+mod credential;
+mod lifecycle;
+mod oracle;
+mod pages;
+mod refusals;
+mod repeats;
+mod spans;
+mod track;
+mod waiting;
