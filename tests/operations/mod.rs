@@ -1,6 +1,7 @@
 //! Every operation of a client: what it sends, what it makes of the answer, and what it does when that fails.
 
 mod blocking;
+#[cfg(unix)]
 mod credential;
 mod lifecycle;
 mod oracle;
@@ -8,5 +9,6 @@ mod pages;
 mod refusals;
 mod repeats;
 mod spans;
+mod telemetry;
 mod track;
 mod waiting;

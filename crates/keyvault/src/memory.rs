@@ -163,6 +163,8 @@ fn without_version(properties: &SecretProperties) -> SecretProperties {
     (listed.expires, listed.not_before) = (expires, not_before);
     listed.content_type.clone_from(&properties.content_type);
     listed.tags.clone_from(&properties.tags);
+    listed.recovery_level.clone_from(&properties.recovery_level);
+    listed.recoverable_days = properties.recoverable_days;
     listed
 }
 

@@ -50,6 +50,10 @@ impl SecretClientBuilder {
 
     /// Sets what gets the tokens: [`default_credential`](crate::default_credential), any credential of `azure_identity`, or
     /// your own. It must be given.
+    ///
+    /// A vault that refuses a token, because it was revoked or claims are missing, is shown one other token, once. A
+    /// credential that keeps its tokens may have no other: those of `azure_identity` give the refused one until it
+    /// expires, [`default_credential`](crate::default_credential) gets a new one.
     pub fn credential(mut self, credential: Arc<dyn TokenCredential>) -> Self {
         self.credential = Some(credential);
         self

@@ -152,8 +152,7 @@ impl Exchange {
 
     async fn send(&self, call: &Call, token: &Token) -> Result<Answer, Failure> {
         let unanswered = || Failure { error: timed_out(), retry: Some(Reason::Connection), may_be_done: true };
-        // Giving up early is of use only where it can be tried again.
-        let patience = if call.verb.repeat() == Repeat::Never { self.settings.timeout } else { LONGEST_ANSWER };
+        let patience = if call.verb.is_patient() { self.settings.timeout } else { LONGEST_ANSWER };
         timeout(patience, self.send_patiently(call, token)).await.unwrap_or_else(|_| Err(unanswered()))
     }
 

@@ -85,6 +85,11 @@ impl Verb {
         }
     }
 
+    /// Tells whether an answer is worth all the time there is: it cannot be asked for again, or is long.
+    pub(super) fn is_patient(self) -> bool {
+        self.repeat() == Repeat::Never || self == Self::Backup
+    }
+
     /// Tells how large an answer may be, in bytes.
     pub(super) fn largest_answer(self) -> usize {
         match self {

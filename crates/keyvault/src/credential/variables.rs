@@ -78,7 +78,7 @@ const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 
-const KNOWN: [&str; 16] = [
+const KNOWN: [&str; 14] = [
     TENANT,
     CLIENT,
     CLIENT_SECRET,
@@ -93,8 +93,6 @@ const KNOWN: [&str; 16] = [
     "MSI_ENDPOINT",
     "MSI_SECRET",
     "PATH",
-    "SYSTEMROOT",
-    "HOME",
 ];
 
 #[cfg(test)]
