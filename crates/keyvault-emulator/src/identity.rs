@@ -49,6 +49,8 @@ pub(crate) enum Endpoint {
     Keys,
     /// The list of authorities that belong together.
     Instances,
+    /// What the Azure CLI asks the resource manager for when it logs in: there are no subscriptions.
+    Subscriptions,
 }
 
 impl Endpoint {
@@ -60,6 +62,7 @@ impl Endpoint {
             ["msi", "token"] => Self::AppService,
             ["metadata", "identity", "oauth2", "token"] => Self::VirtualMachine,
             ["common", "discovery", "instance"] => Self::Instances,
+            ["subscriptions" | "tenants"] => Self::Subscriptions,
             [tenant, "oauth2", "v2.0", "token"] => Self::Entra { tenant: tenant.to_owned() },
             [tenant, "v2.0", ".well-known", "openid-configuration"]
             | [tenant, ".well-known", "openid-configuration"] => Self::OpenId { tenant: tenant.to_owned() },
@@ -72,7 +75,7 @@ impl Endpoint {
     pub(crate) fn operation(&self) -> Operation {
         match self {
             Self::Entra { .. } | Self::AppService | Self::VirtualMachine => Operation::Token,
-            Self::OpenId { .. } | Self::Keys | Self::Instances => Operation::Discovery,
+            Self::OpenId { .. } | Self::Keys | Self::Instances | Self::Subscriptions => Operation::Discovery,
         }
     }
 
@@ -91,6 +94,7 @@ impl Endpoint {
             Self::OpenId { tenant } => (Method::GET, Ok(open_id(base, tenant))),
             Self::Keys => (Method::GET, Ok(json!({ "keys": [] }))),
             Self::Instances => (Method::GET, Ok(instances(base))),
+            Self::Subscriptions => (Method::GET, Ok(json!({ "value": [] }))),
         };
         let (status, body) = if *request.method() != wanted {
             (405, json!({ "error": "invalid_request", "error_description": format!("Use {wanted}.") }))
