@@ -45,7 +45,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     latency: Duration,
 
-    /// Take this long until a deletion or a recovery is to be seen, as the service takes some seconds
+    /// Take this long until a deletion or a recovery is to be seen and a purged name is free, as the service takes some
+    /// seconds
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     async_delete: Duration,
 

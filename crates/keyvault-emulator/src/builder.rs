@@ -111,7 +111,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets how long a deletion, and a recovery, takes until it is to be seen; the service needs some seconds.
+    /// Sets how long a deletion, and a recovery, takes until it is to be seen, and a purge until the name is free; the
+    /// service needs some seconds.
     /// Measured by the [clock](Self::clock). Default: no time.
     pub fn deletion_time(mut self, time: Duration) -> Self {
         self.policy.transition = time;

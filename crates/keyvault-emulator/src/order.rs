@@ -117,6 +117,7 @@ impl FaultOrder {
                 headers: self.headers.clone().into_iter().collect(),
             },
             "unauthorized" => Fault::Unauthorized,
+            "insufficient-claims" => Fault::InsufficientClaims,
             "challenge" => Fault::Challenge(self.challenge.clone().ok_or_else(|| needs("challenge"))?),
             "redirect" => Fault::Redirect(self.location.clone().ok_or_else(|| needs("location"))?),
             "latency" => Fault::Latency(milliseconds(self.milliseconds.ok_or_else(|| needs("milliseconds"))?)?),
@@ -132,8 +133,8 @@ impl FaultOrder {
             "empty-page" => Fault::EmptyPage,
             _ => {
                 return Err(WireError::bad_parameter(
-                    "`fault` must be one of status, unauthorized, challenge, redirect, latency, hang, reset, \
-                     hang-in-body, truncated, oversized, not-json, wrong-json, wrong-id, next-link and empty-page.",
+                    "`fault` must be one of status, unauthorized, insufficient-claims, challenge, redirect, latency, \
+                     hang, reset, hang-in-body, truncated, oversized, not-json, wrong-json, wrong-id, next-link and empty-page.",
                 ));
             }
         })
@@ -213,6 +214,7 @@ mod tests {
             (r#"{"fault":"status","status":503,"retry_after":"2","headers":{"a":"b"},"body":""}"#, "Status"),
             (r#"{"fault":"status"}"#, "The fault status needs `status`."),
             (r#"{"fault":"unauthorized"}"#, "Unauthorized"),
+            (r#"{"fault":"insufficient-claims"}"#, "InsufficientClaims"),
             (r#"{"fault":"challenge","challenge":"Bearer"}"#, "Challenge"),
             (r#"{"fault":"redirect","location":"https://evil.example"}"#, "Redirect"),
             (r#"{"fault":"latency","milliseconds":1.5}"#, "Latency(1.5ms)"),
