@@ -111,7 +111,7 @@ impl FaultOrder {
         let needs = |field: &str| WireError::bad_parameter(format!("The fault {} needs `{field}`.", self.fault));
         Ok(match self.fault.as_str() {
             "status" => Fault::Status {
-                code: self.status.filter(|code| (100..1000).contains(code)).ok_or_else(|| needs("status"))?,
+                code: self.status.filter(|code| (200..1000).contains(code)).ok_or_else(|| needs("status"))?,
                 retry_after: self.retry_after.clone(),
                 body: self.body.clone(),
                 headers: self.headers.clone().into_iter().collect(),
@@ -212,6 +212,7 @@ mod tests {
     fn every_fault_has_a_name_and_says_what_it_needs() {
         for (order, expected) in [
             (r#"{"fault":"status","status":503,"retry_after":"2","headers":{"a":"b"},"body":""}"#, "Status"),
+            (r#"{"fault":"status","status":100}"#, "The fault status needs `status`."),
             (r#"{"fault":"status"}"#, "The fault status needs `status`."),
             (r#"{"fault":"unauthorized"}"#, "Unauthorized"),
             (r#"{"fault":"insufficient-claims"}"#, "InsufficientClaims"),
