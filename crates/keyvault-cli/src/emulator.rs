@@ -45,7 +45,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     latency: Duration,
 
-    /// Take this long until a deletion or a recovery is to be seen, as the service takes some seconds
+    /// Take this long until a deletion or a recovery is to be seen and a purged name is free, as the service takes some
+    /// seconds
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     async_delete: Duration,
 
@@ -75,6 +76,25 @@ const EXAMPLES: &str = r#"Examples:
 
   As slow as the real one:
     keyvault emulator --latency 20ms --async-delete 3s --throttle
+
+Reaching it, with what the first line says (ready):
+  Python, azure-keyvault-secrets and azure-identity:
+    credential = ClientSecretCredential(ready["tenant_id"], ready["client_id"], ready["client_secret"],
+        authority=ready["authority_url"], disable_instance_discovery=True, connection_verify=ready["ca_file"])
+    client = SecretClient(ready["vault_url"], credential,
+        verify_challenge_resource=False, connection_verify=ready["ca_file"])
+
+  JavaScript, @azure/keyvault-secrets and @azure/identity, where ca is the text of ca_file:
+    const credential = new ClientSecretCredential(ready.tenant_id, ready.client_id, ready.client_secret,
+        { authorityHost: ready.authority_url, disableInstanceDiscovery: true, tlsOptions: { ca } })
+    const client = new SecretClient(ready.vault_url, credential,
+        { disableChallengeResourceVerification: true, tlsOptions: { ca } })
+
+  Managed identity: IDENTITY_ENDPOINT and IDENTITY_HEADER set to identity_endpoint and identity_header, or
+  AZURE_POD_IDENTITY_AUTHORITY_HOST set to http_url.
+
+  By hand, after --accept-any-token:
+    curl -H "Authorization: Bearer any" "http://127.0.0.1:8080/secrets/db-password?api-version=2025-07-01"
 
 A seed, as TOML:
     db-password = "hunter2"

@@ -111,10 +111,12 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets how long a deletion, and a recovery, takes until it is to be seen; the service needs some seconds.
-    /// Measured by the [clock](Self::clock). Default: no time.
+    /// Sets how long a deletion, and a recovery, takes until it is to be seen, and a purge until the name is free; the
+    /// service needs some seconds.
+    /// Measured by the [clock](Self::clock). Default: no time. At most a year.
     pub fn deletion_time(mut self, time: Duration) -> Self {
-        self.policy.transition = time;
+        // Beyond that a date could no longer be reckoned with.
+        self.policy.transition = time.min(Duration::from_secs(365 * 86_400));
         self
     }
 

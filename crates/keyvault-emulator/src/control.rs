@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::ORIGIN;
 use http::uri::Scheme;
 use http::{Method, Request, Response};
 use serde::de::DeserializeOwned;
@@ -31,6 +32,11 @@ pub(crate) fn is_control(request: &Request<Bytes>) -> bool {
 
 /// Does what is asked of the emulator itself.
 pub(crate) fn answer(engine: &Engine, request: &Request<Bytes>) -> Response<Bytes> {
+    // A page in a browser of this machine can send requests here too, and has no business to.
+    if request.headers().contains_key(ORIGIN) {
+        let error = WireError::new(403, "Forbidden", "The control endpoint does not answer web pages.");
+        return respond(error.status, JSON, error.body());
+    }
     let control = Control { engine, request };
     match control.act() {
         Ok(body) => respond(200, JSON, body.to_string()),

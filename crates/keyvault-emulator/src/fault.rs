@@ -30,6 +30,9 @@ pub enum Fault {
     Unauthorized,
     /// In front of the vault: answers 401 with this `WWW-Authenticate`.
     Challenge(String),
+    /// In front of the vault: answers 401 and asks for a token with more claims, as continuous access evaluation does
+    /// when a token was revoked.
+    InsufficientClaims,
     /// In front of the vault: answers 307 with this `Location`.
     Redirect(String),
     /// In front of the vault: waits, then lets the request through.

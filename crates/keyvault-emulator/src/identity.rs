@@ -1,11 +1,12 @@
 //! Where tokens come from: Entra's token endpoint, and the managed identity endpoints of App Service and of a
 //! virtual machine.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, Request, Response};
-use serde_json::{Value, json};
-
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::auth::{Claims, LIFETIME};
 use crate::random;
@@ -49,6 +50,8 @@ pub(crate) enum Endpoint {
     Keys,
     /// The list of authorities that belong together.
     Instances,
+    /// What the Azure CLI asks the resource manager for when it logs in: there are no subscriptions.
+    Subscriptions,
 }
 
 impl Endpoint {
@@ -60,7 +63,10 @@ impl Endpoint {
             ["msi", "token"] => Self::AppService,
             ["metadata", "identity", "oauth2", "token"] => Self::VirtualMachine,
             ["common", "discovery", "instance"] => Self::Instances,
-            [tenant, "oauth2", "v2.0", "token"] => Self::Entra { tenant: tenant.to_owned() },
+            ["subscriptions" | "tenants"] => Self::Subscriptions,
+            [tenant, "oauth2", "v2.0", "token"] | [tenant, "oauth2", "token"] => {
+                Self::Entra { tenant: tenant.to_owned() }
+            }
             [tenant, "v2.0", ".well-known", "openid-configuration"]
             | [tenant, ".well-known", "openid-configuration"] => Self::OpenId { tenant: tenant.to_owned() },
             [_, "discovery", "v2.0", "keys"] => Self::Keys,
@@ -72,7 +78,7 @@ impl Endpoint {
     pub(crate) fn operation(&self) -> Operation {
         match self {
             Self::Entra { .. } | Self::AppService | Self::VirtualMachine => Operation::Token,
-            Self::OpenId { .. } | Self::Keys | Self::Instances => Operation::Discovery,
+            Self::OpenId { .. } | Self::Keys | Self::Instances | Self::Subscriptions => Operation::Discovery,
         }
     }
 
@@ -91,6 +97,7 @@ impl Endpoint {
             Self::OpenId { tenant } => (Method::GET, Ok(open_id(base, tenant))),
             Self::Keys => (Method::GET, Ok(json!({ "keys": [] }))),
             Self::Instances => (Method::GET, Ok(instances(base))),
+            Self::Subscriptions => (Method::GET, Ok(json!({ "value": [] }))),
         };
         let (status, body) = if *request.method() != wanted {
             (405, json!({ "error": "invalid_request", "error_description": format!("Use {wanted}.") }))
@@ -111,7 +118,8 @@ fn entra(service: &Service, state: &mut State, body: &Bytes, tenant: &str) -> Re
     if field("grant_type") != Some("client_credentials") {
         return Err(aadsts(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type."));
     }
-    let Some(scope) = field("scope") else {
+    // Older clients ask the endpoint of version 1, for a resource.
+    let Some(scope) = field("scope").or(field("resource")) else {
         let message = "The request body must contain the following parameter: 'scope'.";
         return Err(aadsts(400, "invalid_request", 900144, message));
     };
@@ -135,13 +143,30 @@ fn entra(service: &Service, state: &mut State, body: &Bytes, tenant: &str) -> Re
     // The two names that stand for "the tenant the application lives in".
     let tenant = if matches!(tenant, "common" | "organizations") { &service.identity.tenant_id } else { tenant };
     let claims = Claims { audience, tenant, client: &service.identity.client_id };
-    let token = state.tokens.issue(&claims, service.now());
-    Ok(json!({
-        "token_type": "Bearer",
-        "expires_in": LIFETIME.as_secs() - 1,
-        "ext_expires_in": LIFETIME.as_secs() - 1,
-        "access_token": token,
-    }))
+    let now = service.now();
+    Ok(token_answer(state.tokens.issue(&claims, now), field("resource"), now))
+}
+
+/// Writes a token as the endpoint of version 1 does, which is asked for a resource, or as that of version 2.
+fn token_answer(token: String, resource: Option<&str>, now: Duration) -> Value {
+    let lifetime = LIFETIME.as_secs() - 1;
+    match resource {
+        Some(resource) => json!({
+            "token_type": "Bearer",
+            "expires_in": lifetime.to_string(),
+            "ext_expires_in": lifetime.to_string(),
+            "expires_on": (now.as_secs() + lifetime).to_string(),
+            "not_before": now.as_secs().to_string(),
+            "resource": resource,
+            "access_token": token,
+        }),
+        None => json!({
+            "token_type": "Bearer",
+            "expires_in": lifetime,
+            "ext_expires_in": lifetime,
+            "access_token": token,
+        }),
+    }
 }
 
 fn app_service(service: &Service, state: &mut State, request: &Request<Bytes>) -> Result<Value, Refusal> {

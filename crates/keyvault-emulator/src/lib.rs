@@ -68,7 +68,7 @@
 //! | `/tokens` | | | revokes every token |
 //!
 //! A fault is named by `fault`: `status` (with `status`, and perhaps `retry_after`, `headers`, `body`),
-//! `unauthorized`, `challenge` (with `challenge`), `redirect` (with `location`), `latency` (with `milliseconds`),
+//! `unauthorized`, `insufficient-claims`, `challenge` (with `challenge`), `redirect` (with `location`), `latency` (with `milliseconds`),
 //! `hang`, `reset`, `hang-in-body`, `truncated`, `oversized` (with `bytes`), `not-json`, `wrong-json`, `wrong-id`,
 //! `next-link` (with `link`), `empty-page`; what each does stands at [`Fault`]. It strikes `count` times, or until
 //! it is removed. With `"tokens": true` it strikes the token endpoints instead of the vaults.

@@ -111,12 +111,13 @@ impl FaultOrder {
         let needs = |field: &str| WireError::bad_parameter(format!("The fault {} needs `{field}`.", self.fault));
         Ok(match self.fault.as_str() {
             "status" => Fault::Status {
-                code: self.status.filter(|code| (100..1000).contains(code)).ok_or_else(|| needs("status"))?,
+                code: self.status.filter(|code| (200..1000).contains(code)).ok_or_else(|| needs("status"))?,
                 retry_after: self.retry_after.clone(),
                 body: self.body.clone(),
                 headers: self.headers.clone().into_iter().collect(),
             },
             "unauthorized" => Fault::Unauthorized,
+            "insufficient-claims" => Fault::InsufficientClaims,
             "challenge" => Fault::Challenge(self.challenge.clone().ok_or_else(|| needs("challenge"))?),
             "redirect" => Fault::Redirect(self.location.clone().ok_or_else(|| needs("location"))?),
             "latency" => Fault::Latency(milliseconds(self.milliseconds.ok_or_else(|| needs("milliseconds"))?)?),
@@ -132,8 +133,8 @@ impl FaultOrder {
             "empty-page" => Fault::EmptyPage,
             _ => {
                 return Err(WireError::bad_parameter(
-                    "`fault` must be one of status, unauthorized, challenge, redirect, latency, hang, reset, \
-                     hang-in-body, truncated, oversized, not-json, wrong-json, wrong-id, next-link and empty-page.",
+                    "`fault` must be one of status, unauthorized, insufficient-claims, challenge, redirect, latency, \
+                     hang, reset, hang-in-body, truncated, oversized, not-json, wrong-json, wrong-id, next-link and empty-page.",
                 ));
             }
         })
@@ -211,8 +212,10 @@ mod tests {
     fn every_fault_has_a_name_and_says_what_it_needs() {
         for (order, expected) in [
             (r#"{"fault":"status","status":503,"retry_after":"2","headers":{"a":"b"},"body":""}"#, "Status"),
+            (r#"{"fault":"status","status":100}"#, "The fault status needs `status`."),
             (r#"{"fault":"status"}"#, "The fault status needs `status`."),
             (r#"{"fault":"unauthorized"}"#, "Unauthorized"),
+            (r#"{"fault":"insufficient-claims"}"#, "InsufficientClaims"),
             (r#"{"fault":"challenge","challenge":"Bearer"}"#, "Challenge"),
             (r#"{"fault":"redirect","location":"https://evil.example"}"#, "Redirect"),
             (r#"{"fault":"latency","milliseconds":1.5}"#, "Latency(1.5ms)"),

@@ -8,6 +8,7 @@ use http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Request, Response};
 use serde_json::{Value, json};
 
+use crate::auth;
 use crate::counters::LoggedRequest;
 use crate::error::{MISSING_TOKEN, WireError};
 use crate::fault::Fault;
@@ -77,6 +78,12 @@ impl Plan {
             Fault::Challenge(challenge) => {
                 let mut response = service.refuse(state, &WireError::unauthorized(MISSING_TOKEN));
                 put(&mut response, WWW_AUTHENTICATE, &challenge);
+                Outcome::Answer(response)
+            }
+            Fault::InsufficientClaims => {
+                let mut response = service.refuse(state, &WireError::unauthorized(MISSING_TOKEN));
+                let (authority, tenant) = (&service.authority, &service.identity.tenant_id);
+                put(&mut response, WWW_AUTHENTICATE, &auth::claims_challenge(authority, tenant, service.now()));
                 Outcome::Answer(response)
             }
             Fault::Redirect(location) => {

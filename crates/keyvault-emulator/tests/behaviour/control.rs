@@ -126,11 +126,14 @@ async fn counters_and_log_are_there_to_read_and_the_endpoint_itself_is_not_in_th
 }
 
 #[tokio::test]
-async fn the_endpoint_is_on_the_plain_listener_only() {
+async fn the_endpoint_is_on_the_plain_listener_only_and_not_for_web_pages() {
     let emulator = Emulator::start().await.unwrap();
     let url = format!("{}/_emulator/clock", emulator.vault_url());
     let answer = client(&emulator).get(url).bearer_auth(emulator.token()).send().await.unwrap();
     assert_eq!(answer.status().as_u16(), 404);
+    let url = format!("{}/secrets", emulator.control_url());
+    let page = client(&emulator).delete(url).header("origin", "https://evil.example").send().await.unwrap();
+    assert_eq!(page.status().as_u16(), 403);
     assert_eq!(control(&emulator, "GET", "nothing", Value::Null).await.0, 404);
     assert_eq!(control(&emulator, "PUT", "log", Value::Null).await.0, 405);
 }
