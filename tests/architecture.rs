@@ -17,7 +17,7 @@ const MAY_USE: [(&str, &[&str]); 5] = [
 const ONLY_IN: [(&str, &[&str]); 6] = [
     ("config", &["keyvault-config"]),
     ("figment", &["keyvault-figment"]),
-    ("azure_core", &["keyvault"]),
+    ("azure_core", &["keyvault", "keyvault-cli"]),
     ("reqwest", &["keyvault"]),
     ("hyper", &["keyvault-emulator"]),
     ("moka", &["keyvault"]),

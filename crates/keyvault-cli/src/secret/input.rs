@@ -28,7 +28,8 @@ pub(crate) fn value(file: Option<&PathBuf>) -> Result<String, Failure> {
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, Failure> {
-    String::from_utf8(bytes).map_err(|_| Failure::usage("the value is not UTF-8 text; encode it, as base64 for example"))
+    String::from_utf8(bytes)
+        .map_err(|_| Failure::usage("the value is not UTF-8 text; encode it, as base64 for example"))
 }
 
 /// Asks before something cannot be undone. Without a terminal there is nobody to ask.
