@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands, helpers included")]
 
+mod adapters;
 mod architecture;
 mod client;
 mod live;

@@ -10,9 +10,10 @@ use serde_path_to_error::{Path, Segment};
 pub(crate) fn mismatch(error: &ConfigError) -> Mismatch {
     let invalid = Mismatch::new("value is not valid");
     match error {
-        ConfigError::Type { unexpected, expected, .. } => Mismatch {
+        ConfigError::Type { unexpected, expected, origin, .. } => Mismatch {
             expected: Some((*expected).to_owned()),
             found: Some(found_kind(&unexpected.to_string())),
+            place: origin.clone(),
             ..invalid
         },
         ConfigError::NotFound(name) => {
@@ -24,7 +25,7 @@ pub(crate) fn mismatch(error: &ConfigError) -> Mismatch {
             Mismatch::unreadable(Some(file), &cause.to_string())
         }
         ConfigError::Foreign(cause) => match cause.downcast_ref::<io::Error>() {
-            Some(error) => Mismatch::unreadable(missing_file(&error.to_string()), ""),
+            Some(error) => Mismatch::unreadable(unusable_file(&error.to_string()), ""),
             None => Mismatch::unreadable(None, ""),
         },
         // The text is the type's own, or a parser's, and may quote the value.
@@ -62,8 +63,12 @@ fn found_kind(unexpected: &str) -> &'static str {
     found.map_or("something else", |(_, kind)| kind)
 }
 
-/// config names a file that is not there between quotes; nothing else of an error's text is let through.
-fn missing_file(text: &str) -> Option<String> {
-    let name = text.strip_prefix("configuration file \"")?.strip_suffix("\" not found")?;
-    Some(format!("missing file {name}"))
+/// config names a file that it cannot use between quotes; nothing else of an error's text is let through.
+fn unusable_file(text: &str) -> Option<String> {
+    let (name, why) = text.strip_prefix("configuration file \"")?.rsplit_once('"')?;
+    match why {
+        " not found" => Some(format!("missing file {name}")),
+        " is not of a supported file format" => Some(format!("file {name} of no known format")),
+        _ => None,
+    }
 }

@@ -1,23 +1,24 @@
 //! Where a value is written, for people.
 
-use config::Value;
-use keyvault::Key;
+use config::{Value, ValueKind};
+use keyvault::{Key, SecretId};
 
 use crate::source;
 
 /// Tells the place of the value at `key`: `settings.toml key database.host`, `variable SHOP_DATABASE__HOST`.
 pub(crate) fn place(value: &Value, key: &Key) -> String {
-    match value.origin() {
-        None => "a value set in code".into(),
-        Some(ENVIRONMENT) => variable(value, key),
-        Some(origin) if is_key_vault(value) => origin.to_owned(),
-        Some(origin) => format!("{origin} key {key}"),
+    match (value.origin(), &value.kind) {
+        // config loses the origin of a table when it merges.
+        (None, ValueKind::Table(_)) => format!("the merged layers key {key}"),
+        (None, _) => "a value set in code".into(),
+        (Some(ENVIRONMENT), _) => variable(value, key),
+        (Some(origin), _) => format!("{origin} key {key}"),
     }
 }
 
-/// Tells whether a value is a secret that was mapped by its name.
-pub(crate) fn is_key_vault(value: &Value) -> bool {
-    value.origin().is_some_and(|origin| origin.starts_with(source::NAME))
+/// Tells which secret a value is, if it is one that was mapped by its name.
+pub(crate) fn secret(value: &Value) -> Option<SecretId> {
+    SecretId::parse(value.origin()?.strip_prefix(source::NAME)?).ok()
 }
 
 /// The origin of everything that config takes from variables.

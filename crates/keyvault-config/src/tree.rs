@@ -48,19 +48,25 @@ impl Tree for ConfigTree {
 
 fn walk(value: &Value, key: &Key, leaves: &mut Vec<Leaf>) {
     match &value.kind {
-        ValueKind::Table(table) => table.iter().for_each(|(name, value)| walk(value, &key.member(name), leaves)),
-        ValueKind::Array(items) => {
+        ValueKind::Table(table) if !table.is_empty() => {
+            table.iter().for_each(|(name, value)| walk(value, &key.member(name), leaves));
+        }
+        ValueKind::Array(items) if !items.is_empty() => {
             items.iter().enumerate().for_each(|(i, item)| walk(item, &key.element(i), leaves));
         }
+        _ if key.segments().is_empty() => {}
+        // An empty table or list comes and goes like any other value.
         kind => leaves.push(leaf(value, kind, key)),
     }
 }
 
 fn leaf(value: &Value, kind: &ValueKind, key: &Key) -> Leaf {
+    if let Some(secret) = place::secret(value) {
+        return Leaf::named(key.clone(), &secret);
+    }
     let place = place::place(value, key);
     let key = key.clone();
     match kind {
-        _ if place::is_key_vault(value) => Leaf::named(key, place),
         ValueKind::String(text) => Leaf::text(key, place, text.as_str()),
         _ => Leaf::other(key, place, format!("{kind:?}")),
     }

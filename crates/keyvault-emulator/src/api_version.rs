@@ -36,6 +36,11 @@ impl ApiVersion {
         self.is_at_least("2025-06-01-preview")
     }
 
+    /// Tells whether a version of a certificate names the one before.
+    pub(crate) fn has_previous_version(self) -> bool {
+        self.is_at_least("2025-06-01-preview")
+    }
+
     fn is_at_least(self, first: &str) -> bool {
         KNOWN.iter().position(|known| *known == first).is_some_and(|index| self.0 >= index)
     }

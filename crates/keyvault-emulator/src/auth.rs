@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::json;
 
 use crate::error::{MISSING_TOKEN, WireError};
@@ -127,6 +127,18 @@ impl Tokens {
 /// Writes the challenge that a 401 carries.
 pub(crate) fn challenge(authority: &str, tenant: &str, resource: &str) -> String {
     format!("Bearer authorization=\"{authority}/{tenant}\", resource=\"{resource}\"")
+}
+
+/// Writes the challenge that asks for a token issued from now on.
+///
+/// See [claims challenges](https://learn.microsoft.com/entra/identity-platform/claims-challenge).
+pub(crate) fn claims_challenge(authority: &str, tenant: &str, now: Duration) -> String {
+    let claims = json!({ "access_token": { "nbf": { "essential": true, "value": now.as_secs().to_string() } } });
+    let claims = STANDARD.encode(claims.to_string());
+    format!(
+        "Bearer realm=\"\", authorization_uri=\"{authority}/{tenant}/oauth2/authorize\", error=\"insufficient_claims\", \
+         claims=\"{claims}\""
+    )
 }
 
 fn issuer(tenant: &str) -> String {

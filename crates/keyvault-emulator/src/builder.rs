@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -11,14 +12,18 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 use crate::auth::{Tokens, VAULT_AUDIENCE};
-use crate::counters::Ledger;
+use crate::clock::{Clock, Source};
+use crate::counters::LoggedRequest;
+use crate::data_file::{Content, DataFile};
 use crate::emulator::Emulator;
-use crate::engine::Engine;
-use crate::fault::Faults;
+use crate::engine::{self, Engine, Observer};
+use crate::identity::Identity;
 use crate::page::LARGEST_PAGE;
 use crate::policy::Policy;
+use crate::seed::{Old, Seed};
 use crate::server;
-use crate::service::{Clock, Service, State};
+use crate::service::{Service, State};
+use crate::throttle::Throttle;
 use crate::tls::{self, Authority};
 
 /// Sets up an [`Emulator`]; nothing happens before [`start`](Self::start).
@@ -31,7 +36,11 @@ pub struct EmulatorBuilder {
     page_size: usize,
     accept_any_token: bool,
     policy: Policy,
-    clock: Clock,
+    throttle: Option<Throttle>,
+    clock: Source,
+    seed: Seed,
+    data_file: Option<PathBuf>,
+    observer: Option<Observer>,
 }
 
 impl EmulatorBuilder {
@@ -44,7 +53,11 @@ impl EmulatorBuilder {
             page_size: LARGEST_PAGE,
             accept_any_token: false,
             policy: Policy::default(),
+            throttle: None,
             clock: Arc::new(SystemTime::now),
+            seed: Seed::default(),
+            data_file: None,
+            observer: None,
         }
     }
 
@@ -98,10 +111,18 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets how long a deletion, and a recovery, takes until it is to be seen; the service needs some seconds.
-    /// Measured by the [clock](Self::clock). Default: no time.
+    /// Sets how long a deletion, and a recovery, takes until it is to be seen, and a purge until the name is free; the
+    /// service needs some seconds.
+    /// Measured by the [clock](Self::clock). Default: no time. At most a year.
     pub fn deletion_time(mut self, time: Duration) -> Self {
-        self.policy.transition = time;
+        // Beyond that a date could no longer be reckoned with.
+        self.policy.transition = time.min(Duration::from_secs(365 * 86_400));
+        self
+    }
+
+    /// Throttles each vault. Default: takes whatever comes.
+    pub fn throttle(mut self, limits: Throttle) -> Self {
+        self.throttle = Some(limits);
         self
     }
 
@@ -113,33 +134,70 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Sets the secrets to begin with. Names that the [data file](Self::data_file) knows already are left as they are.
+    pub fn seed(mut self, seed: Seed) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Keeps the vaults in a file, and with them the certificate authority, the tenant and the application, so that
+    /// clients survive a restart. Clock, faults, denials, tokens and counters are not kept.
+    ///
+    /// What a client changes is in the file before it is answered. The file is written as a whole each time, beside
+    /// its place first, and where the system knows owners only the owner can read it; its content is not encrypted.
+    pub fn data_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.data_file = Some(path.into());
+        self
+    }
+
+    /// Watches the requests: is called for each when its answer is ready, with the time that took. Status 0 says that
+    /// there is none.
+    ///
+    /// It is called by the task that answers: it must not wait for anything.
+    pub fn on_request(mut self, observer: impl Fn(&LoggedRequest, Duration) + Send + Sync + 'static) -> Self {
+        self.observer = Some(Box::new(observer));
+        self
+    }
+
     /// Binds the ports, makes a certificate authority, and serves, on the runtime that this is called from.
     ///
     /// # Errors
     ///
-    /// A port that cannot be bound.
+    /// A port that cannot be bound; a data file that cannot be read or written; a seed that does not go with it.
     pub async fn start(self) -> io::Result<Emulator> {
         let https = bind(self.https).await?;
         let http = bind(self.http).await?;
         let vault_url = format!("https://{}", reachable(https.local_addr()?));
         let http_url = format!("http://{}", reachable(http.local_addr()?));
 
-        let authority = Authority::new()?;
-        let ca_pem = authority.pem();
+        let kept = self.data_file.as_ref().map(Content::read).transpose()?.flatten();
+        let (authority, identity, vaults) = match kept {
+            Some(kept) => (kept.authority()?, kept.identity, kept.vaults),
+            None => (Authority::new()?, Identity::random(), BTreeMap::new()),
+        };
+        let data_file = self.data_file.map(|path| DataFile::new(path, &authority));
+        let ca_pem = authority.pem().to_owned();
         let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(authority)?));
 
-        let state = State {
-            vaults: BTreeMap::new(),
+        let mut state = State {
+            vaults,
             tokens: Tokens::new(self.accept_any_token),
-            faults: Faults::default(),
-            ledger: Ledger::default(),
             latency: self.latency,
             resource: self.resource,
             page_size: self.page_size,
+            ..State::default()
         };
-        let service = Service::new(vault_url.clone(), self.policy, self.clock, state);
-        let engine = Arc::new(Engine { service, in_flight: Default::default() });
+        state.throttling.set(self.throttle);
+        let clock = Clock::new(self.clock);
+        let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
+        self.seed.sow(&mut state, clock.now(), Old::Stays).map_err(invalid)?;
+        let service = Service::new(vault_url.clone(), identity, self.policy, clock, state);
+        if let Some(file) = &data_file {
+            file.save(&service)?;
+        }
+        let engine = Arc::new(Engine { service, in_flight: Default::default(), data_file, observer: self.observer });
         let tasks = vec![
+            tokio::spawn(engine::keep(Arc::clone(&engine))),
             tokio::spawn(server::serve(https, Some(acceptor), Arc::clone(&engine))),
             tokio::spawn(server::serve(http, None, Arc::clone(&engine))),
         ];

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use crate::api_version::ApiVersion;
+use crate::certificate::{PEM, PKCS12};
+use crate::error::WireError;
 use crate::policy::Policy;
 use crate::secret::Version;
 use crate::vault::{Deleted, Item};
@@ -27,8 +29,36 @@ impl<'a> View<'a> {
         Bundle { value: Some(&version.value), ..self.properties(item, version) }
     }
 
+    /// Shows a version with its value as another content type: PKCS#12 as PEM, and nothing else as anything.
+    pub(crate) fn transformed(self, item: &Item, version: &'a Version, wanted: &str) -> Result<Bundle<'a>, WireError> {
+        let is_pkcs12 = version.content_type.as_deref() == Some(PKCS12);
+        let from = if is_pkcs12 { "PFX" } else { "Unsupported" };
+        let to = match wanted {
+            PEM => "PEM",
+            PKCS12 => "PFX",
+            _ => "Unsupported",
+        };
+        match &version.backing {
+            Some(backing) if is_pkcs12 && wanted == PEM => {
+                Ok(Bundle { value: Some(&backing.pem), content_type: Some(PEM), ..self.properties(item, version) })
+            }
+            _ => Err(WireError::no_transformation(from, to)),
+        }
+    }
+
     /// Shows a version without its value.
     pub(crate) fn properties(self, item: &Item, version: &'a Version) -> Bundle<'a> {
+        let backing = version.backing.as_ref();
+        let previous = backing.and_then(|backing| backing.previous.as_deref());
+        Bundle {
+            kid: backing.map(|_| format!("{}/keys/{}/{}", self.base, item.name, version.id)),
+            previous_version: previous.filter(|_| self.api.has_previous_version()),
+            ..self.version_item(item, version)
+        }
+    }
+
+    /// Shows a version as a list does.
+    pub(crate) fn version_item(self, item: &Item, version: &'a Version) -> Bundle<'a> {
         self.bundle(format!("{}/secrets/{}/{}", self.base, item.name, version.id), version)
     }
 
@@ -67,6 +97,7 @@ impl<'a> View<'a> {
             value: None,
             content_type: version.content_type.as_deref(),
             id,
+            managed: version.backing.as_ref().map(|_| true),
             attributes: Attributes {
                 enabled: version.enabled,
                 nbf: version.nbf,
@@ -77,6 +108,8 @@ impl<'a> View<'a> {
                 recoverable_days: self.api.has_recoverable_days().then_some(self.policy.retention_days),
             },
             tags: version.tags.as_ref(),
+            kid: None,
+            previous_version: None,
         }
     }
 }
@@ -96,9 +129,15 @@ pub(crate) struct Bundle<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     content_type: Option<&'a str>,
     id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    managed: Option<bool>,
     attributes: Attributes,
     #[serde(skip_serializing_if = "Option::is_none")]
     tags: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_version: Option<&'a str>,
 }
 
 #[derive(Serialize)]

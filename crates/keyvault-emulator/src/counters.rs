@@ -1,8 +1,10 @@
 //! What arrived: counters by kind, and a log of heads.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use http::Method;
+use serde::Serialize;
 
 use crate::fault::RequestHead;
 use crate::route::Operation;
@@ -12,7 +14,7 @@ use crate::route::Operation;
 /// A request counts when it arrives. Each request to a vault counts once in [`total`](Self::total) and once more:
 /// answered 401 it is [`unauthorized`](Self::unauthorized), else it is the operation it asked for, whatever came of
 /// it. What a test sets from Rust is no request.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Requests {
     /// All requests to vaults.
@@ -103,17 +105,17 @@ pub struct LoggedRequest {
 #[derive(Debug, Default)]
 pub(crate) struct Ledger {
     requests: Requests,
-    log: VecDeque<LoggedRequest>,
+    log: VecDeque<Arc<LoggedRequest>>,
 }
 
 impl Ledger {
     /// Writes down a request; the oldest makes room when the log is full.
-    pub(crate) fn record(&mut self, head: RequestHead, status: Option<u16>) {
+    pub(crate) fn record(&mut self, head: RequestHead, status: Option<u16>) -> Arc<LoggedRequest> {
         self.requests.add(head.operation, status);
         if self.log.len() == LONGEST_LOG {
             self.log.pop_front();
         }
-        self.log.push_back(LoggedRequest {
+        let logged = Arc::new(LoggedRequest {
             operation: head.operation,
             method: head.method,
             path_and_query: head.path_and_query,
@@ -121,6 +123,8 @@ impl Ledger {
             authorized: head.authorized,
             status: status.unwrap_or(0),
         });
+        self.log.push_back(Arc::clone(&logged));
+        logged
     }
 
     /// Returns the counters.
@@ -130,7 +134,7 @@ impl Ledger {
 
     /// Returns the log, oldest first.
     pub(crate) fn log(&self) -> Vec<LoggedRequest> {
-        self.log.iter().cloned().collect()
+        self.log.iter().map(|request| LoggedRequest::clone(request)).collect()
     }
 }
 

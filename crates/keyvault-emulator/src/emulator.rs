@@ -1,7 +1,6 @@
 //! The emulator: starts, hands out what a client needs, and is watched and disturbed from a test.
 
 use std::fmt;
-use std::fs;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,9 +14,11 @@ use tokio::task::JoinHandle;
 use crate::auth::{Claims, VAULT_AUDIENCE};
 use crate::body::Body;
 use crate::builder::EmulatorBuilder;
+use crate::control;
 use crate::counters::{LoggedRequest, Requests};
 use crate::engine::Engine;
 use crate::fault::{Fault, RequestHead};
+use crate::file::{self, Readers};
 use crate::handle::VaultHandle;
 use crate::secret::SetSecret;
 
@@ -57,6 +58,16 @@ impl Emulator {
         }
     }
 
+    /// Writes the [data file](EmulatorBuilder::data_file) now, if there is one. What a client changed is in it anyway;
+    /// what a test changed is after a moment, or when the emulator stops.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be written.
+    pub fn save(&self) -> io::Result<()> {
+        self.engine.data_file.as_ref().map_or(Ok(()), |file| file.save(&self.engine.service))
+    }
+
     /// Returns the URL of the default vault, without a slash at the end.
     pub fn vault_url(&self) -> &str {
         &self.vault_url
@@ -73,13 +84,13 @@ impl Emulator {
         &self.ca_pem
     }
 
-    /// Writes the authority's certificate to a file.
+    /// Writes the authority's certificate to a file, whole or not at all.
     ///
     /// # Errors
     ///
     /// The file cannot be written.
     pub fn write_ca(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        fs::write(path, &self.ca_pem)
+        file::write(path.as_ref(), self.ca_pem.as_bytes(), Readers::Everybody)
     }
 
     /// Issues a token that the vaults accept for an hour. Not counted as a request.
@@ -90,7 +101,7 @@ impl Emulator {
     /// Issues a token for an audience of your choice.
     pub fn token_for(&self, audience: &str) -> String {
         let service = &self.engine.service;
-        let claims = Claims { audience, tenant: &service.tenant_id, client: &service.client_id };
+        let claims = Claims { audience, tenant: &service.identity.tenant_id, client: &service.identity.client_id };
         service.state().tokens.issue(&claims, service.now())
     }
 
@@ -106,17 +117,23 @@ impl Emulator {
 
     /// Returns the tenant whose tokens the vaults accept.
     pub fn tenant_id(&self) -> &str {
-        &self.engine.service.tenant_id
+        &self.engine.service.identity.tenant_id
     }
 
     /// Returns the identifier of the one application there is.
     pub fn client_id(&self) -> &str {
-        &self.engine.service.client_id
+        &self.engine.service.identity.client_id
     }
 
     /// Returns the application's secret.
     pub fn client_secret(&self) -> &str {
-        &self.engine.service.client_secret
+        &self.engine.service.identity.client_secret
+    }
+
+    /// Returns where the emulator itself can be watched and disturbed over http: see the
+    /// [list of paths](crate#the-control-endpoint).
+    pub fn control_url(&self) -> String {
+        format!("{}{}", self.http_url, control::ROOT)
     }
 
     /// Returns what App Service puts into `IDENTITY_ENDPOINT`.
@@ -126,7 +143,7 @@ impl Emulator {
 
     /// Returns what App Service puts into `IDENTITY_HEADER`.
     pub fn identity_header(&self) -> &str {
-        &self.engine.service.identity_header
+        &self.engine.service.identity.header
     }
 
     /// Returns a vault by name: the one that `NAME.vault.azure.net` and `NAME.localhost` reach here.
@@ -169,8 +186,7 @@ impl Emulator {
 
     /// Begins to count anew: counters, log and [`max_in_flight`](Self::max_in_flight).
     pub fn reset_requests(&self) {
-        self.engine.service.state().ledger = Default::default();
-        self.engine.in_flight.reset();
+        self.engine.reset_requests();
     }
 
     /// Returns the heads of the last 10,000 requests, oldest first. Tokens and bodies are never kept.
@@ -293,6 +309,8 @@ impl Drop for Emulator {
         for task in &self.tasks {
             task.abort();
         }
+        // Nobody is left to be told of an error; `save` tells it.
+        let _ = self.save();
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! The shapes are those of [REST API error codes](https://learn.microsoft.com/azure/key-vault/general/rest-error-codes).
 
+use std::time::Duration;
+
 use http::Method;
 use serde::Serialize;
 
@@ -12,12 +14,14 @@ pub(crate) struct WireError {
     pub(crate) code: &'static str,
     pub(crate) inner: Option<&'static str>,
     pub(crate) message: String,
+    /// What the header of that name says.
+    pub(crate) retry_after: Option<Duration>,
 }
 
 impl WireError {
     /// Makes an error without an inner code.
     pub(crate) fn new(status: u16, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, inner: None, message: message.into() }
+        Self { status, code, inner: None, message: message.into(), retry_after: None }
     }
 
     /// Says that the request itself is wrong.
@@ -64,6 +68,22 @@ impl WireError {
         Self::new(403, "Forbidden", "Operation get is not allowed on a disabled secret.").inner("SecretDisabled")
     }
 
+    /// Says that the secret belongs to a certificate.
+    pub(crate) fn managed(action: &str) -> Self {
+        let message = format!(
+            "Operation \"{action}\" is not allowed on this secret, since it is associated with a certificate. Perform \
+             the operation on the corresponding certificate."
+        );
+        Self::new(403, "Forbidden", message).inner("SecretManagedByKeyVault")
+    }
+
+    /// Says that a secret cannot be had as another content type.
+    pub(crate) fn no_transformation(from: &str, to: &str) -> Self {
+        Self::bad_parameter(format!(
+            "The '{from}' to '{to}' transformation is not supported. Only PFX to PEM transformation is supported."
+        ))
+    }
+
     /// Says that a deleted secret still holds the name.
     pub(crate) fn deleted_but_recoverable(name: &str) -> Self {
         let message = format!(
@@ -102,6 +122,15 @@ impl WireError {
         Self::new(401, "Unauthorized", message)
     }
 
+    /// Says that there were too many requests.
+    pub(crate) fn throttled() -> Self {
+        Self::new(
+            429,
+            "Throttled",
+            "Request was not processed because too many requests were received. Reason: VaultRequestTypeLimitReached",
+        )
+    }
+
     /// Makes the error the service answers with a status, where a test names nothing but the status.
     pub(crate) fn typical(status: u16, name: Option<&str>) -> Self {
         match status {
@@ -119,19 +148,21 @@ impl WireError {
             .inner("ForbiddenByRbac"),
             404 => Self::secret_not_found(name.unwrap_or("unknown"), None),
             409 => Self::being_deleted(),
-            429 => Self::new(
-                429,
-                "Throttled",
-                "Request was not processed because too many requests were received. Reason: \
-                 VaultRequestTypeLimitReached",
-            ),
+            429 => Self::throttled(),
             503 => Self::new(503, "ServiceUnavailable", "The service is temporarily unavailable."),
             504 => Self::new(504, "GatewayTimeout", "The service did not answer in time."),
             status => Self::new(status, "InternalServerError", "An internal error occurred."),
         }
     }
 
-    fn inner(mut self, code: &'static str) -> Self {
+    /// Adds when to come again, where that is known.
+    pub(crate) fn retry_after(mut self, time: Option<Duration>) -> Self {
+        self.retry_after = time;
+        self
+    }
+
+    /// Adds the inner code.
+    pub(crate) fn inner(mut self, code: &'static str) -> Self {
         self.inner = Some(code);
         self
     }

@@ -30,6 +30,9 @@ pub enum Fault {
     Unauthorized,
     /// In front of the vault: answers 401 with this `WWW-Authenticate`.
     Challenge(String),
+    /// In front of the vault: answers 401 and asks for a token with more claims, as continuous access evaluation does
+    /// when a token was revoked.
+    InsufficientClaims,
     /// In front of the vault: answers 307 with this `Location`.
     Redirect(String),
     /// In front of the vault: waits, then lets the request through.
@@ -165,6 +168,11 @@ impl Faults {
     /// Removes all faults.
     pub(crate) fn clear(&mut self) {
         self.0.clear();
+    }
+
+    /// Returns the faults and how often they still strike, in the order in which they are asked.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Fault, Option<u64>)> {
+        self.0.iter().map(|rule| (&rule.fault, rule.left))
     }
 
     /// Takes the fault that strikes a request at this stage.

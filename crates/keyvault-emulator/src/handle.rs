@@ -72,7 +72,12 @@ impl<'a> VaultHandle<'a> {
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Vault) -> T) -> T {
-        let mut state = self.emulator.engine.service.state();
-        act(state.vaults.entry(self.name.clone()).or_default())
+        let service = &self.emulator.engine.service;
+        let mut state = service.state();
+        let vault = state.vaults.entry(self.name.clone()).or_default();
+        vault.sweep(service.now());
+        let outcome = act(vault);
+        service.changed(&mut state);
+        outcome
     }
 }

@@ -1,14 +1,39 @@
 //! Where tokens come from: Entra's token endpoint, and the managed identity endpoints of App Service and of a
 //! virtual machine.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, Request, Response};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::auth::{Claims, LIFETIME};
 use crate::random;
 use crate::route::{Operation, segments};
 use crate::service::{Service, State, query, respond};
+
+/// Who the emulator's one tenant and one application are.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Identity {
+    pub(crate) tenant_id: String,
+    pub(crate) client_id: String,
+    pub(crate) client_secret: String,
+    /// What App Service wants to see in a header.
+    pub(crate) header: String,
+}
+
+impl Identity {
+    /// Makes an identity that nobody can guess.
+    pub(crate) fn random() -> Self {
+        Self {
+            tenant_id: random::uuid(),
+            client_id: random::uuid(),
+            client_secret: random::hex(),
+            header: random::hex(),
+        }
+    }
+}
 
 /// An endpoint that a path names.
 #[derive(Debug, Eq, PartialEq)]
@@ -25,6 +50,8 @@ pub(crate) enum Endpoint {
     Keys,
     /// The list of authorities that belong together.
     Instances,
+    /// What the Azure CLI asks the resource manager for when it logs in: there are no subscriptions.
+    Subscriptions,
 }
 
 impl Endpoint {
@@ -36,7 +63,10 @@ impl Endpoint {
             ["msi", "token"] => Self::AppService,
             ["metadata", "identity", "oauth2", "token"] => Self::VirtualMachine,
             ["common", "discovery", "instance"] => Self::Instances,
-            [tenant, "oauth2", "v2.0", "token"] => Self::Entra { tenant: tenant.to_owned() },
+            ["subscriptions" | "tenants"] => Self::Subscriptions,
+            [tenant, "oauth2", "v2.0", "token"] | [tenant, "oauth2", "token"] => {
+                Self::Entra { tenant: tenant.to_owned() }
+            }
             [tenant, "v2.0", ".well-known", "openid-configuration"]
             | [tenant, ".well-known", "openid-configuration"] => Self::OpenId { tenant: tenant.to_owned() },
             [_, "discovery", "v2.0", "keys"] => Self::Keys,
@@ -48,7 +78,7 @@ impl Endpoint {
     pub(crate) fn operation(&self) -> Operation {
         match self {
             Self::Entra { .. } | Self::AppService | Self::VirtualMachine => Operation::Token,
-            Self::OpenId { .. } | Self::Keys | Self::Instances => Operation::Discovery,
+            Self::OpenId { .. } | Self::Keys | Self::Instances | Self::Subscriptions => Operation::Discovery,
         }
     }
 
@@ -67,6 +97,7 @@ impl Endpoint {
             Self::OpenId { tenant } => (Method::GET, Ok(open_id(base, tenant))),
             Self::Keys => (Method::GET, Ok(json!({ "keys": [] }))),
             Self::Instances => (Method::GET, Ok(instances(base))),
+            Self::Subscriptions => (Method::GET, Ok(json!({ "value": [] }))),
         };
         let (status, body) = if *request.method() != wanted {
             (405, json!({ "error": "invalid_request", "error_description": format!("Use {wanted}.") }))
@@ -87,18 +118,19 @@ fn entra(service: &Service, state: &mut State, body: &Bytes, tenant: &str) -> Re
     if field("grant_type") != Some("client_credentials") {
         return Err(aadsts(400, "unsupported_grant_type", 70003, "The app requested an unsupported grant type."));
     }
-    let Some(scope) = field("scope") else {
+    // Older clients ask the endpoint of version 1, for a resource.
+    let Some(scope) = field("scope").or(field("resource")) else {
         let message = "The request body must contain the following parameter: 'scope'.";
         return Err(aadsts(400, "invalid_request", 900144, message));
     };
     let client = field("client_id").unwrap_or_default();
-    if client != service.client_id {
+    if client != service.identity.client_id {
         let message = format!("Application with identifier '{client}' was not found in the directory '{tenant}'.");
         return Err(aadsts(400, "unauthorized_client", 700_016, &message));
     }
     // An assertion stands for a federated credential; the emulator trusts whoever signed it.
     let has_assertion = field("client_assertion").is_some_and(|assertion| !assertion.is_empty());
-    if field("client_secret") != Some(&service.client_secret) && !has_assertion {
+    if field("client_secret") != Some(&service.identity.client_secret) && !has_assertion {
         let message = format!(
             "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, \
              not the client secret ID, for a secret added to app '{client}'."
@@ -109,20 +141,37 @@ fn entra(service: &Service, state: &mut State, body: &Bytes, tenant: &str) -> Re
     let audience = scope.split(' ').next().unwrap_or_default();
     let audience = audience.strip_suffix("/.default").unwrap_or(audience);
     // The two names that stand for "the tenant the application lives in".
-    let tenant = if matches!(tenant, "common" | "organizations") { &service.tenant_id } else { tenant };
-    let claims = Claims { audience, tenant, client: &service.client_id };
-    let token = state.tokens.issue(&claims, service.now());
-    Ok(json!({
-        "token_type": "Bearer",
-        "expires_in": LIFETIME.as_secs() - 1,
-        "ext_expires_in": LIFETIME.as_secs() - 1,
-        "access_token": token,
-    }))
+    let tenant = if matches!(tenant, "common" | "organizations") { &service.identity.tenant_id } else { tenant };
+    let claims = Claims { audience, tenant, client: &service.identity.client_id };
+    let now = service.now();
+    Ok(token_answer(state.tokens.issue(&claims, now), field("resource"), now))
+}
+
+/// Writes a token as the endpoint of version 1 does, which is asked for a resource, or as that of version 2.
+fn token_answer(token: String, resource: Option<&str>, now: Duration) -> Value {
+    let lifetime = LIFETIME.as_secs() - 1;
+    match resource {
+        Some(resource) => json!({
+            "token_type": "Bearer",
+            "expires_in": lifetime.to_string(),
+            "ext_expires_in": lifetime.to_string(),
+            "expires_on": (now.as_secs() + lifetime).to_string(),
+            "not_before": now.as_secs().to_string(),
+            "resource": resource,
+            "access_token": token,
+        }),
+        None => json!({
+            "token_type": "Bearer",
+            "expires_in": lifetime,
+            "ext_expires_in": lifetime,
+            "access_token": token,
+        }),
+    }
 }
 
 fn app_service(service: &Service, state: &mut State, request: &Request<Bytes>) -> Result<Value, Refusal> {
     let header = request.headers().get("x-identity-header").map(http::HeaderValue::as_bytes);
-    if header != Some(service.identity_header.as_bytes()) {
+    if header != Some(service.identity.header.as_bytes()) {
         let message = "The header X-IDENTITY-HEADER is missing or wrong.";
         return Err((401, json!({ "statusCode": 401, "message": message })));
     }
@@ -146,15 +195,16 @@ fn managed_identity(service: &Service, state: &mut State, request: &Request<Byte
     if field("api-version").is_none() {
         return Err("The api-version is missing.");
     }
-    if field("client_id").is_some_and(|client| client != service.client_id) {
+    if field("client_id").is_some_and(|client| client != service.identity.client_id) {
         return Err("Identity not found");
     }
-    let claims = Claims { audience: resource, tenant: &service.tenant_id, client: &service.client_id };
+    let claims =
+        Claims { audience: resource, tenant: &service.identity.tenant_id, client: &service.identity.client_id };
     let now = service.now();
     let token = state.tokens.issue(&claims, now);
     Ok(json!({
         "access_token": token,
-        "client_id": service.client_id,
+        "client_id": service.identity.client_id,
         "expires_in": LIFETIME.as_secs().to_string(),
         "expires_on": (now + LIFETIME).as_secs().to_string(),
         "not_before": now.as_secs().to_string(),

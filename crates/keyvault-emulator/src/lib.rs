@@ -49,42 +49,85 @@
 //! The host name chooses: `NAME.vault.azure.net` and `NAME.localhost` reach the vault `NAME`, any other host the
 //! default one. [`Emulator::vault`] puts secrets into either.
 //!
+//! # The control endpoint
+//!
+//! What a test can do from Rust, one in another language can do over http: JSON in, JSON out, under
+//! [`control_url`](Emulator::control_url), on the plain listener only, without a token. Times are in seconds, and
+//! may have fractions unless they are dates.
+//!
+//! | path | `GET` | `POST` | `DELETE` |
+//! | --- | --- | --- | --- |
+//! | `/clock` | `now`, `shift_seconds`, `frozen` | any of them: `{"shift_seconds": 86400}` moves it (further) | resets it |
+//! | `/faults` | those still to strike | adds one, see below | removes all |
+//! | `/throttle` | the limits, or null | `{}` for the service's, or any of `sets`, `others`, `window_seconds`, `retry_after_seconds` | off |
+//! | `/access` | what is denied | `{"deny": "access-policy"}`, or `rbac`, `firewall`, `private-link` | denies nothing |
+//! | `/requests` | [counters](Requests) | | counts anew |
+//! | `/log` | [requests](LoggedRequest), oldest first | | begins anew |
+//! | `/latency` | `milliseconds` | sets it | none |
+//! | `/secrets` | | sets those of a [seed](Seed); `?vault=NAME` for another vault | empties every vault |
+//! | `/tokens` | | | revokes every token |
+//!
+//! A fault is named by `fault`: `status` (with `status`, and perhaps `retry_after`, `headers`, `body`),
+//! `unauthorized`, `insufficient-claims`, `challenge` (with `challenge`), `redirect` (with `location`), `latency` (with `milliseconds`),
+//! `hang`, `reset`, `hang-in-body`, `truncated`, `oversized` (with `bytes`), `not-json`, `wrong-json`, `wrong-id`,
+//! `next-link` (with `link`), `empty-page`; what each does stands at [`Fault`]. It strikes `count` times, or until
+//! it is removed. With `"tokens": true` it strikes the token endpoints instead of the vaults.
+//!
+//! Faults and denials concern all requests, or those that have all of: one of `operations`
+//! ([names](Operation::as_str)), `method`, and `path`, in which `*` stands for any text.
+//!
+//! ```text
+//! curl -d '{"fault":"status","status":503,"count":2,"path":"/secrets/db-*"}' http://127.0.0.1:8080/_emulator/faults
+//! curl -d '{"deny":"rbac","operations":["get","list"]}' http://127.0.0.1:8080/_emulator/access
+//! curl -d '{"shift_seconds":7776000}' http://127.0.0.1:8080/_emulator/clock
+//! ```
+//!
 //! # What it is not
 //!
-//! Secrets only: no keys, no certificates, no role assignments, no limits on the rate of requests. Nothing is kept
-//! when it stops. It is no place for secrets that matter: backups are not encrypted.
+//! Secrets only: no keys, no certificates but as [secrets](SetSecret::certificate), no role assignments but as
+//! [refusals](Emulator::deny). It is no place for secrets that matter: backups are not encrypted.
 //!
 //! # Reading on
 //!
-//! In the order in which a request goes through: `builder`, `emulator` and `handle` are the outside; `server`, `wire`,
-//! `tls` and `body` the network; `engine` waits; `service` is a pure function from request to answer, which asks `route`
-//! what is meant, `auth` and `identity` who is asking, `fault` and `outcome` what goes wrong, and `operations` for the
-//! answer; `vault`, `policy`, `secret`, `bundle`, `page`,
-//! `api_version` and `error` are what the answers are made of; `counters`
-//! remember.
+//! In the order in which a request goes through: `builder`, `emulator`, `handle` and `seed` are the outside; `server`,
+//! `wire`, `tls` and `body` the network; `control`, told by an `order`, the way in from the side; `engine` waits, and has the
+//! `data_file`, a `file`, follow; `service` is a pure function from request to answer, which asks `route`
+//! what is meant, `auth`, `identity` and `access` who is asking, `clock` when, `throttle` how often, `fault` and `outcome` what goes wrong, and `operations` for the
+//! answer; `vault`, `policy`, `secret`, `certificate`,
+//! `pkcs12`, `bundle`, `page`, `api_version` and `error` are what the answers are made of; `counters` remember.
 
 mod builder;
 mod emulator;
 mod handle;
+mod seed;
 
 mod body;
+mod control;
+mod data_file;
 mod engine;
+mod file;
+mod order;
 mod server;
 mod tls;
 mod wire;
 
+mod access;
 mod auth;
+mod clock;
 mod fault;
 mod identity;
 mod operations;
 mod outcome;
 mod route;
 mod service;
+mod throttle;
 
 mod api_version;
 mod bundle;
+mod certificate;
 mod error;
 mod page;
+mod pkcs12;
 mod policy;
 mod secret;
 mod vault;
@@ -92,11 +135,15 @@ mod vault;
 mod counters;
 mod random;
 
+pub use access::Denial;
 pub use body::Body;
 pub use builder::EmulatorBuilder;
+pub use certificate::{Certificate, CertificateError};
 pub use counters::{LoggedRequest, Requests};
 pub use emulator::Emulator;
 pub use fault::{Fault, RequestHead};
 pub use handle::VaultHandle;
 pub use route::Operation;
 pub use secret::SetSecret;
+pub use seed::{Seed, SeedError};
+pub use throttle::Throttle;

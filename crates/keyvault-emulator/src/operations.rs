@@ -45,12 +45,11 @@ pub(crate) fn perform(service: &Service, state: &mut State, call: &Call<'_>) -> 
         let link = |key: &String| next_link(call, api, max_results, key);
         return ok(&list(vault, call, view, &page, link, now));
     }
-    if call.route.operation == Operation::Get && api.has_out_content_type() && parameter("outContentType").is_some() {
+    let wanted = parameter("outContentType").filter(|_| call.route.operation == Operation::Get);
+    if let Some(wanted) = wanted.filter(|_| api.has_out_content_type()) {
         // Asked of a secret that can be read at all: its absence is the better answer.
-        vault.get(&call.route.name, call.route.version.as_deref(), now)?;
-        return Err(WireError::bad_parameter(
-            "The 'Unsupported' to 'PEM' transformation is not supported. Only PFX to PEM transformation is supported.",
-        ));
+        let (item, version) = vault.get(&call.route.name, call.route.version.as_deref(), now)?;
+        return ok(&view.transformed(item, version, wanted)?);
     }
     act(vault, call, view, now)
 }
@@ -61,7 +60,9 @@ fn act(vault: &mut Vault, call: &Call<'_>, view: View<'_>, now: Duration) -> Res
     let body = call.request.body();
     match call.route.operation {
         Operation::Set => {
-            let item = vault.set(name, SetSecret::parse(body)?, now)?;
+            let secret = SetSecret::parse(body)?;
+            vault.check_not_managed(name, "set")?;
+            let item = vault.set(name, secret, now)?;
             ok(&view.secret(item, item.latest()))
         }
         Operation::Get => {
@@ -72,7 +73,10 @@ fn act(vault: &mut Vault, call: &Call<'_>, view: View<'_>, now: Duration) -> Res
             let (item, version) = vault.update(name, version, UpdateSecret::parse(body)?, now)?;
             ok(&view.properties(item, version))
         }
-        Operation::Delete => ok(&view.deleted(vault.delete(name, view.policy, now)?)),
+        Operation::Delete => {
+            vault.check_not_managed(name, "delete")?;
+            ok(&view.deleted(vault.delete(name, view.policy, now)?))
+        }
         Operation::GetDeleted => ok(&view.deleted(vault.get_deleted(name, now)?)),
         Operation::Recover => {
             let item = vault.recover(name, view.policy, now)?;
@@ -111,7 +115,7 @@ fn list<'a>(
                 return Page { value: Vec::new(), next_link: None };
             };
             let (shown, next) = page.take(&versions, |_| true);
-            let value = shown.into_iter().map(|version| view.properties(item, version)).collect();
+            let value = shown.into_iter().map(|version| view.version_item(item, version)).collect();
             Page { value, next_link: next.map(link) }
         }
         Operation::ListDeleted => {

@@ -1,5 +1,6 @@
 //! What becomes of a request: an answer, or what a fault makes of it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -7,6 +8,8 @@ use http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Request, Response};
 use serde_json::{Value, json};
 
+use crate::auth;
+use crate::counters::LoggedRequest;
 use crate::error::{MISSING_TOKEN, WireError};
 use crate::fault::Fault;
 use crate::operations::with_port;
@@ -17,6 +20,10 @@ use crate::service::{JSON, Service, State, respond};
 pub(crate) struct Plan {
     pub(crate) delay: Duration,
     pub(crate) outcome: Outcome,
+    /// The number of the change that a vault has seen, if it has.
+    pub(crate) change: Option<u64>,
+    /// What was written down about it.
+    pub(crate) logged: Option<Arc<LoggedRequest>>,
 }
 
 /// How a request ends.
@@ -71,6 +78,12 @@ impl Plan {
             Fault::Challenge(challenge) => {
                 let mut response = service.refuse(state, &WireError::unauthorized(MISSING_TOKEN));
                 put(&mut response, WWW_AUTHENTICATE, &challenge);
+                Outcome::Answer(response)
+            }
+            Fault::InsufficientClaims => {
+                let mut response = service.refuse(state, &WireError::unauthorized(MISSING_TOKEN));
+                let (authority, tenant) = (&service.authority, &service.identity.tenant_id);
+                put(&mut response, WWW_AUTHENTICATE, &auth::claims_challenge(authority, tenant, service.now()));
                 Outcome::Answer(response)
             }
             Fault::Redirect(location) => {

@@ -2,12 +2,12 @@
 
 use std::fmt::Write;
 
-use rustls::crypto::aws_lc_rs;
+use aws_lc_rs::rand;
 
 /// Fills an array with random bytes.
 pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    aws_lc_rs::default_provider().secure_random.fill(&mut bytes).expect("the system has random bytes");
+    rand::fill(&mut bytes).expect("the system has random bytes");
     bytes
 }
 

@@ -2,12 +2,14 @@
 
 use http::Method;
 use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 
 use crate::error::WireError;
 
 /// A kind of request, as the counters and the log tell them apart.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[non_exhaustive]
+#[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// Reads one secret: the latest version or a given one.
     Get,
@@ -42,9 +44,36 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Names the operation, as the counters and the control endpoint do.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "get",
+            Self::List => "list",
+            Self::ListVersions => "list_versions",
+            Self::Set => "set",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Backup => "backup",
+            Self::Restore => "restore",
+            Self::ListDeleted => "list_deleted",
+            Self::GetDeleted => "get_deleted",
+            Self::Recover => "recover",
+            Self::Purge => "purge",
+            Self::Token => "token",
+            Self::Discovery => "discovery",
+            Self::Other => "other",
+        }
+    }
+
     /// Tells whether the vault answers this, rather than a token endpoint.
     pub fn is_vault(self) -> bool {
         !matches!(self, Self::Token | Self::Discovery)
+    }
+
+    /// Tells whether it leaves a vault other than it was.
+    pub(crate) fn is_change(self) -> bool {
+        use Operation::{Delete, Purge, Recover, Restore, Set, Update};
+        matches!(self, Set | Update | Delete | Recover | Purge | Restore)
     }
 
     /// Tells whether the answer is a page of a list.

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::certificate::Certificate;
 use crate::error::WireError;
 
 /// What a new version of a secret is to be.
@@ -25,6 +26,7 @@ pub struct SetSecret {
     pub(crate) enabled: bool,
     pub(crate) not_before: Option<i64>,
     pub(crate) expires: Option<i64>,
+    pub(crate) certificate: Option<Certificate>,
 }
 
 impl SetSecret {
@@ -38,6 +40,21 @@ impl SetSecret {
             enabled: true,
             not_before: None,
             expires: None,
+            certificate: None,
+        }
+    }
+
+    /// Starts from a certificate: value, content type and dates are its own, and the vault says that it is managed.
+    ///
+    /// A client can neither set nor delete such a secret: it would have to act on the certificate. One that is not
+    /// [enabled](Self::enabled) is a certificate still to be issued.
+    pub fn certificate(certificate: Certificate) -> Self {
+        Self {
+            content_type: Some(certificate.content_type.to_owned()),
+            not_before: Some(certificate.not_before),
+            expires: Some(certificate.expires),
+            certificate: Some(certificate.clone()),
+            ..Self::new(certificate.value)
         }
     }
 
@@ -89,6 +106,7 @@ impl SetSecret {
             enabled: body.attributes.enabled.unwrap_or(true),
             not_before: body.attributes.nbf,
             expires: body.attributes.exp,
+            certificate: None,
         };
         secret.check()?;
         Ok(secret)
@@ -165,11 +183,21 @@ pub(crate) struct Version {
     pub(crate) exp: Option<i64>,
     pub(crate) created: u64,
     pub(crate) updated: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) backing: Option<Backing>,
+}
+
+/// What a version has that a certificate made.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct Backing {
+    pub(crate) pem: String,
+    /// The version before.
+    pub(crate) previous: Option<String>,
 }
 
 impl Version {
     /// Makes a version of what was set.
-    pub(crate) fn new(id: String, secret: SetSecret, now: Duration) -> Self {
+    pub(crate) fn new(id: String, secret: SetSecret, previous: Option<String>, now: Duration) -> Self {
         Self {
             id,
             value: secret.value,
@@ -180,6 +208,7 @@ impl Version {
             exp: secret.expires,
             created: now.as_secs(),
             updated: now.as_secs(),
+            backing: secret.certificate.map(|certificate| Backing { pem: certificate.pem, previous }),
         }
     }
 

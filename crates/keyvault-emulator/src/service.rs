@@ -2,42 +2,43 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HOST, PRAGMA, STRICT_TRANSPORT_SECURITY, WWW_AUTHENTICATE,
-    X_CONTENT_TYPE_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, EXPIRES, HOST, PRAGMA, RETRY_AFTER, STRICT_TRANSPORT_SECURITY,
+    WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::uri::Scheme;
 use http::{HeaderValue, Method, Request, Response, StatusCode, Uri};
+use tokio::sync::Notify;
 
-use crate::auth::{self, Tokens};
+use crate::access::Access;
+use crate::auth::{self, Tokens, VAULT_AUDIENCE};
+use crate::clock::Clock;
 use crate::counters::Ledger;
 use crate::error::{REGION, WireError};
 use crate::fault::{Faults, RequestHead, Stage};
-use crate::identity::Endpoint;
+use crate::identity::{Endpoint, Identity};
 use crate::operations::{self, Call};
 use crate::outcome::Plan;
+use crate::page::LARGEST_PAGE;
 use crate::policy::Policy;
 use crate::random;
 use crate::route::{Operation, Route};
+use crate::throttle::Throttling;
 use crate::vault::Vault;
-
-/// Tells the time.
-pub(crate) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// The service: what never changes, and the state behind one lock.
 pub(crate) struct Service {
-    pub(crate) tenant_id: String,
-    pub(crate) client_id: String,
-    pub(crate) client_secret: String,
-    pub(crate) identity_header: String,
+    pub(crate) identity: Identity,
     /// Where the challenge sends a client for a token.
     pub(crate) authority: String,
     pub(crate) policy: Policy,
-    clock: Clock,
+    pub(crate) clock: Clock,
+    /// Woken when a vault has changed.
+    pub(crate) change: Notify,
     state: Mutex<State>,
 }
 
@@ -55,30 +56,48 @@ pub(crate) struct State {
     pub(crate) vaults: BTreeMap<String, Vault>,
     pub(crate) tokens: Tokens,
     pub(crate) faults: Faults,
+    pub(crate) access: Access,
+    pub(crate) throttling: Throttling,
     pub(crate) ledger: Ledger,
     pub(crate) latency: Duration,
     pub(crate) resource: String,
     pub(crate) page_size: usize,
+    /// How often a vault has changed.
+    pub(crate) changes: u64,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            vaults: BTreeMap::new(),
+            tokens: Tokens::default(),
+            faults: Faults::default(),
+            access: Access::default(),
+            throttling: Throttling::default(),
+            ledger: Ledger::default(),
+            latency: Duration::ZERO,
+            resource: VAULT_AUDIENCE.to_owned(),
+            page_size: LARGEST_PAGE,
+            changes: 0,
+        }
+    }
 }
 
 impl Service {
     /// Makes a service whose tokens come from `authority`.
-    pub(crate) fn new(authority: String, policy: Policy, clock: Clock, state: State) -> Self {
-        Self {
-            tenant_id: random::uuid(),
-            client_id: random::uuid(),
-            client_secret: random::hex(),
-            identity_header: random::hex(),
-            authority,
-            policy,
-            clock,
-            state: Mutex::new(state),
-        }
+    pub(crate) fn new(authority: String, identity: Identity, policy: Policy, clock: Clock, state: State) -> Self {
+        Self { identity, authority, policy, clock, change: Notify::new(), state: Mutex::new(state) }
     }
 
     /// Returns the time since 1970.
     pub(crate) fn now(&self) -> Duration {
-        (self.clock)().duration_since(UNIX_EPOCH).unwrap_or_default()
+        self.clock.now()
+    }
+
+    /// Notes that a vault is no longer what it was.
+    pub(crate) fn changed(&self, state: &mut State) {
+        state.changes += 1;
+        self.change.notify_one();
     }
 
     /// Locks the state. A panic elsewhere must not stop the server, so a poisoned lock is taken as it is.
@@ -118,18 +137,29 @@ impl Service {
         let name = route.as_ref().ok().map(|route| route.name.clone());
 
         let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let access = state.tokens.check(authorization, &state.resource, &self.tenant_id, self.now());
+        let access = state.tokens.check(authorization, &state.resource, &self.identity.tenant_id, self.now());
         let head = head(request, &method, base, operation, access.is_ok());
 
+        let denial = state.access.refusal(&head);
         let incoming = Incoming { request, base, head, name };
-        let latency = state.latency;
-        self.settle(state, incoming, latency, |state| {
+        let (latency, changes) = (state.latency, state.changes);
+        let mut plan = self.settle(state, incoming, latency, |state| {
             let answer = access.and(route).and_then(|route| {
                 let call = Call { request, route, base, vault: vault_name(base) };
-                operations::perform(self, state, &call)
+                state.throttling.admit(&call.vault, operation, self.now())?;
+                if let Some(denial) = denial {
+                    return Err(denial.error(self, &call));
+                }
+                let answer = operations::perform(self, state, &call)?;
+                if operation.is_change() {
+                    self.changed(state);
+                }
+                Ok(answer)
             });
             answer.unwrap_or_else(|error| self.refuse(state, &error))
-        })
+        });
+        plan.change = Some(state.changes).filter(|now| *now != changes);
+        plan
     }
 
     /// Lets a fault strike or asks for the answer, lets a fault spoil that, and writes down what became of it.
@@ -151,7 +181,7 @@ impl Service {
         {
             plan.spoil(fault, base, request);
         }
-        state.ledger.record(head, plan.outcome.status());
+        plan.logged = Some(state.ledger.record(head, plan.outcome.status()));
         plan
     }
 
@@ -159,10 +189,13 @@ impl Service {
     pub(crate) fn refuse(&self, state: &State, error: &WireError) -> Response<Bytes> {
         let mut response = respond(error.status, JSON, error.body());
         if error.status == 401 {
-            let challenge = auth::challenge(&self.authority, &self.tenant_id, &state.resource);
+            let challenge = auth::challenge(&self.authority, &self.identity.tenant_id, &state.resource);
             if let Ok(challenge) = HeaderValue::try_from(challenge) {
                 response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
             }
+        }
+        if let Some(time) = error.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(time.as_secs()));
         }
         response
     }
@@ -268,20 +301,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::auth::VAULT_AUDIENCE;
-    use crate::page::LARGEST_PAGE;
 
     fn service() -> Service {
-        let state = State {
-            vaults: BTreeMap::new(),
-            tokens: Tokens::new(true),
-            faults: Faults::default(),
-            ledger: Ledger::default(),
-            latency: Duration::ZERO,
-            resource: VAULT_AUDIENCE.to_owned(),
-            page_size: LARGEST_PAGE,
-        };
-        Service::new("https://localhost".to_owned(), Policy::default(), Arc::new(SystemTime::now), state)
+        let state = State { tokens: Tokens::new(true), ..State::default() };
+        let clock = Clock::new(std::sync::Arc::new(std::time::SystemTime::now));
+        Service::new("https://localhost".to_owned(), Identity::random(), Policy::default(), clock, state)
     }
 
     #[test]

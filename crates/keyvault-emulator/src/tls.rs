@@ -7,12 +7,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, SanType,
 };
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use time::{Duration, OffsetDateTime};
@@ -21,7 +22,9 @@ use crate::service::VAULT_SUFFIXES;
 
 /// A certificate authority that nobody trusts until told to.
 pub(crate) struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    der: CertificateDer<'static>,
     /// One key for all leaves: making keys is what takes the time.
     leaf_key: KeyPair,
 }
@@ -29,20 +32,40 @@ pub(crate) struct Authority {
 impl Authority {
     /// Makes an authority with a key of its own.
     pub(crate) fn new() -> io::Result<Self> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(io::Error::other)?;
+        let certificate = Self::params().self_signed(&key).map_err(io::Error::other)?;
+        Self::with(key, certificate.pem())
+    }
+
+    /// Takes up an authority that was made before.
+    pub(crate) fn from_pem(certificate: &str, key: &str) -> io::Result<Self> {
+        Self::with(KeyPair::from_pem(key).map_err(io::Error::other)?, certificate.to_owned())
+    }
+
+    fn with(key: KeyPair, pem: String) -> io::Result<Self> {
+        let der = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(io::Error::other)?;
+        let leaf_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(io::Error::other)?;
+        Ok(Self { issuer: Issuer::new(Self::params(), key), pem, der, leaf_key })
+    }
+
+    /// The authority is the same whenever it is made: name and use never change, only the key does.
+    fn params() -> CertificateParams {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, "keyvault-emulator CA");
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         limit(&mut params, CA_DAYS);
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(io::Error::other)?;
-        let leaf_key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(io::Error::other)?;
-        let issuer = CertifiedIssuer::self_signed(params, key).map_err(io::Error::other)?;
-        Ok(Self { issuer, leaf_key })
+        params
     }
 
     /// Returns the authority's certificate, for a client to trust.
-    pub(crate) fn pem(&self) -> String {
-        self.issuer.pem()
+    pub(crate) fn pem(&self) -> &str {
+        &self.pem
+    }
+
+    /// Returns the authority's key, to be taken up another time.
+    pub(crate) fn key_pem(&self) -> String {
+        self.issuer.key().serialize_pem()
     }
 
     /// Signs a certificate for some names.
@@ -59,7 +82,7 @@ impl Authority {
         let key = PrivateKeyDer::try_from(self.leaf_key.serialize_der()).map_err(io::Error::other)?;
         let key = aws_lc_rs::sign::any_ecdsa_type(&key).map_err(io::Error::other)?;
         // The authority stands in the chain too: some clients show it when they refuse.
-        Ok(CertifiedKey::new(vec![certificate.der().clone(), self.issuer.der().clone()], key))
+        Ok(CertifiedKey::new(vec![certificate.der().clone(), self.der.clone()], key))
     }
 }
 

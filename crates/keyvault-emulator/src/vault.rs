@@ -41,6 +41,7 @@ impl Item {
 }
 
 /// A deleted secret.
+#[derive(Deserialize, Serialize)]
 pub(crate) struct Deleted {
     pub(crate) item: Item,
     pub(crate) deleted_at: Duration,
@@ -50,10 +51,13 @@ pub(crate) struct Deleted {
 }
 
 /// A vault, empty at first. Keys are upper-cased names: the service lists in that order.
-#[derive(Default)]
+#[derive(Default, Deserialize, Serialize)]
 pub(crate) struct Vault {
     live: BTreeMap<String, Item>,
     deleted: BTreeMap<String, Deleted>,
+    /// Until when a name is not free again, though what it named is purged.
+    #[serde(skip)]
+    purging: BTreeMap<String, Duration>,
 }
 
 impl Vault {
@@ -76,8 +80,29 @@ impl Vault {
         if item.versions.iter().any(|version| version.id == id) {
             return Err(WireError::bad_parameter("The version exists already."));
         }
-        item.versions.push(Version::new(id, secret, now));
+        let previous = item.versions.last().map(|version| version.id.clone());
+        item.versions.push(Version::new(id, secret, previous, now));
         Ok(item)
+    }
+
+    /// Tells whether what came from outside is what this would have made itself.
+    pub(crate) fn is_sound(&self) -> bool {
+        let deleted = self.deleted.iter().map(|(key, deleted)| (key, &deleted.item));
+        self.live
+            .iter()
+            .chain(deleted)
+            .all(|(own, item)| *own == key(&item.name) && is_name(&item.name) && !item.versions.is_empty())
+    }
+
+    /// Tells whether a name is taken, by a secret or by a deleted one.
+    pub(crate) fn holds(&self, name: &str) -> bool {
+        self.live.contains_key(&key(name)) || self.deleted.contains_key(&key(name))
+    }
+
+    /// Refuses what can only be done to the certificate behind a secret.
+    pub(crate) fn check_not_managed(&self, name: &str, action: &str) -> Result<(), WireError> {
+        let is_managed = self.live.get(&key(name)).is_some_and(|item| item.latest().backing.is_some());
+        if is_managed { Err(WireError::managed(action)) } else { Ok(()) }
     }
 
     /// Reads a version, or the newest. Only a disabled one is refused: dates are for information.
@@ -167,6 +192,7 @@ impl Vault {
             Some(_) if policy.purge_protection => Err(WireError::purge_protected("emulator")),
             Some(_) => {
                 self.deleted.remove(&key);
+                self.purging.insert(key, now + policy.transition);
                 Ok(())
             }
         }
@@ -175,11 +201,15 @@ impl Vault {
     /// Purges what has been deleted for longer than the retention, as the service does by itself.
     pub(crate) fn sweep(&mut self, now: Duration) {
         self.deleted.retain(|_, deleted| deleted.purged_at > now);
+        self.purging.retain(|_, free_at| *free_at > now);
     }
 
     /// Writes out a secret with all its versions. Unlike the service's, the text is not encrypted.
     pub(crate) fn backup(&self, name: &str, now: Duration) -> Result<String, WireError> {
         let item = self.visible(name, now).ok_or_else(|| WireError::secret_not_found(name, None))?;
+        if item.versions.len() > MOST_IN_BACKUP {
+            return Err(WireError::bad_parameter(format!("A backup holds at most {MOST_IN_BACKUP} versions.")));
+        }
         Ok(URL_SAFE_NO_PAD.encode(json(item)))
     }
 
@@ -190,7 +220,7 @@ impl Vault {
         let item: Item = serde_json::from_slice(&bytes).map_err(|_| corrupt())?;
         let version = item.versions.last().filter(|_| is_name(&item.name)).ok_or_else(corrupt)?;
         let key = key(&item.name);
-        if self.live.contains_key(&key) || self.deleted.contains_key(&key) {
+        if self.live.contains_key(&key) || self.deleted.contains_key(&key) || self.is_purging(&key, now) {
             let message = format!(
                 "There was a conflict restoring the secret '{base}/secrets/{}/{}'. This can happen if either: a \
                  second secret with the same name was created, or the secret is deleted but recoverable.",
@@ -205,8 +235,13 @@ impl Vault {
         self.live.get(&key(name)).filter(|item| item.visible_at <= now)
     }
 
+    fn is_purging(&self, key: &str, now: Duration) -> bool {
+        self.purging.get(key).is_some_and(|free_at| *free_at > now)
+    }
+
     fn check_not_deleted(&self, key: &str, name: &str, now: Duration) -> Result<(), WireError> {
         match self.deleted.get(key) {
+            None if self.is_purging(key, now) => Err(WireError::being_deleted()),
             None => Ok(()),
             Some(deleted) if deleted.ready_at > now => Err(WireError::being_deleted()),
             Some(_) => Err(WireError::deleted_but_recoverable(name)),
@@ -218,6 +253,9 @@ impl Vault {
 fn key(name: &str) -> String {
     name.to_ascii_uppercase()
 }
+
+/// See [limitations](https://learn.microsoft.com/azure/key-vault/general/backup#limitations).
+const MOST_IN_BACKUP: usize = 500;
 
 #[cfg(test)]
 mod tests {
@@ -249,6 +287,31 @@ mod tests {
         assert_eq!(inner(vault.get("a", None, then)), (404, None));
         assert_eq!(inner(vault.set("a", SetSecret::new("2"), then)), (409, Some("ObjectIsBeingRecovered")));
         assert!(vault.get("a", None, then + SLOW.transition).is_ok());
+    }
+
+    #[test]
+    fn a_slow_purge_does_not_free_the_name_at_once() {
+        let mut vault = Vault::default();
+        vault.set("a", SetSecret::new("1"), NOW).unwrap();
+        let backup = vault.backup("a", NOW).unwrap();
+        vault.delete("a", SLOW, NOW).unwrap();
+        let purged = NOW + SLOW.transition;
+        vault.purge("a", SLOW, purged).unwrap();
+        assert_eq!(inner(vault.get_deleted("a", purged)), (404, None));
+        assert_eq!(inner(vault.restore(&backup, "https://v", purged)), (409, None));
+        assert_eq!(inner(vault.set("a", SetSecret::new("2"), purged)), (409, Some("ObjectIsBeingDeleted")));
+        assert!(vault.restore(&backup, "https://v", purged + SLOW.transition).is_ok());
+    }
+
+    #[test]
+    fn a_backup_holds_500_versions_and_no_more() {
+        let mut vault = Vault::default();
+        for _ in 0..500 {
+            vault.set("a", SetSecret::new("1"), NOW).unwrap();
+        }
+        assert!(vault.backup("a", NOW).is_ok());
+        vault.set("a", SetSecret::new("1"), NOW).unwrap();
+        assert_eq!(inner(vault.backup("a", NOW)), (400, None));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::tree::FigmentTree;
 /// Puts the secrets of `vault` under `layers`, and resolves every reference in what comes out.
 ///
 /// `layers` is called at the start and at every refresh, so files and variables are read anew each time. Whatever it
-/// sets beats a secret of the same key.
+/// sets beats a secret of the same key, and so do its defaults: [`layered_with`] can put the vault over those.
 ///
 /// What it costs and how it fails stands at [`LiveBuilder::start`].
 pub fn layered<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<impl Layers>
@@ -21,6 +21,8 @@ where
 
 /// Gives the secrets of `vault` to `layers` to be put at any place among them, and resolves every reference in what
 /// comes out.
+///
+/// Secrets are of figment's default profile: what another selected profile or the global one sets beats them at any place.
 ///
 /// # Examples
 ///

@@ -49,7 +49,8 @@
 //!
 //! The profile that is selected when the layers are made is the one that is resolved, with figment's default and global
 //! profiles: a reference that a higher profile hides is not fetched. Selecting another profile of a resolved figment
-//! shows that profile's references as they are written.
+//! shows that profile's references as they are written. Where an optional secret is missing, what a lower profile sets
+//! applies.
 //!
 //! # Errors and `Debug`
 //!

@@ -2,6 +2,7 @@
 
 use figment::Error;
 use figment::error::{Actual, Kind};
+use figment::value::Value;
 use keyvault::Mismatch;
 
 use crate::place;
@@ -10,12 +11,80 @@ use crate::place;
 pub(crate) fn mismatch(error: &Error) -> Mismatch {
     let mut mismatch = of_kind(&error.kind);
     mismatch.path.splice(..0, error.path.iter().cloned());
-    if let (Kind::Message(message), Some(metadata)) = (&error.kind, &error.metadata)
-        && error.path.is_empty()
-    {
-        return Mismatch::unreadable(Some(place::source(metadata)), message);
-    }
     mismatch
+}
+
+/// As [`mismatch`], of what failed before there were values: a file that does not parse.
+pub(crate) fn unreadable(error: &Error) -> Mismatch {
+    let place = error.metadata.as_ref().map(place::source);
+    match &error.kind {
+        Kind::Message(message) => Mismatch::unreadable(place, message),
+        _ => Mismatch { place, ..mismatch(error) },
+    }
+}
+
+/// Tells whether an expectation is in serde's own words, which quote nothing.
+pub(crate) fn is_of_serde(expected: &str) -> bool {
+    let words = [
+        "u8",
+        "u16",
+        "u32",
+        "u64",
+        "u128",
+        "usize",
+        "i8",
+        "i16",
+        "i32",
+        "i64",
+        "i128",
+        "isize",
+        "f32",
+        "f64",
+        "a boolean",
+        "a character",
+        "a string",
+        "a byte array",
+        "a sequence",
+        "a map",
+        "unit",
+        "option",
+        "variant identifier",
+        "field identifier",
+    ];
+    let named = ["struct ", "tuple struct ", "unit struct ", "enum ", "a tuple of size ", "an array of length "];
+    let is_name = |rest: &str| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    words.contains(&expected) || named.iter().any(|word| expected.strip_prefix(word).is_some_and(is_name))
+}
+
+/// Tells whether words of a type repeat some of the text that it saw, which is what stands at `path` in `root`, or any if
+/// the path was lost. Four letters in a row are enough, in any case; shorter text must be a word of its own.
+pub(crate) fn quotes(words: &str, root: &Value, path: &[String]) -> bool {
+    let words = words.to_lowercase();
+    let at = path.iter().try_fold(root, |value, step| match value {
+        Value::Dict(_, dict) => dict.get(step),
+        Value::Array(_, items) => items.get(step.parse::<usize>().ok()?),
+        _ => None,
+    });
+    any_text(at.unwrap_or(root), &|text| repeats(&words, &text.to_lowercase()))
+}
+
+fn any_text(value: &Value, is_so: &dyn Fn(&str) -> bool) -> bool {
+    match value {
+        Value::String(_, text) => is_so(text),
+        Value::Dict(_, dict) => dict.values().any(|value| any_text(value, is_so)),
+        Value::Array(_, items) => items.iter().any(|value| any_text(value, is_so)),
+        _ => false,
+    }
+}
+
+fn repeats(words: &str, text: &str) -> bool {
+    let letters: Vec<(usize, char)> = words.char_indices().collect();
+    let mut pieces = letters.windows(4).map(|piece| &words[piece[0].0..piece[3].0 + piece[3].1.len_utf8()]);
+    if text.chars().count() < 4 {
+        words.split(|c: char| !c.is_alphanumeric()).any(|word| !word.is_empty() && word == text)
+    } else {
+        pieces.any(|piece| text.contains(piece))
+    }
 }
 
 fn of_kind(kind: &Kind) -> Mismatch {

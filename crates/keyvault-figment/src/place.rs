@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use figment::value::Tag;
-use figment::{Figment, Metadata, Source};
+use figment::{Figment, Metadata, Profile, Source};
+use keyvault::SecretId;
 
 use crate::provider;
 
@@ -41,6 +42,11 @@ pub(crate) fn is_key_vault(metadata: &Metadata) -> bool {
     metadata.name == provider::NAME
 }
 
+/// Tells which secret the value at `keys` is.
+pub(crate) fn secret(metadata: &Metadata, keys: &[String]) -> Option<SecretId> {
+    SecretId::parse(&metadata.interpolate(&Profile::Default, keys)).ok()
+}
+
 /// figment names the metadata of its environment provider so, with the prefix in front if there is one.
 fn environment_prefix(metadata: &Metadata) -> Option<&str> {
     let prefix = metadata.name.strip_suffix("environment variable(s)")?;
@@ -48,16 +54,18 @@ fn environment_prefix(metadata: &Metadata) -> Option<&str> {
 }
 
 /// figment does not say which variable a key was made of, so it is looked for: the one that gives the key, whatever the
-/// separator was.
+/// separator was, or a list or table with the key in it.
 fn variable(prefix: &str, keys: &[String]) -> String {
     let letters = |text: &str| text.replace(['_', '.'], "").to_ascii_uppercase();
-    let wanted = letters(prefix) + &letters(&keys.concat());
-    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
-    let mut found = names.filter(|name| letters(name) == wanted);
-    match (found.next(), found.next()) {
-        (Some(name), None) => format!("variable {name}"),
-        _ => format!("variable {prefix}{}", keys.join("_").to_ascii_uppercase()),
+    let names: Vec<String> = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect();
+    for end in (1..=keys.len()).rev() {
+        let wanted = letters(prefix) + &letters(&keys[..end].concat());
+        let mut found = names.iter().filter(|name| letters(name) == wanted);
+        if let (Some(name), None) = (found.next(), found.next()) {
+            return format!("variable {name}");
+        }
     }
+    format!("variable {prefix}{}", keys.join("_").to_ascii_uppercase())
 }
 
 fn relative(path: &Path) -> &Path {

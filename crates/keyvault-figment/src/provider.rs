@@ -1,5 +1,8 @@
 //! The secrets of a vault as a layer.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Error, Metadata, Profile, Provider};
 use keyvault::{Key, NameMap, NamedSecrets, Resolver, Result, Segment};
@@ -36,12 +39,11 @@ pub(crate) const NAME: &str = "Azure Key Vault";
 impl Provider for KeyVaultProvider {
     fn metadata(&self) -> Metadata {
         // A secret's text is no reference, but its address is good to know.
-        let urls: Vec<(Key, String)> =
-            self.secrets.iter().map(|(key, secret)| (key.clone(), secret.id().url())).collect();
+        let url = |(key, secret): (&Key, &keyvault::Secret)| (key.clone(), secret.id().url());
+        let urls: Arc<BTreeMap<Key, String>> = Arc::new(self.secrets.iter().map(url).collect());
         Metadata::named(NAME).interpolater(move |_: &Profile, keys: &[&str]| {
             let key: Key = keys.iter().copied().collect();
-            let found = urls.iter().find(|(known, _)| *known == key);
-            found.map_or_else(|| keys.join("."), |(_, url)| url.clone())
+            urls.get(&key).cloned().unwrap_or_else(|| keys.join("."))
         })
     }
 

@@ -1,13 +1,14 @@
 //! A figment as a tree that references are resolved in.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Error, Figment, Metadata, Profile, Provider};
-use keyvault::{Key, Leaf, Mismatch, Resolved, Segment, Tree};
+use keyvault::{Key, Leaf, Mismatch, Resolved, SecretId, Segment, Tree};
 use serde::de::DeserializeOwned;
 
-use crate::mismatch::mismatch;
+use crate::mismatch::{is_of_serde, mismatch, quotes, unreadable};
 use crate::place;
 
 /// A figment of which the values that are in effect count: of the selected profile over the default one, under the
@@ -26,31 +27,49 @@ impl FigmentTree {
     }
 
     fn effective(&self) -> Result<Value, Mismatch> {
-        self.figment.find_value("").map_err(|error| mismatch(&error))
+        self.figment.find_value("").map_err(|error| unreadable(&error))
+    }
+
+    fn data(&self) -> Result<Map<Profile, Dict>, Mismatch> {
+        self.figment.data().map_err(|error| unreadable(&error))
     }
 
     fn walk(&self, value: &Value, key: &Key, leaves: &mut Vec<Leaf>) {
         match value {
-            Value::Dict(_, dict) => dict.iter().for_each(|(name, value)| self.walk(value, &key.member(name), leaves)),
-            Value::Array(_, items) => {
+            Value::Dict(_, dict) if !dict.is_empty() => {
+                dict.iter().for_each(|(name, value)| self.walk(value, &key.member(name), leaves));
+            }
+            Value::Array(_, items) if !items.is_empty() => {
                 items.iter().enumerate().for_each(|(i, item)| self.walk(item, &key.element(i), leaves));
             }
+            _ if key.segments().is_empty() => {}
+            // An empty table or list comes and goes like any other value.
             _ => leaves.push(self.leaf(value, key)),
         }
     }
 
     fn leaf(&self, value: &Value, key: &Key) -> Leaf {
-        let place = place::place(&self.figment, value.tag(), &names(key));
+        let keys = names(key);
+        let metadata = self.figment.get_metadata(value.tag()).filter(|metadata| place::is_key_vault(metadata));
+        let place = place::place(&self.figment, value.tag(), &keys);
         let key = key.clone();
-        match value {
-            _ if self.figment.get_metadata(value.tag()).is_some_and(place::is_key_vault) => Leaf::named(key, place),
-            Value::String(_, text) => Leaf::text(key, place, text.as_str()),
+        match (value, metadata) {
+            (_, Some(metadata)) => match place::secret(metadata, &keys) {
+                Some(secret) => Leaf::named(key, &secret),
+                // The layers moved it to another key, so that which secret it is cannot be told.
+                None => Leaf::other(key, place, format!("{:?}", without_tag(value))),
+            },
+            (Value::String(_, text), None) => Leaf::text(key, place, text.as_str()),
             _ => Leaf::other(key, place, format!("{:?}", without_tag(value))),
         }
     }
 
-    fn profile(&self, tag: Tag) -> Profile {
-        tag.profile().unwrap_or_else(|| self.figment.profile().clone())
+    /// Tells which profile the value in effect at `key` is of: the highest that has one.
+    fn holder(&self, data: &mut Map<Profile, Dict>, key: &Key) -> Option<Profile> {
+        let highest_first = [Profile::Global, self.figment.profile().clone(), Profile::Default];
+        highest_first
+            .into_iter()
+            .find(|profile| data.get_mut(profile).and_then(|dict| find_in(dict, key.segments())).is_some())
     }
 }
 
@@ -62,23 +81,42 @@ impl Tree for FigmentTree {
     }
 
     fn replace(mut self, resolved: Vec<(Leaf, Option<Resolved>)>) -> Result<Self, Mismatch> {
-        let effective = self.effective()?;
-        let (present, absent): (Vec<_>, Vec<_>) = resolved.into_iter().partition(|(_, text)| text.is_some());
-        let patches = self.patches(&effective, present);
-        for patch in patches {
+        let mut absent = Vec::new();
+        let mut layers: BTreeMap<(Tag, Profile), Layer> = BTreeMap::new();
+        let (mut effective, mut data) = (self.effective()?, self.data()?);
+        for (leaf, text) in resolved {
+            let key = leaf.key();
+            match (text, find(&mut effective, key.segments()), self.holder(&mut data, key)) {
+                (Some(text), Some(value), Some(profile)) => {
+                    layers.entry((value.tag(), profile)).or_default().insert(key.clone(), text);
+                }
+                (None, ..) => absent.push(key.clone()),
+                _ => return Err(Mismatch { path: names(key), ..Mismatch::new("setting cannot be replaced") }),
+            }
+        }
+        // One after the other, for an array may have elements of several layers.
+        for ((tag, profile), layer) in layers {
+            let patch = self.patch(tag, profile, layer)?;
             self.figment = self.figment.merge(patch);
         }
-        let absent: Vec<Key> = absent.into_iter().map(|(leaf, _)| leaf.key().clone()).collect();
         if absent.is_empty() { Ok(self) } else { self.without(absent) }
     }
 
     fn extract<T: DeserializeOwned>(self) -> Result<T, Mismatch> {
-        self.figment.extract_lossy().map_err(|error| mismatch(&error))
+        self.figment.extract_lossy().map_err(|error| {
+            let mut mismatch = mismatch(&error);
+            // What a type says that it expects may quote the value.
+            let is_safe = |expected: &String| {
+                is_of_serde(expected) || self.effective().is_ok_and(|root| !quotes(expected, &root, &error.path))
+            };
+            mismatch.expected = mismatch.expected.filter(is_safe);
+            mismatch
+        })
     }
 }
 
-/// The secrets in each value of a layer, for people.
-type SecretUrls = BTreeMap<Key, String>;
+/// What is put into the values of one layer.
+type Layer = BTreeMap<Key, Resolved>;
 
 /// Values that take the place of others of one layer. Their metadata is the layer's, with the secrets added.
 struct Patch {
@@ -98,33 +136,33 @@ impl Provider for Patch {
 }
 
 impl FigmentTree {
-    /// Makes a patch for each layer that has references, since a merge gives all its values one metadata.
-    fn patches(&self, effective: &Value, resolved: Vec<(Leaf, Option<Resolved>)>) -> Vec<Patch> {
-        let mut root = effective.clone();
-        let mut layers: BTreeMap<(Tag, Profile), SecretUrls> = BTreeMap::new();
-        for (leaf, text) in resolved {
-            let (Some(text), key) = (text, leaf.key()) else { continue };
-            let Some(value) = find(&mut root, key.segments()) else { continue };
-            let tag = value.tag();
-            *value = Value::String(Tag::Default, text.expose_secret().to_owned());
-            let urls: Vec<String> = text.secrets().iter().map(keyvault::SecretId::url).collect();
-            layers.entry((tag, self.profile(tag))).or_default().insert(key.clone(), urls.join(", "));
+    /// Makes a patch for one layer, since a merge gives all its values one metadata.
+    fn patch(&self, tag: Tag, profile: Profile, layer: Layer) -> Result<Patch, Mismatch> {
+        let mut root = self.effective()?;
+        let mut urls = BTreeMap::new();
+        for (key, text) in &layer {
+            if let Some(value) = find(&mut root, key.segments()) {
+                *value = Value::String(Tag::Default, text.expose_secret().to_owned());
+            }
+            let secrets: Vec<String> = text.secrets().iter().map(SecretId::url).collect();
+            if !secrets.is_empty() {
+                urls.insert(names(key), secrets.join(", "));
+            }
         }
-        let patch = |((tag, profile), urls): ((Tag, Profile), SecretUrls)| {
-            let mut dict = Dict::new();
-            urls.keys().for_each(|key| copy_path(&root, &mut dict, key.segments()));
-            Patch { profile, dict, metadata: self.with_secrets(tag, urls) }
-        };
-        layers.into_iter().map(patch).collect()
+        let mut dict = Dict::new();
+        layer.keys().for_each(|key| copy_path(&root, &mut dict, key.segments()));
+        Ok(Patch { profile, dict, metadata: self.with_secrets(tag, urls) })
     }
 
     /// Copies a layer's metadata, so that the keys it writes in errors name their secrets too.
-    fn with_secrets(&self, tag: Tag, urls: SecretUrls) -> Metadata {
+    fn with_secrets(&self, tag: Tag, urls: BTreeMap<Vec<String>, String>) -> Metadata {
         let layer = self.figment.get_metadata(tag).cloned().unwrap_or_default();
+        let urls = Arc::new(urls);
         layer.clone().interpolater(move |profile: &Profile, path: &[&str]| {
             let key = layer.interpolate(profile, path);
-            match urls.iter().find(|(key, _)| names(key) == path) {
-                Some((_, url)) => format!("{key} (Key Vault secret {url})"),
+            let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+            match urls.get(&path) {
+                Some(url) => format!("{key} (Key Vault secret {url})"),
                 None => key,
             }
         })
@@ -132,14 +170,11 @@ impl FigmentTree {
 
     /// Rebuilds the figment without the values at `keys`, each in the profile that it is of: one below may then apply.
     fn without(self, mut keys: Vec<Key>) -> Result<Self, Mismatch> {
-        let mut effective = self.effective()?;
-        let mut data = self.figment.data().map_err(|error| mismatch(&error))?;
+        let mut data = self.data()?;
         // From the end, so that the indexes of an array's other elements hold.
         keys.sort();
         for key in keys.iter().rev() {
-            let Some(profile) = find(&mut effective, key.segments()).map(|value| self.profile(value.tag())) else {
-                continue;
-            };
+            let Some(profile) = self.holder(&mut data, key) else { continue };
             if let Some(dict) = data.get_mut(&profile) {
                 remove(dict, key.segments());
             }
@@ -177,13 +212,17 @@ impl Provider for Rebuilt {
 }
 
 fn find<'v>(value: &'v mut Value, key: &[Segment]) -> Option<&'v mut Value> {
-    let [step, rest @ ..] = key else { return Some(value) };
-    let below = match (value, step) {
-        (Value::Dict(_, dict), Segment::Name(name)) => dict.get_mut(&**name)?,
-        (Value::Array(_, items), Segment::Index(index)) => items.get_mut(*index)?,
-        _ => return None,
-    };
-    find(below, rest)
+    match (value, key) {
+        (value, []) => Some(value),
+        (Value::Dict(_, dict), key) => find_in(dict, key),
+        (Value::Array(_, items), [Segment::Index(index), rest @ ..]) => find(items.get_mut(*index)?, rest),
+        _ => None,
+    }
+}
+
+fn find_in<'v>(dict: &'v mut Dict, key: &[Segment]) -> Option<&'v mut Value> {
+    let [Segment::Name(name), rest @ ..] = key else { return None };
+    find(dict.get_mut(&**name)?, rest)
 }
 
 /// Copies what stands at `key` from `root`, with the tables above it and nothing else; an array is copied whole, for a
@@ -198,32 +237,23 @@ fn copy_path(root: &Value, dict: &mut Dict, key: &[Segment]) {
                 copy_path(value, below, rest);
             }
         }
-        _ => _ = dict.insert(name.to_string(), value.clone()),
+        _ => _ = dict.entry(name.to_string()).or_insert_with(|| value.clone()),
     }
 }
 
 fn remove(dict: &mut Dict, key: &[Segment]) {
     match key {
         [Segment::Name(name)] => _ = dict.remove(&**name),
-        [Segment::Name(name), rest @ ..] => {
-            if let Some(value) = dict.get_mut(&**name) {
-                remove_below(value, rest);
+        [above @ .., Segment::Name(name)] => {
+            if let Some(Value::Dict(_, dict)) = find_in(dict, above) {
+                dict.remove(&**name);
             }
         }
-        _ => {}
-    }
-}
-
-fn remove_below(value: &mut Value, key: &[Segment]) {
-    match (value, key) {
-        (Value::Dict(_, dict), key) => remove(dict, key),
-        (Value::Array(_, items), [Segment::Index(index)]) if *index < items.len() => _ = items.remove(*index),
-        (Value::Array(_, items), [Segment::Index(index), rest @ ..]) => {
-            if let Some(value) = items.get_mut(*index) {
-                remove_below(value, rest);
-            }
-        }
-        _ => {}
+        [above @ .., Segment::Index(index)] => match find_in(dict, above) {
+            Some(Value::Array(_, items)) if *index < items.len() => _ = items.remove(*index),
+            _ => {}
+        },
+        [] => {}
     }
 }
 
@@ -235,13 +265,15 @@ fn names(key: &Key) -> Vec<String> {
     key.segments().iter().map(name).collect()
 }
 
-/// Tags are new at every load and say nothing about a value.
+/// Tags are new at every load and say nothing about a value. A table or list is asked about only if it is empty.
 fn without_tag(value: &Value) -> Value {
     match value {
         Value::Char(_, c) => Value::Char(Tag::Default, *c),
         Value::Bool(_, b) => Value::Bool(Tag::Default, *b),
         Value::Num(_, n) => Value::Num(Tag::Default, *n),
         Value::Empty(_, e) => Value::Empty(Tag::Default, *e),
+        Value::Dict(..) => Value::Dict(Tag::Default, Dict::new()),
+        Value::Array(..) => Value::Array(Tag::Default, Vec::new()),
         other => other.clone(),
     }
 }

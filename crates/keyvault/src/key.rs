@@ -45,6 +45,11 @@ impl Key {
         &self.0
     }
 
+    /// Tells whether an array is on the way to the value.
+    pub(crate) fn has_index(&self) -> bool {
+        self.0.iter().any(|segment| matches!(segment, Segment::Index(_)))
+    }
+
     /// Tells whether this key is above `other` in the tree.
     pub(crate) fn is_above(&self, other: &Key) -> bool {
         other.0.len() > self.0.len() && other.0.starts_with(&self.0)

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 use crate::key::Key;
 use crate::origin::Fingerprint;
 use crate::pass::{NamedSecrets, Resolved};
+use crate::secret::SecretId;
 
 /// The layers of a configuration framework: what makes its merged tree, again at every refresh.
 ///
@@ -62,7 +63,7 @@ pub(crate) enum Content {
     /// Any other value: only whether it changed is of interest.
     Other(Fingerprint),
     /// A secret that was mapped by name. Its text is never read as a reference.
-    Named,
+    Named(SecretId),
 }
 
 impl Leaf {
@@ -76,9 +77,9 @@ impl Leaf {
         Self { key, place: place.into(), content: Content::Other(Fingerprint::of(value)) }
     }
 
-    /// Describes a secret that was mapped to `key` by its name.
-    pub fn named(key: Key, place: impl Into<String>) -> Self {
-        Self { key, place: place.into(), content: Content::Named }
+    /// Describes a secret that was mapped to `key` by its name; `secret` has its version.
+    pub fn named(key: Key, secret: &SecretId) -> Self {
+        Self { key, place: secret.to_string(), content: Content::Named(secret.clone()) }
     }
 
     /// Tells the key.

@@ -1,5 +1,6 @@
 //! From layers to a tree without references: the one way to the first settings and to every later ones.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -8,10 +9,11 @@ use futures::FutureExt;
 use serde::de::DeserializeOwned;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::key::{Key, Segment};
 use crate::layers::{Content, Layers, Leaf, Mismatch, Tree};
 use crate::name_map::NameMap;
 use crate::origin::{Fingerprint, Origin, Origins};
-use crate::pass::{NamedSecrets, Pass};
+use crate::pass::{NamedSecrets, Pass, Resolved};
 use crate::resolver::Resolver;
 use crate::snapshot::Snapshot;
 use crate::template::Template;
@@ -38,17 +40,51 @@ pub(crate) async fn load<L: Layers>(
     };
     let tree =
         layers.merge(&named).map_err(|mismatch| rejected(mismatch, &Origins::default(), &Snapshot::default()))?;
-    fill(pass, tree, &named).await
+    fill(pass, tree).await
 }
 
 /// Resolves every reference in `tree`. All that fail are in one error.
-pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, tree: R, named: &NamedSecrets) -> Result<Loaded<R>> {
+///
+/// A value that stands under an absent one, in a lower layer that the framework kept apart, comes to light and is
+/// resolved in another round.
+pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R) -> Result<Loaded<R>> {
     let unread = |mismatch| rejected(mismatch, &Origins::default(), &Snapshot::default());
     let mut origins = Origins::default();
+    let mut absent: Vec<Key> = Vec::new();
+    let mut leaves = tree.leaves().map_err(unread)?;
+    for round in 1.. {
+        let resolved = resolve(&pass, leaves, &mut origins).await?;
+        let gone: Vec<Key> =
+            resolved.iter().filter(|(_, text)| text.is_none()).map(|(leaf, _)| leaf.key.clone()).collect();
+        tree = tree.replace(resolved).map_err(|mismatch| rejected(mismatch, &origins, &Snapshot::default()))?;
+        // Taking an element out of an array brings nothing to light; it moves the next one up.
+        let covers: HashSet<Vec<Segment>> =
+            gone.iter().filter(|key| !key.has_index()).map(|key| key.segments().to_vec()).collect();
+        absent.extend(gone);
+        if covers.is_empty() {
+            break;
+        }
+        leaves = tree.leaves().map_err(unread)?;
+        leaves.retain(|leaf| (1..=leaf.key.segments().len()).any(|n| covers.contains(&leaf.key.segments()[..n])));
+        if leaves.is_empty() {
+            break;
+        }
+        if round == MOST_LAYERS {
+            return Err(unread(Mismatch::new("absent values stand over others without end")));
+        }
+    }
+    origins.close_gaps(&absent);
+    Ok(Loaded { tree, origins, snapshot: pass.into_snapshot() })
+}
+
+/// More layers than any framework keeps apart.
+const MOST_LAYERS: usize = 8;
+
+async fn resolve(pass: &Pass<'_>, leaves: Vec<Leaf>, origins: &mut Origins) -> Result<Vec<(Leaf, Option<Resolved>)>> {
     let mut failures = Vec::new();
     let mut templates = Vec::new();
-    for leaf in tree.leaves().map_err(unread)? {
-        match sort(&leaf, named) {
+    for leaf in leaves {
+        match sort(&leaf) {
             Ok(Sorted::Plain(origin)) => origins.insert(leaf.key, origin),
             Ok(Sorted::Template(template)) => templates.push((leaf, template)),
             Err(error) => failures.push(error.at(leaf.key.to_string(), leaf.place)),
@@ -70,12 +106,10 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, tree: R, named: &NamedSecrets)
         }
     }
     failures.sort_by(|one, other| one.setting().cmp(&other.setting()));
-    if let Some(error) = Error::join(failures) {
-        return Err(error);
+    match Error::join(failures) {
+        Some(error) => Err(error),
+        None => Ok(resolved),
     }
-    let snapshot = pass.into_snapshot();
-    let tree = tree.replace(resolved).map_err(|mismatch| rejected(mismatch, &origins, &snapshot))?;
-    Ok(Loaded { tree, origins, snapshot })
 }
 
 enum Sorted {
@@ -83,14 +117,10 @@ enum Sorted {
     Template(Template),
 }
 
-fn sort(leaf: &Leaf, named: &NamedSecrets) -> Result<Sorted> {
+fn sort(leaf: &Leaf) -> Result<Sorted> {
     Ok(match &leaf.content {
         Content::Other(fingerprint) => Sorted::Plain(Origin::written(leaf.place.clone(), *fingerprint)),
-        Content::Named => match named.get(&leaf.key) {
-            Some(secret) => Sorted::Plain(Origin::named(secret.id())),
-            // Mapped by an earlier load of the program's own, which alone knows the version.
-            None => Sorted::Plain(Origin::written(leaf.place.clone(), Fingerprint::of(()))),
-        },
+        Content::Named(secret) => Sorted::Plain(Origin::named(secret)),
         Content::Text(text) => match Template::parse(text)? {
             Some(template) => Sorted::Template(template),
             None => Sorted::Plain(Origin::written(leaf.place.clone(), Fingerprint::of(text.as_str()))),

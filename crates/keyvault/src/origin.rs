@@ -96,6 +96,32 @@ impl Origins {
         self.entries.insert(key, origin);
     }
 
+    /// Counts the elements of arrays anew, after those at `absent` were taken out.
+    pub(crate) fn close_gaps(&mut self, absent: &[Key]) {
+        let mut gaps: BTreeMap<&[Segment], Vec<usize>> = BTreeMap::new();
+        for key in absent {
+            if let Some((Segment::Index(index), array)) = key.segments().split_last() {
+                gaps.entry(array).or_default().push(*index);
+            }
+        }
+        if gaps.is_empty() {
+            return;
+        }
+        gaps.values_mut().for_each(|gaps| gaps.sort_unstable());
+        let moved = |key: &Key| {
+            let steps = key.segments().iter().enumerate();
+            steps.fold(Key::root(), |moved, (depth, step)| match step {
+                Segment::Name(name) => moved.member(name),
+                Segment::Index(index) => {
+                    let gaps = gaps.get(&key.segments()[..depth]);
+                    moved.element(index - gaps.map_or(0, |gaps| gaps.partition_point(|gap| gap < index)))
+                }
+            })
+        };
+        self.entries =
+            std::mem::take(&mut self.entries).into_iter().map(|(key, origin)| (moved(&key), origin)).collect();
+    }
+
     /// Finds where the value at `key` came from, as it is written: `database.password`, `servers[0].url`.
     pub fn get(&self, key: &str) -> Option<&Origin> {
         let dotted = key.replace('[', ".").replace(']', "");
@@ -157,6 +183,18 @@ mod tests {
         let new = origins(&[("a", text("2")), ("b.c", secret("2")), ("d", text("x")), ("new", text("x"))]);
         assert_eq!(old.changed(&new), ["a", "b.c", "gone", "new"]);
         assert!(old.changed(&old).is_empty());
+    }
+
+    #[test]
+    fn elements_are_counted_anew_after_some_were_taken_out() {
+        let key = |steps: &[usize]| steps.iter().fold(Key::root().member("a"), |key, step| key.element(*step));
+        let mut before = Origins::default();
+        for steps in [&[1][..], &[3, 0], &[3, 2], &[4]] {
+            before.insert(key(steps), Origin::written(format!("{steps:?}"), Fingerprint::of(steps)));
+        }
+        before.close_gaps(&[key(&[2]), key(&[0]), key(&[3, 1]), Key::root().member("b")]);
+        let after: Vec<String> = before.iter().map(|(key, origin)| format!("{key} was {origin}")).collect();
+        assert_eq!(after, ["a[0] was [1]", "a[1][0] was [3, 0]", "a[1][1] was [3, 2]", "a[2] was [4]"]);
     }
 
     #[test]

@@ -41,10 +41,6 @@ impl NamedSecrets {
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Secret)> {
         self.secrets.iter().map(|(key, secret)| (key, &**secret))
     }
-
-    pub(crate) fn get(&self, key: &Key) -> Option<&Secret> {
-        self.secrets.get(key).map(|secret| &**secret)
-    }
 }
 
 impl fmt::Debug for NamedSecrets {

@@ -148,7 +148,7 @@ pub(crate) fn strip_marker(text: &str) -> Option<Opened<'_>> {
         if !head.eq_ignore_ascii_case(marker) {
             return None;
         }
-        let unspaced = tail.trim_start_matches([' ', '\t']);
+        let unspaced = tail.trim_start();
         Some(Opened { rest: unspaced.strip_prefix('(')?, spaced: unspaced.len() != tail.len() })
     })
 }
@@ -347,7 +347,12 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Invalid, "{inside}");
             assert!(!format!("{error} {error:?}").contains("canary"), "{inside}: {error}");
         }
-        for text in ["@KeyVault(SecretName=s", "@KeyVault (SecretName=s)", "@KeyVault(SecretName=s) "] {
+        for text in [
+            "@KeyVault(SecretName=s",
+            "@KeyVault (SecretName=s)",
+            "@KeyVault\n(SecretName=s)",
+            "@KeyVault(SecretName=s) ",
+        ] {
             assert!(Reference::parse(text).is_err(), "{text}");
         }
     }

@@ -115,7 +115,7 @@ impl Resolver {
     ///
     /// Every value whose references could not be resolved, with its place, in one error.
     pub async fn resolve_tree<R: Tree>(&self, tree: R) -> Result<Loaded<R>> {
-        load::fill(Pass::begin(self), tree, &NamedSecrets::default()).await
+        load::fill(Pass::begin(self), tree).await
     }
 
     /// Gives the secrets of the default vault that `map` takes, under the keys of their names.

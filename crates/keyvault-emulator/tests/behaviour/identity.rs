@@ -49,6 +49,29 @@ async fn client_credentials_buy_a_token_and_wrong_ones_an_error_with_its_number(
 }
 
 #[tokio::test]
+async fn the_first_version_of_the_endpoint_issues_tokens_for_a_resource() {
+    let emulator = Emulator::start().await.unwrap();
+    let form = format!(
+        "grant_type=client_credentials&client_id={}&client_secret={}&resource=https://vault.azure.net",
+        emulator.client_id(),
+        emulator.client_secret()
+    );
+    let url = format!("{}/{}/oauth2/token", emulator.authority_url(), emulator.tenant_id());
+    let answer = client(&emulator).post(url).body(form).send().await.unwrap().text().await.unwrap();
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((&answer["expires_in"], &answer["resource"]), (&"3599".into(), &"https://vault.azure.net".into()));
+    assert!(is_accepted(&emulator, &answer["access_token"]).await);
+}
+
+#[tokio::test]
+async fn a_login_of_the_azure_cli_finds_no_subscriptions() {
+    let emulator = Emulator::start().await.unwrap();
+    let url = format!("{}/subscriptions?api-version=2022-12-01", emulator.authority_url());
+    let answer = client(&emulator).get(url).send().await.unwrap();
+    assert_eq!(answer.text().await.unwrap(), r#"{"value":[]}"#);
+}
+
+#[tokio::test]
 async fn a_token_from_another_tenant_is_refused_by_the_vault() {
     let emulator = Emulator::start().await.unwrap();
     let form = format!(

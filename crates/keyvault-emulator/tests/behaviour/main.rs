@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands")]
 
+mod access;
 mod answers;
+mod certificates;
+mod control;
 mod deletion;
 mod errors;
 mod faults;
 mod identity;
+mod keeping;
 mod network;
 mod official;
 mod paging;

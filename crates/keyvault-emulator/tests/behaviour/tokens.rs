@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::Request;
-use keyvault_emulator::Emulator;
+use keyvault_emulator::{Emulator, Fault};
+use serde_json::Value;
 
 use crate::Answer;
 
@@ -85,4 +88,21 @@ async fn any_token_will_do_where_the_builder_says_so() {
     let emulator = Emulator::builder().accept_any_token().start().await.unwrap();
     assert_eq!(with_header(&emulator, Some("Bearer fake".to_owned())).await.status(), 200);
     assert_eq!(with_header(&emulator, None).await.status(), 401);
+}
+
+#[tokio::test]
+async fn a_claims_challenge_names_what_the_next_token_needs_and_no_resource() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.fault_next(1, Fault::InsufficientClaims);
+    let answer = with_header(&emulator, Some(format!("Bearer {}", emulator.token()))).await;
+    let challenge = answer.header("www-authenticate").unwrap();
+    let start = format!(
+        "Bearer realm=\"\", authorization_uri=\"{}/{}/oauth2/authorize\", error=\"insufficient_claims\", claims=\"",
+        emulator.authority_url(),
+        emulator.tenant_id()
+    );
+    let claims = challenge.strip_prefix(&start).and_then(|rest| rest.strip_suffix('"')).unwrap();
+    let claims: Value = serde_json::from_slice(&STANDARD.decode(claims).unwrap()).unwrap();
+    assert_eq!(claims["access_token"]["nbf"]["essential"], true);
+    assert_eq!(answer.status(), 401);
 }

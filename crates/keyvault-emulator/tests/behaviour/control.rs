@@ -1,0 +1,139 @@
+//! The control endpoint, as a test in another language uses it.
+
+use keyvault_emulator::Emulator;
+use serde_json::{Value, json};
+
+use crate::{client, get};
+
+async fn control(emulator: &Emulator, method: &str, path: &str, body: Value) -> (u16, Value) {
+    let url = format!("{}/{path}", emulator.control_url());
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let answer = client(emulator).request(method.parse().unwrap(), url).body(body).send().await.unwrap();
+    let status = answer.status().as_u16();
+    (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap())
+}
+
+async fn post(emulator: &Emulator, path: &str, body: Value) -> Value {
+    let (status, answer) = control(emulator, "POST", path, body).await;
+    assert_eq!(status, 200, "{answer}");
+    answer
+}
+
+async fn delete(emulator: &Emulator, path: &str) {
+    assert_eq!(control(emulator, "DELETE", path, Value::Null).await, (200, json!({})));
+}
+
+#[tokio::test]
+async fn secrets_can_be_seeded_into_any_vault() {
+    let emulator = Emulator::start().await.unwrap();
+    let seed = json!({ "a": "1", "other/b": { "versions": ["1", { "value": "2", "tags": { "k": "v" } }] } });
+    assert_eq!(post(&emulator, "secrets?vault=Contoso", seed).await, json!({ "secrets": 2 }));
+    assert_eq!(get(&emulator, "/secrets/a").await.json()["value"], "1");
+    let (status, answer) = control(&emulator, "POST", "secrets", json!({ "a": 1 })).await;
+    assert_eq!((status, &answer["error"]["code"]), (400, &"BadParameter".into()));
+    delete(&emulator, "secrets").await;
+    assert_eq!(get(&emulator, "/secrets/a").await.status(), 404);
+}
+
+#[tokio::test]
+async fn the_clock_moves_dates_purges_and_the_life_of_tokens() {
+    let emulator = Emulator::start().await.unwrap();
+    let frozen = post(&emulator, "clock", json!({ "now": 1_800_000_000, "frozen": true })).await;
+    assert_eq!((&frozen["now"], &frozen["frozen"]), (&1_800_000_000.into(), &true.into()));
+    emulator.vault("contoso").set("a", "1");
+    assert_eq!(get(&emulator, "/secrets/a").await.json()["attributes"]["created"], 1_800_000_000);
+
+    let token = emulator.token();
+    emulator.vault("contoso").delete("a");
+    let deleted = get(&emulator, "/deletedsecrets/a").await.json();
+    assert_eq!(deleted["scheduledPurgeDate"], 1_800_000_000 + 90 * 86_400);
+    post(&emulator, "clock", json!({ "shift_seconds": 90 * 86_400 - 1 })).await;
+    assert_eq!(get(&emulator, "/deletedsecrets/a").await.status(), 200);
+    post(&emulator, "clock", json!({ "shift_seconds": 1 })).await;
+    assert_eq!(get(&emulator, "/deletedsecrets/a").await.status(), 404);
+
+    let request = http::Request::get("https://localhost/secrets?api-version=7.4")
+        .header("authorization", format!("Bearer {token}"))
+        .body(bytes::Bytes::new())
+        .unwrap();
+    assert_eq!(emulator.handle(request).await.status(), 401, "the token has expired meanwhile");
+    delete(&emulator, "clock").await;
+    let (_, clock) = control(&emulator, "GET", "clock", Value::Null).await;
+    assert_eq!((&clock["shift_seconds"], &clock["frozen"]), (&0.into(), &false.into()));
+}
+
+#[tokio::test]
+async fn faults_strike_what_they_are_for_and_as_often_as_they_are_told() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.vault("contoso").set("a", "1");
+    let order = json!({ "fault": "status", "status": 503, "retry_after": "2", "count": 2, "path": "/secrets/a*" });
+    let faults = post(&emulator, "faults", order).await;
+    assert_eq!(faults[0]["left"], 2);
+    for (path, status) in [("/secrets", 200), ("/secrets/a", 503), ("/secrets/a/versions", 503), ("/secrets/a", 200)] {
+        assert_eq!(get(&emulator, path).await.status(), status, "{path}");
+    }
+    post(&emulator, "faults", json!({ "fault": "status", "status": 500, "operations": ["list"], "method": "get" }))
+        .await;
+    assert_eq!(get(&emulator, "/secrets").await.status(), 500);
+    assert_eq!(get(&emulator, "/secrets/a").await.status(), 200);
+    delete(&emulator, "faults").await;
+    assert_eq!(get(&emulator, "/secrets").await.status(), 200);
+    for wrong in [json!({ "fault": "flood" }), json!({ "fault": "hang", "colour": 1 }), json!([]), json!({})] {
+        assert_eq!(control(&emulator, "POST", "faults", wrong).await.0, 400);
+    }
+}
+
+#[tokio::test]
+async fn access_throttling_and_latency_are_set_and_cleared() {
+    let emulator = Emulator::start().await.unwrap();
+    assert_eq!(post(&emulator, "access", json!({ "deny": "rbac", "operations": ["list"] })).await, json!(["rbac"]));
+    assert_eq!(get(&emulator, "/secrets").await.error().2, "ForbiddenByRbac");
+    assert_eq!(get(&emulator, "/secrets/a").await.status(), 404);
+    delete(&emulator, "access").await;
+
+    let limits = post(&emulator, "throttle", Value::Null).await;
+    let expected = json!({ "sets": 300, "others": 4000, "window_seconds": 10.0, "retry_after_seconds": null });
+    assert_eq!(limits, expected);
+    post(&emulator, "throttle", json!({ "others": 0, "retry_after_seconds": 7 })).await;
+    let refused = get(&emulator, "/secrets").await;
+    assert_eq!((refused.status(), refused.header("retry-after")), (429, Some("7")));
+    delete(&emulator, "throttle").await;
+
+    assert_eq!(post(&emulator, "latency", json!({ "milliseconds": 1.5 })).await, json!({ "milliseconds": 1.5 }));
+    delete(&emulator, "latency").await;
+    assert_eq!(get(&emulator, "/secrets").await.status(), 200);
+    delete(&emulator, "tokens").await;
+}
+
+#[tokio::test]
+async fn counters_and_log_are_there_to_read_and_the_endpoint_itself_is_not_in_them() {
+    let emulator = Emulator::start().await.unwrap();
+    get(&emulator, "/secrets/none").await;
+    let (_, requests) = control(&emulator, "GET", "requests", Value::Null).await;
+    assert_eq!((&requests["get"], &requests["total"], &requests["max_in_flight"]), (&1.into(), &1.into(), &1.into()));
+    let (_, log) = control(&emulator, "GET", "log", Value::Null).await;
+    let expected = json!([{
+        "operation": "get", "method": "GET", "path_and_query": "/secrets/none?api-version=2026-04-01",
+        "host": "contoso.vault.azure.net", "authorized": true, "status": 404
+    }]);
+    assert_eq!(log, expected);
+    delete(&emulator, "requests").await;
+    assert_eq!(control(&emulator, "GET", "log", Value::Null).await.1, json!([]));
+    let (_, all) = control(&emulator, "GET", "", Value::Null).await;
+    assert!(
+        ["clock", "faults", "throttle", "access", "requests", "latency"].iter().all(|name| all.get(name).is_some())
+    );
+}
+
+#[tokio::test]
+async fn the_endpoint_is_on_the_plain_listener_only_and_not_for_web_pages() {
+    let emulator = Emulator::start().await.unwrap();
+    let url = format!("{}/_emulator/clock", emulator.vault_url());
+    let answer = client(&emulator).get(url).bearer_auth(emulator.token()).send().await.unwrap();
+    assert_eq!(answer.status().as_u16(), 404);
+    let url = format!("{}/secrets", emulator.control_url());
+    let page = client(&emulator).delete(url).header("origin", "https://evil.example").send().await.unwrap();
+    assert_eq!(page.status().as_u16(), 403);
+    assert_eq!(control(&emulator, "GET", "nothing", Value::Null).await.0, 404);
+    assert_eq!(control(&emulator, "PUT", "log", Value::Null).await.0, 405);
+}

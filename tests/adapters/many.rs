@@ -1,0 +1,96 @@
+//! Ten thousand references take no longer than ten thousand references.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use keyvault::{InMemory, Live};
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::shop::{BOTH, Framework, Shop};
+
+const MANY: usize = 10_000;
+/// A debug build on a busy machine needs a few seconds; something quadratic needs minutes.
+const SOON: Duration = Duration::from_secs(20);
+
+fn vault() -> InMemory {
+    let vault = super::shop::vault("contoso");
+    (0..MANY).for_each(|i| _ = vault.set(&format!("s-{i}"), format!("value {i}")).unwrap());
+    vault
+}
+
+async fn in_time<T>(what: &str, framework: Framework, work: impl Future<Output = T>) -> T {
+    let began = Instant::now();
+    let done = work.await;
+    assert!(began.elapsed() < SOON, "{framework:?} took {:?} for {what}", began.elapsed());
+    println!("{framework:?} {what}: {:?}", began.elapsed());
+    done
+}
+
+#[tokio::test]
+async fn ten_thousand_references_in_one_table_are_resolved_soon() {
+    let mut file = String::from("[table]\n");
+    (0..MANY).for_each(|i| writeln!(file, "k{i} = 'x @KeyVault(SecretName=s-{i})'").unwrap());
+    #[derive(Deserialize)]
+    struct Settings {
+        table: BTreeMap<String, String>,
+    }
+    for framework in BOTH {
+        let shop = Shop::new(&file).references_only().resolver(vault());
+        let live: Live<Settings> = in_time("start", framework, shop.start(framework)).await.unwrap();
+        assert_eq!(live.current().table.len(), MANY);
+        assert_eq!(live.current().table["k9999"], "x value 9999");
+        in_time("refresh", framework, live.refresh_now()).await.unwrap();
+        let resolved = in_time("resolve", framework, shop.resolve(framework)).await.unwrap();
+        assert_eq!(resolved.extract::<Settings>().unwrap().table["k0"], "x value 0");
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_references_in_one_list_are_resolved_soon() {
+    let element = |i| match i % 10 {
+        0 => format!("'@KeyVault(SecretName=missing-{i};Optional=true)',"),
+        _ => format!("'@KeyVault(SecretName=s-{i})',"),
+    };
+    let file = format!("list = [{}]", (0..MANY).map(element).collect::<String>());
+    #[derive(Deserialize)]
+    struct Settings {
+        list: Vec<String>,
+    }
+    for framework in BOTH {
+        let shop = Shop::new(&file).references_only().resolver(vault());
+        let live: Live<Settings> = in_time("start", framework, shop.start(framework)).await.unwrap();
+        assert_eq!(live.current().list.len(), MANY / 10 * 9);
+        assert_eq!(live.current().list[0], "value 1");
+        assert_eq!(live.current().list.last().unwrap(), "value 9999");
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_secrets_by_name_are_taken_soon() {
+    for framework in BOTH {
+        let vault = vault();
+        let shop = Shop::new("").resolver(vault.clone());
+        let live: Live<BTreeMap<String, String>> = in_time("start", framework, shop.start(framework)).await.unwrap();
+        assert_eq!(live.current().len(), MANY);
+        assert_eq!(live.current()["s_9999"], "value 9999");
+        vault.set("s-17", "rotated").unwrap();
+        let change = in_time("refresh", framework, live.refresh_now()).await.unwrap().unwrap();
+        assert_eq!(change.keys, ["s_17"], "{framework:?}");
+        let resolved = in_time("resolve", framework, shop.resolve(framework)).await.unwrap();
+        resolved.extract::<IgnoredAny>().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_bad_references_are_reported_soon() {
+    let file: String = (0..MANY).map(|i| format!("k{i} = '@KeyVault(SecretName=missing-{i})'\n")).collect();
+    for framework in BOTH {
+        let shop = Shop::new(&file).references_only();
+        let error = in_time("failure", framework, shop.start::<IgnoredAny>(framework)).await.unwrap_err();
+        assert_eq!(error.failures().len(), MANY, "{framework:?}");
+        let report = in_time("report", framework, async { error.report() }).await;
+        assert_eq!(report.matches("SecretNotFound").count(), MANY, "{framework:?}");
+    }
+}

@@ -1,0 +1,16 @@
+//! Both frameworks do the whole job: every story is told once and holds on each.
+
+mod broken;
+mod figments;
+mod many;
+mod names;
+mod optional;
+mod order;
+mod origins;
+mod redaction;
+mod references;
+mod refresh;
+mod report;
+mod shop;
+mod syntax;
+mod values;

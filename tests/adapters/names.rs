@@ -1,0 +1,146 @@
+//! Secrets become settings by their names.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use keyvault::{
+    ErrorKind, InMemory, Live, NameMap, ReferenceStatus, Result, Secret, SecretId, SecretProperties, SecretStore, Vault,
+};
+use serde::Deserialize;
+
+use super::shop::{BOTH, One, Shop, WAYS, vault};
+
+#[tokio::test]
+async fn double_hyphens_make_tables_and_single_ones_underscores() {
+    #[derive(Deserialize)]
+    struct Settings {
+        database: Database,
+        api_key: String,
+    }
+    #[derive(Deserialize)]
+    struct Database {
+        password: String,
+        replica: Replica,
+    }
+    #[derive(Deserialize)]
+    struct Replica {
+        host_name: String,
+        _hidden: String,
+    }
+    let shop = Shop::new("").secret("Database--Password", "p").secret("database--REPLICA--Host-Name", "h");
+    let shop = shop.secret("API-Key", "k").secret("database--replica---hidden", "u").secret("0", "a number for a name");
+    for way in WAYS {
+        let settings = shop.settings::<Settings>(way).await.unwrap();
+        assert_eq!(settings.database.password, "p", "{way:?}");
+        assert_eq!(settings.database.replica.host_name, "h", "{way:?}");
+        assert_eq!(settings.database.replica._hidden, "u", "{way:?}");
+        assert_eq!(settings.api_key, "k", "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_takes_its_own_secrets_alone_and_is_cut_off() {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Settings {
+        value: String,
+    }
+    let shop =
+        Shop::new("").secret("Shop--Value", "mine").secret("Billing--Value", "not mine").secret("Value", "nobody's");
+    let shop = shop.names(NameMap::new().prefix("shop--"));
+    for way in WAYS {
+        assert_eq!(shop.settings::<Settings>(way).await.unwrap().value, "mine", "{way:?}");
+    }
+    let gets = shop.vault.reads().gets;
+    let _live: Live<Settings> = shop.start(BOTH[0]).await.unwrap();
+    assert_eq!(shop.vault.reads().gets, gets + 1, "secrets of others are not fetched");
+}
+
+/// The default map gives two names the same key only if they differ in case, and then the vault has them as one.
+#[tokio::test]
+async fn a_setting_that_is_both_a_value_and_a_table_fails_the_start_and_both_secrets_are_named() {
+    for (value, below) in [("Mail", "mail--host"), ("A--B", "a--b--C--d-e"), ("x-y", "X-Y--z")] {
+        let shop = Shop::new("").secret(value, "canary").secret(below, "canary").secret("other", "1");
+        for way in WAYS {
+            let error = shop.settings::<One<Option<String>>>(way).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{way:?} {value}");
+            assert_ne!(error.status(), ReferenceStatus::InvalidSyntax, "{way:?}: no reference is at fault");
+            for told in [error.to_string(), error.report()] {
+                assert!(told.contains(value) && told.contains(below), "{way:?}: {told}");
+                assert!(!told.contains("canary"), "{told}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_collisions_are_told_at_once() {
+    let shop = Shop::new("");
+    let shop = ["mail", "mail--host", "a", "a--b--c", "x--y-z", "x--y-z--w"]
+        .iter()
+        .fold(shop, |shop, name| shop.secret(name, "1"));
+    for way in WAYS {
+        let error = shop.settings::<One<Option<String>>>(way).await.unwrap_err();
+        let settings: Vec<_> = error.failures().iter().filter_map(|failure| failure.setting()).collect();
+        assert_eq!(settings, ["a", "mail", "x.y_z"], "{way:?} {error:?}");
+    }
+}
+
+#[tokio::test]
+async fn disabled_secrets_and_those_of_certificates_are_left_out() {
+    let shop = Shop::new("").secret("live", "1");
+    shop.vault.set_with("disabled", "canary", |properties| properties.enabled = false).unwrap();
+    shop.vault.set_with("certificate", "canary", |properties| properties.managed = true).unwrap();
+    // Neither collides with anything either.
+    shop.vault.set_with("live--disabled", "canary", |properties| properties.enabled = false).unwrap();
+    for way in WAYS {
+        let settings = shop.settings::<BTreeMap<String, String>>(way).await.unwrap();
+        assert_eq!(*settings, [("live".to_owned(), "1".to_owned())].into(), "{way:?}");
+    }
+}
+
+/// A vault from which somebody deletes each secret just before it is read.
+#[derive(Debug)]
+struct Vanishing(InMemory);
+
+#[async_trait]
+impl SecretStore for Vanishing {
+    fn vault(&self) -> &Vault {
+        self.0.vault()
+    }
+
+    async fn get(&self, id: &SecretId) -> Result<Secret> {
+        self.0.delete(id.name().as_str());
+        self.0.get(id).await
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
+        self.0.list()
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_deleted_between_the_list_and_its_reading_is_named() {
+    for way in WAYS {
+        let vault = vault("contoso");
+        vault.set("Database--Password", "gone").unwrap();
+        let shop = Shop::new("").resolver(Vanishing(vault));
+        let error = shop.settings::<One<Option<String>>>(way).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{way:?}");
+        assert_eq!(error.status(), ReferenceStatus::SecretNotFound, "{way:?}");
+        assert_eq!(error.setting(), Some("database.password"), "{way:?}");
+        assert!(error.to_string().contains("Database--Password in contoso"), "{error}");
+        assert!(error.origin().is_some_and(|origin| origin.contains("contoso")), "{way:?} {error}");
+    }
+}
+
+#[tokio::test]
+async fn references_only_asks_for_no_list() {
+    let shop = Shop::new("value = '@KeyVault(SecretName=s)'").secret("s", "1").references_only();
+    for framework in BOTH {
+        let live: Live<One<String>> = shop.start(framework).await.unwrap();
+        assert_eq!(live.current().value, "1");
+    }
+    assert_eq!(shop.vault.reads().lists, 0);
+}

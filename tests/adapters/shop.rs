@@ -1,0 +1,281 @@
+//! A shop with a vault, a settings file and variables, of which either framework makes settings.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use config::builder::DefaultState;
+use config::{Config, ConfigBuilder, Environment, File};
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use keyvault::{Current, InMemory, Layers, Live, LiveBuilder, NameMap, Origins, Resolver, Result, Validate};
+use keyvault_config::{KeyVaultSource, ResolvedConfig};
+use keyvault_figment::{KeyVaultProvider, ResolvedFigment};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Framework {
+    Config,
+    Figment,
+}
+
+pub(super) const BOTH: [Framework; 2] = [Framework::Config, Framework::Figment];
+
+/// How settings are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Way {
+    /// Live, by `layered`.
+    Started,
+    /// Once, by `resolve`, over the secrets that were fetched by name.
+    Resolved,
+}
+
+pub(super) const WAYS: [(Framework, Way); 4] = [
+    (Framework::Config, Way::Started),
+    (Framework::Config, Way::Resolved),
+    (Framework::Figment, Way::Started),
+    (Framework::Figment, Way::Resolved),
+];
+
+/// Where the vault stands among the layers.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    Bottom,
+    Between,
+    Top,
+}
+
+/// One setting called `value`.
+#[derive(Debug, Deserialize)]
+pub(super) struct One<T> {
+    pub(super) value: T,
+}
+
+#[derive(Clone)]
+pub(super) struct Shop {
+    pub(super) vault: InMemory,
+    pub(super) file: Arc<TemporaryFile>,
+    resolver: Option<Resolver>,
+    place: Place,
+    names: Option<NameMap>,
+}
+
+impl Shop {
+    /// Opens with a settings file, and the vault contoso, which is empty.
+    pub(super) fn new(settings: &str) -> Self {
+        Self {
+            vault: vault("contoso"),
+            file: Arc::new(TemporaryFile::new(settings)),
+            resolver: None,
+            place: Place::Bottom,
+            names: Some(NameMap::new()),
+        }
+    }
+
+    pub(super) fn secret(self, name: &str, value: &str) -> Self {
+        self.vault.set(name, value).unwrap();
+        self
+    }
+
+    pub(super) fn resolver(mut self, resolver: impl Into<Resolver>) -> Self {
+        self.resolver = Some(resolver.into());
+        self
+    }
+
+    pub(super) fn vault_at(mut self, place: Place) -> Self {
+        self.place = place;
+        self
+    }
+
+    pub(super) fn names(mut self, map: NameMap) -> Self {
+        self.names = Some(map);
+        self
+    }
+
+    pub(super) fn references_only(mut self) -> Self {
+        self.names = None;
+        self
+    }
+
+    pub(super) async fn start<T: Settings>(&self, framework: Framework) -> Result<Live<T>> {
+        self.start_validated(framework, |_: &T| Ok(())).await
+    }
+
+    pub(super) async fn start_validated<T: Settings>(
+        &self,
+        framework: Framework,
+        hook: impl Validate<T>,
+    ) -> Result<Live<T>> {
+        let (vault, file, place) = (self.the_resolver(), self.file.path(), self.place);
+        match (framework, place) {
+            (Framework::Config, Place::Bottom) => {
+                self.begin(keyvault_config::layered(vault, move || config(&file)), hook).await
+            }
+            (Framework::Figment, Place::Bottom) => {
+                self.begin(keyvault_figment::layered(vault, move || figment(&file)), hook).await
+            }
+            (Framework::Config, _) => {
+                let layers = move |secrets: KeyVaultSource| match place {
+                    Place::Between => Config::builder().add_source(toml(&file)).add_source(secrets).add_source(env()),
+                    _ => config(&file).add_source(secrets),
+                };
+                self.begin(keyvault_config::layered_with(vault, layers), hook).await
+            }
+            (Framework::Figment, _) => {
+                let layers = move |secrets: KeyVaultProvider| match place {
+                    Place::Between => Figment::new().merge(Toml::file(&file)).merge(secrets).merge(shop_variables()),
+                    _ => figment(&file).merge(secrets),
+                };
+                self.begin(keyvault_figment::layered_with(vault, layers), hook).await
+            }
+        }
+    }
+
+    async fn begin<T: Settings>(&self, builder: LiveBuilder<impl Layers>, hook: impl Validate<T>) -> Result<Live<T>> {
+        let builder = match &self.names {
+            Some(map) => builder.names(map.clone()),
+            None => builder.references_only(),
+        };
+        builder.validate(hook).start().await
+    }
+
+    /// Resolves once, over the secrets that the vault has by name.
+    pub(super) async fn resolve(&self, framework: Framework) -> Result<Resolved> {
+        let (vault, file) = (self.the_resolver(), self.file.path());
+        let map = self.names.clone().unwrap_or_else(|| NameMap::new().prefix("none-of-all--"));
+        Ok(match framework {
+            Framework::Config => {
+                let secrets = KeyVaultSource::fetch(vault.clone(), &map).await?;
+                let layers = config(&file).build().unwrap();
+                let all = Config::builder().add_source(secrets).add_source(layers).build().unwrap();
+                Resolved::Config(keyvault_config::resolve(all, vault).await?)
+            }
+            Framework::Figment => {
+                let secrets = KeyVaultProvider::fetch(vault.clone(), &map).await?;
+                Resolved::Figment(keyvault_figment::resolve(figment(&file).join(secrets), vault).await?)
+            }
+        })
+    }
+
+    /// Makes settings in one of the ways, and what else there is to know of them.
+    pub(super) async fn settings<T: Settings>(&self, (framework, way): (Framework, Way)) -> Result<Arc<T>> {
+        match way {
+            Way::Started => Ok(Current::to_arc(&self.start(framework).await?.current())),
+            Way::Resolved => Ok(Arc::new(self.resolve(framework).await?.extract()?)),
+        }
+    }
+
+    fn the_resolver(&self) -> Resolver {
+        self.resolver.clone().unwrap_or_else(|| self.vault.clone().into())
+    }
+}
+
+/// What every test's settings can do.
+pub(super) trait Settings: DeserializeOwned + Send + Sync + 'static {}
+
+impl<T: DeserializeOwned + Send + Sync + 'static> Settings for T {}
+
+pub(super) fn vault(name: &str) -> InMemory {
+    InMemory::new(format!("https://{name}.vault.azure.net").parse().unwrap())
+}
+
+/// The file under the variables, for config.
+pub(super) fn config(file: &Path) -> ConfigBuilder<DefaultState> {
+    Config::builder().add_source(toml(file)).add_source(env())
+}
+
+/// The file under the variables, for figment.
+pub(super) fn figment(file: &Path) -> Figment {
+    Figment::new().merge(Toml::file(file)).merge(shop_variables())
+}
+
+fn toml(file: &Path) -> File<config::FileSourceFile, config::FileFormat> {
+    File::from(file)
+}
+
+fn env() -> Environment {
+    Environment::with_prefix("SHOP").prefix_separator("_").separator("__")
+}
+
+fn shop_variables() -> Env {
+    Env::prefixed("SHOP_").split("__")
+}
+
+#[derive(Debug)]
+pub(super) enum Resolved {
+    Config(ResolvedConfig),
+    Figment(ResolvedFigment),
+}
+
+impl Resolved {
+    pub(super) fn extract<T: DeserializeOwned>(self) -> Result<T> {
+        match self {
+            Resolved::Config(config) => config.extract(),
+            Resolved::Figment(figment) => figment.extract(),
+        }
+    }
+
+    pub(super) fn origins(&self) -> &Origins {
+        match self {
+            Resolved::Config(config) => config.origins(),
+            Resolved::Figment(figment) => figment.origins(),
+        }
+    }
+}
+
+/// A file called `settings.toml` in a directory of its own, which goes with it.
+#[derive(Debug)]
+pub(super) struct TemporaryFile {
+    directory: PathBuf,
+}
+
+impl TemporaryFile {
+    pub(super) fn new(text: &str) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("keyvault-adapters-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let file = Self { directory: std::env::temp_dir().join(name) };
+        fs::create_dir_all(&file.directory).unwrap();
+        file.write(text);
+        file
+    }
+
+    pub(super) fn path(&self) -> PathBuf {
+        self.directory.join("settings.toml")
+    }
+
+    pub(super) fn write(&self, text: &str) {
+        fs::write(self.path(), text).unwrap();
+    }
+
+    pub(super) fn remove(&self) {
+        fs::remove_file(self.path()).unwrap();
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Runs a whole test in a child that has `variables`, for a process cannot safely change its own.
+pub(super) fn with_variables<F: Fn()>(variables: &[(&str, &str)], test: F) {
+    const CHILD: &str = "KEYVAULT_ADAPTERS_CHILD";
+    let path = std::any::type_name::<F>();
+    let name = path.trim_end_matches("::{{closure}}").split_once("::").unwrap().1;
+    if std::env::var(CHILD).as_deref() == Ok(name) {
+        return test();
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    let child = child.args([name, "--exact", "--nocapture"]).env(CHILD, name).envs(variables.iter().copied());
+    let output = child.output().unwrap();
+    let told = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+}
+
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}

@@ -1,0 +1,146 @@
+//! A secret arrives unchanged in text, and converted in everything else.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+
+use super::shop::{One, Settings, Shop, WAYS};
+
+#[tokio::test]
+async fn text_arrives_unchanged_whatever_it_looks_like() {
+    #[derive(Deserialize)]
+    struct Settings {
+        named: String,
+        named_secret: SecretString,
+        referred: String,
+        referred_secret: SecretString,
+        optional: Option<String>,
+        list: Vec<String>,
+        inside: String,
+    }
+    let long = "0123456789abcdef\n".repeat(25 * 1024 / 17 + 1);
+    let texts = [
+        "0123",
+        "-0",
+        "1e3",
+        "0x10",
+        "1_000",
+        "9999999999999999999999999999999999999999",
+        "1.50",
+        "NaN",
+        "inf",
+        "true",
+        "TRUE",
+        "on",
+        "null",
+        "~",
+        "[a]",
+        "[1, 2]",
+        "{a = 1}",
+        "{\"a\":1}",
+        "\"quoted\"",
+        "'quoted'",
+        " spaced ",
+        "\n",
+        "a\nb\r\nc\t",
+        "\0",
+        "a\0b",
+        "\u{feff}bom",
+        "🦀 ünïcödé",
+        "#comment",
+        "a=b;c=d",
+        "${HOME}",
+        "%20",
+        "\\n",
+        "@",
+        "@@",
+        "a@KeyVault",
+        "1970-01-01T00:00:00Z",
+        "",
+        &long,
+    ];
+    let file = "referred = '@KeyVault(SecretName=s)'\nreferred_secret = '@KeyVault(SecretName=s)'\n\
+         optional = '@KeyVault(SecretName=s)'\nlist = ['@KeyVault(SecretName=s)']\ninside = '<@KeyVault(SecretName=s)>'";
+    for text in texts {
+        let shop = Shop::new(file).secret("s", text).secret("named", text).secret("named-secret", text);
+        for way in WAYS {
+            let it = shop.settings::<Settings>(way).await.unwrap();
+            assert_eq!(it.named, text, "{way:?}");
+            assert_eq!(it.named_secret.expose_secret(), text, "{way:?}");
+            assert_eq!(it.referred, text, "{way:?}");
+            assert_eq!(it.referred_secret.expose_secret(), text, "{way:?}");
+            assert_eq!(it.optional.as_deref(), Some(text), "{way:?}");
+            assert_eq!(it.list, [text], "{way:?}");
+            assert_eq!(it.inside, format!("<{text}>"), "{way:?}");
+        }
+    }
+}
+
+/// Asserts what `text` becomes in a `T`, by name, by reference, and under an option and a list.
+async fn assert_converts<T: Settings + PartialEq + std::fmt::Debug>(text: &str, expected: T) {
+    #[derive(Deserialize)]
+    struct Two<T> {
+        named: T,
+        referred: T,
+        list: Vec<T>,
+        option: Option<T>,
+    }
+    let file =
+        "referred = '@KeyVault(SecretName=s)'\nlist = ['@KeyVault(SecretName=s)']\noption = '@KeyVault(SecretName=s)'";
+    let shop = Shop::new(file).secret("s", text).secret("named", text);
+    for way in WAYS {
+        let two = shop.settings::<Two<T>>(way).await.unwrap_or_else(|error| panic!("{way:?} {text}: {error}"));
+        assert_eq!(two.named, expected, "{way:?} {text}");
+        assert_eq!(two.referred, expected, "{way:?} {text}");
+        assert_eq!(two.list.first(), Some(&expected), "{way:?} {text}");
+        assert_eq!(two.option.as_ref(), Some(&expected), "{way:?} {text}");
+    }
+}
+
+#[tokio::test]
+async fn numbers_booleans_and_enums_are_read_from_text() {
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Level {
+        Fast,
+    }
+    #[derive(Debug, Deserialize, PartialEq)]
+    struct Port(u16);
+
+    assert_converts("5432", 5432_u16).await;
+    assert_converts("5432", Port(5432)).await;
+    assert_converts("0", 0_u8).await;
+    assert_converts("18446744073709551615", u64::MAX).await;
+    assert_converts("-9223372036854775808", i64::MIN).await;
+    assert_converts("-5", -5_i8).await;
+    assert_converts("-70000", -70_000_i32).await;
+    assert_converts("1.5", 1.5_f64).await;
+    assert_converts("-0.25", -0.25_f32).await;
+    assert_converts("7", 7.0_f64).await;
+    assert_converts("true", true).await;
+    assert_converts("false", false).await;
+    assert_converts("fast", Level::Fast).await;
+    assert_converts("x", 'x').await;
+    assert_converts("127.0.0.1", std::net::Ipv4Addr::LOCALHOST).await;
+    assert_converts("5", std::num::NonZeroU16::new(5).unwrap()).await;
+    assert_converts("C:\\temp", std::path::PathBuf::from("C:\\temp")).await;
+}
+
+#[tokio::test]
+async fn a_number_with_leading_zeros_is_text_to_text_and_a_number_to_a_number() {
+    let shop = Shop::new("value = '@KeyVault(SecretName=s)'").secret("s", "0123");
+    for way in WAYS {
+        assert_eq!(shop.settings::<One<String>>(way).await.unwrap().value, "0123", "{way:?}");
+        assert_eq!(shop.settings::<One<u16>>(way).await.unwrap().value, 123, "{way:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_does_not_fit_is_told() {
+    for text in ["70000", "-1", "1.5", "", " ", "12a", "99999999999999999999999"] {
+        let shop = Shop::new("value = '@KeyVault(SecretName=s)'").secret("s", text);
+        for way in WAYS {
+            let error = shop.settings::<One<u16>>(way).await.expect_err(text);
+            assert_eq!(error.setting(), Some("value"), "{way:?} {text} {error}");
+        }
+    }
+}
