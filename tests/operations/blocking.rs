@@ -75,6 +75,20 @@ fn clones_are_shared_among_threads() {
 }
 
 #[test]
+fn clients_and_their_futures_may_go_to_any_thread() {
+    fn shared<T: Clone + Send + Sync + 'static>() {}
+    fn sent<T: Send>(_: impl FnOnce(&'static keyvault::SecretClient) -> T) {}
+    shared::<keyvault::SecretClient>();
+    shared::<blocking::SecretClient>();
+    sent(|client| client.set("a", "x"));
+    sent(|client| client.list());
+    sent(|client| client.list_deleted().pages());
+    sent(|client| client.delete("a"));
+    sent(|client| client.recover("a"));
+    sent(|client| async { client.begin_delete("a").await?.await });
+}
+
+#[test]
 fn it_can_be_made_used_and_dropped_inside_of_any_runtime() {
     let (_runtime, emulator) = scene();
     emulator.set("a", "x");

@@ -146,6 +146,23 @@ async fn a_metadata_service_that_hangs_costs_a_second_and_one_of_another_cloud_n
 }
 
 #[tokio::test]
+async fn tools_that_hang_hold_nobody_up_for_ten_seconds() {
+    let folder = Folder::new("hanging");
+    for tool in ["az", "azd"] {
+        folder.tool(tool, "exec sleep 12");
+    }
+    let path = folder.path();
+    let credential = with([("PATH", &*path)]).build().unwrap();
+    let begun = Instant::now();
+    let error = credential.get_token(&["https://vault.azure.net/.default"], None).await.unwrap_err();
+    assert!((5..10).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    let report = std::error::Error::source(&error).unwrap().downcast_ref::<Error>().unwrap().report();
+    for tool in ["az", "azd"] {
+        assert!(report.contains(&format!("{tool} gave no token within 7 seconds")), "{report}");
+    }
+}
+
+#[tokio::test]
 async fn a_step_that_is_meant_and_fails_is_not_passed_over() {
     let emulator = scene().await;
     let mut wrong = application(&emulator).to_vec();

@@ -8,7 +8,7 @@ use keyvault_emulator::{Emulator, Fault};
 use tokio::time::Instant;
 
 use super::track::{Track, scene};
-use crate::support::{Answer, CONTOSO, FakeCredential, Wire, client_over};
+use crate::support::{Answer, CONTOSO, FakeCredential, Wire, client_of, client_over};
 
 const UNSURE: &str = "may have carried it out";
 
@@ -61,6 +61,26 @@ async fn a_connection_that_was_never_made_is_tried_again() {
         assert_eq!((set.is_ok(), wire.sent().len()), (is_set, if is_set { 3 } else { 5 }));
         assert_eq!(set.err().and_then(|error| error.advice()), None, "it is certain that nothing was set");
     }
+}
+
+#[tokio::test]
+async fn on_a_socket_a_broken_connection_is_told_from_one_that_was_never_made() {
+    let emulator = Emulator::start().await.unwrap();
+    let credential = FakeCredential::fixed(emulator.token());
+    let client = client_of(&emulator, &credential).build().unwrap();
+    client.set("a", "x").await.unwrap();
+    for fault in [Fault::Reset, Fault::Truncated] {
+        emulator.reset_requests();
+        emulator.fault_next(1, fault.clone());
+        let error = client.set("a", "y").await.unwrap_err();
+        assert_eq!((error.kind(), emulator.requests().set), (ErrorKind::Unavailable, 1), "{fault:?}: {error:?}");
+        assert!(error.advice().is_some_and(|advice| advice.contains(UNSURE)), "{fault:?}: {error:?}");
+    }
+    emulator.stop().await;
+    let fresh = client.set("a", "z").await.unwrap_err();
+    assert_eq!(fresh.kind(), ErrorKind::Unavailable);
+    let never = client.set("a", "z").await.unwrap_err();
+    assert_eq!(never.advice(), None, "nobody listens any more, so it is certain: {never:?}");
 }
 
 #[tokio::test(start_paused = true)]

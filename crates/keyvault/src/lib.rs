@@ -28,6 +28,11 @@
 //! | bring in another framework | [`Tree`], [`Layers`], [`LiveBuilder`] |
 //! | bring in another source of secrets | [`SecretStore`] |
 //!
+//! # Features
+//!
+//! * `identity` (on by default): `default_credential`, over `azure_identity`; three crates.
+//! * `testing`: a suite that judges any [`SecretStore`].
+//!
 //! # What is promised
 //!
 //! * A token goes to the vaults that the program named and to no other host.
