@@ -43,6 +43,8 @@ fn every_operation_can_block() {
     client.begin_delete("a").unwrap().interval(soon).wait().unwrap();
     assert!(client.get_deleted("a").unwrap().recovery_id.is_some());
     client.purge("a").unwrap();
+    // A name is free only when the purge is done.
+    emulator.advance_clock(Duration::from_secs(1));
     client.restore(&backup).unwrap();
     assert_eq!(client.with_vault(emulator.vault_url()).unwrap().get("a").unwrap().expose_secret(), "second");
 }
