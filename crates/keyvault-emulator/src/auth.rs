@@ -5,8 +5,10 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::error::{MISSING_TOKEN, WireError};
@@ -28,6 +30,8 @@ pub(crate) struct Claims<'a> {
 /// The tokens issued so far.
 #[derive(Default)]
 pub(crate) struct Tokens {
+    /// What a token is signed with, so that the next run knows it for one of ours.
+    key: String,
     issued: HashMap<String, Issued>,
     /// The number of tokens at which the old ones are thrown away: twice what was left the last time.
     crowded_at: usize,
@@ -43,12 +47,11 @@ struct Issued {
 
 impl Tokens {
     /// Makes a register that takes any token at all where `accept_any`.
-    pub(crate) fn new(accept_any: bool) -> Self {
-        Self { accept_any, ..Self::default() }
+    pub(crate) fn new(accept_any: bool, key: &str) -> Self {
+        Self { accept_any, key: key.to_owned(), ..Self::default() }
     }
 
-    /// Issues a token. It has the shape of a JWT, since some clients look inside; nobody checks the signature, which
-    /// is random: a token counts because it stands in the register.
+    /// Issues a token. It has the shape of a JWT, since some clients look inside; the signature is for us alone.
     pub(crate) fn issue(&mut self, claims: &Claims<'_>, now: Duration) -> String {
         if self.issued.len() >= self.crowded_at {
             // One that has expired lately is still known, to be told apart from one that never was good.
@@ -68,9 +71,11 @@ impl Tokens {
             "sub": claims.client,
             "tid": claims.tenant,
             "ver": "1.0",
+            "uti": random::hex(),
         });
         let [header, payload] = [header, payload].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
-        let token = format!("{header}.{payload}.{}", URL_SAFE_NO_PAD.encode(random::bytes::<32>()));
+        let signed = format!("{header}.{payload}");
+        let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&self.hmac_key(), signed.as_bytes())));
         let issued = Issued {
             audience: claims.audience.to_owned(),
             tenant: claims.tenant.to_owned(),
@@ -90,7 +95,7 @@ impl Tokens {
 
     /// Checks an `Authorization` header against the audience and the tenant of the vault.
     pub(crate) fn check(
-        &self,
+        &mut self,
         authorization: Option<&str>,
         audience: &str,
         tenant: &str,
@@ -100,6 +105,10 @@ impl Tokens {
         let token = authorization.and_then(bearer).ok_or_else(missing)?;
         if self.accept_any {
             return Ok(());
+        }
+        if !self.issued.contains_key(token) {
+            let earlier = self.earlier(token).ok_or_else(missing)?;
+            self.issued.insert(token.to_owned(), earlier);
         }
         let issued = self.issued.get(token).ok_or_else(missing)?;
         let found = issued.audience.trim_end_matches('/');
@@ -122,6 +131,31 @@ impl Tokens {
         }
         Ok(())
     }
+}
+
+impl Tokens {
+    /// Reads a token that an earlier run issued; `None` for one that is none of ours.
+    fn earlier(&self, token: &str) -> Option<Issued> {
+        let (signed, signature) = token.rsplit_once('.')?;
+        let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
+        hmac::verify(&self.hmac_key(), signed.as_bytes(), &signature).ok()?;
+        let payload = URL_SAFE_NO_PAD.decode(signed.split_once('.')?.1).ok()?;
+        let payload: Payload = serde_json::from_slice(&payload).ok()?;
+        let expires = Duration::from_secs(payload.exp);
+        Some(Issued { audience: payload.aud, tenant: payload.tid, expires, is_revoked: false })
+    }
+
+    fn hmac_key(&self) -> hmac::Key {
+        hmac::Key::new(hmac::HMAC_SHA256, self.key.as_bytes())
+    }
+}
+
+/// The claims that decide, as a token carries them.
+#[derive(Deserialize)]
+struct Payload {
+    aud: String,
+    tid: String,
+    exp: u64,
 }
 
 /// Writes the challenge that a 401 carries.
@@ -159,13 +193,13 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(1_800_000_000);
 
-    fn message(tokens: &Tokens, header: Option<&str>, now: Duration) -> String {
+    fn message(tokens: &mut Tokens, header: Option<&str>, now: Duration) -> String {
         tokens.check(header, VAULT_AUDIENCE, "t", now).map_or_else(|error| error.message, |()| "good".to_owned())
     }
 
     #[test]
     fn only_a_token_of_ours_for_the_vault_and_in_its_time_is_good() {
-        let mut tokens = Tokens::new(false);
+        let mut tokens = Tokens::new(false, "key");
         let mut issue =
             |audience, tenant| format!("Bearer {}", tokens.issue(&Claims { audience, tenant, client: "c" }, NOW));
         let plain = issue(VAULT_AUDIENCE, "t");
@@ -189,20 +223,32 @@ mod tests {
             (Some(foreign.as_str()), NOW, "AKV10032"),
             (Some(plain.as_str()), NOW + LIFETIME, "[TokenExpired]"),
         ] {
-            let message = message(&tokens, header, now);
+            let message = message(&mut tokens, header, now);
             assert!(message.starts_with(expected), "{expected}: {message}");
         }
 
         tokens.revoke();
-        assert!(message(&tokens, Some(&plain), NOW).starts_with("[TokenExpired]"));
+        assert!(message(&mut tokens, Some(&plain), NOW).starts_with("[TokenExpired]"));
         let fresh = tokens.issue(&Claims { audience: VAULT_AUDIENCE, tenant: "t", client: "c" }, NOW);
-        assert_eq!(message(&tokens, Some(&format!("Bearer {fresh}")), NOW), "good");
+        assert_eq!(message(&mut tokens, Some(&format!("Bearer {fresh}")), NOW), "good");
+    }
+
+    #[test]
+    fn a_token_outlives_the_run_that_issued_it_where_the_key_does() {
+        let claims = Claims { audience: VAULT_AUDIENCE, tenant: "t", client: "c" };
+        let header = format!("Bearer {}", Tokens::new(false, "key").issue(&claims, NOW));
+        for (key, now, expected) in
+            [("key", NOW, "good"), ("key", NOW + LIFETIME, "[TokenExpired]"), ("another", NOW, "AKV10000")]
+        {
+            let message = message(&mut Tokens::new(false, key), Some(&header), now);
+            assert!(message.starts_with(expected), "{expected}: {message}");
+        }
     }
 
     #[test]
     fn a_register_told_so_takes_any_token_but_not_none() {
-        let tokens = Tokens::new(true);
-        assert_eq!(message(&tokens, Some("Bearer fake"), NOW), "good");
-        assert!(message(&tokens, None, NOW).starts_with("AKV10000"));
+        let mut tokens = Tokens::new(true, "key");
+        assert_eq!(message(&mut tokens, Some("Bearer fake"), NOW), "good");
+        assert!(message(&mut tokens, None, NOW).starts_with("AKV10000"));
     }
 }

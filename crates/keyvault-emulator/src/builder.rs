@@ -141,7 +141,8 @@ impl EmulatorBuilder {
     }
 
     /// Keeps the vaults in a file, and with them the certificate authority, the tenant and the application, so that
-    /// clients survive a restart. Clock, faults, denials, tokens and counters are not kept.
+    /// clients survive a restart. Tokens stay good. Clock, faults, denials and counters are not
+    /// kept.
     ///
     /// What a client changes is in the file before it is answered. The file is written as a whole each time, beside
     /// its place first, and where the system knows owners only the owner can read it; its content is not encrypted.
@@ -181,7 +182,7 @@ impl EmulatorBuilder {
 
         let mut state = State {
             vaults,
-            tokens: Tokens::new(self.accept_any_token),
+            tokens: Tokens::new(self.accept_any_token, &identity.token_key),
             latency: self.latency,
             resource: self.resource,
             page_size: self.page_size,

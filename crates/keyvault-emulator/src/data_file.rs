@@ -17,7 +17,7 @@ use crate::service::Service;
 use crate::tls::Authority;
 use crate::vault::Vault;
 
-/// A file that follows the vaults. Clock, faults, denials, tokens and counters are not kept.
+/// A file that follows the vaults. Clock, faults, denials and counters are not kept.
 pub(crate) struct DataFile {
     path: PathBuf,
     certificate: String,

@@ -21,6 +21,8 @@ pub(crate) struct Identity {
     pub(crate) client_secret: String,
     /// What App Service wants to see in a header.
     pub(crate) header: String,
+    /// What tokens are signed with.
+    pub(crate) token_key: String,
 }
 
 impl Identity {
@@ -31,6 +33,7 @@ impl Identity {
             client_id: random::uuid(),
             client_secret: random::hex(),
             header: random::hex(),
+            token_key: random::hex(),
         }
     }
 }

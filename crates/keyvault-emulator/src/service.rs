@@ -303,7 +303,7 @@ mod tests {
     use super::*;
 
     fn service() -> Service {
-        let state = State { tokens: Tokens::new(true), ..State::default() };
+        let state = State { tokens: Tokens::new(true, "key"), ..State::default() };
         let clock = Clock::new(std::sync::Arc::new(std::time::SystemTime::now));
         Service::new("https://localhost".to_owned(), Identity::random(), Policy::default(), clock, state)
     }
