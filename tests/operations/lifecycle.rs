@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
 use keyvault::{ErrorKind, NewSecret, SecretBackup, SecretClient, SecretUpdate};
-use keyvault_emulator::Emulator;
+use keyvault_emulator::{Certificate, Emulator, SetSecret};
 
 use crate::support::{FakeCredential, client_of};
 
@@ -130,4 +130,19 @@ async fn a_secret_of_the_largest_size_is_set_backed_up_and_restored() {
     client.purge("large").await.unwrap();
     client.restore(&backup).await.unwrap();
     assert_eq!(client.get("large").await.unwrap().expose_secret(), value);
+}
+
+#[tokio::test]
+async fn a_certificates_secret_comes_as_it_is_kept_or_as_pem_and_is_not_deleted() {
+    let (emulator, client) = scene().await;
+    emulator.set_secret("tls", SetSecret::certificate(Certificate::self_signed("contoso.example").unwrap()));
+    let kept = client.get("tls").await.unwrap();
+    assert_eq!(kept.properties().content_type.as_deref(), Some("application/x-pkcs12"));
+    assert!(kept.properties().managed && kept.properties().key_id.is_some());
+    let pem = client.get_pem("tls").await.unwrap();
+    for part in ["-----BEGIN PRIVATE KEY-----", "-----BEGIN CERTIFICATE-----"] {
+        assert!(pem.expose_secret().contains(part), "{part}");
+    }
+    let refused = client.delete("tls").await.unwrap_err();
+    assert_eq!((refused.kind(), refused.inner_code()), (ErrorKind::Denied, Some("SecretManagedByKeyVault")));
 }

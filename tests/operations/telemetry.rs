@@ -91,7 +91,7 @@ impl Span for Book {
     }
 
     fn set_current(&self, _: &Context) -> Box<dyn SpanGuard> {
-        unimplemented!("no policy asks for it")
+        Box::new(self.clone())
     }
 
     fn propagate_headers(&self, _: &mut Request) {}

@@ -62,7 +62,7 @@ async fn waiting_ends_at_its_deadline_and_the_deletion_goes_on() {
     assert_eq!((late.kind(), late.is_transient()), (ErrorKind::Unavailable, true));
     assert_eq!(begun.elapsed().as_secs(), 3, "{late:?}");
     assert_eq!(late.secret().unwrap().name().as_str(), "a");
-    tokio::time::sleep(SLOW * 60).await;
+    tokio::time::advance(SLOW * 60).await;
     assert!(client.get_deleted("a").await.is_ok());
 }
 
@@ -102,6 +102,6 @@ async fn giving_up_the_wait_undoes_nothing() {
     let (_emulator, client) = scene(Emulator::builder().deletion_time(SLOW)).await;
     client.set("a", "x").await.unwrap();
     assert!(timeout(Duration::from_secs(1), client.delete("a")).await.is_err());
-    tokio::time::sleep(SLOW).await;
+    tokio::time::advance(SLOW).await;
     assert!(client.get_deleted("a").await.is_ok());
 }
