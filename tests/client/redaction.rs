@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use keyvault::{
-    Error, InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NameMap, NamedSecrets, Reference, Resolved, Resolver,
-    Secret, SecretClient, SecretId, SecretProperties, SecretStore, Template, Tree, Vault,
+    DefaultCredential, Error, InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NameMap, NamedSecrets, NewSecret,
+    Reference, Resolved, Resolver, Secret, SecretBackup, SecretClient, SecretId, SecretProperties, SecretStore,
+    SecretUpdate, Template, Tree, Vault,
 };
 use keyvault_emulator::{Emulator, Fault};
 use serde::de::{DeserializeOwned, IntoDeserializer, value};
@@ -99,6 +100,29 @@ async fn debug_of_a_client_shows_no_token() {
     assert_redacted(&wire);
     assert_redacted(&wire.sent());
     assert_redacted(&FakeCredential::fixed(TOKEN));
+}
+
+#[tokio::test]
+async fn debug_of_what_is_written_and_taken_away_shows_no_value() {
+    let emulator = Emulator::builder().accept_any_token().start().await.unwrap();
+    let client = client_of(&emulator, &FakeCredential::fixed(TOKEN)).build().unwrap();
+    assert_redacted(&NewSecret::new(VALUE).content_type("text/plain").tag("a", "b"));
+    assert_redacted(&SecretUpdate::new().content_type("text/plain"));
+    assert_redacted(&client.set("password", NewSecret::new(VALUE)).await.unwrap());
+    let backup = client.backup("password").await.unwrap();
+    assert_redacted(&backup);
+    assert_redacted(&SecretBackup::new(VALUE.as_bytes()));
+    assert_redacted(&client.list().page_size(1));
+    let pages: Vec<_> = client.list().pages().try_collect().await.unwrap();
+    assert_redacted(&pages);
+    let deletion = client.begin_delete("password").await.unwrap();
+    assert_redacted(&deletion);
+    assert_redacted(&deletion.await.unwrap());
+    assert_redacted(&client.begin_recover("password").await.unwrap());
+    let secrets = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c"), ("AZURE_CLIENT_SECRET", VALUE)];
+    let credential = DefaultCredential::builder().variables(secrets);
+    assert_redacted(&credential);
+    assert_redacted(&credential.build().unwrap());
 }
 
 #[tokio::test(start_paused = true)]
