@@ -54,14 +54,14 @@ impl Exchange {
         }
     }
 
-    pub(super) fn with_vault(&self, vault: Vault) -> Result<Self> {
+    pub(super) fn with_vault(&self, vault: Vault) -> Self {
         let scope = challenge::cloud_scope(cloud(&vault, &self.settings));
-        Ok(Self {
+        Self {
             authorizer: self.authorizer.for_scope(scope),
             pipeline: self.pipeline.clone(),
             settings: self.settings.clone(),
             vault,
-        })
+        }
     }
 
     pub(super) fn vault(&self) -> &Vault {

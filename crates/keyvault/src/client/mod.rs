@@ -92,7 +92,7 @@ impl SecretClient {
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) if `url` is not that of a vault.
     pub fn with_vault(&self, url: &str) -> Result<Self> {
-        let exchange = self.exchange.with_vault(Vault::parse(url)?)?;
+        let exchange = self.exchange.with_vault(Vault::parse(url)?);
         Ok(Self { exchange: Arc::new(exchange) })
     }
 
