@@ -25,6 +25,7 @@
 //! | read and resolve references | [`Reference`], [`Template`], [`Resolver`] |
 //! | say how names become keys | [`NameMap`] |
 //! | read settings that follow rotation | [`Live`], [`Watcher`], [`Health`] |
+//! | hear of rotations at once | [`push`] |
 //! | bring in another framework | [`Tree`], [`Layers`], [`LiveBuilder`] |
 //! | bring in another source of secrets | [`SecretStore`] |
 //!
@@ -62,6 +63,7 @@ mod name_map;
 mod origin;
 mod pass;
 mod property;
+pub mod push;
 mod reference;
 mod resolver;
 mod secret;
@@ -93,6 +95,7 @@ pub use self::name::{SecretName, SecretVersion};
 pub use self::name_map::NameMap;
 pub use self::origin::{Origin, Origins};
 pub use self::pass::{NamedSecrets, Resolved};
+pub use self::push::{PushEvent, SecretEvent, SecretEventKind};
 pub use self::reference::Reference;
 pub use self::resolver::{Resolver, ResolverBuilder};
 pub use self::secret::{Secret, SecretId, SecretProperties};
