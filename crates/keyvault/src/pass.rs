@@ -4,21 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::StreamExt;
 use futures::future::join_all;
-use futures::stream::FuturesUnordered;
 use zeroize::Zeroizing;
 
 use crate::cache::Freshness;
 use crate::error::{Error, ErrorKind, Result};
-use crate::key::Key;
 use crate::name::SecretName;
-use crate::name_map::NameMap;
+use crate::named::NameNote;
 use crate::reference::Reference;
 use crate::resolver::Resolver;
 use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::snapshot::Snapshot;
+use crate::store::SecretStore;
 use crate::template::Template;
+use crate::vault::Vault;
 
 /// One reading of the vaults: each secret at most once, and none older than the beginning of the pass.
 ///
@@ -28,25 +27,6 @@ pub(crate) struct Pass<'r> {
     freshness: Freshness,
     listed: BTreeMap<SecretName, SecretProperties>,
     taken: Mutex<BTreeMap<SecretId, Result<Arc<Secret>>>>,
-}
-
-/// Secrets under the keys that their names give.
-#[derive(Clone, Default)]
-pub struct NamedSecrets {
-    secrets: BTreeMap<Key, Arc<Secret>>,
-}
-
-impl NamedSecrets {
-    /// Gives every secret with its key, in the order of the keys.
-    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Secret)> {
-        self.secrets.iter().map(|(key, secret)| (key, &**secret))
-    }
-}
-
-impl fmt::Debug for NamedSecrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(key, secret)| (key.to_string(), secret.id()))).finish()
-    }
 }
 
 /// Text in which secrets stand in the place of references.
@@ -90,64 +70,23 @@ impl<'r> Pass<'r> {
         Self { resolver, freshness, listed: BTreeMap::new(), taken: Mutex::default() }
     }
 
-    /// Lists the default vault and gives the secrets that `map` takes, under their keys.
-    ///
-    /// One request for 25 secrets of the vault and one for each that changed; fetching begins while the list goes on.
-    pub(crate) async fn named(&mut self, map: &NameMap) -> Result<NamedSecrets> {
-        let store = self.resolver.default_store();
-        let mut listed = BTreeMap::new();
-        let mut list = store.list().fuse();
-        let mut fetches = FuturesUnordered::new();
-        loop {
-            tokio::select! {
-                biased;
-                item = list.next(), if !list.is_done() => {
-                    let Some(item) = item else { continue };
-                    let item = item.map_err(|error| self.unlisted(error))?;
-                    if map.key(item.id().name()).is_some() && is_wanted(&item) {
-                        fetches.push(self.fetch_listed(item.clone()));
-                    }
-                    listed.insert(item.id().name().clone(), item);
-                }
-                Some(()) = fetches.next() => {}
-                else => break,
-            }
-        }
-        drop(fetches);
-        let wanted = listed.values().filter(|item| is_wanted(item)).map(|item| item.id().name());
-        let keys = map.keys(wanted)?;
-        let named = self.pick(keys)?;
+    /// Tells the vault that names without a vault are looked up in.
+    pub(crate) fn vault(&self) -> &Vault {
+        self.resolver.vault()
+    }
+
+    pub(crate) fn default_store(&self) -> &'r dyn SecretStore {
+        self.resolver.default_store()
+    }
+
+    /// Keeps what the default vault listed, which tells of the same secrets by reference whether they changed.
+    pub(crate) fn keep_list(&mut self, listed: BTreeMap<SecretName, SecretProperties>) {
         self.listed = listed;
-        Ok(named)
     }
 
-    /// Says what a list was for, which names no secret.
-    fn unlisted(&self, error: Error) -> Error {
-        let error = match error.kind() {
-            ErrorKind::Denied => error.with_help(
-                "let the identity list secrets (role Key Vault Secrets User, or List in an access policy), or load by \
-                 reference only: references_only()",
-            ),
-            _ => error,
-        };
-        error.at("the secrets by name", format!("vault {}", self.resolver.vault()))
-    }
-
-    fn pick(&self, keys: BTreeMap<Key, &SecretName>) -> Result<NamedSecrets> {
-        let vault = self.resolver.vault();
-        let mut secrets = BTreeMap::new();
-        let mut failures = Vec::new();
-        for (key, name) in keys {
-            let id = SecretId::new(vault.clone(), name.clone());
-            match self.taken(&id) {
-                Ok(secret) => _ = secrets.insert(key, secret),
-                Err(error) => failures.push(error.at(key.to_string(), format!("the names in vault {vault}"))),
-            }
-        }
-        match Error::join(failures) {
-            Some(error) => Err(error),
-            None => Ok(NamedSecrets { secrets }),
-        }
+    /// Tells whether nothing was said of this yet.
+    pub(crate) fn is_news(&self, note: &NameNote) -> bool {
+        self.resolver.is_news(note)
     }
 
     /// Fetches every secret that `templates` refer to, all at once and each once.
@@ -158,7 +97,7 @@ impl<'r> Pass<'r> {
         join_all(ids.into_iter().map(|id| self.fetch_one(id))).await;
     }
 
-    async fn fetch_listed(&self, item: SecretProperties) {
+    pub(crate) async fn fetch_listed(&self, item: SecretProperties) {
         let id = item.id().clone();
         let result = match self.unchanged(&item).await {
             Some(secret) => Ok(secret),
@@ -167,7 +106,7 @@ impl<'r> Pass<'r> {
         self.take(id, result);
     }
 
-    async fn fetch_one(&self, id: SecretId) {
+    pub(crate) async fn fetch_one(&self, id: SecretId) {
         let of_default = id.version().is_none() && id.vault() == self.resolver.vault();
         match self.listed.get(id.name()).filter(|_| of_default) {
             Some(item) => self.fetch_listed(item.clone()).await,
@@ -188,7 +127,7 @@ impl<'r> Pass<'r> {
         self.lock().insert(id, result);
     }
 
-    fn taken(&self, id: &SecretId) -> Result<Arc<Secret>> {
+    pub(crate) fn taken(&self, id: &SecretId) -> Result<Arc<Secret>> {
         let missing = || Err(Error::new(ErrorKind::Unavailable, "secret was not fetched").about(id));
         self.lock().get(id).cloned().unwrap_or_else(missing)
     }
@@ -239,13 +178,8 @@ impl<'r> Pass<'r> {
     }
 }
 
-/// A certificate's secret holds a private key with its chain, which no setting of the same name wants.
-fn is_wanted(item: &SecretProperties) -> bool {
-    item.enabled && !item.managed
-}
-
 /// A disabled secret does exist, and whoever disabled it wants to be noticed.
-fn is_missing(error: &Error) -> bool {
+pub(crate) fn is_missing(error: &Error) -> bool {
     use crate::ReferenceStatus::{SecretNotFound, SecretVersionNotFound};
     error.kind() == ErrorKind::NotFound && matches!(error.status(), SecretNotFound | SecretVersionNotFound)
 }
