@@ -23,6 +23,7 @@
 //! | show who asks | [`default_credential`], or any `TokenCredential` |
 //! | do without one | [`InMemory`] |
 //! | read and resolve references | [`Reference`], [`Template`], [`Resolver`] |
+//! | see what became of each reference | [`Report`], [`Resolver::check`] |
 //! | say how names become keys | [`NameMap`] |
 //! | read settings that follow rotation | [`Live`], [`Watcher`], [`Health`] |
 //! | bring in another framework | [`Tree`], [`Layers`], [`LiveBuilder`] |
@@ -47,6 +48,7 @@
 
 pub mod blocking;
 mod cache;
+mod check;
 mod client;
 mod cloud;
 #[cfg(feature = "identity")]
@@ -63,6 +65,7 @@ mod origin;
 mod pass;
 mod property;
 mod reference;
+mod report;
 mod resolver;
 mod secret;
 mod snapshot;
@@ -73,6 +76,7 @@ mod template;
 pub mod testing;
 mod vault;
 
+pub use self::check::Checked;
 pub use self::client::{
     DeleteOperation, DeletedSecret, NewSecret, PageToken, RecoverOperation, SecretBackup, SecretClient,
     SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate,
@@ -94,6 +98,7 @@ pub use self::name_map::NameMap;
 pub use self::origin::{Origin, Origins};
 pub use self::pass::{NamedSecrets, Resolved};
 pub use self::reference::Reference;
+pub use self::report::{Report, ReportRow};
 pub use self::resolver::{Resolver, ResolverBuilder};
 pub use self::secret::{Secret, SecretId, SecretProperties};
 pub use self::snapshot::Snapshot;
