@@ -26,6 +26,7 @@
 //! | see what became of each reference | [`Report`], [`Resolver::check`] |
 //! | say how names become keys | [`NameMap`] |
 //! | read settings that follow rotation | [`Live`], [`Watcher`], [`Health`] |
+//! | hear of rotations at once | [`push`] |
 //! | bring in another framework | [`Tree`], [`Layers`], [`LiveBuilder`] |
 //! | bring in another source of secrets | [`SecretStore`] |
 //!
@@ -64,6 +65,7 @@ mod name_map;
 mod origin;
 mod pass;
 mod property;
+pub mod push;
 mod reference;
 mod report;
 mod resolver;
@@ -97,6 +99,7 @@ pub use self::name::{SecretName, SecretVersion};
 pub use self::name_map::NameMap;
 pub use self::origin::{Origin, Origins};
 pub use self::pass::{NamedSecrets, Resolved};
+pub use self::push::{PushEvent, SecretEvent, SecretEventKind};
 pub use self::reference::Reference;
 pub use self::report::{Report, ReportRow};
 pub use self::resolver::{Resolver, ResolverBuilder};
