@@ -9,11 +9,12 @@ use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 
+use crate::check::is_missing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::name_map::{Consequence, Finding, Givers, NameMap, Presence, Requested, collisions};
 use crate::opened::Content;
-use crate::pass::{Pass, is_missing};
+use crate::pass::Pass;
 use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::status::ReferenceStatus;
 
