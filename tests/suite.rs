@@ -6,5 +6,6 @@ mod adapters;
 mod architecture;
 mod client;
 mod live;
+mod names;
 mod operations;
 mod support;

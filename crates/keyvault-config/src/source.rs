@@ -24,6 +24,11 @@ impl KeyVaultSource {
         Ok(Self::new(vault.into().named(map).await?))
     }
 
+    /// Gives the secrets, and what was found about them.
+    pub fn secrets(&self) -> &NamedSecrets {
+        &self.secrets
+    }
+
     pub(crate) fn new(secrets: NamedSecrets) -> Self {
         Self { secrets }
     }

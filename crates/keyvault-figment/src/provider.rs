@@ -28,6 +28,11 @@ impl KeyVaultProvider {
         Ok(Self::new(vault.into().named(map).await?))
     }
 
+    /// Gives the secrets, and what was found about them.
+    pub fn secrets(&self) -> &NamedSecrets {
+        &self.secrets
+    }
+
     pub(crate) fn new(secrets: NamedSecrets) -> Self {
         Self { secrets }
     }

@@ -73,7 +73,7 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R) -> Result<Loaded<
     for round in 1.. {
         let resolved = match resolve(&pass, leaves, &mut origins, &mut rows).await {
             Ok(resolved) => resolved,
-            Err(error) => return Err(error.with_load_report(Arc::new(Report::new(rows)))),
+            Err(error) => return Err(error.with_load_report(Arc::new(Report::noted(rows, pass.notes())))),
         };
         let gone: Vec<Key> =
             resolved.iter().filter(|(_, text)| text.is_none()).map(|(leaf, _)| leaf.key.clone()).collect();
@@ -95,7 +95,8 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R) -> Result<Loaded<
         }
     }
     origins.close_gaps(&absent);
-    Ok(Loaded { tree, origins, snapshot: pass.into_snapshot(), report: Arc::new(Report::new(rows)) })
+    let report = Arc::new(Report::noted(rows, pass.notes()));
+    Ok(Loaded { tree, origins, snapshot: pass.into_snapshot(), report })
 }
 
 /// More layers than any framework keeps apart.

@@ -12,7 +12,7 @@ use futures::stream::FuturesUnordered;
 use crate::check::is_missing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
-use crate::name_map::{Consequence, Finding, Givers, NameMap, Presence, Requested, collisions};
+use crate::name_map::{Consequence, Finding, Givers, HELP_WITH_DISABLED, NameMap, Presence, Requested, collisions};
 use crate::opened::Content;
 use crate::pass::Pass;
 use crate::secret::{Secret, SecretId, SecretProperties};
@@ -76,6 +76,13 @@ impl NamedSecrets {
     /// order of the keys.
     pub fn notes(&self) -> &[NameNote] {
         &self.notes
+    }
+}
+
+impl NameNote {
+    /// Tells where the setting would have been written.
+    pub(crate) fn origin(&self) -> String {
+        origin(&self.secret)
     }
 }
 
@@ -147,6 +154,7 @@ impl Pass<'_> {
         }
         let named = naming.finish()?;
         self.warn(&named.notes);
+        self.keep_notes(&named.notes);
         Ok(named)
     }
 
@@ -248,7 +256,7 @@ impl<'m> Naming<'m> {
                 return self.note(&key, &properties, Finding::Missing, Consequence::Leave { loud: false });
             }
             Err(error) if is_disabled(&error) => match self.map.rules().of_disabled() {
-                (_, Consequence::Refuse) => return self.fail(&key, id, error),
+                (_, Consequence::Refuse) => return self.fail(&key, id, error.with_help(HELP_WITH_DISABLED)),
                 (finding, left) => return self.note(&key, &SecretProperties::new(id.clone()), finding, left),
             },
             Err(error) => return self.fail(&key, id, error),
@@ -278,7 +286,7 @@ impl<'m> Naming<'m> {
     }
 
     fn fail(&mut self, key: &Key, id: &SecretId, error: Error) {
-        self.failures.push(error.at(key.to_string(), format!("the names in vault {}", id.vault())));
+        self.failures.push(error.at(key.to_string(), origin(id)));
     }
 
     fn take(&mut self, key: Key, secret: Arc<Secret>) {
@@ -313,6 +321,10 @@ impl<'m> Naming<'m> {
             None => Ok(NamedSecrets { secrets: self.secrets, notes: self.notes }),
         }
     }
+}
+
+fn origin(id: &SecretId) -> String {
+    format!("the names in vault {}", id.vault())
 }
 
 /// The kind says that there is no value, and the status that there is a secret.

@@ -26,6 +26,7 @@ pub(crate) struct Pass<'r> {
     resolver: &'r Resolver,
     freshness: Freshness,
     listed: BTreeMap<SecretName, SecretProperties>,
+    notes: Vec<NameNote>,
     taken: Mutex<BTreeMap<SecretId, Result<Arc<Secret>>>>,
 }
 
@@ -71,7 +72,7 @@ impl<'r> Pass<'r> {
 
     /// Begins a pass that takes what is fresh enough.
     pub(crate) fn new(resolver: &'r Resolver, freshness: Freshness) -> Self {
-        Self { resolver, freshness, listed: BTreeMap::new(), taken: Mutex::default() }
+        Self { resolver, freshness, listed: BTreeMap::new(), notes: Vec::new(), taken: Mutex::default() }
     }
 
     /// Tells the vault that names without a vault are looked up in.
@@ -86,6 +87,15 @@ impl<'r> Pass<'r> {
     /// Keeps what the default vault listed, which tells of the same secrets by reference whether they changed.
     pub(crate) fn keep_list(&mut self, listed: BTreeMap<SecretName, SecretProperties>) {
         self.listed = listed;
+    }
+
+    /// Keeps what was found about secrets by name, for the report.
+    pub(crate) fn keep_notes(&mut self, notes: &[NameNote]) {
+        self.notes = notes.to_vec();
+    }
+
+    pub(crate) fn notes(&self) -> &[NameNote] {
+        &self.notes
     }
 
     /// Tells whether nothing was said of this yet.

@@ -15,7 +15,7 @@ pub(crate) use self::collision::{Givers, collisions};
 use self::request::Only;
 pub(crate) use self::request::{Presence, Requested};
 use self::spelling::{Reverse, Spelling};
-pub(crate) use self::validity::{Consequence, Rules};
+pub(crate) use self::validity::{Consequence, HELP_WITH_DISABLED, Rules};
 pub use self::validity::{Finding, IfDisabled, IfOutdated};
 use crate::error::Result;
 use crate::key::Key;

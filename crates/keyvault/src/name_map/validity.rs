@@ -74,13 +74,15 @@ fn date(time: SystemTime) -> String {
 /// The end of the year 9999.
 const LAST_DATE: u64 = 253_402_300_800;
 
+pub(crate) const HELP_WITH_DISABLED: &str = "enable the secret, or leave it out: NameMap::disabled";
+
 impl Finding {
     pub(crate) fn error(self) -> Error {
         match self {
             Finding::Missing => Error::new(ErrorKind::NotFound, "secret not found"),
             Finding::Disabled => Error::new(ErrorKind::NotFound, "secret is disabled")
                 .with_status(ReferenceStatus::AccessToKeyVaultDenied)
-                .with_help("enable the secret, or leave it out: NameMap::disabled"),
+                .with_help(HELP_WITH_DISABLED),
             Finding::Expired { .. } => Error::from_clause(ErrorKind::Rejected, self.to_string())
                 .with_help("set the secret anew with a later date, or take it all the same: NameMap::expired"),
             Finding::NotYetValid { .. } => Error::from_clause(ErrorKind::Rejected, self.to_string())
