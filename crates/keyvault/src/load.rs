@@ -8,6 +8,7 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt;
 use serde::de::DeserializeOwned;
 
+use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, Segment};
 use crate::layers::{Content, Layers, Leaf, Mismatch, Tree};
@@ -32,8 +33,9 @@ pub(crate) async fn load<L: Layers>(
     resolver: &Resolver,
     layers: &L,
     names: Option<&NameMap>,
+    errand: &Errand,
 ) -> Result<Loaded<L::Tree>> {
-    let mut pass = Pass::begin(resolver);
+    let mut pass = Pass::of(resolver, errand);
     let named = match names {
         Some(map) => pass.named(map).await?,
         None => NamedSecrets::default(),
