@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyvault::{ErrorKind, NameMap, OpenJson};
+use keyvault::{ErrorKind, NameMap, OpenJson, SecretEvent, SecretEventKind, SecretId};
 use serde::Deserialize;
 
 use super::service::{LIVE, Service, WAYS, Way};
@@ -143,5 +143,28 @@ async fn a_disabled_secret_of_a_known_key_is_left_out() {
     service.vault.set_with("Shop--Level", "canary", |properties| properties.enabled = false).unwrap();
     for way in [Way::ConfigLive, Way::FigmentOnce] {
         assert_eq!(service.settings::<Settings>(way).await.unwrap().level, Level::Info, "{way:?}");
+    }
+}
+
+/// News of a secret that comes into being, which a poll would find five minutes later.
+#[tokio::test]
+async fn an_event_brings_the_secret_of_a_known_key_and_one_of_no_key_asks_for_nothing() {
+    for way in LIVE {
+        let service =
+            Service::new(map()).secret("Shop--Database--ConnectionString", "c").secret("Shop--Database--PoolSize", "7");
+        let live = service.start::<Settings>(way).await.unwrap();
+        let mut watcher = live.watch();
+        let event = |name: &str| {
+            let version = service.vault.set(name, "debug").unwrap();
+            let id = format!("https://contoso.vault.azure.net/secrets/{name}/{version}");
+            SecretEvent::new(SecretId::parse(&id).unwrap(), SecretEventKind::NewVersion)
+        };
+        let gets = service.vault.reads().gets;
+        live.notify(event("Shop--Stranger"));
+        live.notify(event("Shop--Level"));
+        let notice = tokio::time::timeout(std::time::Duration::from_secs(10), watcher.next()).await.unwrap().unwrap();
+        assert!(matches!(&notice, keyvault::Notice::Changed(change) if change.keys == ["level"]), "{way:?} {notice:?}");
+        assert_eq!(live.current().level, Level::Debug, "{way:?}");
+        assert_eq!(service.vault.reads().gets, gets + 1, "{way:?}");
     }
 }

@@ -1,6 +1,7 @@
 //! A small service with a vault and a name map, of which either framework makes settings.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::{Config, File, FileFormat};
 use figment::Figment;
@@ -79,11 +80,11 @@ impl Service {
         match way {
             Way::ConfigLive | Way::ConfigOnce => {
                 let layers = move || Config::builder().add_source(File::from_str(file, FileFormat::Toml));
-                keyvault_config::layered(resolver, layers).names(map).start().await
+                keyvault_config::layered(resolver, layers).names(map).event_spread(Duration::ZERO).start().await
             }
             Way::FigmentLive | Way::FigmentOnce => {
                 let layers = move || Figment::from(Toml::string(file));
-                keyvault_figment::layered(resolver, layers).names(map).start().await
+                keyvault_figment::layered(resolver, layers).names(map).event_spread(Duration::ZERO).start().await
             }
         }
     }

@@ -25,7 +25,7 @@ fn not_yet_valid(properties: &mut SecretProperties) {
 }
 
 /// A service with a good secret and one that something is the matter with.
-fn service(map: NameMap, matter: fn(&mut SecretProperties)) -> Service {
+fn service(map: NameMap, matter: Matter) -> Service {
     let service = Service::new(map).secret("good", "1");
     service.vault.set_with("Bad-One", "canary", matter).unwrap();
     service
@@ -34,7 +34,10 @@ fn service(map: NameMap, matter: fn(&mut SecretProperties)) -> Service {
 /// What a policy comes to: whether the secret is taken, and the word of a warning.
 type Outcome = Option<(bool, Option<&'static str>)>;
 
-fn cases() -> Vec<(NameMap, fn(&mut SecretProperties), Outcome)> {
+/// What makes a secret one that something is the matter with.
+type Matter = fn(&mut SecretProperties);
+
+fn cases() -> Vec<(NameMap, Matter, Outcome)> {
     use IfOutdated::{Fail, Load, Skip, Warn};
     let map = NameMap::new;
     vec![

@@ -11,6 +11,7 @@ use futures::stream::FuturesUnordered;
 
 use crate::check::is_missing;
 use crate::error::{Error, ErrorKind, Result};
+use crate::held::Listing;
 use crate::key::Key;
 use crate::name_map::{Consequence, Finding, Givers, HELP_WITH_DISABLED, NameMap, Presence, Requested, collisions};
 use crate::opened::Content;
@@ -145,8 +146,8 @@ impl Pass<'_> {
         // One time for all, so that two secrets that expire together do.
         let mut naming = Naming::new(map, SystemTime::now());
         let candidates = match map.requested()? {
-            Some(requested) => self.request(requested).await,
-            None => self.list(&mut naming).await?,
+            Some(requested) => self.fetch_by_name(requested).await,
+            None => self.fetch_by_list(&mut naming).await?,
         };
         for candidate in candidates {
             let id = SecretId::new(self.vault().clone(), candidate.name.clone());
@@ -158,16 +159,15 @@ impl Pass<'_> {
         Ok(named)
     }
 
-    async fn request(&self, requested: Vec<Requested>) -> Vec<Requested> {
+    async fn fetch_by_name(&self, requested: Vec<Requested>) -> Vec<Requested> {
         let ids = requested.iter().map(|request| SecretId::new(self.vault().clone(), request.name.clone()));
         join_all(ids.map(|id| self.fetch_one(id))).await;
         requested
     }
 
-    async fn list(&mut self, naming: &mut Naming<'_>) -> Result<Vec<Requested>> {
-        let store = self.default_store();
-        let mut listed = BTreeMap::new();
-        let mut list = store.list().fuse();
+    async fn fetch_by_list(&mut self, naming: &mut Naming<'_>) -> Result<Vec<Requested>> {
+        let mut listed = Listing::new();
+        let mut list = self.list().fuse();
         let mut fetches = FuturesUnordered::new();
         let mut candidates = Vec::new();
         loop {
@@ -177,7 +177,7 @@ impl Pass<'_> {
                     let Some(item) = item else { continue };
                     let item = item.map_err(|error| self.unlisted(error))?;
                     let name = item.id().name().clone();
-                    if let Some(key) = naming.admit(&item) {
+                    if let Some(key) = naming.admit(&item, self.is_due(item.id())) {
                         fetches.push(self.fetch_listed(item.clone()));
                         candidates.push(Requested { name: name.clone(), key, presence: Presence::Listed });
                     }
@@ -229,9 +229,12 @@ impl<'m> Naming<'m> {
         Self { map, now, secrets, givers, notes: Vec::new(), failures: Vec::new() }
     }
 
-    /// Tells the key of a listed secret if it is to be fetched.
-    fn admit(&mut self, item: &SecretProperties) -> Option<Key> {
+    /// Tells the key of a listed secret if it is to be fetched: that is also how to know of one with news.
+    fn admit(&mut self, item: &SecretProperties, has_news: bool) -> Option<Key> {
         let key = self.map.key(item.id().name())?;
+        if has_news {
+            return Some(key);
+        }
         if !self.map.takes(item, false) {
             return None;
         }

@@ -313,7 +313,7 @@ mod tests {
         let deep = "[".repeat(200_000) + &"]".repeat(200_000);
         let endless = OpenJson::new().size(usize::MAX);
         assert_eq!(open(endless.depth(usize::MAX), &deep).unwrap().len(), 1, "32 levels and one text");
-        let many = format!("[{}]", vec!["1"; 11].join(","));
+        let many = format!("[{}]", ["1"; 11].join(","));
         assert!(open(OpenJson::new().keys(10), &many).is_err());
         assert_eq!(open(OpenJson::new().keys(11), &many).unwrap().len(), 11);
         assert!(open(OpenJson::new().size(many.len() - 1), &many).is_err());

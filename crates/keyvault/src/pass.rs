@@ -5,17 +5,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::join_all;
+use futures::stream::{self, BoxStream, StreamExt};
 use zeroize::Zeroizing;
 
 use crate::cache::Freshness;
+use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::SecretName;
+use crate::held::Listing;
 use crate::named::NameNote;
 use crate::reference::Reference;
 use crate::resolver::Resolver;
 use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::snapshot::Snapshot;
-use crate::store::SecretStore;
 use crate::template::Template;
 use crate::vault::Vault;
 
@@ -25,7 +26,8 @@ use crate::vault::Vault;
 pub(crate) struct Pass<'r> {
     resolver: &'r Resolver,
     freshness: Freshness,
-    listed: BTreeMap<SecretName, SecretProperties>,
+    errand: Option<&'r Errand>,
+    listed: Listing,
     notes: Vec<NameNote>,
     taken: Mutex<BTreeMap<SecretId, Result<Arc<Secret>>>>,
 }
@@ -72,20 +74,37 @@ impl<'r> Pass<'r> {
 
     /// Begins a pass that takes what is fresh enough.
     pub(crate) fn new(resolver: &'r Resolver, freshness: Freshness) -> Self {
-        Self { resolver, freshness, listed: BTreeMap::new(), notes: Vec::new(), taken: Mutex::default() }
+        Self { resolver, freshness, errand: None, listed: Listing::new(), notes: Vec::new(), taken: Mutex::default() }
+    }
+
+    /// Begins a pass of a refresh: what `errand` does not ask for counts as read.
+    pub(crate) fn of(resolver: &'r Resolver, errand: &'r Errand) -> Self {
+        Self { errand: Some(errand), ..Self::begin(resolver) }
     }
 
     /// Tells the vault that names without a vault are looked up in.
-    pub(crate) fn vault(&self) -> &Vault {
+    pub(crate) fn vault(&self) -> &'r Vault {
         self.resolver.vault()
     }
 
-    pub(crate) fn default_store(&self) -> &'r dyn SecretStore {
-        self.resolver.default_store()
+    /// Lists the default vault, or tells what it listed last if nothing more is asked for.
+    pub(crate) fn list(&self) -> BoxStream<'r, Result<SecretProperties>> {
+        match self.errand.and_then(Errand::listing) {
+            Some(listing) => stream::iter(listing.values().cloned().map(Ok)).boxed(),
+            None => self.resolver.default_store().list(),
+        }
+    }
+
+    /// Tells whether there is news of a secret that the last list cannot show.
+    pub(crate) fn is_due(&self, id: &SecretId) -> bool {
+        self.errand.is_some_and(|errand| errand.due().contains_key(id))
     }
 
     /// Keeps what the default vault listed, which tells of the same secrets by reference whether they changed.
-    pub(crate) fn keep_list(&mut self, listed: BTreeMap<SecretName, SecretProperties>) {
+    pub(crate) fn keep_list(&mut self, listed: Listing) {
+        if let Some(errand) = self.errand {
+            errand.listed(&listed);
+        }
         self.listed = listed;
     }
 
@@ -114,7 +133,7 @@ impl<'r> Pass<'r> {
         let id = item.id().clone();
         let result = match self.unchanged(&item).await {
             Some(secret) => Ok(secret),
-            None => self.resolver.get_fresh(&id, self.freshness).await,
+            None => self.read(&id).await,
         };
         self.take(id, result);
     }
@@ -124,19 +143,41 @@ impl<'r> Pass<'r> {
         match self.listed.get(id.name()).filter(|_| of_default) {
             Some(item) => self.fetch_listed(item.clone()).await,
             None => {
-                let result = self.resolver.get_fresh(&id, self.freshness).await;
+                let result = self.read(&id).await;
                 self.take(id, result);
             }
         }
     }
 
+    async fn read(&self, id: &SecretId) -> Result<Arc<Secret>> {
+        match self.errand {
+            Some(errand) => errand.read(self.resolver, id, self.freshness).await,
+            None => self.resolver.get_fresh(id, self.freshness).await,
+        }
+    }
+
     /// Gives the secret that was fetched earlier, if the list proves that it is still the latest.
     async fn unchanged(&self, item: &SecretProperties) -> Option<Arc<Secret>> {
-        let secret = self.resolver.cached(item.id()).await?;
-        (item.enabled && secret.is_settled() && secret.properties().same_dates(item)).then_some(secret)
+        let id = item.id();
+        let proves = |secret: &Secret| item.enabled && secret.is_settled() && secret.properties().same_dates(item);
+        let Some(errand) = self.errand else {
+            return self.resolver.cached(id).await.filter(|secret| proves(secret));
+        };
+        if !errand.believes_list(id) {
+            return None;
+        }
+        if let Some(held) = errand.held(id).filter(|held| proves(held)) {
+            errand.confirm(id);
+            return Some(Arc::clone(held));
+        }
+        let cached = self.resolver.cached(id).await.filter(|secret| proves(secret))?;
+        errand.judge(self.resolver, id, cached).await.ok()
     }
 
     fn take(&self, id: SecretId, result: Result<Arc<Secret>>) {
+        if let Some(errand) = self.errand {
+            errand.took(&id, &result);
+        }
         self.lock().insert(id, result);
     }
 

@@ -343,6 +343,14 @@ impl NameMap {
         (!secret.managed || self.certificates || is_named) && self.tags.iter().all(fits)
     }
 
+    /// Tells whether a secret of which only this is known may be taken.
+    pub(crate) fn may_take(&self, name: &SecretName, is_of_certificate: bool) -> bool {
+        match &self.only {
+            Some(only) => only.asks_for(name, self),
+            None => self.key(name).is_some() && (self.certificates || !is_of_certificate),
+        }
+    }
+
     pub(crate) fn rules(&self) -> &Rules {
         &self.rules
     }

@@ -57,6 +57,11 @@ impl Only {
         keys.filter_map(|key| Some((key.clone(), map.secret_name(key)?)))
     }
 
+    /// Tells whether `name` is among those that are asked for.
+    pub(super) fn asks_for(&self, name: &SecretName, map: &NameMap) -> bool {
+        self.names.contains_key(name) || self.known(map).any(|(_, known)| known == *name)
+    }
+
     pub(super) fn requested(&self, map: &NameMap) -> Result<Vec<Requested>> {
         if self.types.iter().any(|keys| keys.is_cut) {
             return Err(Error::invalid("type of the settings has more keys than can be asked for one by one")
