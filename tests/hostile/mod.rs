@@ -1,0 +1,3 @@
+//! A hostile world: what comes from outside, and what gets out.
+
+mod entries;
