@@ -2,3 +2,4 @@
 
 mod cancellation;
 mod entries;
+mod matrix;
