@@ -1,0 +1,3 @@
+//! Events from outside: what is taken from them, what is not, and what they come to.
+
+mod webhook;
