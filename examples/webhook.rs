@@ -10,6 +10,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::encoding::AsDer;
@@ -117,7 +118,8 @@ impl Bearer {
 
     async fn check(&self, headers: &HeaderMap) -> Result<(), &'static str> {
         let header = headers.get(AUTHORIZATION).ok_or("no token")?;
-        let token = header.to_str().ok().and_then(|header| header.strip_prefix("Bearer ")).ok_or("not a bearer token")?;
+        let token =
+            header.to_str().ok().and_then(|header| header.strip_prefix("Bearer ")).ok_or("not a bearer token")?;
         let kid = jsonwebtoken::decode_header(token).ok().and_then(|header| header.kid).ok_or("names no key")?;
         let key = self.key(&kid).await.ok_or("signed with a key that Entra does not have")?;
         let token = jsonwebtoken::decode::<Claims>(token, &key, &self.validation).map_err(|error| {
@@ -160,7 +162,11 @@ struct Settings {
 // ── The story ──
 
 async fn run() -> Result<(), Box<dyn Error>> {
-    let emulator = Emulator::start().await?;
+    // The vault's clock goes by rotations, of which no two are in one second.
+    let emulator = Emulator::builder()
+        .clock(|| SystemTime::now() + Duration::from_secs(10) * ROTATIONS.load(Ordering::Relaxed))
+        .start()
+        .await?;
     emulator.set("db-password", "correct horse battery staple");
 
     let (webhook, events) = push::webhook();
@@ -178,7 +184,8 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let entra = Entra::new()?;
     let keys_url = format!("http://{}/keys", serve(entra.router()).await?);
     let bearer = Arc::new(Bearer::new(keys_url, ISSUER, AUDIENCE)?);
-    let grid = EventGrid { url: format!("http://{}/events", serve(Receiver { webhook, bearer }.router()).await?) };
+    let url = format!("http://{}/events", serve(Receiver { webhook, bearer }.router()).await?);
+    let grid = EventGrid { url, http: reqwest::Client::new() };
 
     handshakes(&grid, &entra).await?;
     refusals(&grid, &entra, &emulator).await?;
@@ -204,7 +211,7 @@ async fn handshakes(grid: &EventGrid, entra: &Entra) -> Result<(), Box<dyn Error
 async fn refusals(grid: &EventGrid, entra: &Entra, emulator: &Emulator) -> Result<(), Box<dyn Error>> {
     heading("Who gets through");
     let asked = emulator.requests().total;
-    let version = emulator.set("db-password", "rotated, and nobody was told who may tell");
+    let version = rotate(emulator, "rotated, and nobody was told who may tell");
     let event = grid.event(emulator, &version);
     let mut expired = entra.claims();
     expired["exp"] = json!(seconds() - 3_600);
@@ -247,7 +254,7 @@ async fn rotations(
     let mut times = Vec::new();
     for round in 0..20 {
         let password = format!("password {round}");
-        let version = emulator.set("db-password", &password);
+        let version = rotate(emulator, &password);
         let posted = Instant::now();
         let (status, _) = grid.post(Some(&token), &grid.event(emulator, &version)).await?;
         ensure(status == 200, "Event Grid did not get through")?;
@@ -259,11 +266,21 @@ async fn rotations(
     times.sort();
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
     println!("The vault is {ROUND_TRIP:?} away. From the event to the new settings, of {} rotations:", times.len());
-    println!("median {median:.1?}, worst {worst:.1?}: {:.1?} beside the round trip.", median.saturating_sub(ROUND_TRIP));
+    println!(
+        "median {median:.1?}, worst {worst:.1?}: {:.1?} beside the round trip.",
+        median.saturating_sub(ROUND_TRIP)
+    );
     Ok(())
 }
 
 const ROUND_TRIP: Duration = Duration::from_millis(40);
+
+fn rotate(emulator: &Emulator, password: &str) -> String {
+    ROTATIONS.fetch_add(1, Ordering::Relaxed);
+    emulator.set("db-password", password)
+}
+
+static ROTATIONS: AtomicU32 = AtomicU32::new(0);
 
 fn client(emulator: &Emulator) -> keyvault::Result<SecretClient> {
     SecretClient::builder(emulator.vault_url())
@@ -334,6 +351,7 @@ fn seconds() -> u64 {
 /// Posts events to the webhook.
 struct EventGrid {
     url: String,
+    http: reqwest::Client,
 }
 
 impl EventGrid {
@@ -347,7 +365,7 @@ impl EventGrid {
     }
 
     async fn post(&self, token: Option<&str>, events: &Value) -> reqwest::Result<(u16, String)> {
-        let mut request = reqwest::Client::new().post(&self.url).json(events);
+        let mut request = self.http.post(&self.url).json(events);
         if let Some(token) = token {
             request = request.bearer_auth(token);
         }
@@ -356,7 +374,7 @@ impl EventGrid {
     }
 
     async fn ask_to_deliver(&self, origin: &str) -> reqwest::Result<Option<String>> {
-        let request = reqwest::Client::new().request(reqwest::Method::OPTIONS, &self.url);
+        let request = self.http.request(reqwest::Method::OPTIONS, &self.url);
         let response = request.header("WebHook-Request-Origin", origin).send().await?;
         let allowed = response.headers().get("WebHook-Allowed-Origin");
         Ok(allowed.and_then(|allowed| allowed.to_str().ok()).map(ToOwned::to_owned))

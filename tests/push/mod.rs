@@ -2,4 +2,5 @@
 
 mod azurite;
 mod queue;
+mod settings;
 mod webhook;

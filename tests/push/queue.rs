@@ -26,7 +26,10 @@ async fn next(events: &mut StorageQueueEvents) -> String {
 }
 
 /// Reads on until `done`; an event would be one too many.
-async fn read_until(events: &mut StorageQueueEvents, done: impl AsyncFn() -> bool) {
+async fn read_until<F>(events: &mut StorageQueueEvents, done: impl Fn() -> F + Send + Sync)
+where
+    F: Future<Output = bool> + Send,
+{
     let poll = async {
         while !done().await {
             tokio::task::yield_now().await;
@@ -56,7 +59,7 @@ async fn messages_come_through_a_signed_url_poison_and_all_and_the_signature_is_
     let mut events = queue.events();
     assert_eq!(next(&mut events).await, "encoded");
     assert_eq!(next(&mut events).await, "plain");
-    read_until(&mut events, async || length(&client).await == 0).await;
+    read_until(&mut events, || async { length(&client).await == 0 }).await;
     let health = queue.health();
     assert_eq!((health.messages, health.events, health.unreadable), (3, 2, 1));
     assert_eq!(health.consecutive_failures, 0);
@@ -89,7 +92,7 @@ async fn a_token_opens_a_queue_and_goes_nowhere_else() {
     let refused = FakeCredential::fixed(token("https://vault.azure.net"));
     let queue = queue(&refused);
     let mut events = queue.events();
-    read_until(&mut events, async || queue.health().consecutive_failures > 0).await;
+    read_until(&mut events, || async { queue.health().consecutive_failures > 0 }).await;
     let error = queue.health().last_failure.unwrap();
     assert_eq!(error.http_status(), Some(403), "{error:?}");
     assert_value_free(&error, &[&token("https://vault.azure.net")]);
@@ -106,7 +109,7 @@ async fn a_queue_that_vanishes_is_reported_and_found_again() {
     assert_eq!(next(&mut events).await, "before");
 
     client.delete(None).await.unwrap();
-    read_until(&mut events, async || queue.health().consecutive_failures > 0).await;
+    read_until(&mut events, || async { queue.health().consecutive_failures > 0 }).await;
     assert_eq!(queue.health().last_failure.unwrap().code(), Some("QueueNotFound"));
 
     client.create(None).await.unwrap();

@@ -17,7 +17,7 @@ use crate::vault::Vault;
 
 /// Makes a webhook that takes the events of all vaults, and the stream of what it takes.
 ///
-/// The stream is for [`LiveBuilder::events`](crate::LiveBuilder), which asks only the vaults that it knows.
+/// The stream is for [`LiveBuilder::events`](crate::LiveBuilder::events), which asks only the vaults that it knows.
 pub fn webhook() -> (Webhook, WebhookEvents) {
     Webhook::builder().build()
 }

@@ -95,7 +95,7 @@ impl StorageQueue {
         &self.inner.name
     }
 
-    /// Gives the events of the queue, for [`LiveBuilder::events`](crate::LiveBuilder).
+    /// Gives the events of the queue, for [`LiveBuilder::events`](crate::LiveBuilder::events).
     ///
     /// The queue is asked while the stream is read, for up to 32 messages at a time: again after a second, after twice as
     /// long as long as nothing comes, up to [`longest_pause`](StorageQueueBuilder::longest_pause). A message is deleted once
