@@ -47,6 +47,7 @@
 //! Values are zeroized where this crate owns them: in [`Secret`], in the cache, in bodies it read. The TLS library's
 //! buffers and a framework's tree are out of its hands.
 
+mod app_configuration;
 pub mod blocking;
 mod cache;
 mod check;
@@ -57,13 +58,16 @@ mod credential;
 mod error;
 mod key;
 mod layers;
+mod line;
 mod live;
 mod load;
 mod memory;
 mod name;
 mod name_map;
 mod origin;
+mod parameters;
 mod pass;
+mod policy;
 mod property;
 pub mod push;
 mod reference;
@@ -99,6 +103,7 @@ pub use self::name::{SecretName, SecretVersion};
 pub use self::name_map::NameMap;
 pub use self::origin::{Origin, Origins};
 pub use self::pass::{NamedSecrets, Resolved};
+pub use self::policy::Policy;
 pub use self::push::{PushEvent, SecretEvent, SecretEventKind};
 pub use self::reference::Reference;
 pub use self::report::{Report, ReportRow};

@@ -11,6 +11,7 @@ use super::validate::{AsyncHook, Unvalidated, Validate};
 use crate::error::{Error, Result};
 use crate::layers::Layers;
 use crate::name_map::NameMap;
+use crate::policy::{Pattern, Policies, Policy};
 use crate::resolver::Resolver;
 
 /// Builds [`Live`] settings from the layers of a framework; the adapters' `layered` makes one.
@@ -20,6 +21,8 @@ pub struct LiveBuilder<L, V = Unvalidated> {
     layers: L,
     names: Option<NameMap>,
     timing: Timing,
+    policies: Policies,
+    malformed_pattern: Option<Error>,
     validator: V,
 }
 
@@ -44,6 +47,8 @@ impl<L: Layers> LiveBuilder<L> {
                 refresh_deadline: Duration::from_secs(100),
                 max_staleness: None,
             },
+            policies: Policies::default(),
+            malformed_pattern: None,
             validator: Unvalidated,
         }
     }
@@ -59,8 +64,8 @@ impl<L: Layers> LiveBuilder<L> {
     }
 
     fn with_validator<W>(self, validator: W) -> LiveBuilder<L, W> {
-        let Self { resolver, layers, names, timing, .. } = self;
-        LiveBuilder { resolver, layers, names, timing, validator }
+        let Self { resolver, layers, names, timing, policies, malformed_pattern, .. } = self;
+        LiveBuilder { resolver, layers, names, timing, policies, malformed_pattern, validator }
     }
 }
 
@@ -104,6 +109,26 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
+    /// Sets what becomes of a load when a reference in a setting that `pattern` matches cannot be resolved:
+    /// `smtp.password`, `smtp.*`, `smtp.**`; [`Policy`] tells all. Default: [`Required`](Policy::Required), or what the
+    /// reference says.
+    ///
+    /// A malformed pattern fails the start.
+    pub fn policy(mut self, pattern: &str, policy: Policy) -> Self {
+        match Pattern::parse(pattern) {
+            Ok(pattern) => self.policies.add(pattern, policy),
+            Err(error) => self.malformed_pattern = Some(error),
+        }
+        self
+    }
+
+    /// Reads App Configuration's references, too, as
+    /// [`ResolverBuilder::app_configuration_references`](crate::ResolverBuilder::app_configuration_references) does.
+    pub fn app_configuration_references(mut self) -> Self {
+        self.resolver = self.resolver.with_app_configuration();
+        self
+    }
+
     /// Makes the first settings, then keeps them current in the background.
     ///
     /// Runs on a tokio runtime. Costs ⌈secrets / 25⌉ requests to list the vault if secrets are mapped by name, and one for
@@ -126,12 +151,16 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         if self.timing.interval < Duration::from_secs(1) {
             return Err(Error::invalid("refresh interval is below 1 second"));
         }
+        if let Some(error) = self.malformed_pattern {
+            return Err(error);
+        }
         Engine {
             resolver: self.resolver,
             layers: self.layers,
             names: self.names,
             validator: self.validator,
             timing: self.timing,
+            policies: self.policies,
         }
         .start()
         .await
@@ -144,6 +173,7 @@ impl<L, V> fmt::Debug for LiveBuilder<L, V> {
             .field("resolver", &self.resolver)
             .field("names", &self.names)
             .field("timing", &self.timing)
+            .field("policies", &self.policies)
             .finish_non_exhaustive()
     }
 }

@@ -13,11 +13,14 @@ use super::schedule::Schedule;
 use super::validate::{Rejection, Validate};
 use super::watcher::Change;
 use super::{Live, Published, PublishedCell};
+use crate::check::Rules;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::Layers;
 use crate::load::{Facts, contained, load};
 use crate::name_map::NameMap;
 use crate::origin::Origins;
+use crate::policy::Policies;
+use crate::report::Report;
 use crate::resolver::Resolver;
 use crate::status::ReferenceStatus;
 
@@ -28,6 +31,7 @@ pub(super) struct Engine<L, V> {
     pub(super) names: Option<NameMap>,
     pub(super) validator: V,
     pub(super) timing: Timing,
+    pub(super) policies: Policies,
 }
 
 /// What the task writes and every handle reads.
@@ -49,6 +53,15 @@ pub(super) enum Command {
     Shutdown,
 }
 
+/// What came of a load.
+struct Build<T> {
+    /// None if the settings would be the published ones.
+    built: Option<Built<T>>,
+    report: Arc<Report>,
+    /// Why some settings keep an earlier version of a secret; none if none does.
+    lapse: Option<Error>,
+}
+
 /// Settings that may be published.
 struct Built<T> {
     settings: Arc<T>,
@@ -67,9 +80,9 @@ impl<L: Layers, V> Engine<L, V> {
         let first = loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let error = match self.build(left, None).await {
-                Ok(Some(first)) => break first,
+                Ok(Build { built: Some(first), .. }) => break first,
                 // With nothing published before, everything is a change.
-                Ok(None) => unreachable!("a first build has nothing to equal"),
+                Ok(_) => unreachable!("a first build has nothing to equal"),
                 Err(error) => error,
             };
             let pause = schedule.after_failure(&error, fastrand::f64());
@@ -101,8 +114,8 @@ impl<L: Layers, V> Engine<L, V> {
         Live { shared, commands }
     }
 
-    /// Makes settings within `deadline`; none if they would be the published ones.
-    async fn build<T>(&self, deadline: Duration, published: Option<&Origins>) -> Result<Option<Built<T>>>
+    /// Makes settings within `deadline`, unless they would be the published ones.
+    async fn build<T>(&self, deadline: Duration, published: Option<&Published<T>>) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
@@ -114,19 +127,21 @@ impl<L: Layers, V> Engine<L, V> {
         timeout(deadline, contained(self.build_unbounded(published))).await.unwrap_or_else(late)
     }
 
-    async fn build_unbounded<T>(&self, published: Option<&Origins>) -> Result<Option<Built<T>>>
+    async fn build_unbounded<T>(&self, published: Option<&Published<T>>) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        let loaded = load(&self.resolver, &self.layers, self.names.as_ref()).await?;
-        if published.is_some_and(|published| published.changed(loaded.origins()).is_empty()) {
-            return Ok(None);
+        let rules = Rules { policies: Some(&self.policies), last: published.map(|published| &*published.snapshot) };
+        let loaded = load(&self.resolver, &self.layers, self.names.as_ref(), rules).await?;
+        let (report, lapse) = (Arc::clone(&loaded.facts().report), Error::join(loaded.facts().lapses.clone()));
+        if published.is_some_and(|published| published.origins.changed(loaded.origins()).is_empty()) {
+            return Ok(Build { built: None, report, lapse });
         }
         let (settings, facts) = loaded.into_settings()?;
         let settings = Arc::new(settings);
         match self.validator.validate(&settings).await {
-            Ok(()) => Ok(Some(Built { settings, facts })),
+            Ok(()) => Ok(Build { built: Some(Built { settings, facts }), report, lapse }),
             Err(rejection) => Err(refused(rejection, &facts.origins).with_load_report(facts.report)),
         }
     }
@@ -162,6 +177,11 @@ impl<T> Shared<T> {
         self.pulse().last_failure.clone()
     }
 
+    /// Tells why some settings have an earlier version of a secret; none if none has.
+    fn lapse(&self) -> Option<Error> {
+        self.pulse().lapse.clone()
+    }
+
     pub(super) fn health(&self) -> Health {
         let published = self.published.load();
         self.pulse().health(published.generation, self.max_staleness, &published.snapshot)
@@ -194,9 +214,10 @@ where
         let mut joined = Vec::new();
         while let Woken::Due = self.wait(pause, &mut queue, &mut joined).await {
             let Some(outcome) = self.step_unless_ended(&mut queue, &mut joined).await else { break };
-            pause = match &outcome {
-                Ok(_) => self.schedule.after_success(fastrand::f64()),
-                Err(error) => self.schedule.after_failure(error, fastrand::f64()),
+            let failure = outcome.as_ref().err().cloned().or_else(|| self.shared.lapse());
+            pause = match failure {
+                None => self.schedule.after_success(fastrand::f64()),
+                Some(error) => self.schedule.after_failure(&error, fastrand::f64()),
             };
             for reply in joined.drain(..) {
                 // Whoever gave up waiting needs no answer.
@@ -239,14 +260,18 @@ where
     /// One whole refresh.
     async fn step(&self) -> Result<Option<Change>> {
         let published = self.shared.published.load_full();
-        let outcome = self.engine.build(self.engine.timing.refresh_deadline, Some(&published.origins)).await;
-        match outcome {
-            Ok(None) => {
-                self.shared.pulse().succeeded();
-                tracing::debug!(generation = published.generation, "settings are unchanged");
-                Ok(None)
+        match self.engine.build(self.engine.timing.refresh_deadline, Some(&*published)).await {
+            Ok(Build { built, report, lapse }) => {
+                let change = match built {
+                    Some(built) => Some(self.publish(&published, built)),
+                    None => {
+                        self.report_anew(&published, report);
+                        None
+                    }
+                };
+                self.settle(published.generation, lapse);
+                Ok(change)
             }
-            Ok(Some(built)) => Ok(Some(self.publish(&published, built))),
             Err(error) => {
                 tracing::warn!(%error, generation = published.generation, "settings could not be refreshed and stay");
                 self.shared.pulse().failed(error.clone());
@@ -256,11 +281,31 @@ where
         }
     }
 
+    /// Writes down a refresh that succeeded. Where an earlier version of a secret stays in use, it did not in all.
+    fn settle(&self, generation: u64, lapse: Option<Error>) {
+        let Some(lapse) = lapse else {
+            self.shared.pulse().succeeded();
+            return;
+        };
+        for error in lapse.failures() {
+            tracing::warn!(%error, generation, "a secret could not be read anew, and its last good version stays");
+        }
+        self.shared.pulse().lapsed(lapse);
+        self.waker.send_modify(|signal| signal.failures += 1);
+    }
+
+    /// Replaces the report of settings that are the same.
+    fn report_anew(&self, published: &Published<T>, report: Arc<Report>) {
+        tracing::debug!(generation = published.generation, "settings are unchanged");
+        if *published.report != *report {
+            self.shared.published.store(Arc::new(published.with_report(report)));
+        }
+    }
+
     fn publish(&self, old: &Published<T>, built: Built<T>) -> Change {
         let new = built.publish(old.generation + 1);
         let change = Change { generation: new.generation, at: new.at, keys: old.origins.changed(&new.origins) };
         self.shared.published.store(Arc::new(new));
-        self.shared.pulse().succeeded();
         self.waker.send_modify(|_| {});
         tracing::info!(generation = change.generation, keys = ?change.keys, "settings changed");
         change

@@ -18,10 +18,13 @@ pub struct Health {
     pub age: Duration,
     /// Whether `age` is beyond the maximum staleness, if one was set.
     pub is_too_old: bool,
-    /// How many refreshes failed since the last one that succeeded.
+    /// How many refreshes failed, in all or for a secret whose last good version stayed, since the last one that succeeded.
     pub consecutive_failures: u32,
     /// Why the last refresh failed; none if it succeeded.
     pub last_error: Option<Error>,
+    /// Why settings have an earlier version of a secret, by [`Policy::KeepLastGood`](crate::Policy::KeepLastGood): an error
+    /// for each, with its setting. Empty if none has.
+    pub kept: Vec<Error>,
     /// How long until the next refresh begins; none while one is running or after the end.
     pub next_refresh: Option<Duration>,
     /// The secrets that were read for the current settings.
@@ -52,18 +55,33 @@ impl Health {
 pub(super) struct Pulse {
     pub(super) last_success: Instant,
     pub(super) last_failure: Option<Error>,
+    /// Why the last load that gave settings kept earlier versions of secrets.
+    pub(super) lapse: Option<Error>,
     pub(super) next_refresh: Option<Instant>,
     pub(super) consecutive_failures: u32,
 }
 
 impl Pulse {
     pub(super) fn started() -> Self {
-        Self { last_success: Instant::now(), last_failure: None, next_refresh: None, consecutive_failures: 0 }
+        Self {
+            last_success: Instant::now(),
+            last_failure: None,
+            lapse: None,
+            next_refresh: None,
+            consecutive_failures: 0,
+        }
     }
 
     pub(super) fn succeeded(&mut self) {
         self.last_success = Instant::now();
         self.consecutive_failures = 0;
+        self.lapse = None;
+    }
+
+    /// The settings are not what the vaults hold, so their age goes on growing.
+    pub(super) fn lapsed(&mut self, lapse: Error) {
+        self.failed(lapse.clone());
+        self.lapse = Some(lapse);
     }
 
     pub(super) fn failed(&mut self, error: Error) {
@@ -81,6 +99,7 @@ impl Pulse {
             age,
             is_too_old: max_staleness.is_some_and(|max| age > max),
             consecutive_failures: self.consecutive_failures,
+            kept: self.lapse.as_ref().map(|lapse| lapse.failures().to_vec()).unwrap_or_default(),
             last_error: self.last_failure.clone().filter(|_| self.consecutive_failures > 0),
             next_refresh: self.next_refresh.map(|next| next.saturating_duration_since(Instant::now())),
             secrets: secrets.collect(),
