@@ -19,7 +19,7 @@ use crate::secret::SecretId;
 /// member too many, or for its JSON, is an error, so that its letters reach no setting.
 pub(crate) fn parse(text: &str) -> Option<Result<SecretId>> {
     let text = text.trim();
-    if !text.starts_with('{') || !text.contains("uri") || !text.contains("secrets") {
+    if !text.starts_with('{') || !text.contains("uri") {
         return None;
     }
     match serde_json::from_str::<Members>(text) {

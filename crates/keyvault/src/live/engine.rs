@@ -1,20 +1,25 @@
-//! The loop that replaces settings: a pause and a step.
+//! What makes settings: the same for the first and for every later ones.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::builder::Timing;
+use super::clock::WallClock;
+use super::events::Events;
 use super::health::{Health, Pulse};
+use super::inbox::Inbox;
 use super::schedule::Schedule;
+use super::task::{Intake, Task};
 use super::validate::{Rejection, Validate};
-use super::watcher::Change;
 use super::{Live, Published, PublishedCell};
 use crate::check::Rules;
+use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
+use crate::held::Held;
 use crate::layers::Layers;
 use crate::load::{Facts, contained, load};
 use crate::name_map::NameMap;
@@ -31,6 +36,7 @@ pub(super) struct Engine<L, V> {
     pub(super) names: Option<NameMap>,
     pub(super) validator: V,
     pub(super) timing: Timing,
+    pub(super) clock: WallClock,
     pub(super) policies: Policies,
 }
 
@@ -38,6 +44,7 @@ pub(super) struct Engine<L, V> {
 pub(super) struct Shared<T> {
     pub(super) published: PublishedCell<T>,
     pub(super) signal: watch::Receiver<Signal>,
+    pub(super) inbox: Inbox,
     pulse: Mutex<Pulse>,
     max_staleness: Option<Duration>,
 }
@@ -48,39 +55,35 @@ pub(super) struct Signal {
     pub(super) failures: u64,
 }
 
-pub(super) enum Command {
-    Refresh(oneshot::Sender<Result<Option<Change>>>),
-    Shutdown,
-}
-
 /// What came of a load.
-struct Build<T> {
+pub(super) struct Build<T> {
     /// None if the settings would be the published ones.
-    built: Option<Built<T>>,
-    report: Arc<Report>,
+    pub(super) built: Option<Built<T>>,
+    pub(super) report: Arc<Report>,
     /// Why some settings keep an earlier version of a secret; none if none does.
-    lapse: Option<Error>,
+    pub(super) lapse: Option<Error>,
 }
 
 /// Settings that may be published.
-struct Built<T> {
+pub(super) struct Built<T> {
     settings: Arc<T>,
     facts: Facts,
 }
 
 impl<L: Layers, V> Engine<L, V> {
     /// Makes the first settings, trying again while the vault is the reason that there are none.
-    pub(super) async fn start<T>(self) -> Result<Live<T>>
+    pub(super) async fn start<T>(self, events: Events) -> Result<Live<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
         let deadline = Instant::now() + self.timing.startup_deadline;
         let mut schedule = Schedule::new(self.timing.interval);
-        let first = loop {
+        let (first, errand) = loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let error = match self.build(left, None).await {
-                Ok(Build { built: Some(first), .. }) => break first,
+            let errand = Errand::complete(Arc::default(), self.clock.now());
+            let error = match self.build(left, None, &errand).await {
+                Ok(Build { built: Some(first), .. }) => break (first, errand),
                 // With nothing published before, everything is a change.
                 Ok(_) => unreachable!("a first build has nothing to equal"),
                 Err(error) => error,
@@ -92,10 +95,11 @@ impl<L: Layers, V> Engine<L, V> {
             tracing::warn!(%error, ?pause, "settings could not be loaded yet");
             sleep(pause).await;
         };
-        Ok(self.keep(first))
+        Ok(self.keep(first, errand, events))
     }
 
-    fn keep<T>(self, first: Built<T>) -> Live<T>
+    /// Publishes the first settings and leaves the later ones to a task.
+    fn keep<T>(self, first: Built<T>, errand: Errand, events: Events) -> Live<T>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
@@ -104,18 +108,25 @@ impl<L: Layers, V> Engine<L, V> {
         let shared = Arc::new(Shared {
             published: PublishedCell::from_pointee(first.publish(1)),
             signal,
+            inbox: Inbox::new(self.resolver.clone(), self.names.clone(), self.timing.event_spread),
             pulse: Mutex::new(Pulse::started()),
             max_staleness: self.timing.max_staleness,
         });
+        let mut held = Held::default();
+        held.commit(errand.into_found());
         let (commands, queue) = mpsc::channel(16);
-        let task =
-            Task { schedule: Schedule::new(self.timing.interval), shared: Arc::clone(&shared), engine: self, waker };
-        tokio::spawn(task.run(queue));
+        let task = Task::new(self, held, Arc::clone(&shared), waker);
+        tokio::spawn(task.run(Intake { commands: queue, events }));
         Live { shared, commands }
     }
 
     /// Makes settings within `deadline`, unless they would be the published ones.
-    async fn build<T>(&self, deadline: Duration, published: Option<&Published<T>>) -> Result<Build<T>>
+    pub(super) async fn build<T>(
+        &self,
+        deadline: Duration,
+        published: Option<&Published<T>>,
+        errand: &Errand,
+    ) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
@@ -124,16 +135,16 @@ impl<L: Layers, V> Engine<L, V> {
             Err(Error::new(ErrorKind::Unavailable, "settings were not loaded in time")
                 .with_status(ReferenceStatus::FetchTimedOut))
         };
-        timeout(deadline, contained(self.build_unbounded(published))).await.unwrap_or_else(late)
+        timeout(deadline, contained(self.build_unbounded(published, errand))).await.unwrap_or_else(late)
     }
 
-    async fn build_unbounded<T>(&self, published: Option<&Published<T>>) -> Result<Build<T>>
+    async fn build_unbounded<T>(&self, published: Option<&Published<T>>, errand: &Errand) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
         let rules = Rules { policies: Some(&self.policies), last: published.map(|published| &*published.snapshot) };
-        let loaded = load(&self.resolver, &self.layers, self.names.as_ref(), rules).await?;
+        let loaded = load(&self.resolver, &self.layers, self.names.as_ref(), errand, rules).await?;
         let (report, lapse) = (Arc::clone(&loaded.facts().report), Error::join(loaded.facts().lapses.clone()));
         if published.is_some_and(|published| published.origins.changed(loaded.origins()).is_empty()) {
             return Ok(Build { built: None, report, lapse });
@@ -156,7 +167,7 @@ fn refused(rejection: Rejection, origins: &Origins) -> Error {
 }
 
 impl<T> Built<T> {
-    fn publish(self, generation: u64) -> Published<T> {
+    pub(super) fn publish(self, generation: u64) -> Published<T> {
         Published {
             settings: self.settings,
             generation,
@@ -169,7 +180,7 @@ impl<T> Built<T> {
 }
 
 impl<T> Shared<T> {
-    fn pulse(&self) -> MutexGuard<'_, Pulse> {
+    pub(super) fn pulse(&self) -> MutexGuard<'_, Pulse> {
         self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -178,7 +189,7 @@ impl<T> Shared<T> {
     }
 
     /// Tells why some settings have an earlier version of a secret; none if none has.
-    fn lapse(&self) -> Option<Error> {
+    pub(super) fn lapse(&self) -> Option<Error> {
         self.pulse().lapse.clone()
     }
 
@@ -187,140 +198,3 @@ impl<T> Shared<T> {
         self.pulse().health(published.generation, self.max_staleness, &published.snapshot)
     }
 }
-
-/// The background task.
-struct Task<L, V, T> {
-    engine: Engine<L, V>,
-    schedule: Schedule,
-    shared: Arc<Shared<T>>,
-    /// Watchers end when it is dropped.
-    waker: watch::Sender<Signal>,
-}
-
-/// Why a wait ended.
-enum Woken {
-    Due,
-    Ended,
-}
-
-impl<L, V, T> Task<L, V, T>
-where
-    L: Layers,
-    V: Validate<T>,
-    T: DeserializeOwned + Send + Sync + 'static,
-{
-    async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
-        let mut pause = self.schedule.after_success(fastrand::f64());
-        let mut joined = Vec::new();
-        while let Woken::Due = self.wait(pause, &mut queue, &mut joined).await {
-            let Some(outcome) = self.step_unless_ended(&mut queue, &mut joined).await else { break };
-            let failure = outcome.as_ref().err().cloned().or_else(|| self.shared.lapse());
-            pause = match failure {
-                None => self.schedule.after_success(fastrand::f64()),
-                Some(error) => self.schedule.after_failure(&error, fastrand::f64()),
-            };
-            for reply in joined.drain(..) {
-                // Whoever gave up waiting needs no answer.
-                _ = reply.send(outcome.clone());
-            }
-        }
-        self.shared.pulse().next_refresh = None;
-    }
-
-    async fn wait(&self, pause: Duration, queue: &mut mpsc::Receiver<Command>, joined: &mut Vec<Reply>) -> Woken {
-        let next = Instant::now() + pause;
-        self.shared.pulse().next_refresh = Some(next);
-        let mut woken = tokio::select! {
-            () = sleep_until(next) => Woken::Due,
-            command = queue.recv() => heed(command, joined),
-        };
-        // Whoever asked before the refresh begins is answered by this one.
-        while let (Woken::Due, Ok(command)) = (&woken, queue.try_recv()) {
-            woken = heed(Some(command), joined);
-        }
-        self.shared.pulse().next_refresh = None;
-        woken
-    }
-
-    /// Takes the step, while everybody who asks for a refresh joins it; none if the end came first.
-    async fn step_unless_ended(
-        &self,
-        queue: &mut mpsc::Receiver<Command>,
-        joined: &mut Vec<Reply>,
-    ) -> Option<Result<Option<Change>>> {
-        let mut step = std::pin::pin!(self.step());
-        loop {
-            tokio::select! {
-                outcome = &mut step => return Some(outcome),
-                command = queue.recv() => if let Woken::Ended = heed(command, joined) { return None },
-            }
-        }
-    }
-
-    /// One whole refresh.
-    async fn step(&self) -> Result<Option<Change>> {
-        let published = self.shared.published.load_full();
-        match self.engine.build(self.engine.timing.refresh_deadline, Some(&*published)).await {
-            Ok(Build { built, report, lapse }) => {
-                let change = match built {
-                    Some(built) => Some(self.publish(&published, built)),
-                    None => {
-                        self.report_anew(&published, report);
-                        None
-                    }
-                };
-                self.settle(published.generation, lapse);
-                Ok(change)
-            }
-            Err(error) => {
-                tracing::warn!(%error, generation = published.generation, "settings could not be refreshed and stay");
-                self.shared.pulse().failed(error.clone());
-                self.waker.send_modify(|signal| signal.failures += 1);
-                Err(error)
-            }
-        }
-    }
-
-    /// Writes down a refresh that succeeded. Where an earlier version of a secret stays in use, it did not in all.
-    fn settle(&self, generation: u64, lapse: Option<Error>) {
-        let Some(lapse) = lapse else {
-            self.shared.pulse().succeeded();
-            return;
-        };
-        for error in lapse.failures() {
-            tracing::warn!(%error, generation, "a secret could not be read anew, and its last good version stays");
-        }
-        self.shared.pulse().lapsed(lapse);
-        self.waker.send_modify(|signal| signal.failures += 1);
-    }
-
-    /// Replaces the report of settings that are the same.
-    fn report_anew(&self, published: &Published<T>, report: Arc<Report>) {
-        tracing::debug!(generation = published.generation, "settings are unchanged");
-        if *published.report != *report {
-            self.shared.published.store(Arc::new(published.with_report(report)));
-        }
-    }
-
-    fn publish(&self, old: &Published<T>, built: Built<T>) -> Change {
-        let new = built.publish(old.generation + 1);
-        let change = Change { generation: new.generation, at: new.at, keys: old.origins.changed(&new.origins) };
-        self.shared.published.store(Arc::new(new));
-        self.waker.send_modify(|_| {});
-        tracing::info!(generation = change.generation, keys = ?change.keys, "settings changed");
-        change
-    }
-}
-
-/// Lets whoever asks for a refresh join it; the end is asked for by command, or by the last handle's going.
-fn heed(command: Option<Command>, joined: &mut Vec<Reply>) -> Woken {
-    match command {
-        Some(Command::Refresh(reply)) => {
-            joined.push(reply);
-            Woken::Due
-        }
-        Some(Command::Shutdown) | None => Woken::Ended,
-    }
-}
-
-type Reply = oneshot::Sender<Result<Option<Change>>>;

@@ -18,7 +18,7 @@ pub struct Health {
     pub age: Duration,
     /// Whether `age` is beyond the maximum staleness, if one was set.
     pub is_too_old: bool,
-    /// How many refreshes failed, in all or for a secret whose last good version stayed, since the last one that succeeded.
+    /// How many refreshes failed since the last one that succeeded, in all or for a secret whose last good version stayed.
     pub consecutive_failures: u32,
     /// Why the last refresh failed; none if it succeeded.
     pub last_error: Option<Error>,
@@ -59,6 +59,8 @@ pub(super) struct Pulse {
     pub(super) lapse: Option<Error>,
     pub(super) next_refresh: Option<Instant>,
     pub(super) consecutive_failures: u32,
+    /// Whether one of the consecutive failures was of a pass that asked for everything.
+    is_failing: bool,
 }
 
 impl Pulse {
@@ -69,24 +71,32 @@ impl Pulse {
             lapse: None,
             next_refresh: None,
             consecutive_failures: 0,
+            is_failing: false,
         }
     }
 
-    pub(super) fn succeeded(&mut self) {
-        self.last_success = Instant::now();
-        self.consecutive_failures = 0;
+    /// One secret that could be read says nothing about the others: only a complete pass makes settings fresh.
+    pub(super) fn succeeded(&mut self, is_complete: bool) {
         self.lapse = None;
+        if is_complete {
+            self.last_success = Instant::now();
+            self.is_failing = false;
+        }
+        if !self.is_failing {
+            self.consecutive_failures = 0;
+        }
+    }
+
+    pub(super) fn failed(&mut self, error: Error, is_complete: bool) {
+        self.is_failing |= is_complete;
+        self.last_failure = Some(error);
+        self.consecutive_failures = self.consecutive_failures.saturating_add(1);
     }
 
     /// The settings are not what the vaults hold, so their age goes on growing.
-    pub(super) fn lapsed(&mut self, lapse: Error) {
-        self.failed(lapse.clone());
+    pub(super) fn lapsed(&mut self, lapse: Error, is_complete: bool) {
+        self.failed(lapse.clone(), is_complete);
         self.lapse = Some(lapse);
-    }
-
-    pub(super) fn failed(&mut self, error: Error) {
-        self.last_failure = Some(error);
-        self.consecutive_failures = self.consecutive_failures.saturating_add(1);
     }
 
     pub(super) fn health(&self, generation: u64, max_staleness: Option<Duration>, snapshot: &Snapshot) -> Health {
