@@ -291,7 +291,7 @@ fn text(secret: &Secret, reference: &Reference) -> Result<Zeroizing<String>> {
 }
 
 /// A disabled secret does exist, and whoever disabled it wants to be noticed.
-fn is_missing(error: &Error) -> bool {
+pub(crate) fn is_missing(error: &Error) -> bool {
     use crate::ReferenceStatus::{SecretNotFound, SecretVersionNotFound};
     error.kind() == crate::ErrorKind::NotFound && matches!(error.status(), SecretNotFound | SecretVersionNotFound)
 }

@@ -15,8 +15,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, Segment};
 use crate::layers::{Layers, Leaf, Mismatch, Tree};
 use crate::name_map::NameMap;
+use crate::named::NamedSecrets;
 use crate::origin::{Origin, Origins};
-use crate::pass::{NamedSecrets, Pass, Resolved};
+use crate::pass::{Pass, Resolved};
 use crate::report::{Report, ReportRow};
 use crate::resolver::Resolver;
 use crate::snapshot::Snapshot;
@@ -75,7 +76,7 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R, rules: Rules<'_>)
     for round in 1.. {
         let resolved = match finds.add(check::resolve(&pass, leaves, rules).await) {
             Ok(resolved) => resolved,
-            Err(error) => return Err(error.with_load_report(Arc::new(Report::new(finds.rows)))),
+            Err(error) => return Err(error.with_load_report(Arc::new(Report::noted(finds.rows, pass.notes())))),
         };
         let gone: Vec<Key> =
             resolved.iter().filter(|(_, text)| text.is_none()).map(|(leaf, _)| leaf.key.clone()).collect();
@@ -97,7 +98,7 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R, rules: Rules<'_>)
         }
     }
     finds.origins.close_gaps(&absent);
-    Ok(Loaded { tree, facts: finds.into_facts(pass.into_snapshot()) })
+    Ok(Loaded { tree, facts: finds.into_facts(pass) })
 }
 
 /// More layers than any framework keeps apart.
@@ -142,11 +143,13 @@ impl Finds {
         }
     }
 
-    fn into_facts(self, mut snapshot: Snapshot) -> Facts {
+    fn into_facts(self, pass: Pass<'_>) -> Facts {
+        let report = Arc::new(Report::noted(self.rows, pass.notes()));
+        let mut snapshot = pass.into_snapshot();
         for (key, kept) in self.kept {
             snapshot.keep(key, kept.id, kept.secret);
         }
-        Facts { origins: self.origins, snapshot, report: Arc::new(Report::new(self.rows)), lapses: self.lapses }
+        Facts { origins: self.origins, snapshot, report, lapses: self.lapses }
     }
 }
 
