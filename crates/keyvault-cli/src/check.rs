@@ -20,7 +20,7 @@ use crate::vaults::VaultsArguments;
 /// Reads TOML, JSON, YAML, INI and .env files by their structure, any other file as text, and says of every reference in
 /// which file, line and key it is, which secret it means and what became of it; never a value.
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Check {
     /// The files, or - for standard input; without any, the environment is checked
     #[arg(value_name = "FILE")]
@@ -63,15 +63,19 @@ const EXAMPLES: &str = r#"Examples:
     keyvault check settings.toml --env-prefix SHOP_ --vault contoso
 
   For a script:
-    keyvault check .env --vault contoso --json | jq -r '.rows[] | select(.status != "Resolved") | .origin'
+    keyvault check .env --vault contoso --json |
+      jq -r '.rows[] | select(.status != "Resolved") | .origin'
 
-A reference to another vault than the first needs that vault to be named by a --vault of its own; no other vault is ever
-asked. A collision is a key that is given twice in a file, that differs from another one in case or - and _ only, or that
-is a value here and a table there, where one of the two has a reference.
+A reference to another vault than the first needs that vault to be named by a
+--vault of its own; no other vault is ever asked. A collision is a key that is
+given twice in a file, that differs from another one in case or - and _ only,
+or that is a value here and a table there, where one of the two has a
+reference.
 
-Exit codes: 0 every reference resolves (with --offline: is well formed and allowed), 2 one is malformed, a file cannot be
-read as its format, or wrong usage, 3 a secret is not found, 4 denied, 5 a vault is unavailable or throttles, 1 several of
-these, or a file cannot be opened"#;
+Exit codes: 0 every reference resolves (with --offline: is well formed and
+allowed), 2 one is malformed, a file cannot be read as its format, or wrong
+usage, 3 a secret is not found, 4 denied, 5 a vault is unavailable or
+throttles, 1 several of these, or a file cannot be opened"#;
 
 impl Check {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {

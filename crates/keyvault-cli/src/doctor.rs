@@ -26,7 +26,7 @@ use crate::vaults::VaultsArguments;
 /// secrets may be read and listed; and what to do about everything that is not well. It reads no value, prints no token
 /// and changes nothing.
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Doctor {
     /// Read this secret of the first vault, too, and forget it: where an identity may read some secrets only
     #[arg(long, value_name = "NAME")]
@@ -50,11 +50,12 @@ const EXAMPLES: &str = r#"Examples:
   For a script:
     keyvault doctor --vault contoso --json | jq .healthy
 
-Whether secrets may be read is found out by asking for one that does not exist: "not found" is permission. List permission
-is needed only for secrets by name, so a vault that refuses it is well.
+Whether secrets may be read is found out by asking for one that does not
+exist: "not found" is permission. List permission is needed only for secrets
+by name, so a vault that refuses it is well.
 
-Exit codes: 0 all is well, 4 no credential or no permission, 5 a vault is unavailable or throttles, 1 several of these or
-anything else, 2 wrong usage"#;
+Exit codes: 0 all is well, 4 no credential or no permission, 5 a vault is
+unavailable or throttles, 1 several of these or anything else, 2 wrong usage"#;
 
 /// One thing that was looked at.
 struct Check {

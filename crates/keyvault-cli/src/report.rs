@@ -77,7 +77,11 @@ impl<'f> Findings<'f> {
         }
         let mut causes: BTreeMap<(&str, &str, &str), Vec<&ReportRow>> = BTreeMap::new();
         for row in self.failed() {
-            let (detail, advice) = (row.detail.as_deref().unwrap_or(""), row.advice.as_deref().unwrap_or(""));
+            let (mut detail, advice) = (row.detail.as_deref().unwrap_or(""), row.advice.as_deref().unwrap_or(""));
+            if status_code(row.status) == 3 {
+                // That the vault said so is no other cause.
+                detail = detail.split(", caused by").next().unwrap_or(detail);
+            }
             causes.entry((row.status.as_str(), detail, advice)).or_default().push(row);
         }
         for ((status, detail, advice), rows) in causes.iter().take(most) {

@@ -29,7 +29,7 @@ use crate::vaults::{Vaults, VaultsArguments};
 /// With -o the file is there whole or as it was: it is written beside, to the disk, and put in its place at one moment,
 /// with mode 0600 and your ownership, whatever the old one had. A symbolic link is replaced and not followed.
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Render {
     /// The file with references, or - for standard input
     template: String,
@@ -67,16 +67,20 @@ const EXAMPLES: &str = r#"Examples:
     keyvault render app.conf.template -o app.conf --vault contoso
 
   Kept up to date, with a reload after each change:
-    keyvault render nginx.conf.template -o /run/nginx.conf --vault contoso --watch --then 'nginx -s reload'
+    keyvault render nginx.conf.template -o nginx.conf --vault contoso \
+      --watch --then 'nginx -s reload'
 
   Through a pipe:
-    echo 'password: @KeyVault(SecretName=db)' | keyvault render - --vault contoso | kubectl apply -f -
+    cat app.yaml | keyvault render - --vault contoso | kubectl apply -f -
 
-With --watch a first failure ends the command; later ones are told and the file stays as it is. The command of --then
-gets no credentials: AZURE_CLIENT_SECRET, KEYVAULT_TOKEN and the like are taken out of its environment.
+With --watch a first failure ends the command; later ones are told and the
+file stays as it is. The command of --then gets no credentials:
+AZURE_CLIENT_SECRET, KEYVAULT_TOKEN and the like are taken out of its
+environment.
 
-Exit codes: 0 the file is written, 2 a reference or an option is wrong, 3 a secret is not found, 4 denied, 5 a vault is
-unavailable or throttles, 1 several of these, or a file cannot be read or written"#;
+Exit codes: 0 the file is written, 2 a reference or an option is wrong, 3 a
+secret is not found, 4 denied, 5 a vault is unavailable or throttles, 1
+several of these, or a file cannot be read or written"#;
 
 impl Render {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {

@@ -33,7 +33,7 @@ use crate::vaults::{Vaults, VaultsArguments};
 /// Nothing of keyvault stays behind: without --mask and --restart-on-change it becomes the command. With them it passes
 /// TERM, INT, HUP, QUIT, USR1 and USR2 on and ends as the command does.
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Run {
     /// Take variables from this file of NAME=VALUE lines, too; may be given several times, the last one wins; the
     /// environment wins over files
@@ -80,7 +80,7 @@ pub(crate) struct Run {
 
 const EXAMPLES: &str = r#"Examples:
   A reference in the environment, as in App Service:
-    export DB_PASSWORD='@Microsoft.KeyVault(SecretUri=https://contoso.vault.azure.net/secrets/db)'
+    export DB='@Microsoft.KeyVault(VaultName=contoso;SecretName=db)'
     keyvault run --vault contoso -- ./server
 
   In a file that can be committed, and inside a longer value:
@@ -93,15 +93,18 @@ const EXAMPLES: &str = r#"Examples:
   A server that cannot reload, kept up to date, with its log clean:
     keyvault run --vault contoso --mask --restart-on-change -- ./server
 
-A secret goes to --vault only: the first is the default, a reference to any other vault needs its own --vault.
+A secret goes to --vault only: the first is the default, a reference to any
+other vault needs its own --vault.
 
-Exit codes: those of the command, and 128 and the number of the signal that ended it; 127 no such command, 126 it cannot
-be run. Before the command is started: 2 a reference or an option is wrong, 3 a secret is not found, 4 denied, 5 a vault
-is unavailable or throttles, 1 several of these.
+Exit codes: those of the command, and 128 and the number of the signal that
+ended it; 127 no such command, 126 it cannot be run. Before the command is
+started: 2 a reference or an option is wrong, 3 a secret is not found, 4
+denied, 5 a vault is unavailable or throttles, 1 several of these.
 
-With --mask the command writes to pipes and not to the terminal: most programs leave colours out then. A command that is
-killed by KILL cannot be told from one that killed itself; KILL sent to keyvault with --mask or --restart-on-change leaves
-the command running. For Unix systems."#;
+With --mask the command writes to pipes and not to the terminal: most programs
+leave colours out then. A command that is killed by KILL cannot be told from
+one that killed itself; KILL sent to keyvault with --mask or
+--restart-on-change leaves the command running. For Unix systems."#;
 
 impl Run {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
