@@ -37,10 +37,9 @@ pub(crate) fn collisions(entries: &[Entry]) -> Vec<Problem> {
         }
     }
     for (key, entry) in &trees {
-        let above = (1..key.len()).filter_map(|length| trees.get(&key[..length]));
-        for value in above.filter(|value| value.is_marked() || entry.is_marked()) {
+        let mut above = (1..key.len()).filter_map(|length| trees.get(&key[..length]));
+        if let Some(value) = above.find(|value| value.is_marked() || entry.is_marked()) {
             problems.push(problem(value, format!("{} is a value here and a table {}", value.key, at(entry))));
-            break;
         }
     }
     problems
@@ -49,8 +48,9 @@ pub(crate) fn collisions(entries: &[Entry]) -> Vec<Problem> {
 /// Variables have no tables, unless a prefix says how they are settings.
 fn is_of_tree(entry: &Entry) -> bool {
     let key = entry.key.segments();
-    !(key.len() == 1 && entry.place.ends_with(&format!(" {}", entry.key)))
-        && !entry.key.to_string().starts_with("line ")
+    let is_variable = key.len() == 1 && entry.place.ends_with(&format!(" {}", entry.key));
+    let is_text = entry.key.to_string().starts_with("line ");
+    !is_variable && !is_text
 }
 
 fn at(entry: &Entry) -> String {

@@ -187,7 +187,7 @@ async fn steps(cloud: Cloud) -> (Option<Arc<dyn TokenCredential>>, Vec<Check>) {
             Check { code: 4, ..none }.advise("run `az login` on a laptop, or assign a managed identity in Azure"),
         );
     }
-    let credential = serves.then(|| credential as Arc<dyn TokenCredential>);
+    let credential = serves.then_some(credential as Arc<dyn TokenCredential>);
     (credential, checks)
 }
 

@@ -70,14 +70,16 @@ mod tests {
     #[test]
     fn lines_of_what_is_absent_are_left_out() {
         for (text, absent, expected) in [
-            ("a\nb\nc", &[2..3][..], "a\nc"),
-            ("a b\nc", &[0..1, 2..3], "c"),
-            ("a\nb\nc", &[0..1, 4..5], "b\n"),
-            ("ab", &[0..1], ""),
-            ("a\nb c\nd", &[0..3], "d"),
+            ("a\nb\nc", &["b"][..], "a\nc"),
+            ("a b\nc", &["a", "b"], "c"),
+            ("a\nb\nc", &["a", "c"], "b\n"),
+            ("ab", &["a"], ""),
+            ("a\nb c\nd", &["a\nb"], "d"),
             ("a", &[], "a"),
         ] {
-            assert_eq!(*without_lines(text, absent.iter()), expected, "{text:?} without {absent:?}");
+            let place = |part: &&str| text.find(part).map(|start| start..start + part.len()).unwrap();
+            let places: Vec<_> = absent.iter().map(place).collect();
+            assert_eq!(*without_lines(text, places.iter()), expected, "{text:?} without {absent:?}");
         }
     }
 }

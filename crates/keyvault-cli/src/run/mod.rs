@@ -93,8 +93,8 @@ const EXAMPLES: &str = r#"Examples:
   A server that cannot reload, kept up to date, with its log clean:
     keyvault run --vault contoso --mask --restart-on-change -- ./server
 
-A secret goes to --vault only: the first is the default, a reference to any
-other vault needs its own --vault.
+The vaults of --vault are asked and no others: the first is the default, a
+reference to any other vault needs a --vault of its own.
 
 Exit codes: those of the command, and 128 and the number of the signal that
 ended it; 127 no such command, 126 it cannot be run. Before the command is
@@ -102,8 +102,7 @@ started: 2 a reference or an option is wrong, 3 a secret is not found, 4
 denied, 5 a vault is unavailable or throttles, 1 several of these.
 
 With --mask the command writes to pipes and not to the terminal: most programs
-leave colours out then. A command that is killed by KILL cannot be told from
-one that killed itself; KILL sent to keyvault with --mask or
+leave colours out then. KILL sent to keyvault itself with --mask or
 --restart-on-change leaves the command running. For Unix systems."#;
 
 impl Run {
