@@ -1,8 +1,6 @@
 //! When it goes wrong, and what must hold then.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -12,6 +10,7 @@ use azure_core::error::ErrorKind as SdkKind;
 use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, Transport};
 use figment::Figment;
 use figment::providers::{Format, Toml};
+use futures::future::LocalBoxFuture;
 use keyvault::{Error, ErrorKind, Live, Notice, SecretClient, SecretEvent, SecretEventKind, SecretId};
 use keyvault_emulator::{Emulator, Fault as Strike};
 use serde::Deserialize;
@@ -25,7 +24,7 @@ pub(super) struct Situation {
     pub(super) name: &'static str,
     deadline: Duration,
     most_requests: usize,
-    act: fn(Arc<Scene>) -> Pin<Box<dyn Future<Output = Result<(), Error>>>>,
+    act: fn(Arc<Scene>) -> LocalBoxFuture<'static, Result<(), Error>>,
 }
 
 pub(super) const SITUATIONS: &[Situation] = &[
@@ -147,8 +146,7 @@ impl Scene {
         vault.set("password", OLD);
         vault.set("other", "1");
         let (road, tokens, requests) = (Arc::default(), Arc::<Mutex<Tokens>>::default(), Arc::default());
-        let counted =
-            Counted { wire: Wire::to(&emulator), road: Arc::clone(&road), requests: Arc::clone(&requests) };
+        let counted = Counted { wire: Wire::to(&emulator), road: Arc::clone(&road), requests: Arc::clone(&requests) };
         let transport = Transport::new(Arc::new(counted));
         let client = SecretClient::builder(CONTOSO)
             .credential(Arc::new(Credential(Arc::clone(&tokens))))
@@ -210,7 +208,6 @@ impl Scene {
         match watcher.next().await.unwrap() {
             Notice::Changed(_) => Ok(()),
             Notice::Failed(error) => Err(error),
-            other => panic!("{other:?}"),
         }
     }
 
