@@ -13,7 +13,7 @@ fn with(scene: &Scene, options: &[&str], words: &[&str]) -> Command {
     command
 }
 
-fn sh<'a>(script: &'a str) -> [&'a str; 3] {
+fn sh(script: &str) -> [&str; 3] {
     ["sh", "-c", script]
 }
 
