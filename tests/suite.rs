@@ -9,4 +9,5 @@ mod hostile;
 mod live;
 mod names;
 mod operations;
+mod push;
 mod support;
