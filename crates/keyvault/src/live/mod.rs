@@ -1,8 +1,10 @@
 //! The current settings, and what keeps them current.
 
 mod builder;
+mod derive;
 mod engine;
 mod health;
+mod projection;
 mod schedule;
 mod validate;
 mod watcher;
@@ -16,8 +18,10 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::builder::LiveBuilder;
+pub use self::derive::{Derive, Derived, DerivedHealth, DerivedNotice, DerivedWatcher};
 use self::engine::{Command, Shared};
 pub use self::health::{Health, SecretHealth};
+pub use self::projection::{Projected, Projection};
 pub use self::validate::{AsyncHook, Rejection, Unvalidated, Validate};
 pub use self::watcher::{Change, Notice, Watcher};
 use crate::error::{Error, ErrorKind, Result};
