@@ -5,6 +5,7 @@
 mod adapters;
 mod architecture;
 mod client;
+mod derive;
 mod live;
 mod operations;
 mod support;

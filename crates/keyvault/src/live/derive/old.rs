@@ -10,10 +10,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::recipe::Keys;
-use tokio::time::Instant;
 
 /// The old resources, the oldest first, each in a task of its own that waits out the grace and drains it.
 pub(super) struct Old<R> {

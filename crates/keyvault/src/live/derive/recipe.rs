@@ -1,6 +1,7 @@
 //! How a resource is made, and from which settings.
 
 use std::fmt;
+use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,30 +30,34 @@ pub(super) type Probe<R> = Box<dyn Fn(Arc<R>) -> BoxFuture<'static, Result<(), R
 #[derive(Clone)]
 pub(super) struct Keys(pub(super) Vec<String>);
 
-impl<T, R> Recipe<T, R> {
+impl<T, R> Recipe<T, R>
+where
+    T: Send + Sync + 'static,
+    R: Send + Sync + 'static,
+{
     /// Builds and probes within the deadline. What was built stands in `candidate` until it proved good, so that it is not
     /// lost when the future is dropped.
     pub(super) async fn make(&self, published: &Published<T>, candidate: &mut Option<Arc<R>>) -> Result<Arc<R>> {
         let deadline = Instant::now() + self.deadline;
-        let built =
-            contained(deadline, &published.origins, async || (self.build)(Arc::clone(&published.settings)).await);
-        let built = candidate.insert(Arc::new(built.await?));
+        let (settings, origins) = (Arc::clone(&published.settings), &published.origins);
+        // The call is the application's code as well as what comes of it, and is caught with it.
+        let built = contained(deadline, origins, async { (self.build)(settings).await }).await?;
+        let built = Arc::clone(candidate.insert(Arc::new(built)));
         if let Some(probe) = &self.probe {
-            contained(deadline, &published.origins, async || probe(Arc::clone(built)).await).await?;
+            contained(deadline, origins, async { probe(Arc::clone(&built)).await }).await?;
         }
-        let proven = Arc::clone(built);
         *candidate = None;
-        Ok(proven)
+        Ok(built)
     }
 }
 
 /// Runs the application's code, which may refuse, panic or hang.
-async fn contained<U>(
+async fn contained<U: Send>(
     deadline: Instant,
     origins: &Origins,
-    code: impl AsyncFnOnce() -> Result<U, Rejection>,
+    code: impl Future<Output = Result<U, Rejection>> + Send,
 ) -> Result<U> {
-    match timeout_at(deadline, AssertUnwindSafe(code()).catch_unwind()).await {
+    match timeout_at(deadline, AssertUnwindSafe(code).catch_unwind()).await {
         Ok(Ok(Ok(good))) => Ok(good),
         Ok(Ok(Err(rejection))) => Err(refused(rejection, origins)),
         Ok(Err(_panic)) => {
