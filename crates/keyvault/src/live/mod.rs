@@ -26,6 +26,7 @@ pub use self::validate::{AsyncHook, Rejection, Unvalidated, Validate};
 pub use self::watcher::{Change, Notice, Watcher};
 use crate::error::{Error, ErrorKind, Result};
 use crate::origin::Origins;
+use crate::report::Report;
 use crate::snapshot::Snapshot;
 
 /// Settings that follow rotation: always whole, always valid, replaced in one step.
@@ -46,6 +47,7 @@ pub struct Published<T> {
     at: SystemTime,
     origins: Arc<Origins>,
     snapshot: Arc<Snapshot>,
+    report: Arc<Report>,
 }
 
 impl<T> Published<T> {
@@ -72,6 +74,11 @@ impl<T> Published<T> {
     /// Gives the secrets that were read for them.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// Gives what became of every reference and of every secret by name when they were loaded.
+    pub fn report(&self) -> &Report {
+        &self.report
     }
 }
 
