@@ -58,7 +58,8 @@ async fn run(rotations: usize) -> Outcome {
     let interval = Duration::from_secs(1);
     let live =
         keyvault_figment::layered(client(&emulator)?, Figment::new).refresh_every(interval).start::<Settings>().await?;
-    let weather = live.derive(["weather"], async |settings: Arc<Settings>| client_with(&settings.weather.api_key)).await?;
+    let weather =
+        live.derive(["weather"], async |settings: Arc<Settings>| client_with(&settings.weather.api_key)).await?;
 
     let (url, asking) = (format!("http://{}/", server.address), weather.clone());
     let load = Load::begin(8, Duration::from_millis(5), move || {

@@ -51,7 +51,7 @@ impl Database {
             .derive(["database"], async |settings: Arc<Settings>| {
                 let pool = pool(&settings.database).map_err(Rejection::because("the pool cannot be set up"))?;
                 // Logs in once: a pool that cannot is not swapped in.
-                pool.get().await.map_err(Rejection::because("the database refused the login"))?;
+                _ = pool.get().await.map_err(Rejection::because("the database refused the login"))?;
                 Ok(pool)
             })
             .retry(Duration::from_millis(100), Duration::from_secs(5))
@@ -89,7 +89,7 @@ impl Database {
     async fn work(self) -> Outcome {
         let connection = self.connection().await?;
         connection.query("select pg_sleep(0.002)", &[]).await?;
-        if fastrand::u8(..) < 16 {
+        if fastrand::u8(..) < 32 {
             // As if it had broken: here there shall be new connections all the time, and so in every bad moment.
             drop(Object::take(connection));
         }
@@ -132,7 +132,7 @@ async fn run(server: Postgres, rotations: usize) -> Outcome {
     let database = Database::follow(live).await?;
 
     let served = database.clone();
-    let load = Load::begin(8, Duration::from_millis(5), move || served.clone().work());
+    let load = Load::begin(8, Duration::from_millis(10), move || served.clone().work());
     let mut watcher = database.pool.watch();
     for (n, rotation) in Rotation::ALL.into_iter().cycle().take(rotations).enumerate() {
         let refused = database.refused.load(Ordering::Relaxed);
@@ -173,7 +173,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn no_query_fails_while_the_password_rotates() {
         if let Some(server) = Postgres::start_or_skip("postgres_deadpool").await {
             run(server, 6).await.unwrap();

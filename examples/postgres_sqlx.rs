@@ -130,7 +130,7 @@ async fn run(server: Postgres, rotations: usize) -> Outcome {
     let database = Database::follow(live).await?;
 
     let served = database.clone();
-    let load = Load::begin(8, Duration::from_millis(5), move || served.clone().work());
+    let load = Load::begin(8, Duration::from_millis(10), move || served.clone().work());
     let mut watcher = database.pool.watch();
     for (n, rotation) in Rotation::ALL.into_iter().cycle().take(rotations).enumerate() {
         let refused = database.refused.load(Ordering::Relaxed);
@@ -171,7 +171,7 @@ async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
 mod tests {
     use super::*;
 
-    #[tokio::test]
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn no_query_fails_while_the_password_rotates() {
         if let Some(server) = Postgres::start_or_skip("postgres_sqlx").await {
             run(server, 6).await.unwrap();

@@ -85,8 +85,11 @@ async fn run() -> Outcome {
     let first = authority.certificate()?;
     emulator.set_secret(SECRET, SetSecret::certificate(first));
     let interval = Duration::from_secs(1);
-    let live =
-        keyvault_figment::layered(client(&emulator)?, Figment::new).refresh_every(interval).start::<Settings>().await?;
+    let live = keyvault_figment::layered(client(&emulator)?, || Figment::from(("tls.certificate", REFERENCE)))
+        .references_only()
+        .refresh_every(interval)
+        .start::<Settings>()
+        .await?;
     let build = async |settings: Arc<Settings>| server_config(settings.tls.certificate.expose_secret());
     let tls = live.derive(["tls.certificate"], build).await?;
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -123,7 +126,8 @@ async fn run() -> Outcome {
     counts.all_served()
 }
 
-const SECRET: &str = "Tls--Certificate";
+const SECRET: &str = "shop-certificate";
+const REFERENCE: &str = "@Microsoft.KeyVault(SecretName=shop-certificate)";
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Vouches for certificates.

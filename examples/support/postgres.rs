@@ -32,8 +32,8 @@ impl Postgres {
         let programs = newest_programs().ok_or_else(|| Error::new(ErrorKind::NotFound, NOT_INSTALLED))?;
         let data = std::env::temp_dir().join(format!("keyvault-postgres-{:016x}", fastrand::u64(..)));
         let mut initdb = as_owner(&programs.join("initdb"));
-        let initdb = initdb.args(["--username=postgres", "--auth-local=trust", "--auth-host=scram-sha-256"]);
-        let initdb = initdb.args(["--no-sync", "--no-locale", "--encoding=UTF8", "--pgdata"]).arg(&data);
+        initdb.args(["--username=postgres", "--auth-local=trust", "--auth-host=scram-sha-256"]);
+        initdb.args(["--no-sync", "--no-locale", "--encoding=UTF8", "--pgdata"]).arg(&data);
         let made = tokio::process::Command::from(quiet(initdb)).status().await?;
         if !made.success() {
             _ = fs::remove_dir_all(&data);
@@ -43,7 +43,7 @@ impl Postgres {
         let mut server = as_owner(&programs.join("postgres"));
         server.arg("-D").arg(&data).arg("-k").arg(&data).args(["-p", &port.to_string()]);
         server.args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"]);
-        let server = quiet(&mut server).spawn()?;
+        let server = quiet(server).spawn()?;
         let mut this = Self { programs, data, port, server };
         this.answers().await?;
         Ok(this)
@@ -79,7 +79,7 @@ impl Postgres {
         let mut psql = Command::new(self.programs.join("psql"));
         psql.arg("--host").arg(&self.data).args(["--port", &self.port.to_string(), "--username=postgres"]);
         psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "postgres"]);
-        let mut psql = tokio::process::Command::from(quiet(&mut psql).stdin(Stdio::piped())).spawn()?;
+        let mut psql = tokio::process::Command::from(quiet(psql)).stdin(Stdio::piped()).spawn()?;
         if let Some(mut input) = psql.stdin.take() {
             input.write_all(statement.as_bytes()).await?;
         }
@@ -133,8 +133,9 @@ fn as_owner(program: &Path) -> Command {
     command
 }
 
-fn quiet(command: &mut Command) -> &mut Command {
-    command.current_dir(std::env::temp_dir()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null())
+fn quiet(mut command: Command) -> Command {
+    command.current_dir(std::env::temp_dir()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
 }
 
 const NOT_INSTALLED: &str = "PostgreSQL is not installed (Debian: apt-get install postgresql)";

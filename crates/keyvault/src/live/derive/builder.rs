@@ -68,6 +68,65 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// # Ok(())
     /// # }
     /// ```
+    ///
+    /// Pools log in once before they are swapped in, and are closed when nobody begins anything with them any more. With
+    /// `sqlx`, where `close` waits for the connections in use, and with `deadpool-postgres`, where they close as they come
+    /// back:
+    ///
+    /// ```ignore
+    /// let pool = live
+    ///     .derive(["database"], async |settings: Arc<Settings>| {
+    ///         let options = PgConnectOptions::new().host(&settings.database.host).password(&settings.database.password);
+    ///         PgPool::connect_with(options).await.map_err(Rejection::because("the database refused the login"))
+    ///     })
+    ///     .drain(async |old: Arc<PgPool>| old.close().await)
+    ///     .await?;
+    ///
+    /// let pool = live
+    ///     .derive(["database"], async |settings: Arc<Settings>| Ok(pool_of(&settings.database)))
+    ///     .probe(async |new: Arc<Pool>| match new.get().await {
+    ///         Ok(_) => Ok(()),
+    ///         Err(_) => Err(Rejection::new("the database refused the login")),
+    ///     })
+    ///     .drain(async |old: Arc<Pool>| old.close())
+    ///     .await?;
+    /// ```
+    ///
+    /// If the server has one user whose password changes before the vault's, *new* connections are refused until the vault
+    /// has it. No pool can help that; who asks for a connection waits for the vault and tries again, within a budget, and
+    /// sends no query twice. The examples `postgres_sqlx` and `postgres_deadpool` do it under load. With two users in turn
+    /// there is no such moment.
+    ///
+    /// A client that has a key in its headers, with `reqwest`:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use keyvault::{Live, Rejection};
+    /// # use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+    /// # struct Settings { api_key: String }
+    /// # async fn example(live: Live<Settings>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = live
+    ///     .derive(["api_key"], async |settings: Arc<Settings>| {
+    ///         let key = HeaderValue::from_str(&settings.api_key);
+    ///         let mut key = key.map_err(Rejection::because("the key cannot stand in a header"))?;
+    ///         key.set_sensitive(true);
+    ///         let client = reqwest::Client::builder().default_headers(HeaderMap::from_iter([(AUTHORIZATION, key)]));
+    ///         client.build().map_err(Rejection::because("the HTTP client cannot be set up"))
+    ///     })
+    ///     .await?;
+    /// client.current().get("https://api.example").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A server's certificate, with `rustls`; each connection takes the configuration of its moment:
+    ///
+    /// ```ignore
+    /// let tls = live
+    ///     .derive(["tls.certificate"], async |settings: Arc<Settings>| server_config(&settings.tls.certificate))
+    ///     .await?;
+    /// let stream = TlsAcceptor::from(tls.current()).accept(socket).await?;
+    /// ```
     pub fn derive<R, F, Fut>(&self, keys: impl IntoIterator<Item = impl Into<String>>, build: F) -> Derive<T, R>
     where
         R: Send + Sync + 'static,
