@@ -25,7 +25,7 @@ pub struct Derived<R> {
 
 pub(super) type Current<R> = ArcSwap<R>;
 
-impl<R> Derived<R> {
+impl<R: Send + Sync> Derived<R> {
     /// Gives the resource as it is now.
     ///
     /// Never waits, never fails, allocates nothing. Hold it for one unit of work and take it anew for the next: an old one
@@ -64,7 +64,7 @@ impl<R> Clone for Derived<R> {
 }
 
 /// Shows how it follows, and nothing of the resource, which may show what it was built from.
-impl<R> fmt::Debug for Derived<R> {
+impl<R: Send + Sync> fmt::Debug for Derived<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Derived").field("health", &self.health()).finish_non_exhaustive()
     }

@@ -1,7 +1,6 @@
 //! Resources that were replaced and have not ended yet.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
@@ -107,8 +106,9 @@ impl<R: Send + Sync + 'static> Old<R> {
     }
 }
 
-fn drained<R>(drain: &Drain<R>, old: Arc<R>) -> impl Future<Output = std::thread::Result<()>> {
-    AssertUnwindSafe(async move { drain(old).await }).catch_unwind()
+async fn drained<R: Send + Sync>(drain: &Drain<R>, old: Arc<R>) -> std::thread::Result<()> {
+    // The call is the application's code as well as what comes of it.
+    AssertUnwindSafe(async { drain(old).await }).catch_unwind().await
 }
 
 /// The destructor is the application's code.
