@@ -6,6 +6,7 @@ mod adapters;
 mod architecture;
 mod client;
 mod derive;
+mod hostile;
 mod live;
 mod operations;
 mod support;
