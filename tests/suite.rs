@@ -8,5 +8,6 @@ mod client;
 mod derive;
 mod hostile;
 mod live;
+mod names;
 mod operations;
 mod support;
