@@ -10,4 +10,5 @@ mod hostile;
 mod live;
 mod names;
 mod operations;
+mod push;
 mod support;
