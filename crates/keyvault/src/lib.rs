@@ -27,6 +27,7 @@
 //! | say how names become keys | [`NameMap`] |
 //! | read settings that follow rotation | [`Live`], [`Watcher`], [`Health`] |
 //! | hear of rotations at once | [`push`] |
+//! | keep a pool, a client, a TLS configuration with them | [`Live::derive`], [`Derived`] |
 //! | bring in another framework | [`Tree`], [`Layers`], [`LiveBuilder`] |
 //! | bring in another source of secrets | [`SecretStore`] |
 //!
@@ -102,8 +103,8 @@ pub use self::error::{Error, ErrorKind, Result};
 pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Leaf, Mismatch, Tree};
 pub use self::live::{
-    AsyncHook, Change, Current, Health, Live, LiveBuilder, Notice, Published, Rejection, SecretHealth, Unvalidated,
-    Validate, Watcher,
+    AsyncHook, Change, Current, Derive, Derived, DerivedHealth, DerivedNotice, DerivedWatcher, Health, Live,
+    LiveBuilder, Notice, Projected, Projection, Published, Rejection, SecretHealth, Unvalidated, Validate, Watcher,
 };
 pub use self::load::Loaded;
 pub use self::memory::{InMemory, Reads};

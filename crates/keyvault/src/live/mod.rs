@@ -3,10 +3,12 @@
 mod agenda;
 mod builder;
 mod clock;
+mod derive;
 mod engine;
 mod events;
 mod health;
 mod inbox;
+mod projection;
 mod schedule;
 mod task;
 mod validate;
@@ -21,8 +23,10 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::builder::LiveBuilder;
+pub use self::derive::{Derive, Derived, DerivedHealth, DerivedNotice, DerivedWatcher};
 use self::engine::Shared;
 pub use self::health::{Health, SecretHealth};
+pub use self::projection::{Projected, Projection};
 use self::task::Command;
 pub use self::validate::{AsyncHook, Rejection, Unvalidated, Validate};
 pub use self::watcher::{Change, Notice, Watcher};

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
+use super::Published;
 use super::engine::{Shared, Signal};
 use crate::error::Error;
 use crate::origin::Origins;
@@ -49,6 +50,11 @@ impl<T: Send + Sync> Watcher<T> {
         let failures = signal.borrow_and_update().failures;
         let published = shared.published.load_full();
         Self { generation: published.generation, origins: Arc::clone(&published.origins), failures, signal, shared }
+    }
+
+    /// Gives the settings as they are now, told of already or not.
+    pub fn published(&self) -> Arc<Published<T>> {
+        self.shared.published.load_full()
     }
 
     /// Waits for the next notice; none after the end of the refresh.
