@@ -5,27 +5,39 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use keyvault::{
-    InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecrets, Resolved, SecretProperties, SecretStore,
+    InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecrets, Resolved, Secret, SecretProperties, SecretStore,
     SecretVersion, Tree,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error, MapDeserializer};
+use tokio::time::Instant;
 
 /// Settings as a flat table of text.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Table(BTreeMap<String, String>);
+pub(super) struct Table(BTreeMap<String, Entry>);
+
+#[derive(Clone, Debug)]
+enum Entry {
+    Written(String),
+    Named(Secret),
+}
 
 impl Tree for Table {
     fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
-        let leaf = |(key, text): (&String, &String)| Leaf::text(key_of(key), "table", text.as_str());
+        let leaf = |(key, entry): (&String, &Entry)| match entry {
+            Entry::Written(text) => Leaf::text(key_of(key), "table", text.as_str()),
+            Entry::Named(secret) => Leaf::named(key_of(key), secret.id()),
+        };
         Ok(self.0.iter().map(leaf).collect())
     }
 
     fn replace(mut self, resolved: Vec<(Leaf, Option<Resolved>)>) -> Result<Self, Mismatch> {
         for (leaf, text) in resolved {
             match text {
-                Some(text) => _ = self.0.insert(leaf.key().to_string(), text.expose_secret().to_owned()),
+                Some(text) => {
+                    _ = self.0.insert(leaf.key().to_string(), Entry::Written(text.expose_secret().to_owned()))
+                }
                 None => _ = self.0.remove(&leaf.key().to_string()),
             }
         }
@@ -33,7 +45,11 @@ impl Tree for Table {
     }
 
     fn extract<T: DeserializeOwned>(self) -> Result<T, Mismatch> {
-        let table = MapDeserializer::<_, Error>::new(self.0.into_iter());
+        let text = self.0.into_iter().map(|(key, entry)| match entry {
+            Entry::Written(text) => (key, text),
+            Entry::Named(secret) => (key, secret.expose_secret().to_owned()),
+        });
+        let table = MapDeserializer::<_, Error>::new(text);
         T::deserialize(table).map_err(|_| Mismatch::new("value is not valid"))
     }
 }
@@ -68,7 +84,7 @@ impl Story {
 
     /// Changes the layer, as an edited file would be.
     pub(super) fn write(&self, key: &str, text: &str) {
-        self.table.lock().unwrap().0.insert(key.to_owned(), text.to_owned());
+        self.table.lock().unwrap().0.insert(key.to_owned(), Entry::Written(text.to_owned()));
     }
 
     /// Sets a secret whose dates are those of an hour ago, as is usual: what is set now is newer.
@@ -97,6 +113,15 @@ impl Story {
         self.layered_over(self.vault.clone())
     }
 
+    /// Refers to nothing, and takes every secret by its name.
+    pub(super) fn by_name(&self) -> LiveBuilder<impl Layers> {
+        let merge = move |named: &NamedSecrets| -> Result<Table, Mismatch> {
+            let text = |(key, secret): (&Key, &Secret)| (key.to_string(), Entry::Named(secret.clone()));
+            Ok(Table(named.iter().map(text).collect()))
+        };
+        LiveBuilder::new(self.vault.clone(), merge).refresh_every(MINUTE)
+    }
+
     /// Does the same over a store of the test's own.
     pub(super) fn layered_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
         let table = Arc::clone(&self.table);
@@ -106,3 +131,31 @@ impl Story {
 }
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
+
+/// A time of day that goes with tokio's clock, and may be set beside it: a host that sleeps, a clock that jumps.
+#[derive(Clone)]
+pub(super) struct Clock {
+    begun: Instant,
+    time: SystemTime,
+    ahead: Arc<Mutex<Duration>>,
+}
+
+impl Clock {
+    pub(super) fn begin() -> Self {
+        Self { begun: Instant::now(), time: SystemTime::now(), ahead: Arc::default() }
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        self.time + self.begun.elapsed() + *self.ahead.lock().unwrap()
+    }
+
+    /// Sets it forward, while tokio's clock stands still.
+    pub(super) fn jump(&self, ahead: Duration) {
+        *self.ahead.lock().unwrap() += ahead;
+    }
+
+    pub(super) fn told(&self) -> impl Fn() -> SystemTime + Send + Sync + 'static {
+        let clock = self.clone();
+        move || clock.now()
+    }
+}

@@ -33,6 +33,7 @@
 //! # Features
 //!
 //! * `identity` (on by default): `default_credential`, over `azure_identity`; three crates.
+//! * `metrics`: numbers for the `metrics` facade; the names stand at [`LiveBuilder`].
 //! * `testing`: a suite that judges any [`SecretStore`].
 //!
 //! # What is promised
@@ -62,6 +63,7 @@ mod layers;
 mod live;
 mod load;
 mod memory;
+mod metrics;
 mod name;
 mod name_map;
 mod origin;
@@ -92,8 +94,8 @@ pub use self::error::{Error, ErrorKind, Result};
 pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Leaf, Mismatch, Tree};
 pub use self::live::{
-    AsyncHook, Change, Current, Health, Live, LiveBuilder, Notice, Published, Rejection, SecretHealth, Unvalidated,
-    Validate, Watcher,
+    AsyncHook, Change, Current, Health, Live, LiveBuilder, Notice, PreviousVersion, Published, PushHealth, Rejected,
+    Rejection, Revocation, SecretHealth, SecretStatus, Subject, Unvalidated, Validate, Watcher,
 };
 pub use self::load::Loaded;
 pub use self::memory::{InMemory, Reads};

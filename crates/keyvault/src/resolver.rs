@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::BoxStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -13,9 +14,10 @@ use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::Tree;
 use crate::load::{self, Loaded};
+use crate::metrics;
 use crate::name_map::NameMap;
 use crate::pass::{NamedSecrets, Pass};
-use crate::secret::{Secret, SecretId};
+use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::store::SecretStore;
 use crate::vault::Vault;
 
@@ -163,7 +165,9 @@ impl Resolver {
         let fetch = || async {
             // Never closed, so this waits its turn and does not fail.
             let _turn = self.inner.flights.acquire().await;
-            store.get(id).await
+            let fetched = store.get(id).await;
+            metrics::fetched(id.vault(), fetched.as_ref().err());
+            fetched
         };
         self.inner.cache.get(id, freshness, fetch).await
     }
@@ -173,6 +177,11 @@ impl Resolver {
         let store = self.store(id)?;
         let _turn = self.inner.flights.acquire().await;
         store.get(id).await
+    }
+
+    /// Lists the versions of a secret.
+    pub(crate) fn versions(&self, id: &SecretId) -> Result<BoxStream<'_, Result<SecretProperties>>> {
+        Ok(self.store(id)?.versions(id.name()))
     }
 
     /// Tells whether the program allows a vault.
