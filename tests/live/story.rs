@@ -20,7 +20,7 @@ pub(super) struct Table(BTreeMap<String, Entry>);
 #[derive(Clone, Debug)]
 enum Entry {
     Written(String),
-    Named(Secret),
+    Named(Box<Secret>),
 }
 
 impl Tree for Table {
@@ -116,7 +116,7 @@ impl Story {
     /// Refers to nothing, and takes every secret by its name.
     pub(super) fn by_name(&self) -> LiveBuilder<impl Layers> {
         let merge = move |named: &NamedSecrets| -> Result<Table, Mismatch> {
-            let text = |(key, secret): (&Key, &Secret)| (key.to_string(), Entry::Named(secret.clone()));
+            let text = |(key, secret): (&Key, &Secret)| (key.to_string(), Entry::Named(Box::new(secret.clone())));
             Ok(Table(named.iter().map(text).collect()))
         };
         LiveBuilder::new(self.vault.clone(), merge).refresh_every(MINUTE)
