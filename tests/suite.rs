@@ -7,5 +7,6 @@ mod architecture;
 mod client;
 mod hostile;
 mod live;
+mod names;
 mod operations;
 mod support;

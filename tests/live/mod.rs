@@ -1,6 +1,8 @@
 //! Live settings, on vaults in memory and under a paused clock.
 
+mod bad;
 mod dates;
+mod defects;
 mod end;
 mod events;
 mod failure;
@@ -14,3 +16,4 @@ mod rotation;
 mod start;
 mod story;
 mod together;
+mod told;

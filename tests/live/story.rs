@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use keyvault::{
-    InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecrets, Resolved, Secret, SecretProperties, SecretStore,
-    SecretVersion, Tree,
+    InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecret, NamedSecrets, Resolved, SecretId,
+    SecretProperties, SecretStore, SecretVersion, Tree,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,14 +20,14 @@ pub(super) struct Table(BTreeMap<String, Entry>);
 #[derive(Clone, Debug)]
 enum Entry {
     Written(String),
-    Named(Box<Secret>),
+    Named(SecretId, String),
 }
 
 impl Tree for Table {
     fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
         let leaf = |(key, entry): (&String, &Entry)| match entry {
             Entry::Written(text) => Leaf::text(key_of(key), "table", text.as_str()),
-            Entry::Named(secret) => Leaf::named(key_of(key), secret.id()),
+            Entry::Named(id, _) => Leaf::named(key_of(key), id),
         };
         Ok(self.0.iter().map(leaf).collect())
     }
@@ -47,7 +47,7 @@ impl Tree for Table {
     fn extract<T: DeserializeOwned>(self) -> Result<T, Mismatch> {
         let text = self.0.into_iter().map(|(key, entry)| match entry {
             Entry::Written(text) => (key, text),
-            Entry::Named(secret) => (key, secret.expose_secret().to_owned()),
+            Entry::Named(_, text) => (key, text),
         });
         let table = MapDeserializer::<_, Error>::new(text);
         T::deserialize(table).map_err(|_| Mismatch::new("value is not valid"))
@@ -103,6 +103,11 @@ impl Story {
         password.id().version().unwrap().clone()
     }
 
+    /// Gives the layer as it stands.
+    pub(super) fn table(&self) -> Table {
+        self.table.lock().unwrap().clone()
+    }
+
     /// Rotates the password.
     pub(super) fn rotate(&self, password: &str) {
         self.vault.set("password", password).unwrap();
@@ -115,11 +120,16 @@ impl Story {
 
     /// Refers to nothing, and takes every secret by its name.
     pub(super) fn by_name(&self) -> LiveBuilder<impl Layers> {
+        self.by_name_over(self.vault.clone())
+    }
+
+    /// Does the same over a store of the test's own.
+    pub(super) fn by_name_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
         let merge = move |named: &NamedSecrets| -> Result<Table, Mismatch> {
-            let text = |(key, secret): (&Key, &Secret)| (key.to_string(), Entry::Named(Box::new(secret.clone())));
-            Ok(Table(named.iter().map(text).collect()))
+            let entry = |secret: &NamedSecret| Entry::Named(secret.id().clone(), secret.expose_secret().to_owned());
+            Ok(Table(named.iter().map(|(key, secret)| (key.to_string(), entry(secret))).collect()))
         };
-        LiveBuilder::new(self.vault.clone(), merge).refresh_every(MINUTE)
+        LiveBuilder::new(store, merge).refresh_every(MINUTE)
     }
 
     /// Does the same over a store of the test's own.

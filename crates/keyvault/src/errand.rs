@@ -98,6 +98,11 @@ impl Errand {
         self.is_complete
     }
 
+    /// Tells which secrets are due.
+    pub(crate) fn due(&self) -> &BTreeMap<SecretId, Wanted> {
+        &self.due
+    }
+
     /// Gives the last listing, where the vault need not be listed anew.
     pub(crate) fn listing(&self) -> Option<&Listing> {
         (!self.is_complete).then(|| &**self.held.listing())
