@@ -229,4 +229,8 @@ impl SecretStore for Counted {
     fn list(&self) -> BoxStream<'_, keyvault::Result<SecretProperties>> {
         SecretStore::list(&self.client)
     }
+
+    fn versions(&self, name: &SecretName) -> BoxStream<'_, keyvault::Result<SecretProperties>> {
+        SecretStore::versions(&self.client, name)
+    }
 }

@@ -35,6 +35,7 @@
 //!
 //! * `identity` (on by default): `default_credential`, over `azure_identity`; three crates.
 //! * `storage-queue`: [events](push) from an Azure Storage queue, over `azure_storage_queue`; three crates.
+//! * `metrics`: numbers for the `metrics` facade; the names stand at [`LiveBuilder`].
 //! * `testing`: a suite that judges any [`SecretStore`].
 //!
 //! # What is promised
@@ -67,6 +68,7 @@ mod line;
 mod live;
 mod load;
 mod memory;
+mod metrics;
 mod name;
 mod name_map;
 mod named;
@@ -104,7 +106,8 @@ pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Leaf, Mismatch, Tree};
 pub use self::live::{
     AsyncHook, Change, Current, Derive, Derived, DerivedHealth, DerivedNotice, DerivedWatcher, Health, Live,
-    LiveBuilder, Notice, Projected, Projection, Published, Rejection, SecretHealth, Unvalidated, Validate, Watcher,
+    LiveBuilder, Notice, PreviousVersion, Projected, Projection, Published, PushHealth, Rejected, Rejection,
+    Revocation, SecretHealth, SecretStatus, Subject, Unvalidated, Validate, Watcher,
 };
 pub use self::load::Loaded;
 pub use self::memory::{InMemory, Reads};

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::stream::BoxStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -14,10 +15,11 @@ use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::Tree;
 use crate::load::{self, Loaded};
+use crate::metrics;
 use crate::name_map::NameMap;
 use crate::named::{NameNote, NamedSecrets};
 use crate::pass::Pass;
-use crate::secret::{Secret, SecretId};
+use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::store::SecretStore;
 use crate::vault::Vault;
 
@@ -190,7 +192,9 @@ impl Resolver {
         let fetch = || async {
             // Never closed, so this waits its turn and does not fail.
             let _turn = self.inner.flights.acquire().await;
-            store.get(id).await
+            let fetched = store.get(id).await;
+            metrics::fetched(id.vault(), fetched.as_ref().err());
+            fetched
         };
         self.inner.cache.get(id, freshness, fetch).await
     }
@@ -200,6 +204,11 @@ impl Resolver {
         let store = self.store(id)?;
         let _turn = self.inner.flights.acquire().await;
         store.get(id).await
+    }
+
+    /// Lists the versions of a secret.
+    pub(crate) fn versions(&self, id: &SecretId) -> Result<BoxStream<'_, Result<SecretProperties>>> {
+        Ok(self.store(id)?.versions(id.name()))
     }
 
     /// Tells whether the program allows a vault.

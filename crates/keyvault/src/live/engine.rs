@@ -7,19 +7,20 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::builder::Timing;
+use super::builder::{Choices, Timing};
 use super::clock::WallClock;
+use super::due::NextDue;
 use super::events::Events;
-use super::health::{Health, Pulse};
+use super::health::{Failure, Health, Moment, Pulse, Scene};
 use super::inbox::Inbox;
 use super::schedule::Schedule;
+use super::settle::Settling;
 use super::task::{Intake, Task};
 use super::validate::{Rejection, Validate};
 use super::{Live, Published, PublishedCell};
 use crate::check::Rules;
 use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
-use crate::held::Held;
 use crate::layers::Layers;
 use crate::load::{Facts, contained, load};
 use crate::name_map::NameMap;
@@ -36,8 +37,9 @@ pub(super) struct Engine<L, V> {
     pub(super) names: Option<NameMap>,
     pub(super) validator: V,
     pub(super) timing: Timing,
-    pub(super) clock: WallClock,
     pub(super) policies: Policies,
+    pub(super) choices: Choices,
+    pub(super) clock: WallClock,
 }
 
 /// What the task writes and every handle reads.
@@ -45,7 +47,10 @@ pub(super) struct Shared<T> {
     pub(super) published: PublishedCell<T>,
     pub(super) signal: watch::Receiver<Signal>,
     pub(super) inbox: Inbox,
+    pub(super) due: NextDue,
+    pub(super) expiry_notice: Duration,
     pulse: Mutex<Pulse>,
+    clock: WallClock,
     max_staleness: Option<Duration>,
 }
 
@@ -57,8 +62,7 @@ pub(super) struct Signal {
 
 /// What came of a load.
 pub(super) struct Build<T> {
-    /// None if the settings would be the published ones.
-    pub(super) built: Option<Built<T>>,
+    pub(super) made: Made<T>,
     pub(super) report: Arc<Report>,
     /// Why some settings keep an earlier version of a secret; none if none does.
     pub(super) lapse: Option<Error>,
@@ -70,7 +74,22 @@ pub(super) struct Built<T> {
     facts: Facts,
 }
 
+/// What a build came to.
+pub(super) enum Made<T> {
+    /// The settings would be the published ones.
+    Same,
+    /// They would not, and something may change still.
+    Settling(Settling),
+    /// New settings, which may be published.
+    New(Built<T>),
+}
+
 impl<L: Layers, V> Engine<L, V> {
+    /// Tells the time.
+    pub(super) fn now(&self) -> Moment {
+        Moment { instant: Instant::now(), time: self.clock.now() }
+    }
+
     /// Makes the first settings, trying again while the vault is the reason that there are none.
     pub(super) async fn start<T>(self, events: Events) -> Result<Live<T>>
     where
@@ -82,8 +101,8 @@ impl<L: Layers, V> Engine<L, V> {
         let (first, errand) = loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let errand = Errand::complete(Arc::default(), self.clock.now());
-            let error = match self.build(left, None, &errand).await {
-                Ok(Build { built: Some(first), .. }) => break (first, errand),
+            let error = match self.build(left, None, &errand, |_| None).await {
+                Ok(Build { made: Made::New(first), .. }) => break (first, errand),
                 // With nothing published before, everything is a change.
                 Ok(_) => unreachable!("a first build has nothing to equal"),
                 Err(error) => error,
@@ -109,23 +128,26 @@ impl<L: Layers, V> Engine<L, V> {
             published: PublishedCell::from_pointee(first.publish(1)),
             signal,
             inbox: Inbox::new(self.resolver.clone(), self.names.clone(), self.timing.event_spread),
-            pulse: Mutex::new(Pulse::started()),
+            due: NextDue::never(Instant::now()),
+            expiry_notice: self.timing.expiry_notice,
+            pulse: Mutex::new(Pulse::started(self.now(), events.len())),
+            clock: self.clock.clone(),
             max_staleness: self.timing.max_staleness,
         });
-        let mut held = Held::default();
-        held.commit(errand.into_found());
         let (commands, queue) = mpsc::channel(16);
-        let task = Task::new(self, held, Arc::clone(&shared), waker);
+        let task = Task::new(self, errand, Arc::clone(&shared), waker);
         tokio::spawn(task.run(Intake { commands: queue, events }));
         Live { shared, commands }
     }
 
-    /// Makes settings within `deadline`, unless they would be the published ones.
+    /// Makes settings within `deadline`, unless they would be the published ones or `settling` tells that they have not
+    /// settled.
     pub(super) async fn build<T>(
         &self,
         deadline: Duration,
         published: Option<&Published<T>>,
         errand: &Errand,
+        settling: impl Fn(&Origins) -> Option<Settling> + Send + Sync,
     ) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
@@ -135,10 +157,15 @@ impl<L: Layers, V> Engine<L, V> {
             Err(Error::new(ErrorKind::Unavailable, "settings were not loaded in time")
                 .with_status(ReferenceStatus::FetchTimedOut))
         };
-        timeout(deadline, contained(self.build_unbounded(published, errand))).await.unwrap_or_else(late)
+        timeout(deadline, contained(self.build_unbounded(published, errand, settling))).await.unwrap_or_else(late)
     }
 
-    async fn build_unbounded<T>(&self, published: Option<&Published<T>>, errand: &Errand) -> Result<Build<T>>
+    async fn build_unbounded<T>(
+        &self,
+        published: Option<&Published<T>>,
+        errand: &Errand,
+        settling: impl Fn(&Origins) -> Option<Settling> + Send + Sync,
+    ) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
@@ -146,13 +173,17 @@ impl<L: Layers, V> Engine<L, V> {
         let rules = Rules { policies: Some(&self.policies), last: published.map(|published| &*published.snapshot) };
         let loaded = load(&self.resolver, &self.layers, self.names.as_ref(), errand, rules).await?;
         let (report, lapse) = (Arc::clone(&loaded.facts().report), Error::join(loaded.facts().lapses.clone()));
+        let build = |made| Build { made, report, lapse };
         if published.is_some_and(|published| published.origins.changed(loaded.origins()).is_empty()) {
-            return Ok(Build { built: None, report, lapse });
+            return Ok(build(Made::Same));
+        }
+        if let Some(settling) = settling(loaded.origins()) {
+            return Ok(build(Made::Settling(settling)));
         }
         let (settings, facts) = loaded.into_settings()?;
         let settings = Arc::new(settings);
         match self.validator.validate(&settings).await {
-            Ok(()) => Ok(Build { built: Some(Built { settings, facts }), report, lapse }),
+            Ok(()) => Ok(build(Made::New(Built { settings, facts }))),
             Err(rejection) => Err(refused(rejection, &facts.origins).with_load_report(facts.report)),
         }
     }
@@ -184,8 +215,17 @@ impl<T> Shared<T> {
         self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn last_failure(&self) -> Option<Error> {
-        self.pulse().last_failure.clone()
+    pub(super) fn last_failure(&self) -> Option<Failure> {
+        self.pulse().last_failure().cloned()
+    }
+
+    fn now(&self) -> Moment {
+        Moment { instant: Instant::now(), time: self.clock.now() }
+    }
+
+    /// Tells whether a refresh is due or running.
+    pub(super) fn is_due(&self) -> bool {
+        self.due.is_due(self.now())
     }
 
     /// Tells why some settings have an earlier version of a secret; none if none has.
@@ -195,6 +235,14 @@ impl<T> Shared<T> {
 
     pub(super) fn health(&self) -> Health {
         let published = self.published.load();
-        self.pulse().health(published.generation, self.max_staleness, &published.snapshot)
+        let scene = Scene {
+            generation: published.generation,
+            snapshot: &published.snapshot,
+            news: self.inbox.news(),
+            now: self.now(),
+            max_staleness: self.max_staleness,
+            expiry_notice: self.expiry_notice,
+        };
+        self.pulse().health(&scene)
     }
 }
