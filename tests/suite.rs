@@ -6,5 +6,6 @@ mod adapters;
 mod architecture;
 mod client;
 mod live;
+mod network;
 mod operations;
 mod support;

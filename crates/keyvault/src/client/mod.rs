@@ -3,6 +3,7 @@
 mod answer;
 mod authorizer;
 mod backup;
+mod bucket;
 mod builder;
 mod call;
 mod challenge;
@@ -10,13 +11,18 @@ mod deleted;
 mod deletion;
 mod exchange;
 mod new_secret;
+mod opening;
+mod pace;
 mod page;
 mod patience;
 mod recovery;
 mod retry;
+pub(crate) mod tls;
+mod traffic;
 mod transport;
 mod update;
 mod verb;
+mod window;
 mod wire;
 
 use std::fmt;
@@ -38,6 +44,7 @@ use self::exchange::Exchange;
 pub use self::new_secret::NewSecret;
 pub use self::page::{PageToken, SecretList, SecretPage, SecretPages};
 pub use self::recovery::RecoverOperation;
+pub use self::traffic::Traffic;
 pub use self::update::SecretUpdate;
 use self::verb::Verb;
 pub(crate) use self::wire::Item;
@@ -86,19 +93,24 @@ impl SecretClient {
         SecretClientBuilder::new(url.into())
     }
 
-    /// Copies the client for another vault, with the same credential, connections and settings.
+    /// Copies the client for another vault, with the same credential and settings.
     ///
     /// # Errors
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) if `url` is not that of a vault.
     pub fn with_vault(&self, url: &str) -> Result<Self> {
-        let exchange = self.exchange.with_vault(Vault::parse(url)?);
+        let exchange = self.exchange.with_vault(Vault::parse(url)?)?;
         Ok(Self { exchange: Arc::new(exchange) })
     }
 
     /// Tells which vault the client is for.
     pub fn vault(&self) -> &Vault {
         self.exchange.vault()
+    }
+
+    /// Tells how much was asked of the vault since the client was made. Does not wait.
+    pub fn traffic(&self) -> Traffic {
+        self.exchange.traffic()
     }
 
     /// Fetches the latest version of a secret.

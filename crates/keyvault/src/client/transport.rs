@@ -4,18 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::http::Transport;
-use reqwest::Certificate;
+use rustls::ClientConfig;
 
+use super::opening::{OneAhead, Opening};
 use crate::error::{Error, Result};
 
-/// Makes the transport that a client uses unless it is given one.
-pub(super) fn transport(certificate_authorities: &[String]) -> Result<Transport> {
-    let mut roots = Vec::new();
-    for pem in certificate_authorities {
-        let certificates = Certificate::from_pem_bundle(pem.as_bytes())
-            .map_err(|_| Error::invalid("certificate authority is not PEM"))?;
-        roots.extend(certificates);
-    }
+/// Makes the transport of one vault that a client uses unless it is given one.
+pub(super) fn transport(tls: &ClientConfig, opening: Arc<Opening>) -> Result<Transport> {
     let client = reqwest::Client::builder()
         .https_only(true)
         .redirect(reqwest::redirect::Policy::none())
@@ -28,8 +23,13 @@ pub(super) fn transport(certificate_authorities: &[String]) -> Result<Transport>
         .no_brotli()
         .no_zstd()
         .connect_timeout(CONNECT_TIMEOUT)
+        .connector_layer(OneAhead(opening))
         .pool_max_idle_per_host(64)
-        .tls_certs_merge(roots)
+        .pool_idle_timeout(LONGEST_IDLE)
+        // A connection on which nothing comes back is asked for a sign of life; then the next attempt opens another.
+        .http2_keep_alive_interval(SIGN_OF_LIFE)
+        .http2_keep_alive_timeout(SIGN_OF_LIFE)
+        .tls_backend_preconfigured(tls.clone())
         .build()
         .map_err(|_| Error::invalid("TLS could not be set up"))?;
     Ok(Transport::new(Arc::new(client)))
@@ -37,3 +37,10 @@ pub(super) fn transport(certificate_authorities: &[String]) -> Result<Transport>
 
 /// Long enough for a lost packet or two, short enough for a second try within the timeout of an operation.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
+
+/// Azure's load balancers [forget a connection](https://learn.microsoft.com/azure/load-balancer/load-balancer-tcp-reset) after
+/// four minutes without telling.
+const LONGEST_IDLE: Duration = Duration::from_secs(210);
+
+/// Asked for when an answer takes that long, and waited for as long: together less than a request waits for its answer.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(4);

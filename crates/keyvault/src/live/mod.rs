@@ -3,6 +3,7 @@
 mod builder;
 mod engine;
 mod health;
+mod reader;
 mod schedule;
 mod validate;
 mod watcher;
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::builder::LiveBuilder;
 use self::engine::{Command, Shared};
 pub use self::health::{Health, SecretHealth};
+pub use self::reader::Reader;
 pub use self::validate::{AsyncHook, Rejection, Unvalidated, Validate};
 pub use self::watcher::{Change, Notice, Watcher};
 use crate::error::{Error, ErrorKind, Result};
@@ -129,7 +131,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// Refreshes now instead of at the next interval, and tells what changed; none if nothing did.
     ///
     /// Joins a refresh already in flight. Costs what a refresh costs: ⌈secrets / 25⌉ requests to list the vault if secrets
-    /// are mapped by name, and one for each secret that changed or is not in the list, at most 32 at a time.
+    /// are mapped by name, and one for each secret that changed or is not in the list, at most 100 at a time.
     ///
     /// # Errors
     ///
