@@ -23,6 +23,7 @@
 //! | show who asks | [`default_credential`], or any `TokenCredential` |
 //! | do without one | [`InMemory`] |
 //! | read and resolve references | [`Reference`], [`Template`], [`Resolver`] |
+//! | see what became of each reference | [`Report`], [`Resolver::check`] |
 //! | say how names become keys | [`NameMap`] |
 //! | read settings that follow rotation | [`Live`], [`Watcher`], [`Health`] |
 //! | hear of rotations at once | [`push`] |
@@ -48,11 +49,14 @@
 
 pub mod blocking;
 mod cache;
+mod check;
 mod client;
 mod cloud;
 #[cfg(feature = "identity")]
 mod credential;
+mod errand;
 mod error;
+mod held;
 mod key;
 mod layers;
 mod live;
@@ -65,6 +69,7 @@ mod pass;
 mod property;
 pub mod push;
 mod reference;
+mod report;
 mod resolver;
 mod secret;
 mod snapshot;
@@ -75,6 +80,7 @@ mod template;
 pub mod testing;
 mod vault;
 
+pub use self::check::Checked;
 pub use self::client::{
     DeleteOperation, DeletedSecret, NewSecret, PageToken, RecoverOperation, SecretBackup, SecretClient,
     SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate, Traffic,
@@ -97,6 +103,7 @@ pub use self::origin::{Origin, Origins};
 pub use self::pass::{NamedSecrets, Resolved};
 pub use self::push::{PushEvent, SecretEvent, SecretEventKind};
 pub use self::reference::Reference;
+pub use self::report::{Report, ReportRow};
 pub use self::resolver::{Resolver, ResolverBuilder};
 pub use self::secret::{Secret, SecretId, SecretProperties};
 pub use self::snapshot::Snapshot;

@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use futures::future::join_all;
-use futures::stream::FuturesUnordered;
+use futures::stream::{self, BoxStream, FuturesUnordered};
 use zeroize::Zeroizing;
 
 use crate::cache::Freshness;
+use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
+use crate::held::Listing;
 use crate::key::Key;
 use crate::name::SecretName;
 use crate::name_map::NameMap;
@@ -26,7 +28,8 @@ use crate::template::Template;
 pub(crate) struct Pass<'r> {
     resolver: &'r Resolver,
     freshness: Freshness,
-    listed: BTreeMap<SecretName, SecretProperties>,
+    errand: Option<&'r Errand>,
+    listed: Listing,
     taken: Mutex<BTreeMap<SecretId, Result<Arc<Secret>>>>,
 }
 
@@ -59,7 +62,11 @@ pub struct Resolved {
 
 impl Resolved {
     pub(crate) fn literal(text: &str) -> Self {
-        Self { text: Zeroizing::new(text.to_owned()), secrets: Vec::new() }
+        Self::filled(Zeroizing::new(text.to_owned()), Vec::new())
+    }
+
+    pub(crate) fn filled(text: Zeroizing<String>, secrets: Vec<SecretId>) -> Self {
+        Self { text, secrets }
     }
 
     /// Gives out the plaintext.
@@ -87,16 +94,20 @@ impl<'r> Pass<'r> {
 
     /// Begins a pass that takes what is fresh enough.
     pub(crate) fn new(resolver: &'r Resolver, freshness: Freshness) -> Self {
-        Self { resolver, freshness, listed: BTreeMap::new(), taken: Mutex::default() }
+        Self { resolver, freshness, errand: None, listed: Listing::new(), taken: Mutex::default() }
+    }
+
+    /// Begins a pass of a refresh: what `errand` does not ask for counts as read.
+    pub(crate) fn of(resolver: &'r Resolver, errand: &'r Errand) -> Self {
+        Self { errand: Some(errand), ..Self::begin(resolver) }
     }
 
     /// Lists the default vault and gives the secrets that `map` takes, under their keys.
     ///
     /// One request for 25 secrets of the vault and one for each that changed; fetching begins while the list goes on.
     pub(crate) async fn named(&mut self, map: &NameMap) -> Result<NamedSecrets> {
-        let store = self.resolver.default_store();
         let mut listed = BTreeMap::new();
-        let mut list = store.list().fuse();
+        let mut list = self.list().fuse();
         let mut fetches = FuturesUnordered::new();
         loop {
             tokio::select! {
@@ -117,8 +128,19 @@ impl<'r> Pass<'r> {
         let wanted = listed.values().filter(|item| is_wanted(item)).map(|item| item.id().name());
         let keys = map.keys(wanted)?;
         let named = self.pick(keys)?;
+        if let Some(errand) = self.errand {
+            errand.listed(&listed);
+        }
         self.listed = listed;
         Ok(named)
+    }
+
+    /// Lists the default vault, or tells what it listed last if nothing more is asked for.
+    fn list(&self) -> BoxStream<'r, Result<SecretProperties>> {
+        match self.errand.and_then(Errand::listing) {
+            Some(listing) => stream::iter(listing.values().cloned().map(Ok)).boxed(),
+            None => self.resolver.default_store().list(),
+        }
     }
 
     /// Says what a list was for, which names no secret.
@@ -153,8 +175,7 @@ impl<'r> Pass<'r> {
     /// Fetches every secret that `templates` refer to, all at once and each once.
     pub(crate) async fn fetch<'t>(&self, templates: impl IntoIterator<Item = &'t Template>) {
         let references = templates.into_iter().flat_map(Template::references);
-        let ids: BTreeSet<SecretId> =
-            references.filter_map(|reference| self.resolver.secret_id(reference).ok()).collect();
+        let ids: BTreeSet<SecretId> = references.filter_map(|reference| self.id(reference).ok()).collect();
         join_all(ids.into_iter().map(|id| self.fetch_one(id))).await;
     }
 
@@ -162,7 +183,7 @@ impl<'r> Pass<'r> {
         let id = item.id().clone();
         let result = match self.unchanged(&item).await {
             Some(secret) => Ok(secret),
-            None => self.resolver.get_fresh(&id, self.freshness).await,
+            None => self.read(&id).await,
         };
         self.take(id, result);
     }
@@ -172,23 +193,45 @@ impl<'r> Pass<'r> {
         match self.listed.get(id.name()).filter(|_| of_default) {
             Some(item) => self.fetch_listed(item.clone()).await,
             None => {
-                let result = self.resolver.get_fresh(&id, self.freshness).await;
+                let result = self.read(&id).await;
                 self.take(id, result);
             }
         }
     }
 
+    async fn read(&self, id: &SecretId) -> Result<Arc<Secret>> {
+        match self.errand {
+            Some(errand) => errand.read(self.resolver, id, self.freshness).await,
+            None => self.resolver.get_fresh(id, self.freshness).await,
+        }
+    }
+
     /// Gives the secret that was fetched earlier, if the list proves that it is still the latest.
     async fn unchanged(&self, item: &SecretProperties) -> Option<Arc<Secret>> {
-        let secret = self.resolver.cached(item.id()).await?;
-        (item.enabled && secret.is_settled() && secret.properties().same_dates(item)).then_some(secret)
+        let id = item.id();
+        let proves = |secret: &Secret| item.enabled && secret.is_settled() && secret.properties().same_dates(item);
+        let Some(errand) = self.errand else {
+            return self.resolver.cached(id).await.filter(|secret| proves(secret));
+        };
+        if !errand.believes_list(id) {
+            return None;
+        }
+        if let Some(held) = errand.held(id).filter(|held| proves(held)) {
+            errand.confirm(id);
+            return Some(Arc::clone(held));
+        }
+        let cached = self.resolver.cached(id).await.filter(|secret| proves(secret))?;
+        errand.judge(self.resolver, id, cached).await.ok()
     }
 
     fn take(&self, id: SecretId, result: Result<Arc<Secret>>) {
+        if let Some(errand) = self.errand {
+            errand.took(&id, &result);
+        }
         self.lock().insert(id, result);
     }
 
-    fn taken(&self, id: &SecretId) -> Result<Arc<Secret>> {
+    pub(crate) fn taken(&self, id: &SecretId) -> Result<Arc<Secret>> {
         let missing = || Err(Error::new(ErrorKind::Unavailable, "secret was not fetched").about(id));
         self.lock().get(id).cloned().unwrap_or_else(missing)
     }
@@ -197,38 +240,14 @@ impl<'r> Pass<'r> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts what was fetched into `template`; none if an optional reference has no secret.
-    pub(crate) fn fill(&self, template: &Template) -> Result<Option<Resolved>> {
-        let mut secrets: Vec<SecretId> = Vec::new();
-        let mut failures = Vec::new();
-        let mut absent = false;
-        for reference in template.references() {
-            match self.secret(reference) {
-                Ok(secret) => secrets.push(secret.id().clone()),
-                Err(error) if reference.is_optional() && is_missing(&error) => absent = true,
-                Err(error) => failures.push(error),
-            }
-        }
-        if let Some(error) = Error::join(failures) {
-            return Err(error);
-        }
-        if absent {
-            return Ok(None);
-        }
-        let text = template.fill(|reference| self.text(reference))?;
-        Ok(Some(Resolved { text, secrets }))
+    /// Names the secret that a reference means.
+    pub(crate) fn id(&self, reference: &Reference) -> Result<SecretId> {
+        self.resolver.secret_id(reference)
     }
 
-    fn secret(&self, reference: &Reference) -> Result<Arc<Secret>> {
-        self.taken(&self.resolver.secret_id(reference)?)
-    }
-
-    fn text(&self, reference: &Reference) -> Result<Zeroizing<String>> {
-        let secret = self.secret(reference)?;
-        match reference.property() {
-            Some(property) => property.of(secret.expose_secret()).map_err(|error| error.about(secret.id())),
-            None => Ok(Zeroizing::new(secret.expose_secret().to_owned())),
-        }
+    /// Gives the secret that a reference means, if it was fetched.
+    pub(crate) fn secret(&self, reference: &Reference) -> Result<Arc<Secret>> {
+        self.taken(&self.id(reference)?)
     }
 
     /// Ends the pass: everything that it took, as one.
@@ -242,10 +261,4 @@ impl<'r> Pass<'r> {
 /// A certificate's secret holds a private key with its chain, which no setting of the same name wants.
 fn is_wanted(item: &SecretProperties) -> bool {
     item.enabled && !item.managed
-}
-
-/// A disabled secret does exist, and whoever disabled it wants to be noticed.
-fn is_missing(error: &Error) -> bool {
-    use crate::ReferenceStatus::{SecretNotFound, SecretVersionNotFound};
-    error.kind() == ErrorKind::NotFound && matches!(error.status(), SecretNotFound | SecretVersionNotFound)
 }

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::cache::{Freshness, SecretCache};
+use crate::check;
 use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::Tree;
@@ -16,7 +17,6 @@ use crate::name_map::NameMap;
 use crate::pass::{NamedSecrets, Pass};
 use crate::secret::{Secret, SecretId};
 use crate::store::SecretStore;
-use crate::template::Template;
 use crate::vault::Vault;
 
 /// Resolves references against the vaults that the program allows.
@@ -101,12 +101,7 @@ impl Resolver {
     ///
     /// As [`Reference::parse`](crate::Reference::parse) and [`get`](Resolver::get); all failures of the text in one error.
     pub async fn resolve(&self, text: &str) -> Result<Option<crate::Resolved>> {
-        let Some(template) = Template::parse(text)? else {
-            return Ok(Some(crate::Resolved::literal(text)));
-        };
-        let pass = Pass::new(self, self.young_enough());
-        pass.fetch([&template]).await;
-        pass.fill(&template)
+        check::resolve_text(&Pass::new(self, self.young_enough()), text).await
     }
 
     /// Resolves every reference in the tree of a framework, as the start of live settings does.
@@ -134,6 +129,13 @@ impl Resolver {
     /// Names the secret that a reference means.
     pub(crate) fn secret_id(&self, reference: &crate::Reference) -> Result<SecretId> {
         reference.secret_id(self.vault(), self.inner.cloud)
+    }
+
+    /// Names the secret that a reference means, if its vault is one that the program allows.
+    pub(crate) fn allowed(&self, reference: &crate::Reference) -> Result<SecretId> {
+        let id = self.secret_id(reference)?;
+        self.store(&id)?;
+        Ok(id)
     }
 
     /// What is asked of a secret outside a pass. A clock that is younger than the age allowed makes everything new enough.
@@ -164,6 +166,18 @@ impl Resolver {
             store.get(id).await
         };
         self.inner.cache.get(id, freshness, fetch).await
+    }
+
+    /// Asks the vault, whatever is in the cache.
+    pub(crate) async fn ask(&self, id: &SecretId) -> Result<Secret> {
+        let store = self.store(id)?;
+        let _turn = self.inner.flights.acquire().await;
+        store.get(id).await
+    }
+
+    /// Tells whether the program allows a vault.
+    pub(crate) fn allows(&self, vault: &Vault) -> bool {
+        std::iter::once(&self.inner.default).chain(&self.inner.others).any(|store| store.vault() == vault)
     }
 
     fn store(&self, id: &SecretId) -> Result<&dyn SecretStore> {

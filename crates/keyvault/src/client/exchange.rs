@@ -10,6 +10,7 @@ use azure_core::tracing::PublicApiInstrumentationInformation;
 use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{Instrument, Span, field};
+use url::Url;
 
 use super::answer::{Answer, Failure, unauthorized};
 use super::authorizer::{Authorizer, Token};
@@ -30,6 +31,8 @@ use crate::vault::Vault;
 /// The way to one vault.
 pub(super) struct Exchange {
     vault: Vault,
+    /// The same, parsed once.
+    base: Url,
     settings: Settings,
     way: Way,
     pipeline: Pipeline,
@@ -81,11 +84,17 @@ impl Exchange {
         let options = ClientOptions { retry: RetryOptions::none(), ..options };
         let (name, version) = (option_env!("CARGO_PKG_NAME"), option_env!("CARGO_PKG_VERSION"));
         let pipeline = Pipeline::new(name, version, options, Vec::new(), Vec::new(), None);
-        Ok(Self { vault, settings, way, pipeline, authorizer, pace, counters })
+        let base = vault.url()?;
+        Ok(Self { vault, base, settings, way, pipeline, authorizer, pace, counters })
     }
 
     pub(super) fn vault(&self) -> &Vault {
         &self.vault
+    }
+
+    /// Gives the URL of the vault, to make others of.
+    pub(super) fn base(&self) -> Url {
+        self.base.clone()
     }
 
     pub(super) fn api_version(&self) -> &str {
@@ -198,7 +207,7 @@ impl Exchange {
     async fn send_patiently(&self, call: &Call, token: &Token) -> Result<Answer, Failure> {
         // Every URL was made of this vault's or checked against it. This is the last place where a slip could be caught
         // before the token is out.
-        if call.url.origin().ascii_serialization() != self.vault.origin() {
+        if !is_of(&self.vault, &call.url) {
             return Err(unauthorized().into());
         }
         let mut request = Request::new(call.url.clone(), call.verb.method());
@@ -220,6 +229,12 @@ impl Exchange {
         let (status, headers, body) = response.deconstruct();
         Answer::read(status.into(), &headers, body, call.verb.largest_answer(), broken).await
     }
+}
+
+/// Tells whether a URL begins with exactly the vault's origin. What is parsed has no default port and no capitals in its
+/// host, and user information would stand in between.
+fn is_of(vault: &Vault, url: &Url) -> bool {
+    url.as_str().strip_prefix(vault.origin()).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn cloud(vault: &Vault, settings: &Settings) -> Cloud {
@@ -310,4 +325,40 @@ fn broken(error: &azure_core::Error, token: &Token) -> Failure {
 /// A token is long; what is as short as a word is a test's, and stands in every other one.
 fn without(token: &str, text: String) -> String {
     if token.len() < 8 { text } else { text.replace(token, "…") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_url_of_the_vaults_own_origin_passes_the_last_gate() {
+        for (vault, url, passes) in [
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net/secrets/a", true),
+            ("https://contoso.vault.azure.net", "https://CONTOSO.vault.azure.net:443/secrets/a", true),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net", true),
+            ("https://contoso.vault.azure.net", "http://contoso.vault.azure.net/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net:8443/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net.evil.example/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net@evil.example/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://user@contoso.vault.azure.net/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net./secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://fabrikam.vault.azure.net/secrets/a", false),
+            ("https://127.0.0.1:8443", "https://127.0.0.1:8443/secrets/a", true),
+            ("https://127.0.0.1:8443", "https://127.0.0.1:84430/secrets/a", false),
+            ("https://127.0.0.1:8443", "https://127.0.0.1/secrets/a", false),
+            ("https://[::1]:8443", "https://[::1]:8443/secrets/a", true),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(is_of(&Vault::parse(vault).unwrap(), &url), passes, "{vault}: {url}");
+            let origins_are_equal = url.origin().ascii_serialization() == vault;
+            assert!(!passes || origins_are_equal, "{vault}: {url}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_is_a_uuid() {
+        assert_eq!(request_id(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(request_id(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
 }

@@ -19,7 +19,7 @@ mod recovery;
 mod retry;
 pub(crate) mod tls;
 mod traffic;
-mod transport;
+pub(crate) mod transport;
 mod update;
 mod verb;
 mod window;
@@ -188,7 +188,7 @@ impl SecretClient {
 
     /// Makes a URL of this vault. The segments were checked; they are pushed and never spliced.
     fn url(&self, segments: &[&str]) -> Result<Url> {
-        let mut url = self.vault().url()?;
+        let mut url = self.exchange.base();
         url.path_segments_mut().map_err(|()| Error::invalid("vault URL has no path"))?.extend(segments);
         url.query_pairs_mut().append_pair("api-version", self.exchange.api_version());
         Ok(url)

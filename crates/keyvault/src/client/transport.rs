@@ -7,6 +7,8 @@ use azure_core::http::Transport;
 use rustls::ClientConfig;
 
 use super::opening::{OneAhead, Opening};
+#[cfg(feature = "identity")]
+use super::tls;
 use crate::error::{Error, Result};
 
 /// Makes the transport of one vault that a client uses unless it is given one.
@@ -30,6 +32,19 @@ pub(super) fn transport(tls: &ClientConfig, opening: Arc<Opening>) -> Result<Tra
         .http2_keep_alive_interval(SIGN_OF_LIFE)
         .http2_keep_alive_timeout(SIGN_OF_LIFE)
         .tls_backend_preconfigured(tls.clone())
+        .build()
+        .map_err(|_| Error::invalid("TLS could not be set up"))?;
+    Ok(Transport::new(Arc::new(client)))
+}
+
+/// Makes a transport for whatever gives tokens. The SDK's own takes its cryptography from who knows where, and panics if
+/// there is none.
+#[cfg(feature = "identity")]
+pub(crate) fn transport_for_tokens() -> Result<Transport> {
+    let client = reqwest::Client::builder()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tls_backend_preconfigured(tls::config_for_tokens()?)
         .build()
         .map_err(|_| Error::invalid("TLS could not be set up"))?;
     Ok(Transport::new(Arc::new(client)))

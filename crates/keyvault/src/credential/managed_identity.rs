@@ -97,7 +97,7 @@ impl ManagedIdentity {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
-            .tls_backend_preconfigured(tls::config(&[], true).ok()?)
+            .tls_backend_preconfigured(tls::config_for_tokens().ok()?)
             .build()
             .ok()?;
         Some(Self { http, url, header })

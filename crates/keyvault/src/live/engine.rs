@@ -1,25 +1,29 @@
-//! The loop that replaces settings: a pause and a step.
+//! What makes settings: the same for the first and for every later ones.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
-use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::builder::Timing;
+use super::clock::WallClock;
+use super::events::Events;
 use super::health::{Health, Pulse};
+use super::inbox::Inbox;
 use super::schedule::Schedule;
+use super::task::{Intake, Task};
 use super::validate::{Rejection, Validate};
-use super::watcher::Change;
 use super::{Live, Published, PublishedCell};
+use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
+use crate::held::Held;
 use crate::layers::Layers;
-use crate::load::{contained, load};
+use crate::load::{Facts, contained, load};
 use crate::name_map::NameMap;
 use crate::origin::Origins;
 use crate::resolver::Resolver;
-use crate::snapshot::Snapshot;
 use crate::status::ReferenceStatus;
 
 /// What makes settings: the same for the first and for every later ones.
@@ -29,12 +33,14 @@ pub(super) struct Engine<L, V> {
     pub(super) names: Option<NameMap>,
     pub(super) validator: V,
     pub(super) timing: Timing,
+    pub(super) clock: WallClock,
 }
 
 /// What the task writes and every handle reads.
 pub(super) struct Shared<T> {
     pub(super) published: PublishedCell<T>,
     pub(super) signal: watch::Receiver<Signal>,
+    pub(super) inbox: Inbox,
     pulse: Mutex<Pulse>,
     max_staleness: Option<Duration>,
 }
@@ -45,31 +51,26 @@ pub(super) struct Signal {
     pub(super) failures: u64,
 }
 
-pub(super) enum Command {
-    Refresh(oneshot::Sender<Result<Option<Change>>>),
-    Shutdown,
-}
-
 /// Settings that may be published.
-struct Built<T> {
+pub(super) struct Built<T> {
     settings: Arc<T>,
-    origins: Origins,
-    snapshot: Snapshot,
+    facts: Facts,
 }
 
 impl<L: Layers, V> Engine<L, V> {
     /// Makes the first settings, trying again while the vault is the reason that there are none.
-    pub(super) async fn start<T>(self) -> Result<Live<T>>
+    pub(super) async fn start<T>(self, events: Events) -> Result<Live<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
         let deadline = Instant::now() + self.timing.startup_deadline;
         let mut schedule = Schedule::new(self.timing.interval);
-        let first = loop {
+        let (first, errand) = loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let error = match self.build(left, None).await {
-                Ok(Some(first)) => break first,
+            let errand = Errand::complete(Arc::default(), self.clock.now());
+            let error = match self.build(left, None, &errand).await {
+                Ok(Some(first)) => break (first, errand),
                 // With nothing published before, everything is a change.
                 Ok(None) => unreachable!("a first build has nothing to equal"),
                 Err(error) => error,
@@ -81,10 +82,11 @@ impl<L: Layers, V> Engine<L, V> {
             tracing::warn!(%error, ?pause, "settings could not be loaded yet");
             sleep(pause).await;
         };
-        Ok(self.keep(first))
+        Ok(self.keep(first, errand, events))
     }
 
-    fn keep<T>(self, first: Built<T>) -> Live<T>
+    /// Publishes the first settings and leaves the later ones to a task.
+    fn keep<T>(self, first: Built<T>, errand: Errand, events: Events) -> Live<T>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
@@ -93,18 +95,25 @@ impl<L: Layers, V> Engine<L, V> {
         let shared = Arc::new(Shared {
             published: PublishedCell::from_pointee(first.publish(1)),
             signal,
+            inbox: Inbox::new(self.resolver.clone(), self.names.clone(), self.timing.event_spread),
             pulse: Mutex::new(Pulse::started()),
             max_staleness: self.timing.max_staleness,
         });
+        let mut held = Held::default();
+        held.commit(errand.into_found());
         let (commands, queue) = mpsc::channel(16);
-        let task =
-            Task { schedule: Schedule::new(self.timing.interval), shared: Arc::clone(&shared), engine: self, waker };
-        tokio::spawn(task.run(queue));
+        let task = Task::new(self, held, Arc::clone(&shared), waker);
+        tokio::spawn(task.run(Intake { commands: queue, events }));
         Live { shared, commands }
     }
 
     /// Makes settings within `deadline`; none if they would be the published ones.
-    async fn build<T>(&self, deadline: Duration, published: Option<&Origins>) -> Result<Option<Built<T>>>
+    pub(super) async fn build<T>(
+        &self,
+        deadline: Duration,
+        published: Option<&Origins>,
+        errand: &Errand,
+    ) -> Result<Option<Built<T>>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
@@ -113,23 +122,23 @@ impl<L: Layers, V> Engine<L, V> {
             Err(Error::new(ErrorKind::Unavailable, "settings were not loaded in time")
                 .with_status(ReferenceStatus::FetchTimedOut))
         };
-        timeout(deadline, contained(self.build_unbounded(published))).await.unwrap_or_else(late)
+        timeout(deadline, contained(self.build_unbounded(published, errand))).await.unwrap_or_else(late)
     }
 
-    async fn build_unbounded<T>(&self, published: Option<&Origins>) -> Result<Option<Built<T>>>
+    async fn build_unbounded<T>(&self, published: Option<&Origins>, errand: &Errand) -> Result<Option<Built<T>>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        let loaded = load(&self.resolver, &self.layers, self.names.as_ref()).await?;
+        let loaded = load(&self.resolver, &self.layers, self.names.as_ref(), errand).await?;
         if published.is_some_and(|published| published.changed(loaded.origins()).is_empty()) {
             return Ok(None);
         }
-        let (settings, origins, snapshot) = loaded.into_settings()?;
+        let (settings, facts) = loaded.into_settings()?;
         let settings = Arc::new(settings);
         match self.validator.validate(&settings).await {
-            Ok(()) => Ok(Some(Built { settings, origins, snapshot })),
-            Err(rejection) => Err(refused(rejection, &origins)),
+            Ok(()) => Ok(Some(Built { settings, facts })),
+            Err(rejection) => Err(refused(rejection, &facts.origins).with_load_report(facts.report)),
         }
     }
 }
@@ -143,19 +152,20 @@ fn refused(rejection: Rejection, origins: &Origins) -> Error {
 }
 
 impl<T> Built<T> {
-    fn publish(self, generation: u64) -> Published<T> {
+    pub(super) fn publish(self, generation: u64) -> Published<T> {
         Published {
             settings: self.settings,
             generation,
             at: SystemTime::now(),
-            origins: Arc::new(self.origins),
-            snapshot: Arc::new(self.snapshot),
+            origins: Arc::new(self.facts.origins),
+            snapshot: Arc::new(self.facts.snapshot),
+            report: self.facts.report,
         }
     }
 }
 
 impl<T> Shared<T> {
-    fn pulse(&self) -> MutexGuard<'_, Pulse> {
+    pub(super) fn pulse(&self) -> MutexGuard<'_, Pulse> {
         self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -168,115 +178,3 @@ impl<T> Shared<T> {
         self.pulse().health(published.generation, self.max_staleness, &published.snapshot)
     }
 }
-
-/// The background task.
-struct Task<L, V, T> {
-    engine: Engine<L, V>,
-    schedule: Schedule,
-    shared: Arc<Shared<T>>,
-    /// Watchers end when it is dropped.
-    waker: watch::Sender<Signal>,
-}
-
-/// Why a wait ended.
-enum Woken {
-    Due,
-    Ended,
-}
-
-impl<L, V, T> Task<L, V, T>
-where
-    L: Layers,
-    V: Validate<T>,
-    T: DeserializeOwned + Send + Sync + 'static,
-{
-    async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
-        let mut pause = self.schedule.after_success(fastrand::f64());
-        let mut joined = Vec::new();
-        while let Woken::Due = self.wait(pause, &mut queue, &mut joined).await {
-            let Some(outcome) = self.step_unless_ended(&mut queue, &mut joined).await else { break };
-            pause = match &outcome {
-                Ok(_) => self.schedule.after_success(fastrand::f64()),
-                Err(error) => self.schedule.after_failure(error, fastrand::f64()),
-            };
-            for reply in joined.drain(..) {
-                // Whoever gave up waiting needs no answer.
-                _ = reply.send(outcome.clone());
-            }
-        }
-        self.shared.pulse().next_refresh = None;
-    }
-
-    async fn wait(&self, pause: Duration, queue: &mut mpsc::Receiver<Command>, joined: &mut Vec<Reply>) -> Woken {
-        let next = Instant::now() + pause;
-        self.shared.pulse().next_refresh = Some(next);
-        let mut woken = tokio::select! {
-            () = sleep_until(next) => Woken::Due,
-            command = queue.recv() => heed(command, joined),
-        };
-        // Whoever asked before the refresh begins is answered by this one.
-        while let (Woken::Due, Ok(command)) = (&woken, queue.try_recv()) {
-            woken = heed(Some(command), joined);
-        }
-        self.shared.pulse().next_refresh = None;
-        woken
-    }
-
-    /// Takes the step, while everybody who asks for a refresh joins it; none if the end came first.
-    async fn step_unless_ended(
-        &self,
-        queue: &mut mpsc::Receiver<Command>,
-        joined: &mut Vec<Reply>,
-    ) -> Option<Result<Option<Change>>> {
-        let mut step = std::pin::pin!(self.step());
-        loop {
-            tokio::select! {
-                outcome = &mut step => return Some(outcome),
-                command = queue.recv() => if let Woken::Ended = heed(command, joined) { return None },
-            }
-        }
-    }
-
-    /// One whole refresh.
-    async fn step(&self) -> Result<Option<Change>> {
-        let published = self.shared.published.load_full();
-        let outcome = self.engine.build(self.engine.timing.refresh_deadline, Some(&published.origins)).await;
-        match outcome {
-            Ok(None) => {
-                self.shared.pulse().succeeded();
-                tracing::debug!(generation = published.generation, "settings are unchanged");
-                Ok(None)
-            }
-            Ok(Some(built)) => Ok(Some(self.publish(&published, built))),
-            Err(error) => {
-                tracing::warn!(%error, generation = published.generation, "settings could not be refreshed and stay");
-                self.shared.pulse().failed(error.clone());
-                self.waker.send_modify(|signal| signal.failures += 1);
-                Err(error)
-            }
-        }
-    }
-
-    fn publish(&self, old: &Published<T>, built: Built<T>) -> Change {
-        let new = built.publish(old.generation + 1);
-        let change = Change { generation: new.generation, at: new.at, keys: old.origins.changed(&new.origins) };
-        self.shared.published.store(Arc::new(new));
-        self.shared.pulse().succeeded();
-        self.waker.send_modify(|_| {});
-        tracing::info!(generation = change.generation, keys = ?change.keys, "settings changed");
-        change
-    }
-}
-
-/// Lets whoever asks for a refresh join it; the end is asked for by command, or by the last handle's going.
-fn heed(command: Option<Command>, joined: &mut Vec<Reply>) -> Woken {
-    match command {
-        Some(Command::Refresh(reply)) => {
-            joined.push(reply);
-            Woken::Due
-        }
-        Some(Command::Shutdown) | None => Woken::Ended,
-    }
-}
-
-type Reply = oneshot::Sender<Result<Option<Change>>>;

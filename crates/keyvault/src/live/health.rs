@@ -54,19 +54,34 @@ pub(super) struct Pulse {
     pub(super) last_failure: Option<Error>,
     pub(super) next_refresh: Option<Instant>,
     pub(super) consecutive_failures: u32,
+    /// Whether one of the consecutive failures was of a pass that asked for everything.
+    is_failing: bool,
 }
 
 impl Pulse {
     pub(super) fn started() -> Self {
-        Self { last_success: Instant::now(), last_failure: None, next_refresh: None, consecutive_failures: 0 }
+        Self {
+            last_success: Instant::now(),
+            last_failure: None,
+            next_refresh: None,
+            consecutive_failures: 0,
+            is_failing: false,
+        }
     }
 
-    pub(super) fn succeeded(&mut self) {
-        self.last_success = Instant::now();
-        self.consecutive_failures = 0;
+    /// One secret that could be read says nothing about the others: only a complete pass makes settings fresh.
+    pub(super) fn succeeded(&mut self, is_complete: bool) {
+        if is_complete {
+            self.last_success = Instant::now();
+            self.is_failing = false;
+        }
+        if !self.is_failing {
+            self.consecutive_failures = 0;
+        }
     }
 
-    pub(super) fn failed(&mut self, error: Error) {
+    pub(super) fn failed(&mut self, error: Error, is_complete: bool) {
+        self.is_failing |= is_complete;
         self.last_failure = Some(error);
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);
     }
