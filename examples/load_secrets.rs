@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
-use std::io::{BufRead, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -145,8 +145,7 @@ async fn refresh(arguments: &Arguments, names: Option<&[SecretName]>) -> Outcome
     // Nothing but the lines on standard input shall cause a refresh.
     let live = layered.refresh_every(Duration::from_secs(24 * 60 * 60)).start::<IgnoredAny>().await?;
     writeln!(std::io::stdout(), "ready")?;
-    for line in std::io::stdin().lock().lines() {
-        line?;
+    while std::io::stdin().read_line(&mut String::new())? > 0 {
         let before = client.traffic();
         let begun = Instant::now();
         let change = live.refresh_now().await?;

@@ -152,10 +152,9 @@ impl Client {
                 }
             };
             next = next_page(&page);
-            for n in loaded..(loaded + 25).min(count) {
-                gets.push(self.get_owned(n));
-                loaded += 1;
-            }
+            let listed = (loaded + 25).min(count);
+            gets.extend((loaded..listed).map(|n| self.get_owned(n)));
+            loaded = listed;
         }
         while gets.next().await.is_some() {}
         loaded

@@ -243,8 +243,8 @@ fn cloud(vault: &Vault, settings: &Settings) -> Cloud {
 
 /// Writes a random number as [a UUID of version 4](https://www.rfc-editor.org/rfc/rfc9562#section-5.4).
 fn request_id(random: u128) -> String {
-    let (version, variant) = (0x4 << 76, 0b10 << 126);
-    let id = random & !(0xf << 76 | 0b11 << 126) | version | variant;
+    let (version, variant) = (0x4 << 76, 0b10 << 62);
+    let id = random & !(0xf << 76 | 0b11 << 62) | version | variant;
     let hex = format!("{id:032x}");
     format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
@@ -345,7 +345,7 @@ mod tests {
             ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net./secrets/a", false),
             ("https://contoso.vault.azure.net", "https://fabrikam.vault.azure.net/secrets/a", false),
             ("https://127.0.0.1:8443", "https://127.0.0.1:8443/secrets/a", true),
-            ("https://127.0.0.1:8443", "https://127.0.0.1:84430/secrets/a", false),
+            ("https://127.0.0.1:844", "https://127.0.0.1:8443/secrets/a", false),
             ("https://127.0.0.1:8443", "https://127.0.0.1/secrets/a", false),
             ("https://[::1]:8443", "https://[::1]:8443/secrets/a", true),
         ] {
