@@ -16,7 +16,7 @@ async fn ten_handles_make_no_storm_of_a_vault_that_throttles() {
     for n in 0..1_000 {
         emulator.set(&format!("s{n}"), "v");
     }
-    emulator.throttle(Throttle::service().others(400).window(Duration::from_secs(1)));
+    emulator.throttle(Throttle::service().others(500).window(Duration::from_secs(6)));
     let resolvers: Vec<Resolver> = (0..10).map(|_| handle(&emulator).into()).collect();
     let texts: Vec<String> = (0..1_000).map(|n| format!("@KeyVault(SecretName=s{n})")).collect();
     let resolves = texts.iter().enumerate().map(|(n, text)| resolvers[n % 10].resolve(text));
