@@ -8,5 +8,6 @@ mod client;
 mod hostile;
 mod live;
 mod network;
+mod names;
 mod operations;
 mod support;
