@@ -7,7 +7,7 @@ mod architecture;
 mod client;
 mod hostile;
 mod live;
-mod network;
 mod names;
+mod network;
 mod operations;
 mod support;
