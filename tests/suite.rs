@@ -10,4 +10,5 @@ mod live;
 mod names;
 mod network;
 mod operations;
+mod push;
 mod support;

@@ -33,6 +33,7 @@
 //! # Features
 //!
 //! * `identity` (on by default): `default_credential`, over `azure_identity`; three crates.
+//! * `storage-queue`: [events](push) from an Azure Storage queue, over `azure_storage_queue`; three crates.
 //! * `testing`: a suite that judges any [`SecretStore`].
 //!
 //! # What is promised

@@ -45,6 +45,8 @@ pub use self::new_secret::NewSecret;
 pub use self::page::{PageToken, SecretList, SecretPage, SecretPages};
 pub use self::recovery::RecoverOperation;
 pub use self::traffic::Traffic;
+#[cfg(feature = "storage-queue")]
+pub(crate) use self::transport::http_client;
 pub use self::update::SecretUpdate;
 use self::verb::Verb;
 pub(crate) use self::wire::Item;
