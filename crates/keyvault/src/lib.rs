@@ -91,7 +91,9 @@ pub use self::client::{
 };
 pub use self::cloud::Cloud;
 #[cfg(feature = "identity")]
-pub use self::credential::{CredentialStep, DefaultCredential, DefaultCredentialBuilder, default_credential};
+pub use self::credential::{
+    CredentialStep, DefaultCredential, DefaultCredentialBuilder, StepOutcome, default_credential,
+};
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Leaf, Mismatch, Tree};

@@ -38,6 +38,8 @@ pub(crate) use self::authorizer::{AnotherToken, credential_error};
 pub use self::backup::SecretBackup;
 pub use self::builder::SecretClientBuilder;
 use self::call::Call;
+#[cfg(feature = "identity")]
+pub(crate) use self::challenge::cloud_scope;
 pub use self::deleted::DeletedSecret;
 pub use self::deletion::DeleteOperation;
 use self::exchange::Exchange;
