@@ -48,6 +48,7 @@
 //! Values are zeroized where this crate owns them: in [`Secret`], in the cache, in bodies it read. The TLS library's
 //! buffers and a framework's tree are out of its hands.
 
+mod app_configuration;
 pub mod blocking;
 mod cache;
 mod check;
@@ -61,6 +62,7 @@ mod held;
 mod key;
 mod known_keys;
 mod layers;
+mod line;
 mod live;
 mod load;
 mod memory;
@@ -69,7 +71,9 @@ mod name_map;
 mod named;
 mod opened;
 mod origin;
+mod parameters;
 mod pass;
+mod policy;
 mod property;
 pub mod push;
 mod reference;
@@ -109,6 +113,7 @@ pub use self::named::{NameNote, NamedKind, NamedSecret, NamedSecrets};
 pub use self::opened::OpenJson;
 pub use self::origin::{Origin, Origins};
 pub use self::pass::Resolved;
+pub use self::policy::Policy;
 pub use self::push::{PushEvent, SecretEvent, SecretEventKind};
 pub use self::reference::Reference;
 pub use self::report::{Report, ReportRow};

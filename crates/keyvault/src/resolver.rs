@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::cache::{Freshness, SecretCache};
-use crate::check;
+use crate::check::{self, Rules};
 use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::Tree;
@@ -51,6 +51,7 @@ use crate::vault::Vault;
 #[derive(Clone)]
 pub struct Resolver {
     inner: Arc<Inner>,
+    app_configuration: bool,
 }
 
 struct Inner {
@@ -74,6 +75,7 @@ impl Resolver {
             concurrency: 100,
             cache_capacity: 10_000,
             max_age: Duration::from_secs(300),
+            app_configuration: false,
         }
     }
 
@@ -114,7 +116,7 @@ impl Resolver {
     ///
     /// Every value whose references could not be resolved, with its place, in one error.
     pub async fn resolve_tree<R: Tree>(&self, tree: R) -> Result<Loaded<R>> {
-        load::fill(Pass::begin(self), tree).await
+        load::fill(Pass::begin(self), tree, Rules::default()).await
     }
 
     /// Gives the secrets of the default vault that `map` takes, under the keys of their names.
@@ -135,6 +137,15 @@ impl Resolver {
     /// Names the secret that a reference means.
     pub(crate) fn secret_id(&self, reference: &crate::Reference) -> Result<SecretId> {
         reference.secret_id(self.vault(), self.inner.cloud)
+    }
+
+    /// Copies the resolver, so that the copy reads App Configuration's references.
+    pub(crate) fn with_app_configuration(self) -> Self {
+        Self { app_configuration: true, ..self }
+    }
+
+    pub(crate) fn reads_app_configuration(&self) -> bool {
+        self.app_configuration
     }
 
     /// Names the secret that a reference means, if its vault is one that the program allows.
@@ -206,7 +217,7 @@ impl Resolver {
             };
             Error::new(ErrorKind::Denied, clause)
                 .about(id)
-                .with_help("allow the vault by giving its client to Resolver::builder(…).vault(…)")
+                .with_help("allow the vault: Resolver::builder(…).vault(…) in code, --vault on the command line")
         })
     }
 }
@@ -238,6 +249,7 @@ pub struct ResolverBuilder {
     concurrency: usize,
     cache_capacity: u64,
     max_age: Duration,
+    app_configuration: bool,
 }
 
 impl ResolverBuilder {
@@ -268,6 +280,15 @@ impl ResolverBuilder {
         self
     }
 
+    /// Reads [App Configuration's references][schema], too: a string that is `{"uri":"https://…/secrets/…"}`, and a table
+    /// whose one member is such a `uri`. Default: they are left as they are.
+    ///
+    /// [schema]: https://github.com/Azure/AppConfiguration/blob/main/docs/ConfigurationTypes/KeyVaultReference.v1.0.0.schema.json
+    pub fn app_configuration_references(mut self) -> Self {
+        self.app_configuration = true;
+        self
+    }
+
     /// Sets how old the latest version of a secret may be that [`Resolver::get`] and [`Resolver::resolve`] give. A refresh
     /// of live settings always asks anew. Default: 5 minutes.
     pub fn max_age(mut self, age: Duration) -> Self {
@@ -295,6 +316,7 @@ impl ResolverBuilder {
     fn make(self) -> Resolver {
         let cloud = self.cloud.or(self.default.vault().cloud()).unwrap_or_default();
         Resolver {
+            app_configuration: self.app_configuration,
             inner: Arc::new(Inner {
                 cloud,
                 default: self.default,

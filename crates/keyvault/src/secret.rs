@@ -51,8 +51,13 @@ impl SecretId {
         let mut segments = path.split('/').skip(1);
         match segments.next() {
             Some(kind) if kind.eq_ignore_ascii_case("secrets") => {}
-            Some("keys" | "certificates") => {
-                return Err(Error::invalid("URL is that of a key or certificate, not of a secret"));
+            Some(kind) if kind.eq_ignore_ascii_case("keys") => {
+                return Err(Error::invalid("URL is that of a key, not of a secret")
+                    .with_help("a key cannot be read: keep the value as a secret, and write /secrets/ and its name"));
+            }
+            Some(kind) if kind.eq_ignore_ascii_case("certificates") => {
+                return Err(Error::invalid("URL is that of a certificate, not of a secret")
+                    .with_help("a certificate with its key is a secret of the same name: write /secrets/ instead"));
             }
             _ => return Err(Error::invalid("secret URL has no /secrets/ path")),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::key::Key;
 use crate::secret::{Secret, SecretId};
 
 /// The secrets that one load used: complete, and never changed afterwards.
@@ -12,11 +13,24 @@ use crate::secret::{Secret, SecretId};
 #[derive(Clone, Default)]
 pub struct Snapshot {
     secrets: BTreeMap<SecretId, Arc<Secret>>,
+    /// Earlier versions that stayed in use for one setting.
+    kept: BTreeMap<(Key, SecretId), Arc<Secret>>,
 }
 
 impl Snapshot {
     pub(crate) fn new(secrets: BTreeMap<SecretId, Arc<Secret>>) -> Self {
-        Self { secrets }
+        Self { secrets, kept: BTreeMap::new() }
+    }
+
+    /// Adds a version that stays in use for the setting at `key`, where `id` was asked for.
+    pub(crate) fn keep(&mut self, key: Key, id: SecretId, secret: Arc<Secret>) {
+        self.secrets.entry(id.clone()).or_insert_with(|| Arc::clone(&secret));
+        self.kept.insert((key, id), secret);
+    }
+
+    /// Finds what the setting at `key` has of the secret that was asked for as `id`.
+    pub(crate) fn last_good(&self, key: &Key, id: &SecretId) -> Option<&Arc<Secret>> {
+        self.kept.get(&(key.clone(), id.clone())).or_else(|| self.secrets.get(id))
     }
 
     /// Finds the secret that was asked for as `id`.

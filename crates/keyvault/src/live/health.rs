@@ -18,10 +18,13 @@ pub struct Health {
     pub age: Duration,
     /// Whether `age` is beyond the maximum staleness, if one was set.
     pub is_too_old: bool,
-    /// How many refreshes failed since the last one that succeeded.
+    /// How many refreshes failed since the last one that succeeded, in all or for a secret whose last good version stayed.
     pub consecutive_failures: u32,
     /// Why the last refresh failed; none if it succeeded.
     pub last_error: Option<Error>,
+    /// Why settings have an earlier version of a secret, by [`Policy::KeepLastGood`](crate::Policy::KeepLastGood): an error
+    /// for each, with its setting. Empty if none has.
+    pub kept: Vec<Error>,
     /// How long until the next refresh begins; none while one is running or after the end.
     pub next_refresh: Option<Duration>,
     /// The secrets that were read for the current settings.
@@ -52,6 +55,8 @@ impl Health {
 pub(super) struct Pulse {
     pub(super) last_success: Instant,
     pub(super) last_failure: Option<Error>,
+    /// Why the last load that gave settings kept earlier versions of secrets.
+    pub(super) lapse: Option<Error>,
     pub(super) next_refresh: Option<Instant>,
     pub(super) consecutive_failures: u32,
     /// Whether one of the consecutive failures was of a pass that asked for everything.
@@ -63,6 +68,7 @@ impl Pulse {
         Self {
             last_success: Instant::now(),
             last_failure: None,
+            lapse: None,
             next_refresh: None,
             consecutive_failures: 0,
             is_failing: false,
@@ -71,6 +77,7 @@ impl Pulse {
 
     /// One secret that could be read says nothing about the others: only a complete pass makes settings fresh.
     pub(super) fn succeeded(&mut self, is_complete: bool) {
+        self.lapse = None;
         if is_complete {
             self.last_success = Instant::now();
             self.is_failing = false;
@@ -86,6 +93,12 @@ impl Pulse {
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);
     }
 
+    /// The settings are not what the vaults hold, so their age goes on growing.
+    pub(super) fn lapsed(&mut self, lapse: Error, is_complete: bool) {
+        self.failed(lapse.clone(), is_complete);
+        self.lapse = Some(lapse);
+    }
+
     pub(super) fn health(&self, generation: u64, max_staleness: Option<Duration>, snapshot: &Snapshot) -> Health {
         let age = self.last_success.elapsed();
         let secrets = snapshot
@@ -96,6 +109,7 @@ impl Pulse {
             age,
             is_too_old: max_staleness.is_some_and(|max| age > max),
             consecutive_failures: self.consecutive_failures,
+            kept: self.lapse.as_ref().map(|lapse| lapse.failures().to_vec()).unwrap_or_default(),
             last_error: self.last_failure.clone().filter(|_| self.consecutive_failures > 0),
             next_refresh: self.next_refresh.map(|next| next.saturating_duration_since(Instant::now())),
             secrets: secrets.collect(),

@@ -81,7 +81,18 @@ impl<T> Published<T> {
         &self.snapshot
     }
 
-    /// Gives what became of every reference and of every secret by name when they were loaded.
+    pub(crate) fn with_report(&self, report: Arc<Report>) -> Self {
+        Self {
+            settings: Arc::clone(&self.settings),
+            generation: self.generation,
+            at: self.at,
+            origins: Arc::clone(&self.origins),
+            snapshot: Arc::clone(&self.snapshot),
+            report,
+        }
+    }
+
+    /// Gives what became of every reference and of every secret by name in the last load that gave these settings.
     pub fn report(&self) -> &Report {
         &self.report
     }
