@@ -91,7 +91,7 @@ mod vault;
 pub use self::check::Checked;
 pub use self::client::{
     DeleteOperation, DeletedSecret, NewSecret, PageToken, RecoverOperation, SecretBackup, SecretClient,
-    SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate,
+    SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate, Traffic,
 };
 pub use self::cloud::Cloud;
 #[cfg(feature = "identity")]
@@ -102,8 +102,8 @@ pub use self::error::{Error, ErrorKind, Result};
 pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Leaf, Mismatch, Tree};
 pub use self::live::{
-    AsyncHook, Change, Current, Health, Live, LiveBuilder, Notice, Published, Rejection, SecretHealth, Unvalidated,
-    Validate, Watcher,
+    AsyncHook, Change, Current, Health, Live, LiveBuilder, Notice, Published, Reader, Rejection, SecretHealth,
+    Unvalidated, Validate, Watcher,
 };
 pub use self::load::Loaded;
 pub use self::memory::{InMemory, Reads};

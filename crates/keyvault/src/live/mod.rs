@@ -7,6 +7,7 @@ mod engine;
 mod events;
 mod health;
 mod inbox;
+mod reader;
 mod schedule;
 mod task;
 mod validate;
@@ -23,6 +24,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::builder::LiveBuilder;
 use self::engine::Shared;
 pub use self::health::{Health, SecretHealth};
+pub use self::reader::Reader;
 use self::task::Command;
 pub use self::validate::{AsyncHook, Rejection, Unvalidated, Validate};
 pub use self::watcher::{Change, Notice, Watcher};
@@ -154,7 +156,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// Refreshes now instead of at the next interval, and tells what changed; none if nothing did.
     ///
     /// Joins a refresh already in flight. Costs what a refresh costs: ⌈secrets / 25⌉ requests to list the vault if secrets
-    /// are mapped by name, and one for each secret that changed or is not in the list, at most 32 at a time.
+    /// are mapped by name, and one for each secret that changed or is not in the list, at most 100 at a time.
     ///
     /// # Errors
     ///
