@@ -9,6 +9,7 @@ mod derive;
 mod hostile;
 mod live;
 mod names;
+mod network;
 mod operations;
 mod push;
 mod support;

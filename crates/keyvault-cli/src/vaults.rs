@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use keyvault::{
     Checked, Cloud, InMemory, NameMap, NamedSecrets, ReferenceStatus, ReportRow, Resolved, Resolver, Secret,
-    SecretClient, SecretId, SecretProperties, SecretStore, Template, Vault,
+    SecretClient, SecretId, SecretName, SecretProperties, SecretStore, Template, Vault,
 };
 
 use crate::failure::Failure;

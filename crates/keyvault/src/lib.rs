@@ -94,7 +94,7 @@ mod vault;
 pub use self::check::Checked;
 pub use self::client::{
     DeleteOperation, DeletedSecret, NewSecret, PageToken, RecoverOperation, SecretBackup, SecretClient,
-    SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate,
+    SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate, Traffic,
 };
 pub use self::cloud::Cloud;
 #[cfg(feature = "identity")]
@@ -106,7 +106,7 @@ pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Leaf, Mismatch, Tree};
 pub use self::live::{
     AsyncHook, Change, Current, Derive, Derived, DerivedHealth, DerivedNotice, DerivedWatcher, Health, Live,
-    LiveBuilder, Notice, PreviousVersion, Projected, Projection, Published, PushHealth, Rejected, Rejection,
+    LiveBuilder, Notice, PreviousVersion, Projected, Projection, Published, PushHealth, Reader, Rejected, Rejection,
     Revocation, SecretHealth, SecretStatus, Subject, Unvalidated, Validate, Watcher,
 };
 pub use self::load::Loaded;

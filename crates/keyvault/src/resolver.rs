@@ -25,7 +25,7 @@ use crate::vault::Vault;
 
 /// Resolves references against the vaults that the program allows.
 ///
-/// A secret that several settings or tasks ask for is fetched once, at most 32 secrets are fetched at the same time, and
+/// A secret that several settings or tasks ask for is fetched once, at most 100 secrets are fetched at the same time, and
 /// what was fetched is kept, up to a bound. A vault is allowed by giving its store to the builder; a reference to any
 /// other vault is refused before a request is made.
 ///
@@ -74,7 +74,7 @@ impl Resolver {
             default: Arc::new(store),
             others: Vec::new(),
             cloud: None,
-            concurrency: 32,
+            concurrency: 100,
             cache_capacity: 10_000,
             max_age: Duration::from_secs(300),
             app_configuration: false,
@@ -274,7 +274,10 @@ impl ResolverBuilder {
         self
     }
 
-    /// Sets how many secrets are fetched at the same time, from all vaults together. Default: 32. At least 1.
+    /// Sets how many secrets are fetched at the same time, from all vaults together.
+    ///
+    /// A [`SecretClient`](crate::SecretClient) bounds the requests to its vault, too, and fewer when that throttles.
+    /// Default: 100. At least 1.
     pub fn concurrency(mut self, secrets: usize) -> Self {
         self.concurrency = secrets;
         self

@@ -57,7 +57,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
         name: "`rejected`",
         deadline: Duration::from_secs(101),
         most_requests: 20,
-        act: |scene| Box::pin(async move { scene.live().refresh_now().await.map(|_| ()) }),
+        act: |scene| Box::pin(async move { scene.live().rejected("url").await.map(|_| ()) }),
     },
 ];
 
@@ -208,6 +208,7 @@ impl Scene {
         match watcher.next().await.unwrap() {
             Notice::Changed(_) => Ok(()),
             Notice::Failed(error) => Err(error),
+            other => panic!("{other:?}"),
         }
     }
 

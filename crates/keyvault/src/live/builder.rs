@@ -259,7 +259,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// Makes the first settings, then keeps them current in the background.
     ///
     /// Runs on a tokio runtime. Costs ⌈secrets / 25⌉ requests to list the vault if secrets are mapped by name, and one for
-    /// each distinct secret, at most 32 at a time.
+    /// each distinct secret, at most 100 at a time.
     ///
     /// # Errors
     ///

@@ -13,6 +13,7 @@ mod expiry;
 mod health;
 mod inbox;
 mod projection;
+mod reader;
 mod rejected;
 mod revocation;
 mod schedule;
@@ -36,6 +37,7 @@ pub use self::derive::{Derive, Derived, DerivedHealth, DerivedNotice, DerivedWat
 use self::engine::Shared;
 pub use self::health::{Health, PushHealth, SecretHealth, SecretStatus};
 pub use self::projection::{Projected, Projection};
+pub use self::reader::Reader;
 pub use self::rejected::{PreviousVersion, Rejected};
 pub use self::revocation::Revocation;
 pub use self::subject::Subject;
@@ -169,7 +171,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// Refreshes now instead of at the next interval, and tells what changed; none if nothing did.
     ///
     /// Joins a refresh already in flight. Costs what a refresh costs: ⌈secrets / 25⌉ requests to list the vault if secrets
-    /// are mapped by name, and one for each secret that changed or is not in the list, at most 32 at a time.
+    /// are mapped by name, and one for each secret that changed or is not in the list, at most 100 at a time.
     ///
     /// # Errors
     ///
