@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, Environment, File};
@@ -139,7 +140,7 @@ impl Shop {
             Some(map) => builder.names(map.clone()),
             None => builder.references_only(),
         };
-        builder.validate(hook).start().await
+        builder.minimum_failure_delay(Duration::ZERO).validate(hook).start().await
     }
 
     /// Resolves once, over the secrets that the vault has by name.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -58,6 +59,7 @@ struct Inner {
     cache: SecretCache,
     flights: Semaphore,
     max_age: Duration,
+    requests: AtomicU64,
 }
 
 impl Resolver {
@@ -146,8 +148,15 @@ impl Resolver {
         Freshness::After(self.inner.cache.now())
     }
 
+    /// Gives the default vault to list it.
     pub(crate) fn default_store(&self) -> &dyn SecretStore {
+        self.inner.requests.fetch_add(1, Ordering::Relaxed);
         &*self.inner.default
+    }
+
+    /// Tells how often a vault was asked so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.inner.requests.load(Ordering::Relaxed)
     }
 
     pub(crate) async fn cached(&self, id: &SecretId) -> Option<Arc<Secret>> {
@@ -161,6 +170,7 @@ impl Resolver {
         let fetch = || async {
             // Never closed, so this waits its turn and does not fail.
             let _turn = self.inner.flights.acquire().await;
+            self.inner.requests.fetch_add(1, Ordering::Relaxed);
             store.get(id).await
         };
         self.inner.cache.get(id, freshness, fetch).await
@@ -267,6 +277,7 @@ impl ResolverBuilder {
                 cache: SecretCache::new(self.cache_capacity),
                 flights: Semaphore::new(self.concurrency),
                 max_age: self.max_age,
+                requests: AtomicU64::new(0),
             }),
         }
     }

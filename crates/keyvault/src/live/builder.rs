@@ -27,6 +27,7 @@ pub struct LiveBuilder<L, V = Unvalidated> {
 pub(super) struct Timing {
     pub(super) interval: Duration,
     pub(super) startup_deadline: Duration,
+    pub(super) minimum_failure_delay: Duration,
     pub(super) refresh_deadline: Duration,
     pub(super) max_staleness: Option<Duration>,
 }
@@ -41,6 +42,7 @@ impl<L: Layers> LiveBuilder<L> {
             timing: Timing {
                 interval: Duration::from_secs(300),
                 startup_deadline: Duration::from_secs(100),
+                minimum_failure_delay: Duration::from_secs(5),
                 refresh_deadline: Duration::from_secs(100),
                 max_staleness: None,
             },
@@ -91,6 +93,17 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
+    /// Sets how long a start that fails takes at least, if it asked a vault: whoever starts the program again at once, and
+    /// again, must not hammer the vault.
+    ///
+    /// A failure that needed no vault, such as a malformed reference with [`references_only`](Self::references_only), is
+    /// told at once. The delay ends with the [start-up deadline](Self::startup_deadline), if that is earlier. Tests set it
+    /// to zero. Default: 5 seconds.
+    pub fn minimum_failure_delay(mut self, delay: Duration) -> Self {
+        self.timing.minimum_failure_delay = delay;
+        self
+    }
+
     /// Sets how long one refresh may take, with the validation. Default: 100 seconds.
     pub fn refresh_deadline(mut self, deadline: Duration) -> Self {
         self.timing.refresh_deadline = deadline;
@@ -112,8 +125,9 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// # Errors
     ///
     /// Every setting that could not be loaded, in one error: [`report`](Error::report) tells each with its origin, status
-    /// and remedy. A missing secret, a denied one, a malformed reference and values that do not fit fail at once; a vault
-    /// that cannot be reached or throttles is tried again until the deadline.
+    /// and remedy. A missing secret, a denied one, a malformed reference and values that do not fit are not tried again; a
+    /// vault that cannot be reached or throttles is, until the deadline. What failed although a vault answered is told
+    /// after the [minimum delay](Self::minimum_failure_delay).
     ///
     /// # Cancel safety
     ///

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::builder::Timing;
 use super::health::{Health, Pulse};
@@ -51,40 +51,15 @@ pub(super) enum Command {
 }
 
 /// Settings that may be published.
-struct Built<T> {
+pub(super) struct Built<T> {
     settings: Arc<T>,
     origins: Origins,
     snapshot: Snapshot,
 }
 
 impl<L: Layers, V> Engine<L, V> {
-    /// Makes the first settings, trying again while the vault is the reason that there are none.
-    pub(super) async fn start<T>(self) -> Result<Live<T>>
-    where
-        T: DeserializeOwned + Send + Sync + 'static,
-        V: Validate<T>,
-    {
-        let deadline = Instant::now() + self.timing.startup_deadline;
-        let mut schedule = Schedule::new(self.timing.interval);
-        let first = loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let error = match self.build(left, None).await {
-                Ok(Some(first)) => break first,
-                // With nothing published before, everything is a change.
-                Ok(None) => unreachable!("a first build has nothing to equal"),
-                Err(error) => error,
-            };
-            let pause = schedule.after_failure(&error, fastrand::f64());
-            if !error.is_transient() || Instant::now() + pause >= deadline {
-                return Err(error);
-            }
-            tracing::warn!(%error, ?pause, "settings could not be loaded yet");
-            sleep(pause).await;
-        };
-        Ok(self.keep(first))
-    }
-
-    fn keep<T>(self, first: Built<T>) -> Live<T>
+    /// Publishes the first settings and keeps them current in the background.
+    pub(super) fn keep<T>(self, first: Built<T>) -> Live<T>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
@@ -104,7 +79,7 @@ impl<L: Layers, V> Engine<L, V> {
     }
 
     /// Makes settings within `deadline`; none if they would be the published ones.
-    async fn build<T>(&self, deadline: Duration, published: Option<&Origins>) -> Result<Option<Built<T>>>
+    pub(super) async fn build<T>(&self, deadline: Duration, published: Option<&Origins>) -> Result<Option<Built<T>>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,

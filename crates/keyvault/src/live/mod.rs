@@ -4,6 +4,7 @@ mod builder;
 mod engine;
 mod health;
 mod schedule;
+mod start;
 mod validate;
 mod watcher;
 
