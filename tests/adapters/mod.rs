@@ -2,6 +2,7 @@
 
 mod broken;
 mod figments;
+mod load_report;
 mod many;
 mod names;
 mod optional;

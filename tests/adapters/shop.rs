@@ -11,7 +11,7 @@ use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, Environment, File};
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
-use keyvault::{Current, InMemory, Layers, Live, LiveBuilder, NameMap, Origins, Resolver, Result, Validate};
+use keyvault::{Current, InMemory, Layers, Live, LiveBuilder, NameMap, Origins, Report, Resolver, Result, Validate};
 use keyvault_config::{KeyVaultSource, ResolvedConfig};
 use keyvault_figment::{KeyVaultProvider, ResolvedFigment};
 use serde::Deserialize;
@@ -223,6 +223,13 @@ impl Resolved {
         match self {
             Resolved::Config(config) => config.origins(),
             Resolved::Figment(figment) => figment.origins(),
+        }
+    }
+
+    pub(super) fn report(&self) -> &Report {
+        match self {
+            Resolved::Config(config) => config.report(),
+            Resolved::Figment(figment) => figment.report(),
         }
     }
 }

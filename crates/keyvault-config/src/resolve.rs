@@ -1,7 +1,7 @@
 //! References resolved once, without a background task.
 
 use config::Config;
-use keyvault::{Loaded, Origins, Resolver, Result};
+use keyvault::{Loaded, Origins, Report, Resolver, Result};
 use serde::de::DeserializeOwned;
 
 use crate::tree::ConfigTree;
@@ -40,6 +40,11 @@ impl ResolvedConfig {
     /// Tells where every value came from.
     pub fn origins(&self) -> &Origins {
         self.loaded.origins()
+    }
+
+    /// Tells what became of every reference.
+    pub fn report(&self) -> &Report {
+        self.loaded.report()
     }
 
     /// Gives out the configuration. Its errors and its `Debug` show values, secret ones too.

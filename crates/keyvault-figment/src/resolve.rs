@@ -1,7 +1,7 @@
 //! References resolved once, without a background task.
 
 use figment::Figment;
-use keyvault::{Loaded, Origins, Resolver, Result};
+use keyvault::{Loaded, Origins, Report, Resolver, Result};
 use serde::de::DeserializeOwned;
 
 use crate::tree::FigmentTree;
@@ -40,6 +40,11 @@ impl ResolvedFigment {
     /// Tells where every value came from.
     pub fn origins(&self) -> &Origins {
         self.loaded.origins()
+    }
+
+    /// Tells what became of every reference.
+    pub fn report(&self) -> &Report {
+        self.loaded.report()
     }
 
     /// Gives out the figment. Its errors and its `Debug` show values, secret ones too.

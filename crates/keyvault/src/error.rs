@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::report::Report;
 use crate::secret::SecretId;
 use crate::status::ReferenceStatus;
 
@@ -55,6 +56,7 @@ struct Inner {
     cause: Option<Cause>,
     help: Option<&'static str>,
     failures: Vec<Error>,
+    report: Option<Arc<Report>>,
 }
 
 #[derive(Clone)]
@@ -97,6 +99,7 @@ impl Error {
             cause: None,
             help: None,
             failures: Vec::new(),
+            report: None,
         }))
     }
 
@@ -157,6 +160,12 @@ impl Error {
     #[must_use]
     pub(crate) fn with_help(mut self, help: &'static str) -> Self {
         Arc::make_mut(&mut self.0).help = Some(help);
+        self
+    }
+
+    #[must_use]
+    pub(crate) fn with_load_report(mut self, report: Arc<Report>) -> Self {
+        Arc::make_mut(&mut self.0).report = Some(report);
         self
     }
 
@@ -227,6 +236,20 @@ impl Error {
     /// Gives every failure of the load: the settings that could not be loaded, or this error alone.
     pub fn failures(&self) -> &[Error] {
         if self.0.failures.is_empty() { std::slice::from_ref(self) } else { &self.0.failures }
+    }
+
+    /// Gives what became of every reference of the load that failed, good ones too; none if the error came before
+    /// references were looked at, or is no load's.
+    pub fn load_report(&self) -> Option<&Report> {
+        self.0.report.as_deref()
+    }
+
+    /// Tells what happened, without the setting and the secret.
+    pub(crate) fn detail(&self) -> String {
+        match &self.0.cause {
+            Some(Cause(cause)) => format!("{}, caused by: {cause}", self.0.clause),
+            None => self.0.clause.to_string(),
+        }
     }
 
     /// Tells what to do about the error, if there is more to say than its clause does.

@@ -23,6 +23,7 @@
 //! | show who asks | [`default_credential`], or any `TokenCredential` |
 //! | do without one | [`InMemory`] |
 //! | read and resolve references | [`Reference`], [`Template`], [`Resolver`] |
+//! | see what became of each reference | [`Report`], [`Resolver::check`] |
 //! | say how names become keys | [`NameMap`] |
 //! | read settings that follow rotation | [`Live`], [`Watcher`], [`Health`] |
 //! | hear of rotations at once | [`push`] |
@@ -48,6 +49,7 @@
 
 pub mod blocking;
 mod cache;
+mod check;
 mod client;
 mod cloud;
 #[cfg(feature = "identity")]
@@ -65,6 +67,7 @@ mod pass;
 mod property;
 pub mod push;
 mod reference;
+mod report;
 mod resolver;
 mod secret;
 mod snapshot;
@@ -75,6 +78,7 @@ mod template;
 pub mod testing;
 mod vault;
 
+pub use self::check::Checked;
 pub use self::client::{
     DeleteOperation, DeletedSecret, NewSecret, PageToken, RecoverOperation, SecretBackup, SecretClient,
     SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate,
@@ -97,6 +101,7 @@ pub use self::origin::{Origin, Origins};
 pub use self::pass::{NamedSecrets, Resolved};
 pub use self::push::{PushEvent, SecretEvent, SecretEventKind};
 pub use self::reference::Reference;
+pub use self::report::{Report, ReportRow};
 pub use self::resolver::{Resolver, ResolverBuilder};
 pub use self::secret::{Secret, SecretId, SecretProperties};
 pub use self::snapshot::Snapshot;

@@ -4,19 +4,21 @@ use std::collections::HashSet;
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures::FutureExt;
 use serde::de::DeserializeOwned;
 
+use crate::check::{self, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, Segment};
-use crate::layers::{Content, Layers, Leaf, Mismatch, Tree};
+use crate::layers::{Layers, Leaf, Mismatch, Tree};
 use crate::name_map::NameMap;
-use crate::origin::{Fingerprint, Origin, Origins};
+use crate::origin::{Origin, Origins};
 use crate::pass::{NamedSecrets, Pass, Resolved};
+use crate::report::{Report, ReportRow};
 use crate::resolver::Resolver;
 use crate::snapshot::Snapshot;
-use crate::template::Template;
 
 /// A tree of values with every reference resolved, not yet settings.
 ///
@@ -25,6 +27,14 @@ pub struct Loaded<R> {
     tree: R,
     origins: Origins,
     snapshot: Snapshot,
+    report: Arc<Report>,
+}
+
+/// What is known of settings beside their values.
+pub(crate) struct Facts {
+    pub(crate) origins: Origins,
+    pub(crate) snapshot: Snapshot,
+    pub(crate) report: Arc<Report>,
 }
 
 /// Reads the vaults and merges the layers over what they hold.
@@ -35,12 +45,18 @@ pub(crate) async fn load<L: Layers>(
 ) -> Result<Loaded<L::Tree>> {
     let mut pass = Pass::begin(resolver);
     let named = match names {
-        Some(map) => pass.named(map).await?,
+        Some(map) => pass.named(map).await.map_err(reported)?,
         None => NamedSecrets::default(),
     };
     let tree =
         layers.merge(&named).map_err(|mismatch| rejected(mismatch, &Origins::default(), &Snapshot::default()))?;
     fill(pass, tree).await
+}
+
+/// Reports names that failed before the layers were merged.
+fn reported(error: Error) -> Error {
+    let rows: Vec<ReportRow> = error.failures().iter().filter_map(ReportRow::of_failure).collect();
+    if rows.is_empty() { error } else { error.with_load_report(Arc::new(Report::new(rows))) }
 }
 
 /// Resolves every reference in `tree`. All that fail are in one error.
@@ -50,10 +66,14 @@ pub(crate) async fn load<L: Layers>(
 pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R) -> Result<Loaded<R>> {
     let unread = |mismatch| rejected(mismatch, &Origins::default(), &Snapshot::default());
     let mut origins = Origins::default();
+    let mut rows = Vec::new();
     let mut absent: Vec<Key> = Vec::new();
     let mut leaves = tree.leaves().map_err(unread)?;
     for round in 1.. {
-        let resolved = resolve(&pass, leaves, &mut origins).await?;
+        let resolved = match resolve(&pass, leaves, &mut origins, &mut rows).await {
+            Ok(resolved) => resolved,
+            Err(error) => return Err(error.with_load_report(Arc::new(Report::new(rows)))),
+        };
         let gone: Vec<Key> =
             resolved.iter().filter(|(_, text)| text.is_none()).map(|(leaf, _)| leaf.key.clone()).collect();
         tree = tree.replace(resolved).map_err(|mismatch| rejected(mismatch, &origins, &Snapshot::default()))?;
@@ -74,29 +94,28 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R) -> Result<Loaded<
         }
     }
     origins.close_gaps(&absent);
-    Ok(Loaded { tree, origins, snapshot: pass.into_snapshot() })
+    Ok(Loaded { tree, origins, snapshot: pass.into_snapshot(), report: Arc::new(Report::new(rows)) })
 }
 
 /// More layers than any framework keeps apart.
 const MOST_LAYERS: usize = 8;
 
-async fn resolve(pass: &Pass<'_>, leaves: Vec<Leaf>, origins: &mut Origins) -> Result<Vec<(Leaf, Option<Resolved>)>> {
+/// Looks at `leaves`, and takes down where each value came from.
+async fn resolve(
+    pass: &Pass<'_>,
+    leaves: Vec<Leaf>,
+    origins: &mut Origins,
+    rows: &mut Vec<ReportRow>,
+) -> Result<Vec<(Leaf, Option<Resolved>)>> {
     let mut failures = Vec::new();
-    let mut templates = Vec::new();
-    for leaf in leaves {
-        match sort(&leaf) {
-            Ok(Sorted::Plain(origin)) => origins.insert(leaf.key, origin),
-            Ok(Sorted::Template(template)) => templates.push((leaf, template)),
-            Err(error) => failures.push(error.at(leaf.key.to_string(), leaf.place)),
-        }
-    }
-    pass.fetch(templates.iter().map(|(_, template)| template)).await;
-    let mut resolved = Vec::with_capacity(templates.len());
-    for (leaf, template) in templates {
-        match pass.fill(&template) {
-            Ok(text) => {
+    let mut resolved = Vec::new();
+    for found in check::resolve(pass, leaves).await {
+        let leaf = found.leaf;
+        rows.extend(found.rows);
+        match found.value {
+            Ok(Value::Plain(origin)) => origins.insert(leaf.key, origin),
+            Ok(Value::Filled(text, fingerprint)) => {
                 if let Some(text) = &text {
-                    let fingerprint = Fingerprint::of(template.to_string());
                     let origin = Origin::filled(leaf.place.clone(), fingerprint, text.secrets().to_vec());
                     origins.insert(leaf.key.clone(), origin);
                 }
@@ -112,22 +131,6 @@ async fn resolve(pass: &Pass<'_>, leaves: Vec<Leaf>, origins: &mut Origins) -> R
     }
 }
 
-enum Sorted {
-    Plain(Origin),
-    Template(Template),
-}
-
-fn sort(leaf: &Leaf) -> Result<Sorted> {
-    Ok(match &leaf.content {
-        Content::Other(fingerprint) => Sorted::Plain(Origin::written(leaf.place.clone(), *fingerprint)),
-        Content::Named(secret) => Sorted::Plain(Origin::named(secret)),
-        Content::Text(text) => match Template::parse(text)? {
-            Some(template) => Sorted::Template(template),
-            None => Sorted::Plain(Origin::written(leaf.place.clone(), Fingerprint::of(text.as_str()))),
-        },
-    })
-}
-
 /// One value with two bad references has two failures.
 fn located<'e>(error: &'e Error, leaf: &'e Leaf) -> impl Iterator<Item = Error> + 'e {
     let failures = error.failures().iter().cloned();
@@ -138,6 +141,11 @@ impl<R: Tree> Loaded<R> {
     /// Tells where every value came from.
     pub fn origins(&self) -> &Origins {
         &self.origins
+    }
+
+    /// Gives what became of every reference.
+    pub fn report(&self) -> &Report {
+        &self.report
     }
 
     /// Gives out the framework's tree. It holds plaintext, and the framework prints it in its errors and its `Debug`.
@@ -152,14 +160,15 @@ impl<R: Tree> Loaded<R> {
     /// [`Rejected`](ErrorKind::Rejected) with the key, origin and expectation of the value that does not fit, and not with
     /// the value.
     pub fn extract<T: DeserializeOwned>(self) -> Result<T> {
-        self.into_settings().map(|(settings, ..)| settings)
+        self.into_settings().map(|(settings, _)| settings)
     }
 
-    pub(crate) fn into_settings<T: DeserializeOwned>(self) -> Result<(T, Origins, Snapshot)> {
-        let Self { tree, origins, snapshot } = self;
+    /// Makes typed settings, and gives what else is known of them.
+    pub(crate) fn into_settings<T: DeserializeOwned>(self) -> Result<(T, Facts)> {
+        let Self { tree, origins, snapshot, report } = self;
         match tree.extract() {
-            Ok(settings) => Ok((settings, origins, snapshot)),
-            Err(mismatch) => Err(rejected(mismatch, &origins, &snapshot)),
+            Ok(settings) => Ok((settings, Facts { origins, snapshot, report })),
+            Err(mismatch) => Err(rejected(mismatch, &origins, &snapshot).with_load_report(report)),
         }
     }
 }

@@ -59,7 +59,11 @@ pub struct Resolved {
 
 impl Resolved {
     pub(crate) fn literal(text: &str) -> Self {
-        Self { text: Zeroizing::new(text.to_owned()), secrets: Vec::new() }
+        Self::filled(Zeroizing::new(text.to_owned()), Vec::new())
+    }
+
+    pub(crate) fn filled(text: Zeroizing<String>, secrets: Vec<SecretId>) -> Self {
+        Self { text, secrets }
     }
 
     /// Gives out the plaintext.
@@ -153,8 +157,7 @@ impl<'r> Pass<'r> {
     /// Fetches every secret that `templates` refer to, all at once and each once.
     pub(crate) async fn fetch<'t>(&self, templates: impl IntoIterator<Item = &'t Template>) {
         let references = templates.into_iter().flat_map(Template::references);
-        let ids: BTreeSet<SecretId> =
-            references.filter_map(|reference| self.resolver.secret_id(reference).ok()).collect();
+        let ids: BTreeSet<SecretId> = references.filter_map(|reference| self.id(reference).ok()).collect();
         join_all(ids.into_iter().map(|id| self.fetch_one(id))).await;
     }
 
@@ -188,7 +191,7 @@ impl<'r> Pass<'r> {
         self.lock().insert(id, result);
     }
 
-    fn taken(&self, id: &SecretId) -> Result<Arc<Secret>> {
+    pub(crate) fn taken(&self, id: &SecretId) -> Result<Arc<Secret>> {
         let missing = || Err(Error::new(ErrorKind::Unavailable, "secret was not fetched").about(id));
         self.lock().get(id).cloned().unwrap_or_else(missing)
     }
@@ -197,38 +200,14 @@ impl<'r> Pass<'r> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts what was fetched into `template`; none if an optional reference has no secret.
-    pub(crate) fn fill(&self, template: &Template) -> Result<Option<Resolved>> {
-        let mut secrets: Vec<SecretId> = Vec::new();
-        let mut failures = Vec::new();
-        let mut absent = false;
-        for reference in template.references() {
-            match self.secret(reference) {
-                Ok(secret) => secrets.push(secret.id().clone()),
-                Err(error) if reference.is_optional() && is_missing(&error) => absent = true,
-                Err(error) => failures.push(error),
-            }
-        }
-        if let Some(error) = Error::join(failures) {
-            return Err(error);
-        }
-        if absent {
-            return Ok(None);
-        }
-        let text = template.fill(|reference| self.text(reference))?;
-        Ok(Some(Resolved { text, secrets }))
+    /// Names the secret that a reference means.
+    pub(crate) fn id(&self, reference: &Reference) -> Result<SecretId> {
+        self.resolver.secret_id(reference)
     }
 
-    fn secret(&self, reference: &Reference) -> Result<Arc<Secret>> {
-        self.taken(&self.resolver.secret_id(reference)?)
-    }
-
-    fn text(&self, reference: &Reference) -> Result<Zeroizing<String>> {
-        let secret = self.secret(reference)?;
-        match reference.property() {
-            Some(property) => property.of(secret.expose_secret()).map_err(|error| error.about(secret.id())),
-            None => Ok(Zeroizing::new(secret.expose_secret().to_owned())),
-        }
+    /// Gives the secret that a reference means, if it was fetched.
+    pub(crate) fn secret(&self, reference: &Reference) -> Result<Arc<Secret>> {
+        self.taken(&self.id(reference)?)
     }
 
     /// Ends the pass: everything that it took, as one.
@@ -242,10 +221,4 @@ impl<'r> Pass<'r> {
 /// A certificate's secret holds a private key with its chain, which no setting of the same name wants.
 fn is_wanted(item: &SecretProperties) -> bool {
     item.enabled && !item.managed
-}
-
-/// A disabled secret does exist, and whoever disabled it wants to be noticed.
-fn is_missing(error: &Error) -> bool {
-    use crate::ReferenceStatus::{SecretNotFound, SecretVersionNotFound};
-    error.kind() == ErrorKind::NotFound && matches!(error.status(), SecretNotFound | SecretVersionNotFound)
 }

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::cache::{Freshness, SecretCache};
+use crate::check;
 use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::Tree;
@@ -17,7 +18,6 @@ use crate::name_map::NameMap;
 use crate::pass::{NamedSecrets, Pass};
 use crate::secret::{Secret, SecretId};
 use crate::store::SecretStore;
-use crate::template::Template;
 use crate::vault::Vault;
 
 /// Resolves references against the vaults that the program allows.
@@ -103,12 +103,7 @@ impl Resolver {
     ///
     /// As [`Reference::parse`](crate::Reference::parse) and [`get`](Resolver::get); all failures of the text in one error.
     pub async fn resolve(&self, text: &str) -> Result<Option<crate::Resolved>> {
-        let Some(template) = Template::parse(text)? else {
-            return Ok(Some(crate::Resolved::literal(text)));
-        };
-        let pass = Pass::new(self, self.young_enough());
-        pass.fetch([&template]).await;
-        pass.fill(&template)
+        check::resolve_text(&Pass::new(self, self.young_enough()), text).await
     }
 
     /// Resolves every reference in the tree of a framework, as the start of live settings does.
@@ -136,6 +131,13 @@ impl Resolver {
     /// Names the secret that a reference means.
     pub(crate) fn secret_id(&self, reference: &crate::Reference) -> Result<SecretId> {
         reference.secret_id(self.vault(), self.inner.cloud)
+    }
+
+    /// Names the secret that a reference means, if its vault is one that the program allows.
+    pub(crate) fn allowed(&self, reference: &crate::Reference) -> Result<SecretId> {
+        let id = self.secret_id(reference)?;
+        self.store(&id)?;
+        Ok(id)
     }
 
     /// What is asked of a secret outside a pass. A clock that is younger than the age allowed makes everything new enough.

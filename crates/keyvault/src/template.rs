@@ -1,6 +1,7 @@
 //! Text with references in it.
 
 use std::fmt;
+use std::ops::Range;
 
 use zeroize::Zeroizing;
 
@@ -75,12 +76,40 @@ impl Template {
         })
     }
 
-    /// Writes the text with what `value` gives in the place of each reference. What is put in is not parsed again.
-    pub(crate) fn fill(
-        &self,
-        mut value: impl FnMut(&Reference) -> Result<Zeroizing<String>>,
-    ) -> Result<Zeroizing<String>> {
-        let values = self.references().map(&mut value).collect::<Result<Vec<_>>>()?;
+    /// Finds everything in `text` that is or begins like a reference, with its range of bytes.
+    ///
+    /// What is malformed is an error, whose range ends at the parenthesis that closes it, at the end of its line or before
+    /// the next one that begins, whichever comes first. Escaped references are left out.
+    pub fn scan(text: &str) -> Vec<(Range<usize>, Result<Reference>)> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while let Some(step) = text[at..].find('@') {
+            at += step;
+            let here = &text[at..];
+            if strip_marker(&here[1..]).is_some() {
+                at += 2;
+                continue;
+            }
+            let length = match Reference::read(here) {
+                None => 1,
+                Some(Ok((reference, after))) => {
+                    let length = here.len() - after.len();
+                    found.push((at..at + length, Ok(reference)));
+                    length
+                }
+                Some(Err(error)) => {
+                    let length = malformed_len(here);
+                    found.push((at..at + length, Err(error)));
+                    length
+                }
+            };
+            at += length;
+        }
+        found
+    }
+
+    /// Writes the text with `values` in the place of the references. What is put in is not parsed again.
+    pub(crate) fn fill(&self, values: &[Zeroizing<String>]) -> Zeroizing<String> {
         let literal: usize = self.parts.iter().map(Part::text_len).sum();
         // Exactly as long as it gets: a string that grows leaves copies of itself behind.
         let length = literal + values.iter().map(|value| value.len()).sum::<usize>();
@@ -92,8 +121,15 @@ impl Template {
                 Part::Reference(_) => filled.extend(values.next().map(|value| value.as_str())),
             }
         }
-        Ok(filled)
+        filled
     }
+}
+
+/// Tells how much of `text` belongs to the malformed reference at its beginning.
+fn malformed_len(text: &str) -> usize {
+    let end = text.find([')', '\n']).map_or(text.len(), |at| at + usize::from(text[at..].starts_with(')')));
+    let next = text[1..end].match_indices('@').map(|(at, _)| at + 1).find(|at| strip_marker(&text[*at..]).is_some());
+    next.unwrap_or(end)
 }
 
 impl Part {
@@ -149,11 +185,9 @@ mod tests {
     use super::*;
 
     fn filled(text: &str) -> Result<Option<String>> {
-        let fill = |template: Template| {
-            template.fill(|reference| Ok(Zeroizing::new(format!("<{}>", reference.secret_name()))))
-        };
-        let filled = Template::parse(text)?.map(fill).transpose()?;
-        Ok(filled.map(|text| text.to_string()))
+        let value = |reference: &Reference| Zeroizing::new(format!("<{}>", reference.secret_name()));
+        let fill = |template: Template| template.fill(&template.references().map(value).collect::<Vec<_>>());
+        Ok(Template::parse(text)?.map(fill).map(|text| text.to_string()))
     }
 
     #[test]
@@ -185,7 +219,7 @@ mod tests {
     #[test]
     fn what_is_put_in_is_not_parsed_again() {
         let template = Template::parse("@KeyVault(SecretName=a)").unwrap().unwrap();
-        let text = template.fill(|_| Ok(Zeroizing::new("@KeyVault(SecretName=b)".into()))).unwrap();
+        let text = template.fill(&[Zeroizing::new("@KeyVault(SecretName=b)".into())]);
         assert_eq!(*text, "@KeyVault(SecretName=b)");
     }
 

@@ -15,11 +15,10 @@ use super::watcher::Change;
 use super::{Live, Published, PublishedCell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::Layers;
-use crate::load::{contained, load};
+use crate::load::{Facts, contained, load};
 use crate::name_map::NameMap;
 use crate::origin::Origins;
 use crate::resolver::Resolver;
-use crate::snapshot::Snapshot;
 use crate::status::ReferenceStatus;
 
 /// What makes settings: the same for the first and for every later ones.
@@ -53,8 +52,7 @@ pub(super) enum Command {
 /// Settings that may be published.
 pub(super) struct Built<T> {
     settings: Arc<T>,
-    origins: Origins,
-    snapshot: Snapshot,
+    facts: Facts,
 }
 
 impl<L: Layers, V> Engine<L, V> {
@@ -100,11 +98,11 @@ impl<L: Layers, V> Engine<L, V> {
         if published.is_some_and(|published| published.changed(loaded.origins()).is_empty()) {
             return Ok(None);
         }
-        let (settings, origins, snapshot) = loaded.into_settings()?;
+        let (settings, facts) = loaded.into_settings()?;
         let settings = Arc::new(settings);
         match self.validator.validate(&settings).await {
-            Ok(()) => Ok(Some(Built { settings, origins, snapshot })),
-            Err(rejection) => Err(refused(rejection, &origins)),
+            Ok(()) => Ok(Some(Built { settings, facts })),
+            Err(rejection) => Err(refused(rejection, &facts.origins).with_load_report(facts.report)),
         }
     }
 }
@@ -123,8 +121,9 @@ impl<T> Built<T> {
             settings: self.settings,
             generation,
             at: SystemTime::now(),
-            origins: Arc::new(self.origins),
-            snapshot: Arc::new(self.snapshot),
+            origins: Arc::new(self.facts.origins),
+            snapshot: Arc::new(self.facts.snapshot),
+            report: self.facts.report,
         }
     }
 }

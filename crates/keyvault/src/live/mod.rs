@@ -23,6 +23,7 @@ pub use self::validate::{AsyncHook, Rejection, Unvalidated, Validate};
 pub use self::watcher::{Change, Notice, Watcher};
 use crate::error::{Error, ErrorKind, Result};
 use crate::origin::Origins;
+use crate::report::Report;
 use crate::snapshot::Snapshot;
 
 /// Settings that follow rotation: always whole, always valid, replaced in one step.
@@ -43,6 +44,7 @@ pub struct Published<T> {
     at: SystemTime,
     origins: Arc<Origins>,
     snapshot: Arc<Snapshot>,
+    report: Arc<Report>,
 }
 
 impl<T> Published<T> {
@@ -69,6 +71,11 @@ impl<T> Published<T> {
     /// Gives the secrets that were read for them.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// Gives what became of every reference and of every secret by name when they were loaded.
+    pub fn report(&self) -> &Report {
+        &self.report
     }
 }
 
