@@ -77,7 +77,10 @@ impl Story {
     pub(super) fn layered(&self) -> LiveBuilder<impl Layers> {
         let table = Arc::clone(&self.table);
         let merge = move |_: &NamedSecrets| -> Result<Table, Mismatch> { Ok(table.lock().unwrap().clone()) };
-        LiveBuilder::new(self.vault.clone(), merge).references_only().minimum_failure_delay(Duration::ZERO).refresh_every(MINUTE)
+        LiveBuilder::new(self.vault.clone(), merge)
+            .references_only()
+            .minimum_failure_delay(Duration::ZERO)
+            .refresh_every(MINUTE)
     }
 }
 

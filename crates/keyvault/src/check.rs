@@ -191,7 +191,7 @@ fn outcome(pass: &Pass<'_>, reference: &Reference) -> Outcome {
 }
 
 /// A disabled secret does exist, and whoever disabled it wants to be noticed.
-fn is_missing(error: &Error) -> bool {
+pub(crate) fn is_missing(error: &Error) -> bool {
     use crate::ReferenceStatus::{SecretNotFound, SecretVersionNotFound};
     error.kind() == crate::ErrorKind::NotFound && matches!(error.status(), SecretNotFound | SecretVersionNotFound)
 }

@@ -10,6 +10,7 @@ use futures::stream::FuturesUnordered;
 use zeroize::Zeroizing;
 
 use crate::cache::Freshness;
+use crate::check::is_missing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::Key;
 use crate::name::SecretName;
@@ -27,6 +28,8 @@ pub(crate) struct Pass<'r> {
     resolver: &'r Resolver,
     freshness: Freshness,
     listed: BTreeMap<SecretName, SecretProperties>,
+    /// Whether that is a list, which may be empty.
+    is_listed: bool,
     taken: Mutex<BTreeMap<SecretId, Result<Arc<Secret>>>>,
 }
 
@@ -91,7 +94,7 @@ impl<'r> Pass<'r> {
 
     /// Begins a pass that takes what is fresh enough.
     pub(crate) fn new(resolver: &'r Resolver, freshness: Freshness) -> Self {
-        Self { resolver, freshness, listed: BTreeMap::new(), taken: Mutex::default() }
+        Self { resolver, freshness, listed: BTreeMap::new(), is_listed: false, taken: Mutex::default() }
     }
 
     /// Lists the default vault and gives the secrets that `map` takes, under their keys.
@@ -121,7 +124,7 @@ impl<'r> Pass<'r> {
         let wanted = listed.values().filter(|item| is_wanted(item)).map(|item| item.id().name());
         let keys = map.keys(wanted)?;
         let named = self.pick(keys)?;
-        self.listed = listed;
+        (self.listed, self.is_listed) = (listed, true);
         Ok(named)
     }
 
@@ -213,8 +216,16 @@ impl<'r> Pass<'r> {
     /// Ends the pass: everything that it took, as one.
     pub(crate) fn into_snapshot(self) -> Snapshot {
         let taken = self.taken.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let secrets = taken.into_iter().filter_map(|(id, result)| Some((id, result.ok()?)));
-        Snapshot::new(secrets.collect())
+        let (mut secrets, mut absent) = (BTreeMap::new(), BTreeSet::new());
+        for (id, result) in taken {
+            match result {
+                Ok(secret) => _ = secrets.insert(id, secret),
+                Err(error) if is_missing(&error) => _ = absent.insert(id),
+                Err(_) => {}
+            }
+        }
+        let listed = self.is_listed.then(|| self.listed.into_values().collect());
+        Snapshot::new(secrets, absent, listed)
     }
 }
 

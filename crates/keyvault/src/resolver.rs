@@ -161,6 +161,30 @@ impl Resolver {
         self.inner.requests.load(Ordering::Relaxed)
     }
 
+    /// Tells every vault that is allowed: the default one first, then the others in order.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn vaults(&self) -> Vec<Vault> {
+        let mut vaults: Vec<Vault> = self.inner.others.iter().map(|store| store.vault().clone()).collect();
+        vaults.sort();
+        vaults.insert(0, self.vault().clone());
+        vaults
+    }
+
+    /// Gives a resolver for the same vaults that asks others in their place, and knows nothing yet.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn answered_by(&self, stand_in: impl Fn(&Vault) -> Arc<dyn SecretStore>) -> Self {
+        let inner = &self.inner;
+        let builder = ResolverBuilder {
+            default: stand_in(inner.default.vault()),
+            others: inner.others.iter().map(|store| stand_in(store.vault())).collect(),
+            cloud: Some(inner.cloud),
+            concurrency: 32,
+            cache_capacity: 10_000,
+            max_age: inner.max_age,
+        };
+        builder.make()
+    }
+
     pub(crate) async fn cached(&self, id: &SecretId) -> Option<Arc<Secret>> {
         self.inner.cache.peek(id).await
     }

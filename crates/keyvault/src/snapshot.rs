@@ -1,10 +1,10 @@
 //! All secrets of one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::secret::{Secret, SecretId};
+use crate::secret::{Secret, SecretId, SecretProperties};
 
 /// The secrets that one load used: complete, and never changed afterwards.
 ///
@@ -12,11 +12,19 @@ use crate::secret::{Secret, SecretId};
 #[derive(Clone, Default)]
 pub struct Snapshot {
     secrets: BTreeMap<SecretId, Arc<Secret>>,
+    /// Secrets that were asked for and do not exist.
+    absent: BTreeSet<SecretId>,
+    /// What the default vault listed, if it was asked to.
+    listed: Option<Vec<SecretProperties>>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(secrets: BTreeMap<SecretId, Arc<Secret>>) -> Self {
-        Self { secrets }
+    pub(crate) fn new(
+        secrets: BTreeMap<SecretId, Arc<Secret>>,
+        absent: BTreeSet<SecretId>,
+        listed: Option<Vec<SecretProperties>>,
+    ) -> Self {
+        Self { secrets, absent, listed }
     }
 
     /// Finds the secret that was asked for as `id`.
@@ -27,6 +35,16 @@ impl Snapshot {
     /// Gives every secret, with the id by which it was asked for.
     pub fn iter(&self) -> impl Iterator<Item = (&SecretId, &Secret)> {
         self.secrets.iter().map(|(id, secret)| (id, &**secret))
+    }
+
+    #[cfg(feature = "sealed")]
+    pub(crate) fn absent(&self) -> &BTreeSet<SecretId> {
+        &self.absent
+    }
+
+    #[cfg(feature = "sealed")]
+    pub(crate) fn listed(&self) -> Option<&[SecretProperties]> {
+        self.listed.as_deref()
     }
 
     /// Tells how many secrets there are.

@@ -12,6 +12,7 @@ use crate::error::{Error, Result};
 use crate::layers::Layers;
 use crate::name_map::NameMap;
 use crate::resolver::Resolver;
+use crate::sealed::Sealer;
 
 /// Builds [`Live`] settings from the layers of a framework; the adapters' `layered` makes one.
 #[must_use]
@@ -20,6 +21,7 @@ pub struct LiveBuilder<L, V = Unvalidated> {
     layers: L,
     names: Option<NameMap>,
     timing: Timing,
+    sealer: Option<Result<Sealer>>,
     validator: V,
 }
 
@@ -46,6 +48,7 @@ impl<L: Layers> LiveBuilder<L> {
                 refresh_deadline: Duration::from_secs(100),
                 max_staleness: None,
             },
+            sealer: None,
             validator: Unvalidated,
         }
     }
@@ -61,8 +64,8 @@ impl<L: Layers> LiveBuilder<L> {
     }
 
     fn with_validator<W>(self, validator: W) -> LiveBuilder<L, W> {
-        let Self { resolver, layers, names, timing, .. } = self;
-        LiveBuilder { resolver, layers, names, timing, validator }
+        let Self { resolver, layers, names, timing, sealer, .. } = self;
+        LiveBuilder { resolver, layers, names, timing, sealer, validator }
     }
 }
 
@@ -101,6 +104,15 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// to zero. Default: 5 seconds.
     pub fn minimum_failure_delay(mut self, delay: Duration) -> Self {
         self.timing.minimum_failure_delay = delay;
+        self
+    }
+
+    /// Keeps the last good secrets in an encrypted file, and starts from it while no vault can be reached. Default: no file.
+    ///
+    /// [`SealedSnapshot`](crate::SealedSnapshot) tells when the file is written, read and refused.
+    #[cfg(feature = "sealed")]
+    pub fn sealed(mut self, snapshot: crate::SealedSnapshot) -> Self {
+        self.sealer = Some(Sealer::new(snapshot, &self.resolver));
         self
     }
 
@@ -146,6 +158,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
             names: self.names,
             validator: self.validator,
             timing: self.timing,
+            sealer: self.sealer.transpose()?,
         }
         .start()
         .await

@@ -19,6 +19,7 @@ use crate::load::{Facts, contained, load};
 use crate::name_map::NameMap;
 use crate::origin::Origins;
 use crate::resolver::Resolver;
+use crate::sealed::Sealer;
 use crate::status::ReferenceStatus;
 
 /// What makes settings: the same for the first and for every later ones.
@@ -28,6 +29,7 @@ pub(super) struct Engine<L, V> {
     pub(super) names: Option<NameMap>,
     pub(super) validator: V,
     pub(super) timing: Timing,
+    pub(super) sealer: Option<Sealer>,
 }
 
 /// What the task writes and every handle reads.
@@ -36,6 +38,7 @@ pub(super) struct Shared<T> {
     pub(super) signal: watch::Receiver<Signal>,
     pulse: Mutex<Pulse>,
     max_staleness: Option<Duration>,
+    sealer: Option<Sealer>,
 }
 
 /// What wakes watchers; what they tell, they read from [`Shared`].
@@ -57,7 +60,7 @@ pub(super) struct Built<T> {
 
 impl<L: Layers, V> Engine<L, V> {
     /// Publishes the first settings and keeps them current in the background.
-    pub(super) fn keep<T>(self, first: Built<T>) -> Live<T>
+    pub(super) fn keep<T>(self, first: Built<T>, pulse: Pulse) -> Live<T>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
@@ -66,8 +69,9 @@ impl<L: Layers, V> Engine<L, V> {
         let shared = Arc::new(Shared {
             published: PublishedCell::from_pointee(first.publish(1)),
             signal,
-            pulse: Mutex::new(Pulse::started()),
+            pulse: Mutex::new(pulse),
             max_staleness: self.timing.max_staleness,
+            sealer: self.sealer.clone(),
         });
         let (commands, queue) = mpsc::channel(16);
         let task =
@@ -82,19 +86,29 @@ impl<L: Layers, V> Engine<L, V> {
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        let late = |_| {
-            Err(Error::new(ErrorKind::Unavailable, "settings were not loaded in time")
-                .with_status(ReferenceStatus::FetchTimedOut))
-        };
-        timeout(deadline, contained(self.build_unbounded(published))).await.unwrap_or_else(late)
+        self.build_from(&self.resolver, deadline, published).await
     }
 
-    async fn build_unbounded<T>(&self, published: Option<&Origins>) -> Result<Option<Built<T>>>
+    /// Makes settings of what `resolver` answers.
+    pub(super) async fn build_from<T>(
+        &self,
+        resolver: &Resolver,
+        deadline: Duration,
+        published: Option<&Origins>,
+    ) -> Result<Option<Built<T>>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        let loaded = load(&self.resolver, &self.layers, self.names.as_ref()).await?;
+        timeout(deadline, contained(self.build_unbounded(resolver, published))).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn build_unbounded<T>(&self, resolver: &Resolver, published: Option<&Origins>) -> Result<Option<Built<T>>>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+        V: Validate<T>,
+    {
+        let loaded = load(resolver, &self.layers, self.names.as_ref()).await?;
         if published.is_some_and(|published| published.changed(loaded.origins()).is_empty()) {
             return Ok(None);
         }
@@ -105,6 +119,10 @@ impl<L: Layers, V> Engine<L, V> {
             Err(rejection) => Err(refused(rejection, &facts.origins).with_load_report(facts.report)),
         }
     }
+}
+
+pub(super) fn late() -> Error {
+    Error::new(ErrorKind::Unavailable, "settings were not loaded in time").with_status(ReferenceStatus::FetchTimedOut)
 }
 
 fn refused(rejection: Rejection, origins: &Origins) -> Error {
@@ -139,7 +157,21 @@ impl<T> Shared<T> {
 
     pub(super) fn health(&self) -> Health {
         let published = self.published.load();
-        self.pulse().health(published.generation, self.max_staleness, &published.snapshot)
+        let pulse = self.pulse();
+        let mut health = pulse.health(published.generation, self.max_staleness, &published.snapshot);
+        health.sealed = self.sealer.as_ref().map(|sealer| {
+            let mut sealed = sealer.health();
+            sealed.started_from = pulse.sealed_at;
+            sealed
+        });
+        health
+    }
+
+    /// Seals the secrets of the published settings, if they are to be sealed.
+    fn seal(&self, changed: bool) {
+        let Some(sealer) = &self.sealer else { return };
+        let (snapshot, age) = (Arc::clone(&self.published.load().snapshot), self.pulse().age());
+        sealer.save(&snapshot, age, changed);
     }
 }
 
@@ -165,7 +197,14 @@ where
     T: DeserializeOwned + Send + Sync + 'static,
 {
     async fn run(mut self, mut queue: mpsc::Receiver<Command>) {
-        let mut pause = self.schedule.after_success(fastrand::f64());
+        let mut pause = match self.shared.last_failure() {
+            // The settings are those of a sealed snapshot, and the vault is to be asked as after any failure.
+            Some(error) => self.schedule.after_failure(&error, fastrand::f64()),
+            None => {
+                self.shared.seal(true);
+                self.schedule.after_success(fastrand::f64())
+            }
+        };
         let mut joined = Vec::new();
         while let Woken::Due = self.wait(pause, &mut queue, &mut joined).await {
             let Some(outcome) = self.step_unless_ended(&mut queue, &mut joined).await else { break };
@@ -179,6 +218,9 @@ where
             }
         }
         self.shared.pulse().next_refresh = None;
+        if let Some(sealer) = &self.shared.sealer {
+            sealer.finish().await;
+        }
     }
 
     async fn wait(&self, pause: Duration, queue: &mut mpsc::Receiver<Command>, joined: &mut Vec<Reply>) -> Woken {
@@ -218,6 +260,7 @@ where
         match outcome {
             Ok(None) => {
                 self.shared.pulse().succeeded();
+                self.shared.seal(false);
                 tracing::debug!(generation = published.generation, "settings are unchanged");
                 Ok(None)
             }
@@ -236,6 +279,7 @@ where
         let change = Change { generation: new.generation, at: new.at, keys: old.origins.changed(&new.origins) };
         self.shared.published.store(Arc::new(new));
         self.shared.pulse().succeeded();
+        self.shared.seal(true);
         self.waker.send_modify(|_| {});
         tracing::info!(generation = change.generation, keys = ?change.keys, "settings changed");
         change

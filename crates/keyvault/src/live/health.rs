@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::sealed::SealedHealth;
 use crate::secret::SecretId;
 use crate::snapshot::Snapshot;
 
@@ -26,6 +27,8 @@ pub struct Health {
     pub next_refresh: Option<Duration>,
     /// The secrets that were read for the current settings.
     pub secrets: Vec<SecretHealth>,
+    /// How it stands with the sealed snapshot; none if there is to be none.
+    pub sealed: Option<SealedHealth>,
 }
 
 /// One secret behind the current settings.
@@ -45,12 +48,21 @@ impl Health {
     pub fn is_healthy(&self) -> bool {
         !self.is_too_old
     }
+
+    /// Tells whether the settings are those of a sealed snapshot: the program started in an outage that lasts.
+    pub fn is_stale(&self) -> bool {
+        self.sealed.as_ref().is_some_and(|sealed| sealed.started_from.is_some())
+    }
 }
 
 /// What a health is told from. Each of the three is its own field, so that old settings cannot look fresh.
 #[derive(Debug)]
 pub(super) struct Pulse {
     pub(super) last_success: Instant,
+    /// How old the settings were at that moment: those of a sealed snapshot are not new.
+    age_then: Duration,
+    /// When the secrets of the sealed snapshot were last known good, while they are in use.
+    pub(super) sealed_at: Option<SystemTime>,
     pub(super) last_failure: Option<Error>,
     pub(super) next_refresh: Option<Instant>,
     pub(super) consecutive_failures: u32,
@@ -58,11 +70,32 @@ pub(super) struct Pulse {
 
 impl Pulse {
     pub(super) fn started() -> Self {
-        Self { last_success: Instant::now(), last_failure: None, next_refresh: None, consecutive_failures: 0 }
+        Self {
+            last_success: Instant::now(),
+            age_then: Duration::ZERO,
+            sealed_at: None,
+            last_failure: None,
+            next_refresh: None,
+            consecutive_failures: 0,
+        }
+    }
+
+    /// The settings are as old as the snapshot, for the vault failed.
+    pub(super) fn started_from_sealed(sealed_at: SystemTime, failure: Error) -> Self {
+        let mut pulse = Self::started();
+        pulse.age_then = SystemTime::now().duration_since(sealed_at).unwrap_or_default();
+        pulse.sealed_at = Some(sealed_at);
+        pulse.failed(failure);
+        pulse
+    }
+
+    pub(super) fn age(&self) -> Duration {
+        self.last_success.elapsed().saturating_add(self.age_then)
     }
 
     pub(super) fn succeeded(&mut self) {
         self.last_success = Instant::now();
+        (self.age_then, self.sealed_at) = (Duration::ZERO, None);
         self.consecutive_failures = 0;
     }
 
@@ -72,7 +105,7 @@ impl Pulse {
     }
 
     pub(super) fn health(&self, generation: u64, max_staleness: Option<Duration>, snapshot: &Snapshot) -> Health {
-        let age = self.last_success.elapsed();
+        let age = self.age();
         let secrets = snapshot
             .iter()
             .map(|(_, secret)| SecretHealth { id: secret.id().clone(), expires: secret.properties().expires });
@@ -84,6 +117,7 @@ impl Pulse {
             last_error: self.last_failure.clone().filter(|_| self.consecutive_failures > 0),
             next_refresh: self.next_refresh.map(|next| next.saturating_duration_since(Instant::now())),
             secrets: secrets.collect(),
+            sealed: None,
         }
     }
 }
