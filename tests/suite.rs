@@ -7,4 +7,5 @@ mod architecture;
 mod client;
 mod live;
 mod operations;
+mod sealed;
 mod support;
