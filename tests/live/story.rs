@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use keyvault::{InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecrets, Resolved, Tree};
+use keyvault::{
+    InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecrets, Resolved, SecretProperties, SecretStore,
+    SecretVersion, Tree,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error, MapDeserializer};
@@ -46,7 +49,7 @@ pub(super) struct Settings {
 }
 
 /// A vault with a user and a password, and a table that refers to both.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(super) struct Story {
     pub(super) vault: InMemory,
     pub(super) table: Arc<Mutex<Table>>,
@@ -55,9 +58,9 @@ pub(super) struct Story {
 impl Story {
     pub(super) fn begin() -> Self {
         let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
-        vault.set("user", "ann").unwrap();
-        vault.set("password", "first").unwrap();
         let story = Self { vault, table: Arc::default() };
+        story.set_long_ago("user", "ann");
+        story.set_long_ago("password", "first");
         story.write("user", "@KeyVault(SecretName=user)");
         story.write("password", "@KeyVault(SecretName=password)");
         story
@@ -68,6 +71,22 @@ impl Story {
         self.table.lock().unwrap().0.insert(key.to_owned(), text.to_owned());
     }
 
+    /// Sets a secret whose dates are those of an hour ago, as is usual: what is set now is newer.
+    pub(super) fn set_long_ago(&self, name: &str, text: &str) -> SecretVersion {
+        let long_ago = Some(SystemTime::now() - MINUTE * 60);
+        let dated = |properties: &mut SecretProperties| {
+            (properties.created, properties.updated) = (long_ago, long_ago);
+        };
+        self.vault.set_with(name, text, dated).unwrap()
+    }
+
+    /// Tells the version of the password.
+    pub(super) fn password(&self) -> SecretVersion {
+        let id = keyvault::SecretId::parse("https://contoso.vault.azure.net/secrets/password").unwrap();
+        let password = futures::FutureExt::now_or_never(self.vault.get(&id)).unwrap().unwrap();
+        password.id().version().unwrap().clone()
+    }
+
     /// Rotates the password.
     pub(super) fn rotate(&self, password: &str) {
         self.vault.set("password", password).unwrap();
@@ -75,12 +94,14 @@ impl Story {
 
     /// Refers to the vault by reference only, and asks it every minute.
     pub(super) fn layered(&self) -> LiveBuilder<impl Layers> {
+        self.layered_over(self.vault.clone())
+    }
+
+    /// Does the same over a store of the test's own.
+    pub(super) fn layered_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
         let table = Arc::clone(&self.table);
         let merge = move |_: &NamedSecrets| -> Result<Table, Mismatch> { Ok(table.lock().unwrap().clone()) };
-        LiveBuilder::new(self.vault.clone(), merge)
-            .references_only()
-            .minimum_failure_delay(Duration::ZERO)
-            .refresh_every(MINUTE)
+        LiveBuilder::new(store, merge).references_only().minimum_failure_delay(Duration::ZERO).refresh_every(MINUTE)
     }
 }
 

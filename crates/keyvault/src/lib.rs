@@ -56,7 +56,9 @@ mod client;
 mod cloud;
 #[cfg(feature = "identity")]
 mod credential;
+mod errand;
 mod error;
+mod held;
 mod key;
 mod layers;
 mod live;

@@ -10,6 +10,7 @@ use futures::FutureExt;
 use serde::de::DeserializeOwned;
 
 use crate::check::{self, Value};
+use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, Segment};
 use crate::layers::{Layers, Leaf, Mismatch, Tree};
@@ -42,8 +43,9 @@ pub(crate) async fn load<L: Layers>(
     resolver: &Resolver,
     layers: &L,
     names: Option<&NameMap>,
+    errand: &Errand,
 ) -> Result<Loaded<L::Tree>> {
-    let mut pass = Pass::begin(resolver);
+    let mut pass = Pass::of(resolver, errand);
     let named = match names {
         Some(map) => pass.named(map).await.map_err(reported)?,
         None => NamedSecrets::default(),

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use futures::future::join_all;
-use futures::stream::FuturesUnordered;
+use futures::stream::{self, BoxStream, FuturesUnordered};
 use zeroize::Zeroizing;
 
 use crate::cache::Freshness;
 use crate::check::is_missing;
+use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
+use crate::held::Listing;
 use crate::key::Key;
 use crate::name::SecretName;
 use crate::name_map::NameMap;
@@ -27,7 +29,8 @@ use crate::template::Template;
 pub(crate) struct Pass<'r> {
     resolver: &'r Resolver,
     freshness: Freshness,
-    listed: BTreeMap<SecretName, SecretProperties>,
+    errand: Option<&'r Errand>,
+    listed: Listing,
     /// Whether that is a list, which may be empty.
     is_listed: bool,
     taken: Mutex<BTreeMap<SecretId, Result<Arc<Secret>>>>,
@@ -94,16 +97,20 @@ impl<'r> Pass<'r> {
 
     /// Begins a pass that takes what is fresh enough.
     pub(crate) fn new(resolver: &'r Resolver, freshness: Freshness) -> Self {
-        Self { resolver, freshness, listed: BTreeMap::new(), is_listed: false, taken: Mutex::default() }
+        Self { resolver, freshness, errand: None, listed: Listing::new(), is_listed: false, taken: Mutex::default() }
+    }
+
+    /// Begins a pass of a refresh: what `errand` does not ask for counts as read.
+    pub(crate) fn of(resolver: &'r Resolver, errand: &'r Errand) -> Self {
+        Self { errand: Some(errand), ..Self::begin(resolver) }
     }
 
     /// Lists the default vault and gives the secrets that `map` takes, under their keys.
     ///
     /// One request for 25 secrets of the vault and one for each that changed; fetching begins while the list goes on.
     pub(crate) async fn named(&mut self, map: &NameMap) -> Result<NamedSecrets> {
-        let store = self.resolver.default_store();
         let mut listed = BTreeMap::new();
-        let mut list = store.list().fuse();
+        let mut list = self.list().fuse();
         let mut fetches = FuturesUnordered::new();
         loop {
             tokio::select! {
@@ -124,8 +131,19 @@ impl<'r> Pass<'r> {
         let wanted = listed.values().filter(|item| is_wanted(item)).map(|item| item.id().name());
         let keys = map.keys(wanted)?;
         let named = self.pick(keys)?;
+        if let Some(errand) = self.errand {
+            errand.listed(&listed);
+        }
         (self.listed, self.is_listed) = (listed, true);
         Ok(named)
+    }
+
+    /// Lists the default vault, or tells what it listed last if nothing more is asked for.
+    fn list(&self) -> BoxStream<'r, Result<SecretProperties>> {
+        match self.errand.and_then(Errand::listing) {
+            Some(listing) => stream::iter(listing.values().cloned().map(Ok)).boxed(),
+            None => self.resolver.default_store().list(),
+        }
     }
 
     /// Says what a list was for, which names no secret.
@@ -168,7 +186,7 @@ impl<'r> Pass<'r> {
         let id = item.id().clone();
         let result = match self.unchanged(&item).await {
             Some(secret) => Ok(secret),
-            None => self.resolver.get_fresh(&id, self.freshness).await,
+            None => self.read(&id).await,
         };
         self.take(id, result);
     }
@@ -178,19 +196,41 @@ impl<'r> Pass<'r> {
         match self.listed.get(id.name()).filter(|_| of_default) {
             Some(item) => self.fetch_listed(item.clone()).await,
             None => {
-                let result = self.resolver.get_fresh(&id, self.freshness).await;
+                let result = self.read(&id).await;
                 self.take(id, result);
             }
         }
     }
 
+    async fn read(&self, id: &SecretId) -> Result<Arc<Secret>> {
+        match self.errand {
+            Some(errand) => errand.read(self.resolver, id, self.freshness).await,
+            None => self.resolver.get_fresh(id, self.freshness).await,
+        }
+    }
+
     /// Gives the secret that was fetched earlier, if the list proves that it is still the latest.
     async fn unchanged(&self, item: &SecretProperties) -> Option<Arc<Secret>> {
-        let secret = self.resolver.cached(item.id()).await?;
-        (item.enabled && secret.is_settled() && secret.properties().same_dates(item)).then_some(secret)
+        let id = item.id();
+        let proves = |secret: &Secret| item.enabled && secret.is_settled() && secret.properties().same_dates(item);
+        let Some(errand) = self.errand else {
+            return self.resolver.cached(id).await.filter(|secret| proves(secret));
+        };
+        if !errand.believes_list(id) {
+            return None;
+        }
+        if let Some(held) = errand.held(id).filter(|held| proves(held)) {
+            errand.confirm(id);
+            return Some(Arc::clone(held));
+        }
+        let cached = self.resolver.cached(id).await.filter(|secret| proves(secret))?;
+        errand.judge(self.resolver, id, cached).await.ok()
     }
 
     fn take(&self, id: SecretId, result: Result<Arc<Secret>>) {
+        if let Some(errand) = self.errand {
+            errand.took(&id, &result);
+        }
         self.lock().insert(id, result);
     }
 

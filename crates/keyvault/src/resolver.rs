@@ -202,6 +202,19 @@ impl Resolver {
         self.inner.cache.get(id, freshness, fetch).await
     }
 
+    /// Asks the vault, whatever is in the cache.
+    pub(crate) async fn ask(&self, id: &SecretId) -> Result<Secret> {
+        let store = self.store(id)?;
+        let _turn = self.inner.flights.acquire().await;
+        self.inner.requests.fetch_add(1, Ordering::Relaxed);
+        store.get(id).await
+    }
+
+    /// Tells whether the program allows a vault.
+    pub(crate) fn allows(&self, vault: &Vault) -> bool {
+        std::iter::once(&self.inner.default).chain(&self.inner.others).any(|store| store.vault() == vault)
+    }
+
     fn store(&self, id: &SecretId) -> Result<&dyn SecretStore> {
         let allowed = std::iter::once(&self.inner.default).chain(&self.inner.others);
         let mut allowed = allowed.filter(|store| store.vault() == id.vault());

@@ -1,16 +1,20 @@
 //! How settings are made live.
 
 use std::fmt;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use futures::stream::Stream;
 use serde::de::DeserializeOwned;
 
 use super::Live;
+use super::clock::WallClock;
 use super::engine::Engine;
+use super::events::Events;
 use super::validate::{AsyncHook, Unvalidated, Validate};
 use crate::error::{Error, Result};
 use crate::layers::Layers;
 use crate::name_map::NameMap;
+use crate::push::PushEvent;
 use crate::resolver::Resolver;
 use crate::sealed::Sealer;
 
@@ -21,6 +25,8 @@ pub struct LiveBuilder<L, V = Unvalidated> {
     layers: L,
     names: Option<NameMap>,
     timing: Timing,
+    clock: WallClock,
+    events: Events,
     sealer: Option<Result<Sealer>>,
     validator: V,
 }
@@ -32,6 +38,7 @@ pub(super) struct Timing {
     pub(super) minimum_failure_delay: Duration,
     pub(super) refresh_deadline: Duration,
     pub(super) max_staleness: Option<Duration>,
+    pub(super) event_spread: Duration,
 }
 
 impl<L: Layers> LiveBuilder<L> {
@@ -47,7 +54,10 @@ impl<L: Layers> LiveBuilder<L> {
                 minimum_failure_delay: Duration::from_secs(5),
                 refresh_deadline: Duration::from_secs(100),
                 max_staleness: None,
+                event_spread: Duration::from_secs(30),
             },
+            clock: WallClock::default(),
+            events: Events::default(),
             sealer: None,
             validator: Unvalidated,
         }
@@ -64,8 +74,8 @@ impl<L: Layers> LiveBuilder<L> {
     }
 
     fn with_validator<W>(self, validator: W) -> LiveBuilder<L, W> {
-        let Self { resolver, layers, names, timing, sealer, .. } = self;
-        LiveBuilder { resolver, layers, names, timing, sealer, validator }
+        let Self { resolver, layers, names, timing, clock, events, sealer, .. } = self;
+        LiveBuilder { resolver, layers, names, timing, clock, events, sealer, validator }
     }
 }
 
@@ -129,6 +139,35 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
+    /// Listens to `source`, too: an event makes exactly its secret due, and polling stays as the backstop.
+    ///
+    /// A source yields [`SecretEvent`](crate::SecretEvent)s, or [`PushEvent`]s if it can tell that it lost some. It is
+    /// polled by the background task and dropped with it. One that ends or panics is reported, and everything is asked
+    /// for once more.
+    pub fn events<S>(mut self, source: S) -> Self
+    where
+        S: Stream<Item: Into<PushEvent>> + Send + 'static,
+    {
+        self.events.add(source);
+        self
+    }
+
+    /// Sets over which time the instances of a fleet spread what one event makes them ask for: each draws its own part.
+    ///
+    /// Default: 30 seconds. Zero asks at once.
+    pub fn event_spread(mut self, spread: Duration) -> Self {
+        self.timing.event_spread = spread;
+        self
+    }
+
+    /// Sets what tells the time of day, by which secrets expire. Default: the system's clock.
+    ///
+    /// For tests; everything but expiry and the sleep of a host is measured by tokio's clock.
+    pub fn wall_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
+        self.clock = WallClock::new(now);
+        self
+    }
+
     /// Makes the first settings, then keeps them current in the background.
     ///
     /// Runs on a tokio runtime. Costs ⌈secrets / 25⌉ requests to list the vault if secrets are mapped by name, and one for
@@ -158,9 +197,10 @@ impl<L: Layers, V> LiveBuilder<L, V> {
             names: self.names,
             validator: self.validator,
             timing: self.timing,
+            clock: self.clock,
             sealer: self.sealer.transpose()?,
         }
-        .start()
+        .start(self.events)
         .await
     }
 }

@@ -66,6 +66,8 @@ pub(super) struct Pulse {
     pub(super) last_failure: Option<Error>,
     pub(super) next_refresh: Option<Instant>,
     pub(super) consecutive_failures: u32,
+    /// Whether one of the consecutive failures was of a pass that asked for everything.
+    is_failing: bool,
 }
 
 impl Pulse {
@@ -77,6 +79,7 @@ impl Pulse {
             last_failure: None,
             next_refresh: None,
             consecutive_failures: 0,
+            is_failing: false,
         }
     }
 
@@ -85,21 +88,29 @@ impl Pulse {
         let mut pulse = Self::started();
         pulse.age_then = SystemTime::now().duration_since(sealed_at).unwrap_or_default();
         pulse.sealed_at = Some(sealed_at);
-        pulse.failed(failure);
+        pulse.failed(failure, true);
         pulse
     }
 
+    /// Tells how old the settings are.
     pub(super) fn age(&self) -> Duration {
         self.last_success.elapsed().saturating_add(self.age_then)
     }
 
-    pub(super) fn succeeded(&mut self) {
-        self.last_success = Instant::now();
-        (self.age_then, self.sealed_at) = (Duration::ZERO, None);
-        self.consecutive_failures = 0;
+    /// One secret that could be read says nothing about the others: only a complete pass makes settings fresh.
+    pub(super) fn succeeded(&mut self, is_complete: bool) {
+        if is_complete {
+            self.last_success = Instant::now();
+            (self.age_then, self.sealed_at) = (Duration::ZERO, None);
+            self.is_failing = false;
+        }
+        if !self.is_failing {
+            self.consecutive_failures = 0;
+        }
     }
 
-    pub(super) fn failed(&mut self, error: Error) {
+    pub(super) fn failed(&mut self, error: Error, is_complete: bool) {
+        self.is_failing |= is_complete;
         self.last_failure = Some(error);
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);
     }

@@ -1,10 +1,15 @@
 //! The current settings, and what keeps them current.
 
+mod agenda;
 mod builder;
+mod clock;
 mod engine;
+mod events;
 mod health;
+mod inbox;
 mod schedule;
 mod start;
+mod task;
 mod validate;
 mod watcher;
 
@@ -17,12 +22,14 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::builder::LiveBuilder;
-use self::engine::{Command, Shared};
+use self::engine::Shared;
 pub use self::health::{Health, SecretHealth};
+use self::task::Command;
 pub use self::validate::{AsyncHook, Rejection, Unvalidated, Validate};
 pub use self::watcher::{Change, Notice, Watcher};
 use crate::error::{Error, ErrorKind, Result};
 use crate::origin::Origins;
+use crate::push::PushEvent;
 use crate::report::Report;
 use crate::snapshot::Snapshot;
 
@@ -152,6 +159,17 @@ impl<T: Send + Sync + 'static> Live<T> {
         let (reply, outcome) = oneshot::channel();
         self.commands.send(Command::Refresh(reply)).await.map_err(|_| ended())?;
         outcome.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Takes in news of a secret, which makes exactly that secret due: the very version that the event names is fetched,
+    /// after a random part of [`event_spread`](LiveBuilder::event_spread).
+    ///
+    /// Never waits, and keeps no queue: a flood of events costs what the secrets cost that the settings use, once. An
+    /// event of a vault that is not allowed, of a secret that no setting uses, or of a version that was seen costs
+    /// nothing. A new secret that the name map takes, and a [`PushEvent::MayHaveLost`], have everything asked for.
+    /// Polling goes on, so nothing is lost with an event.
+    pub fn notify(&self, event: impl Into<PushEvent>) {
+        self.shared.inbox.put(event.into());
     }
 
     /// Tells how fresh the settings are and what went wrong last, without a value in it. Does not wait.

@@ -1,7 +1,7 @@
 //! The first settings, or every reason that there are none.
 
 use std::pin::pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -9,21 +9,27 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Live;
 use super::engine::{Built, Engine, late};
+use super::events::Events;
 use super::health::Pulse;
 use super::schedule::Schedule;
 use super::validate::Validate;
+use crate::errand::Errand;
 use crate::error::{Error, Result};
 use crate::layers::Layers;
 use crate::sealed::Sealer;
 
-/// The first settings, and how fresh they are.
-type First<T> = (Built<T>, Pulse);
+/// The first settings, what was found on the way to them, and how fresh they are.
+pub(super) struct First<T> {
+    pub(super) built: Built<T>,
+    pub(super) errand: Errand,
+    pub(super) pulse: Pulse,
+}
 
 impl<L: Layers, V> Engine<L, V> {
     /// Makes the first settings and keeps them current.
     ///
     /// A failure for which a vault was asked is held back, for whoever started this process may start it again at once.
-    pub(super) async fn start<T>(self) -> Result<Live<T>>
+    pub(super) async fn start<T>(self, events: Events) -> Result<Live<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
@@ -37,8 +43,7 @@ impl<L: Layers, V> Engine<L, V> {
             let held = self.timing.minimum_failure_delay.min(self.timing.startup_deadline);
             sleep_until(began + held).await;
         }
-        let (built, pulse) = first?;
-        Ok(self.keep(built, pulse))
+        Ok(self.keep(first?, events))
     }
 
     /// Makes the first settings, trying again while the vault is the reason that there are none. The `last` such reason is
@@ -52,8 +57,9 @@ impl<L: Layers, V> Engine<L, V> {
         let mut schedule = Schedule::new(self.timing.interval);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let error = match self.build(left, None).await {
-                Ok(Some(first)) => return Ok((first, Pulse::started())),
+            let errand = Errand::complete(Arc::default(), self.clock.now());
+            let error = match self.build(left, None, &errand).await {
+                Ok(Some(built)) => return Ok(First { built, errand, pulse: Pulse::started() }),
                 // With nothing published before, everything is a change.
                 Ok(None) => unreachable!("a first build has nothing to equal"),
                 Err(error) => error,
@@ -106,11 +112,12 @@ impl<L: Layers, V> Engine<L, V> {
         V: Validate<T>,
     {
         let (resolver, as_of) = sealer.open(&self.resolver).await?;
-        let built = self.build_from(&resolver, left, None).await?;
+        let errand = Errand::complete(Arc::default(), self.clock.now());
+        let built = self.build_from(&resolver, left, None, &errand).await?;
         let built = built.unwrap_or_else(|| unreachable!("a first build has nothing to equal"));
         let pulse = Pulse::started_from_sealed(as_of, failure.clone());
         tracing::warn!(error = %failure, age = ?pulse.age(), "settings are those of the sealed snapshot");
-        Ok((built, pulse))
+        Ok(First { built, errand, pulse })
     }
 }
 

@@ -1,0 +1,59 @@
+//! Streams of events, as one that never fails.
+
+use std::fmt;
+use std::panic::AssertUnwindSafe;
+
+use futures::StreamExt;
+use futures::future::{pending, ready};
+use futures::stream::{BoxStream, SelectAll, Stream};
+
+use crate::push::PushEvent;
+
+/// What the application's sources of events tell, all in one.
+///
+/// A source that ends, or panics, is told of once and then silent: polling goes on without it.
+#[derive(Default)]
+pub(super) struct Events(SelectAll<BoxStream<'static, PushEvent>>);
+
+impl Events {
+    /// Listens to `source`, too.
+    pub(super) fn add<S>(&mut self, source: S)
+    where
+        S: Stream<Item: Into<PushEvent>> + Send + 'static,
+    {
+        let events = source.map(Into::into);
+        // A source is the application's code: its panic must not end the refresh.
+        let contained = AssertUnwindSafe(events)
+            .catch_unwind()
+            .filter_map(|event| ready(event.inspect_err(|_| tracing::warn!("a source of events panicked")).ok()));
+        // What came between the source's last word and its end is unknown.
+        let end = futures::stream::once(async {
+            tracing::warn!("a source of events ended; only polling is left of it");
+            PushEvent::MayHaveLost
+        });
+        self.0.push(contained.chain(end).boxed());
+    }
+
+    /// Waits for the next event, for ever if no source is left.
+    pub(super) async fn next(&mut self) -> PushEvent {
+        match self.0.next().await {
+            Some(event) => {
+                // A source that always has one more must leave a turn to everybody else.
+                tokio::task::yield_now().await;
+                event
+            }
+            None => pending().await,
+        }
+    }
+
+    /// Tells how many sources are listened to.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl fmt::Debug for Events {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Events").field("sources", &self.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+//! News of secrets that was not acted on yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::agenda::Due;
+use crate::errand::Wanted;
+use crate::held::Held;
+use crate::name_map::NameMap;
+use crate::push::{PushEvent, SecretEvent, SecretEventKind};
+use crate::resolver::Resolver;
+use crate::secret::SecretId;
+
+/// Where events go in without waiting, however many there are.
+///
+/// It keeps no queue: what is due is a set of secrets that the settings use, and a flag that everything is. An event that
+/// tells nothing new leaves no trace but a count.
+pub(super) struct Inbox {
+    resolver: Resolver,
+    names: Option<NameMap>,
+    spread: Duration,
+    state: Mutex<State>,
+    pub(super) filled: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    held: Arc<Held>,
+    mail: Mail,
+    /// Versions whose expiry was acted on.
+    expiries: BTreeSet<(SecretId, bool)>,
+    news: News,
+}
+
+/// What there is to do.
+#[derive(Default)]
+pub(super) struct Mail {
+    pub(super) due: BTreeMap<SecretId, Due>,
+    pub(super) complete: Option<Instant>,
+}
+
+/// How many events came, and when the last did.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct News {
+    pub(super) received: u64,
+    pub(super) heeded: u64,
+    pub(super) last: Option<Instant>,
+}
+
+enum Sorted {
+    Irrelevant,
+    Secret(Wanted),
+    Everything,
+}
+
+impl Inbox {
+    pub(super) fn new(resolver: Resolver, names: Option<NameMap>, spread: Duration) -> Self {
+        Self { resolver, names, spread, state: Mutex::default(), filled: Notify::new() }
+    }
+
+    /// Takes an event in. It is acted on after a random part of the spread.
+    pub(super) fn put(&self, event: PushEvent) {
+        let now = Instant::now();
+        let at = now + self.spread.mul_f64(fastrand::f64());
+        let mut state = self.lock();
+        state.news.received = state.news.received.saturating_add(1);
+        state.news.last = Some(now);
+        let (id, sorted) = match event {
+            PushEvent::MayHaveLost => (None, Sorted::Everything),
+            PushEvent::Secret(event) => (Some(event.id.latest()), self.sort(&mut state, &event)),
+        };
+        match (id, sorted) {
+            (_, Sorted::Irrelevant) => return,
+            (Some(id), Sorted::Secret(wanted)) => match state.mail.due.get_mut(&id) {
+                Some(due) => due.wanted.join(wanted),
+                None => _ = state.mail.due.insert(id, Due::new(at, wanted)),
+            },
+            _ => state.mail.complete = Some(state.mail.complete.map_or(at, |known| known.min(at))),
+        }
+        state.news.heeded = state.news.heeded.saturating_add(1);
+        drop(state);
+        self.filled.notify_one();
+    }
+
+    fn sort(&self, state: &mut State, event: &SecretEvent) -> Sorted {
+        let id = event.id.latest();
+        if !self.resolver.allows(id.vault()) {
+            return Sorted::Irrelevant;
+        }
+        let is_new = event.kind == SecretEventKind::NewVersion;
+        match (state.held.get(&id), event.id.version()) {
+            (Some(_), None) => Sorted::Secret(Wanted::latest()),
+            (Some(holding), Some(version)) if is_new => match holding.has_seen(version) {
+                true => Sorted::Irrelevant,
+                false => Sorted::Secret(version_of(event)),
+            },
+            (Some(holding), Some(_)) => {
+                // That an older version expires is no news, and neither is what was told before.
+                let is_held = holding.secret().id() == &event.id;
+                let told = (event.id.clone(), event.kind == SecretEventKind::Expired);
+                if is_held && state.expiries.insert(told) {
+                    Sorted::Secret(Wanted::latest())
+                } else {
+                    Sorted::Irrelevant
+                }
+            }
+            (None, _) if is_new && state.held.lacks(&id) => Sorted::Secret(version_of(event)),
+            (None, _) if is_new && self.takes(&state.held, &id) => Sorted::Everything,
+            (None, _) => Sorted::Irrelevant,
+        }
+    }
+
+    /// Tells whether the name map takes a secret that it did not take yet.
+    fn takes(&self, held: &Held, id: &SecretId) -> bool {
+        let takes = self.names.as_ref().is_some_and(|map| map.key(id.name()).is_some());
+        let is_a_certificate = held.listing().get(id.name()).is_some_and(|item| item.managed);
+        takes && id.vault() == self.resolver.vault() && !is_a_certificate
+    }
+
+    /// Hands out what there is to do.
+    pub(super) fn empty(&self) -> Mail {
+        std::mem::take(&mut self.lock().mail)
+    }
+
+    /// Learns what is held now, by which events are sorted.
+    pub(super) fn learn(&self, held: Arc<Held>) {
+        let mut state = self.lock();
+        let is_held = |id: &SecretId| held.get(&id.latest()).is_some_and(|holding| holding.secret().id() == id);
+        state.expiries.retain(|(id, _)| is_held(id));
+        state.held = held;
+    }
+
+    /// Tells how many events came.
+    pub(super) fn news(&self) -> News {
+        self.lock().news
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn version_of(event: &SecretEvent) -> Wanted {
+    match event.id.version() {
+        Some(version) => Wanted { versions: [version.clone()].into(), latest: false },
+        None => Wanted::latest(),
+    }
+}
+
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox").field("news", &self.news()).finish_non_exhaustive()
+    }
+}
