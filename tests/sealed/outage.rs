@@ -142,14 +142,16 @@ async fn patience_can_be_chosen_and_a_short_deadline_halves_it() {
     for (patience, expected) in [(0, 0), (30, 30), (1_000, 50)] {
         let began = Instant::now();
         let sealed = depot.sealed().patience(Duration::from_secs(patience));
-        depot.start_with(Framework::Config, sealed).await.unwrap();
+        let live = depot.start_with(Framework::Config, sealed).await.unwrap();
+        assert!(live.health().is_stale(), "{patience}");
         assert_eq!(began.elapsed(), Duration::from_secs(expected), "{patience}");
     }
     // The vault itself says that it will not be back before the deadline.
     let retry_after = Some(DEADLINE * 2);
     depot.vault.fail(Error::new(ErrorKind::Throttled { retry_after }, "vault is throttling"));
     let began = Instant::now();
-    depot.start(Framework::Config).await.unwrap();
+    let live = depot.start(Framework::Config).await.unwrap();
+    assert!(live.health().is_stale());
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
 

@@ -91,7 +91,8 @@ async fn the_secrets_of_other_vaults_are_refused() {
             let error = depot.start_on(framework, resolver, depot.sealed()).await.unwrap_err();
             assert!(error.report().contains("sealed snapshot is of another vault"), "{framework:?} {error:?}");
         }
-        depot.start(framework).await.expect("ours is not");
+        let live = depot.start(framework).await.expect("ours is not");
+        assert!(live.health().is_stale(), "{framework:?}");
     }
 }
 
