@@ -5,6 +5,7 @@
 mod adapters;
 mod architecture;
 mod client;
+mod hostile;
 mod live;
 mod operations;
 mod sealed;

@@ -1,0 +1,4 @@
+//! A hostile world: what comes from outside, and what gets out.
+
+mod cancellation;
+mod entries;
