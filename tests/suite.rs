@@ -7,6 +7,7 @@ mod architecture;
 mod client;
 mod hostile;
 mod live;
+mod names;
 mod operations;
 mod sealed;
 mod support;

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use figment::value::{Dict, Map, Tag, Value};
+use figment::value::{Dict, Empty, Map, Tag, Value};
 use figment::{Error, Metadata, Profile, Provider};
-use keyvault::{Key, NameMap, NamedSecrets, Resolver, Result, Segment};
+use keyvault::{Key, NameMap, NamedKind, NamedSecret, NamedSecrets, Resolver, Result, Segment};
 
 /// The secrets of a vault under the keys that their names give: a provider for any place among the layers.
 ///
@@ -19,13 +19,18 @@ pub struct KeyVaultProvider {
 impl KeyVaultProvider {
     /// Fetches the secrets that `map` takes, once.
     ///
-    /// Costs ⌈secrets / 25⌉ requests to list the vault and one for each secret.
+    /// Costs ⌈secrets / 25⌉ requests to list the vault and one for each secret, or what the map says.
     ///
     /// # Errors
     ///
     /// As [`Resolver::named`].
     pub async fn fetch(vault: impl Into<Resolver>, map: &NameMap) -> Result<Self> {
         Ok(Self::new(vault.into().named(map).await?))
+    }
+
+    /// Gives the secrets, and what was found about them.
+    pub fn secrets(&self) -> &NamedSecrets {
+        &self.secrets
     }
 
     pub(crate) fn new(secrets: NamedSecrets) -> Self {
@@ -39,32 +44,72 @@ pub(crate) const NAME: &str = "Azure Key Vault";
 impl Provider for KeyVaultProvider {
     fn metadata(&self) -> Metadata {
         // A secret's text is no reference, but its address is good to know.
-        let url = |(key, secret): (&Key, &keyvault::Secret)| (key.clone(), secret.id().url());
-        let urls: Arc<BTreeMap<Key, String>> = Arc::new(self.secrets.iter().map(url).collect());
+        let url = |(key, secret): (&Key, &NamedSecret)| (steps(key), secret.id().url());
+        let urls: Arc<BTreeMap<Vec<String>, String>> = Arc::new(self.secrets.iter().map(url).collect());
         Metadata::named(NAME).interpolater(move |_: &Profile, keys: &[&str]| {
-            let key: Key = keys.iter().copied().collect();
-            urls.get(&key).cloned().unwrap_or_else(|| keys.join("."))
+            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            urls.get(&keys).cloned().unwrap_or_else(|| keys.join("."))
         })
     }
 
     fn data(&self) -> std::result::Result<Map<Profile, Dict>, Error> {
-        let mut dict = Dict::new();
+        let mut root = Value::Dict(Tag::Default, Dict::new());
         for (key, secret) in self.secrets.iter() {
-            insert(&mut dict, key.segments(), secret.expose_secret());
+            *at(&mut root, key.segments()) = value(secret);
         }
-        Ok(Map::from([(Profile::Default, dict)]))
+        Ok(Map::from([(Profile::Default, root.into_dict().unwrap_or_default())]))
     }
 }
 
-/// No key is above another: the name map saw to it.
-fn insert(dict: &mut Dict, key: &[Segment], value: &str) {
-    let [Segment::Name(name), rest @ ..] = key else { return };
-    if rest.is_empty() {
-        dict.insert(name.to_string(), Value::String(Tag::Default, value.to_owned()));
-    } else {
-        let below = dict.entry(name.to_string()).or_insert_with(|| Value::Dict(Tag::Default, Dict::new()));
-        if let Value::Dict(_, below) = below {
-            insert(below, rest, value);
-        }
+fn value(secret: &NamedSecret) -> Value {
+    match secret.kind() {
+        NamedKind::EmptyTable => Value::Dict(Tag::Default, Dict::new()),
+        NamedKind::EmptyList => Value::Array(Tag::Default, Vec::new()),
+        NamedKind::Null => Value::Empty(Tag::Default, Empty::None),
+        _ => Value::String(Tag::Default, secret.expose_secret().to_owned()),
     }
+}
+
+/// Gives the place of a value, and makes what is above it. No key is above another: the name map saw to it.
+fn at<'v>(value: &'v mut Value, key: &[Segment]) -> &'v mut Value {
+    let nothing = || Value::Empty(Tag::Default, Empty::None);
+    let (below, rest) = match key {
+        [] => return value,
+        [Segment::Name(name), rest @ ..] => (table(value).entry(name.to_string()).or_insert_with(nothing), rest),
+        [Segment::Index(index), rest @ ..] => {
+            let items = list(value);
+            items.resize(items.len().max(index + 1), nothing());
+            (&mut items[*index], rest)
+        }
+    };
+    at(below, rest)
+}
+
+fn table(value: &mut Value) -> &mut Dict {
+    if !matches!(value, Value::Dict(..)) {
+        *value = Value::Dict(Tag::Default, Dict::new());
+    }
+    match value {
+        Value::Dict(_, dict) => dict,
+        _ => unreachable!("it was made a table"),
+    }
+}
+
+fn list(value: &mut Value) -> &mut Vec<Value> {
+    if !matches!(value, Value::Array(..)) {
+        *value = Value::Array(Tag::Default, Vec::new());
+    }
+    match value {
+        Value::Array(_, items) => items,
+        _ => unreachable!("it was made a list"),
+    }
+}
+
+/// figment's steps, in which an index looks like a name.
+fn steps(key: &Key) -> Vec<String> {
+    let step = |segment: &Segment| match segment {
+        Segment::Name(name) => name.to_string(),
+        Segment::Index(index) => index.to_string(),
+    };
+    key.segments().iter().map(step).collect()
 }

@@ -33,6 +33,11 @@ impl Key {
         self.with(Segment::Index(index))
     }
 
+    /// Copies the first steps of the key.
+    pub(crate) fn up_to(&self, steps: usize) -> Self {
+        Self(self.0[..steps].to_vec())
+    }
+
     fn with(&self, segment: Segment) -> Self {
         let mut segments = Vec::with_capacity(self.0.len() + 1);
         segments.extend_from_slice(&self.0);

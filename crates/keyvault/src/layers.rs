@@ -7,8 +7,9 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::key::Key;
+use crate::named::NamedSecrets;
 use crate::origin::Fingerprint;
-use crate::pass::{NamedSecrets, Resolved};
+use crate::pass::Resolved;
 use crate::secret::SecretId;
 
 /// The layers of a configuration framework: what makes its merged tree, again at every refresh.

@@ -15,8 +15,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, Segment};
 use crate::layers::{Layers, Leaf, Mismatch, Tree};
 use crate::name_map::NameMap;
+use crate::named::NamedSecrets;
 use crate::origin::{Origin, Origins};
-use crate::pass::{NamedSecrets, Pass, Resolved};
+use crate::pass::{Pass, Resolved};
 use crate::report::{Report, ReportRow};
 use crate::resolver::Resolver;
 use crate::snapshot::Snapshot;
@@ -74,7 +75,7 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R) -> Result<Loaded<
     for round in 1.. {
         let resolved = match resolve(&pass, leaves, &mut origins, &mut rows).await {
             Ok(resolved) => resolved,
-            Err(error) => return Err(error.with_load_report(Arc::new(Report::new(rows)))),
+            Err(error) => return Err(error.with_load_report(Arc::new(Report::noted(rows, pass.notes())))),
         };
         let gone: Vec<Key> =
             resolved.iter().filter(|(_, text)| text.is_none()).map(|(leaf, _)| leaf.key.clone()).collect();
@@ -96,7 +97,8 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R) -> Result<Loaded<
         }
     }
     origins.close_gaps(&absent);
-    Ok(Loaded { tree, origins, snapshot: pass.into_snapshot(), report: Arc::new(Report::new(rows)) })
+    let report = Arc::new(Report::noted(rows, pass.notes()));
+    Ok(Loaded { tree, origins, snapshot: pass.into_snapshot(), report })
 }
 
 /// More layers than any framework keeps apart.

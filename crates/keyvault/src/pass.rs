@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::StreamExt;
 use futures::future::join_all;
-use futures::stream::{self, BoxStream, FuturesUnordered};
+use futures::stream::{self, BoxStream, StreamExt};
 use zeroize::Zeroizing;
 
 use crate::cache::Freshness;
@@ -14,14 +13,13 @@ use crate::check::is_missing;
 use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Listing;
-use crate::key::Key;
-use crate::name::SecretName;
-use crate::name_map::NameMap;
+use crate::named::NameNote;
 use crate::reference::Reference;
 use crate::resolver::Resolver;
 use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::snapshot::Snapshot;
 use crate::template::Template;
+use crate::vault::Vault;
 
 /// One reading of the vaults: each secret at most once, and none older than the beginning of the pass.
 ///
@@ -33,26 +31,8 @@ pub(crate) struct Pass<'r> {
     listed: Listing,
     /// Whether that is a list, which may be empty.
     is_listed: bool,
+    notes: Vec<NameNote>,
     taken: Mutex<BTreeMap<SecretId, Result<Arc<Secret>>>>,
-}
-
-/// Secrets under the keys that their names give.
-#[derive(Clone, Default)]
-pub struct NamedSecrets {
-    secrets: BTreeMap<Key, Arc<Secret>>,
-}
-
-impl NamedSecrets {
-    /// Gives every secret with its key, in the order of the keys.
-    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Secret)> {
-        self.secrets.iter().map(|(key, secret)| (key, &**secret))
-    }
-}
-
-impl fmt::Debug for NamedSecrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(key, secret)| (key.to_string(), secret.id()))).finish()
-    }
 }
 
 /// Text in which secrets stand in the place of references.
@@ -97,7 +77,15 @@ impl<'r> Pass<'r> {
 
     /// Begins a pass that takes what is fresh enough.
     pub(crate) fn new(resolver: &'r Resolver, freshness: Freshness) -> Self {
-        Self { resolver, freshness, errand: None, listed: Listing::new(), is_listed: false, taken: Mutex::default() }
+        Self {
+            resolver,
+            freshness,
+            errand: None,
+            listed: Listing::new(),
+            is_listed: false,
+            notes: Vec::new(),
+            taken: Mutex::default(),
+        }
     }
 
     /// Begins a pass of a refresh: what `errand` does not ask for counts as read.
@@ -105,74 +93,44 @@ impl<'r> Pass<'r> {
         Self { errand: Some(errand), ..Self::begin(resolver) }
     }
 
-    /// Lists the default vault and gives the secrets that `map` takes, under their keys.
-    ///
-    /// One request for 25 secrets of the vault and one for each that changed; fetching begins while the list goes on.
-    pub(crate) async fn named(&mut self, map: &NameMap) -> Result<NamedSecrets> {
-        let mut listed = BTreeMap::new();
-        let mut list = self.list().fuse();
-        let mut fetches = FuturesUnordered::new();
-        loop {
-            tokio::select! {
-                biased;
-                item = list.next(), if !list.is_done() => {
-                    let Some(item) = item else { continue };
-                    let item = item.map_err(|error| self.unlisted(error))?;
-                    if map.key(item.id().name()).is_some() && is_wanted(&item) {
-                        fetches.push(self.fetch_listed(item.clone()));
-                    }
-                    listed.insert(item.id().name().clone(), item);
-                }
-                Some(()) = fetches.next() => {}
-                else => break,
-            }
-        }
-        drop(fetches);
-        let wanted = listed.values().filter(|item| is_wanted(item)).map(|item| item.id().name());
-        let keys = map.keys(wanted)?;
-        let named = self.pick(keys)?;
-        if let Some(errand) = self.errand {
-            errand.listed(&listed);
-        }
-        (self.listed, self.is_listed) = (listed, true);
-        Ok(named)
+    /// Tells the vault that names without a vault are looked up in.
+    pub(crate) fn vault(&self) -> &'r Vault {
+        self.resolver.vault()
     }
 
     /// Lists the default vault, or tells what it listed last if nothing more is asked for.
-    fn list(&self) -> BoxStream<'r, Result<SecretProperties>> {
+    pub(crate) fn list(&self) -> BoxStream<'r, Result<SecretProperties>> {
         match self.errand.and_then(Errand::listing) {
             Some(listing) => stream::iter(listing.values().cloned().map(Ok)).boxed(),
             None => self.resolver.default_store().list(),
         }
     }
 
-    /// Says what a list was for, which names no secret.
-    fn unlisted(&self, error: Error) -> Error {
-        let error = match error.kind() {
-            ErrorKind::Denied => error.with_help(
-                "let the identity list secrets (role Key Vault Secrets User, or List in an access policy), or load by \
-                 reference only: references_only()",
-            ),
-            _ => error,
-        };
-        error.at("the secrets by name", format!("vault {}", self.resolver.vault()))
+    /// Tells whether there is news of a secret that the last list cannot show.
+    pub(crate) fn is_due(&self, id: &SecretId) -> bool {
+        self.errand.is_some_and(|errand| errand.due().contains_key(id))
     }
 
-    fn pick(&self, keys: BTreeMap<Key, &SecretName>) -> Result<NamedSecrets> {
-        let vault = self.resolver.vault();
-        let mut secrets = BTreeMap::new();
-        let mut failures = Vec::new();
-        for (key, name) in keys {
-            let id = SecretId::new(vault.clone(), name.clone());
-            match self.taken(&id) {
-                Ok(secret) => _ = secrets.insert(key, secret),
-                Err(error) => failures.push(error.at(key.to_string(), format!("the names in vault {vault}"))),
-            }
+    /// Keeps what the default vault listed, which tells of the same secrets by reference whether they changed.
+    pub(crate) fn keep_list(&mut self, listed: Listing) {
+        if let Some(errand) = self.errand {
+            errand.listed(&listed);
         }
-        match Error::join(failures) {
-            Some(error) => Err(error),
-            None => Ok(NamedSecrets { secrets }),
-        }
+        (self.listed, self.is_listed) = (listed, true);
+    }
+
+    /// Keeps what was found about secrets by name, for the report.
+    pub(crate) fn keep_notes(&mut self, notes: &[NameNote]) {
+        self.notes = notes.to_vec();
+    }
+
+    pub(crate) fn notes(&self) -> &[NameNote] {
+        &self.notes
+    }
+
+    /// Tells whether nothing was said of this yet.
+    pub(crate) fn is_news(&self, note: &NameNote) -> bool {
+        self.resolver.is_news(note)
     }
 
     /// Fetches every secret that `templates` refer to, all at once and each once.
@@ -182,7 +140,7 @@ impl<'r> Pass<'r> {
         join_all(ids.into_iter().map(|id| self.fetch_one(id))).await;
     }
 
-    async fn fetch_listed(&self, item: SecretProperties) {
+    pub(crate) async fn fetch_listed(&self, item: SecretProperties) {
         let id = item.id().clone();
         let result = match self.unchanged(&item).await {
             Some(secret) => Ok(secret),
@@ -191,7 +149,7 @@ impl<'r> Pass<'r> {
         self.take(id, result);
     }
 
-    async fn fetch_one(&self, id: SecretId) {
+    pub(crate) async fn fetch_one(&self, id: SecretId) {
         let of_default = id.version().is_none() && id.vault() == self.resolver.vault();
         match self.listed.get(id.name()).filter(|_| of_default) {
             Some(item) => self.fetch_listed(item.clone()).await,
@@ -267,9 +225,4 @@ impl<'r> Pass<'r> {
         let listed = self.is_listed.then(|| self.listed.into_values().collect());
         Snapshot::new(secrets, absent, listed)
     }
-}
-
-/// A certificate's secret holds a private key with its chain, which no setting of the same name wants.
-fn is_wanted(item: &SecretProperties) -> bool {
-    item.enabled && !item.managed
 }

@@ -8,6 +8,8 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::error::Error;
 use crate::layers::Leaf;
+use crate::name_map::Finding;
+use crate::named::NameNote;
 use crate::reference::Reference;
 use crate::secret::{Secret, SecretId};
 use crate::status::ReferenceStatus;
@@ -43,7 +45,8 @@ pub struct ReportRow {
     pub is_pinned: bool,
     /// Whether a secret that does not exist makes the setting absent instead of failing the load.
     pub is_optional: bool,
-    /// Whether the setting is absent because its optional secret does not exist.
+    /// Whether the setting is absent because its optional secret does not exist, or a secret by name was left out because
+    /// it is disabled or outside its dates.
     pub is_absent: bool,
     /// Whether an earlier version stays in use because the secret could not be read anew.
     pub is_kept: bool,
@@ -63,6 +66,21 @@ impl Report {
         let rank = |row: &ReportRow| (!row.is_failed(), row.setting.clone());
         rows.sort_by_cached_key(rank);
         Self { rows }
+    }
+
+    /// Adds what was found about secrets by name: a row for each that was left out, a word in the row of each other.
+    pub(crate) fn noted(mut rows: Vec<ReportRow>, notes: &[NameNote]) -> Self {
+        for note in notes {
+            let row = ReportRow::of_note(note);
+            if !note.is_taken {
+                rows.push(row);
+                continue;
+            }
+            let same = |held: &&mut ReportRow| (&held.vault, &held.secret) == (&row.vault, &row.secret);
+            let unsaid = |held: &&mut ReportRow| held.origin == row.origin && held.detail.is_none();
+            rows.iter_mut().filter(same).filter(unsaid).for_each(|held| held.detail.clone_from(&row.detail));
+        }
+        Self::new(rows)
     }
 
     /// Gives the rows: the failing ones first, then by setting.
@@ -87,6 +105,12 @@ impl ReportRow {
     pub(crate) fn of_failure(error: &Error) -> Option<Self> {
         error.secret()?;
         Some(Self::at(error.setting()?.to_owned(), error.origin()?.to_owned()).failed(error))
+    }
+
+    /// Makes the row of a secret by name that was left out, which fails nothing.
+    fn of_note(note: &NameNote) -> Self {
+        let row = Self::at(note.key.to_string(), note.origin()).about(&note.secret).failed(&note.finding.error());
+        Self { is_absent: true, is_optional: note.finding == Finding::Missing, advice: None, ..row }
     }
 
     /// Begins a row for a reference or name in `leaf` that was not tried yet.
@@ -148,7 +172,8 @@ impl ReportRow {
         let notes = [
             (version.is_some(), format!("version {}", version.unwrap_or_default())),
             (self.is_pinned, "pinned: never rotates".to_owned()),
-            (self.is_absent, "optional: the setting is absent".to_owned()),
+            (self.is_absent && self.is_optional, "optional: the setting is absent".to_owned()),
+            (self.is_absent && !self.is_optional, "left out by the name map".to_owned()),
             (self.is_optional && !self.is_absent, "optional".to_owned()),
             (self.is_kept, "the last good version stays in use".to_owned()),
             (self.expires.is_some(), format!("expires {}", day(self.expires).unwrap_or_default())),

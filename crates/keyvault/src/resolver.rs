@@ -1,8 +1,9 @@
 //! From references to secrets.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -15,7 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::layers::Tree;
 use crate::load::{self, Loaded};
 use crate::name_map::NameMap;
-use crate::pass::{NamedSecrets, Pass};
+use crate::named::{NameNote, NamedSecrets};
+use crate::pass::Pass;
 use crate::secret::{Secret, SecretId};
 use crate::store::SecretStore;
 use crate::vault::Vault;
@@ -60,6 +62,8 @@ struct Inner {
     flights: Semaphore,
     max_age: Duration,
     requests: AtomicU64,
+    /// What was warned of, for a refresh finds it again.
+    told: Mutex<HashSet<NameNote>>,
 }
 
 impl Resolver {
@@ -117,13 +121,15 @@ impl Resolver {
 
     /// Gives the secrets of the default vault that `map` takes, under the keys of their names.
     ///
-    /// Disabled secrets and those of certificates are left out. Costs ⌈secrets / 25⌉ requests to list the vault and one for
-    /// each secret that is not in the cache.
+    /// Disabled secrets and those of certificates are left out, unless the map says otherwise;
+    /// [`notes`](NamedSecrets::notes) tells which. Costs ⌈secrets / 25⌉ requests to list the vault and one for each secret
+    /// that is not in the cache. A map of names or of known keys costs one request for each of them and no list.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if two names give one key, or a key is both a value and a table; else what the store
-    /// said.
+    /// Everything that went wrong, in one error. [`Invalid`](ErrorKind::Invalid) if several names give one key, a key is
+    /// both a value and a table, or the map cannot work; [`Rejected`](ErrorKind::Rejected) if JSON that is to be opened is
+    /// none, or a secret is outside its dates and the map is strict about that; else what the store said.
     pub async fn named(&self, map: &NameMap) -> Result<NamedSecrets> {
         Pass::begin(self).named(map).await
     }
@@ -185,6 +191,16 @@ impl Resolver {
         builder.make()
     }
 
+    /// Tells whether nothing was said of this yet, and takes it as said.
+    pub(crate) fn is_news(&self, note: &NameNote) -> bool {
+        let mut told = self.inner.told.lock().unwrap_or_else(PoisonError::into_inner);
+        // To say something again is no harm, and to remember everything for ever is.
+        if told.len() >= MOST_TOLD {
+            told.clear();
+        }
+        told.insert(note.clone())
+    }
+
     pub(crate) async fn cached(&self, id: &SecretId) -> Option<Arc<Secret>> {
         self.inner.cache.peek(id).await
     }
@@ -229,6 +245,8 @@ impl Resolver {
         })
     }
 }
+
+const MOST_TOLD: usize = 10_000;
 
 impl<S: SecretStore> From<S> for Resolver {
     fn from(store: S) -> Self {
@@ -317,6 +335,7 @@ impl ResolverBuilder {
                 flights: Semaphore::new(self.concurrency),
                 max_age: self.max_age,
                 requests: AtomicU64::new(0),
+                told: Mutex::default(),
             }),
         }
     }

@@ -1,0 +1,336 @@
+//! Secrets under the keys that their names give.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream::FuturesUnordered;
+
+use crate::check::is_missing;
+use crate::error::{Error, ErrorKind, Result};
+use crate::held::Listing;
+use crate::key::Key;
+use crate::name_map::{Consequence, Finding, Givers, HELP_WITH_DISABLED, NameMap, Presence, Requested, collisions};
+use crate::opened::Content;
+use crate::pass::Pass;
+use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::status::ReferenceStatus;
+
+/// Secrets under the keys that their names give.
+///
+/// `Debug` shows keys and secrets' names.
+#[derive(Clone, Default)]
+pub struct NamedSecrets {
+    secrets: BTreeMap<Key, NamedSecret>,
+    notes: Vec<NameNote>,
+}
+
+/// One setting that a secret's name gives: the secret, or a value in a JSON secret that was opened.
+#[derive(Clone)]
+pub struct NamedSecret {
+    secret: Arc<Secret>,
+    /// None for the whole secret.
+    part: Option<Arc<Content>>,
+}
+
+/// What kind of value a [`NamedSecret`] is.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NamedKind {
+    /// Text; every other kind is of an opened JSON secret.
+    Text,
+    /// A table without members.
+    EmptyTable,
+    /// A list without elements.
+    EmptyList,
+    /// Nothing, which holds a place in a list.
+    Null,
+}
+
+/// Something about a secret that a name map takes, or would have taken, which people should know.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct NameNote {
+    /// The setting that the secret gives.
+    pub key: Key,
+    /// Which secret: with its version if it was got.
+    pub secret: SecretId,
+    /// What is the matter with it.
+    pub finding: Finding,
+    /// Whether it was taken all the same.
+    pub is_taken: bool,
+    is_loud: bool,
+    /// Tells versions apart where a list, which names none, is all that is known.
+    created: Option<SystemTime>,
+}
+
+impl NamedSecrets {
+    /// Gives every secret with its key, in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &NamedSecret)> {
+        self.secrets.iter()
+    }
+
+    /// Tells what was found about secrets that are disabled, outside their dates, or missing where they may be; in the
+    /// order of the keys.
+    pub fn notes(&self) -> &[NameNote] {
+        &self.notes
+    }
+}
+
+impl NameNote {
+    /// Tells where the setting would have been written.
+    pub(crate) fn origin(&self) -> String {
+        origin(&self.secret)
+    }
+}
+
+impl NamedSecret {
+    /// Tells which secret the setting comes from, with its version.
+    pub fn id(&self) -> &SecretId {
+        self.secret.id()
+    }
+
+    /// Tells everything about that secret but its value.
+    pub fn properties(&self) -> &SecretProperties {
+        self.secret.properties()
+    }
+
+    /// Tells what kind of value it is.
+    pub fn kind(&self) -> NamedKind {
+        match self.part.as_deref() {
+            None | Some(Content::Text(_)) => NamedKind::Text,
+            Some(Content::EmptyTable) => NamedKind::EmptyTable,
+            Some(Content::EmptyList) => NamedKind::EmptyList,
+            Some(Content::Null) => NamedKind::Null,
+        }
+    }
+
+    /// Gives out the plaintext, which is empty if the value is no text.
+    pub fn expose_secret(&self) -> &str {
+        match self.part.as_deref() {
+            None => self.secret.expose_secret(),
+            Some(Content::Text(text)) => text,
+            Some(_) => "",
+        }
+    }
+}
+
+impl fmt::Debug for NamedSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(key, secret)| (key.to_string(), secret.id()))).finish()
+    }
+}
+
+impl fmt::Debug for NamedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NamedSecret").field("id", self.id()).field("kind", &self.kind()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for NameNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = if self.is_taken { "taken" } else { "left out" };
+        write!(f, "{} is {outcome}: {}: {}", self.key, self.finding, self.secret)
+    }
+}
+
+impl Pass<'_> {
+    /// Gives the secrets of the default vault that `map` takes, under their keys.
+    ///
+    /// Of a list, one request for 25 secrets of the vault and one for each that changed; fetching begins while the list
+    /// goes on. Of names, one request for each.
+    pub(crate) async fn named(&mut self, map: &NameMap) -> Result<NamedSecrets> {
+        // One time for all, so that two secrets that expire together do.
+        let mut naming = Naming::new(map, SystemTime::now());
+        let candidates = match map.requested()? {
+            Some(requested) => self.fetch_by_name(requested).await,
+            None => self.fetch_by_list(&mut naming).await?,
+        };
+        for candidate in candidates {
+            let id = SecretId::new(self.vault().clone(), candidate.name.clone());
+            naming.decide(candidate, &id, self.taken(&id));
+        }
+        let named = naming.finish()?;
+        self.warn(&named.notes);
+        self.keep_notes(&named.notes);
+        Ok(named)
+    }
+
+    async fn fetch_by_name(&self, requested: Vec<Requested>) -> Vec<Requested> {
+        let ids = requested.iter().map(|request| SecretId::new(self.vault().clone(), request.name.clone()));
+        join_all(ids.map(|id| self.fetch_one(id))).await;
+        requested
+    }
+
+    async fn fetch_by_list(&mut self, naming: &mut Naming<'_>) -> Result<Vec<Requested>> {
+        let mut listed = Listing::new();
+        let mut list = self.list().fuse();
+        let mut fetches = FuturesUnordered::new();
+        let mut candidates = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                item = list.next(), if !list.is_done() => {
+                    let Some(item) = item else { continue };
+                    let item = item.map_err(|error| self.unlisted(error))?;
+                    let name = item.id().name().clone();
+                    if let Some(key) = naming.admit(&item, self.is_due(item.id())) {
+                        fetches.push(self.fetch_listed(item.clone()));
+                        candidates.push(Requested { name: name.clone(), key, presence: Presence::Listed });
+                    }
+                    listed.insert(name, item);
+                }
+                Some(()) = fetches.next() => {}
+                else => break,
+            }
+        }
+        drop(fetches);
+        self.keep_list(listed);
+        Ok(candidates)
+    }
+
+    /// Says what a list was for, which names no secret.
+    fn unlisted(&self, error: Error) -> Error {
+        let error = match error.kind() {
+            ErrorKind::Denied => error.with_help(
+                "let the identity list secrets (role Key Vault Secrets User, or List in an access policy), or do without: \
+                 NameMap::only_keys_of or only, or references_only()",
+            ),
+            _ => error,
+        };
+        error.at("the secrets by name", format!("vault {}", self.vault()))
+    }
+
+    /// Warns of each version once, for a refresh finds the same as the last.
+    fn warn(&self, notes: &[NameNote]) {
+        for note in notes.iter().filter(|note| note.is_loud && self.is_news(note)) {
+            let NameNote { key, secret, finding, is_taken, .. } = note;
+            tracing::warn!(setting = %key, %secret, is_taken, "{finding}");
+        }
+    }
+}
+
+/// What becomes of the secrets of one load, one after the other.
+struct Naming<'m> {
+    map: &'m NameMap,
+    now: SystemTime,
+    secrets: BTreeMap<Key, NamedSecret>,
+    givers: Givers,
+    notes: Vec<NameNote>,
+    failures: Vec<Error>,
+}
+
+impl<'m> Naming<'m> {
+    fn new(map: &'m NameMap, now: SystemTime) -> Self {
+        let (secrets, givers) = (BTreeMap::new(), Givers::new());
+        Self { map, now, secrets, givers, notes: Vec::new(), failures: Vec::new() }
+    }
+
+    /// Tells the key of a listed secret if it is to be fetched: that is also how to know of one with news.
+    fn admit(&mut self, item: &SecretProperties, has_news: bool) -> Option<Key> {
+        let key = self.map.key(item.id().name())?;
+        if has_news {
+            return Some(key);
+        }
+        if !self.map.takes(item, false) {
+            return None;
+        }
+        match self.map.rules().judge(item, self.now) {
+            // What is taken is judged again when it is here: it may be newer than the list.
+            None | Some((_, Consequence::Take { .. })) => Some(key),
+            Some((finding, consequence)) => {
+                self.note(&key, item, finding, consequence);
+                None
+            }
+        }
+    }
+
+    /// Decides about a secret that was asked for.
+    fn decide(&mut self, request: Requested, id: &SecretId, answer: Result<Arc<Secret>>) {
+        let Requested { key, presence, .. } = request;
+        let secret = match answer {
+            Ok(secret) => secret,
+            Err(error) if presence == Presence::Possible && is_missing(&error) => return,
+            Err(error) if presence == Presence::Optional && is_missing(&error) => {
+                let properties = SecretProperties::new(id.clone());
+                return self.note(&key, &properties, Finding::Missing, Consequence::Leave { loud: false });
+            }
+            Err(error) if is_disabled(&error) => match self.map.rules().of_disabled() {
+                (_, Consequence::Refuse) => return self.fail(&key, id, error.with_help(HELP_WITH_DISABLED)),
+                (finding, left) => return self.note(&key, &SecretProperties::new(id.clone()), finding, left),
+            },
+            Err(error) => return self.fail(&key, id, error),
+        };
+        let is_named = matches!(presence, Presence::Required | Presence::Optional);
+        if !self.map.takes(secret.properties(), is_named) {
+            return;
+        }
+        if let Some((finding, consequence)) = self.map.rules().judge(secret.properties(), self.now) {
+            self.note(&key, secret.properties(), finding, consequence);
+            if !matches!(consequence, Consequence::Take { .. }) {
+                return;
+            }
+        }
+        self.take(key, secret);
+    }
+
+    fn note(&mut self, key: &Key, secret: &SecretProperties, finding: Finding, consequence: Consequence) {
+        let id = secret.id();
+        let (is_taken, is_loud) = match consequence {
+            Consequence::Take { loud } => (true, loud),
+            Consequence::Leave { loud } => (false, loud),
+            Consequence::Refuse => return self.fail(key, id, finding.error().about(id)),
+        };
+        let (key, secret, created) = (key.clone(), id.clone(), secret.created);
+        self.notes.push(NameNote { key, secret, finding, is_taken, is_loud, created });
+    }
+
+    fn fail(&mut self, key: &Key, id: &SecretId, error: Error) {
+        self.failures.push(error.at(key.to_string(), origin(id)));
+    }
+
+    fn take(&mut self, key: Key, secret: Arc<Secret>) {
+        match self.map.open(&secret, &key) {
+            None => self.give(key, secret.id().name().to_string(), NamedSecret { secret, part: None }),
+            Some(Err(error)) => self.fail(&key, &secret.id().clone(), error),
+            Some(Ok(opened)) => {
+                for opened in opened {
+                    let name = secret.id().name();
+                    let giver = match opened.member.as_str() {
+                        "" => name.to_string(),
+                        member => format!("{name} (member {member})"),
+                    };
+                    let part = Some(Arc::new(opened.content));
+                    self.give(opened.key, giver, NamedSecret { secret: Arc::clone(&secret), part });
+                }
+            }
+        }
+    }
+
+    fn give(&mut self, key: Key, giver: String, secret: NamedSecret) {
+        self.givers.entry(key.clone()).or_default().push(giver);
+        self.secrets.insert(key, secret);
+    }
+
+    fn finish(mut self) -> Result<NamedSecrets> {
+        self.failures.extend(collisions(&self.givers));
+        self.failures.sort_by(|one, other| one.setting().cmp(&other.setting()));
+        self.notes.sort_by(|one, other| one.key.cmp(&other.key));
+        match Error::join(self.failures) {
+            Some(error) => Err(error),
+            None => Ok(NamedSecrets { secrets: self.secrets, notes: self.notes }),
+        }
+    }
+}
+
+fn origin(id: &SecretId) -> String {
+    format!("the names in vault {}", id.vault())
+}
+
+/// The kind says that there is no value, and the status that there is a secret.
+fn is_disabled(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotFound && error.status() == ReferenceStatus::AccessToKeyVaultDenied
+}

@@ -1,0 +1,208 @@
+//! Disabled secrets, and those outside their dates.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use keyvault::{ErrorKind, Finding, IfDisabled, IfOutdated, NameMap, ReferenceStatus, Resolver, SecretProperties};
+
+use super::service::{LIVE, Service, WAYS};
+use crate::support::{Log, assert_free_of, assert_value_free};
+
+type Flat = BTreeMap<String, String>;
+
+const HOUR: Duration = Duration::from_secs(3600);
+
+fn disabled(properties: &mut SecretProperties) {
+    properties.enabled = false;
+}
+
+fn expired(properties: &mut SecretProperties) {
+    properties.expires = Some(SystemTime::now() - HOUR);
+}
+
+fn not_yet_valid(properties: &mut SecretProperties) {
+    properties.not_before = Some(SystemTime::now() + HOUR);
+}
+
+/// A service with a good secret and one that something is the matter with.
+fn service(map: NameMap, matter: Matter) -> Service {
+    let service = Service::new(map).secret("good", "1");
+    service.vault.set_with("Bad-One", "canary", matter).unwrap();
+    service
+}
+
+/// What a policy comes to: whether the secret is taken, and the word of a warning.
+type Outcome = Option<(bool, Option<&'static str>)>;
+
+/// What makes a secret one that something is the matter with.
+type Matter = fn(&mut SecretProperties);
+
+fn cases() -> Vec<(NameMap, Matter, Outcome)> {
+    use IfOutdated::{Fail, Load, Skip, Warn};
+    let map = NameMap::new;
+    vec![
+        (map(), disabled, Some((false, None))),
+        (map().disabled(IfDisabled::Skip), disabled, Some((false, None))),
+        (map().disabled(IfDisabled::Warn), disabled, Some((false, Some("disabled")))),
+        (map().disabled(IfDisabled::Fail), disabled, None),
+        (map(), expired, Some((true, Some("expired")))),
+        (map().expired(Skip), expired, Some((false, None))),
+        (map().expired(Load), expired, Some((true, None))),
+        (map().expired(Warn), expired, Some((true, Some("expired")))),
+        (map().expired(Fail), expired, None),
+        (map(), not_yet_valid, Some((true, Some("not valid before")))),
+        (map().not_yet_valid(Skip), not_yet_valid, Some((false, None))),
+        (map().not_yet_valid(Load), not_yet_valid, Some((true, None))),
+        (map().not_yet_valid(Warn).expired(Fail), not_yet_valid, Some((true, Some("not valid before")))),
+        (map().not_yet_valid(Fail), not_yet_valid, None),
+    ]
+}
+
+#[tokio::test]
+async fn each_has_its_policy_by_list_and_by_name() {
+    for (map, matter, outcome) in cases() {
+        for map in [map.clone(), map.only(["Bad-One", "good"]).unwrap()] {
+            for way in WAYS {
+                let log = Log::begin();
+                let loaded = service(map.clone(), matter).settings::<Flat>(way).await;
+                let case = format!("{way:?} {map:?}");
+                let warnings = log.text().lines().filter(|line| line.contains("WARN")).collect::<Vec<_>>().join("\n");
+                assert_free_of(&log.text(), &["canary"]);
+                match (loaded, outcome) {
+                    (Ok(settings), Some((is_taken, warning))) => {
+                        assert_eq!(settings["good"], "1", "{case}");
+                        assert_eq!(settings.get("bad_one").map(String::as_str), is_taken.then_some("canary"), "{case}");
+                        assert_eq!(warnings.is_empty(), warning.is_none(), "{case} {warnings}");
+                        assert!(warnings.contains(warning.unwrap_or_default()), "{case} {warnings}");
+                        assert!(warning.is_none() || warnings.contains("Bad-One"), "{case} {warnings}");
+                    }
+                    (Err(error), None) => {
+                        assert_eq!(error.setting(), Some("bad_one"), "{case} {error}");
+                        assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Rejected), "{case} {error}");
+                        assert!(error.to_string().contains("Bad-One"), "{case} {error}");
+                        assert!(error.advice().is_some(), "{case}");
+                        assert_value_free(&error, &["canary"]);
+                    }
+                    (loaded, outcome) => panic!("{case}: {loaded:?} and not {outcome:?}"),
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_left_out_is_not_fetched() {
+    let map = NameMap::new().expired(IfOutdated::Skip);
+    for matter in [disabled, expired] {
+        let service = service(map.clone(), matter);
+        for (count, way) in WAYS.into_iter().enumerate() {
+            service.settings::<Flat>(way).await.unwrap();
+            assert_eq!(service.vault.reads().gets, count as u64 + 1, "{way:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_left_out_lets_a_lower_layer_apply_and_collides_with_nothing() {
+    let map = NameMap::new().expired(IfOutdated::Skip);
+    for matter in [disabled, expired] {
+        let service = service(map.clone(), matter);
+        service.vault.set("bad-one--below", "1").unwrap();
+        for way in WAYS {
+            let settings = service.settings::<BTreeMap<String, serde::de::IgnoredAny>>(way).await.unwrap();
+            assert_eq!(settings.len(), 2, "{way:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_version_is_warned_of_once_and_the_next_one_again() {
+    let warnings = |log: &Log| log.text().lines().filter(|line| line.contains("WARN")).count();
+    for map in [NameMap::new(), NameMap::new().only(["good", "bad-one"]).unwrap()] {
+        for way in LIVE {
+            let service = service(map.clone(), expired);
+            let log = Log::begin();
+            let live = service.start::<Flat>(way).await.unwrap();
+            assert_eq!(warnings(&log), 1, "{way:?} {}", log.text());
+            for _ in 0..3 {
+                live.refresh_now().await.unwrap();
+            }
+            assert_eq!(warnings(&log), 1, "{way:?} {}", log.text());
+            service.vault.set_with("Bad-One", "canary", expired).unwrap();
+            live.refresh_now().await.unwrap();
+            assert_eq!(warnings(&log), 2, "{way:?} {}", log.text());
+            service.vault.set("Bad-One", "good again").unwrap();
+            live.refresh_now().await.unwrap();
+            assert_eq!(warnings(&log), 2, "{way:?} {}", log.text());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_disabled_later_goes_or_fails_the_refresh_as_was_chosen() {
+    for (policy, goes) in [(IfDisabled::Skip, true), (IfDisabled::Fail, false)] {
+        for map in [NameMap::new(), NameMap::new().only(["good", "bad-one"]).unwrap()] {
+            for way in LIVE {
+                let service = service(map.clone().disabled(policy), |_| {});
+                let live = service.start::<Flat>(way).await.unwrap();
+                service.vault.set_with("Bad-One", "canary", disabled).unwrap();
+                match live.refresh_now().await {
+                    Ok(change) => {
+                        assert!(goes, "{way:?} {map:?}");
+                        assert_eq!(change.unwrap().keys, ["bad_one"], "{way:?}");
+                    }
+                    Err(error) => {
+                        assert!(!goes, "{way:?} {map:?} {error}");
+                        assert_eq!(error.status(), ReferenceStatus::AccessToKeyVaultDenied, "{way:?}");
+                        assert_eq!(live.current()["bad_one"], "canary", "the last good settings stay");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_found_is_told_to_reports() {
+    let service = service(NameMap::new(), disabled);
+    service.vault.set_with("old", "canary", expired).unwrap();
+    service.vault.set_with("young", "canary", not_yet_valid).unwrap();
+    let map = NameMap::new().not_yet_valid(IfOutdated::Skip);
+    let named = Resolver::from(service.vault).named(&map).await.unwrap();
+    let found: Vec<_> = named.notes().iter().map(|note| (note.key.to_string(), note.is_taken)).collect();
+    assert_eq!(found, [("bad_one".into(), false), ("old".into(), true), ("young".into(), false)]);
+    let [bad, old, young] = named.notes() else { panic!("three notes") };
+    assert_eq!(bad.finding, Finding::Disabled);
+    assert!(matches!(old.finding, Finding::Expired { since } if since < SystemTime::now()));
+    assert!(matches!(young.finding, Finding::NotYetValid { until } if until > SystemTime::now()));
+    assert!(old.secret.version().is_some(), "it was got");
+    assert_free_of(&format!("{:?}", named.notes()), &["canary"]);
+}
+
+#[tokio::test]
+async fn a_report_has_a_row_for_what_was_left_out_and_a_word_for_what_was_taken_all_the_same() {
+    let map = NameMap::new().not_yet_valid(IfOutdated::Skip);
+    let service = service(map, disabled);
+    service.vault.set_with("old", "canary", expired).unwrap();
+    service.vault.set_with("young", "canary", not_yet_valid).unwrap();
+    for way in LIVE {
+        let live = service.start::<Flat>(way).await.unwrap();
+        let published = live.published();
+        let report = published.report();
+        let row = |setting: &str| report.rows().iter().find(|row| row.setting == setting).unwrap();
+        assert!(report.is_resolved(), "{way:?} {report}");
+        for (setting, status, is_absent, detail) in [
+            ("good", ReferenceStatus::Resolved, false, ""),
+            ("bad_one", ReferenceStatus::AccessToKeyVaultDenied, true, "secret is disabled"),
+            ("old", ReferenceStatus::Resolved, false, "secret has expired on "),
+            ("young", ReferenceStatus::OtherReasons, true, "secret is not valid before "),
+        ] {
+            let row = row(setting);
+            assert_eq!((row.status, row.is_absent), (status, is_absent), "{way:?} {report}");
+            assert!(row.detail.as_deref().unwrap_or_default().starts_with(detail), "{way:?} {report}");
+            assert_eq!(row.origin, "the names in vault contoso", "{way:?}");
+        }
+        assert!(report.to_string().contains("left out by the name map"), "{report}");
+        assert_free_of(&report.to_string(), &["canary"]);
+    }
+}
