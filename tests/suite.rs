@@ -9,5 +9,6 @@ mod hostile;
 mod live;
 mod names;
 mod operations;
+mod push;
 mod sealed;
 mod support;

@@ -35,6 +35,7 @@
 //!
 //! * `identity` (on by default): `default_credential`, over `azure_identity`; three crates.
 //! * `sealed`: the last good secrets in an encrypted file, for a start in an outage, over `aws-lc-rs`, which TLS is over, too.
+//! * `storage-queue`: [events](push) from an Azure Storage queue, over `azure_storage_queue`; three crates.
 //! * `testing`: a suite that judges any [`SecretStore`].
 //!
 //! # What is promised

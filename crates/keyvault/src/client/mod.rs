@@ -38,6 +38,8 @@ use self::exchange::Exchange;
 pub use self::new_secret::NewSecret;
 pub use self::page::{PageToken, SecretList, SecretPage, SecretPages};
 pub use self::recovery::RecoverOperation;
+#[cfg(feature = "storage-queue")]
+pub(crate) use self::transport::http_client;
 pub use self::update::SecretUpdate;
 use self::verb::Verb;
 pub(crate) use self::wire::Item;

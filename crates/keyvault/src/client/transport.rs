@@ -10,13 +10,18 @@ use crate::error::{Error, Result};
 
 /// Makes the transport that a client uses unless it is given one.
 pub(super) fn transport(certificate_authorities: &[String]) -> Result<Transport> {
+    Ok(Transport::new(Arc::new(http_client(certificate_authorities)?)))
+}
+
+/// Makes the client of HTTP under it.
+pub(crate) fn http_client(certificate_authorities: &[String]) -> Result<reqwest::Client> {
     let mut roots = Vec::new();
     for pem in certificate_authorities {
         let certificates = Certificate::from_pem_bundle(pem.as_bytes())
             .map_err(|_| Error::invalid("certificate authority is not PEM"))?;
         roots.extend(certificates);
     }
-    let client = reqwest::Client::builder()
+    reqwest::Client::builder()
         .https_only(true)
         .redirect(reqwest::redirect::Policy::none())
         .referer(false)
@@ -31,8 +36,7 @@ pub(super) fn transport(certificate_authorities: &[String]) -> Result<Transport>
         .pool_max_idle_per_host(64)
         .tls_certs_merge(roots)
         .build()
-        .map_err(|_| Error::invalid("TLS could not be set up"))?;
-    Ok(Transport::new(Arc::new(client)))
+        .map_err(|_| Error::invalid("TLS could not be set up"))
 }
 
 /// Long enough for a lost packet or two, short enough for a second try within the timeout of an operation.

@@ -35,13 +35,15 @@ impl Events {
     }
 
     /// Waits for the next event, for ever if no source is left.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses no event: nothing is waited for once one was taken out of its source.
     pub(super) async fn next(&mut self) -> PushEvent {
+        // A source that always has one more must leave a turn to everybody else.
+        tokio::task::yield_now().await;
         match self.0.next().await {
-            Some(event) => {
-                // A source that always has one more must leave a turn to everybody else.
-                tokio::task::yield_now().await;
-                event
-            }
+            Some(event) => event,
             None => pending().await,
         }
     }

@@ -1,0 +1,139 @@
+//! Azurite, Microsoft's emulator of Azure Storage, from npm: a process of its own for one test.
+
+use std::fs;
+use std::io;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use azure_core::http::{ClientOptions, Transport};
+use azure_storage_queue::models::QueueMessage;
+use azure_storage_queue::{QueueClient, QueueClientOptions};
+use rcgen::{CertificateParams, KeyPair};
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+use url::Url;
+
+/// A queue service on loopback, over TLS, which ends with this.
+pub(super) struct Azurite {
+    _process: Child,
+    port: u16,
+    directory: PathBuf,
+    certificate: String,
+}
+
+impl Azurite {
+    /// Starts it; none, said plainly, if it is not installed. On CI it must be.
+    pub(super) async fn start() -> Option<Self> {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let directory = std::env::temp_dir().join(format!("keyvault-azurite-{}-{number}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let certificate = write_certificate(&directory);
+        // Free now, and it is asked for again at once; a rival on this machine would make the start fail, not the test.
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let process = Command::new("azurite-queue")
+            .args(["--queuePort", &port.to_string(), "--cert", "cert.pem", "--key", "key.pem", "--oauth", "basic"])
+            .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"])
+            .current_dir(&directory)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn();
+        let mut process = match process {
+            Ok(process) => process,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                _ = fs::remove_dir_all(&directory);
+                assert!(std::env::var_os("CI").is_none(), "azurite-queue is not installed: npm install -g azurite");
+                eprintln!("SKIPPED: azurite-queue is not installed (npm install -g azurite)");
+                return None;
+            }
+            Err(error) => panic!("azurite-queue does not start: {error}"),
+        };
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let listening = async {
+            while let Some(line) = lines.next_line().await.unwrap() {
+                if line.contains("successfully listen") {
+                    return true;
+                }
+            }
+            false
+        };
+        assert!(timeout(Duration::from_secs(60), listening).await.unwrap(), "azurite-queue ended at once");
+        Some(Self { _process: process, port, directory, certificate })
+    }
+
+    /// Gives the certificate that a client must trust.
+    pub(super) fn certificate(&self) -> &str {
+        &self.certificate
+    }
+
+    /// Gives the URL of a queue, without a signature.
+    pub(super) fn url(&self, queue: &str) -> String {
+        format!("https://127.0.0.1:{}/{ACCOUNT}/{queue}", self.port)
+    }
+
+    /// Gives the URL of a queue with a [signature for the account](https://learn.microsoft.com/rest/api/storageservices/create-account-sas).
+    pub(super) fn signed_url(&self, queue: &str) -> String {
+        let (permissions, services, types, expiry, protocol) =
+            ("rwdlacup", "q", "sco", "2099-01-01T00:00:00Z", "https");
+        let text = format!("{ACCOUNT}\n{permissions}\n{services}\n{types}\n\n{expiry}\n\n{protocol}\n{VERSION}\n\n");
+        let key = aws_lc_rs::hmac::Key::new(aws_lc_rs::hmac::HMAC_SHA256, &azure_core::base64::decode(KEY).unwrap());
+        let signature = azure_core::base64::encode(aws_lc_rs::hmac::sign(&key, text.as_bytes()));
+        let mut url = Url::parse(&self.url(queue)).unwrap();
+        url.query_pairs_mut()
+            .extend_pairs([("sv", VERSION), ("ss", services), ("srt", types), ("sp", permissions)])
+            .extend_pairs([("se", expiry), ("spr", protocol), ("sig", &signature)]);
+        url.into()
+    }
+
+    /// Gives the official client, to do what Event Grid does.
+    pub(super) fn client(&self, queue: &str) -> QueueClient {
+        let authority = reqwest::Certificate::from_pem(self.certificate.as_bytes()).unwrap();
+        let client = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
+        let transport = Some(Transport::new(std::sync::Arc::new(client)));
+        let options = QueueClientOptions {
+            client_options: ClientOptions { transport, ..ClientOptions::default() },
+            ..QueueClientOptions::default()
+        };
+        QueueClient::new(self.signed_url(queue).parse().unwrap(), None, Some(options)).unwrap()
+    }
+}
+
+impl Drop for Azurite {
+    fn drop(&mut self) {
+        _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// Puts a message in, as it is.
+pub(super) async fn send(queue: &QueueClient, text: &str) {
+    let message = QueueMessage { message_text: Some(text.to_owned()) };
+    queue.send_message(message.try_into().unwrap(), None).await.unwrap();
+}
+
+/// Tells how many messages there are, hidden ones too.
+pub(super) async fn length(queue: &QueueClient) -> i64 {
+    use azure_storage_queue::models::QueueClientGetPropertiesResultHeaders;
+
+    let properties = queue.get_properties(None).await.unwrap();
+    properties.approximate_messages_count().unwrap().unwrap()
+}
+
+/// Writes a certificate for loopback that vouches for itself, and its key.
+fn write_certificate(directory: &std::path::Path) -> String {
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    fs::write(directory.join("cert.pem"), &certificate).unwrap();
+    fs::write(directory.join("key.pem"), key.serialize_pem()).unwrap();
+    certificate
+}
+
+/// The [account and key](https://learn.microsoft.com/azure/storage/common/storage-use-azurite#well-known-storage-account-and-key)
+/// of every Azurite there is.
+const ACCOUNT: &str = "devstoreaccount1";
+const KEY: &str = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw==";
+const VERSION: &str = "2021-10-04";
