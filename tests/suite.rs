@@ -8,6 +8,7 @@ mod client;
 mod hostile;
 mod live;
 mod names;
+mod network;
 mod operations;
 mod push;
 mod sealed;

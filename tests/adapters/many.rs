@@ -94,3 +94,28 @@ async fn ten_thousand_bad_references_are_reported_soon() {
         assert_eq!(report.matches("SecretNotFound").count(), MANY, "{framework:?}");
     }
 }
+
+#[tokio::test]
+async fn a_megabyte_of_settings_with_ten_thousand_references_is_loaded_soon() {
+    let mut file = String::new();
+    for i in 0..MANY {
+        if i % 100 == 0 {
+            writeln!(file, "[table{}]", i / 100).unwrap();
+        }
+        let uri = format!("SecretUri=https://contoso.vault.azure.net/secrets/s-{i}");
+        writeln!(file, "setting-number-{i} = \"prefix @Microsoft.KeyVault({uri}) suffix\" # a comment").unwrap();
+    }
+    assert!(file.len() > 1_000_000, "{}", file.len());
+    for framework in BOTH {
+        let shop = Shop::new(&file).references_only().resolver(vault());
+        let live: Live<BTreeMap<String, BTreeMap<String, String>>> =
+            in_time("start of 1 MB", framework, shop.start(framework)).await.unwrap();
+        assert_eq!(live.current()["table99"]["setting-number-9999"], "prefix value 9999 suffix");
+        let published = live.published();
+        assert_eq!(published.report().rows().len(), MANY, "{framework:?}");
+        assert!(
+            published.report().rows().iter().all(|row| row.origin.contains("settings.toml line ")),
+            "{framework:?}"
+        );
+    }
+}

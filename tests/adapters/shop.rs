@@ -11,7 +11,9 @@ use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, Environment, File};
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
-use keyvault::{Current, InMemory, Layers, Live, LiveBuilder, NameMap, Origins, Report, Resolver, Result, Validate};
+use keyvault::{
+    Current, InMemory, Layers, Live, LiveBuilder, NameMap, Origins, Policy, Report, Resolver, Result, Validate,
+};
 use keyvault_config::{KeyVaultSource, ResolvedConfig};
 use keyvault_figment::{KeyVaultProvider, ResolvedFigment};
 use serde::Deserialize;
@@ -62,6 +64,8 @@ pub(super) struct Shop {
     resolver: Option<Resolver>,
     place: Place,
     names: Option<NameMap>,
+    policies: Vec<(&'static str, Policy)>,
+    app_configuration: bool,
 }
 
 impl Shop {
@@ -73,6 +77,8 @@ impl Shop {
             resolver: None,
             place: Place::Bottom,
             names: Some(NameMap::new()),
+            policies: Vec::new(),
+            app_configuration: false,
         }
     }
 
@@ -93,6 +99,17 @@ impl Shop {
 
     pub(super) fn names(mut self, map: NameMap) -> Self {
         self.names = Some(map);
+        self
+    }
+
+    pub(super) fn policy(mut self, pattern: &'static str, policy: Policy) -> Self {
+        self.policies.push((pattern, policy));
+        self
+    }
+
+    pub(super) fn app_configuration(mut self) -> Self {
+        self.resolver = Some(Resolver::builder(self.vault.clone()).app_configuration_references().build().unwrap());
+        self.app_configuration = true;
         self
     }
 
@@ -136,10 +153,16 @@ impl Shop {
     }
 
     async fn begin<T: Settings>(&self, builder: LiveBuilder<impl Layers>, hook: impl Validate<T>) -> Result<Live<T>> {
-        let builder = match &self.names {
+        let mut builder = match &self.names {
             Some(map) => builder.names(map.clone()),
             None => builder.references_only(),
         };
+        for (pattern, policy) in &self.policies {
+            builder = builder.policy(pattern, *policy);
+        }
+        if self.app_configuration {
+            builder = builder.app_configuration_references();
+        }
         builder.minimum_failure_delay(Duration::ZERO).validate(hook).start().await
     }
 

@@ -44,7 +44,7 @@ const MALFORMED: [&str; 31] = [
     "@Microsoft.KeyVault(SecretUri=https://contoso.vault.azure.net.evil.example/secrets/canary)",
     "@Microsoft.KeyVault(SecretUri=https://canary@contoso.vault.azure.net/secrets/a)",
     "@microsoft.keyvault(SECRETURI=contoso.vault.azure.net/secrets/canary)",
-    "@KeyVault(SecretName=a) and @KeyVault(canary)",
+    "@KeyVault(SecretName=a;Optional=true) and @KeyVault(canary)",
 ];
 
 #[track_caller]

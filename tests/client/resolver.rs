@@ -64,7 +64,7 @@ async fn a_secret_that_many_references_mean_is_fetched_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_most_32_secrets_are_fetched_at_the_same_time() {
+async fn at_most_100_secrets_are_fetched_at_the_same_time() {
     let (emulator, resolver) = scene(200).await;
     emulator.set_latency(Duration::from_millis(50));
     let ids: Vec<SecretId> = (0..200).map(|n| id(&format!("s{n}"))).collect();
@@ -72,9 +72,9 @@ async fn at_most_32_secrets_are_fetched_at_the_same_time() {
     for secret in join_all(ids.iter().map(|id| resolver.get(id))).await {
         secret.unwrap();
     }
-    assert_eq!(emulator.max_in_flight(), 32);
-    // 200 secrets in seven waves: the bound is used, too.
-    assert_eq!(begun.elapsed().as_millis() / 50, 7);
+    assert_eq!(emulator.max_in_flight(), 100);
+    // 200 secrets in two waves: the bound is used, too.
+    assert_eq!(begun.elapsed().as_millis() / 50, 2);
 }
 
 #[tokio::test(start_paused = true)]

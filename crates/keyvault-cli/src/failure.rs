@@ -6,6 +6,8 @@ use std::process::ExitCode;
 
 use keyvault::{Error, ErrorKind};
 
+use crate::settings::Problem;
+
 /// What a command ends with if it does not work.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -15,6 +17,10 @@ pub(crate) enum Failure {
     Io(io::Error),
     /// The vault, or the way to it.
     Vault(Error),
+    /// References that cannot be resolved: the report, and what they have in common.
+    References { report: String, code: u8 },
+    /// Something else that has a code of its own: a program that could not be started, a file that cannot be read.
+    Other { text: String, code: u8 },
 }
 
 impl Failure {
@@ -39,6 +45,7 @@ impl Failure {
                 ErrorKind::Throttled { .. } | ErrorKind::Unavailable => 5,
                 _ => 1,
             },
+            Self::References { code, .. } | Self::Other { code, .. } => *code,
         })
     }
 }
@@ -55,12 +62,19 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Other { text: problem.to_string(), code: problem.code }
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(text) => f.write_str(text),
+            Self::Usage(text) | Self::Other { text, .. } => f.write_str(text),
             Self::Io(error) => error.fmt(f),
             Self::Vault(error) => f.write_str(&error.report()),
+            Self::References { report, .. } => f.write_str(report.trim_end()),
         }
     }
 }

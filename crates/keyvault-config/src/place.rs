@@ -16,6 +16,11 @@ pub(crate) fn place(value: &Value, key: &Key) -> String {
     }
 }
 
+/// Tells which file a value is written in: config's origin of it, which a source of another kind may call anything.
+pub(crate) fn file(value: &Value) -> Option<&str> {
+    value.origin().filter(|origin| *origin != ENVIRONMENT)
+}
+
 /// Tells which secret a value is, if it is one that was mapped by its name.
 pub(crate) fn secret(value: &Value) -> Option<SecretId> {
     SecretId::parse(value.origin()?.strip_prefix(source::NAME)?).ok()

@@ -48,6 +48,8 @@ impl ResolvedConfig {
     }
 
     /// Gives out the configuration. Its errors and its `Debug` show values, secret ones too.
+    ///
+    /// Do not resolve it once more: a secret that reads like a reference would be taken for one.
     pub fn into_config(self) -> Config {
         self.loaded.into_tree().into_config()
     }

@@ -67,7 +67,10 @@ fn leaf(value: &Value, kind: &ValueKind, key: &Key) -> Leaf {
     let place = place::place(value, key);
     let key = key.clone();
     match kind {
-        ValueKind::String(text) => Leaf::text(key, place, text.as_str()),
+        ValueKind::String(text) => match place::file(value) {
+            Some(file) => Leaf::text(key, place, text.as_str()).in_file(file),
+            None => Leaf::text(key, place, text.as_str()),
+        },
         _ => Leaf::other(key, place, format!("{kind:?}")),
     }
 }

@@ -35,6 +35,7 @@ pub struct EmulatorBuilder {
     resource: String,
     page_size: usize,
     accept_any_token: bool,
+    http1_only: bool,
     policy: Policy,
     throttle: Option<Throttle>,
     clock: Source,
@@ -52,6 +53,7 @@ impl EmulatorBuilder {
             resource: VAULT_AUDIENCE.to_owned(),
             page_size: LARGEST_PAGE,
             accept_any_token: false,
+            http1_only: false,
             policy: Policy::default(),
             throttle: None,
             clock: Arc::new(SystemTime::now),
@@ -96,6 +98,12 @@ impl EmulatorBuilder {
     /// Accepts any bearer token, for clients that bring a made-up one. A request without a token is still refused.
     pub fn accept_any_token(mut self) -> Self {
         self.accept_any_token = true;
+        self
+    }
+
+    /// Offers HTTP/1.1 only, over TLS. Default: HTTP/2 too.
+    pub fn http1_only(mut self) -> Self {
+        self.http1_only = true;
         self
     }
 
@@ -178,7 +186,7 @@ impl EmulatorBuilder {
         };
         let data_file = self.data_file.map(|path| DataFile::new(path, &authority));
         let ca_pem = authority.pem().to_owned();
-        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(authority)?));
+        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(authority, self.http1_only)?));
 
         let mut state = State {
             vaults,

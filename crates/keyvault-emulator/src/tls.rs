@@ -92,8 +92,8 @@ impl fmt::Debug for Authority {
     }
 }
 
-/// Makes the configuration of the TLS listener: HTTP/2 and HTTP/1.1.
-pub(crate) fn server_config(authority: Authority) -> io::Result<ServerConfig> {
+/// Makes the configuration of the TLS listener: HTTP/2, unless it is not wanted, and HTTP/1.1.
+pub(crate) fn server_config(authority: Authority, http1_only: bool) -> io::Result<ServerConfig> {
     let resolver = Leaves::new(authority)?;
     // Named, not taken from the process: where two providers are compiled in, there is no default.
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -101,7 +101,8 @@ pub(crate) fn server_config(authority: Authority) -> io::Result<ServerConfig> {
         .map_err(io::Error::other)?
         .with_no_client_auth()
         .with_cert_resolver(Arc::new(resolver));
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    let protocols: &[&[u8]] = if http1_only { &[b"http/1.1"] } else { &[b"h2", b"http/1.1"] };
+    config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
     Ok(config)
 }
 

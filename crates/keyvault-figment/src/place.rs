@@ -37,6 +37,14 @@ pub(crate) fn source(metadata: &Metadata) -> String {
     }
 }
 
+/// Tells which file a value is written in.
+pub(crate) fn file(figment: &Figment, tag: Tag) -> Option<&Path> {
+    match figment.get_metadata(tag)?.source.as_ref()? {
+        Source::File(path) => Some(relative(path)),
+        _ => None,
+    }
+}
+
 /// Tells whether a value is a secret that was mapped by its name.
 pub(crate) fn is_key_vault(metadata: &Metadata) -> bool {
     metadata.name == provider::NAME

@@ -59,7 +59,10 @@ impl FigmentTree {
                 // The layers moved it to another key, so that which secret it is cannot be told.
                 None => Leaf::other(key, place, format!("{:?}", without_tag(value))),
             },
-            (Value::String(_, text), None) => Leaf::text(key, place, text.as_str()),
+            (Value::String(_, text), None) => match place::file(&self.figment, value.tag()) {
+                Some(file) => Leaf::text(key, place, text.as_str()).in_file(file),
+                None => Leaf::text(key, place, text.as_str()),
+            },
             _ => Leaf::other(key, place, format!("{:?}", without_tag(value))),
         }
     }

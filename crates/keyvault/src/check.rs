@@ -5,14 +5,19 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::app_configuration;
 use crate::error::{Error, Result};
+use crate::key::Key;
 use crate::layers::{Content, Leaf};
+use crate::line;
 use crate::origin::{Fingerprint, Origin};
 use crate::pass::{Pass, Resolved};
+use crate::policy::{Policies, Terms};
 use crate::reference::Reference;
 use crate::report::{Report, ReportRow};
 use crate::resolver::Resolver;
 use crate::secret::{Secret, SecretId};
+use crate::snapshot::Snapshot;
 use crate::template::Template;
 
 /// What [`Resolver::check`] found: the report of every reference, and the text of every value.
@@ -46,7 +51,7 @@ impl Resolver {
     /// One request for each distinct secret, at most 32 at a time, as [`resolve_tree`](Resolver::resolve_tree) does.
     pub async fn check(&self, leaves: Vec<Leaf>) -> Checked {
         let pass = Pass::begin(self);
-        let found = resolve(&pass, leaves).await;
+        let found = resolve(&pass, self.join_tables(leaves), Rules::default()).await;
         let report = Report::new(found.iter().flat_map(|found| found.rows.clone()).collect());
         let values = found.into_iter().filter_map(|Found { leaf, value, .. }| {
             let text = match (value, &leaf.content) {
@@ -62,7 +67,8 @@ impl Resolver {
 
     /// Reads every reference in `leaves` without a request: syntax and allowed vaults only. What is well has the status
     /// [`Initialized`](crate::ReferenceStatus::Initialized).
-    pub fn check_offline(&self, leaves: Vec<Leaf>) -> Report {
+    pub fn check_offline(&self, mut leaves: Vec<Leaf>) -> Report {
+        line::locate(&mut leaves);
         let row = |leaf: &Leaf, read: Result<Reference>| {
             let row = ReportRow::of(leaf);
             let reference = match read {
@@ -75,16 +81,30 @@ impl Resolver {
                 Err(error) => row.failed(&error),
             }
         };
-        let mut rows = Vec::new();
-        for leaf in &leaves {
-            match &leaf.content {
-                Content::Text(text) => rows.extend(Template::scan(text).into_iter().map(|(_, read)| row(leaf, read))),
-                Content::Named(secret) => rows.push(ReportRow::of(leaf).about(secret)),
-                Content::Other(_) => {}
-            }
-        }
-        Report::new(rows)
+        let rows = self.join_tables(leaves).into_iter().flat_map(|leaf| {
+            let read: Vec<Result<Reference>> = match parse(self, &leaf) {
+                Parsed::Plain(_) => Vec::new(),
+                Parsed::Named(secret) => return vec![ReportRow::of(&leaf).about(&secret)],
+                Parsed::Template(template) => template.references().cloned().map(Ok).collect(),
+                Parsed::Malformed(pieces) => pieces,
+            };
+            read.into_iter().map(|read| row(&leaf, read)).collect()
+        });
+        Report::new(rows.collect())
     }
+
+    /// Puts a value in the place of each table that is a reference, where such are read.
+    pub(crate) fn join_tables(&self, leaves: Vec<Leaf>) -> Vec<Leaf> {
+        if self.reads_app_configuration() { app_configuration::join_tables(leaves) } else { leaves }
+    }
+}
+
+/// What is known of settings before their references are resolved.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Rules<'a> {
+    pub(crate) policies: Option<&'a Policies>,
+    /// The secrets of the current settings, in a refresh.
+    pub(crate) last: Option<&'a Snapshot>,
 }
 
 /// A value that was looked at, with a row for each reference in it.
@@ -92,6 +112,7 @@ pub(crate) struct Found {
     pub(crate) leaf: Leaf,
     pub(crate) value: Result<Value>,
     pub(crate) rows: Vec<ReportRow>,
+    pub(crate) kept: Vec<Kept>,
 }
 
 pub(crate) enum Value {
@@ -101,68 +122,123 @@ pub(crate) enum Value {
     Filled(Option<Resolved>, Fingerprint),
 }
 
+/// A secret whose last good version stays in use for one setting.
+pub(crate) struct Kept {
+    pub(crate) id: SecretId,
+    pub(crate) secret: Arc<Secret>,
+    /// Why it could not be read anew.
+    pub(crate) error: Error,
+}
+
 /// Resolves every reference in `leaves`.
-pub(crate) async fn resolve(pass: &Pass<'_>, leaves: Vec<Leaf>) -> Vec<Found> {
-    let parsed: Vec<(Parsed, Leaf)> = leaves.into_iter().map(|leaf| (parse(&leaf), leaf)).collect();
-    pass.fetch(parsed.iter().filter_map(|(parsed, _)| parsed.template())).await;
-    let found = |(parsed, leaf): (Parsed, Leaf)| match parsed {
-        Parsed::Plain(origin) => Found { leaf, value: Ok(Value::Plain(origin)), rows: Vec::new() },
+pub(crate) async fn resolve(pass: &Pass<'_>, mut leaves: Vec<Leaf>, rules: Rules<'_>) -> Vec<Found> {
+    line::locate(&mut leaves);
+    let parsed: Vec<(Parsed, Leaf)> = leaves.into_iter().map(|leaf| (parse(pass.resolver(), &leaf), leaf)).collect();
+    pass.fetch(parsed.iter().flat_map(|(parsed, _)| parsed.references())).await;
+    parsed.into_iter().map(|(parsed, leaf)| found(pass, parsed, leaf, rules)).collect()
+}
+
+fn found(pass: &Pass<'_>, parsed: Parsed, leaf: Leaf, rules: Rules<'_>) -> Found {
+    let (mut rows, mut kept) = (Vec::new(), Vec::new());
+    let terms = rules.policies.map(|policies| policies.terms(&leaf.key)).unwrap_or_default();
+    let mut outcome = |rows: &mut Vec<ReportRow>, reference: &Reference| {
+        let outcome = outcome(pass, &leaf.key, reference, terms, rules.last);
+        rows.push(row(pass, &leaf, reference, terms, &outcome));
+        if let Outcome::Kept(secret, _, error) = &outcome
+            && let Ok(id) = pass.id(reference)
+        {
+            kept.push(Kept { id, secret: Arc::clone(secret), error: error.clone() });
+        }
+        outcome
+    };
+    let value = match parsed {
+        Parsed::Plain(origin) => Ok(Value::Plain(origin)),
         Parsed::Named(secret) => {
-            let rows = vec![named_row(pass, &leaf, &secret)];
-            Found { value: Ok(Value::Plain(Origin::named(&secret))), rows, leaf }
+            rows.push(named_row(pass, &leaf, &secret));
+            Ok(Value::Plain(Origin::named(&secret)))
         }
         Parsed::Template(template) => {
-            let outcomes: Vec<Outcome> = template.references().map(|reference| outcome(pass, reference)).collect();
-            let rows = template.references().zip(&outcomes);
-            let rows = rows.map(|(reference, outcome)| row(pass, &leaf, reference, outcome)).collect();
-            let filled = fill(&template, outcomes);
-            Found { value: filled.map(|text| Value::Filled(text, Fingerprint::of(template.to_string()))), rows, leaf }
+            let outcomes = template.references().map(|reference| outcome(&mut rows, reference)).collect();
+            fill(&template, outcomes).map(|text| Value::Filled(text, Fingerprint::of(template.to_string())))
         }
-        Parsed::Malformed(errors) => {
-            let rows = errors.iter().map(|error| ReportRow::of(&leaf).failed(error)).collect();
-            let error = Error::join(errors).unwrap_or_else(|| Error::invalid("reference is malformed"));
-            Found { leaf, value: Err(error), rows }
+        Parsed::Malformed(pieces) => {
+            let mut failures = Vec::new();
+            for piece in pieces {
+                match piece {
+                    Ok(reference) => failures.extend(outcome(&mut rows, &reference).failure()),
+                    Err(error) => {
+                        failures.push(error.clone());
+                        rows.push(ReportRow::of(&leaf).failed(&error));
+                    }
+                }
+            }
+            Err(Error::join(failures).unwrap_or_else(|| Error::invalid("reference is malformed")))
         }
     };
-    parsed.into_iter().map(found).collect()
+    Found { leaf, value, rows, kept }
 }
 
 /// Resolves `text` in a pass of its own.
 pub(crate) async fn resolve_text(pass: &Pass<'_>, text: &str) -> Result<Option<Resolved>> {
-    let Some(template) = Template::parse(text)? else {
+    let Some(template) = parse_text(pass.resolver(), text)? else {
         return Ok(Some(Resolved::literal(text)));
     };
-    pass.fetch([&template]).await;
-    fill(&template, template.references().map(|reference| outcome(pass, reference)).collect())
+    pass.fetch(template.references()).await;
+    let outcome = |reference| outcome(pass, &Key::root(), reference, Terms::default(), None);
+    fill(&template, template.references().map(outcome).collect())
 }
 
 enum Parsed {
     Plain(Origin),
     Named(SecretId),
     Template(Template),
-    Malformed(Vec<Error>),
+    /// Everything that is or begins like a reference, one of which is malformed.
+    Malformed(Vec<Result<Reference>>),
 }
 
 impl Parsed {
-    fn template(&self) -> Option<&Template> {
+    fn references(&self) -> Vec<&Reference> {
         match self {
-            Parsed::Template(template) => Some(template),
-            _ => None,
+            Parsed::Plain(_) | Parsed::Named(_) => Vec::new(),
+            Parsed::Template(template) => template.references().collect(),
+            Parsed::Malformed(pieces) => pieces.iter().filter_map(|piece| piece.as_ref().ok()).collect(),
         }
     }
 }
 
-fn parse(leaf: &Leaf) -> Parsed {
-    let text = match &leaf.content {
-        Content::Other(fingerprint) => return Parsed::Plain(Origin::written(leaf.place.clone(), *fingerprint)),
-        Content::Named(secret) => return Parsed::Named(secret.clone()),
-        Content::Text(text) => text,
+fn parse(resolver: &Resolver, leaf: &Leaf) -> Parsed {
+    match &leaf.content {
+        Content::Other(fingerprint) => Parsed::Plain(Origin::written(leaf.place.clone(), *fingerprint)),
+        Content::Named(secret) => Parsed::Named(secret.clone()),
+        Content::Text(text) => match parse_text(resolver, text) {
+            Ok(Some(template)) => Parsed::Template(template),
+            Ok(None) => Parsed::Plain(Origin::written(leaf.place.clone(), Fingerprint::of(text.as_str()))),
+            // There may be more that is malformed behind the first.
+            Err(error) => Parsed::Malformed(pieces(text, error)),
+        },
+    }
+}
+
+fn parse_text(resolver: &Resolver, text: &str) -> Result<Option<Template>> {
+    if resolver.reads_app_configuration()
+        && let Some(read) = app_configuration::parse(text)
+    {
+        return read.map(|secret| Some(Template::whole(Reference::to(secret))));
+    }
+    Template::parse(text)
+}
+
+/// Takes `text` apart; the `error` of the whole stands where nothing in it begins like a reference.
+fn pieces(text: &str, error: Error) -> Vec<Result<Reference>> {
+    let found = Template::scan(text);
+    let count = found.len();
+    let place = |(at, (_, read)): (usize, (_, Result<Reference>))| match read {
+        Err(error) if count > 1 => Err(error.in_text(at + 1, count)),
+        read => read,
     };
-    match Template::parse(text) {
-        Ok(Some(template)) => Parsed::Template(template),
-        Ok(None) => Parsed::Plain(Origin::written(leaf.place.clone(), Fingerprint::of(text.as_str()))),
-        // There may be more that is malformed behind the first.
-        Err(_) => Parsed::Malformed(Template::scan(text).into_iter().filter_map(|(_, read)| read.err()).collect()),
+    match count {
+        0 => vec![Err(error)],
+        _ => found.into_iter().enumerate().map(place).collect(),
     }
 }
 
@@ -171,22 +247,46 @@ enum Outcome {
     Read(Arc<Secret>, Zeroizing<String>),
     /// The optional secret does not exist.
     Absent(Error),
+    /// The last good version stays in use.
+    Kept(Arc<Secret>, Zeroizing<String>, Error),
     Failed(Error),
 }
 
-fn outcome(pass: &Pass<'_>, reference: &Reference) -> Outcome {
+impl Outcome {
+    fn failure(self) -> Option<Error> {
+        match self {
+            Outcome::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+fn outcome(pass: &Pass<'_>, key: &Key, reference: &Reference, terms: Terms, last: Option<&Snapshot>) -> Outcome {
+    // The secret that the current settings have at the same place.
+    let last_good = || {
+        let last = last.filter(|_| terms.keeps_last_good)?;
+        let secret = last.last_good(key, &pass.id(reference).ok()?)?;
+        Some((Arc::clone(secret), text(secret, reference).ok()?))
+    };
     let read = || {
         let secret = pass.secret(reference)?;
-        let text = match reference.property() {
-            Some(property) => property.of(secret.expose_secret()).map_err(|error| error.about(secret.id()))?,
-            None => Zeroizing::new(secret.expose_secret().to_owned()),
-        };
+        let text = text(&secret, reference)?;
         Ok((secret, text))
     };
     match read() {
         Ok((secret, text)) => Outcome::Read(secret, text),
-        Err(error) if reference.is_optional() && is_missing(&error) => Outcome::Absent(error),
-        Err(error) => Outcome::Failed(error),
+        Err(error) => match last_good() {
+            Some((secret, text)) => Outcome::Kept(secret, text, error),
+            None if terms.is_optional(reference) && is_missing(&error) => Outcome::Absent(error),
+            None => Outcome::Failed(error),
+        },
+    }
+}
+
+fn text(secret: &Secret, reference: &Reference) -> Result<Zeroizing<String>> {
+    match reference.property() {
+        Some(property) => property.of(secret.expose_secret()).map_err(|error| error.about(secret.id())),
+        None => Ok(Zeroizing::new(secret.expose_secret().to_owned())),
     }
 }
 
@@ -202,7 +302,7 @@ fn fill(template: &Template, outcomes: Vec<Outcome>) -> Result<Option<Resolved>>
     let mut absent = false;
     for outcome in outcomes {
         match outcome {
-            Outcome::Read(secret, text) => {
+            Outcome::Read(secret, text) | Outcome::Kept(secret, text, _) => {
                 secrets.push(secret.id().clone());
                 texts.push(text);
             }
@@ -217,8 +317,8 @@ fn fill(template: &Template, outcomes: Vec<Outcome>) -> Result<Option<Resolved>>
     }
 }
 
-fn row(pass: &Pass<'_>, leaf: &Leaf, reference: &Reference, outcome: &Outcome) -> ReportRow {
-    let row = ReportRow::of(leaf).referring(reference);
+fn row(pass: &Pass<'_>, leaf: &Leaf, reference: &Reference, terms: Terms, outcome: &Outcome) -> ReportRow {
+    let row = ReportRow { is_optional: terms.is_optional(reference), ..ReportRow::of(leaf).referring(reference) };
     let row = match pass.id(reference) {
         Ok(id) => row.about(&id),
         Err(_) => row,
@@ -226,6 +326,9 @@ fn row(pass: &Pass<'_>, leaf: &Leaf, reference: &Reference, outcome: &Outcome) -
     match outcome {
         Outcome::Read(secret, _) => row.resolved(secret),
         Outcome::Absent(error) => ReportRow { is_absent: true, ..row.failed(error) },
+        Outcome::Kept(secret, _, error) => {
+            ReportRow { status: error.status(), is_kept: true, ..row.failed(error).resolved(secret) }
+        }
         Outcome::Failed(error) => row.failed(error),
     }
 }

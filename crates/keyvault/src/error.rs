@@ -143,6 +143,14 @@ impl Error {
         self
     }
 
+    /// Says which of several references in one text is meant, counted from 1.
+    #[must_use]
+    pub(crate) fn in_text(mut self, ordinal: usize, count: usize) -> Self {
+        let inner = Arc::make_mut(&mut self.0);
+        inner.clause = format!("{}, in reference {ordinal} of {count}", inner.clause).into();
+        self
+    }
+
     #[must_use]
     pub(crate) fn with_answer(mut self, answer: ServiceAnswer) -> Self {
         Arc::make_mut(&mut self.0).answer = Some(answer);
@@ -291,6 +299,12 @@ impl Error {
         for failure in self.failures() {
             failure.report_one(&mut report);
         }
+        if let Some(load) = self.load_report() {
+            let (all, failed) = (load.rows().len(), load.rows().iter().filter(|row| row.is_failed()).count());
+            if failed > 0 && failed < all {
+                report.push_str(&format!("{} of {all} references and secrets by name are well\n", all - failed));
+            }
+        }
         report.truncate(report.trim_end().len());
         report
     }
@@ -321,7 +335,7 @@ impl Error {
 
     /// A value that arrived and does not fit says more without the status of its reference.
     fn is_of_reference(&self) -> bool {
-        self.0.kind != ErrorKind::Rejected
+        self.0.kind != ErrorKind::Rejected || self.0.status.is_some()
     }
 
     /// The clause and what it is about, without the setting.

@@ -45,6 +45,10 @@ impl Key {
         Self(segments)
     }
 
+    pub(crate) fn of(segments: &[Segment]) -> Self {
+        Self(segments.to_vec())
+    }
+
     /// Gives the steps from the root.
     pub fn segments(&self) -> &[Segment] {
         &self.0

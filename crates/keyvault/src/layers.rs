@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::hash::Hash;
+use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
@@ -55,6 +56,7 @@ pub trait Tree: Send + Sized + 'static {
 pub struct Leaf {
     pub(crate) key: Key,
     pub(crate) place: String,
+    pub(crate) file: Option<PathBuf>,
     pub(crate) content: Content,
 }
 
@@ -70,17 +72,25 @@ pub(crate) enum Content {
 impl Leaf {
     /// Describes a string at `key`; `place` says where it is written: a file, a variable.
     pub fn text(key: Key, place: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { key, place: place.into(), content: Content::Text(Zeroizing::new(text.into())) }
+        Self { key, place: place.into(), file: None, content: Content::Text(Zeroizing::new(text.into())) }
     }
 
     /// Describes a value that is no string. Only a keyed hash of `value` is kept.
     pub fn other(key: Key, place: impl Into<String>, value: impl Hash) -> Self {
-        Self { key, place: place.into(), content: Content::Other(Fingerprint::of(value)) }
+        Self { key, place: place.into(), file: None, content: Content::Other(Fingerprint::of(value)) }
     }
 
     /// Describes a secret that was mapped to `key` by its name; `secret` has its version.
     pub fn named(key: Key, secret: &SecretId) -> Self {
-        Self { key, place: secret.to_string(), content: Content::Named(secret.clone()) }
+        Self { key, place: secret.to_string(), file: None, content: Content::Named(secret.clone()) }
+    }
+
+    /// Names the file that the value is written in, where the framework knows it: then the line of a reference is looked
+    /// for, and told if there is no doubt about it.
+    #[must_use]
+    pub fn in_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.file = Some(path.into());
+        self
     }
 
     /// Tells the key.

@@ -50,6 +50,7 @@
 //! Values are zeroized where this crate owns them: in [`Secret`], in the cache, in bodies it read. The TLS library's
 //! buffers and a framework's tree are out of its hands.
 
+mod app_configuration;
 pub mod blocking;
 mod cache;
 mod check;
@@ -63,6 +64,7 @@ mod held;
 mod key;
 mod known_keys;
 mod layers;
+mod line;
 mod live;
 mod load;
 mod memory;
@@ -71,7 +73,9 @@ mod name_map;
 mod named;
 mod opened;
 mod origin;
+mod parameters;
 mod pass;
+mod policy;
 mod property;
 pub mod push;
 mod reference;
@@ -90,17 +94,19 @@ mod vault;
 pub use self::check::Checked;
 pub use self::client::{
     DeleteOperation, DeletedSecret, NewSecret, PageToken, RecoverOperation, SecretBackup, SecretClient,
-    SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate,
+    SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate, Traffic,
 };
 pub use self::cloud::Cloud;
 #[cfg(feature = "identity")]
-pub use self::credential::{CredentialStep, DefaultCredential, DefaultCredentialBuilder, default_credential};
+pub use self::credential::{
+    CredentialStep, DefaultCredential, DefaultCredentialBuilder, StepOutcome, default_credential,
+};
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Leaf, Mismatch, Tree};
 pub use self::live::{
-    AsyncHook, Change, Current, Health, Live, LiveBuilder, Notice, Published, Rejection, SecretHealth, Unvalidated,
-    Validate, Watcher,
+    AsyncHook, Change, Current, Health, Live, LiveBuilder, Notice, Published, Reader, Rejection, SecretHealth,
+    Unvalidated, Validate, Watcher,
 };
 pub use self::load::Loaded;
 pub use self::memory::{InMemory, Reads};
@@ -110,6 +116,7 @@ pub use self::named::{NameNote, NamedKind, NamedSecret, NamedSecrets};
 pub use self::opened::OpenJson;
 pub use self::origin::{Origin, Origins};
 pub use self::pass::Resolved;
+pub use self::policy::Policy;
 pub use self::push::{PushEvent, SecretEvent, SecretEventKind};
 pub use self::reference::Reference;
 pub use self::report::{Report, ReportRow};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use serde::de::DeserializeOwned;
 
-use crate::check::{self, Value};
+use crate::check::{self, Found, Kept, Rules, Value};
 use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, Segment};
@@ -27,9 +27,7 @@ use crate::snapshot::Snapshot;
 /// Adapters wrap it; the tree holds plaintext.
 pub struct Loaded<R> {
     tree: R,
-    origins: Origins,
-    snapshot: Snapshot,
-    report: Arc<Report>,
+    facts: Facts,
 }
 
 /// What is known of settings beside their values.
@@ -37,6 +35,8 @@ pub(crate) struct Facts {
     pub(crate) origins: Origins,
     pub(crate) snapshot: Snapshot,
     pub(crate) report: Arc<Report>,
+    /// Why settings have an earlier version of a secret, each with its place.
+    pub(crate) lapses: Vec<Error>,
 }
 
 /// Reads the vaults and merges the layers over what they hold.
@@ -45,6 +45,7 @@ pub(crate) async fn load<L: Layers>(
     layers: &L,
     names: Option<&NameMap>,
     errand: &Errand,
+    rules: Rules<'_>,
 ) -> Result<Loaded<L::Tree>> {
     let mut pass = Pass::of(resolver, errand);
     let named = match names {
@@ -53,7 +54,7 @@ pub(crate) async fn load<L: Layers>(
     };
     let tree =
         layers.merge(&named).map_err(|mismatch| rejected(mismatch, &Origins::default(), &Snapshot::default()))?;
-    fill(pass, tree).await
+    fill(pass, tree, rules).await
 }
 
 /// Reports names that failed before the layers were merged.
@@ -66,20 +67,20 @@ fn reported(error: Error) -> Error {
 ///
 /// A value that stands under an absent one, in a lower layer that the framework kept apart, comes to light and is
 /// resolved in another round.
-pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R) -> Result<Loaded<R>> {
+pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R, rules: Rules<'_>) -> Result<Loaded<R>> {
     let unread = |mismatch| rejected(mismatch, &Origins::default(), &Snapshot::default());
-    let mut origins = Origins::default();
-    let mut rows = Vec::new();
+    let read = |tree: &R| tree.leaves().map(|leaves| pass.resolver().join_tables(leaves)).map_err(unread);
+    let mut finds = Finds::default();
     let mut absent: Vec<Key> = Vec::new();
-    let mut leaves = tree.leaves().map_err(unread)?;
+    let mut leaves = read(&tree)?;
     for round in 1.. {
-        let resolved = match resolve(&pass, leaves, &mut origins, &mut rows).await {
+        let resolved = match finds.add(check::resolve(&pass, leaves, rules).await) {
             Ok(resolved) => resolved,
-            Err(error) => return Err(error.with_load_report(Arc::new(Report::noted(rows, pass.notes())))),
+            Err(error) => return Err(error.with_load_report(Arc::new(Report::noted(finds.rows, pass.notes())))),
         };
         let gone: Vec<Key> =
             resolved.iter().filter(|(_, text)| text.is_none()).map(|(leaf, _)| leaf.key.clone()).collect();
-        tree = tree.replace(resolved).map_err(|mismatch| rejected(mismatch, &origins, &Snapshot::default()))?;
+        tree = tree.replace(resolved).map_err(|mismatch| rejected(mismatch, &finds.origins, &Snapshot::default()))?;
         // Taking an element out of an array brings nothing to light; it moves the next one up.
         let covers: HashSet<Vec<Segment>> =
             gone.iter().filter(|key| !key.has_index()).map(|key| key.segments().to_vec()).collect();
@@ -87,7 +88,7 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R) -> Result<Loaded<
         if covers.is_empty() {
             break;
         }
-        leaves = tree.leaves().map_err(unread)?;
+        leaves = read(&tree)?;
         leaves.retain(|leaf| (1..=leaf.key.segments().len()).any(|n| covers.contains(&leaf.key.segments()[..n])));
         if leaves.is_empty() {
             break;
@@ -96,42 +97,59 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R) -> Result<Loaded<
             return Err(unread(Mismatch::new("absent values stand over others without end")));
         }
     }
-    origins.close_gaps(&absent);
-    let report = Arc::new(Report::noted(rows, pass.notes()));
-    Ok(Loaded { tree, origins, snapshot: pass.into_snapshot(), report })
+    finds.origins.close_gaps(&absent);
+    Ok(Loaded { tree, facts: finds.into_facts(pass) })
 }
 
 /// More layers than any framework keeps apart.
 const MOST_LAYERS: usize = 8;
 
-/// Looks at `leaves`, and takes down where each value came from.
-async fn resolve(
-    pass: &Pass<'_>,
-    leaves: Vec<Leaf>,
-    origins: &mut Origins,
-    rows: &mut Vec<ReportRow>,
-) -> Result<Vec<(Leaf, Option<Resolved>)>> {
-    let mut failures = Vec::new();
-    let mut resolved = Vec::new();
-    for found in check::resolve(pass, leaves).await {
-        let leaf = found.leaf;
-        rows.extend(found.rows);
-        match found.value {
-            Ok(Value::Plain(origin)) => origins.insert(leaf.key, origin),
-            Ok(Value::Filled(text, fingerprint)) => {
-                if let Some(text) = &text {
-                    let origin = Origin::filled(leaf.place.clone(), fingerprint, text.secrets().to_vec());
-                    origins.insert(leaf.key.clone(), origin);
-                }
-                resolved.push((leaf, text));
+/// What is found out about values, in one round after the other.
+#[derive(Default)]
+struct Finds {
+    origins: Origins,
+    rows: Vec<ReportRow>,
+    kept: Vec<(Key, Kept)>,
+    lapses: Vec<Error>,
+}
+
+impl Finds {
+    /// Takes down where each value came from, and gives what is to be put in its place.
+    fn add(&mut self, found: Vec<Found>) -> Result<Vec<(Leaf, Option<Resolved>)>> {
+        let mut failures = Vec::new();
+        let mut resolved = Vec::new();
+        for Found { leaf, value, rows, kept } in found {
+            self.rows.extend(rows);
+            for kept in kept {
+                self.lapses.push(kept.error.clone().at(leaf.key.to_string(), leaf.place.clone()));
+                self.kept.push((leaf.key.clone(), kept));
             }
-            Err(error) => failures.extend(located(&error, &leaf)),
+            match value {
+                Ok(Value::Plain(origin)) => self.origins.insert(leaf.key, origin),
+                Ok(Value::Filled(text, fingerprint)) => {
+                    if let Some(text) = &text {
+                        let origin = Origin::filled(leaf.place.clone(), fingerprint, text.secrets().to_vec());
+                        self.origins.insert(leaf.key.clone(), origin);
+                    }
+                    resolved.push((leaf, text));
+                }
+                Err(error) => failures.extend(located(&error, &leaf)),
+            }
+        }
+        failures.sort_by(|one, other| one.setting().cmp(&other.setting()));
+        match Error::join(failures) {
+            Some(error) => Err(error),
+            None => Ok(resolved),
         }
     }
-    failures.sort_by(|one, other| one.setting().cmp(&other.setting()));
-    match Error::join(failures) {
-        Some(error) => Err(error),
-        None => Ok(resolved),
+
+    fn into_facts(self, pass: Pass<'_>) -> Facts {
+        let report = Arc::new(Report::noted(self.rows, pass.notes()));
+        let mut snapshot = pass.into_snapshot();
+        for (key, kept) in self.kept {
+            snapshot.keep(key, kept.id, kept.secret);
+        }
+        Facts { origins: self.origins, snapshot, report, lapses: self.lapses }
     }
 }
 
@@ -144,12 +162,16 @@ fn located<'e>(error: &'e Error, leaf: &'e Leaf) -> impl Iterator<Item = Error> 
 impl<R: Tree> Loaded<R> {
     /// Tells where every value came from.
     pub fn origins(&self) -> &Origins {
-        &self.origins
+        &self.facts.origins
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
     }
 
     /// Gives what became of every reference.
     pub fn report(&self) -> &Report {
-        &self.report
+        &self.facts.report
     }
 
     /// Gives out the framework's tree. It holds plaintext, and the framework prints it in its errors and its `Debug`.
@@ -169,17 +191,17 @@ impl<R: Tree> Loaded<R> {
 
     /// Makes typed settings, and gives what else is known of them.
     pub(crate) fn into_settings<T: DeserializeOwned>(self) -> Result<(T, Facts)> {
-        let Self { tree, origins, snapshot, report } = self;
+        let Self { tree, facts } = self;
         match tree.extract() {
-            Ok(settings) => Ok((settings, Facts { origins, snapshot, report })),
-            Err(mismatch) => Err(rejected(mismatch, &origins, &snapshot).with_load_report(report)),
+            Ok(settings) => Ok((settings, facts)),
+            Err(mismatch) => Err(rejected(mismatch, &facts.origins, &facts.snapshot).with_load_report(facts.report)),
         }
     }
 }
 
 impl<R> fmt::Debug for Loaded<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Loaded").field("origins", &self.origins).finish_non_exhaustive()
+        f.debug_struct("Loaded").field("origins", &self.facts.origins).finish_non_exhaustive()
     }
 }
 

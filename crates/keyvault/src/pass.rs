@@ -18,7 +18,6 @@ use crate::reference::Reference;
 use crate::resolver::Resolver;
 use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::snapshot::Snapshot;
-use crate::template::Template;
 use crate::vault::Vault;
 
 /// One reading of the vaults: each secret at most once, and none older than the beginning of the pass.
@@ -133,10 +132,9 @@ impl<'r> Pass<'r> {
         self.resolver.is_news(note)
     }
 
-    /// Fetches every secret that `templates` refer to, all at once and each once.
-    pub(crate) async fn fetch<'t>(&self, templates: impl IntoIterator<Item = &'t Template>) {
-        let references = templates.into_iter().flat_map(Template::references);
-        let ids: BTreeSet<SecretId> = references.filter_map(|reference| self.id(reference).ok()).collect();
+    /// Fetches every secret that is referred to, all at once and each once.
+    pub(crate) async fn fetch<'t>(&self, references: impl IntoIterator<Item = &'t Reference>) {
+        let ids: BTreeSet<SecretId> = references.into_iter().filter_map(|reference| self.id(reference).ok()).collect();
         join_all(ids.into_iter().map(|id| self.fetch_one(id))).await;
     }
 
@@ -199,6 +197,10 @@ impl<'r> Pass<'r> {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<SecretId, Result<Arc<Secret>>>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn resolver(&self) -> &'r Resolver {
+        self.resolver
     }
 
     /// Names the secret that a reference means.

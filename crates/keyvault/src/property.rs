@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::status::ReferenceStatus;
 
 /// A path to a member of a JSON secret: `user`, `tls.key`, `servers[0].password`.
 ///
@@ -17,8 +18,9 @@ pub(crate) struct Property(Box<str>);
 
 impl Property {
     pub(crate) fn parse(path: &str) -> Result<Self> {
-        if path.split('.').any(str::is_empty) || path.contains([')', ';', '@']) {
-            return Err(Error::invalid("Property in a reference is not a path of names"));
+        if steps(path).split('.').any(str::is_empty) || path.contains([')', ';', '@', '\n']) || !is_indexed(path) {
+            return Err(Error::invalid("not a path of names and indexes")
+                .with_help("write members with dots between and elements by number, as in servers[0].password"));
         }
         Ok(Self(path.into()))
     }
@@ -27,15 +29,40 @@ impl Property {
     ///
     /// The text is borrowed all the way down, so that no copy of the secret stays behind in a tree of values.
     pub(crate) fn of(&self, json: &str) -> Result<Zeroizing<String>> {
-        let whole: &RawValue = serde_json::from_str(json)
-            .map_err(|_| Error::new(ErrorKind::Rejected, "secret is not JSON, and its reference has a Property"))?;
-        let path = self.0.replace('[', ".").replace(']', "");
-        let member = find(whole, &path)
-            .filter(|member| member.get() != "null")
-            .ok_or_else(|| Error::new(ErrorKind::Rejected, "secret has no member at the reference's Property"))?;
+        let whole: &RawValue = serde_json::from_str(json).map_err(|_| {
+            rejected("secret is not JSON, and its reference has a Property")
+                .with_help("leave Property out, or store the secret as JSON")
+        })?;
+        let member = find(whole, &steps(&self.0)).filter(|member| member.get() != "null").ok_or_else(|| {
+            rejected("secret has no member at the Property of its reference")
+                .with_help("compare Property with the secret's members: names have case, elements count from 0")
+        })?;
         let text = serde_json::from_str(member.get()).unwrap_or_else(|_| member.get().to_owned());
         Ok(Zeroizing::new(text))
     }
+}
+
+fn rejected(clause: &'static str) -> Error {
+    Error::new(ErrorKind::Rejected, clause).with_status(ReferenceStatus::OtherReasons)
+}
+
+/// Writes `a[0].b` as `a.0.b`.
+fn steps(path: &str) -> String {
+    let steps = path.replace('[', ".").replace(']', "");
+    if path.starts_with('[') { steps[1..].to_owned() } else { steps }
+}
+
+/// Tells whether each bracket holds a number and is closed.
+fn is_indexed(path: &str) -> bool {
+    let mut pieces = path.split('[');
+    let first = pieces.next().unwrap_or_default();
+    let is_index = |piece: &str| {
+        piece.split_once(']').is_some_and(|(index, rest)| {
+            let ends = rest.is_empty() || rest.starts_with('.') && !rest.contains(']');
+            !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit()) && ends
+        })
+    };
+    !first.contains(']') && pieces.all(is_index)
 }
 
 fn find<'a>(value: &'a RawValue, path: &str) -> Option<&'a RawValue> {
@@ -83,7 +110,33 @@ mod tests {
             let found = Property::parse(path).unwrap().of(json).ok();
             assert_eq!(found.as_deref().map(String::as_str), expected, "{path}");
         }
-        let error = Property::parse("a").unwrap().of("canary").unwrap_err();
-        assert!(!format!("{error:?}").contains("canary"));
+    }
+
+    #[test]
+    fn a_missing_member_is_told_from_a_secret_that_is_no_json() {
+        for (json, clause, help) in [
+            (r#"{"b":"canary"}"#, "secret has no member", "names have case"),
+            (r#"["canary"]"#, "secret has no member", "names have case"),
+            (r#""canary""#, "secret has no member", "names have case"),
+            ("canary", "secret is not JSON", "leave Property out"),
+            ("", "secret is not JSON", "leave Property out"),
+            (r#"{"a":"canary"} {}"#, "secret is not JSON", "leave Property out"),
+        ] {
+            let error = Property::parse("a").unwrap().of(json).expect_err(json);
+            assert!(error.to_string().contains(clause), "{json}: {error}");
+            assert!(error.advice().is_some_and(|advice| advice.contains(help)), "{json}: {error:?}");
+            assert_eq!(error.status(), ReferenceStatus::OtherReasons, "{json}");
+            assert!(!format!("{error:?}").contains("canary"), "{json}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_checked_before_anything_is_fetched() {
+        for path in ["", ".", "a.", "a..b", "a[", "a]", "a[]", "a[x]", "a[0", "a[0]b", "a]0[", "[0", "a[-1]", "[]"] {
+            assert!(Property::parse(path).is_err(), "{path}");
+        }
+        for path in ["a", "a.b", "[0].b", "a[0]", "a[0][1].b", "0", "a-b.c_d", "ü"] {
+            assert!(Property::parse(path).is_ok(), "{path}");
+        }
     }
 }

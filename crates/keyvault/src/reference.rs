@@ -6,6 +6,7 @@ use std::str::FromStr;
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
 use crate::name::{SecretName, SecretVersion};
+use crate::parameters::Parameters;
 use crate::property::Property;
 use crate::secret::SecretId;
 use crate::vault::Vault;
@@ -20,11 +21,25 @@ use crate::vault::Vault;
 ///
 /// * `SecretUri` wins over `VaultName`, `SecretName` and `SecretVersion`. A `/` at its end means the latest version.
 /// * `SecretName` without `VaultName` means the resolver's default vault.
-/// * `Property=a.b` takes a member of a secret that is JSON.
+/// * `Property=tls.key` takes a member of a secret that is JSON, `Property=hosts[0].name` one of an element. A string
+///   member is taken as it is, any other as JSON. A member that is missing or `null` is an error, with `Optional=true` too:
+///   the secret is there, and whoever changed its members wants to be noticed.
 /// * `Optional=true`: a secret that does not exist makes the setting absent instead of failing the load.
 ///
 /// The part without `Property` and `Optional` is
 /// [App Service's syntax](https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#understand-source-app-settings-from-key-vault).
+/// Whatever its [open parser](https://github.com/Azure/azure-functions-core-tools) takes in its tests is taken. Beyond
+/// these it is lenient by accident, and this grammar is not:
+///
+/// | written | the open parser | here |
+/// |---|---|---|
+/// | `a @Microsoft.KeyVault(…) b`, several in one text | text | references, in a [`Template`](crate::Template) |
+/// | `@microsoft.keyvault(secretname=…)` | text | a reference |
+/// | `SecretName = x ; …` | an error, or a name with a space | the name without spaces |
+/// | `FooSecretName=x` | `SecretName` | an error: the parameter is unknown |
+/// | `SecretName=a)b` | the name `a)b` | an error: `)` ends the reference, and no name has one |
+/// | `SecretName=s` without `VaultName` | an error | a secret of the default vault |
+/// | a malformed reference | a warning, and the text reaches the program | an error |
 /// Text with references in it is a [`Template`](crate::Template).
 ///
 /// # Examples
@@ -43,8 +58,9 @@ pub struct Reference {
     optional: bool,
 }
 
+/// Which secret a reference means.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-enum Target {
+pub(crate) enum Target {
     Uri(SecretId),
     Named { vault: Option<Box<str>>, name: SecretName, version: Option<SecretVersion> },
 }
@@ -66,6 +82,11 @@ impl Reference {
         }
     }
 
+    /// Refers to the whole of one secret.
+    pub(crate) fn to(secret: SecretId) -> Self {
+        Self { target: Target::Uri(secret), property: None, optional: false }
+    }
+
     /// Reads a reference at the beginning of `text` and gives what follows it; none if no reference begins there.
     ///
     /// What begins like a reference and is malformed is an error and never plain text: a typed setting must not receive
@@ -79,9 +100,18 @@ impl Reference {
         if opened.spaced {
             return Err(Error::invalid("reference has a space before its parenthesis"));
         }
-        let (parameters, rest) =
-            opened.rest.split_once(')').ok_or_else(|| Error::invalid("reference has no closing parenthesis"))?;
-        Ok((Parameters::parse(parameters)?.into_reference()?, rest))
+        let unclosed =
+            || Error::invalid("reference has no closing parenthesis").with_help("write ) behind the last parameter");
+        let (parameters, rest) = opened.rest.split_once(')').ok_or_else(unclosed)?;
+        // What is closed on another line, or behind another reference, belongs to something else.
+        if parameters.match_indices('@').any(|(at, _)| strip_marker(&parameters[at..]).is_some()) {
+            return Err(unclosed());
+        }
+        match Parameters::parse(parameters).and_then(Parameters::into_parts) {
+            Ok((target, property, optional)) => Ok((Self { target, property, optional }, rest)),
+            Err(_) if parameters.trim().contains('\n') && parameters.contains(['"', '\'']) => Err(unclosed()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Tells the name of the secret.
@@ -154,84 +184,6 @@ pub(crate) fn strip_marker(text: &str) -> Option<Opened<'_>> {
 }
 
 const MARKERS: [&str; 2] = ["@Microsoft.KeyVault", "@KeyVault"];
-
-/// The parameters as they stand, each at most once.
-#[derive(Default)]
-struct Parameters<'a> {
-    secret_uri: Option<&'a str>,
-    vault_name: Option<&'a str>,
-    secret_name: Option<&'a str>,
-    secret_version: Option<&'a str>,
-    property: Option<&'a str>,
-    optional: Option<&'a str>,
-}
-
-impl<'a> Parameters<'a> {
-    fn parse(text: &'a str) -> Result<Self> {
-        let text = text.trim();
-        let text = text.strip_suffix(';').unwrap_or(text);
-        let mut parameters = Self::default();
-        for parameter in text.split(';') {
-            let (key, value) =
-                parameter.split_once('=').ok_or_else(|| Error::invalid("reference has a parameter without ="))?;
-            let value = value.trim();
-            if value.is_empty() {
-                return Err(Error::invalid("reference has a parameter with an empty value"));
-            }
-            if parameters.slot(key.trim())?.replace(value).is_some() {
-                return Err(Error::invalid("reference gives a parameter twice"));
-            }
-        }
-        Ok(parameters)
-    }
-
-    fn slot(&mut self, key: &str) -> Result<&mut Option<&'a str>> {
-        let slots = [
-            ("SecretUri", &mut self.secret_uri),
-            ("VaultName", &mut self.vault_name),
-            ("SecretName", &mut self.secret_name),
-            ("SecretVersion", &mut self.secret_version),
-            ("Property", &mut self.property),
-            ("Optional", &mut self.optional),
-        ];
-        slots.into_iter().find_map(|(known, slot)| known.eq_ignore_ascii_case(key).then_some(slot)).ok_or_else(|| {
-            Error::invalid(
-                "reference has an unknown parameter; known are SecretUri, VaultName, SecretName, SecretVersion, \
-                     Property and Optional",
-            )
-        })
-    }
-
-    fn into_reference(self) -> Result<Reference> {
-        let target = match (self.secret_uri, self.secret_name) {
-            (Some(uri), _) => Target::Uri(SecretId::parse(uri)?),
-            (None, Some(name)) => Target::Named {
-                vault: self.vault_name.map(vault_name).transpose()?,
-                name: SecretName::parse(name)?,
-                version: self.secret_version.map(SecretVersion::parse).transpose()?,
-            },
-            (None, None) => {
-                return Err(Error::invalid("reference has neither SecretUri nor SecretName"));
-            }
-        };
-        let optional = match self.optional {
-            None => false,
-            Some(text) if text.eq_ignore_ascii_case("true") => true,
-            Some(text) if text.eq_ignore_ascii_case("false") => false,
-            Some(_) => return Err(Error::invalid("Optional in a reference is neither true nor false")),
-        };
-        let property = self.property.map(Property::parse).transpose()?;
-        Ok(Reference { target, property, optional })
-    }
-}
-
-/// Only the letters are checked here; whether a vault may be called so is asked when the cloud is known.
-fn vault_name(name: &str) -> Result<Box<str>> {
-    match SecretName::parse(name) {
-        Ok(_) => Ok(name.into()),
-        Err(_) => Err(Error::invalid("VaultName in a reference is not a vault's name")),
-    }
-}
 
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::cache::{Freshness, SecretCache};
-use crate::check;
+use crate::check::{self, Rules};
 use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::Tree;
@@ -24,7 +24,7 @@ use crate::vault::Vault;
 
 /// Resolves references against the vaults that the program allows.
 ///
-/// A secret that several settings or tasks ask for is fetched once, at most 32 secrets are fetched at the same time, and
+/// A secret that several settings or tasks ask for is fetched once, at most 100 secrets are fetched at the same time, and
 /// what was fetched is kept, up to a bound. A vault is allowed by giving its store to the builder; a reference to any
 /// other vault is refused before a request is made.
 ///
@@ -52,6 +52,7 @@ use crate::vault::Vault;
 #[derive(Clone)]
 pub struct Resolver {
     inner: Arc<Inner>,
+    app_configuration: bool,
 }
 
 struct Inner {
@@ -73,9 +74,10 @@ impl Resolver {
             default: Arc::new(store),
             others: Vec::new(),
             cloud: None,
-            concurrency: 32,
+            concurrency: 100,
             cache_capacity: 10_000,
             max_age: Duration::from_secs(300),
+            app_configuration: false,
         }
     }
 
@@ -116,7 +118,7 @@ impl Resolver {
     ///
     /// Every value whose references could not be resolved, with its place, in one error.
     pub async fn resolve_tree<R: Tree>(&self, tree: R) -> Result<Loaded<R>> {
-        load::fill(Pass::begin(self), tree).await
+        load::fill(Pass::begin(self), tree, Rules::default()).await
     }
 
     /// Gives the secrets of the default vault that `map` takes, under the keys of their names.
@@ -137,6 +139,15 @@ impl Resolver {
     /// Names the secret that a reference means.
     pub(crate) fn secret_id(&self, reference: &crate::Reference) -> Result<SecretId> {
         reference.secret_id(self.vault(), self.inner.cloud)
+    }
+
+    /// Copies the resolver, so that the copy reads App Configuration's references.
+    pub(crate) fn with_app_configuration(self) -> Self {
+        Self { app_configuration: true, ..self }
+    }
+
+    pub(crate) fn reads_app_configuration(&self) -> bool {
+        self.app_configuration
     }
 
     /// Names the secret that a reference means, if its vault is one that the program allows.
@@ -187,6 +198,7 @@ impl Resolver {
             concurrency: 32,
             cache_capacity: 10_000,
             max_age: inner.max_age,
+            app_configuration: inner.app_configuration,
         };
         builder.make()
     }
@@ -241,7 +253,7 @@ impl Resolver {
             };
             Error::new(ErrorKind::Denied, clause)
                 .about(id)
-                .with_help("allow the vault by giving its client to Resolver::builder(…).vault(…)")
+                .with_help("allow the vault: Resolver::builder(…).vault(…) in code, --vault on the command line")
         })
     }
 }
@@ -273,6 +285,7 @@ pub struct ResolverBuilder {
     concurrency: usize,
     cache_capacity: u64,
     max_age: Duration,
+    app_configuration: bool,
 }
 
 impl ResolverBuilder {
@@ -288,7 +301,10 @@ impl ResolverBuilder {
         self
     }
 
-    /// Sets how many secrets are fetched at the same time, from all vaults together. Default: 32. At least 1.
+    /// Sets how many secrets are fetched at the same time, from all vaults together.
+    ///
+    /// A [`SecretClient`](crate::SecretClient) bounds the requests to its vault, too, and fewer when that throttles.
+    /// Default: 100. At least 1.
     pub fn concurrency(mut self, secrets: usize) -> Self {
         self.concurrency = secrets;
         self
@@ -297,6 +313,15 @@ impl ResolverBuilder {
     /// Sets how many secrets are kept. Default: 10,000.
     pub fn cache_capacity(mut self, secrets: u64) -> Self {
         self.cache_capacity = secrets;
+        self
+    }
+
+    /// Reads [App Configuration's references][schema], too: a string that is `{"uri":"https://…/secrets/…"}`, and a table
+    /// whose one member is such a `uri`. Default: they are left as they are.
+    ///
+    /// [schema]: https://github.com/Azure/AppConfiguration/blob/main/docs/ConfigurationTypes/KeyVaultReference.v1.0.0.schema.json
+    pub fn app_configuration_references(mut self) -> Self {
+        self.app_configuration = true;
         self
     }
 
@@ -327,6 +352,7 @@ impl ResolverBuilder {
     fn make(self) -> Resolver {
         let cloud = self.cloud.or(self.default.vault().cloud()).unwrap_or_default();
         Resolver {
+            app_configuration: self.app_configuration,
             inner: Arc::new(Inner {
                 cloud,
                 default: self.default,

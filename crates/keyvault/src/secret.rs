@@ -33,14 +33,31 @@ impl SecretId {
     /// [`Invalid`](crate::ErrorKind::Invalid) for anything else; the message does not repeat the input.
     pub fn parse(url: &str) -> Result<Self> {
         let (vault, path) = Vault::split(url)?;
+        Self::parse_path(vault, path)
+    }
+
+    /// Parses a URL that most likely is of `vault`, which then is not parsed and not kept a second time.
+    pub(crate) fn parse_of(url: &str, vault: &Vault) -> Result<Self> {
+        match url.strip_prefix(vault.origin()).filter(|path| path.starts_with('/')) {
+            Some(path) => Self::parse_path(vault.clone(), path),
+            None => Self::parse(url),
+        }
+    }
+
+    fn parse_path(vault: Vault, path: &str) -> Result<Self> {
         if path.contains(['?', '#']) {
             return Err(Error::invalid("secret URL has a query or a fragment"));
         }
         let mut segments = path.split('/').skip(1);
         match segments.next() {
             Some(kind) if kind.eq_ignore_ascii_case("secrets") => {}
-            Some("keys" | "certificates") => {
-                return Err(Error::invalid("URL is that of a key or certificate, not of a secret"));
+            Some(kind) if kind.eq_ignore_ascii_case("keys") => {
+                return Err(Error::invalid("URL is that of a key, not of a secret")
+                    .with_help("a key cannot be read: keep the value as a secret, and write /secrets/ and its name"));
+            }
+            Some(kind) if kind.eq_ignore_ascii_case("certificates") => {
+                return Err(Error::invalid("URL is that of a certificate, not of a secret")
+                    .with_help("a certificate with its key is a secret of the same name: write /secrets/ instead"));
             }
             _ => return Err(Error::invalid("secret URL has no /secrets/ path")),
         }
@@ -66,6 +83,11 @@ impl SecretId {
     #[must_use]
     pub fn latest(&self) -> Self {
         Self::new(self.vault.clone(), self.name.clone())
+    }
+
+    /// The same name and version in another vault.
+    pub(crate) fn moved_to(self, vault: &Vault) -> Self {
+        Self { vault: vault.clone(), ..self }
     }
 
     /// Tells the vault.

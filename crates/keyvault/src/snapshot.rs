@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::key::Key;
 use crate::secret::{Secret, SecretId, SecretProperties};
 
 /// The secrets that one load used: complete, and never changed afterwards.
@@ -12,6 +13,8 @@ use crate::secret::{Secret, SecretId, SecretProperties};
 #[derive(Clone, Default)]
 pub struct Snapshot {
     secrets: BTreeMap<SecretId, Arc<Secret>>,
+    /// Earlier versions that stayed in use for one setting.
+    kept: BTreeMap<(Key, SecretId), Arc<Secret>>,
     /// Secrets that were asked for and do not exist.
     absent: BTreeSet<SecretId>,
     /// What the default vault listed, if it was asked to.
@@ -24,7 +27,18 @@ impl Snapshot {
         absent: BTreeSet<SecretId>,
         listed: Option<Vec<SecretProperties>>,
     ) -> Self {
-        Self { secrets, absent, listed }
+        Self { secrets, kept: BTreeMap::new(), absent, listed }
+    }
+
+    /// Adds a version that stays in use for the setting at `key`, where `id` was asked for.
+    pub(crate) fn keep(&mut self, key: Key, id: SecretId, secret: Arc<Secret>) {
+        self.secrets.entry(id.clone()).or_insert_with(|| Arc::clone(&secret));
+        self.kept.insert((key, id), secret);
+    }
+
+    /// Finds what the setting at `key` has of the secret that was asked for as `id`.
+    pub(crate) fn last_good(&self, key: &Key, id: &SecretId) -> Option<&Arc<Secret>> {
+        self.kept.get(&(key.clone(), id.clone())).or_else(|| self.secrets.get(id))
     }
 
     /// Finds the secret that was asked for as `id`.

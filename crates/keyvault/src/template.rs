@@ -68,6 +68,11 @@ impl Template {
         Ok(special.then_some(Self { parts }))
     }
 
+    /// Makes the text that is `reference` and nothing else.
+    pub(crate) fn whole(reference: Reference) -> Self {
+        Self { parts: vec![Part::Reference(reference)] }
+    }
+
     /// Gives the references, in the order of the text.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
         self.parts.iter().filter_map(|part| match part {

@@ -8,8 +8,8 @@ use azure_core::credentials::TokenCredential;
 use azure_core::http::ClientOptions;
 
 use super::SecretClient;
-use super::exchange::Exchange;
-use super::transport;
+use super::exchange::{Exchange, Way};
+use super::tls;
 use crate::blocking;
 use crate::cloud::Cloud;
 use crate::error::{Error, Result};
@@ -23,6 +23,7 @@ pub struct SecretClientBuilder {
     settings: Settings,
     options: ClientOptions,
     certificate_authorities: Vec<String>,
+    http1_only: bool,
 }
 
 /// What a client and its copies for other vaults have in common.
@@ -31,6 +32,7 @@ pub(super) struct Settings {
     pub(super) cloud: Option<Cloud>,
     pub(super) api_version: String,
     pub(super) timeout: Duration,
+    pub(super) requests_per_second: u32,
 }
 
 impl SecretClientBuilder {
@@ -42,9 +44,11 @@ impl SecretClientBuilder {
                 cloud: None,
                 api_version: NEWEST_API_VERSION.to_owned(),
                 timeout: Duration::from_secs(30),
+                requests_per_second: JUST_BELOW_THE_LIMIT,
             },
             options: ClientOptions::default(),
             certificate_authorities: Vec::new(),
+            http1_only: false,
         }
     }
 
@@ -74,6 +78,22 @@ impl SecretClientBuilder {
         self
     }
 
+    /// Sets how many requests a second the vault is sent at most, ten seconds' worth of them at once.
+    ///
+    /// All clients of one vault in a process share one pace, and the slowest that any of them was given counts. Requests
+    /// beyond it wait their turn, and fail as [`Throttled`](crate::ErrorKind::Throttled) if it does not come within their
+    /// [timeout](SecretClientBuilder::timeout). A 429 stops all of them: for as long as the vault asks, at most 16 seconds,
+    /// or a second at first and then twice as long each time; then one request asks again, and each success lets more
+    /// follow. At most 100 requests are under way over HTTP/2, and 64 over HTTP/1.1. A client with a transport of its own
+    /// keeps a pace of its own.
+    ///
+    /// Default: 396, a hundredth below [the service's limit](https://learn.microsoft.com/azure/key-vault/general/service-limits)
+    /// of 4,000 in 10 seconds, which all programs that ask the vault have in common. At least 1.
+    pub fn requests_per_second(mut self, requests: u32) -> Self {
+        self.settings.requests_per_second = requests;
+        self
+    }
+
     /// Sets the [version of the REST API](https://learn.microsoft.com/rest/api/keyvault/). Default: `2026-04-01`.
     pub fn api_version(mut self, version: impl Into<String>) -> Self {
         self.settings.api_version = version.into();
@@ -85,6 +105,14 @@ impl SecretClientBuilder {
     /// It has no effect on a transport that [`client_options`](SecretClientBuilder::client_options) brings.
     pub fn certificate_authority(mut self, pem: impl Into<String>) -> Self {
         self.certificate_authorities.push(pem.into());
+        self
+    }
+
+    /// Speaks HTTP/1.1 even to a vault, or a proxy, that offers HTTP/2. Default: HTTP/2 where it is offered.
+    ///
+    /// It has no effect on a transport that [`client_options`](SecretClientBuilder::client_options) brings.
+    pub fn http1_only(mut self) -> Self {
+        self.http1_only = true;
         self
     }
 
@@ -118,11 +146,15 @@ impl SecretClientBuilder {
         {
             return Err(Error::invalid("vault is in another cloud than the client was told"));
         }
-        let mut options = self.options;
-        if options.transport.is_none() {
-            options.transport = Some(transport::transport(&self.certificate_authorities)?);
+        if self.settings.requests_per_second == 0 {
+            return Err(Error::invalid("requests per second of a secret client are not at least 1"));
         }
-        let exchange = Exchange::new(vault, credential, options, self.settings);
+        let way = if self.options.transport.is_some() {
+            Way::Given(self.options)
+        } else {
+            Way::Ours(self.options, Arc::new(tls::config(&self.certificate_authorities, self.http1_only)?))
+        };
+        let exchange = Exchange::new(vault, credential, way, self.settings)?;
         Ok(SecretClient { exchange: Arc::new(exchange) })
     }
 
@@ -139,6 +171,9 @@ impl SecretClientBuilder {
 
 /// The newest stable version, as of November 2026.
 const NEWEST_API_VERSION: &str = "2026-04-01";
+
+/// A hundredth below 4,000 in 10 seconds.
+const JUST_BELOW_THE_LIMIT: u32 = 396;
 
 impl fmt::Debug for SecretClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

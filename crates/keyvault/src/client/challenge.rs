@@ -8,7 +8,7 @@ use crate::status::ReferenceStatus;
 use crate::vault::Vault;
 
 /// Tells the scope of the tokens that `cloud`'s vaults take.
-pub(super) fn cloud_scope(cloud: Cloud) -> String {
+pub(crate) fn cloud_scope(cloud: Cloud) -> String {
     format!("https://{}/.default", cloud.dns_suffix())
 }
 

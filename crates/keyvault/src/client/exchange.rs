@@ -4,18 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
-use azure_core::http::headers::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use azure_core::http::headers::{ACCEPT, AUTHORIZATION, CLIENT_REQUEST_ID, CONTENT_TYPE};
 use azure_core::http::{ClientOptions, Context, Pipeline, PipelineStreamOptions, Request, RetryOptions};
 use azure_core::tracing::PublicApiInstrumentationInformation;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use rustls::ClientConfig;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{Instrument, Span, field};
+use url::Url;
 
 use super::answer::{Answer, Failure, unauthorized};
 use super::authorizer::{Authorizer, Token};
 use super::builder::Settings;
 use super::call::Call;
 use super::challenge;
+use super::opening::Opening;
+use super::pace::Pace;
 use super::retry::{self, Reason};
+use super::traffic::{Counters, Traffic};
+use super::transport::transport;
 use super::verb::{Repeat, Verb};
 use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,51 +31,78 @@ use crate::vault::Vault;
 /// The way to one vault.
 pub(super) struct Exchange {
     vault: Vault,
+    /// The same, parsed once.
+    base: Url,
     settings: Settings,
+    way: Way,
     pipeline: Pipeline,
     authorizer: Authorizer,
+    pace: Arc<Pace>,
+    counters: Arc<Counters>,
+}
+
+/// What carries requests to any vault.
+#[derive(Clone)]
+pub(super) enum Way {
+    /// Connections of our own.
+    Ours(ClientOptions, Arc<ClientConfig>),
+    /// A transport that the program brought. Where it leads to is its business, so nobody shares a pace with it.
+    Given(ClientOptions),
 }
 
 impl Exchange {
     pub(super) fn new(
         vault: Vault,
         credential: Arc<dyn TokenCredential>,
-        options: ClientOptions,
+        way: Way,
         settings: Settings,
-    ) -> Self {
-        let options = ClientOptions { retry: RetryOptions::none(), ..options };
+    ) -> Result<Self> {
         let scope = challenge::cloud_scope(cloud(&vault, &settings));
-        Self {
-            pipeline: Pipeline::new(
-                option_env!("CARGO_PKG_NAME"),
-                option_env!("CARGO_PKG_VERSION"),
-                options,
-                Vec::new(),
-                Vec::new(),
-                None,
-            ),
-            authorizer: Authorizer::new(credential, scope),
-            settings,
-            vault,
-        }
+        Self::on_the_way(vault, Authorizer::new(credential, scope), way, settings)
     }
 
-    pub(super) fn with_vault(&self, vault: Vault) -> Self {
+    pub(super) fn with_vault(&self, vault: Vault) -> Result<Self> {
         let scope = challenge::cloud_scope(cloud(&vault, &self.settings));
-        Self {
-            authorizer: self.authorizer.for_scope(scope),
-            pipeline: self.pipeline.clone(),
-            settings: self.settings.clone(),
-            vault,
-        }
+        Self::on_the_way(vault, self.authorizer.for_scope(scope), self.way.clone(), self.settings.clone())
+    }
+
+    fn on_the_way(vault: Vault, authorizer: Authorizer, way: Way, settings: Settings) -> Result<Self> {
+        let counters = Arc::<Counters>::default();
+        let (options, pace) = match &way {
+            Way::Given(options) => {
+                let pace = Pace::new(settings.requests_per_second);
+                pace.widen();
+                (options.clone(), pace)
+            }
+            Way::Ours(options, tls) => {
+                let pace = Pace::of(&vault, settings.requests_per_second);
+                let opening = Opening::new(Arc::clone(&counters), Arc::clone(&pace));
+                let transport = Some(transport(tls, opening)?);
+                (ClientOptions { transport, ..options.clone() }, pace)
+            }
+        };
+        let options = ClientOptions { retry: RetryOptions::none(), ..options };
+        let (name, version) = (option_env!("CARGO_PKG_NAME"), option_env!("CARGO_PKG_VERSION"));
+        let pipeline = Pipeline::new(name, version, options, Vec::new(), Vec::new(), None);
+        let base = vault.url()?;
+        Ok(Self { vault, base, settings, way, pipeline, authorizer, pace, counters })
     }
 
     pub(super) fn vault(&self) -> &Vault {
         &self.vault
     }
 
+    /// Gives the URL of the vault, to make others of.
+    pub(super) fn base(&self) -> Url {
+        self.base.clone()
+    }
+
     pub(super) fn api_version(&self) -> &str {
         &self.settings.api_version
+    }
+
+    pub(super) fn traffic(&self) -> Traffic {
+        self.counters.traffic()
     }
 
     /// Sends a request and gives the answer of a success, within the timeout of an operation.
@@ -111,7 +144,7 @@ impl Exchange {
         loop {
             attempts.made += 1;
             attempts.is_under_way = true;
-            let failure = match self.attempt(call).await {
+            let failure = match self.attempt(call, deadline).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
@@ -122,11 +155,17 @@ impl Exchange {
             attempts.may_be_done |= failure.may_be_done;
             let again = failure.retry.filter(|_| call.verb.repeat() != Repeat::Never || !failure.may_be_done);
             let pause = again.and_then(|reason| retry::pause(attempts.made + 1, reason, fastrand::f64()));
-            match pause {
+            // After a 429 nobody asks this vault for a while. The next turn is after that while.
+            let throttled = failure.error.http_status() == Some(429);
+            let until = pause.map(|pause| match self.pace.cool_until().filter(|_| throttled) {
+                Some(until) => until,
+                None => Instant::now() + pause,
+            });
+            match until {
                 // A pause that outlasts the deadline would only hide the reason behind a timeout.
-                Some(pause) if Instant::now() + pause < deadline => {
+                Some(until) if until < deadline => {
                     attempts.last = Some(failure.error);
-                    sleep(pause).await;
+                    sleep_until(until).await;
                 }
                 _ => return Err(attempts.qualified(call.verb, failure.error)),
             }
@@ -134,9 +173,9 @@ impl Exchange {
     }
 
     /// Sends once; a second time with another token if the vault does not accept the first.
-    async fn attempt(&self, call: &Call) -> Result<Answer, Failure> {
+    async fn attempt(&self, call: &Call, deadline: Instant) -> Result<Answer, Failure> {
         let token = self.authorizer.token().await?;
-        let answer = self.send(call, &token).await?;
+        let answer = self.send(call, &token, deadline).await?;
         if answer.status != 401 {
             return answer.check(call.verb);
         }
@@ -145,25 +184,36 @@ impl Exchange {
             None => None,
         };
         match self.authorizer.replace(&token, wished).await? {
-            Some(token) => self.send(call, &token).await?.check(call.verb),
+            Some(token) => self.send(call, &token, deadline).await?.check(call.verb),
             None => answer.check(call.verb),
         }
     }
 
-    async fn send(&self, call: &Call, token: &Token) -> Result<Answer, Failure> {
+    async fn send(&self, call: &Call, token: &Token, deadline: Instant) -> Result<Answer, Failure> {
         let unanswered = || Failure { error: timed_out(), retry: Some(Reason::Connection), may_be_done: true };
         let patience = if call.verb.is_patient() { self.settings.timeout } else { LONGEST_ANSWER };
-        timeout(patience, self.send_patiently(call, token)).await.unwrap_or_else(|_| Err(unanswered()))
+        let turn = self.pace.turn(deadline).await?;
+        let sent = timeout(patience, self.send_patiently(call, token));
+        let answer = sent.await.unwrap_or_else(|_| Err(unanswered()))?;
+        if answer.status == 429 {
+            self.counters.refused();
+            turn.refused(answer.retry_after);
+        } else {
+            turn.succeeded();
+        }
+        Ok(answer)
     }
 
     async fn send_patiently(&self, call: &Call, token: &Token) -> Result<Answer, Failure> {
         // Every URL was made of this vault's or checked against it. This is the last place where a slip could be caught
         // before the token is out.
-        if call.url.origin().ascii_serialization() != self.vault.origin() {
+        if !is_of(&self.vault, &call.url) {
             return Err(unauthorized().into());
         }
         let mut request = Request::new(call.url.clone(), call.verb.method());
         request.insert_header(ACCEPT, "application/json");
+        // The pipeline would do it, and would make an error of its absence first, with a backtrace where those are on.
+        request.insert_header(CLIENT_REQUEST_ID, request_id(fastrand::u128(..)));
         request.insert_header(AUTHORIZATION, format!("Bearer {}", token.secret()));
         if let Some(body) = &call.body {
             request.insert_header(CONTENT_TYPE, "application/json");
@@ -174,14 +224,29 @@ impl Exchange {
         let mut context = Context::new();
         context.insert(PublicApiInstrumentationInformation::new(call.verb.api_name(), Vec::new()));
         let broken = |error| broken(&error, token);
+        self.counters.sent();
         let response = self.pipeline.stream(&context, &mut request, Some(options)).await.map_err(broken)?;
         let (status, headers, body) = response.deconstruct();
         Answer::read(status.into(), &headers, body, call.verb.largest_answer(), broken).await
     }
 }
 
+/// Tells whether a URL begins with exactly the vault's origin. What is parsed has no default port and no capitals in its
+/// host, and user information would stand in between.
+fn is_of(vault: &Vault, url: &Url) -> bool {
+    url.as_str().strip_prefix(vault.origin()).is_some_and(|rest| rest.starts_with('/'))
+}
+
 fn cloud(vault: &Vault, settings: &Settings) -> Cloud {
     vault.cloud().or(settings.cloud).unwrap_or_default()
+}
+
+/// Writes a random number as [a UUID of version 4](https://www.rfc-editor.org/rfc/rfc9562#section-5.4).
+fn request_id(random: u128) -> String {
+    let (version, variant) = (0x4 << 76, 0b10 << 62);
+    let id = random & !(0xf << 76 | 0b11 << 62) | version | variant;
+    let hex = format!("{id:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 /// How often it was tried, and what came of it.
@@ -260,4 +325,40 @@ fn broken(error: &azure_core::Error, token: &Token) -> Failure {
 /// A token is long; what is as short as a word is a test's, and stands in every other one.
 fn without(token: &str, text: String) -> String {
     if token.len() < 8 { text } else { text.replace(token, "…") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_url_of_the_vaults_own_origin_passes_the_last_gate() {
+        for (vault, url, passes) in [
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net/secrets/a", true),
+            ("https://contoso.vault.azure.net", "https://CONTOSO.vault.azure.net:443/secrets/a", true),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net", true),
+            ("https://contoso.vault.azure.net", "http://contoso.vault.azure.net/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net:8443/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net.evil.example/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net@evil.example/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://user@contoso.vault.azure.net/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net./secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://fabrikam.vault.azure.net/secrets/a", false),
+            ("https://127.0.0.1:8443", "https://127.0.0.1:8443/secrets/a", true),
+            ("https://127.0.0.1:844", "https://127.0.0.1:8443/secrets/a", false),
+            ("https://127.0.0.1:8443", "https://127.0.0.1/secrets/a", false),
+            ("https://[::1]:8443", "https://[::1]:8443/secrets/a", true),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(is_of(&Vault::parse(vault).unwrap(), &url), passes, "{vault}: {url}");
+            let origins_are_equal = url.origin().ascii_serialization() == vault;
+            assert!(!passes || origins_are_equal, "{vault}: {url}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_is_a_uuid() {
+        assert_eq!(request_id(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(request_id(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod authorizer;
 mod backup;
+mod bucket;
 mod builder;
 mod call;
 mod challenge;
@@ -10,13 +11,18 @@ mod deleted;
 mod deletion;
 mod exchange;
 mod new_secret;
+mod opening;
+mod pace;
 mod page;
 mod patience;
 mod recovery;
 mod retry;
-mod transport;
+pub(crate) mod tls;
+mod traffic;
+pub(crate) mod transport;
 mod update;
 mod verb;
+mod window;
 mod wire;
 
 use std::fmt;
@@ -32,12 +38,15 @@ pub(crate) use self::authorizer::{AnotherToken, credential_error};
 pub use self::backup::SecretBackup;
 pub use self::builder::SecretClientBuilder;
 use self::call::Call;
+#[cfg(feature = "identity")]
+pub(crate) use self::challenge::cloud_scope;
 pub use self::deleted::DeletedSecret;
 pub use self::deletion::DeleteOperation;
 use self::exchange::Exchange;
 pub use self::new_secret::NewSecret;
 pub use self::page::{PageToken, SecretList, SecretPage, SecretPages};
 pub use self::recovery::RecoverOperation;
+pub use self::traffic::Traffic;
 #[cfg(feature = "storage-queue")]
 pub(crate) use self::transport::http_client;
 pub use self::update::SecretUpdate;
@@ -88,19 +97,24 @@ impl SecretClient {
         SecretClientBuilder::new(url.into())
     }
 
-    /// Copies the client for another vault, with the same credential, connections and settings.
+    /// Copies the client for another vault, with the same credential and settings.
     ///
     /// # Errors
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) if `url` is not that of a vault.
     pub fn with_vault(&self, url: &str) -> Result<Self> {
-        let exchange = self.exchange.with_vault(Vault::parse(url)?);
+        let exchange = self.exchange.with_vault(Vault::parse(url)?)?;
         Ok(Self { exchange: Arc::new(exchange) })
     }
 
     /// Tells which vault the client is for.
     pub fn vault(&self) -> &Vault {
         self.exchange.vault()
+    }
+
+    /// Tells how much was asked of the vault since the client was made. Does not wait.
+    pub fn traffic(&self) -> Traffic {
+        self.exchange.traffic()
     }
 
     /// Fetches the latest version of a secret.
@@ -178,7 +192,7 @@ impl SecretClient {
 
     /// Makes a URL of this vault. The segments were checked; they are pushed and never spliced.
     fn url(&self, segments: &[&str]) -> Result<Url> {
-        let mut url = self.vault().url()?;
+        let mut url = self.exchange.base();
         url.path_segments_mut().map_err(|()| Error::invalid("vault URL has no path"))?.extend(segments);
         url.query_pairs_mut().append_pair("api-version", self.exchange.api_version());
         Ok(url)

@@ -21,6 +21,13 @@ pub(super) fn pause(next: u32, reason: Reason, random: f64) -> Option<Duration> 
     Some(doubled.min(LONGEST_PAUSE).mul_f64(0.75 + random / 2.0))
 }
 
+/// How long a vault is left alone that refused requests: this many times in a row, by all that are sent to it.
+///
+/// As [`pause`], without an end: whoever gives up leaves the line to others.
+pub(super) fn cool_off(refusals: u32, reason: Reason, random: f64) -> Duration {
+    pause((refusals + 1).clamp(2, MOST_ATTEMPTS), reason, random).unwrap_or(LONGEST_PAUSE)
+}
+
 /// Why a request may be sent again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Reason {

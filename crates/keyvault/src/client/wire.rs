@@ -96,14 +96,13 @@ impl SecretBundle {
     }
 
     pub(super) fn into_properties(self, vault: &Vault) -> Result<SecretProperties> {
-        let found = SecretId::parse(&self.id)
+        let found = SecretId::parse_of(&self.id, vault)
             .map_err(|_| Error::new(ErrorKind::Unavailable, "vault answered with an id that is no secret's"))?;
         // An emulator behind an address of its own may call itself by another; a vault of Azure never does.
         if vault.cloud().is_some() && found.vault() != vault {
             return Err(Error::new(ErrorKind::Unavailable, "vault answered with a secret of another vault"));
         }
-        let id = SecretId::new(vault.clone(), found.name().clone());
-        let id = found.version().map_or(id.clone(), |version| id.with_version(version.clone()));
+        let id = if found.vault() == vault { found } else { found.moved_to(vault) };
         let attributes = self.attributes.unwrap_or_default();
         let mut properties = SecretProperties::new(id);
         properties.enabled = attributes.enabled.unwrap_or(true);

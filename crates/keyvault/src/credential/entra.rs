@@ -14,6 +14,7 @@ use azure_identity::{
 use super::step::Outcome;
 use super::variables::Variables;
 use crate::client::credential_error;
+use crate::client::transport::transport_for_tokens;
 use crate::error::{Error, ErrorKind};
 use crate::status::ReferenceStatus;
 
@@ -73,6 +74,7 @@ fn client_options(variables: &Variables, options: &ClientOptions) -> ClientOptio
     let public = || Arc::new(CloudConfiguration::AzurePublic);
     ClientOptions {
         cloud: Some(cloud.unwrap_or_else(public)),
+        transport: options.transport.clone().or_else(|| transport_for_tokens().ok()),
         retry: RetryOptions::exponential(retry),
         ..options.clone()
     }

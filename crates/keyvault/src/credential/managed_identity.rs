@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use super::step::Outcome;
 use super::variables::{CLIENT, Variables};
 use super::wrapped;
+use crate::client::tls;
 use crate::error::{Error, ErrorKind, Result};
 use crate::status::ReferenceStatus;
 
@@ -96,6 +97,7 @@ impl ManagedIdentity {
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
+            .tls_backend_preconfigured(tls::config_for_tokens().ok()?)
             .build()
             .ok()?;
         Some(Self { http, url, header })

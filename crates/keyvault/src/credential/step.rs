@@ -49,6 +49,20 @@ impl fmt::Display for CredentialStep {
     }
 }
 
+/// What became of a step when it was tried by [`DefaultCredential::diagnose`](crate::DefaultCredential::diagnose).
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum StepOutcome {
+    /// It gives a token: it is the one that is used.
+    Serves,
+    /// It is not meant to serve here, for this reason.
+    DoesNotApply(String),
+    /// It is meant to serve, and cannot: no other step is tried.
+    Fails(Error),
+    /// A step before it serves or fails.
+    NotTried,
+}
+
 /// What became of a step.
 pub(super) enum Outcome {
     Serves(Arc<dyn TokenCredential>, AccessToken),

@@ -14,6 +14,7 @@ use super::validate::{AsyncHook, Unvalidated, Validate};
 use crate::error::{Error, Result};
 use crate::layers::Layers;
 use crate::name_map::NameMap;
+use crate::policy::{Pattern, Policies, Policy};
 use crate::push::PushEvent;
 use crate::resolver::Resolver;
 use crate::sealed::Sealer;
@@ -25,6 +26,8 @@ pub struct LiveBuilder<L, V = Unvalidated> {
     layers: L,
     names: Option<NameMap>,
     timing: Timing,
+    policies: Policies,
+    malformed_pattern: Option<Error>,
     clock: WallClock,
     events: Events,
     sealer: Option<Result<Sealer>>,
@@ -56,6 +59,8 @@ impl<L: Layers> LiveBuilder<L> {
                 max_staleness: None,
                 event_spread: Duration::from_secs(30),
             },
+            policies: Policies::default(),
+            malformed_pattern: None,
             clock: WallClock::default(),
             events: Events::default(),
             sealer: None,
@@ -74,8 +79,8 @@ impl<L: Layers> LiveBuilder<L> {
     }
 
     fn with_validator<W>(self, validator: W) -> LiveBuilder<L, W> {
-        let Self { resolver, layers, names, timing, clock, events, sealer, .. } = self;
-        LiveBuilder { resolver, layers, names, timing, clock, events, sealer, validator }
+        let Self { resolver, layers, names, timing, policies, malformed_pattern, clock, events, sealer, .. } = self;
+        LiveBuilder { resolver, layers, names, timing, policies, malformed_pattern, clock, events, sealer, validator }
     }
 }
 
@@ -139,6 +144,26 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
+    /// Sets what becomes of a load when a reference in a setting that `pattern` matches cannot be resolved:
+    /// `smtp.password`, `smtp.*`, `smtp.**`; [`Policy`] tells all. Default: [`Required`](Policy::Required), or what the
+    /// reference says.
+    ///
+    /// A malformed pattern fails the start.
+    pub fn policy(mut self, pattern: &str, policy: Policy) -> Self {
+        match Pattern::parse(pattern) {
+            Ok(pattern) => self.policies.add(pattern, policy),
+            Err(error) => self.malformed_pattern = Some(error),
+        }
+        self
+    }
+
+    /// Reads App Configuration's references, too, as
+    /// [`ResolverBuilder::app_configuration_references`](crate::ResolverBuilder::app_configuration_references) does.
+    pub fn app_configuration_references(mut self) -> Self {
+        self.resolver = self.resolver.with_app_configuration();
+        self
+    }
+
     /// Listens to `source`, too: an event makes exactly its secret due, and polling stays as the backstop.
     ///
     /// A source yields [`SecretEvent`](crate::SecretEvent)s, or [`PushEvent`]s if it can tell that it lost some. It is
@@ -171,7 +196,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// Makes the first settings, then keeps them current in the background.
     ///
     /// Runs on a tokio runtime. Costs ⌈secrets / 25⌉ requests to list the vault if secrets are mapped by name, and one for
-    /// each distinct secret, at most 32 at a time.
+    /// each distinct secret, at most 100 at a time.
     ///
     /// # Errors
     ///
@@ -191,12 +216,16 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         if self.timing.interval < Duration::from_secs(1) {
             return Err(Error::invalid("refresh interval is below 1 second"));
         }
+        if let Some(error) = self.malformed_pattern {
+            return Err(error);
+        }
         Engine {
             resolver: self.resolver,
             layers: self.layers,
             names: self.names,
             validator: self.validator,
             timing: self.timing,
+            policies: self.policies,
             clock: self.clock,
             sealer: self.sealer.transpose()?,
         }
@@ -211,6 +240,7 @@ impl<L, V> fmt::Debug for LiveBuilder<L, V> {
             .field("resolver", &self.resolver)
             .field("names", &self.names)
             .field("timing", &self.timing)
+            .field("policies", &self.policies)
             .finish_non_exhaustive()
     }
 }

@@ -16,6 +16,7 @@ use super::start::First;
 use super::task::{Intake, Task};
 use super::validate::{Rejection, Validate};
 use super::{Live, Published, PublishedCell};
+use crate::check::Rules;
 use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Held;
@@ -23,6 +24,8 @@ use crate::layers::Layers;
 use crate::load::{Facts, contained, load};
 use crate::name_map::NameMap;
 use crate::origin::Origins;
+use crate::policy::Policies;
+use crate::report::Report;
 use crate::resolver::Resolver;
 use crate::sealed::Sealer;
 use crate::status::ReferenceStatus;
@@ -36,6 +39,7 @@ pub(super) struct Engine<L, V> {
     pub(super) timing: Timing,
     pub(super) clock: WallClock,
     pub(super) sealer: Option<Sealer>,
+    pub(super) policies: Policies,
 }
 
 /// What the task writes and every handle reads.
@@ -52,6 +56,15 @@ pub(super) struct Shared<T> {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Signal {
     pub(super) failures: u64,
+}
+
+/// What came of a load.
+pub(super) struct Build<T> {
+    /// None if the settings would be the published ones.
+    pub(super) built: Option<Built<T>>,
+    pub(super) report: Arc<Report>,
+    /// Why some settings keep an earlier version of a secret; none if none does.
+    pub(super) lapse: Option<Error>,
 }
 
 /// Settings that may be published.
@@ -84,13 +97,13 @@ impl<L: Layers, V> Engine<L, V> {
         Live { shared, commands }
     }
 
-    /// Makes settings within `deadline`; none if they would be the published ones.
+    /// Makes settings within `deadline`, unless they would be the published ones.
     pub(super) async fn build<T>(
         &self,
         deadline: Duration,
-        published: Option<&Origins>,
+        published: Option<&Published<T>>,
         errand: &Errand,
-    ) -> Result<Option<Built<T>>>
+    ) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
@@ -103,9 +116,9 @@ impl<L: Layers, V> Engine<L, V> {
         &self,
         resolver: &Resolver,
         deadline: Duration,
-        published: Option<&Origins>,
+        published: Option<&Published<T>>,
         errand: &Errand,
-    ) -> Result<Option<Built<T>>>
+    ) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
@@ -117,21 +130,23 @@ impl<L: Layers, V> Engine<L, V> {
     async fn build_unbounded<T>(
         &self,
         resolver: &Resolver,
-        published: Option<&Origins>,
+        published: Option<&Published<T>>,
         errand: &Errand,
-    ) -> Result<Option<Built<T>>>
+    ) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        let loaded = load(resolver, &self.layers, self.names.as_ref(), errand).await?;
-        if published.is_some_and(|published| published.changed(loaded.origins()).is_empty()) {
-            return Ok(None);
+        let rules = Rules { policies: Some(&self.policies), last: published.map(|published| &*published.snapshot) };
+        let loaded = load(resolver, &self.layers, self.names.as_ref(), errand, rules).await?;
+        let (report, lapse) = (Arc::clone(&loaded.facts().report), Error::join(loaded.facts().lapses.clone()));
+        if published.is_some_and(|published| published.origins.changed(loaded.origins()).is_empty()) {
+            return Ok(Build { built: None, report, lapse });
         }
         let (settings, facts) = loaded.into_settings()?;
         let settings = Arc::new(settings);
         match self.validator.validate(&settings).await {
-            Ok(()) => Ok(Some(Built { settings, facts })),
+            Ok(()) => Ok(Build { built: Some(Built { settings, facts }), report, lapse }),
             Err(rejection) => Err(refused(rejection, &facts.origins).with_load_report(facts.report)),
         }
     }
@@ -169,6 +184,11 @@ impl<T> Shared<T> {
 
     pub(super) fn last_failure(&self) -> Option<Error> {
         self.pulse().last_failure.clone()
+    }
+
+    /// Tells why some settings have an earlier version of a secret; none if none has.
+    pub(super) fn lapse(&self) -> Option<Error> {
+        self.pulse().lapse.clone()
     }
 
     pub(super) fn health(&self) -> Health {

@@ -19,10 +19,13 @@ pub struct Health {
     pub age: Duration,
     /// Whether `age` is beyond the maximum staleness, if one was set.
     pub is_too_old: bool,
-    /// How many refreshes failed since the last one that succeeded.
+    /// How many refreshes failed since the last one that succeeded, in all or for a secret whose last good version stayed.
     pub consecutive_failures: u32,
     /// Why the last refresh failed; none if it succeeded.
     pub last_error: Option<Error>,
+    /// Why settings have an earlier version of a secret, by [`Policy::KeepLastGood`](crate::Policy::KeepLastGood): an error
+    /// for each, with its setting. Empty if none has.
+    pub kept: Vec<Error>,
     /// How long until the next refresh begins; none while one is running or after the end.
     pub next_refresh: Option<Duration>,
     /// The secrets that were read for the current settings.
@@ -64,6 +67,8 @@ pub(super) struct Pulse {
     /// When the secrets of the sealed snapshot were last known good, while they are in use.
     pub(super) sealed_at: Option<SystemTime>,
     pub(super) last_failure: Option<Error>,
+    /// Why the last load that gave settings kept earlier versions of secrets.
+    pub(super) lapse: Option<Error>,
     pub(super) next_refresh: Option<Instant>,
     pub(super) consecutive_failures: u32,
     /// Whether one of the consecutive failures was of a pass that asked for everything.
@@ -77,6 +82,7 @@ impl Pulse {
             age_then: Duration::ZERO,
             sealed_at: None,
             last_failure: None,
+            lapse: None,
             next_refresh: None,
             consecutive_failures: 0,
             is_failing: false,
@@ -99,6 +105,7 @@ impl Pulse {
 
     /// One secret that could be read says nothing about the others: only a complete pass makes settings fresh.
     pub(super) fn succeeded(&mut self, is_complete: bool) {
+        self.lapse = None;
         if is_complete {
             self.last_success = Instant::now();
             (self.age_then, self.sealed_at) = (Duration::ZERO, None);
@@ -115,6 +122,12 @@ impl Pulse {
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);
     }
 
+    /// The settings are not what the vaults hold, so their age goes on growing.
+    pub(super) fn lapsed(&mut self, lapse: Error, is_complete: bool) {
+        self.failed(lapse.clone(), is_complete);
+        self.lapse = Some(lapse);
+    }
+
     pub(super) fn health(&self, generation: u64, max_staleness: Option<Duration>, snapshot: &Snapshot) -> Health {
         let age = self.age();
         let secrets = snapshot
@@ -125,6 +138,7 @@ impl Pulse {
             age,
             is_too_old: max_staleness.is_some_and(|max| age > max),
             consecutive_failures: self.consecutive_failures,
+            kept: self.lapse.as_ref().map(|lapse| lapse.failures().to_vec()).unwrap_or_default(),
             last_error: self.last_failure.clone().filter(|_| self.consecutive_failures > 0),
             next_refresh: self.next_refresh.map(|next| next.saturating_duration_since(Instant::now())),
             secrets: secrets.collect(),

@@ -7,6 +7,7 @@ mod engine;
 mod events;
 mod health;
 mod inbox;
+mod reader;
 mod schedule;
 mod start;
 mod task;
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 pub use self::builder::LiveBuilder;
 use self::engine::Shared;
 pub use self::health::{Health, SecretHealth};
+pub use self::reader::Reader;
 use self::task::Command;
 pub use self::validate::{AsyncHook, Rejection, Unvalidated, Validate};
 pub use self::watcher::{Change, Notice, Watcher};
@@ -80,7 +82,18 @@ impl<T> Published<T> {
         &self.snapshot
     }
 
-    /// Gives what became of every reference and of every secret by name when they were loaded.
+    pub(crate) fn with_report(&self, report: Arc<Report>) -> Self {
+        Self {
+            settings: Arc::clone(&self.settings),
+            generation: self.generation,
+            at: self.at,
+            origins: Arc::clone(&self.origins),
+            snapshot: Arc::clone(&self.snapshot),
+            report,
+        }
+    }
+
+    /// Gives what became of every reference and of every secret by name in the last load that gave these settings.
     pub fn report(&self) -> &Report {
         &self.report
     }
@@ -144,7 +157,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// Refreshes now instead of at the next interval, and tells what changed; none if nothing did.
     ///
     /// Joins a refresh already in flight. Costs what a refresh costs: ⌈secrets / 25⌉ requests to list the vault if secrets
-    /// are mapped by name, and one for each secret that changed or is not in the list, at most 32 at a time.
+    /// are mapped by name, and one for each secret that changed or is not in the list, at most 100 at a time.
     ///
     /// # Errors
     ///

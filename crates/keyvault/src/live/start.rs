@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Live;
-use super::engine::{Built, Engine, late};
+use super::engine::{Build, Built, Engine, late};
 use super::events::Events;
 use super::health::Pulse;
 use super::schedule::Schedule;
@@ -59,9 +59,9 @@ impl<L: Layers, V> Engine<L, V> {
             let left = deadline.saturating_duration_since(Instant::now());
             let errand = Errand::complete(Arc::default(), self.clock.now());
             let error = match self.build(left, None, &errand).await {
-                Ok(Some(built)) => return Ok(First { built, errand, pulse: Pulse::started() }),
+                Ok(Build { built: Some(built), .. }) => return Ok(First { built, errand, pulse: Pulse::started() }),
                 // With nothing published before, everything is a change.
-                Ok(None) => unreachable!("a first build has nothing to equal"),
+                Ok(_) => unreachable!("a first build has nothing to equal"),
                 Err(error) => error,
             };
             let pause = schedule.after_failure(&error, fastrand::f64());
@@ -113,8 +113,8 @@ impl<L: Layers, V> Engine<L, V> {
     {
         let (resolver, as_of) = sealer.open(&self.resolver).await?;
         let errand = Errand::complete(Arc::default(), self.clock.now());
-        let built = self.build_from(&resolver, left, None, &errand).await?;
-        let built = built.unwrap_or_else(|| unreachable!("a first build has nothing to equal"));
+        let build = self.build_from(&resolver, left, None, &errand).await?;
+        let built = build.built.unwrap_or_else(|| unreachable!("a first build has nothing to equal"));
         let pulse = Pulse::started_from_sealed(as_of, failure.clone());
         tracing::warn!(error = %failure, age = ?pulse.age(), "settings are those of the sealed snapshot");
         Ok(First { built, errand, pulse })

@@ -12,16 +12,17 @@ use tokio::time::{Instant, sleep_until};
 
 use super::Published;
 use super::agenda::{Agenda, Due};
-use super::engine::{Built, Engine, Shared, Signal};
+use super::engine::{Build, Built, Engine, Shared, Signal};
 use super::events::Events;
 use super::schedule::Schedule;
 use super::validate::Validate;
 use super::watcher::Change;
 use crate::errand::{Errand, Wanted};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::held::Held;
 use crate::layers::Layers;
 use crate::name::SecretVersion;
+use crate::report::Report;
 use crate::secret::SecretId;
 
 /// The background task.
@@ -209,14 +210,16 @@ where
     async fn step(&self, errand: &Errand) -> Result<Option<Change>> {
         let published = self.shared.published.load_full();
         let deadline = self.engine.timing.refresh_deadline;
-        match self.engine.build(deadline, Some(&published.origins), errand).await {
-            Ok(None) => {
-                self.shared.pulse().succeeded(errand.is_complete());
-                self.shared.seal(false);
-                tracing::debug!(generation = published.generation, "settings are unchanged");
-                Ok(None)
+        match self.engine.build(deadline, Some(&*published), errand).await {
+            Ok(Build { built, report, lapse }) => {
+                let change = built.map(|built| self.publish(&published, built));
+                if change.is_none() {
+                    self.report_anew(&published, report);
+                }
+                self.settle(published.generation, lapse, errand);
+                self.shared.seal(change.is_some());
+                Ok(change)
             }
-            Ok(Some(built)) => Ok(Some(self.publish(&published, built, errand))),
             Err(error) => {
                 tracing::warn!(%error, generation = published.generation, "settings could not be refreshed and stay");
                 self.shared.pulse().failed(error.clone(), errand.is_complete());
@@ -226,12 +229,31 @@ where
         }
     }
 
-    fn publish(&self, old: &Published<T>, built: Built<T>, errand: &Errand) -> Change {
+    /// Writes down a refresh that succeeded. Where an earlier version of a secret stays in use, it did not in all.
+    fn settle(&self, generation: u64, lapse: Option<Error>, errand: &Errand) {
+        let Some(lapse) = lapse else {
+            self.shared.pulse().succeeded(errand.is_complete());
+            return;
+        };
+        for error in lapse.failures() {
+            tracing::warn!(%error, generation, "a secret could not be read anew, and its last good version stays");
+        }
+        self.shared.pulse().lapsed(lapse, errand.is_complete());
+        self.waker.send_modify(|signal| signal.failures += 1);
+    }
+
+    /// Replaces the report of settings that are the same.
+    fn report_anew(&self, published: &Published<T>, report: Arc<Report>) {
+        tracing::debug!(generation = published.generation, "settings are unchanged");
+        if *published.report != *report {
+            self.shared.published.store(Arc::new(published.with_report(report)));
+        }
+    }
+
+    fn publish(&self, old: &Published<T>, built: Built<T>) -> Change {
         let new = built.publish(old.generation + 1);
         let change = Change { generation: new.generation, at: new.at, keys: old.origins.changed(&new.origins) };
         self.shared.published.store(Arc::new(new));
-        self.shared.pulse().succeeded(errand.is_complete());
-        self.shared.seal(true);
         self.waker.send_modify(|_| {});
         tracing::info!(generation = change.generation, keys = ?change.keys, "settings changed");
         change
@@ -242,9 +264,11 @@ where
         let Job { errand, due } = job;
         let (is_complete, random) = (errand.is_complete(), fastrand::f64());
         let schedule = if is_complete { &mut self.complete } else { &mut self.single };
-        let pause = match outcome {
-            Ok(_) => schedule.after_success(random),
-            Err(error) => schedule.after_failure(error, random),
+        // A secret whose last good version stayed is asked for again as after a failure.
+        let lapse = self.shared.lapse();
+        let pause = match outcome.as_ref().err().or(lapse.as_ref()) {
+            None => schedule.after_success(random),
+            Some(error) => schedule.after_failure(error, random),
         };
         let next = Instant::now() + pause;
         if is_complete {
@@ -253,6 +277,9 @@ where
         if outcome.is_err() {
             self.agenda.put_back(due, next);
             return;
+        }
+        if lapse.is_some() {
+            self.agenda.put_back(due.clone(), next);
         }
         let mut found = errand.into_found();
         for (id, versions) in std::mem::take(&mut found.awaited) {

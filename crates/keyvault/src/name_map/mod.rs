@@ -172,6 +172,9 @@ impl NameMap {
     /// * fields of a `Deserialize` written by hand that asks for a map;
     /// * a struct within itself, of which the outermost is known.
     ///
+    /// An identity that may read single secrets and not the vault is refused those that do not exist, too, and that is an
+    /// error: name what it may read with [`only`](NameMap::only).
+    ///
     /// [`known_keys`](NameMap::known_keys) shows what was found. `T` is deserialised in pieces, from nothing; a
     /// `Deserialize` written by hand sees no value and gets an error.
     ///

@@ -1,0 +1,231 @@
+//! Cold load, references, refresh and rotation over TLS, with 20 ms for each request: ours, the official client's, and the
+//! bound's.
+//!
+//! `cargo bench -p keyvault-benches --bench network [-- --http1]`. Each start is a process of its own, as is the vault.
+//! `KEYVAULT_ROUNDS` is the number of rounds, 7 if it is not set.
+//!
+//! The bound is computed from R, the round trip that a bare client of hyper measured in the same round: a list is in
+//! series, so a load is (pages + 1)·R, references are R, a refresh is pages·R. The bare client does the same requests,
+//! reads nothing of the answers but the link to the next page, and keeps nothing.
+
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops where it stands")]
+
+mod bare;
+mod official;
+mod ours;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use keyvault_benches::{Rounds, Vault, is_bench, name, rounds, save};
+use serde_json::{Value, json};
+
+/// What a process that is measured is told.
+#[derive(Clone, Debug)]
+struct Task {
+    peer: String,
+    mode: String,
+    url: String,
+    authority: String,
+    count: usize,
+    http1: bool,
+}
+
+/// What it answers: milliseconds, and how many secrets it has.
+type Measured = (f64, usize);
+
+#[tokio::main]
+async fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--peer") {
+        return serve(&arguments[at + 1..]).await;
+    }
+    let http1 = arguments.iter().any(|argument| argument == "--http1");
+    let sizes: &[usize] = if is_bench() { &[10, 30, 100, 300, 1_000] } else { &[10] };
+    let mut loads = Vec::new();
+    for &n in sizes {
+        let mut vault = vault(n);
+        let pages = n.div_ceil(25) as f64;
+        let measured = cold(&mut vault, "list", n, http1, pages + 1.0);
+        loads.push(json!({ "secrets": n, "milliseconds": measured }));
+        if matches!(n, 10 | 1_000) {
+            if n == 1_000 {
+                cold(&mut vault, "names", n, http1, pages + 1.0);
+                cold(&mut vault, "refs", 10, http1, 1.0);
+                cold(&mut vault, "refs", 100, http1, 1.0);
+            }
+            refresh(&mut vault, n, http1, false);
+            refresh(&mut vault, n, http1, true);
+        }
+    }
+    save(if http1 { "load-http1" } else { "load" }, &Value::from(loads)).unwrap();
+}
+
+fn vault(secrets: usize) -> Vault {
+    Vault::start(env!("CARGO_BIN_EXE_vault"), 20, secrets).unwrap()
+}
+
+/// Measures cold starts, each in a process of its own; gives the medians by peer, and the bound's.
+fn cold(vault: &mut Vault, mode: &str, count: usize, http1: bool, round_trips: f64) -> BTreeMap<String, f64> {
+    let mut walls: BTreeMap<&str, Rounds> = BTreeMap::new();
+    let mut ratios: BTreeMap<&str, Rounds> = BTreeMap::new();
+    let mut requests: BTreeMap<&str, String> = BTreeMap::new();
+    let mut bounds = Rounds::default();
+    for _ in 0..rounds(7) {
+        let bound = round_trip(vault) * round_trips;
+        bounds.push(bound);
+        for peer in PEERS.into_iter().filter(|peer| *peer != "official" || mode != "names") {
+            vault.tell("requests").unwrap();
+            let (wall, loaded) = Process::start(vault, peer, mode, count, http1).measured();
+            assert_eq!(loaded, count, "{peer} {mode}");
+            walls.entry(peer).or_default().push(wall);
+            ratios.entry(peer).or_default().push(wall / bound);
+            requests.insert(peer, vault.tell("requests").unwrap());
+        }
+    }
+    println!("\n{mode} {count}, cold; bound {:.1} ms", bounds.median());
+    report(&walls, &ratios, &requests);
+    let mut medians: BTreeMap<String, f64> =
+        walls.iter().map(|(peer, walls)| ((*peer).to_owned(), walls.median())).collect();
+    medians.insert("bound".to_owned(), bounds.median());
+    medians
+}
+
+/// Measures refreshes in which nothing changed, or the secret in the middle.
+fn refresh(vault: &mut Vault, count: usize, http1: bool, rotation: bool) {
+    let pages = count.div_ceil(25);
+    // Items come in the order of their names.
+    let page = (count / 2) / 25 + 1;
+    let round_trips = if rotation { pages.max(page + 1) } else { pages } as f64;
+    let mut walls: BTreeMap<&str, Rounds> = BTreeMap::new();
+    let mut ratios: BTreeMap<&str, Rounds> = BTreeMap::new();
+    let mut requests: BTreeMap<&str, String> = BTreeMap::new();
+    for peer in PEERS {
+        let mut process = Process::start(vault, peer, "refresh", count, http1);
+        // A secret that was read in the second that it was set in may be newer still, and is read again.
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        process.go();
+        process.measured();
+        for _ in 0..rounds(7) {
+            let bound = round_trip(vault) * round_trips;
+            if rotation {
+                vault.tell(&format!("set {}", name(count / 2))).unwrap();
+            }
+            vault.tell("requests").unwrap();
+            process.go();
+            let (wall, _) = process.measured();
+            walls.entry(peer).or_default().push(wall);
+            ratios.entry(peer).or_default().push(wall / bound);
+            requests.insert(peer, vault.tell("requests").unwrap());
+            if rotation {
+                std::thread::sleep(std::time::Duration::from_secs(3));
+                process.go();
+                process.measured();
+            }
+        }
+    }
+    println!(
+        "\n{} {count}; {round_trips} round trips",
+        if rotation { "rotation of one in" } else { "refresh, unchanged," }
+    );
+    report(&walls, &ratios, &requests);
+}
+
+fn report(walls: &BTreeMap<&str, Rounds>, ratios: &BTreeMap<&str, Rounds>, requests: &BTreeMap<&str, String>) {
+    println!("{:<10} {:>10} {:>9} {:>17}  requests, of these throttled, unauthorized", "", "ms", "x bound", "range");
+    for (peer, walls) in walls {
+        let (least, most) = ratios[peer].range();
+        println!(
+            "{peer:<10} {:>10.1} {:>9.2} {:>17}  {}",
+            walls.median(),
+            ratios[peer].median(),
+            format!("{least:.2} to {most:.2}"),
+            requests[peer]
+        );
+    }
+}
+
+/// Measures R, in milliseconds: the median of some requests over a connection that is open.
+fn round_trip(vault: &Vault) -> f64 {
+    let (round_trip, _) = Process::start(vault, "bare", "one", 1, false).measured();
+    round_trip
+}
+
+const PEERS: [&str; 3] = ["bare", "official", "ours"];
+
+/// A process that is measured.
+struct Process {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Process {
+    fn start(vault: &Vault, peer: &str, mode: &str, count: usize, http1: bool) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--peer", peer, mode, vault.url(), vault.authority(), &count.to_string(), &http1.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let orders = child.stdin.take().unwrap();
+        let mut answers = BufReader::new(child.stdout.take().unwrap());
+        if mode == "refresh" {
+            let mut ready = String::new();
+            answers.read_line(&mut ready).unwrap();
+        }
+        Self { child, orders, answers }
+    }
+
+    fn go(&mut self) {
+        writeln!(self.orders).unwrap();
+    }
+
+    fn measured(&mut self) -> Measured {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        let (wall, loaded) = line.trim().split_once(' ').unwrap_or_else(|| panic!("no measurement: {line}"));
+        (wall.parse().unwrap(), loaded.parse().unwrap())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+/// Is the process that is measured.
+async fn serve(arguments: &[String]) {
+    let [peer, mode, url, authority, count, http1] = arguments else { panic!("six arguments are wanted") };
+    let task = Task {
+        peer: peer.clone(),
+        mode: mode.clone(),
+        url: url.clone(),
+        authority: authority.clone(),
+        count: count.parse().unwrap(),
+        http1: http1.parse().unwrap(),
+    };
+    match task.peer.as_str() {
+        "bare" => bare::run(&task).await,
+        "official" => official::run(&task).await,
+        _ => ours::run(&task).await,
+    }
+}
+
+/// Waits for the order to refresh; none at the end of input.
+fn ordered() -> Option<()> {
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line).unwrap();
+    (read > 0).then_some(())
+}
+
+fn ready() {
+    println!("ready");
+}
+
+fn print((wall, loaded): Measured) {
+    println!("{wall} {loaded}");
+}

@@ -1,0 +1,209 @@
+//! The pace at which a vault is asked: by every client of this process together.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::bucket::Bucket;
+use super::retry::{self, Reason};
+use super::window::Window;
+use crate::error::{Error, ErrorKind, Result};
+use crate::status::ReferenceStatus;
+use crate::vault::Vault;
+
+/// Gives requests to a vault their turn.
+///
+/// A turn comes when the vault is not cooling off from a refusal, the [`Window`] has room and the [`Bucket`] is not
+/// empty. Whoever waits, waits in line.
+#[derive(Debug)]
+pub(super) struct Pace {
+    rhythm: Mutex<Rhythm>,
+    line: tokio::sync::Mutex<()>,
+    /// Wakes the first in line.
+    freed: Notify,
+}
+
+/// What decides whose turn it is: plain data, told the time.
+#[derive(Clone, Debug)]
+struct Rhythm {
+    bucket: Bucket,
+    window: Window,
+    under_way: usize,
+    /// Counts refusals; what was sent before the last one tells nothing about the time after it.
+    epoch: u64,
+    refusals_in_a_row: u32,
+    cool_until: Option<Instant>,
+}
+
+/// What the first in line is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Admission {
+    Go,
+    /// Not before this time.
+    At(Instant),
+    /// Not before another request is done.
+    Full,
+}
+
+/// The right to have one request under way, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Turn {
+    pace: Arc<Pace>,
+    epoch: u64,
+}
+
+impl Pace {
+    /// Finds the pace of `vault` in this process, or begins one. The slowest that any client was given counts.
+    pub(super) fn of(vault: &Vault, per_second: u32) -> Arc<Self> {
+        let mut paces = PACES.lock().unwrap_or_else(PoisonError::into_inner);
+        paces.retain(|(_, pace)| pace.strong_count() > 0);
+        let known = paces.iter().find(|(known, _)| known == vault).and_then(|(_, pace)| pace.upgrade());
+        if let Some(pace) = known {
+            pace.rhythm().bucket.slow_to(per_second);
+            return pace;
+        }
+        let pace = Self::new(per_second);
+        paces.push((vault.clone(), Arc::downgrade(&pace)));
+        pace
+    }
+
+    /// Makes a pace that nobody else keeps.
+    pub(super) fn new(per_second: u32) -> Arc<Self> {
+        let rhythm = Rhythm::new(per_second, Instant::now());
+        Arc::new(Self { rhythm: Mutex::new(rhythm), line: tokio::sync::Mutex::default(), freed: Notify::new() })
+    }
+
+    /// Waits for a turn, and no longer than it makes sense.
+    ///
+    /// # Errors
+    ///
+    /// [`Throttled`](ErrorKind::Throttled) if the turn would come after `deadline` because the vault is asked as often as
+    /// it may be. If it is only that the vault does not answer, the deadline says so to whoever set it.
+    pub(super) async fn turn(self: &Arc<Self>, deadline: Instant) -> Result<Turn> {
+        let Ok(_first) = timeout_at(deadline, self.line.lock()).await else {
+            return Err(self.too_late());
+        };
+        loop {
+            let now = Instant::now();
+            let (admission, epoch) = {
+                let mut rhythm = self.rhythm();
+                (rhythm.admit(now), rhythm.epoch)
+            };
+            match admission {
+                Admission::Go => return Ok(Turn { pace: Arc::clone(self), epoch }),
+                Admission::At(time) if time >= deadline => return Err(throttled(time - now)),
+                Admission::At(time) => sleep_until(time).await,
+                Admission::Full => self.freed.notified().await,
+            }
+        }
+    }
+
+    /// Tells when a request that was refused may be sent again.
+    pub(super) fn cool_until(&self) -> Option<Instant> {
+        self.rhythm().cool_until
+    }
+
+    /// Takes note that the vault speaks HTTP/2, so that requests need no connection each.
+    pub(super) fn widen(&self) {
+        self.rhythm().window.widen(MOST_STREAMS);
+        self.freed.notify_one();
+    }
+
+    fn too_late(&self) -> Error {
+        let now = Instant::now();
+        match self.rhythm().pause(now) {
+            Some(pause) => throttled(pause),
+            None => Error::new(ErrorKind::Unavailable, "vault did not answer others in time")
+                .with_status(ReferenceStatus::FetchTimedOut),
+        }
+    }
+
+    fn rhythm(&self) -> MutexGuard<'_, Rhythm> {
+        self.rhythm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Turn {
+    /// Takes note that the vault answered the request.
+    pub(super) fn succeeded(self) {
+        self.pace.rhythm().succeeded(self.epoch);
+    }
+
+    /// Takes note that the vault refused the request, and perhaps for how long.
+    pub(super) fn refused(self, retry_after: Option<Duration>) {
+        let reason = retry_after.map_or(Reason::Throttled, Reason::Asked);
+        self.pace.rhythm().refused(self.epoch, reason, Instant::now(), fastrand::f64());
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.pace.rhythm().under_way -= 1;
+        self.pace.freed.notify_one();
+    }
+}
+
+impl Rhythm {
+    fn new(per_second: u32, now: Instant) -> Self {
+        Self {
+            bucket: Bucket::new(per_second, now),
+            window: Window::new(MOST_CONNECTIONS),
+            under_way: 0,
+            epoch: 0,
+            refusals_in_a_row: 0,
+            cool_until: None,
+        }
+    }
+
+    fn admit(&mut self, now: Instant) -> Admission {
+        if let Some(pause) = self.pause(now) {
+            return Admission::At(now + pause);
+        }
+        if self.under_way >= self.window.size() {
+            return Admission::Full;
+        }
+        self.bucket.take(now);
+        self.under_way += 1;
+        Admission::Go
+    }
+
+    /// Tells for how long nothing may be sent, however little is under way.
+    fn pause(&self, now: Instant) -> Option<Duration> {
+        let cooling = self.cool_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
+        Some(cooling.max(self.bucket.wait(now))).filter(|pause| !pause.is_zero())
+    }
+
+    fn succeeded(&mut self, epoch: u64) {
+        if epoch == self.epoch {
+            self.refusals_in_a_row = 0;
+            self.window.succeeded();
+        }
+    }
+
+    /// The first refusal of an epoch stops everybody; the others of the same epoch only say it again.
+    fn refused(&mut self, epoch: u64, reason: Reason, now: Instant, random: f64) {
+        if epoch == self.epoch {
+            self.epoch += 1;
+            self.refusals_in_a_row = self.refusals_in_a_row.saturating_add(1);
+            self.window.refused();
+        }
+        let until = now + retry::cool_off(self.refusals_in_a_row, reason, random);
+        self.cool_until = self.cool_until.max(Some(until));
+    }
+}
+
+/// By vault, for every client of the process that has no transport of its own.
+static PACES: Mutex<Vec<(Vault, Weak<Pace>)>> = Mutex::new(Vec::new());
+
+/// A connection for each request over HTTP/1.1: enough for the service's limit at any latency below 150 ms.
+const MOST_CONNECTIONS: u16 = 64;
+
+/// What servers of HTTP/2 allow on a connection, mostly.
+const MOST_STREAMS: u16 = 100;
+
+fn throttled(wait: Duration) -> Error {
+    Error::new(ErrorKind::Throttled { retry_after: Some(wait) }, "vault is asked as often as it may be")
+        .with_help("ask for fewer secrets at once, or spread them over vaults")
+}

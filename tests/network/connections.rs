@@ -1,0 +1,82 @@
+//! HTTP/2 over one connection, HTTP/1.1 over few, and what a lost one costs.
+
+use std::time::Duration;
+
+use futures::future::{join_all, try_join_all};
+use keyvault::{Resolver, SecretClient};
+use keyvault_emulator::{Emulator, Fault};
+
+use crate::support::{FakeCredential, client_of};
+
+const BURST: usize = 100;
+
+async fn scene(emulator: &Emulator) -> SecretClient {
+    for n in 0..BURST {
+        emulator.set(&format!("s{n}"), "v");
+    }
+    // Long enough for all requests of a burst to be under way at once.
+    emulator.set_latency(Duration::from_millis(100));
+    let credential = FakeCredential::fixed(emulator.token());
+    client_of(emulator, &credential).build().unwrap()
+}
+
+async fn burst(client: &SecretClient) {
+    let resolver = Resolver::from(client.clone());
+    let texts: Vec<String> = (0..BURST).map(|n| format!("@KeyVault(SecretName=s{n})")).collect();
+    for text in join_all(texts.iter().map(|text| resolver.resolve(text))).await {
+        assert_eq!(text.unwrap().unwrap().expose_secret(), "v");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_goes_over_one_connection_of_http_2_and_asks_once_for_each_secret() {
+    let emulator = Emulator::start().await.unwrap();
+    let client = scene(&emulator).await;
+    burst(&client).await;
+    assert_eq!((client.traffic().connections, client.traffic().requests), (1, BURST as u64));
+    assert_eq!((emulator.requests().total, emulator.requests().unauthorized), (BURST as u64, 0));
+    // On one connection this is HTTP/2.
+    assert!(emulator.max_in_flight() > 90, "{}", emulator.max_in_flight());
+    burst(&client).await;
+    assert_eq!(client.traffic().connections, 1, "it is kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_vault_without_http_2_is_asked_over_connections_that_are_opened_together() {
+    let emulator = Emulator::builder().http1_only().start().await.unwrap();
+    let client = scene(&emulator).await;
+    burst(&client).await;
+    let first = client.traffic();
+    assert_eq!(first.requests, BURST as u64);
+    // The pool opens one now and then although another is just coming back.
+    assert!((2..BURST as u64).contains(&first.connections), "{first:?}");
+    assert!((2..=64).contains(&emulator.max_in_flight()), "{}", emulator.max_in_flight());
+    burst(&client).await;
+    let again = client.traffic().since(&first);
+    assert!(again.connections < BURST as u64 / 2, "{first:?}, then {again:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_can_be_told_to_speak_http_1() {
+    let emulator = Emulator::start().await.unwrap();
+    scene(&emulator).await;
+    let credential = FakeCredential::fixed(emulator.token());
+    let client = client_of(&emulator, &credential).http1_only().build().unwrap();
+    try_join_all((0..4).map(|_| client.get("s0"))).await.unwrap();
+    assert_eq!(client.traffic().connections, 4);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_was_cut_costs_one_more_request_and_no_error() {
+    for http1_only in [false, true] {
+        let builder = Emulator::builder();
+        let builder = if http1_only { builder.http1_only() } else { builder };
+        let emulator = builder.start().await.unwrap();
+        let client = scene(&emulator).await;
+        client.get("s0").await.unwrap();
+        emulator.fault_next(1, Fault::Reset);
+        client.get("s1").await.unwrap();
+        let traffic = client.traffic();
+        assert_eq!((traffic.connections, traffic.requests), (2, 3), "{http1_only}: {traffic:?}");
+    }
+}

@@ -1,0 +1,98 @@
+//! A vault that throttles is asked less, by everybody.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use futures::future::join_all;
+use keyvault::{ErrorKind, Resolver, SecretClient};
+use keyvault_emulator::{Emulator, Throttle};
+use tokio::time::Instant;
+
+use crate::support::{Answer, CONTOSO, FakeCredential, Wire, client_of, client_over};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_handles_make_no_storm_of_a_vault_that_throttles() {
+    let emulator = Emulator::start().await.unwrap();
+    for n in 0..1_000 {
+        emulator.set(&format!("s{n}"), "v");
+    }
+    emulator.throttle(Throttle::service().others(500).window(Duration::from_secs(6)));
+    let resolvers: Vec<Resolver> = (0..10).map(|_| handle(&emulator).into()).collect();
+    let texts: Vec<String> = (0..1_000).map(|n| format!("@KeyVault(SecretName=s{n})")).collect();
+    let resolves = texts.iter().enumerate().map(|(n, text)| resolvers[n % 10].resolve(text));
+    for text in join_all(resolves).await {
+        assert_eq!(text.unwrap().unwrap().expose_secret(), "v");
+    }
+    let requests = emulator.requests();
+    // What was under way when the limit was reached, and a few who asked whether it still holds.
+    assert!((1..=150).contains(&requests.throttled), "{requests:?}");
+    assert_eq!(requests.total - requests.throttled, 1_000);
+}
+
+/// A client of its own: with a token, connections and settings that it shares with no other.
+fn handle(emulator: &Emulator) -> SecretClient {
+    client_of(emulator, &FakeCredential::fixed(emulator.token())).build().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_stops_every_request_to_the_vault_until_it_is_over() {
+    let (client, log) = refusing_once("3");
+    for secret in join_all((0..300).map(|_| client.get("a"))).await {
+        secret.unwrap();
+    }
+    let log = log.lock().unwrap();
+    let refused = log[0];
+    let during = log.iter().filter(|sent| **sent > refused && **sent < refused + Duration::from_secs(3)).count();
+    assert_eq!(during, 0, "{log:?}");
+    let under_way = log.iter().filter(|sent| **sent == refused).count();
+    assert!(under_way <= 100, "{under_way}");
+    assert_eq!(log.len(), 301, "one was refused, and sent again");
+}
+
+/// A client of a vault that refuses the first request, and when each request was sent.
+fn refusing_once(retry_after: &'static str) -> (SecretClient, Arc<Mutex<Vec<Instant>>>) {
+    let log = Arc::<Mutex<Vec<Instant>>>::default();
+    let seen = Arc::clone(&log);
+    let wire = Wire::scripted(move |_| {
+        let mut seen = seen.lock().unwrap();
+        seen.push(Instant::now());
+        Ok(match seen.len() {
+            1 => Answer::new(429, "{}").header("retry-after", retry_after),
+            _ => Answer::new(200, format!(r#"{{"value":"v","id":"{CONTOSO}/secrets/a/0af1"}}"#)),
+        })
+    });
+    (client_over(&wire, &FakeCredential::fixed("t0ken-t0ken")).build().unwrap(), log)
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_beyond_the_pace_wait_their_turn() {
+    let client = paced(Duration::from_secs(60));
+    let begun = Instant::now();
+    for secret in join_all((0..200).map(|_| client.get("a"))).await {
+        secret.unwrap();
+    }
+    // Ten seconds' worth at once, and 10 a second from then on.
+    assert_eq!(begun.elapsed().as_millis() / 100, 100);
+    assert_eq!(client.traffic().refusals, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_turn_that_would_come_too_late_is_told_at_the_deadline_at_the_latest() {
+    let client = paced(Duration::from_secs(5));
+    let begun = Instant::now();
+    let secrets = join_all((0..200).map(|_| client.get("a"))).await;
+    assert!(begun.elapsed() <= Duration::from_secs(5));
+    let served = secrets.iter().filter(|secret| secret.is_ok()).count();
+    assert!((149..=151).contains(&served), "{served}");
+    for error in secrets.into_iter().filter_map(Result::err) {
+        assert!(matches!(error.kind(), ErrorKind::Throttled { retry_after: Some(_) }), "{error:?}");
+        assert_eq!(error.http_status(), None, "it is not the vault that says so");
+    }
+}
+
+/// A client that asks ten times a second at most.
+fn paced(timeout: Duration) -> SecretClient {
+    let wire = Wire::scripted(|_| Ok(Answer::new(200, format!(r#"{{"value":"v","id":"{CONTOSO}/secrets/a/0af1"}}"#))));
+    let builder = client_over(&wire, &FakeCredential::fixed("t0ken-t0ken"));
+    builder.requests_per_second(10).timeout(timeout).build().unwrap()
+}
