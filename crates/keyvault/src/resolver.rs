@@ -198,7 +198,7 @@ impl Resolver {
             concurrency: 32,
             cache_capacity: 10_000,
             max_age: inner.max_age,
-            app_configuration: inner.app_configuration,
+            app_configuration: self.app_configuration,
         };
         builder.make()
     }
