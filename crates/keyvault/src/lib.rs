@@ -27,12 +27,14 @@
 //! | say how names become keys | [`NameMap`] |
 //! | read settings that follow rotation | [`Live`], [`Watcher`], [`Health`] |
 //! | hear of rotations at once | [`push`] |
+//! | start while no vault can be reached | `SealedSnapshot` |
 //! | bring in another framework | [`Tree`], [`Layers`], [`LiveBuilder`] |
 //! | bring in another source of secrets | [`SecretStore`] |
 //!
 //! # Features
 //!
 //! * `identity` (on by default): `default_credential`, over `azure_identity`; three crates.
+//! * `sealed`: the last good secrets in an encrypted file, for a start in an outage, over `aws-lc-rs`, which TLS is over, too.
 //! * `storage-queue`: [events](push) from an Azure Storage queue, over `azure_storage_queue`; three crates.
 //! * `testing`: a suite that judges any [`SecretStore`].
 //!
@@ -79,6 +81,7 @@ pub mod push;
 mod reference;
 mod report;
 mod resolver;
+mod sealed;
 mod secret;
 mod snapshot;
 mod status;
@@ -118,6 +121,9 @@ pub use self::push::{PushEvent, SecretEvent, SecretEventKind};
 pub use self::reference::Reference;
 pub use self::report::{Report, ReportRow};
 pub use self::resolver::{Resolver, ResolverBuilder};
+#[cfg(feature = "sealed")]
+pub use self::sealed::{SealedContents, SealedSnapshot, SealingKey};
+pub use self::sealed::{SealedHealth, SealedRefusal};
 pub use self::secret::{Secret, SecretId, SecretProperties};
 pub use self::snapshot::Snapshot;
 pub use self::status::ReferenceStatus;

@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::timeout;
 
 use super::builder::Timing;
 use super::clock::WallClock;
 use super::events::Events;
 use super::health::{Health, Pulse};
 use super::inbox::Inbox;
-use super::schedule::Schedule;
+use super::start::First;
 use super::task::{Intake, Task};
 use super::validate::{Rejection, Validate};
 use super::{Live, Published, PublishedCell};
@@ -27,6 +27,7 @@ use crate::origin::Origins;
 use crate::policy::Policies;
 use crate::report::Report;
 use crate::resolver::Resolver;
+use crate::sealed::Sealer;
 use crate::status::ReferenceStatus;
 
 /// What makes settings: the same for the first and for every later ones.
@@ -37,6 +38,7 @@ pub(super) struct Engine<L, V> {
     pub(super) validator: V,
     pub(super) timing: Timing,
     pub(super) clock: WallClock,
+    pub(super) sealer: Option<Sealer>,
     pub(super) policies: Policies,
 }
 
@@ -47,6 +49,7 @@ pub(super) struct Shared<T> {
     pub(super) inbox: Inbox,
     pulse: Mutex<Pulse>,
     max_staleness: Option<Duration>,
+    pub(super) sealer: Option<Sealer>,
 }
 
 /// What wakes watchers; what they tell, they read from [`Shared`].
@@ -71,46 +74,20 @@ pub(super) struct Built<T> {
 }
 
 impl<L: Layers, V> Engine<L, V> {
-    /// Makes the first settings, trying again while the vault is the reason that there are none.
-    pub(super) async fn start<T>(self, events: Events) -> Result<Live<T>>
-    where
-        T: DeserializeOwned + Send + Sync + 'static,
-        V: Validate<T>,
-    {
-        let deadline = Instant::now() + self.timing.startup_deadline;
-        let mut schedule = Schedule::new(self.timing.interval);
-        let (first, errand) = loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let errand = Errand::complete(Arc::default(), self.clock.now());
-            let error = match self.build(left, None, &errand).await {
-                Ok(Build { built: Some(first), .. }) => break (first, errand),
-                // With nothing published before, everything is a change.
-                Ok(_) => unreachable!("a first build has nothing to equal"),
-                Err(error) => error,
-            };
-            let pause = schedule.after_failure(&error, fastrand::f64());
-            if !error.is_transient() || Instant::now() + pause >= deadline {
-                return Err(error);
-            }
-            tracing::warn!(%error, ?pause, "settings could not be loaded yet");
-            sleep(pause).await;
-        };
-        Ok(self.keep(first, errand, events))
-    }
-
     /// Publishes the first settings and leaves the later ones to a task.
-    fn keep<T>(self, first: Built<T>, errand: Errand, events: Events) -> Live<T>
+    pub(super) fn keep<T>(self, First { built, errand, pulse }: First<T>, events: Events) -> Live<T>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
         let (waker, signal) = watch::channel(Signal::default());
         let shared = Arc::new(Shared {
-            published: PublishedCell::from_pointee(first.publish(1)),
+            published: PublishedCell::from_pointee(built.publish(1)),
             signal,
             inbox: Inbox::new(self.resolver.clone(), self.names.clone(), self.timing.event_spread),
-            pulse: Mutex::new(Pulse::started()),
+            pulse: Mutex::new(pulse),
             max_staleness: self.timing.max_staleness,
+            sealer: self.sealer.clone(),
         });
         let mut held = Held::default();
         held.commit(errand.into_found());
@@ -131,20 +108,37 @@ impl<L: Layers, V> Engine<L, V> {
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        let late = |_| {
-            Err(Error::new(ErrorKind::Unavailable, "settings were not loaded in time")
-                .with_status(ReferenceStatus::FetchTimedOut))
-        };
-        timeout(deadline, contained(self.build_unbounded(published, errand))).await.unwrap_or_else(late)
+        self.build_from(&self.resolver, deadline, published, errand).await
     }
 
-    async fn build_unbounded<T>(&self, published: Option<&Published<T>>, errand: &Errand) -> Result<Build<T>>
+    /// Makes settings of what `resolver` answers.
+    pub(super) async fn build_from<T>(
+        &self,
+        resolver: &Resolver,
+        deadline: Duration,
+        published: Option<&Published<T>>,
+        errand: &Errand,
+    ) -> Result<Build<T>>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+        V: Validate<T>,
+    {
+        let step = contained(self.build_unbounded(resolver, published, errand));
+        timeout(deadline, step).await.unwrap_or_else(|_| Err(late()))
+    }
+
+    async fn build_unbounded<T>(
+        &self,
+        resolver: &Resolver,
+        published: Option<&Published<T>>,
+        errand: &Errand,
+    ) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
         let rules = Rules { policies: Some(&self.policies), last: published.map(|published| &*published.snapshot) };
-        let loaded = load(&self.resolver, &self.layers, self.names.as_ref(), errand, rules).await?;
+        let loaded = load(resolver, &self.layers, self.names.as_ref(), errand, rules).await?;
         let (report, lapse) = (Arc::clone(&loaded.facts().report), Error::join(loaded.facts().lapses.clone()));
         if published.is_some_and(|published| published.origins.changed(loaded.origins()).is_empty()) {
             return Ok(Build { built: None, report, lapse });
@@ -156,6 +150,10 @@ impl<L: Layers, V> Engine<L, V> {
             Err(rejection) => Err(refused(rejection, &facts.origins).with_load_report(facts.report)),
         }
     }
+}
+
+pub(super) fn late() -> Error {
+    Error::new(ErrorKind::Unavailable, "settings were not loaded in time").with_status(ReferenceStatus::FetchTimedOut)
 }
 
 fn refused(rejection: Rejection, origins: &Origins) -> Error {
@@ -195,6 +193,20 @@ impl<T> Shared<T> {
 
     pub(super) fn health(&self) -> Health {
         let published = self.published.load();
-        self.pulse().health(published.generation, self.max_staleness, &published.snapshot)
+        let pulse = self.pulse();
+        let mut health = pulse.health(published.generation, self.max_staleness, &published.snapshot);
+        health.sealed = self.sealer.as_ref().map(|sealer| {
+            let mut sealed = sealer.health();
+            sealed.started_from = pulse.sealed_at;
+            sealed
+        });
+        health
+    }
+
+    /// Seals the secrets of the published settings, if they are to be sealed. They are as old as the pulse says.
+    pub(super) fn seal(&self, changed: bool) {
+        let Some(sealer) = &self.sealer else { return };
+        let (snapshot, age) = (Arc::clone(&self.published.load().snapshot), self.pulse().age());
+        sealer.save(&snapshot, age, changed);
     }
 }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::sealed::SealedHealth;
 use crate::secret::SecretId;
 use crate::snapshot::Snapshot;
 
@@ -29,6 +30,8 @@ pub struct Health {
     pub next_refresh: Option<Duration>,
     /// The secrets that were read for the current settings.
     pub secrets: Vec<SecretHealth>,
+    /// How it stands with the sealed snapshot; none if there is to be none.
+    pub sealed: Option<SealedHealth>,
 }
 
 /// One secret behind the current settings.
@@ -48,12 +51,21 @@ impl Health {
     pub fn is_healthy(&self) -> bool {
         !self.is_too_old
     }
+
+    /// Tells whether the settings are those of a sealed snapshot: the program started in an outage that lasts.
+    pub fn is_stale(&self) -> bool {
+        self.sealed.as_ref().is_some_and(|sealed| sealed.started_from.is_some())
+    }
 }
 
 /// What a health is told from. Each of the three is its own field, so that old settings cannot look fresh.
 #[derive(Debug)]
 pub(super) struct Pulse {
     pub(super) last_success: Instant,
+    /// How old the settings were at that moment: those of a sealed snapshot are not new.
+    age_then: Duration,
+    /// When the secrets of the sealed snapshot were last known good, while they are in use.
+    pub(super) sealed_at: Option<SystemTime>,
     pub(super) last_failure: Option<Error>,
     /// Why the last load that gave settings kept earlier versions of secrets.
     pub(super) lapse: Option<Error>,
@@ -67,6 +79,8 @@ impl Pulse {
     pub(super) fn started() -> Self {
         Self {
             last_success: Instant::now(),
+            age_then: Duration::ZERO,
+            sealed_at: None,
             last_failure: None,
             lapse: None,
             next_refresh: None,
@@ -75,11 +89,26 @@ impl Pulse {
         }
     }
 
+    /// The settings are as old as the snapshot, for the vault failed.
+    pub(super) fn started_from_sealed(sealed_at: SystemTime, failure: Error) -> Self {
+        let mut pulse = Self::started();
+        pulse.age_then = SystemTime::now().duration_since(sealed_at).unwrap_or_default();
+        pulse.sealed_at = Some(sealed_at);
+        pulse.failed(failure, true);
+        pulse
+    }
+
+    /// Tells how old the settings are.
+    pub(super) fn age(&self) -> Duration {
+        self.last_success.elapsed().saturating_add(self.age_then)
+    }
+
     /// One secret that could be read says nothing about the others: only a complete pass makes settings fresh.
     pub(super) fn succeeded(&mut self, is_complete: bool) {
         self.lapse = None;
         if is_complete {
             self.last_success = Instant::now();
+            (self.age_then, self.sealed_at) = (Duration::ZERO, None);
             self.is_failing = false;
         }
         if !self.is_failing {
@@ -100,7 +129,7 @@ impl Pulse {
     }
 
     pub(super) fn health(&self, generation: u64, max_staleness: Option<Duration>, snapshot: &Snapshot) -> Health {
-        let age = self.last_success.elapsed();
+        let age = self.age();
         let secrets = snapshot
             .iter()
             .map(|(_, secret)| SecretHealth { id: secret.id().clone(), expires: secret.properties().expires });
@@ -113,6 +142,7 @@ impl Pulse {
             last_error: self.last_failure.clone().filter(|_| self.consecutive_failures > 0),
             next_refresh: self.next_refresh.map(|next| next.saturating_duration_since(Instant::now())),
             secrets: secrets.collect(),
+            sealed: None,
         }
     }
 }

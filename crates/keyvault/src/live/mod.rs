@@ -9,6 +9,7 @@ mod health;
 mod inbox;
 mod reader;
 mod schedule;
+mod start;
 mod task;
 mod validate;
 mod watcher;

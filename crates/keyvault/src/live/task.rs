@@ -92,7 +92,12 @@ where
     pub(super) fn new(engine: Engine<L, V>, held: Held, shared: Arc<Shared<T>>, waker: watch::Sender<Signal>) -> Self {
         let interval = engine.timing.interval;
         let mut complete = Schedule::new(interval);
-        let agenda = Agenda::new(Instant::now() + complete.after_success(fastrand::f64()));
+        let pause = match shared.last_failure() {
+            // The settings are those of a sealed snapshot, and the vault is to be asked as after any failure.
+            Some(error) => complete.after_failure(&error, fastrand::f64()),
+            None => complete.after_success(fastrand::f64()),
+        };
+        let agenda = Agenda::new(Instant::now() + pause);
         let mut task =
             Self { engine, held: Arc::default(), agenda, complete, single: Schedule::new(interval), shared, waker };
         task.hold(held);
@@ -101,6 +106,10 @@ where
 
     pub(super) async fn run(mut self, mut intake: Intake) {
         let mut calls = Calls::default();
+        // What came out of a file is in there already, and no younger for having been read.
+        if self.shared.last_failure().is_none() {
+            self.shared.seal(true);
+        }
         while let Some(job) = self.pause(&mut intake, &mut calls).await {
             let Some(outcome) = self.step_unless_ended(&job, &mut intake, &mut calls).await else { break };
             let is_complete = job.errand.is_complete();
@@ -110,6 +119,9 @@ where
             }
         }
         self.shared.pulse().next_refresh = None;
+        if let Some(sealer) = &self.shared.sealer {
+            sealer.finish().await;
+        }
     }
 
     /// Waits until something is due or asked for; none at the end.
@@ -205,6 +217,7 @@ where
                     self.report_anew(&published, report);
                 }
                 self.settle(published.generation, lapse, errand);
+                self.shared.seal(change.is_some());
                 Ok(change)
             }
             Err(error) => {
