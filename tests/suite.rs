@@ -12,4 +12,5 @@ mod names;
 mod network;
 mod operations;
 mod push;
+mod sealed;
 mod support;

@@ -1,5 +1,7 @@
 //! A layer that cannot be read fails the load, or leaves the last good settings, and shows nothing of its content.
 
+use std::time::Duration;
+
 use config::{Config, File};
 use figment::Figment;
 use figment::providers::{Format, Toml};
@@ -81,12 +83,18 @@ async fn a_missing_file_is_named() {
         let error = match framework {
             Framework::Config => {
                 let layers = move || Config::builder().add_source(File::from(path.clone()));
-                keyvault_config::layered(vault("contoso"), layers).start::<One<String>>().await
+                keyvault_config::layered(vault("contoso"), layers)
+                    .minimum_failure_delay(Duration::ZERO)
+                    .start::<One<String>>()
+                    .await
             }
             Framework::Figment => {
                 // Toml::file takes a missing file for an empty one.
                 let layers = move || Figment::from(Toml::file_exact(&path));
-                keyvault_figment::layered(vault("contoso"), layers).start::<One<String>>().await
+                keyvault_figment::layered(vault("contoso"), layers)
+                    .minimum_failure_delay(Duration::ZERO)
+                    .start::<One<String>>()
+                    .await
             }
         };
         let error = error.unwrap_err();
@@ -101,7 +109,11 @@ async fn a_file_of_no_known_format_is_named() {
     let odd = file.path().with_extension("canary-format");
     std::fs::write(&odd, "value = 'canary content'").unwrap();
     let layers = move || Config::builder().add_source(File::from(odd.clone()));
-    let error = keyvault_config::layered(vault("contoso"), layers).start::<One<String>>().await.unwrap_err();
+    let error = keyvault_config::layered(vault("contoso"), layers)
+        .minimum_failure_delay(Duration::ZERO)
+        .start::<One<String>>()
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("settings.canary-format"), "{error}");
     assert_value_free(&error, &["canary content"]);
 }

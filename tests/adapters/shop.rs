@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, Environment, File};
@@ -162,7 +163,7 @@ impl Shop {
         if self.app_configuration {
             builder = builder.app_configuration_references();
         }
-        builder.validate(hook).start().await
+        builder.minimum_failure_delay(Duration::ZERO).validate(hook).start().await
     }
 
     /// Resolves once, over the secrets that the vault has by name.

@@ -1,6 +1,7 @@
 //! The text of a reference never reaches a setting: what is malformed fails, wherever it stands.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use config::Config;
 use figment::Figment;
@@ -102,6 +103,7 @@ async fn malformed_references_in_configs_defaults_and_overrides_fail_the_load() 
             Config::builder().set_default("value", "good").unwrap().set_override("value", malformed).unwrap(),
         ] {
             let error = keyvault_config::layered(vault("contoso"), move || builder.clone())
+                .minimum_failure_delay(Duration::ZERO)
                 .start::<One<String>>()
                 .await
                 .expect_err(malformed);
@@ -122,6 +124,7 @@ async fn malformed_references_in_each_of_figments_profiles_that_count_fail_the_l
                 .select("shop"),
         ] {
             let error = keyvault_figment::layered(vault("contoso"), move || layers.clone())
+                .minimum_failure_delay(Duration::ZERO)
                 .start::<One<String>>()
                 .await
                 .expect_err(malformed);

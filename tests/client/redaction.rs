@@ -160,7 +160,8 @@ async fn debug_of_live_settings_shows_no_value() {
 #[tokio::test]
 async fn settings_that_do_not_fit_are_told_without_their_values() {
     let layers = |_: &NamedSecrets| Ok(Line("@KeyVault(SecretName=password)".to_owned()));
-    let error = LiveBuilder::new(in_memory(), layers).start::<u16>().await.unwrap_err();
+    let error =
+        LiveBuilder::new(in_memory(), layers).minimum_failure_delay(Duration::ZERO).start::<u16>().await.unwrap_err();
     assert_value_free(&error, &CANARIES);
     assert_free_of(&error.report(), &CANARIES);
     let resolver = Resolver::from(in_memory());
@@ -209,7 +210,7 @@ async fn no_log_at_any_level_has_a_value_or_a_token_in_it() {
         let live = LiveBuilder::new(resolver.clone(), layers).start::<String>().await.unwrap();
         live.refresh_now().await.unwrap();
         live.shutdown().await;
-        _ = LiveBuilder::new(resolver, layers).start::<u16>().await.unwrap_err();
+        _ = LiveBuilder::new(resolver, layers).minimum_failure_delay(Duration::ZERO).start::<u16>().await.unwrap_err();
     }
     let text = log.text();
     assert!(text.contains("asked the vault") && text.contains("TRACE"), "{} letters were logged", text.len());

@@ -60,7 +60,8 @@ async fn a_change_that_could_not_be_applied_is_not_taken_for_done() {
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_no_value_and_later_changes_do_not_make_it_one() {
     let (story, broken) = (Story::begin(), Switch::default());
-    let live: Live<Settings> = story.layered_over(without_password(&story, &broken)).start().await.unwrap();
+    let layered = story.layered_over(without_password(&story, &broken)).event_spread(Duration::ZERO);
+    let live: Live<Settings> = layered.start().await.unwrap();
     broken.turn(true);
     live.refresh_now().await.unwrap_err();
     let version = story.vault.set("user", "bob").unwrap();
@@ -200,7 +201,7 @@ async fn many_secrets_are_fetched_side_by_side_and_not_all_at_once() {
         }
     });
     let _live: Live<Settings> = story.layered_over(store).start().await.unwrap();
-    assert_eq!(most.load(Ordering::SeqCst), 32);
+    assert_eq!(most.load(Ordering::SeqCst), 100);
     assert_eq!(now.load(Ordering::SeqCst), 0);
 }
 

@@ -136,7 +136,7 @@ impl Story {
     pub(super) fn layered_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
         let table = Arc::clone(&self.table);
         let merge = move |_: &NamedSecrets| -> Result<Table, Mismatch> { Ok(table.lock().unwrap().clone()) };
-        LiveBuilder::new(store, merge).references_only().refresh_every(MINUTE)
+        LiveBuilder::new(store, merge).references_only().minimum_failure_delay(Duration::ZERO).refresh_every(MINUTE)
     }
 }
 

@@ -80,11 +80,21 @@ impl Service {
         match way {
             Way::ConfigLive | Way::ConfigOnce => {
                 let layers = move || Config::builder().add_source(File::from_str(file, FileFormat::Toml));
-                keyvault_config::layered(resolver, layers).names(map).event_spread(Duration::ZERO).start().await
+                keyvault_config::layered(resolver, layers)
+                    .names(map)
+                    .event_spread(Duration::ZERO)
+                    .minimum_failure_delay(Duration::ZERO)
+                    .start()
+                    .await
             }
             Way::FigmentLive | Way::FigmentOnce => {
                 let layers = move || Figment::from(Toml::string(file));
-                keyvault_figment::layered(resolver, layers).names(map).event_spread(Duration::ZERO).start().await
+                keyvault_figment::layered(resolver, layers)
+                    .names(map)
+                    .event_spread(Duration::ZERO)
+                    .minimum_failure_delay(Duration::ZERO)
+                    .start()
+                    .await
             }
         }
     }

@@ -252,6 +252,10 @@ impl Error {
         self.0.report.as_deref()
     }
 
+    pub(crate) fn shared_load_report(&self) -> Option<Arc<Report>> {
+        self.0.report.clone()
+    }
+
     /// Tells what happened, without the setting and the secret.
     pub(crate) fn detail(&self) -> String {
         match &self.0.cause {

@@ -28,12 +28,14 @@
 //! | read settings that follow rotation | [`Live`], [`Watcher`], [`Health`] |
 //! | hear of rotations at once | [`push`] |
 //! | keep a pool, a client, a TLS configuration with them | [`Live::derive`], [`Derived`] |
+//! | start while no vault can be reached | `SealedSnapshot` |
 //! | bring in another framework | [`Tree`], [`Layers`], [`LiveBuilder`] |
 //! | bring in another source of secrets | [`SecretStore`] |
 //!
 //! # Features
 //!
 //! * `identity` (on by default): `default_credential`, over `azure_identity`; three crates.
+//! * `sealed`: the last good secrets in an encrypted file, for a start in an outage, over `aws-lc-rs`, which TLS is over, too.
 //! * `storage-queue`: [events](push) from an Azure Storage queue, over `azure_storage_queue`; three crates.
 //! * `metrics`: numbers for the `metrics` facade; the names stand at [`LiveBuilder`].
 //! * `testing`: a suite that judges any [`SecretStore`].
@@ -82,6 +84,7 @@ pub mod push;
 mod reference;
 mod report;
 mod resolver;
+mod sealed;
 mod secret;
 mod snapshot;
 mod status;
@@ -122,6 +125,9 @@ pub use self::push::{PushEvent, SecretEvent, SecretEventKind};
 pub use self::reference::Reference;
 pub use self::report::{Report, ReportRow};
 pub use self::resolver::{Resolver, ResolverBuilder};
+#[cfg(feature = "sealed")]
+pub use self::sealed::{SealedContents, SealedSnapshot, SealingKey};
+pub use self::sealed::{SealedHealth, SealedRefusal};
 pub use self::secret::{Secret, SecretId, SecretProperties};
 pub use self::snapshot::Snapshot;
 pub use self::status::ReferenceStatus;

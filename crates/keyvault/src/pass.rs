@@ -9,6 +9,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use zeroize::Zeroizing;
 
 use crate::cache::Freshness;
+use crate::check::is_missing;
 use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Listing;
@@ -27,6 +28,8 @@ pub(crate) struct Pass<'r> {
     freshness: Freshness,
     errand: Option<&'r Errand>,
     listed: Listing,
+    /// Whether that is a list, which may be empty.
+    is_listed: bool,
     notes: Vec<NameNote>,
     taken: Mutex<BTreeMap<SecretId, Result<Arc<Secret>>>>,
 }
@@ -73,7 +76,15 @@ impl<'r> Pass<'r> {
 
     /// Begins a pass that takes what is fresh enough.
     pub(crate) fn new(resolver: &'r Resolver, freshness: Freshness) -> Self {
-        Self { resolver, freshness, errand: None, listed: Listing::new(), notes: Vec::new(), taken: Mutex::default() }
+        Self {
+            resolver,
+            freshness,
+            errand: None,
+            listed: Listing::new(),
+            is_listed: false,
+            notes: Vec::new(),
+            taken: Mutex::default(),
+        }
     }
 
     /// Begins a pass of a refresh: what `errand` does not ask for counts as read.
@@ -104,7 +115,7 @@ impl<'r> Pass<'r> {
         if let Some(errand) = self.errand {
             errand.listed(&listed);
         }
-        self.listed = listed;
+        (self.listed, self.is_listed) = (listed, true);
     }
 
     /// Keeps what was found about secrets by name, for the report.
@@ -205,7 +216,15 @@ impl<'r> Pass<'r> {
     /// Ends the pass: everything that it took, as one.
     pub(crate) fn into_snapshot(self) -> Snapshot {
         let taken = self.taken.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let secrets = taken.into_iter().filter_map(|(id, result)| Some((id, result.ok()?)));
-        Snapshot::new(secrets.collect())
+        let (mut secrets, mut absent) = (BTreeMap::new(), BTreeSet::new());
+        for (id, result) in taken {
+            match result {
+                Ok(secret) => _ = secrets.insert(id, secret),
+                Err(error) if is_missing(&error) => _ = absent.insert(id),
+                Err(_) => {}
+            }
+        }
+        let listed = self.is_listed.then(|| self.listed.into_values().collect());
+        Snapshot::new(secrets, absent, listed)
     }
 }

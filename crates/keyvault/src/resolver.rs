@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -63,6 +64,7 @@ struct Inner {
     cache: SecretCache,
     flights: Semaphore,
     max_age: Duration,
+    requests: AtomicU64,
     /// What was warned of, for a refresh finds it again.
     told: Mutex<HashSet<NameNote>>,
 }
@@ -167,8 +169,40 @@ impl Resolver {
         Freshness::After(self.inner.cache.now())
     }
 
+    /// Gives the default vault to list it.
     pub(crate) fn default_store(&self) -> &dyn SecretStore {
+        self.inner.requests.fetch_add(1, Ordering::Relaxed);
         &*self.inner.default
+    }
+
+    /// Tells how often a vault was asked so far.
+    pub(crate) fn requests(&self) -> u64 {
+        self.inner.requests.load(Ordering::Relaxed)
+    }
+
+    /// Tells every vault that is allowed: the default one first, then the others in order.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn vaults(&self) -> Vec<Vault> {
+        let mut vaults: Vec<Vault> = self.inner.others.iter().map(|store| store.vault().clone()).collect();
+        vaults.sort();
+        vaults.insert(0, self.vault().clone());
+        vaults
+    }
+
+    /// Gives a resolver for the same vaults that asks others in their place, and knows nothing yet.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn answered_by(&self, stand_in: impl Fn(&Vault) -> Arc<dyn SecretStore>) -> Self {
+        let inner = &self.inner;
+        let builder = ResolverBuilder {
+            default: stand_in(inner.default.vault()),
+            others: inner.others.iter().map(|store| stand_in(store.vault())).collect(),
+            cloud: Some(inner.cloud),
+            concurrency: 32,
+            cache_capacity: 10_000,
+            max_age: inner.max_age,
+            app_configuration: self.app_configuration,
+        };
+        builder.make()
     }
 
     /// Tells whether nothing was said of this yet, and takes it as said.
@@ -192,6 +226,7 @@ impl Resolver {
         let fetch = || async {
             // Never closed, so this waits its turn and does not fail.
             let _turn = self.inner.flights.acquire().await;
+            self.inner.requests.fetch_add(1, Ordering::Relaxed);
             let fetched = store.get(id).await;
             metrics::fetched(id.vault(), fetched.as_ref().err());
             fetched
@@ -203,6 +238,7 @@ impl Resolver {
     pub(crate) async fn ask(&self, id: &SecretId) -> Result<Secret> {
         let store = self.store(id)?;
         let _turn = self.inner.flights.acquire().await;
+        self.inner.requests.fetch_add(1, Ordering::Relaxed);
         store.get(id).await
     }
 
@@ -333,6 +369,7 @@ impl ResolverBuilder {
                 cache: SecretCache::new(self.cache_capacity),
                 flights: Semaphore::new(self.concurrency),
                 max_age: self.max_age,
+                requests: AtomicU64::new(0),
                 told: Mutex::default(),
             }),
         }

@@ -229,6 +229,11 @@ impl Secret {
         &self.properties
     }
 
+    #[cfg(feature = "sealed")]
+    pub(crate) fn as_of(&self) -> SystemTime {
+        self.as_of
+    }
+
     /// Tells whether a list that shows the same dates proves that nothing newer was set.
     pub(crate) fn is_settled(&self) -> bool {
         let updated = self.properties.updated;

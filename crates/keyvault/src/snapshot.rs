@@ -1,11 +1,11 @@
 //! All secrets of one moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
 use crate::key::Key;
-use crate::secret::{Secret, SecretId};
+use crate::secret::{Secret, SecretId, SecretProperties};
 
 /// The secrets that one load used: complete, and never changed afterwards.
 ///
@@ -15,11 +15,19 @@ pub struct Snapshot {
     secrets: BTreeMap<SecretId, Arc<Secret>>,
     /// Earlier versions that stayed in use for one setting.
     kept: BTreeMap<(Key, SecretId), Arc<Secret>>,
+    /// Secrets that were asked for and do not exist.
+    absent: BTreeSet<SecretId>,
+    /// What the default vault listed, if it was asked to.
+    listed: Option<Vec<SecretProperties>>,
 }
 
 impl Snapshot {
-    pub(crate) fn new(secrets: BTreeMap<SecretId, Arc<Secret>>) -> Self {
-        Self { secrets, kept: BTreeMap::new() }
+    pub(crate) fn new(
+        secrets: BTreeMap<SecretId, Arc<Secret>>,
+        absent: BTreeSet<SecretId>,
+        listed: Option<Vec<SecretProperties>>,
+    ) -> Self {
+        Self { secrets, kept: BTreeMap::new(), absent, listed }
     }
 
     /// Adds a version that stays in use for the setting at `key`, where `id` was asked for.
@@ -41,6 +49,16 @@ impl Snapshot {
     /// Gives every secret, with the id by which it was asked for.
     pub fn iter(&self) -> impl Iterator<Item = (&SecretId, &Secret)> {
         self.secrets.iter().map(|(id, secret)| (id, &**secret))
+    }
+
+    #[cfg(feature = "sealed")]
+    pub(crate) fn absent(&self) -> &BTreeSet<SecretId> {
+        &self.absent
+    }
+
+    #[cfg(feature = "sealed")]
+    pub(crate) fn listed(&self) -> Option<&[SecretProperties]> {
+        self.listed.as_deref()
     }
 
     /// Tells how many secrets there are.

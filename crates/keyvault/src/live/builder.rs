@@ -22,6 +22,7 @@ use crate::name_map::NameMap;
 use crate::policy::{Pattern, Policies, Policy};
 use crate::push::PushEvent;
 use crate::resolver::Resolver;
+use crate::sealed::Sealer;
 
 /// Builds [`Live`] settings from the layers of a framework; the adapters' `layered` makes one.
 ///
@@ -49,6 +50,7 @@ pub struct LiveBuilder<L, V = Unvalidated> {
     choices: Choices,
     clock: WallClock,
     events: Events,
+    sealer: Option<Result<Sealer>>,
     validator: V,
 }
 
@@ -56,6 +58,7 @@ pub struct LiveBuilder<L, V = Unvalidated> {
 pub(super) struct Timing {
     pub(super) interval: Duration,
     pub(super) startup_deadline: Duration,
+    pub(super) minimum_failure_delay: Duration,
     pub(super) refresh_deadline: Duration,
     pub(super) max_staleness: Option<Duration>,
     pub(super) event_spread: Duration,
@@ -82,6 +85,7 @@ impl<L: Layers> LiveBuilder<L> {
             timing: Timing {
                 interval: Duration::from_secs(300),
                 startup_deadline: Duration::from_secs(100),
+                minimum_failure_delay: Duration::from_secs(5),
                 refresh_deadline: Duration::from_secs(100),
                 max_staleness: None,
                 event_spread: Duration::from_secs(30),
@@ -94,6 +98,7 @@ impl<L: Layers> LiveBuilder<L> {
             choices: Choices::default(),
             clock: WallClock::default(),
             events: Events::default(),
+            sealer: None,
             validator: Unvalidated,
         }
     }
@@ -109,8 +114,22 @@ impl<L: Layers> LiveBuilder<L> {
     }
 
     fn with_validator<W>(self, validator: W) -> LiveBuilder<L, W> {
-        let Self { resolver, layers, names, timing, policies, malformed_pattern, choices, clock, events, .. } = self;
-        LiveBuilder { resolver, layers, names, timing, policies, malformed_pattern, choices, clock, events, validator }
+        let Self {
+            resolver, layers, names, timing, policies, malformed_pattern, choices, sealer, clock, events, ..
+        } = self;
+        LiveBuilder {
+            resolver,
+            layers,
+            names,
+            timing,
+            policies,
+            malformed_pattern,
+            choices,
+            sealer,
+            clock,
+            events,
+            validator,
+        }
     }
 }
 
@@ -194,6 +213,26 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
+    /// Sets how long a start that fails takes at least, if it asked a vault: whoever starts the program again at once, and
+    /// again, must not hammer the vault.
+    ///
+    /// A failure that needed no vault, such as a malformed reference with [`references_only`](Self::references_only), is
+    /// told at once. The delay ends with the [start-up deadline](Self::startup_deadline), if that is earlier. Tests set it
+    /// to zero. Default: 5 seconds.
+    pub fn minimum_failure_delay(mut self, delay: Duration) -> Self {
+        self.timing.minimum_failure_delay = delay;
+        self
+    }
+
+    /// Keeps the last good secrets in an encrypted file, and starts from it while no vault can be reached. Default: no file.
+    ///
+    /// [`SealedSnapshot`](crate::SealedSnapshot) tells when the file is written, read and refused.
+    #[cfg(feature = "sealed")]
+    pub fn sealed(mut self, snapshot: crate::SealedSnapshot) -> Self {
+        self.sealer = Some(Sealer::new(snapshot, &self.resolver));
+        self
+    }
+
     /// Sets how long one refresh may take, with the validation. Default: 100 seconds.
     pub fn refresh_deadline(mut self, deadline: Duration) -> Self {
         self.timing.refresh_deadline = deadline;
@@ -264,8 +303,9 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// # Errors
     ///
     /// Every setting that could not be loaded, in one error: [`report`](Error::report) tells each with its origin, status
-    /// and remedy. A missing secret, a denied one, a malformed reference and values that do not fit fail at once; a vault
-    /// that cannot be reached or throttles is tried again until the deadline.
+    /// and remedy. A missing secret, a denied one, a malformed reference and values that do not fit are not tried again; a
+    /// vault that cannot be reached or throttles is, until the deadline. What failed although a vault answered is told
+    /// after the [minimum delay](Self::minimum_failure_delay).
     ///
     /// # Cancel safety
     ///
@@ -297,6 +337,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
             policies: self.policies,
             choices: self.choices,
             clock: self.clock,
+            sealer: self.sealer.transpose()?,
         }
         .start(self.events)
         .await

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout};
 
 use super::builder::{Choices, Timing};
 use super::clock::WallClock;
@@ -13,8 +13,8 @@ use super::due::NextDue;
 use super::events::Events;
 use super::health::{Failure, Health, Moment, Pulse, Scene};
 use super::inbox::Inbox;
-use super::schedule::Schedule;
 use super::settle::Settling;
+use super::start::First;
 use super::task::{Intake, Task};
 use super::validate::{Rejection, Validate};
 use super::{Live, Published, PublishedCell};
@@ -28,6 +28,7 @@ use crate::origin::Origins;
 use crate::policy::Policies;
 use crate::report::Report;
 use crate::resolver::Resolver;
+use crate::sealed::Sealer;
 use crate::status::ReferenceStatus;
 
 /// What makes settings: the same for the first and for every later ones.
@@ -37,6 +38,7 @@ pub(super) struct Engine<L, V> {
     pub(super) names: Option<NameMap>,
     pub(super) validator: V,
     pub(super) timing: Timing,
+    pub(super) sealer: Option<Sealer>,
     pub(super) policies: Policies,
     pub(super) choices: Choices,
     pub(super) clock: WallClock,
@@ -52,6 +54,7 @@ pub(super) struct Shared<T> {
     pulse: Mutex<Pulse>,
     clock: WallClock,
     max_staleness: Option<Duration>,
+    pub(super) sealer: Option<Sealer>,
 }
 
 /// What wakes watchers; what they tell, they read from [`Shared`].
@@ -90,49 +93,24 @@ impl<L: Layers, V> Engine<L, V> {
         Moment { instant: Instant::now(), time: self.clock.now() }
     }
 
-    /// Makes the first settings, trying again while the vault is the reason that there are none.
-    pub(super) async fn start<T>(self, events: Events) -> Result<Live<T>>
-    where
-        T: DeserializeOwned + Send + Sync + 'static,
-        V: Validate<T>,
-    {
-        let deadline = Instant::now() + self.timing.startup_deadline;
-        let mut schedule = Schedule::new(self.timing.interval);
-        let (first, errand) = loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let errand = Errand::complete(Arc::default(), self.clock.now());
-            let error = match self.build(left, None, &errand, |_| None).await {
-                Ok(Build { made: Made::New(first), .. }) => break (first, errand),
-                // With nothing published before, everything is a change.
-                Ok(_) => unreachable!("a first build has nothing to equal"),
-                Err(error) => error,
-            };
-            let pause = schedule.after_failure(&error, fastrand::f64());
-            if !error.is_transient() || Instant::now() + pause >= deadline {
-                return Err(error);
-            }
-            tracing::warn!(%error, ?pause, "settings could not be loaded yet");
-            sleep(pause).await;
-        };
-        Ok(self.keep(first, errand, events))
-    }
-
     /// Publishes the first settings and leaves the later ones to a task.
-    fn keep<T>(self, first: Built<T>, errand: Errand, events: Events) -> Live<T>
+    pub(super) fn keep<T>(self, First { built, errand, mut pulse }: First<T>, events: Events) -> Live<T>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
         let (waker, signal) = watch::channel(Signal::default());
+        pulse.sources = events.len();
         let shared = Arc::new(Shared {
-            published: PublishedCell::from_pointee(first.publish(1)),
+            published: PublishedCell::from_pointee(built.publish(1)),
             signal,
             inbox: Inbox::new(self.resolver.clone(), self.names.clone(), self.timing.event_spread),
             due: NextDue::never(Instant::now()),
             expiry_notice: self.timing.expiry_notice,
-            pulse: Mutex::new(Pulse::started(self.now(), events.len())),
+            pulse: Mutex::new(pulse),
             clock: self.clock.clone(),
             max_staleness: self.timing.max_staleness,
+            sealer: self.sealer.clone(),
         });
         let (commands, queue) = mpsc::channel(16);
         let task = Task::new(self, errand, Arc::clone(&shared), waker);
@@ -153,15 +131,29 @@ impl<L: Layers, V> Engine<L, V> {
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        let late = |_| {
-            Err(Error::new(ErrorKind::Unavailable, "settings were not loaded in time")
-                .with_status(ReferenceStatus::FetchTimedOut))
-        };
-        timeout(deadline, contained(self.build_unbounded(published, errand, settling))).await.unwrap_or_else(late)
+        self.build_from(&self.resolver, deadline, published, errand, settling).await
+    }
+
+    /// Makes settings of what `resolver` answers.
+    pub(super) async fn build_from<T>(
+        &self,
+        resolver: &Resolver,
+        deadline: Duration,
+        published: Option<&Published<T>>,
+        errand: &Errand,
+        settling: impl Fn(&Origins) -> Option<Settling> + Send + Sync,
+    ) -> Result<Build<T>>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+        V: Validate<T>,
+    {
+        let step = contained(self.build_unbounded(resolver, published, errand, settling));
+        timeout(deadline, step).await.unwrap_or_else(|_| Err(late()))
     }
 
     async fn build_unbounded<T>(
         &self,
+        resolver: &Resolver,
         published: Option<&Published<T>>,
         errand: &Errand,
         settling: impl Fn(&Origins) -> Option<Settling> + Send + Sync,
@@ -171,7 +163,7 @@ impl<L: Layers, V> Engine<L, V> {
         V: Validate<T>,
     {
         let rules = Rules { policies: Some(&self.policies), last: published.map(|published| &*published.snapshot) };
-        let loaded = load(&self.resolver, &self.layers, self.names.as_ref(), errand, rules).await?;
+        let loaded = load(resolver, &self.layers, self.names.as_ref(), errand, rules).await?;
         let (report, lapse) = (Arc::clone(&loaded.facts().report), Error::join(loaded.facts().lapses.clone()));
         let build = |made| Build { made, report, lapse };
         if published.is_some_and(|published| published.origins.changed(loaded.origins()).is_empty()) {
@@ -187,6 +179,10 @@ impl<L: Layers, V> Engine<L, V> {
             Err(rejection) => Err(refused(rejection, &facts.origins).with_load_report(facts.report)),
         }
     }
+}
+
+pub(super) fn late() -> Error {
+    Error::new(ErrorKind::Unavailable, "settings were not loaded in time").with_status(ReferenceStatus::FetchTimedOut)
 }
 
 fn refused(rejection: Rejection, origins: &Origins) -> Error {
@@ -243,6 +239,21 @@ impl<T> Shared<T> {
             max_staleness: self.max_staleness,
             expiry_notice: self.expiry_notice,
         };
-        self.pulse().health(&scene)
+        let pulse = self.pulse();
+        let mut health = pulse.health(&scene);
+        health.sealed = self.sealer.as_ref().map(|sealer| {
+            let mut sealed = sealer.health();
+            sealed.started_from = pulse.sealed_at;
+            sealed
+        });
+        health
+    }
+
+    /// Seals the secrets of the published settings, if they are to be sealed. They are as old as the pulse says.
+    pub(super) fn seal(&self, changed: bool) {
+        let Some(sealer) = &self.sealer else { return };
+        let (snapshot, now) = (Arc::clone(&self.published.load().snapshot), self.now());
+        let age = self.pulse().age(now);
+        sealer.save(&snapshot, age, changed);
     }
 }

@@ -12,6 +12,7 @@ use super::expiry;
 use super::inbox::News;
 use crate::error::Error;
 use crate::held::{Holding, Standing};
+use crate::sealed::SealedHealth;
 use crate::secret::{Secret, SecretId};
 use crate::snapshot::Snapshot;
 
@@ -43,6 +44,8 @@ pub struct Health {
     pub secrets: Vec<SecretHealth>,
     /// What came by push; none if nothing did and no source is listened to.
     pub push: Option<PushHealth>,
+    /// How it stands with the sealed snapshot; none if there is to be none.
+    pub sealed: Option<SealedHealth>,
 }
 
 /// One secret behind the current settings.
@@ -100,6 +103,11 @@ impl Health {
     pub fn is_healthy(&self) -> bool {
         !self.is_too_old && !self.is_revoked
     }
+
+    /// Tells whether the settings are those of a sealed snapshot: the program started in an outage that lasts.
+    pub fn is_stale(&self) -> bool {
+        self.sealed.as_ref().is_some_and(|sealed| sealed.started_from.is_some())
+    }
 }
 
 impl SecretHealth {
@@ -144,11 +152,12 @@ impl fmt::Display for SecretStatus {
 
 impl Serialize for Health {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut health = serializer.serialize_struct("Health", 11)?;
+        let mut health = serializer.serialize_struct("Health", 12)?;
         health.serialize_field("is_healthy", &self.is_healthy())?;
         health.serialize_field("generation", &self.generation)?;
         health.serialize_field("age", &self.age.as_secs_f64())?;
         health.serialize_field("is_too_old", &self.is_too_old)?;
+        health.serialize_field("is_stale", &self.is_stale())?;
         health.serialize_field("is_revoked", &self.is_revoked)?;
         health.serialize_field("consecutive_failures", &self.consecutive_failures)?;
         health.serialize_field("last_error", &self.last_error.as_ref().map(ToString::to_string))?;
@@ -188,6 +197,10 @@ impl Serialize for PushHealth {
 #[derive(Debug)]
 pub(super) struct Pulse {
     last_success: Moment,
+    /// How old the settings were at that moment: those of a sealed snapshot are not new.
+    age_then: Duration,
+    /// When the secrets of the sealed snapshot were last known good, while they are in use.
+    pub(super) sealed_at: Option<SystemTime>,
     last_failure: Option<Failure>,
     /// Why the last load that gave settings kept earlier versions of secrets.
     pub(super) lapse: Option<Error>,
@@ -250,9 +263,11 @@ pub(super) struct Scene<'s> {
 }
 
 impl Pulse {
-    pub(super) fn started(now: Moment, sources: usize) -> Self {
+    pub(super) fn started(now: Moment) -> Self {
         Self {
             last_success: now,
+            age_then: Duration::ZERO,
+            sealed_at: None,
             last_failure: None,
             lapse: None,
             next_refresh: None,
@@ -261,8 +276,22 @@ impl Pulse {
             is_revoked: false,
             standings: BTreeMap::new(),
             notices: Notices::default(),
-            sources,
+            sources: 0,
         }
+    }
+
+    /// The settings are as old as the snapshot, for the vault failed.
+    pub(super) fn started_from_sealed(now: Moment, sealed_at: SystemTime, error: Error) -> Self {
+        let mut pulse = Self::started(now);
+        pulse.age_then = now.time.duration_since(sealed_at).unwrap_or_default();
+        pulse.sealed_at = Some(sealed_at);
+        pulse.failed(Failure { error, is_revocation: false }, true);
+        pulse
+    }
+
+    /// Tells how old the settings are.
+    pub(super) fn age(&self, now: Moment) -> Duration {
+        self.last_success.until(now).saturating_add(self.age_then)
     }
 
     /// One secret that could be read says nothing about the others: only a complete pass makes settings fresh.
@@ -270,6 +299,7 @@ impl Pulse {
         self.lapse = None;
         if is_complete {
             self.last_success = now;
+            (self.age_then, self.sealed_at) = (Duration::ZERO, None);
             self.is_failing = false;
             self.is_revoked = false;
         }
@@ -299,10 +329,6 @@ impl Pulse {
 
     pub(super) fn last_failure(&self) -> Option<&Failure> {
         self.last_failure.as_ref()
-    }
-
-    pub(super) fn age(&self, now: Moment) -> Duration {
-        self.last_success.until(now)
     }
 
     pub(super) fn consecutive_failures(&self) -> u32 {
@@ -363,6 +389,7 @@ impl Pulse {
             next_refresh: self.next_refresh.map(|next| next.saturating_duration_since(scene.now.instant)),
             secrets: secrets.collect(),
             push: (received > 0 || self.sources > 0).then_some(push),
+            sealed: None,
         }
     }
 }

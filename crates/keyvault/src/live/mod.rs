@@ -18,6 +18,7 @@ mod rejected;
 mod revocation;
 mod schedule;
 mod settle;
+mod start;
 mod subject;
 mod task;
 mod validate;

@@ -89,7 +89,12 @@ where
     ) -> Self {
         let interval = engine.timing.interval;
         let mut complete = Schedule::new(interval);
-        let agenda = Agenda::new(Instant::now() + complete.after_success(fastrand::f64()));
+        let pause = match shared.last_failure() {
+            // The settings are those of a sealed snapshot, and the vault is to be asked as after any failure.
+            Some(Failure { error, .. }) => complete.after_failure(&error, fastrand::f64()),
+            None => complete.after_success(fastrand::f64()),
+        };
+        let agenda = Agenda::new(Instant::now() + pause);
         let mut task = Self {
             held: Arc::default(),
             agenda,
@@ -109,6 +114,10 @@ where
 
     pub(super) async fn run(mut self, mut intake: Intake) {
         let mut calls = Calls::new(Docket::new(self.engine.timing.rejections, self.engine.choices.previous_version));
+        // What came out of a file is in there already, and no younger for having been read.
+        if self.shared.last_failure().is_none() {
+            self.shared.seal(true);
+        }
         while let Some(job) = self.pause(&mut intake, &mut calls).await {
             let Some(outcome) = self.step_unless_ended(&job, &mut intake, &mut calls).await else { break };
             let is_complete = job.errand.is_complete();
@@ -118,6 +127,9 @@ where
             calls.docket.conclude(&self.held, failure.as_ref());
         }
         self.shared.pulse().next_refresh = None;
+        if let Some(sealer) = &self.shared.sealer {
+            sealer.finish().await;
+        }
     }
 
     /// Waits until something is due or asked for; none at the end.
@@ -249,9 +261,14 @@ where
             Made::Same => {
                 self.report_anew(&published, report);
                 self.write_down(published.generation, lapse, is_complete);
+                self.shared.seal(false);
                 Outcome::Unchanged
             }
-            Made::New(built) => Outcome::Changed(self.publish(&published, built, lapse, is_complete)),
+            Made::New(built) => {
+                let change = self.publish(&published, built, lapse, is_complete);
+                self.shared.seal(true);
+                Outcome::Changed(change)
+            }
         })
     }
 

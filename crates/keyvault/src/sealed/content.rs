@@ -1,0 +1,313 @@
+//! What is sealed: the secrets of a snapshot, as bytes and back.
+//!
+//! The format is documented at [`SealedSnapshot`](crate::SealedSnapshot).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use crate::name::SecretVersion;
+use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::snapshot::Snapshot;
+
+/// Tells how many bytes [`encode`] writes, so that no buffer with plaintext has to grow and leave a copy behind.
+pub(super) fn length(snapshot: &Snapshot) -> usize {
+    let mut counter = Counter(0);
+    encode(snapshot, &mut counter);
+    counter.0
+}
+
+/// Writes everything that a load needs from the vaults.
+pub(super) fn encode(snapshot: &Snapshot, sink: &mut impl Sink) {
+    sink.count(snapshot.len());
+    for (asked, secret) in snapshot.iter() {
+        sink.text(&asked.url());
+        sink.properties(secret.properties());
+        sink.text(secret.expose_secret());
+        sink.time(Some(secret.as_of()));
+    }
+    sink.count(snapshot.absent().len());
+    for id in snapshot.absent() {
+        sink.text(&id.url());
+    }
+    sink.flag(snapshot.listed().is_some());
+    if let Some(listed) = snapshot.listed() {
+        sink.count(listed.len());
+        for properties in listed {
+            sink.properties(properties);
+        }
+    }
+}
+
+/// Reads what [`encode`] wrote; none if it is anything else.
+pub(super) fn decode(bytes: &[u8]) -> Option<Snapshot> {
+    let mut source = Source(bytes);
+    let mut secrets = BTreeMap::new();
+    for _ in 0..source.number()? {
+        let (asked, properties) = (source.id()?, source.properties()?);
+        let secret = Secret::new(properties, source.text()?, source.time()??);
+        secrets.insert(asked, Arc::new(secret));
+    }
+    let mut absent = BTreeSet::new();
+    for _ in 0..source.number()? {
+        absent.insert(source.id()?);
+    }
+    let listed = if source.flag()? {
+        let mut listed = Vec::new();
+        for _ in 0..source.number()? {
+            listed.push(source.properties()?);
+        }
+        Some(listed)
+    } else {
+        None
+    };
+    source.0.is_empty().then(|| Snapshot::new(secrets, absent, listed))
+}
+
+/// Where bytes go.
+pub(super) trait Sink {
+    fn put(&mut self, bytes: &[u8]);
+
+    fn flag(&mut self, flag: bool) {
+        self.put(&[u8::from(flag)]);
+    }
+
+    fn number(&mut self, number: u64) {
+        self.put(&number.to_be_bytes());
+    }
+
+    fn count(&mut self, count: usize) {
+        self.number(count as u64);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.count(text.len());
+        self.put(text.as_bytes());
+    }
+
+    fn optional_text(&mut self, text: Option<&str>) {
+        self.flag(text.is_some());
+        if let Some(text) = text {
+            self.text(text);
+        }
+    }
+
+    /// No date of a vault is before 1970 or after 2554.
+    fn time(&mut self, time: Option<SystemTime>) {
+        let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
+        self.flag(since.is_some());
+        if let Some(since) = since {
+            self.number(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+        }
+    }
+
+    fn properties(&mut self, properties: &SecretProperties) {
+        let SecretProperties {
+            enabled,
+            created,
+            updated,
+            expires,
+            not_before,
+            content_type,
+            tags,
+            managed,
+            key_id,
+            previous_version,
+            recovery_level,
+            recoverable_days,
+            ..
+        } = properties;
+        self.text(&properties.id().url());
+        self.flag(*enabled);
+        self.flag(*managed);
+        for date in [created, updated, expires, not_before] {
+            self.time(*date);
+        }
+        let previous_version = previous_version.as_ref().map(SecretVersion::as_str);
+        for text in [content_type.as_deref(), key_id.as_deref(), previous_version, recovery_level.as_deref()] {
+            self.optional_text(text);
+        }
+        self.flag(recoverable_days.is_some());
+        if let Some(days) = recoverable_days {
+            self.number(u64::from(*days));
+        }
+        self.count(tags.len());
+        for (name, value) in tags {
+            self.text(name);
+            self.text(value);
+        }
+    }
+}
+
+struct Counter(usize);
+
+impl Sink for Counter {
+    fn put(&mut self, bytes: &[u8]) {
+        self.0 += bytes.len();
+    }
+}
+
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        debug_assert!(self.capacity() - self.len() >= bytes.len(), "a buffer with plaintext must not grow");
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// Where bytes come from. Every length is checked against what is left before it is believed.
+struct Source<'b>(&'b [u8]);
+
+impl<'b> Source<'b> {
+    fn take(&mut self, length: u64) -> Option<&'b [u8]> {
+        let (taken, left) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
+        self.0 = left;
+        Some(taken)
+    }
+
+    fn flag(&mut self) -> Option<bool> {
+        match self.take(1)? {
+            [0] => Some(false),
+            [1] => Some(true),
+            _ => None,
+        }
+    }
+
+    fn number(&mut self) -> Option<u64> {
+        Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
+    }
+
+    fn text(&mut self) -> Option<&'b str> {
+        let length = self.number()?;
+        std::str::from_utf8(self.take(length)?).ok()
+    }
+
+    fn optional_text(&mut self) -> Option<Option<&'b str>> {
+        if self.flag()? { self.text().map(Some) } else { Some(None) }
+    }
+
+    fn time(&mut self) -> Option<Option<SystemTime>> {
+        if !self.flag()? {
+            return Some(None);
+        }
+        SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(self.number()?)).map(Some)
+    }
+
+    fn id(&mut self) -> Option<SecretId> {
+        SecretId::parse(self.text()?).ok()
+    }
+
+    fn properties(&mut self) -> Option<SecretProperties> {
+        let mut properties = SecretProperties::new(self.id()?);
+        properties.enabled = self.flag()?;
+        properties.managed = self.flag()?;
+        properties.created = self.time()?;
+        properties.updated = self.time()?;
+        properties.expires = self.time()?;
+        properties.not_before = self.time()?;
+        properties.content_type = self.optional_text()?.map(str::to_owned);
+        properties.key_id = self.optional_text()?.map(str::to_owned);
+        properties.previous_version = match self.optional_text()? {
+            Some(version) => Some(SecretVersion::parse(version).ok()?),
+            None => None,
+        };
+        properties.recovery_level = self.optional_text()?.map(str::to_owned);
+        properties.recoverable_days = if self.flag()? { Some(u32::try_from(self.number()?).ok()?) } else { None };
+        for _ in 0..self.number()? {
+            let (name, value) = (self.text()?.to_owned(), self.text()?.to_owned());
+            properties.tags.insert(name, value);
+        }
+        Some(properties)
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn bytes_of(snapshot: &Snapshot) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(length(snapshot));
+        encode(snapshot, &mut bytes);
+        assert_eq!(bytes.len(), bytes.capacity(), "the length is exact");
+        bytes
+    }
+
+    pub(in crate::sealed) fn id(path: &str) -> SecretId {
+        SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{path}")).unwrap()
+    }
+
+    /// A snapshot with something in every corner.
+    pub(in crate::sealed) fn snapshot() -> Snapshot {
+        let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::new(seconds, 5));
+        let mut full = SecretProperties::new(id("Password/0af1"));
+        (full.enabled, full.managed) = (false, true);
+        (full.created, full.updated, full.expires, full.not_before) = (at(1), at(2), at(3), at(4));
+        full.content_type = Some("text/plain".into());
+        full.tags = BTreeMap::from([("a".into(), "ä".into()), (String::new(), String::new())]);
+        full.key_id = Some("key".into());
+        full.previous_version = Some(SecretVersion::parse("0af0").unwrap());
+        full.recovery_level = Some("Purgeable".into());
+        full.recoverable_days = Some(90);
+        let secret = |properties, value: &str| Arc::new(Secret::new(properties, value, at(9).unwrap()));
+        let secrets = BTreeMap::from([
+            (id("password"), secret(full.clone(), "canary-of-the-value")),
+            (id("user/01"), secret(SecretProperties::new(id("user/01")), "")),
+        ]);
+        Snapshot::new(secrets, [id("gone")].into(), Some(vec![SecretProperties::new(id("user")), full]))
+    }
+
+    pub(in crate::sealed) fn assert_same(one: &Snapshot, other: &Snapshot) {
+        assert_eq!(one.len(), other.len());
+        for ((id, secret), (other_id, other)) in one.iter().zip(other.iter()) {
+            assert_eq!((id, secret.properties(), secret.as_of()), (other_id, other.properties(), other.as_of()));
+            assert_eq!(secret.expose_secret(), other.expose_secret());
+        }
+        assert_eq!((one.absent(), one.listed()), (other.absent(), other.listed()));
+    }
+
+    #[test]
+    fn everything_comes_back() {
+        for snapshot in [snapshot(), Snapshot::default()] {
+            assert_same(&decode(&bytes_of(&snapshot)).unwrap(), &snapshot);
+        }
+    }
+
+    #[test]
+    fn what_is_cut_off_or_goes_on_is_no_content() {
+        let bytes = bytes_of(&snapshot());
+        for end in 0..bytes.len() {
+            assert!(decode(&bytes[..end]).is_none(), "{end}");
+        }
+        assert!(decode(&[&bytes[..], &[0]].concat()).is_none());
+    }
+
+    proptest! {
+        #[test]
+        fn any_values_come_back(values in proptest::collection::vec((".*", ".*"), 0..5)) {
+            let secrets = values.iter().enumerate().map(|(i, (value, tag))| {
+                let mut properties = SecretProperties::new(id(&format!("s{i}/0")));
+                properties.tags.insert(tag.clone(), value.clone());
+                properties.content_type = Some(tag.clone());
+                (id(&format!("s{i}")), Arc::new(Secret::new(properties, value.as_str(), SystemTime::UNIX_EPOCH)))
+            });
+            let snapshot = Snapshot::new(secrets.collect(), BTreeSet::new(), None);
+            assert_same(&decode(&bytes_of(&snapshot)).unwrap(), &snapshot);
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+            _ = decode(&bytes);
+        }
+
+        /// Plaintext is authenticated before it is read; were it not, it would still be read with care.
+        #[test]
+        fn no_damage_makes_it_panic(at in any::<prop::sample::Index>(), damage in any::<[u8; 8]>()) {
+            let mut bytes = bytes_of(&snapshot());
+            let at = at.index(bytes.len());
+            let end = bytes.len().min(at + 8);
+            bytes[at..end].copy_from_slice(&damage[..end - at]);
+            _ = decode(&bytes);
+        }
+    }
+}
