@@ -218,6 +218,10 @@ where
                 }
                 self.settle(published.generation, lapse, errand);
                 self.shared.seal(change.is_some());
+                if change.is_some() {
+                    // Whoever is told of it finds it in the health, too.
+                    self.waker.send_modify(|_| {});
+                }
                 Ok(change)
             }
             Err(error) => {
@@ -254,7 +258,6 @@ where
         let new = built.publish(old.generation + 1);
         let change = Change { generation: new.generation, at: new.at, keys: old.origins.changed(&new.origins) };
         self.shared.published.store(Arc::new(new));
-        self.waker.send_modify(|_| {});
         tracing::info!(generation = change.generation, keys = ?change.keys, "settings changed");
         change
     }
