@@ -3,3 +3,4 @@
 mod cancellation;
 mod entries;
 mod matrix;
+mod simulation;

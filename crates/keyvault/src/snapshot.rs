@@ -16,8 +16,10 @@ pub struct Snapshot {
     /// Earlier versions that stayed in use for one setting.
     kept: BTreeMap<(Key, SecretId), Arc<Secret>>,
     /// Secrets that were asked for and do not exist.
+    #[cfg_attr(not(feature = "sealed"), expect(dead_code, reason = "read where it is sealed"))]
     absent: BTreeSet<SecretId>,
     /// What the default vault listed, if it was asked to.
+    #[cfg_attr(not(feature = "sealed"), expect(dead_code, reason = "read where it is sealed"))]
     listed: Option<Vec<SecretProperties>>,
 }
 

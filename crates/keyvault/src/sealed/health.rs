@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use crate::error::Error;
 
-/// How it stands with the [`SealedSnapshot`](crate::SealedSnapshot) of live settings. Holds no value.
+/// How it stands with the `SealedSnapshot` of live settings. Holds no value.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default)]
 pub struct SealedHealth {

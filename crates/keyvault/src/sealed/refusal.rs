@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::error::{Error, ErrorKind};
 
-/// Why a [`SealedSnapshot`](crate::SealedSnapshot) is not used. Holds no value, no key and no text from the file.
+/// Why a `SealedSnapshot` is not used. Holds no value, no key and no text from the file.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SealedRefusal {
