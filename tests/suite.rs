@@ -5,6 +5,7 @@
 mod adapters;
 mod architecture;
 mod client;
+mod derive;
 mod hostile;
 mod live;
 mod names;

@@ -118,6 +118,10 @@ impl SecretStore for Vanishing {
     fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
         self.0.list()
     }
+
+    fn versions(&self, name: &keyvault::SecretName) -> BoxStream<'_, Result<SecretProperties>> {
+        self.0.versions(name)
+    }
 }
 
 #[tokio::test]

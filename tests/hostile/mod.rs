@@ -2,3 +2,5 @@
 
 mod cancellation;
 mod entries;
+mod matrix;
+mod simulation;

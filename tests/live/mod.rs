@@ -1,9 +1,19 @@
 //! Live settings, on vaults in memory and under a paused clock.
 
+mod bad;
+mod dates;
+mod defects;
 mod end;
 mod events;
 mod failure;
+mod freeze;
 mod hooks;
+mod latest;
+mod over;
+mod rejected;
+mod revoked;
 mod rotation;
 mod start;
 mod story;
+mod together;
+mod told;

@@ -96,4 +96,8 @@ impl keyvault::SecretStore for Hanging {
     fn list(&self) -> futures::stream::BoxStream<'_, Result<keyvault::SecretProperties>> {
         Box::pin(futures::stream::pending())
     }
+
+    fn versions(&self, _: &keyvault::SecretName) -> futures::stream::BoxStream<'_, Result<keyvault::SecretProperties>> {
+        Box::pin(futures::stream::pending())
+    }
 }

@@ -5,27 +5,39 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use keyvault::{
-    InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecrets, Resolved, SecretProperties, SecretStore,
-    SecretVersion, Tree,
+    InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecret, NamedSecrets, Resolved, SecretId,
+    SecretProperties, SecretStore, SecretVersion, Tree,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error, MapDeserializer};
+use tokio::time::Instant;
 
 /// Settings as a flat table of text.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Table(BTreeMap<String, String>);
+pub(super) struct Table(BTreeMap<String, Entry>);
+
+#[derive(Clone, Debug)]
+enum Entry {
+    Written(String),
+    Named(SecretId, String),
+}
 
 impl Tree for Table {
     fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
-        let leaf = |(key, text): (&String, &String)| Leaf::text(key_of(key), "table", text.as_str());
+        let leaf = |(key, entry): (&String, &Entry)| match entry {
+            Entry::Written(text) => Leaf::text(key_of(key), "table", text.as_str()),
+            Entry::Named(id, _) => Leaf::named(key_of(key), id),
+        };
         Ok(self.0.iter().map(leaf).collect())
     }
 
     fn replace(mut self, resolved: Vec<(Leaf, Option<Resolved>)>) -> Result<Self, Mismatch> {
         for (leaf, text) in resolved {
             match text {
-                Some(text) => _ = self.0.insert(leaf.key().to_string(), text.expose_secret().to_owned()),
+                Some(text) => {
+                    _ = self.0.insert(leaf.key().to_string(), Entry::Written(text.expose_secret().to_owned()))
+                }
                 None => _ = self.0.remove(&leaf.key().to_string()),
             }
         }
@@ -33,7 +45,11 @@ impl Tree for Table {
     }
 
     fn extract<T: DeserializeOwned>(self) -> Result<T, Mismatch> {
-        let table = MapDeserializer::<_, Error>::new(self.0.into_iter());
+        let text = self.0.into_iter().map(|(key, entry)| match entry {
+            Entry::Written(text) => (key, text),
+            Entry::Named(_, text) => (key, text),
+        });
+        let table = MapDeserializer::<_, Error>::new(text);
         T::deserialize(table).map_err(|_| Mismatch::new("value is not valid"))
     }
 }
@@ -68,7 +84,7 @@ impl Story {
 
     /// Changes the layer, as an edited file would be.
     pub(super) fn write(&self, key: &str, text: &str) {
-        self.table.lock().unwrap().0.insert(key.to_owned(), text.to_owned());
+        self.table.lock().unwrap().0.insert(key.to_owned(), Entry::Written(text.to_owned()));
     }
 
     /// Sets a secret whose dates are those of an hour ago, as is usual: what is set now is newer.
@@ -87,6 +103,11 @@ impl Story {
         password.id().version().unwrap().clone()
     }
 
+    /// Gives the layer as it stands.
+    pub(super) fn table(&self) -> Table {
+        self.table.lock().unwrap().clone()
+    }
+
     /// Rotates the password.
     pub(super) fn rotate(&self, password: &str) {
         self.vault.set("password", password).unwrap();
@@ -95,6 +116,20 @@ impl Story {
     /// Refers to the vault by reference only, and asks it every minute.
     pub(super) fn layered(&self) -> LiveBuilder<impl Layers> {
         self.layered_over(self.vault.clone())
+    }
+
+    /// Refers to nothing, and takes every secret by its name.
+    pub(super) fn by_name(&self) -> LiveBuilder<impl Layers> {
+        self.by_name_over(self.vault.clone())
+    }
+
+    /// Does the same over a store of the test's own.
+    pub(super) fn by_name_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
+        let merge = move |named: &NamedSecrets| -> Result<Table, Mismatch> {
+            let entry = |secret: &NamedSecret| Entry::Named(secret.id().clone(), secret.expose_secret().to_owned());
+            Ok(Table(named.iter().map(|(key, secret)| (key.to_string(), entry(secret))).collect()))
+        };
+        LiveBuilder::new(store, merge).refresh_every(MINUTE)
     }
 
     /// Does the same over a store of the test's own.
@@ -106,3 +141,31 @@ impl Story {
 }
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
+
+/// A time of day that goes with tokio's clock, and may be set beside it: a host that sleeps, a clock that jumps.
+#[derive(Clone)]
+pub(super) struct Clock {
+    begun: Instant,
+    time: SystemTime,
+    ahead: Arc<Mutex<Duration>>,
+}
+
+impl Clock {
+    pub(super) fn begin() -> Self {
+        Self { begun: Instant::now(), time: SystemTime::now(), ahead: Arc::default() }
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        self.time + self.begun.elapsed() + *self.ahead.lock().unwrap()
+    }
+
+    /// Sets it forward, while tokio's clock stands still.
+    pub(super) fn jump(&self, ahead: Duration) {
+        *self.ahead.lock().unwrap() += ahead;
+    }
+
+    pub(super) fn told(&self) -> impl Fn() -> SystemTime + Send + Sync + 'static {
+        let clock = self.clone();
+        move || clock.now()
+    }
+}

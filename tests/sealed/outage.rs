@@ -281,4 +281,8 @@ impl SecretStore for Hanging {
     fn list(&self) -> futures::stream::BoxStream<'_, keyvault::Result<SecretProperties>> {
         Box::pin(futures::stream::pending())
     }
+
+    fn versions(&self, _: &keyvault::SecretName) -> futures::stream::BoxStream<'_, keyvault::Result<SecretProperties>> {
+        Box::pin(futures::stream::pending())
+    }
 }

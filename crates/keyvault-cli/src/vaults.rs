@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use keyvault::{
     Checked, Cloud, InMemory, NameMap, NamedSecrets, ReferenceStatus, ReportRow, Resolved, Resolver, Secret,
-    SecretClient, SecretId, SecretProperties, SecretStore, Template, Vault,
+    SecretClient, SecretId, SecretName, SecretProperties, SecretStore, Template, Vault,
 };
 
 use crate::failure::Failure;
@@ -228,5 +228,9 @@ impl SecretStore for Counted {
 
     fn list(&self) -> BoxStream<'_, keyvault::Result<SecretProperties>> {
         SecretStore::list(&self.client)
+    }
+
+    fn versions(&self, name: &SecretName) -> BoxStream<'_, keyvault::Result<SecretProperties>> {
+        SecretStore::versions(&self.client, name)
     }
 }

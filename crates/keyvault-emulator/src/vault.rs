@@ -21,7 +21,8 @@ pub(crate) struct Item {
     /// The name in the case in which it was first written.
     pub(crate) name: String,
     pub(crate) versions: Vec<Version>,
-    /// The moment from which reads see it: later than its making only after a recovery that takes time.
+    /// The moment from which reads see it, after a recovery that takes time; zero otherwise, so that a clock which is put
+    /// back hides nothing.
     #[serde(skip)]
     pub(crate) visible_at: Duration,
 }
@@ -72,7 +73,7 @@ impl Vault {
         let item = self.live.entry(key).or_insert_with(|| Item {
             name: name.to_owned(),
             versions: Vec::new(),
-            visible_at: now,
+            visible_at: Duration::ZERO,
         });
         if item.visible_at > now {
             return Err(WireError::being_recovered());
@@ -228,7 +229,7 @@ impl Vault {
             );
             return Err(WireError::new(409, "Conflict", message));
         }
-        Ok(self.live.entry(key).or_insert(Item { visible_at: now, ..item }))
+        Ok(self.live.entry(key).or_insert(Item { visible_at: Duration::ZERO, ..item }))
     }
 
     fn visible(&self, name: &str, now: Duration) -> Option<&Item> {

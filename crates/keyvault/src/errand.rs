@@ -2,16 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
+use futures::{StreamExt, TryStreamExt};
 
 use crate::cache::Freshness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::{Found, Held, Holding, Judgement, Listing, Standing};
 use crate::name::SecretVersion;
 use crate::resolver::Resolver;
-use crate::secret::{Secret, SecretId};
+use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::status::ReferenceStatus;
 
 /// One way to the vaults: what is asked for anew. Everything else counts as read at the last pass.
@@ -21,8 +22,8 @@ pub(crate) struct Errand {
     is_complete: bool,
     spared: BTreeSet<SecretId>,
     due: BTreeMap<SecretId, Wanted>,
-    /// Versions to be taken in the place of the latest.
-    substitutes: BTreeMap<SecretId, Arc<Secret>>,
+    /// Secrets of which the version before is wanted in the place of the one that is held.
+    reverting: BTreeSet<SecretId>,
     now: SystemTime,
     found: Mutex<Found>,
 }
@@ -52,8 +53,9 @@ impl Wanted {
 
 /// Versions of one secret that are fetched each by its name.
 const MOST_VERSIONS: usize = 4;
+/// Versions of one secret that are listed to find the one before the last.
+const MOST_VERSIONS_LISTED: usize = 500;
 
-#[allow(dead_code, reason = "read by what is built on partial passes next")]
 impl Errand {
     /// Asks for everything.
     pub(crate) fn complete(held: Arc<Held>, now: SystemTime) -> Self {
@@ -67,7 +69,7 @@ impl Errand {
             is_complete: false,
             spared: BTreeSet::new(),
             due,
-            substitutes: BTreeMap::new(),
+            reverting: BTreeSet::new(),
             now,
             found: Mutex::default(),
         }
@@ -85,9 +87,9 @@ impl Errand {
         self
     }
 
-    /// Takes `substitutes` in the place of the latest versions.
-    pub(crate) fn with_substitutes(mut self, substitutes: BTreeMap<SecretId, Arc<Secret>>) -> Self {
-        self.substitutes = substitutes;
+    /// Takes the versions before those that are held, where there are any.
+    pub(crate) fn reverting(mut self, secrets: BTreeSet<SecretId>) -> Self {
+        self.reverting = secrets;
         self
     }
 
@@ -108,7 +110,7 @@ impl Errand {
 
     /// Tells whether a list may prove that the secret did not change: not if something is known that a list may not show.
     pub(crate) fn believes_list(&self, id: &SecretId) -> bool {
-        self.is_complete && !self.due.contains_key(id) && !self.substitutes.contains_key(id)
+        self.is_complete && !self.due.contains_key(id)
     }
 
     /// Gives what is held of a secret.
@@ -121,9 +123,10 @@ impl Errand {
         if id.version().is_some() {
             return resolver.get_fresh(id, Freshness::Any).await;
         }
-        if let Some(substitute) = self.substitutes.get(id) {
-            self.stand(id, Standing::Previous);
-            return Ok(Arc::clone(substitute));
+        if self.reverting.contains(id)
+            && let Some(holding) = self.held.get(id)
+        {
+            return self.revert(resolver, id, holding).await;
         }
         match self.due.get(id) {
             Some(wanted) if !wanted.versions.is_empty() => self.read_versions(resolver, id, wanted, fresh).await,
@@ -197,6 +200,40 @@ impl Errand {
         Ok(secret)
     }
 
+    /// Gives the version before the one that is held: what this process held, or else what the vault knows. What is held
+    /// stays if there is none that was not refused as well.
+    async fn revert(&self, resolver: &Resolver, id: &SecretId, holding: &Holding) -> Result<Arc<Secret>> {
+        let held = holding.previous().filter(|previous| !holding.is_rejected(previous.id().version()));
+        let previous = match held {
+            Some(previous) => Some(Arc::clone(previous)),
+            None => self.version_before(resolver, holding).await?,
+        };
+        let Some(previous) = previous else {
+            return Ok(Arc::clone(holding.secret()));
+        };
+        self.stand(id, Standing::Previous);
+        Ok(previous)
+    }
+
+    async fn version_before(&self, resolver: &Resolver, holding: &Holding) -> Result<Option<Arc<Secret>>> {
+        let held = holding.secret().properties();
+        let mut before: Option<SecretProperties> = None;
+        let mut versions = resolver.versions(held.id())?.take(MOST_VERSIONS_LISTED);
+        while let Some(version) = versions.try_next().await? {
+            let is_candidate = version.enabled
+                && version.id().version() != held.id().version()
+                && version.created <= held.created
+                && !holding.is_rejected(version.id().version());
+            if is_candidate && before.as_ref().is_none_or(|before| before.created < version.created) {
+                before = Some(version);
+            }
+        }
+        match before {
+            Some(before) => resolver.get_fresh(before.id(), Freshness::Any).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
     /// Gives `offered`, which the vault calls the latest, or what is held if that is newer.
     pub(crate) async fn judge(&self, resolver: &Resolver, id: &SecretId, offered: Arc<Secret>) -> Result<Arc<Secret>> {
         let Some(holding) = self.held.get(id) else {
@@ -254,6 +291,29 @@ impl Errand {
         if self.is_complete {
             self.found().listing = Some(listing.clone());
         }
+    }
+
+    /// Tells how long until the first of the new versions becomes valid, if one is not yet.
+    pub(crate) fn until_valid(&self) -> Option<Duration> {
+        let found = self.found();
+        let new = found.secrets.iter().filter(|(id, secret)| self.held(id).is_none_or(|held| held.id() != secret.id()));
+        new.filter_map(|(_, secret)| secret.properties().not_before?.duration_since(self.now).ok()).min()
+    }
+
+    /// Gives the versions of which events told, and which the vault did not have.
+    pub(crate) fn awaited(&self) -> BTreeMap<SecretId, BTreeSet<SecretVersion>> {
+        std::mem::take(&mut self.found().awaited)
+    }
+
+    /// Tells whether a secret that was mapped by its name is not listed any more, or was disabled.
+    pub(crate) fn has_lost_a_name(&self) -> bool {
+        let found = self.found();
+        let Some(listing) = &found.listing else { return false };
+        let was_listed = self.held.iter().filter(|(id, _)| {
+            id.version().is_none() && self.held.listing().get(id.name()).is_some_and(|item| item.id() == *id)
+        });
+        let is_gone = |id: &SecretId| listing.get(id.name()).is_none_or(|item| !item.enabled);
+        was_listed.into_iter().any(|(id, _)| is_gone(id))
     }
 
     /// Ends the errand with everything that was found.

@@ -55,7 +55,6 @@ pub(crate) enum Judgement {
     Doubt,
 }
 
-#[allow(dead_code, reason = "read by what is built on partial passes next")]
 impl Holding {
     fn new(secret: Arc<Secret>) -> Self {
         let seen = secret.id().version().cloned().into_iter().collect();
@@ -121,7 +120,6 @@ impl Holding {
     }
 }
 
-#[allow(dead_code, reason = "read by what is built on partial passes next")]
 impl Held {
     /// Finds what is held of a secret.
     pub(crate) fn get(&self, id: &SecretId) -> Option<&Holding> {
@@ -183,7 +181,9 @@ impl Holding {
             self.standing = standing;
         }
         if secret.id().version() != self.secret.id().version() {
-            if let Some(version) = secret.id().version() {
+            if let Some(version) = secret.id().version().filter(|version| !self.seen.contains(version)) {
+                // What was refused may be right again beside a new version: two credentials take turns.
+                self.rejected.clear();
                 remember(&mut self.seen, version);
             }
             self.previous = Some(std::mem::replace(&mut self.secret, secret));

@@ -27,6 +27,7 @@
 //! | say how names become keys | [`NameMap`] |
 //! | read settings that follow rotation | [`Live`], [`Watcher`], [`Health`] |
 //! | hear of rotations at once | [`push`] |
+//! | keep a pool, a client, a TLS configuration with them | [`Live::derive`], [`Derived`] |
 //! | start while no vault can be reached | `SealedSnapshot` |
 //! | bring in another framework | [`Tree`], [`Layers`], [`LiveBuilder`] |
 //! | bring in another source of secrets | [`SecretStore`] |
@@ -36,6 +37,7 @@
 //! * `identity` (on by default): `default_credential`, over `azure_identity`; three crates.
 //! * `sealed`: the last good secrets in an encrypted file, for a start in an outage, over `aws-lc-rs`, which TLS is over, too.
 //! * `storage-queue`: [events](push) from an Azure Storage queue, over `azure_storage_queue`; three crates.
+//! * `metrics`: numbers for the `metrics` facade; the names stand at [`LiveBuilder`].
 //! * `testing`: a suite that judges any [`SecretStore`].
 //!
 //! # What is promised
@@ -68,6 +70,7 @@ mod line;
 mod live;
 mod load;
 mod memory;
+mod metrics;
 mod name;
 mod name_map;
 mod named;
@@ -105,8 +108,9 @@ pub use self::error::{Error, ErrorKind, Result};
 pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Leaf, Mismatch, Tree};
 pub use self::live::{
-    AsyncHook, Change, Current, Health, Live, LiveBuilder, Notice, Published, Reader, Rejection, SecretHealth,
-    Unvalidated, Validate, Watcher,
+    AsyncHook, Change, Current, Derive, Derived, DerivedHealth, DerivedNotice, DerivedWatcher, Health, Live,
+    LiveBuilder, Notice, PreviousVersion, Projected, Projection, Published, PushHealth, Reader, Rejected, Rejection,
+    Revocation, SecretHealth, SecretStatus, Subject, Unvalidated, Validate, Watcher,
 };
 pub use self::load::Loaded;
 pub use self::memory::{InMemory, Reads};

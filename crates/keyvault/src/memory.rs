@@ -147,6 +147,16 @@ impl InMemory {
         let latest = state.secrets.values().filter_map(|versions| versions.last());
         latest.map(|secret| Ok(without_version(secret.properties()))).collect()
     }
+
+    fn listed_versions(&self, name: &SecretName) -> Vec<Result<SecretProperties>> {
+        let mut state = self.state();
+        state.reads.lists += 1;
+        if let Some(failure) = &state.failure {
+            return vec![Err(failure.clone())];
+        }
+        let versions = state.secrets.get(name).into_iter().flatten();
+        versions.map(|secret| Ok(secret.properties().clone())).collect()
+    }
 }
 
 /// Key Vault's dates have whole seconds.
@@ -181,6 +191,11 @@ impl SecretStore for InMemory {
     fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
         // Asked when it is polled, as a vault is, and not when the stream is made.
         stream::once(async { stream::iter(self.listed()) }).flatten().boxed()
+    }
+
+    fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
+        let name = name.clone();
+        stream::once(async move { stream::iter(self.listed_versions(&name)) }).flatten().boxed()
     }
 }
 

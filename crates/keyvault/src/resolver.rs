@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures::stream::BoxStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -15,10 +16,11 @@ use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layers::Tree;
 use crate::load::{self, Loaded};
+use crate::metrics;
 use crate::name_map::NameMap;
 use crate::named::{NameNote, NamedSecrets};
 use crate::pass::Pass;
-use crate::secret::{Secret, SecretId};
+use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::store::SecretStore;
 use crate::vault::Vault;
 
@@ -225,7 +227,9 @@ impl Resolver {
             // Never closed, so this waits its turn and does not fail.
             let _turn = self.inner.flights.acquire().await;
             self.inner.requests.fetch_add(1, Ordering::Relaxed);
-            store.get(id).await
+            let fetched = store.get(id).await;
+            metrics::fetched(id.vault(), fetched.as_ref().err());
+            fetched
         };
         self.inner.cache.get(id, freshness, fetch).await
     }
@@ -236,6 +240,11 @@ impl Resolver {
         let _turn = self.inner.flights.acquire().await;
         self.inner.requests.fetch_add(1, Ordering::Relaxed);
         store.get(id).await
+    }
+
+    /// Lists the versions of a secret.
+    pub(crate) fn versions(&self, id: &SecretId) -> Result<BoxStream<'_, Result<SecretProperties>>> {
+        Ok(self.store(id)?.versions(id.name()))
     }
 
     /// Tells whether the program allows a vault.

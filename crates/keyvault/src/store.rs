@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 
 use crate::error::Result;
+use crate::name::SecretName;
 use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::vault::Vault;
 
@@ -29,4 +30,9 @@ pub trait SecretStore: fmt::Debug + Send + Sync + 'static {
     ///
     /// An item's id has no version; its dates are those of the latest version.
     fn list(&self) -> BoxStream<'_, Result<SecretProperties>>;
+
+    /// Lists the properties of every version of a secret, disabled ones too, in no particular order.
+    ///
+    /// An item's id has its version. A secret that does not exist has none, or is an error.
+    fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>>;
 }

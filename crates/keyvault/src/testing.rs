@@ -33,6 +33,7 @@ pub async fn contract(store: &dyn SecretStore) {
     what_is_not_there_is_not_found(store).await;
     a_disabled_secret_is_refused(store).await;
     a_list_has_everything_once(store).await;
+    versions_are_listed_with_their_dates(store).await;
 }
 
 fn id(store: &dyn SecretStore, name: &str) -> SecretId {
@@ -105,6 +106,28 @@ async fn a_list_has_everything_once(store: &dyn SecretStore) {
     let got = store.get(&id(store, "contract-plain")).await;
     let same = item.zip(got.ok()).is_some_and(|(item, got)| item.updated == got.properties().updated);
     assert!(same, "a listed secret has the dates of its latest version");
+}
+
+async fn versions_are_listed_with_their_dates(store: &dyn SecretStore) {
+    let (name, values, _) = CONTENT[1];
+    let versions: Vec<_> = store.versions(id(store, name).name()).try_collect().await.unwrap_or_else(|error| {
+        panic!("the versions of {name} can be listed: {error}");
+    });
+    assert_eq!(versions.len(), values.len(), "every version is listed once");
+    assert!(versions.iter().all(|item| item.id().latest() == id(store, name)), "a version is of its secret");
+    assert!(versions.iter().all(|item| item.created.is_some()), "a version has the date at which it was made");
+    let mut got = Vec::new();
+    for item in &versions {
+        assert!(item.id().version().is_some(), "a listed version is named");
+        let secret = store.get(item.id()).await;
+        got.push(
+            secret.unwrap_or_else(|error| panic!("a listed version can be got: {error}")).expose_secret().to_owned(),
+        );
+    }
+    got.sort();
+    let mut expected: Vec<_> = values.to_vec();
+    expected.sort_unstable();
+    assert_eq!(got, expected, "a version has its own value");
 }
 
 #[cfg(test)]

@@ -215,6 +215,10 @@ impl SecretStore for SecretClient {
     fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
         SecretClient::list(self).boxed()
     }
+
+    fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
+        self.list_versions(name.as_str()).boxed()
+    }
 }
 
 impl fmt::Debug for SecretClient {

@@ -1,6 +1,7 @@
 //! What is to be asked for, and when.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -12,6 +13,8 @@ use crate::secret::SecretId;
 pub(super) struct Agenda {
     complete: Instant,
     due: BTreeMap<SecretId, Due>,
+    /// When secrets are looked at because of their own interval or dates.
+    looks: BTreeMap<SecretId, Instant>,
 }
 
 /// A secret that is due by itself.
@@ -32,12 +35,13 @@ impl Due {
 
 impl Agenda {
     pub(super) fn new(complete: Instant) -> Self {
-        Self { complete, due: BTreeMap::new() }
+        Self { complete, due: BTreeMap::new(), looks: BTreeMap::new() }
     }
 
     /// Tells when something is due next.
     pub(super) fn next(&self) -> Instant {
-        self.due.values().map(|due| due.at).fold(self.complete, Instant::min)
+        let due = self.due.values().map(|due| due.at);
+        due.chain(self.looks.values().copied()).fold(self.complete, Instant::min)
     }
 
     /// Tells whether everything is due.
@@ -67,8 +71,44 @@ impl Agenda {
         }
     }
 
+    /// Sets when a secret is looked at because of its own interval or dates.
+    pub(super) fn look_at(&mut self, id: &SecretId, at: Option<Instant>) {
+        match at {
+            Some(at) => _ = self.looks.insert(id.clone(), at),
+            None => _ = self.looks.remove(id),
+        }
+    }
+
+    /// Tells whether it is set when a secret is looked at.
+    pub(super) fn has_look(&self, id: &SecretId) -> bool {
+        self.looks.contains_key(id)
+    }
+
+    /// Tells whether a secret that has an interval of its own is not due yet.
+    pub(super) fn is_spared(&self, id: &SecretId, now: Instant) -> bool {
+        self.looks.get(id).is_some_and(|look| *look > now)
+    }
+
+    /// Forgets the looks at secrets that are no longer used.
+    pub(super) fn forget_looks(&mut self, is_used: impl Fn(&SecretId) -> bool) {
+        self.looks.retain(|id, _| is_used(id));
+    }
+
+    /// Brings everything forward by the time that the host slept. What has become due is due once, however long it slept.
+    pub(super) fn advance(&mut self, slept: Duration, now: Instant) {
+        let due = self.due.values_mut().map(|due| &mut due.at);
+        for at in due.chain(self.looks.values_mut()).chain([&mut self.complete]) {
+            *at = at.checked_sub(slept).unwrap_or(now);
+        }
+    }
+
     /// Takes the secrets that are due; all of them if everything is asked for anyway.
     pub(super) fn take(&mut self, now: Instant, is_complete: bool) -> BTreeMap<SecretId, Due> {
+        let looks: Vec<SecretId> = self.looks.iter().filter(|(_, at)| **at <= now).map(|(id, _)| id.clone()).collect();
+        for id in looks {
+            self.looks.remove(&id);
+            self.add(id, Due::new(now, Wanted::latest()));
+        }
         let all = std::mem::take(&mut self.due);
         let (due, later) = all.into_iter().partition(|(_, due)| is_complete || due.at <= now);
         self.due = later;
@@ -85,8 +125,6 @@ impl Agenda {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn id(name: &str) -> SecretId {
@@ -113,5 +151,21 @@ mod tests {
         agenda.complete_by(later(35));
         agenda.complete_by(later(90));
         assert_eq!(agenda.next(), later(35));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_sleep_everything_is_due_once() {
+        let now = Instant::now() + Duration::from_secs(1_000_000);
+        let later = |seconds| now + Duration::from_secs(seconds);
+        let mut agenda = Agenda::new(later(300));
+        agenda.look_at(&id("a"), Some(later(100)));
+        agenda.add(id("b"), Due::new(later(200), Wanted::latest()));
+        agenda.advance(Duration::from_secs(150), now);
+        assert!(!agenda.is_complete_due(now) && agenda.is_complete_due(later(150)));
+        assert_eq!(agenda.take(now, false).into_keys().collect::<Vec<_>>(), [id("a")]);
+        assert!(agenda.take(now, false).is_empty());
+        agenda.advance(Duration::from_secs(86_400), now);
+        assert!(agenda.is_complete_due(now));
+        assert_eq!(agenda.take(now, true).len(), 1);
     }
 }

@@ -7,9 +7,14 @@ use futures::stream::Stream;
 use serde::de::DeserializeOwned;
 
 use super::Live;
+use super::budget::Allowance;
 use super::clock::WallClock;
 use super::engine::Engine;
 use super::events::Events;
+use super::rejected::PreviousVersion;
+use super::revocation::Revocation;
+use super::settle::Settle;
+use super::subject::Subject;
 use super::validate::{AsyncHook, Unvalidated, Validate};
 use crate::error::{Error, Result};
 use crate::layers::Layers;
@@ -20,6 +25,20 @@ use crate::resolver::Resolver;
 use crate::sealed::Sealer;
 
 /// Builds [`Live`] settings from the layers of a framework; the adapters' `layered` makes one.
+///
+/// # Metrics
+///
+/// With the feature `metrics`, these go to the recorder of the `metrics` facade. Labels name vaults and secrets, and hold no
+/// value, version or token.
+///
+/// | name | kind | labels | tells |
+/// |---|---|---|---|
+/// | `keyvault_refreshes_total` | counter | `outcome`: `changed`, `unchanged`, `failed` | refreshes that ended |
+/// | `keyvault_settings_age_seconds` | gauge | | how old the settings were when the last refresh ended |
+/// | `keyvault_consecutive_failures` | gauge | | refreshes that failed since the last good one |
+/// | `keyvault_fetches_total` | counter | `vault`, `outcome`: `ok`, `failed` | secrets asked for, each with all its tries |
+/// | `keyvault_throttles_total` | counter | `vault` | secrets asked for in vain because the vault throttles |
+/// | `keyvault_secret_expiry_timestamp_seconds` | gauge | `vault`, `secret` | when a secret expires, if that was set |
 #[must_use]
 pub struct LiveBuilder<L, V = Unvalidated> {
     resolver: Resolver,
@@ -28,6 +47,7 @@ pub struct LiveBuilder<L, V = Unvalidated> {
     timing: Timing,
     policies: Policies,
     malformed_pattern: Option<Error>,
+    choices: Choices,
     clock: WallClock,
     events: Events,
     sealer: Option<Result<Sealer>>,
@@ -42,6 +62,17 @@ pub(super) struct Timing {
     pub(super) refresh_deadline: Duration,
     pub(super) max_staleness: Option<Duration>,
     pub(super) event_spread: Duration,
+    pub(super) expiry_notice: Duration,
+    pub(super) rejections: Allowance,
+    pub(super) settle: Option<Settle>,
+}
+
+/// What is done in cases that not everybody wants the same in.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Choices {
+    pub(super) previous_version: PreviousVersion,
+    pub(super) revocation: Revocation,
+    pub(super) intervals: Vec<(Subject, Duration)>,
 }
 
 impl<L: Layers> LiveBuilder<L> {
@@ -58,9 +89,13 @@ impl<L: Layers> LiveBuilder<L> {
                 refresh_deadline: Duration::from_secs(100),
                 max_staleness: None,
                 event_spread: Duration::from_secs(30),
+                expiry_notice: Duration::from_secs(30 * 86_400),
+                rejections: Allowance { burst: 5, refill: Duration::from_secs(15) },
+                settle: None,
             },
             policies: Policies::default(),
             malformed_pattern: None,
+            choices: Choices::default(),
             clock: WallClock::default(),
             events: Events::default(),
             sealer: None,
@@ -79,8 +114,22 @@ impl<L: Layers> LiveBuilder<L> {
     }
 
     fn with_validator<W>(self, validator: W) -> LiveBuilder<L, W> {
-        let Self { resolver, layers, names, timing, policies, malformed_pattern, clock, events, sealer, .. } = self;
-        LiveBuilder { resolver, layers, names, timing, policies, malformed_pattern, clock, events, sealer, validator }
+        let Self {
+            resolver, layers, names, timing, policies, malformed_pattern, choices, sealer, clock, events, ..
+        } = self;
+        LiveBuilder {
+            resolver,
+            layers,
+            names,
+            timing,
+            policies,
+            malformed_pattern,
+            choices,
+            sealer,
+            clock,
+            events,
+            validator,
+        }
     }
 }
 
@@ -102,6 +151,59 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// Default: 5 minutes. At least 1 second.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
         self.timing.interval = interval;
+        self
+    }
+
+    /// Gives one secret, or all of one setting, an interval of its own: a shorter one has it asked for in between, a longer
+    /// one has it left out of the other refreshes. The shortest counts. Each is drawn a tenth to either side.
+    ///
+    /// `subject` is the key of a setting, or of a table for everything under it, or a secret by its name or id. A list of
+    /// the vault shows a change all the same. At least 1 second.
+    pub fn refresh_secret_every(mut self, subject: impl Into<Subject>, interval: Duration) -> Self {
+        self.choices.intervals.push((subject.into(), interval));
+        self
+    }
+
+    /// Has changes published together that come together: after nothing more has changed for `minimum`, and not later than
+    /// `maximum` after the first change. Until then everything is asked for again each `minimum`.
+    ///
+    /// For secrets that are rotated one after the other and are wrong without each other, such as a user and a password.
+    /// Better is one secret that holds both, or a hook of [`validate_async`](LiveBuilder::validate_async) that tries them:
+    /// neither delays anything. [`refresh_now`](Live::refresh_now) and [`rejected`](Live::rejected) do not wait for it.
+    ///
+    /// Default: off; changes are published at the end of the pass that finds them.
+    pub fn settle(mut self, minimum: Duration, maximum: Duration) -> Self {
+        self.timing.settle = Some(Settle { minimum, maximum });
+        self
+    }
+
+    /// Sets whether the version before may be used in the place of one that was [rejected](Live::rejected). Default:
+    /// [`PreviousVersion::Never`].
+    ///
+    /// It is the one that this process held before; else the vault is asked, which needs the permission to list.
+    pub fn previous_version(mut self, policy: PreviousVersion) -> Self {
+        self.choices.previous_version = policy;
+        self
+    }
+
+    /// Sets how often a secret may be asked for because it was [rejected](Live::rejected): `burst` times at once, and once
+    /// more each `refill`. Beyond that a rejection fails at once; nobody is put to sleep. Default: 5, and 15 seconds.
+    pub fn rejection_budget(mut self, burst: u32, refill: Duration) -> Self {
+        self.timing.rejections = Allowance { burst, refill };
+        self
+    }
+
+    /// Sets what it means that the vault says that a secret in use is gone, disabled or forbidden. Default:
+    /// [`Revocation::Keep`].
+    pub fn revocation(mut self, revocation: Revocation) -> Self {
+        self.choices.revocation = revocation;
+        self
+    }
+
+    /// Sets how long before its expiry a secret is said to [expire soon](super::SecretStatus::NearExpiry), in health and
+    /// once as a notice and a `tracing` event. Default: 30 days.
+    pub fn expiry_notice(mut self, notice: Duration) -> Self {
+        self.timing.expiry_notice = notice;
         self
     }
 
@@ -213,11 +315,18 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        if self.timing.interval < Duration::from_secs(1) {
+        let mut intervals = self.choices.intervals.iter().map(|(_, interval)| *interval);
+        if self.timing.interval < LEAST_INTERVAL || intervals.any(|interval| interval < LEAST_INTERVAL) {
             return Err(Error::invalid("refresh interval is below 1 second"));
         }
         if let Some(error) = self.malformed_pattern {
             return Err(error);
+        }
+        if self.timing.settle.is_some_and(|settle| settle.maximum < settle.minimum) {
+            return Err(Error::invalid("settings would settle for less than the minimum"));
+        }
+        if self.timing.rejections.burst == 0 {
+            return Err(Error::invalid("budget for rejections allows none"));
         }
         Engine {
             resolver: self.resolver,
@@ -226,6 +335,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
             validator: self.validator,
             timing: self.timing,
             policies: self.policies,
+            choices: self.choices,
             clock: self.clock,
             sealer: self.sealer.transpose()?,
         }
@@ -234,6 +344,8 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     }
 }
 
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+
 impl<L, V> fmt::Debug for LiveBuilder<L, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LiveBuilder")
@@ -241,6 +353,7 @@ impl<L, V> fmt::Debug for LiveBuilder<L, V> {
             .field("names", &self.names)
             .field("timing", &self.timing)
             .field("policies", &self.policies)
+            .field("choices", &self.choices)
             .finish_non_exhaustive()
     }
 }

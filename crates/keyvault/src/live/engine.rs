@@ -5,13 +5,15 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::builder::Timing;
+use super::builder::{Choices, Timing};
 use super::clock::WallClock;
+use super::due::NextDue;
 use super::events::Events;
-use super::health::{Health, Pulse};
+use super::health::{Failure, Health, Moment, Pulse, Scene};
 use super::inbox::Inbox;
+use super::settle::Settling;
 use super::start::First;
 use super::task::{Intake, Task};
 use super::validate::{Rejection, Validate};
@@ -19,7 +21,6 @@ use super::{Live, Published, PublishedCell};
 use crate::check::Rules;
 use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
-use crate::held::Held;
 use crate::layers::Layers;
 use crate::load::{Facts, contained, load};
 use crate::name_map::NameMap;
@@ -37,9 +38,10 @@ pub(super) struct Engine<L, V> {
     pub(super) names: Option<NameMap>,
     pub(super) validator: V,
     pub(super) timing: Timing,
-    pub(super) clock: WallClock,
     pub(super) sealer: Option<Sealer>,
     pub(super) policies: Policies,
+    pub(super) choices: Choices,
+    pub(super) clock: WallClock,
 }
 
 /// What the task writes and every handle reads.
@@ -47,7 +49,10 @@ pub(super) struct Shared<T> {
     pub(super) published: PublishedCell<T>,
     pub(super) signal: watch::Receiver<Signal>,
     pub(super) inbox: Inbox,
+    pub(super) due: NextDue,
+    pub(super) expiry_notice: Duration,
     pulse: Mutex<Pulse>,
+    clock: WallClock,
     max_staleness: Option<Duration>,
     pub(super) sealer: Option<Sealer>,
 }
@@ -60,8 +65,7 @@ pub(super) struct Signal {
 
 /// What came of a load.
 pub(super) struct Build<T> {
-    /// None if the settings would be the published ones.
-    pub(super) built: Option<Built<T>>,
+    pub(super) made: Made<T>,
     pub(super) report: Arc<Report>,
     /// Why some settings keep an earlier version of a secret; none if none does.
     pub(super) lapse: Option<Error>,
@@ -73,42 +77,61 @@ pub(super) struct Built<T> {
     facts: Facts,
 }
 
+/// What a build came to.
+pub(super) enum Made<T> {
+    /// The settings would be the published ones.
+    Same,
+    /// They would not, and something may change still.
+    Settling(Settling),
+    /// New settings, which may be published.
+    New(Built<T>),
+}
+
 impl<L: Layers, V> Engine<L, V> {
+    /// Tells the time.
+    pub(super) fn now(&self) -> Moment {
+        Moment { instant: Instant::now(), time: self.clock.now() }
+    }
+
     /// Publishes the first settings and leaves the later ones to a task.
-    pub(super) fn keep<T>(self, First { built, errand, pulse }: First<T>, events: Events) -> Live<T>
+    pub(super) fn keep<T>(self, First { built, errand, mut pulse }: First<T>, events: Events) -> Live<T>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
         let (waker, signal) = watch::channel(Signal::default());
+        pulse.sources = events.len();
         let shared = Arc::new(Shared {
             published: PublishedCell::from_pointee(built.publish(1)),
             signal,
             inbox: Inbox::new(self.resolver.clone(), self.names.clone(), self.timing.event_spread),
+            due: NextDue::never(Instant::now()),
+            expiry_notice: self.timing.expiry_notice,
             pulse: Mutex::new(pulse),
+            clock: self.clock.clone(),
             max_staleness: self.timing.max_staleness,
             sealer: self.sealer.clone(),
         });
-        let mut held = Held::default();
-        held.commit(errand.into_found());
         let (commands, queue) = mpsc::channel(16);
-        let task = Task::new(self, held, Arc::clone(&shared), waker);
+        let task = Task::new(self, errand, Arc::clone(&shared), waker);
         tokio::spawn(task.run(Intake { commands: queue, events }));
         Live { shared, commands }
     }
 
-    /// Makes settings within `deadline`, unless they would be the published ones.
+    /// Makes settings within `deadline`, unless they would be the published ones or `settling` tells that they have not
+    /// settled.
     pub(super) async fn build<T>(
         &self,
         deadline: Duration,
         published: Option<&Published<T>>,
         errand: &Errand,
+        settling: impl Fn(&Origins) -> Option<Settling> + Send + Sync,
     ) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        self.build_from(&self.resolver, deadline, published, errand).await
+        self.build_from(&self.resolver, deadline, published, errand, settling).await
     }
 
     /// Makes settings of what `resolver` answers.
@@ -118,12 +141,13 @@ impl<L: Layers, V> Engine<L, V> {
         deadline: Duration,
         published: Option<&Published<T>>,
         errand: &Errand,
+        settling: impl Fn(&Origins) -> Option<Settling> + Send + Sync,
     ) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        let step = contained(self.build_unbounded(resolver, published, errand));
+        let step = contained(self.build_unbounded(resolver, published, errand, settling));
         timeout(deadline, step).await.unwrap_or_else(|_| Err(late()))
     }
 
@@ -132,6 +156,7 @@ impl<L: Layers, V> Engine<L, V> {
         resolver: &Resolver,
         published: Option<&Published<T>>,
         errand: &Errand,
+        settling: impl Fn(&Origins) -> Option<Settling> + Send + Sync,
     ) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
@@ -140,13 +165,17 @@ impl<L: Layers, V> Engine<L, V> {
         let rules = Rules { policies: Some(&self.policies), last: published.map(|published| &*published.snapshot) };
         let loaded = load(resolver, &self.layers, self.names.as_ref(), errand, rules).await?;
         let (report, lapse) = (Arc::clone(&loaded.facts().report), Error::join(loaded.facts().lapses.clone()));
+        let build = |made| Build { made, report, lapse };
         if published.is_some_and(|published| published.origins.changed(loaded.origins()).is_empty()) {
-            return Ok(Build { built: None, report, lapse });
+            return Ok(build(Made::Same));
+        }
+        if let Some(settling) = settling(loaded.origins()) {
+            return Ok(build(Made::Settling(settling)));
         }
         let (settings, facts) = loaded.into_settings()?;
         let settings = Arc::new(settings);
         match self.validator.validate(&settings).await {
-            Ok(()) => Ok(Build { built: Some(Built { settings, facts }), report, lapse }),
+            Ok(()) => Ok(build(Made::New(Built { settings, facts }))),
             Err(rejection) => Err(refused(rejection, &facts.origins).with_load_report(facts.report)),
         }
     }
@@ -182,8 +211,17 @@ impl<T> Shared<T> {
         self.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn last_failure(&self) -> Option<Error> {
-        self.pulse().last_failure.clone()
+    pub(super) fn last_failure(&self) -> Option<Failure> {
+        self.pulse().last_failure().cloned()
+    }
+
+    fn now(&self) -> Moment {
+        Moment { instant: Instant::now(), time: self.clock.now() }
+    }
+
+    /// Tells whether a refresh is due or running.
+    pub(super) fn is_due(&self) -> bool {
+        self.due.is_due(self.now())
     }
 
     /// Tells why some settings have an earlier version of a secret; none if none has.
@@ -193,8 +231,16 @@ impl<T> Shared<T> {
 
     pub(super) fn health(&self) -> Health {
         let published = self.published.load();
+        let scene = Scene {
+            generation: published.generation,
+            snapshot: &published.snapshot,
+            news: self.inbox.news(),
+            now: self.now(),
+            max_staleness: self.max_staleness,
+            expiry_notice: self.expiry_notice,
+        };
         let pulse = self.pulse();
-        let mut health = pulse.health(published.generation, self.max_staleness, &published.snapshot);
+        let mut health = pulse.health(&scene);
         health.sealed = self.sealer.as_ref().map(|sealer| {
             let mut sealed = sealer.health();
             sealed.started_from = pulse.sealed_at;
@@ -206,7 +252,8 @@ impl<T> Shared<T> {
     /// Seals the secrets of the published settings, if they are to be sealed. They are as old as the pulse says.
     pub(super) fn seal(&self, changed: bool) {
         let Some(sealer) = &self.sealer else { return };
-        let (snapshot, age) = (Arc::clone(&self.published.load().snapshot), self.pulse().age());
+        let (snapshot, now) = (Arc::clone(&self.published.load().snapshot), self.now());
+        let age = self.pulse().age(now);
         sealer.save(&snapshot, age, changed);
     }
 }

@@ -1,15 +1,25 @@
 //! The current settings, and what keeps them current.
 
 mod agenda;
+mod budget;
 mod builder;
+mod calls;
 mod clock;
+mod derive;
+mod due;
 mod engine;
 mod events;
+mod expiry;
 mod health;
 mod inbox;
+mod projection;
 mod reader;
+mod rejected;
+mod revocation;
 mod schedule;
+mod settle;
 mod start;
+mod subject;
 mod task;
 mod validate;
 mod watcher;
@@ -23,10 +33,15 @@ use arc_swap::{ArcSwap, Guard};
 use tokio::sync::{mpsc, oneshot};
 
 pub use self::builder::LiveBuilder;
+use self::calls::Command;
+pub use self::derive::{Derive, Derived, DerivedHealth, DerivedNotice, DerivedWatcher};
 use self::engine::Shared;
-pub use self::health::{Health, SecretHealth};
+pub use self::health::{Health, PushHealth, SecretHealth, SecretStatus};
+pub use self::projection::{Projected, Projection};
 pub use self::reader::Reader;
-use self::task::Command;
+pub use self::rejected::{PreviousVersion, Rejected};
+pub use self::revocation::Revocation;
+pub use self::subject::Subject;
 pub use self::validate::{AsyncHook, Rejection, Unvalidated, Validate};
 pub use self::watcher::{Change, Notice, Watcher};
 use crate::error::{Error, ErrorKind, Result};
@@ -168,9 +183,72 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///
     /// Dropping the future leaves the refresh running for the others who joined it.
     pub async fn refresh_now(&self) -> Result<Option<Change>> {
+        self.ask(Command::Refresh).await
+    }
+
+    /// Refreshes if that is due, and waits for it: for hosts that freeze a program between two requests, so that its
+    /// background task sleeps when it should refresh. Call it at the beginning of a request.
+    ///
+    /// When nothing is due it returns at once, and allocates nothing. It is due by tokio's clock or by the time of day,
+    /// whichever is earlier, for a clock may stand still in a frozen host. Joins a refresh that runs. However long the
+    /// host slept, it costs one refresh.
+    ///
+    /// # Errors
+    ///
+    /// As [`refresh_now`](Live::refresh_now).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`refresh_now`](Live::refresh_now).
+    pub async fn refresh_if_due(&self) -> Result<Option<Change>> {
+        if !self.shared.is_due() {
+            return Ok(None);
+        }
+        self.ask(Command::IfDue).await
+    }
+
+    /// Says that a server refused what is in the settings: "the database does not accept this password". Gives what there
+    /// is instead.
+    ///
+    /// `subject` is the key of a setting, or of a table for everything under it, or a secret. The latest version of
+    /// exactly those secrets is asked for at once, in one request each that all who say the same share; new settings
+    /// are validated and published before this returns. If the vault has nothing newer, the version before is
+    /// published where [`previous_version`](LiveBuilder::previous_version) allows it. A version that was refused does not
+    /// come back by itself until there is a newer one; if both were refused, the latest is used again.
+    ///
+    /// Say it of a refused credential and of no other failure. A caller that may hold older settings names the version that it
+    /// used, as [`origins`](Published::origins) tell it: if the settings have another one by now, the answer is at once
+    /// [`Changed`](Rejected::Changed).
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if no such secret is in the settings. [`Throttled`](ErrorKind::Throttled), at once and
+    /// with the time to wait, beyond the [budget](LiveBuilder::rejection_budget). Else the refresh's own error; the last
+    /// good settings stay in place.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the refresh running for the others who joined it.
+    pub async fn rejected(&self, subject: impl Into<Subject> + Send) -> Result<Rejected> {
+        let subject = subject.into();
+        let suspects = {
+            let published = self.shared.published.load();
+            subject.secrets(&published.origins)
+        };
+        if suspects.is_empty() {
+            return Err(Error::invalid("no secret of that name or setting is in the settings"));
+        }
+        let suspects = match subject.version() {
+            Some(version) => vec![version.clone()],
+            None => suspects,
+        };
+        self.ask(|reply| Command::Rejected(suspects, reply)).await
+    }
+
+    async fn ask<A>(&self, command: impl FnOnce(oneshot::Sender<Result<A>>) -> Command + Send) -> Result<A> {
         let ended = || Error::new(ErrorKind::Unavailable, "settings are no longer refreshed");
         let (reply, outcome) = oneshot::channel();
-        self.commands.send(Command::Refresh(reply)).await.map_err(|_| ended())?;
+        self.commands.send(command(reply)).await.map_err(|_| ended())?;
         outcome.await.unwrap_or_else(|_| Err(ended()))
     }
 

@@ -20,7 +20,7 @@ impl Schedule {
     /// instances that started together drift apart. `random` is in 0..1.
     pub(super) fn after_success(&mut self, random: f64) -> Duration {
         self.failures = 0;
-        self.interval.mul_f64(0.9 + random * 0.2)
+        jittered(self.interval, random)
     }
 
     /// Tells the pause after a refresh that failed: a second at first, then twice the last, a quarter to either side, up
@@ -41,6 +41,11 @@ impl Schedule {
     fn longest(&self) -> Duration {
         self.interval.max(LONGEST_BACK_OFF_OF_A_SHORT_INTERVAL)
     }
+}
+
+/// Gives an interval, a tenth to either side. `random` is in 0..1.
+pub(super) fn jittered(interval: Duration, random: f64) -> Duration {
+    interval.mul_f64(0.9 + random * 0.2)
 }
 
 const FIRST_BACK_OFF: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Live;
-use super::engine::{Build, Built, Engine, late};
+use super::engine::{Build, Built, Engine, Made, late};
 use super::events::Events;
 use super::health::Pulse;
 use super::schedule::Schedule;
@@ -58,8 +58,10 @@ impl<L: Layers, V> Engine<L, V> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let errand = Errand::complete(Arc::default(), self.clock.now());
-            let error = match self.build(left, None, &errand).await {
-                Ok(Build { built: Some(built), .. }) => return Ok(First { built, errand, pulse: Pulse::started() }),
+            let error = match self.build(left, None, &errand, |_| None).await {
+                Ok(Build { made: Made::New(built), .. }) => {
+                    return Ok(First { built, errand, pulse: Pulse::started(self.now()) });
+                }
                 // With nothing published before, everything is a change.
                 Ok(_) => unreachable!("a first build has nothing to equal"),
                 Err(error) => error,
@@ -113,10 +115,10 @@ impl<L: Layers, V> Engine<L, V> {
     {
         let (resolver, as_of) = sealer.open(&self.resolver).await?;
         let errand = Errand::complete(Arc::default(), self.clock.now());
-        let build = self.build_from(&resolver, left, None, &errand).await?;
-        let built = build.built.unwrap_or_else(|| unreachable!("a first build has nothing to equal"));
-        let pulse = Pulse::started_from_sealed(as_of, failure.clone());
-        tracing::warn!(error = %failure, age = ?pulse.age(), "settings are those of the sealed snapshot");
+        let build = self.build_from(&resolver, left, None, &errand, |_| None).await?;
+        let Made::New(built) = build.made else { unreachable!("a first build has nothing to equal") };
+        let pulse = Pulse::started_from_sealed(self.now(), as_of, failure.clone());
+        tracing::warn!(error = %failure, age = ?pulse.age(self.now()), "settings are those of the sealed snapshot");
         Ok(First { built, errand, pulse })
     }
 }

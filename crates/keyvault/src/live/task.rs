@@ -7,21 +7,29 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::Published;
 use super::agenda::{Agenda, Due};
-use super::engine::{Build, Built, Engine, Shared, Signal};
+use super::calls::{Calls, Command};
+use super::engine::{Build, Built, Engine, Made, Shared, Signal};
 use super::events::Events;
-use super::schedule::Schedule;
+use super::expiry::next_look;
+use super::health::{Failure, Moment, SecretHealth, SecretStatus};
+use super::rejected::Docket;
+use super::revocation::{Revocation, takes_away};
+use super::schedule::{Schedule, jittered};
+use super::settle::Settling;
 use super::validate::Validate;
 use super::watcher::Change;
 use crate::errand::{Errand, Wanted};
 use crate::error::{Error, Result};
 use crate::held::Held;
 use crate::layers::Layers;
+use crate::metrics;
 use crate::name::SecretVersion;
+use crate::push::PushEvent;
 use crate::report::Report;
 use crate::secret::SecretId;
 
@@ -34,6 +42,13 @@ pub(super) struct Task<L, V, T> {
     complete: Schedule,
     /// Of those that ask for single secrets.
     single: Schedule,
+    /// The secrets that have an interval of their own.
+    intervals: BTreeMap<SecretId, Duration>,
+    settling: Option<Settling>,
+    /// What was told about the versions in use.
+    told: BTreeSet<(SecretId, SecretStatus)>,
+    /// When the loop was last awake.
+    awake: Moment,
     shared: Arc<Shared<T>>,
     /// Watchers end when it is dropped.
     waker: watch::Sender<Signal>,
@@ -45,42 +60,19 @@ pub(super) struct Intake {
     pub(super) events: Events,
 }
 
-/// What a handle asks for.
-pub(super) enum Command {
-    Refresh(Reply),
-    Shutdown,
-}
-
-pub(super) type Reply = oneshot::Sender<Result<Option<Change>>>;
-
-/// Who waits for a refresh.
-#[derive(Default)]
-struct Calls {
-    complete: Vec<Reply>,
-}
-
 /// What is done in one step.
 struct Job {
     errand: Errand,
     due: BTreeMap<SecretId, Due>,
+    /// Whether somebody waits for it, so that changes are not left to settle.
+    is_asked: bool,
 }
 
-impl Calls {
-    /// Lets whoever asks for a refresh join it; the end is asked for by command, or by the last handle's going.
-    fn heed(&mut self, command: Option<Command>) -> Option<()> {
-        match command? {
-            Command::Refresh(reply) => self.complete.push(reply),
-            Command::Shutdown => return None,
-        }
-        Some(())
-    }
-
-    fn answer(&mut self, outcome: &Result<Option<Change>>) {
-        for reply in self.complete.drain(..) {
-            // Whoever gave up waiting needs no answer.
-            _ = reply.send(outcome.clone());
-        }
-    }
+/// What a step came to.
+enum Outcome {
+    Unchanged,
+    Changed(Change),
+    Settling(Settling),
 }
 
 impl<L, V, T> Task<L, V, T>
@@ -89,23 +81,39 @@ where
     V: Validate<T>,
     T: DeserializeOwned + Send + Sync + 'static,
 {
-    pub(super) fn new(engine: Engine<L, V>, held: Held, shared: Arc<Shared<T>>, waker: watch::Sender<Signal>) -> Self {
+    pub(super) fn new(
+        engine: Engine<L, V>,
+        errand: Errand,
+        shared: Arc<Shared<T>>,
+        waker: watch::Sender<Signal>,
+    ) -> Self {
         let interval = engine.timing.interval;
         let mut complete = Schedule::new(interval);
         let pause = match shared.last_failure() {
             // The settings are those of a sealed snapshot, and the vault is to be asked as after any failure.
-            Some(error) => complete.after_failure(&error, fastrand::f64()),
+            Some(Failure { error, .. }) => complete.after_failure(&error, fastrand::f64()),
             None => complete.after_success(fastrand::f64()),
         };
         let agenda = Agenda::new(Instant::now() + pause);
-        let mut task =
-            Self { engine, held: Arc::default(), agenda, complete, single: Schedule::new(interval), shared, waker };
-        task.hold(held);
+        let mut task = Self {
+            held: Arc::default(),
+            agenda,
+            complete,
+            single: Schedule::new(interval),
+            intervals: BTreeMap::new(),
+            settling: None,
+            told: BTreeSet::new(),
+            awake: engine.now(),
+            engine,
+            shared,
+            waker,
+        };
+        task.commit(errand);
         task
     }
 
     pub(super) async fn run(mut self, mut intake: Intake) {
-        let mut calls = Calls::default();
+        let mut calls = Calls::new(Docket::new(self.engine.timing.rejections, self.engine.choices.previous_version));
         // What came out of a file is in there already, and no younger for having been read.
         if self.shared.last_failure().is_none() {
             self.shared.seal(true);
@@ -113,10 +121,10 @@ where
         while let Some(job) = self.pause(&mut intake, &mut calls).await {
             let Some(outcome) = self.step_unless_ended(&job, &mut intake, &mut calls).await else { break };
             let is_complete = job.errand.is_complete();
-            self.learn(job, &outcome);
-            if is_complete {
-                calls.answer(&outcome);
-            }
+            let failure = outcome.as_ref().err().cloned();
+            let answer = self.learn(job, outcome);
+            calls.answer(&answer, is_complete);
+            calls.docket.conclude(&self.held, failure.as_ref());
         }
         self.shared.pulse().next_refresh = None;
         if let Some(sealer) = &self.shared.sealer {
@@ -136,23 +144,37 @@ where
                 }
             }
             self.collect();
-            if let Some(job) = self.begin(!calls.complete.is_empty()) {
+            if let Some(job) = self.begin(calls) {
                 self.shared.pulse().next_refresh = None;
                 return Some(job);
             }
+            calls.nothing_is_due();
             let next = self.agenda.next();
             self.shared.pulse().next_refresh = Some(next);
+            self.shared.due.set(next, self.awake);
+            // A clock that stood still while the host slept cannot wake anybody in time, so the time of day is looked at.
             tokio::select! {
-                () = sleep_until(next) => {}
+                () = sleep_until(next.min(self.awake.instant + LONGEST_DOZE)) => {}
                 () = self.shared.inbox.filled.notified() => {}
-                event = intake.events.next() => self.shared.inbox.put(event),
+                event = intake.events.next() => self.hear(event, &intake.events),
                 command = intake.commands.recv() => calls.heed(command)?,
             }
         }
     }
 
-    /// Puts what came into the inbox on the agenda.
+    fn hear(&self, event: PushEvent, events: &Events) {
+        self.shared.inbox.put(event);
+        self.shared.pulse().sources = events.len();
+    }
+
+    /// Puts what came into the inbox on the agenda, and takes the time that the host slept off it.
     fn collect(&mut self) {
+        let now = self.engine.now();
+        let slept = self.awake.sleep_until(now);
+        self.awake = now;
+        if slept >= SHORTEST_SLEEP {
+            self.agenda.advance(slept, now.instant);
+        }
         let mail = self.shared.inbox.empty();
         for (id, due) in mail.due {
             self.agenda.add(id, due);
@@ -162,23 +184,38 @@ where
         }
     }
 
-    /// Begins what is due now, or everything if that is asked for; none if nothing is.
-    fn begin(&mut self, is_asked: bool) -> Option<Job> {
-        let now = Instant::now();
-        let is_complete = is_asked || self.agenda.is_complete_due(now);
+    /// Begins what is asked for, or due; none if nothing is.
+    fn begin(&mut self, calls: &mut Calls) -> Option<Job> {
+        let Moment { instant: now, time } = self.awake;
+        let mut is_asked = false;
+        if calls.docket.is_waiting() {
+            let reverting = calls.docket.reverting();
+            if !reverting.is_empty() {
+                let errand = Errand::partial(Arc::clone(&self.held), time, BTreeMap::new()).reverting(reverting);
+                return Some(Job { errand, due: BTreeMap::new(), is_asked: true });
+            }
+            for id in calls.docket.hear(Arc::make_mut(&mut self.held), now) {
+                is_asked = true;
+                self.agenda.add(id, Due::new(now, Wanted::latest()));
+            }
+        }
+        let is_complete = calls.want_everything() || self.agenda.is_complete_due(now);
         let mut due = self.agenda.take(now, is_complete);
         due.retain(|id, due| self.is_news(id, &mut due.wanted));
         if due.is_empty() && !is_complete {
             return None;
         }
-        let (held, time) = (Arc::clone(&self.held), self.engine.clock.now());
+        let held = Arc::clone(&self.held);
         let wanted = due.iter().map(|(id, due)| (id.clone(), due.wanted.clone())).collect();
-        let errand = if is_complete {
+        let errand = if calls.want_everything() {
             Errand::complete(held, time).with_due(wanted)
+        } else if is_complete {
+            let spared = self.intervals.keys().filter(|id| self.agenda.is_spared(id, now)).cloned().collect();
+            Errand::complete(held, time).with_due(wanted).sparing(spared)
         } else {
             Errand::partial(held, time, wanted)
         };
-        Some(Job { errand, due })
+        Some(Job { errand, due, is_asked: is_asked || calls.want_everything() })
     }
 
     /// Tells whether anything is wanted that was not read since it became due.
@@ -190,59 +227,61 @@ where
     }
 
     /// Takes the step, while everybody who asks for a refresh joins it; none if the end came first.
-    async fn step_unless_ended(
-        &self,
-        job: &Job,
-        intake: &mut Intake,
-        calls: &mut Calls,
-    ) -> Option<Result<Option<Change>>> {
-        let mut step = pin!(self.step(&job.errand));
+    async fn step_unless_ended(&self, job: &Job, intake: &mut Intake, calls: &mut Calls) -> Option<Result<Outcome>> {
+        let mut step = pin!(self.step(job));
         loop {
             tokio::select! {
                 outcome = &mut step => return Some(outcome),
-                event = intake.events.next() => self.shared.inbox.put(event),
+                event = intake.events.next() => self.hear(event, &intake.events),
                 command = intake.commands.recv() => calls.heed(command)?,
             }
         }
     }
 
     /// One refresh.
-    async fn step(&self, errand: &Errand) -> Result<Option<Change>> {
+    async fn step(&self, job: &Job) -> Result<Outcome> {
         let published = self.shared.published.load_full();
+        let settle = self.engine.timing.settle.filter(|_| !job.is_asked);
+        let settling = |origins: &_| settle?.see(self.settling.as_ref(), origins, Instant::now());
         let deadline = self.engine.timing.refresh_deadline;
-        match self.engine.build(deadline, Some(&*published), errand).await {
-            Ok(Build { built, report, lapse }) => {
-                let change = built.map(|built| self.publish(&published, built));
-                if change.is_none() {
-                    self.report_anew(&published, report);
+        let Build { made, report, lapse } =
+            match self.engine.build(deadline, Some(&*published), &job.errand, settling).await {
+                Ok(build) => build,
+                Err(error) => {
+                    self.fail(&published, &error, &job.errand);
+                    return Err(error);
                 }
-                self.settle(published.generation, lapse, errand);
-                self.shared.seal(change.is_some());
-                if change.is_some() {
-                    // Whoever is told of it finds it in the health, too.
-                    self.waker.send_modify(|_| {});
-                }
-                Ok(change)
+            };
+        let is_complete = job.errand.is_complete();
+        Ok(match made {
+            Made::Settling(settling) => {
+                tracing::debug!(generation = published.generation, "settings change and are left to settle");
+                Outcome::Settling(settling)
             }
-            Err(error) => {
-                tracing::warn!(%error, generation = published.generation, "settings could not be refreshed and stay");
-                self.shared.pulse().failed(error.clone(), errand.is_complete());
-                self.waker.send_modify(|signal| signal.failures += 1);
-                Err(error)
+            Made::Same => {
+                self.report_anew(&published, report);
+                self.write_down(published.generation, lapse, is_complete);
+                self.shared.seal(false);
+                Outcome::Unchanged
             }
-        }
+            Made::New(built) => {
+                let change = self.publish(&published, built, lapse, is_complete);
+                self.shared.seal(true);
+                Outcome::Changed(change)
+            }
+        })
     }
 
     /// Writes down a refresh that succeeded. Where an earlier version of a secret stays in use, it did not in all.
-    fn settle(&self, generation: u64, lapse: Option<Error>, errand: &Errand) {
+    fn write_down(&self, generation: u64, lapse: Option<Error>, is_complete: bool) {
         let Some(lapse) = lapse else {
-            self.shared.pulse().succeeded(errand.is_complete());
+            self.shared.pulse().succeeded(is_complete, self.engine.now());
             return;
         };
         for error in lapse.failures() {
             tracing::warn!(%error, generation, "a secret could not be read anew, and its last good version stays");
         }
-        self.shared.pulse().lapsed(lapse, errand.is_complete());
+        self.shared.pulse().lapsed(lapse, is_complete);
         self.waker.send_modify(|signal| signal.failures += 1);
     }
 
@@ -254,43 +293,79 @@ where
         }
     }
 
-    fn publish(&self, old: &Published<T>, built: Built<T>) -> Change {
+    fn publish(&self, old: &Published<T>, built: Built<T>, lapse: Option<Error>, is_complete: bool) -> Change {
         let new = built.publish(old.generation + 1);
         let change = Change { generation: new.generation, at: new.at, keys: old.origins.changed(&new.origins) };
         self.shared.published.store(Arc::new(new));
+        self.write_down(old.generation, lapse, is_complete);
+        self.waker.send_modify(|_| {});
         tracing::info!(generation = change.generation, keys = ?change.keys, "settings changed");
         change
     }
 
+    fn fail(&self, published: &Published<T>, error: &Error, errand: &Errand) {
+        let is_used = |id: &SecretId| published.snapshot.get(id).is_some();
+        let is_revocation = self.engine.choices.revocation == Revocation::Revoke
+            && (takes_away(error, is_used) || errand.has_lost_a_name());
+        tracing::warn!(%error, is_revocation, generation = published.generation, "settings could not be refreshed and stay");
+        self.shared.pulse().failed(Failure { error: error.clone(), is_revocation }, errand.is_complete());
+        self.waker.send_modify(|signal| signal.failures += 1);
+    }
+
     /// Draws the consequences of a step: what is held, and what is due next.
-    fn learn(&mut self, job: Job, outcome: &Result<Option<Change>>) {
-        let Job { errand, due } = job;
-        let (is_complete, random) = (errand.is_complete(), fastrand::f64());
+    fn learn(&mut self, job: Job, outcome: Result<Outcome>) -> Result<Option<Change>> {
+        let Job { errand, due, .. } = job;
+        let (now, is_complete, random) = (Instant::now(), errand.is_complete(), fastrand::f64());
+        metrics::refreshed(outcome.as_ref().map(|outcome| matches!(outcome, Outcome::Changed(_))));
         let schedule = if is_complete { &mut self.complete } else { &mut self.single };
+        let change = match outcome {
+            Ok(Outcome::Settling(settling)) => {
+                let end = self.engine.timing.settle.map_or(now, |settle| settle.end(&settling));
+                self.settling = Some(settling);
+                self.agenda.complete_at(end);
+                self.agenda.put_back(due, end);
+                return Ok(None);
+            }
+            Err(error) => {
+                // What is not valid yet is refused by whoever tries it, and is worth a try when it is.
+                let valid = errand.until_valid().map(|left| left + SHORTEST_SLEEP.mul_f64(random));
+                let next = now + schedule.after_failure(&error, random).min(valid.unwrap_or(Duration::MAX));
+                if is_complete {
+                    self.agenda.complete_at(next);
+                }
+                self.agenda.put_back(due, next);
+                self.observe();
+                return Err(error);
+            }
+            Ok(Outcome::Changed(change)) => Some(change),
+            Ok(Outcome::Unchanged) => None,
+        };
         // A secret whose last good version stayed is asked for again as after a failure.
         let lapse = self.shared.lapse();
-        let pause = match outcome.as_ref().err().or(lapse.as_ref()) {
-            None => schedule.after_success(random),
-            Some(error) => schedule.after_failure(error, random),
-        };
-        let next = Instant::now() + pause;
+        let next = now
+            + match &lapse {
+                None => schedule.after_success(random),
+                Some(error) => schedule.after_failure(error, random),
+            };
         if is_complete {
             self.agenda.complete_at(next);
         }
-        if outcome.is_err() {
-            self.agenda.put_back(due, next);
-            return;
-        }
+        self.settling = None;
         if lapse.is_some() {
             self.agenda.put_back(due.clone(), next);
         }
-        let mut found = errand.into_found();
-        for (id, versions) in std::mem::take(&mut found.awaited) {
+        for (id, versions) in errand.awaited() {
             self.wait_for(id, versions, &due);
         }
-        let mut held = Arc::unwrap_or_clone(std::mem::take(&mut self.held));
-        held.commit(found);
-        self.hold(held);
+        self.commit(errand);
+        self.observe();
+        Ok(change)
+    }
+
+    fn observe(&self) {
+        let now = self.engine.now();
+        let pulse = self.shared.pulse();
+        metrics::observed(pulse.consecutive_failures(), pulse.age(now));
     }
 
     /// Looks again for versions of which an event told and which the vault did not have: it copies what is written to
@@ -301,15 +376,77 @@ where
             tracing::warn!(secret = %id, "an event told of a version that the vault does not have");
             return;
         }
-        let at = Instant::now() + FIRST_TRY * (1 << tries);
+        let at = Instant::now() + FIRST_TRY * (1 << (tries - 1));
         self.agenda.add(id, Due { at, wanted: Wanted { versions, latest: false }, tries });
     }
 
-    fn hold(&mut self, held: Held) {
-        self.held = Arc::new(held);
+    /// Takes over what was found, now that its settings stand.
+    fn commit(&mut self, errand: Errand) {
+        let found = errand.into_found();
+        let asked: BTreeSet<SecretId> = found.standings.keys().cloned().collect();
+        Arc::make_mut(&mut self.held).commit(found);
         self.shared.inbox.learn(Arc::clone(&self.held));
+        self.plan(&asked);
+        self.report();
+    }
+
+    /// Plans when single secrets are looked at: by their own interval and by their own dates.
+    fn plan(&mut self, asked: &BTreeSet<SecretId>) {
+        let now = self.engine.now();
+        let published = self.shared.published.load();
+        self.intervals.clear();
+        for (subject, interval) in &self.engine.choices.intervals {
+            for id in subject.secrets(&published.origins) {
+                let known = self.intervals.entry(id.latest()).or_insert(*interval);
+                *known = (*known).min(*interval);
+            }
+        }
+        self.agenda.forget_looks(|id| self.held.get(id).is_some());
+        for (id, holding) in self.held.iter().filter(|(id, _)| id.version().is_none()) {
+            if !asked.contains(id) && self.agenda.has_look(id) {
+                continue;
+            }
+            let own = self.intervals.get(id).map(|interval| jittered(*interval, fastrand::f64()));
+            let dates = next_look(holding.secret().properties(), now.time, fastrand::f64());
+            let look = own.into_iter().chain(dates).min();
+            self.agenda.look_at(id, look.map(|look| now.instant + look));
+        }
+    }
+
+    /// Tells, once for each version, what is to be known about secrets.
+    fn report(&mut self) {
+        let now = self.engine.now();
+        let mut pulse = self.shared.pulse();
+        pulse.learn(self.held.iter());
+        let mut standing = BTreeSet::new();
+        let before = pulse.told();
+        for (_, holding) in self.held.iter() {
+            let secret = holding.secret();
+            metrics::expires(secret);
+            let status = SecretStatus::of(secret, Some(holding.standing()), now.time, self.shared.expiry_notice);
+            if status == SecretStatus::Current {
+                continue;
+            }
+            let fact = (secret.id().clone(), status);
+            if !self.told.contains(&fact) {
+                tracing::warn!(secret = %secret.id(), %status, "a secret in use is not as it should be");
+                pulse.tell(SecretHealth::new(secret, status));
+            }
+            standing.insert(fact);
+        }
+        let is_news = pulse.told() != before;
+        drop(pulse);
+        self.told = standing;
+        if is_news {
+            self.waker.send_modify(|_| {});
+        }
     }
 }
 
-const MOST_TRIES: u8 = 4;
+/// How long the loop waits before it looks at the time of day.
+const LONGEST_DOZE: Duration = Duration::from_secs(30);
+/// Clocks drift apart without anybody having slept.
+const SHORTEST_SLEEP: Duration = Duration::from_secs(1);
+
+const MOST_TRIES: u8 = 5;
 const FIRST_TRY: Duration = Duration::from_secs(1);

@@ -22,6 +22,11 @@ impl Rejection {
         Self { reason, key: None }
     }
 
+    /// Refuses with a reason in the place of an error, which is forgotten: `.map_err(Rejection::because("login failed"))`.
+    pub fn because<E>(reason: &'static str) -> impl FnOnce(E) -> Self {
+        move |_| Self::new(reason)
+    }
+
     /// Names the setting that is to blame: `database.password`.
     #[must_use]
     pub fn of(mut self, key: &'static str) -> Self {

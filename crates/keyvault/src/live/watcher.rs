@@ -6,7 +6,9 @@ use std::time::SystemTime;
 
 use tokio::sync::watch;
 
+use super::Published;
 use super::engine::{Shared, Signal};
+use super::health::{Failure, SecretHealth};
 use crate::error::Error;
 use crate::origin::Origins;
 
@@ -20,15 +22,22 @@ pub struct Watcher<T> {
     generation: u64,
     origins: Arc<Origins>,
     failures: u64,
+    told: u64,
 }
 
 /// What a [`Watcher`] tells.
+#[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum Notice {
     /// New settings were published.
     Changed(Change),
     /// A refresh failed; the last good settings stand.
     Failed(Error),
+    /// The vault took away a secret that is in use, where that [counts](super::Revocation::Revoke): health is red.
+    Revoked(Error),
+    /// There is something to be known about a secret in use: it expires soon or has expired, is not valid yet, or is not
+    /// what the vault calls the latest. Told once for each version.
+    Secret(SecretHealth),
 }
 
 /// Which settings changed: keys, never values.
@@ -48,7 +57,14 @@ impl<T: Send + Sync> Watcher<T> {
         let mut signal = shared.signal.clone();
         let failures = signal.borrow_and_update().failures;
         let published = shared.published.load_full();
-        Self { generation: published.generation, origins: Arc::clone(&published.origins), failures, signal, shared }
+        let told = shared.pulse().told();
+        let origins = Arc::clone(&published.origins);
+        Self { generation: published.generation, origins, failures, told, signal, shared }
+    }
+
+    /// Gives the settings as they are now, told of already or not.
+    pub fn published(&self) -> Arc<Published<T>> {
+        self.shared.published.load_full()
     }
 
     /// Waits for the next notice; none after the end of the refresh.
@@ -62,10 +78,14 @@ impl<T: Send + Sync> Watcher<T> {
             if let Some(change) = self.change() {
                 return Some(Notice::Changed(change));
             }
+            if let Some((told, secret)) = self.shared.pulse().notice_after(self.told) {
+                self.told = told;
+                return Some(Notice::Secret(secret));
+            }
             if failures > self.failures {
                 self.failures = failures;
-                if let Some(error) = self.shared.last_failure() {
-                    return Some(Notice::Failed(error));
+                if let Some(Failure { error, is_revocation }) = self.shared.last_failure() {
+                    return Some(if is_revocation { Notice::Revoked(error) } else { Notice::Failed(error) });
                 }
             }
             self.signal.changed().await.ok()?;

@@ -7,6 +7,7 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::name::SecretName;
 use crate::resolver::Resolver;
 use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::snapshot::Snapshot;
@@ -60,5 +61,12 @@ impl SecretStore for Offline {
                 stream::iter([Err(error)]).boxed()
             }
         }
+    }
+
+    fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
+        let id = SecretId::new(self.vault.clone(), name.clone());
+        let error =
+            Error::new(ErrorKind::Unavailable, "sealed snapshot does not hold the versions of secrets").about(&id);
+        stream::iter([Err(error)]).boxed()
     }
 }

@@ -1,0 +1,141 @@
+//! A PostgreSQL server for one example.
+
+use std::fs;
+use std::io::{Error, ErrorKind, Result};
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tokio::io::AsyncWriteExt;
+use tokio::time::sleep;
+
+/// A PostgreSQL server with data of its own, on a free loopback port. Dropped, it stops, and its data are gone.
+///
+/// Roles log in with their passwords (SCRAM); who owns the data may do everything, over a socket beside them.
+#[derive(Debug)]
+pub struct Postgres {
+    programs: PathBuf,
+    data: PathBuf,
+    port: u16,
+    server: Child,
+}
+
+impl Postgres {
+    /// Starts a server. The thread that calls this must outlive it: with it, the server ends.
+    ///
+    /// # Errors
+    ///
+    /// [`NotFound`](ErrorKind::NotFound) if PostgreSQL is not installed; otherwise it does not start.
+    pub async fn start() -> Result<Self> {
+        let programs = newest_programs().ok_or_else(|| Error::new(ErrorKind::NotFound, NOT_INSTALLED))?;
+        let data = std::env::temp_dir().join(format!("keyvault-postgres-{:016x}", fastrand::u64(..)));
+        let mut initdb = as_owner(&programs.join("initdb"));
+        initdb.args(["--username=postgres", "--auth-local=trust", "--auth-host=scram-sha-256"]);
+        initdb.args(["--no-sync", "--no-locale", "--encoding=UTF8", "--pgdata"]).arg(&data);
+        let made = tokio::process::Command::from(quiet(initdb)).status().await?;
+        if !made.success() {
+            _ = fs::remove_dir_all(&data);
+            return Err(Error::other("initdb failed"));
+        }
+        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
+        let mut server = as_owner(&programs.join("postgres"));
+        server.arg("-D").arg(&data).arg("-k").arg(&data).args(["-p", &port.to_string()]);
+        server.args(["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"]);
+        let server = quiet(server).spawn()?;
+        let mut this = Self { programs, data, port, server };
+        this.answers().await?;
+        Ok(this)
+    }
+
+    /// Starts a server for a test, or says that the test is skipped where PostgreSQL is not installed.
+    ///
+    /// # Panics
+    ///
+    /// It does not start; or it is not installed in CI, where nothing may be skipped.
+    pub async fn start_or_skip(test: &str) -> Option<Self> {
+        match Self::start().await {
+            Ok(server) => Some(server),
+            Err(error) if error.kind() == ErrorKind::NotFound && std::env::var_os("CI").is_none() => {
+                eprintln!("SKIPPED: {test}: {error}");
+                None
+            }
+            Err(error) => panic!("PostgreSQL does not start: {error}"),
+        }
+    }
+
+    /// Tells the port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Does what an administrator does. The statement goes through a pipe, for arguments are seen by everybody.
+    ///
+    /// # Errors
+    ///
+    /// The server refuses it; it is not quoted.
+    pub async fn administer(&self, statement: &str) -> Result<()> {
+        let mut psql = Command::new(self.programs.join("psql"));
+        psql.arg("--host").arg(&self.data).args(["--port", &self.port.to_string(), "--username=postgres"]);
+        psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "postgres"]);
+        let mut psql = tokio::process::Command::from(quiet(psql)).stdin(Stdio::piped()).spawn()?;
+        if let Some(mut input) = psql.stdin.take() {
+            input.write_all(statement.as_bytes()).await?;
+        }
+        match psql.wait().await?.success() {
+            true => Ok(()),
+            false => Err(Error::other("the server refused a statement")),
+        }
+    }
+
+    async fn answers(&mut self) -> Result<()> {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while self.administer("select 1").await.is_err() {
+            if let Some(status) = self.server.try_wait()? {
+                return Err(Error::other(format!("the server ended: {status}")));
+            }
+            if Instant::now() > deadline {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        // At once, for its data are not worth a thing any more.
+        _ = Command::new("kill").args(["-QUIT", &self.server.id().to_string()]).status();
+        _ = self.server.wait();
+        _ = fs::remove_dir_all(&self.data);
+    }
+}
+
+/// Finds where Debian puts them, the newest version first, then where `PATH` does.
+fn newest_programs() -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let version = |path: &PathBuf| path.file_name()?.to_str()?.parse::<u32>().ok();
+    let newest = versions.map(|entry| entry.path()).max_by_key(version).map(|path| path.join("bin"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let candidates: Vec<PathBuf> = newest.into_iter().chain(std::env::split_paths(&path)).collect();
+    candidates.into_iter().find(|folder| folder.join("initdb").exists() && folder.join("postgres").exists())
+}
+
+/// Runs a program as somebody who may: PostgreSQL refuses to run as root. It ends with the thread that starts it.
+fn as_owner(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    if fs::metadata("/proc/self").is_ok_and(|this| this.uid() == 0) {
+        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
+    }
+    command.args(["--pdeathsig", "QUIT", "--"]).arg(program);
+    command
+}
+
+fn quiet(mut command: Command) -> Command {
+    command.current_dir(std::env::temp_dir()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+}
+
+const NOT_INSTALLED: &str = "PostgreSQL is not installed (Debian: apt-get install postgresql)";

@@ -1,0 +1,92 @@
+//! The first build, and the probe.
+
+use std::sync::Arc;
+
+use keyvault::{ErrorKind, Rejection};
+use tokio::time::{Instant, timeout};
+
+use super::stage::{MINUTE, Pool, Stage};
+
+#[tokio::test(start_paused = true)]
+async fn a_first_build_that_fails_says_why_at_once() {
+    let stage = Stage::begin();
+    stage.vault.set("database--password", "bad").unwrap();
+    let live = stage.live().await;
+    let begun = Instant::now();
+    let error = stage.derive(&live).await.unwrap_err();
+    assert_eq!((error.kind(), error.setting()), (ErrorKind::Rejected, Some("database.password")));
+    assert!(error.to_string().ends_with("could not be built: the database refuses the login"), "{error}");
+    assert_eq!(begun.elapsed().as_millis(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_build_may_be_tried_again_with_the_newest_settings_until_a_deadline() {
+    let stage = Stage::begin();
+    stage.vault.set("database--password", "bad").unwrap();
+    let live = stage.live().await;
+    let rotation = async {
+        tokio::time::sleep(MINUTE / 2).await;
+        stage.rotate(&live, "second").await;
+    };
+    let (pool, ()) = tokio::join!(stage.derive(&live).start_deadline(MINUTE * 2), rotation);
+    assert_eq!(pool.unwrap().current().password, "second");
+
+    stage.rotate(&live, "bad").await;
+    let begun = Instant::now();
+    assert!(stage.derive(&live).start_deadline(MINUTE).await.is_err());
+    assert!(begun.elapsed() <= MINUTE, "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_build_that_hangs_or_panics_is_an_error_too() {
+    let stage = Stage::begin();
+    for (password, kind) in [("hangs", ErrorKind::Unavailable), ("panics", ErrorKind::Rejected)] {
+        stage.vault.set("database--password", password).unwrap();
+        let live = stage.live().await;
+        let error = timeout(MINUTE, stage.derive(&live).into_future()).await.expect("it ends").unwrap_err();
+        assert_eq!(error.kind(), kind, "{password}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_build_that_is_given_up_leaves_nothing() {
+    let stage = Stage::begin();
+    stage.vault.set("database--password", "hangs").unwrap();
+    let live = stage.live().await;
+    assert!(timeout(MINUTE / 60, stage.derive(&live).into_future()).await.is_err());
+    assert_eq!(stage.running.load(std::sync::atomic::Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_probe_refuses_is_never_current_and_is_drained_at_once() {
+    let stage = Stage::begin();
+    let live = stage.live().await;
+    let probing = stage.clone();
+    let probe = move |new: Arc<Pool>| {
+        probing.say(format!("probe {}", new.password));
+        async move {
+            match new.password.as_str() {
+                "empty" => Err(Rejection::new("no query runs")),
+                "stuck" => std::future::pending().await,
+                "shaky" => panic!("the probe panics"),
+                _ => Ok(()),
+            }
+        }
+    };
+    let pool = stage.drained(&live).probe(probe).await.unwrap();
+    let mut watcher = pool.watch();
+    assert_eq!(stage.said(), ["build first", "probe first"]);
+    for password in ["empty", "stuck", "shaky"] {
+        stage.rotate(&live, password).await;
+        let begun = Instant::now();
+        watcher.next().await.unwrap();
+        assert_eq!(pool.current().password, "first", "{password}");
+        stage.alive(1).await;
+        assert!(begun.elapsed() <= MINUTE / 2, "within the build's deadline: {:?}", begun.elapsed());
+        let expected = [format!("build {password}"), format!("probe {password}"), format!("drain {password}")];
+        assert_eq!(stage.said(), expected);
+    }
+    stage.rotate(&live, "good").await;
+    watcher.replaced().await.unwrap();
+    assert_eq!(pool.current().password, "good");
+}

@@ -1,0 +1,73 @@
+//! Every fault in every situation, as a table that this test writes: `docs/fault-matrix.md`.
+//!
+//! The clock is virtual and the transport is in this process, so that an hour of waiting takes none. Of every cell must hold:
+//! it ends within its deadline, makes no more requests than it may, loses no settings, tells of the failure, and leaves nothing
+//! behind that keeps the next call from working. What the table says is compared with the file;
+//! `KEYVAULT_WRITE_TABLES=1 cargo test -p keyvault-tests matrix` writes it anew.
+
+mod fault;
+mod situation;
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::time::Duration;
+use std::{env, fs};
+
+use self::fault::FAULTS;
+use self::situation::{Cell, SITUATIONS};
+
+#[test]
+fn every_fault_in_every_situation_ends_as_the_table_says() {
+    let mut table = HEAD.to_owned();
+    let headings: Vec<&str> = SITUATIONS.iter().map(|situation| situation.name).collect();
+    writeln!(table, "| fault | {} |\n|---|{}", headings.join(" | "), "---|".repeat(headings.len())).unwrap();
+    for fault in FAULTS {
+        let cells: Vec<String> = SITUATIONS.iter().map(|situation| situation.live_through(fault).to_string()).collect();
+        writeln!(table, "| {} | {} |", fault.name, cells.join(" | ")).unwrap();
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/fault-matrix.md");
+    if env::var_os("KEYVAULT_WRITE_TABLES").is_some() {
+        fs::write(path, &table).unwrap();
+    }
+    let written = fs::read_to_string(path).unwrap_or_default();
+    for (now, then) in table.lines().zip(written.lines()) {
+        assert_eq!(now, then, "the table in docs/ says otherwise");
+    }
+    assert_eq!(table.lines().count(), written.lines().count());
+}
+
+#[test]
+fn no_fault_and_no_situation_stands_twice() {
+    let faults: BTreeSet<&str> = FAULTS.iter().map(|fault| fault.name).collect();
+    assert_eq!(faults.len(), FAULTS.len());
+    assert!(FAULTS.len() >= 30 && SITUATIONS.len() == 5);
+}
+
+impl Cell {
+    /// Time in steps, for the pauses are drawn.
+    fn time(&self) -> &'static str {
+        let steps = [(1, "< 1 s"), (5, "< 5 s"), (15, "< 15 s"), (31, "≤ 30 s"), (61, "≤ 60 s"), (101, "≤ 100 s")];
+        let step = steps.into_iter().find(|(seconds, _)| self.took < Duration::from_secs(*seconds));
+        step.map_or("longer", |(_, text)| text)
+    }
+}
+
+impl std::fmt::Display for Cell {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, {}, {}", self.outcome, self.requests, self.time())
+    }
+}
+
+const HEAD: &str = "\
+# What becomes of every fault
+
+Written by the test suite (`tests/hostile/matrix`), which runs every fault in every situation on a virtual clock and fails when
+a cell differs. A cell says: how it ended, how many requests reached the vault or failed on the way, and how long it took.
+
+* `ok`: the fault was survived, and the call or the settings have the new secret.
+* Any other word is the kind of the error (`ErrorKind`). In a refresh, after an event and after a rejection it means: the failure
+  was told, and **the last good settings stayed**.
+* A client operation ends within 30 seconds, a start within 100, a refresh within 100 (an event's own try is one operation).
+* Whatever the cell, the next call worked as soon as the fault was gone.
+
+";

@@ -1,0 +1,300 @@
+//! When it goes wrong, and what must hold then.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_core::error::ErrorKind as SdkKind;
+use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, Transport};
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use futures::future::LocalBoxFuture;
+use keyvault::{Error, ErrorKind, Live, Notice, SecretClient, SecretEvent, SecretEventKind, SecretId};
+use keyvault_emulator::{Emulator, Fault as Strike};
+use serde::Deserialize;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::fault::{Fault, Road, Tokens};
+use crate::support::{CONTOSO, HOUR, Wire, assert_value_free, good_for};
+
+/// Something that a service does, while a fault lasts.
+pub(super) struct Situation {
+    pub(super) name: &'static str,
+    deadline: Duration,
+    most_requests: usize,
+    act: fn(Arc<Scene>) -> LocalBoxFuture<'static, Result<(), Error>>,
+}
+
+pub(super) const SITUATIONS: &[Situation] = &[
+    Situation {
+        name: "client operation",
+        deadline: Duration::from_secs(30),
+        most_requests: 10,
+        act: |scene| Box::pin(async move { scene.client.get("password").await.map(|_| ()) }),
+    },
+    Situation {
+        name: "cold start",
+        deadline: Duration::from_secs(106),
+        // Three calls of five attempts each, in as many rounds as 100 seconds have.
+        most_requests: 150,
+        act: |scene| Box::pin(async move { scene.start().await.map(|_| ()) }),
+    },
+    Situation {
+        name: "refresh",
+        deadline: Duration::from_secs(101),
+        most_requests: 40,
+        act: |scene| Box::pin(async move { scene.live().refresh_now().await.map(|_| ()) }),
+    },
+    Situation {
+        name: "event",
+        deadline: Duration::from_secs(101),
+        most_requests: 20,
+        act: |scene| Box::pin(async move { scene.hear_of_it().await }),
+    },
+    Situation {
+        name: "`rejected`",
+        deadline: Duration::from_secs(101),
+        most_requests: 20,
+        act: |scene| Box::pin(async move { scene.live().rejected("url").await.map(|_| ()) }),
+    },
+];
+
+/// How it ended.
+pub(super) struct Cell {
+    pub(super) outcome: String,
+    pub(super) requests: usize,
+    pub(super) took: Duration,
+}
+
+impl Situation {
+    /// Lives through `fault`, and checks everything that must hold whatever it is.
+    pub(super) fn live_through(&self, fault: &Fault) -> Cell {
+        let what = format!("{} in {}", fault.name, self.name);
+        fastrand::seed(1);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let scene = Arc::new(Scene::new().await);
+            let had_settings = !matches!(self.name, "client operation" | "cold start");
+            if had_settings {
+                let live = scene.start().await.unwrap();
+                *scene.live.lock().unwrap() = Some(live);
+                // Past the seconds in which a list proves nothing, and the interval still far away.
+                scene.emulator.advance_clock(Duration::from_secs(10));
+            }
+            scene.rotate();
+            *scene.requests.lock().unwrap() = 0;
+            (fault.begin)(&scene);
+            let begun = Instant::now();
+            let outcome = timeout(2 * self.deadline, (self.act)(Arc::clone(&scene))).await;
+            let took = begun.elapsed();
+            let outcome = outcome.unwrap_or_else(|_| panic!("{what}: hangs"));
+            let requests = *scene.requests.lock().unwrap();
+            assert!(took <= self.deadline, "{what}: took {took:?}");
+            assert!(requests <= self.most_requests, "{what}: {requests} requests");
+            if let Err(error) = &outcome {
+                assert_value_free(error, &[OLD, NEW, TOKEN, "evil.example"]);
+            }
+            if had_settings {
+                scene.assert_nothing_is_lost(&outcome, &what);
+            }
+            scene.assert_it_works_when_the_fault_is_gone(&what).await;
+            Cell { outcome: outcome.map_or_else(|error| word(&error).to_owned(), |()| "ok".to_owned()), requests, took }
+        })
+    }
+}
+
+fn word(error: &Error) -> &'static str {
+    match error.kind() {
+        ErrorKind::Conflict => "Conflict",
+        ErrorKind::Denied => "Denied",
+        ErrorKind::Invalid => "Invalid",
+        ErrorKind::NotFound => "NotFound",
+        ErrorKind::Rejected => "Rejected",
+        ErrorKind::Throttled { .. } => "Throttled",
+        ErrorKind::Unavailable => "Unavailable",
+        _ => "another kind",
+    }
+}
+
+const OLD: &str = "c4nary-old";
+const NEW: &str = "c4nary-new";
+const TOKEN: &str = "c4nary-token";
+
+#[derive(Debug, Deserialize)]
+struct Settings {
+    url: String,
+}
+
+/// A service, its vault, and the road between them.
+pub(super) struct Scene {
+    pub(super) emulator: Arc<Emulator>,
+    client: SecretClient,
+    live: Mutex<Option<Live<Settings>>>,
+    road: Arc<Mutex<Road>>,
+    tokens: Arc<Mutex<Tokens>>,
+    requests: Arc<Mutex<usize>>,
+    /// The version that the secret has since it rotated.
+    version: Mutex<String>,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let emulator = Arc::new(Emulator::builder().accept_any_token().start().await.unwrap());
+        let vault = emulator.vault("contoso");
+        vault.set("password", OLD);
+        vault.set("other", "1");
+        let (road, tokens, requests) = (Arc::default(), Arc::<Mutex<Tokens>>::default(), Arc::default());
+        let counted = Counted { wire: Wire::to(&emulator), road: Arc::clone(&road), requests: Arc::clone(&requests) };
+        let transport = Transport::new(Arc::new(counted));
+        let client = SecretClient::builder(CONTOSO)
+            .credential(Arc::new(Credential(Arc::clone(&tokens))))
+            .client_options(ClientOptions { transport: Some(transport), ..ClientOptions::default() })
+            .build()
+            .unwrap();
+        Self { emulator, client, live: Mutex::default(), road, tokens, requests, version: Mutex::default() }
+    }
+
+    /// Everything by name, and one reference.
+    async fn start(&self) -> Result<Live<Settings>, Error> {
+        let layers = || Figment::new().merge(Toml::string(r#"url = "db:@KeyVault(SecretName=password)""#));
+        keyvault_figment::layered(self.client.clone(), layers)
+            .refresh_every(HOUR)
+            .event_spread(Duration::ZERO)
+            .start()
+            .await
+    }
+
+    fn live(&self) -> Live<Settings> {
+        self.live.lock().unwrap().clone().unwrap()
+    }
+
+    pub(super) fn rotate(&self) {
+        *self.version.lock().unwrap() = self.emulator.vault("contoso").set("password", NEW);
+    }
+
+    pub(super) fn strike(&self, strike: Strike) {
+        self.emulator.fault(strike);
+    }
+
+    pub(super) fn strike_once(&self, strike: Strike) {
+        self.emulator.fault_next(1, strike);
+    }
+
+    pub(super) fn disable(&self) {
+        self.emulator.vault("contoso").set_enabled("password", None, false);
+    }
+
+    pub(super) fn delete(&self) {
+        self.emulator.vault("contoso").delete("password");
+    }
+
+    pub(super) fn set_road(&self, road: Road) {
+        *self.road.lock().unwrap() = road;
+    }
+
+    pub(super) fn set_tokens(&self, tokens: Tokens) {
+        *self.tokens.lock().unwrap() = tokens;
+    }
+
+    /// Tells the engine of the new version, as Event Grid would, and waits for what comes of it.
+    async fn hear_of_it(&self) -> Result<(), Error> {
+        let live = self.live();
+        let mut watcher = live.watch();
+        let version = self.version.lock().unwrap().clone();
+        let id = SecretId::parse(&format!("{CONTOSO}/secrets/password/{version}")).unwrap();
+        live.notify(SecretEvent::new(id, SecretEventKind::NewVersion));
+        match watcher.next().await.unwrap() {
+            Notice::Changed(_) => Ok(()),
+            Notice::Failed(error) => Err(error),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The settings are the old ones or the new ones, whole; and a failure is seen.
+    fn assert_nothing_is_lost(&self, outcome: &Result<(), Error>, what: &str) {
+        let live = self.live();
+        let url = live.current().url.clone();
+        match outcome {
+            Ok(()) => assert!(url == format!("db:{NEW}") || url == format!("db:{OLD}"), "{what}"),
+            Err(_) => {
+                assert_eq!(url, format!("db:{OLD}"), "{what}: the last good settings stay");
+                let health = live.health();
+                assert!(health.last_error.is_some() && health.consecutive_failures > 0, "{what}: {health:?}");
+            }
+        }
+    }
+
+    async fn assert_it_works_when_the_fault_is_gone(&self, what: &str) {
+        self.set_road(Road::Open);
+        self.set_tokens(Tokens::Good);
+        self.emulator.clear_faults();
+        self.emulator.clear_denials();
+        // Deletions and recoveries take their time by the vault's clock.
+        self.emulator.advance_clock(2 * HOUR);
+        // What was not deleted cannot be recovered.
+        _ = self.client.recover("password").await;
+        self.emulator.advance_clock(HOUR);
+        self.emulator.vault("contoso").set_enabled("password", None, true);
+        // Whatever pause a vault may have asked for is over then.
+        sleep(Duration::from_secs(120)).await;
+        let secret = self.client.get("password").await.unwrap_or_else(|error| panic!("{what}, after: {error:?}"));
+        assert_eq!(secret.expose_secret(), NEW, "{what}");
+        let live = self.live.lock().unwrap().clone();
+        if let Some(live) = live {
+            live.refresh_now().await.unwrap_or_else(|error| panic!("{what}, after: {error:?}"));
+            assert_eq!(live.current().url, format!("db:{NEW}"), "{what}");
+            assert_eq!(live.health().consecutive_failures, 0, "{what}");
+        }
+    }
+}
+
+/// A transport that counts, and that may not get there.
+struct Counted {
+    wire: Arc<Wire>,
+    road: Arc<Mutex<Road>>,
+    requests: Arc<Mutex<usize>>,
+}
+
+#[async_trait]
+impl HttpClient for Counted {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        *self.requests.lock().unwrap() += 1;
+        // No request of this test may ever go elsewhere.
+        assert_eq!(request.url().origin().ascii_serialization(), CONTOSO, "a token went astray");
+        let broken = |text: &'static str| Err(azure_core::Error::with_message(SdkKind::Connection, text));
+        let road = *self.road.lock().unwrap();
+        match road {
+            Road::Open => self.wire.execute_request(request).await,
+            Road::NoName => broken("dns error: failed to lookup address information"),
+            Road::NoPort => broken("tcp connect error: Connection refused"),
+            Road::NoTrust => broken("invalid peer certificate: UnknownIssuer"),
+        }
+    }
+}
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Counted")
+    }
+}
+
+/// A credential whose tokens live for a second, so that every call asks it.
+#[derive(Debug)]
+struct Credential(Arc<Mutex<Tokens>>);
+
+#[async_trait]
+impl TokenCredential for Credential {
+    async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
+        let tokens = *self.0.lock().unwrap();
+        match tokens {
+            Tokens::Good => {}
+            Tokens::Down => {
+                return Err(azure_core::Error::with_message(SdkKind::Connection, "token endpoint cannot be reached"));
+            }
+            Tokens::Slow => sleep(Duration::from_secs(8)).await,
+        }
+        Ok(good_for(Duration::ZERO, TOKEN.to_owned()))
+    }
+}

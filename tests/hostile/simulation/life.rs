@@ -1,0 +1,224 @@
+//! One life of a service and its vault.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::AddAssign;
+use std::time::Duration;
+
+use fastrand::Rng;
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use keyvault::{Live, Notice};
+use tokio::time::{Instant, sleep};
+
+use super::vault::{ModelVault, State, Weather};
+
+/// What every setting says: the number of the version that it has.
+type Settings = BTreeMap<String, String>;
+
+/// A service that reads its settings and is told of changes, while everything happens to its vault.
+pub(super) struct Life {
+    vault: ModelVault,
+    live: Live<Settings>,
+    seen: Settings,
+    tally: Tally,
+}
+
+/// What happened in it.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tally {
+    rotations: u32,
+    changes: u32,
+    failures: u32,
+    faults: u32,
+}
+
+impl Life {
+    /// Lives the life of a seed to its end.
+    pub(super) fn live(seed: u64) -> Tally {
+        // The engine draws its jitter from this thread's generator.
+        fastrand::seed(seed);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let mut life = Self::begin(seed).await;
+            life.go_on(&mut Rng::with_seed(!seed)).await;
+            life.end().await
+        })
+    }
+
+    async fn begin(seed: u64) -> Self {
+        let vault = ModelVault::new(seed, &names());
+        let live = keyvault_figment::layered(vault.clone(), || Figment::new().merge(Toml::string(FILE)))
+            .refresh_every(INTERVAL)
+            .refresh_deadline(DEADLINE)
+            .settle(SETTLE, 4 * SETTLE)
+            .start::<Settings>()
+            .await
+            .unwrap();
+        let seen = (*live.published().settings().as_ref()).clone();
+        Self { vault, live, seen, tally: Tally::default() }
+    }
+
+    /// Lets things happen for a while, and looks at every notice as it comes.
+    async fn go_on(&mut self, rng: &mut Rng) {
+        let mut watcher = self.live.watch();
+        let end = Instant::now() + LIFE;
+        while Instant::now() < end {
+            self.happen(rng);
+            let next = sleep(Duration::from_millis(rng.u64(4_000..40_000)));
+            tokio::pin!(next);
+            loop {
+                tokio::select! {
+                    biased;
+                    notice = watcher.next() => self.look_at(&notice.unwrap()),
+                    () = &mut next => break,
+                }
+            }
+        }
+    }
+
+    /// One thing of those that happen to a vault.
+    fn happen(&mut self, rng: &mut Rng) {
+        match rng.u8(..12) {
+            0..=2 => self.rotate(&["user", "password"]),
+            3..=4 => {
+                let names = names();
+                let one = names[rng.usize(..names.len())];
+                // Whoever rotates one of the pair rotates both.
+                let group = if PAIR.contains(&one) { PAIR.to_vec() } else { vec![one] };
+                self.rotate(&group);
+            }
+            // Twice within one second.
+            5 => {
+                self.rotate(&["api-key"]);
+                self.rotate(&["api-key"]);
+            }
+            6 => self.vault.weather(Weather::Rough),
+            7 => self.vault.weather(Weather::Outage),
+            8 | 9 => self.vault.weather(Weather::Fair),
+            10 => self.vault.put_clock(rng.i64(-90..90)),
+            _ => self.vault.fall_behind(rng.bool()),
+        }
+    }
+
+    fn rotate(&mut self, names: &[&str]) {
+        self.vault.rotate(names);
+        self.tally.rotations += 1;
+    }
+
+    fn look_at(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Failed(_) => {
+                self.tally.failures += 1;
+                assert_eq!(**self.live.published().settings(), self.seen, "settings changed without a notice");
+            }
+            Notice::Changed(change) => {
+                self.tally.changes += 1;
+                let new = (**self.live.published().settings()).clone();
+                assert_eq!(
+                    change.keys.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+                    differing(&self.seen, &new)
+                );
+                self.check(&new);
+                self.seen = new;
+            }
+            _ => {}
+        }
+    }
+
+    /// Checks what was published against everything that the vault ever was.
+    fn check(&self, new: &Settings) {
+        let (old, new) = (state(&self.seen), state(new));
+        let begun = self.vault.last_pass() - 4 * SETTLE - DEADLINE;
+        for (name, number) in &new {
+            assert!(number >= &old[name], "{name} went back from {} to {number}", old[name]);
+            let is_true = number == &old[name] || self.vault.was_latest_since(name, *number, begun);
+            assert!(is_true, "{name} version {number} was not the latest in this pass");
+        }
+        assert_eq!(new["user"], new["password"], "the pair was torn apart");
+    }
+
+    /// Lets the sun shine, and waits as long as a service may take to catch up.
+    async fn end(mut self) -> Tally {
+        self.vault.weather(Weather::Fair);
+        self.vault.fall_behind(false);
+        let mut watcher = self.live.watch();
+        let caught_up = sleep(DEADLINE + INTERVAL.mul_f64(2.5) + 8 * SETTLE);
+        tokio::pin!(caught_up);
+        loop {
+            tokio::select! {
+                biased;
+                notice = watcher.next() => self.look_at(&notice.unwrap()),
+                () = &mut caught_up => break,
+            }
+        }
+        let last = state(&self.live.published().settings().as_ref().clone());
+        assert_eq!(last, self.vault.state(), "a change was never seen");
+        assert!(self.vault.was_ever(&last));
+        self.live.shutdown().await;
+        self.tally.faults = self.vault.lock().failures;
+        self.tally
+    }
+}
+
+const INTERVAL: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(20);
+const SETTLE: Duration = Duration::from_millis(500);
+const LIFE: Duration = Duration::from_secs(10 * 60);
+
+const PAIR: [&str; 2] = ["user", "password"];
+
+/// The pair inside one string, the key on its own; everything else by name.
+const FILE: &str = r#"
+url = "@KeyVault(SecretName=user):@KeyVault(SecretName=password)"
+key = "@KeyVault(SecretName=api-key)"
+"#;
+
+/// More than a page of a list has.
+fn names() -> Vec<&'static str> {
+    const OTHERS: [&str; 30] = [
+        "s00", "s01", "s02", "s03", "s04", "s05", "s06", "s07", "s08", "s09", "s10", "s11", "s12", "s13", "s14", "s15",
+        "s16", "s17", "s18", "s19", "s20", "s21", "s22", "s23", "s24", "s25", "s26", "s27", "s28", "s29",
+    ];
+    PAIR.into_iter().chain(["api-key"]).chain(OTHERS).collect()
+}
+
+/// Reads the numbers of the versions out of settings, and checks that all ways to a secret tell the same.
+fn state(settings: &Settings) -> State {
+    let number = |text: &str| text.parse::<u32>().unwrap();
+    let mut state = State::new();
+    for name in names() {
+        state.insert(name.to_owned(), number(&settings[&name.replace('-', "_")]));
+    }
+    assert_eq!(settings["url"], format!("{}:{}", state["user"], state["password"]));
+    assert_eq!(settings["key"], state["api-key"].to_string());
+    state
+}
+
+fn differing<'s>(old: &'s Settings, new: &'s Settings) -> BTreeSet<&'s str> {
+    old.keys().chain(new.keys()).filter(|key| old.get(*key) != new.get(*key)).map(String::as_str).collect()
+}
+
+impl Tally {
+    /// Tells whether enough happened in so many lives to prove something.
+    pub(super) fn is_eventful(self, lives: u64) -> bool {
+        let least = u32::try_from(lives).unwrap();
+        [self.rotations, self.changes, self.failures, self.faults].into_iter().all(|count| count >= least)
+    }
+}
+
+impl AddAssign for Tally {
+    fn add_assign(&mut self, other: Self) {
+        self.rotations += other.rotations;
+        self.changes += other.changes;
+        self.failures += other.failures;
+        self.faults += other.faults;
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rotations, changes, failures, faults } = self;
+        write!(f, "{rotations} rotations, {changes} changes published, {failures} refreshes failed, {faults} faults")
+    }
+}

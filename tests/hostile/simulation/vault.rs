@@ -1,0 +1,296 @@
+//! A vault by the book, of which everything that ever was is known.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use fastrand::Rng;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+use keyvault::{
+    Error, ErrorKind, Result, Secret, SecretId, SecretName, SecretProperties, SecretStore, SecretVersion, Vault,
+};
+use tokio::time::{Instant, sleep};
+
+/// The number of each secret's latest version, by name.
+pub(super) type State = BTreeMap<String, u32>;
+
+/// A vault whose clock, network and operators are drawn from a seed.
+#[derive(Clone)]
+pub(super) struct ModelVault {
+    vault: Vault,
+    inner: Arc<Mutex<Inner>>,
+}
+
+pub(super) struct Inner {
+    rng: Rng,
+    begun: Instant,
+    /// How far the vault's clock is off.
+    skew: i64,
+    secrets: BTreeMap<String, Vec<Version>>,
+    history: Vec<(Instant, State)>,
+    /// A replica that lags: the latest version is not there yet.
+    behind: bool,
+    /// When it lagged last.
+    was_behind: Option<Instant>,
+    weather: Weather,
+    lists: Vec<Instant>,
+    pub(super) failures: u32,
+}
+
+#[derive(Clone)]
+struct Version {
+    number: u32,
+    set: u64,
+}
+
+/// What the network and the vault are like.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Weather {
+    /// Everything answers within milliseconds.
+    Fair,
+    /// Every tenth request fails, in one way or another.
+    Rough,
+    /// Nothing answers.
+    Outage,
+}
+
+impl ModelVault {
+    pub(super) fn new(seed: u64, names: &[&str]) -> Self {
+        let inner = Inner {
+            rng: Rng::with_seed(seed),
+            begun: Instant::now(),
+            skew: 0,
+            secrets: BTreeMap::new(),
+            history: Vec::new(),
+            behind: false,
+            was_behind: None,
+            weather: Weather::Fair,
+            lists: Vec::new(),
+            failures: 0,
+        };
+        let vault =
+            Self { vault: "https://contoso.vault.azure.net".parse().unwrap(), inner: Arc::new(Mutex::new(inner)) };
+        vault.rotate(names);
+        vault
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
+    }
+
+    /// Sets new versions of secrets, all at one moment.
+    pub(super) fn rotate(&self, names: &[&str]) {
+        let mut inner = self.lock();
+        let now = inner.clock();
+        for name in names {
+            let versions = inner.secrets.entry((*name).to_owned()).or_default();
+            let number = versions.last().map_or(1, |version| version.number + 1);
+            // Two versions may be of one second, but only if they were set in one: a clock that was put back is not
+            // put back to the very second.
+            let set = match versions.last() {
+                Some(last) if last.set > now => last.set + 7,
+                _ => now,
+            };
+            versions.push(Version { number, set });
+        }
+        inner.remember();
+    }
+
+    pub(super) fn weather(&self, weather: Weather) {
+        self.lock().weather = weather;
+    }
+
+    pub(super) fn put_clock(&self, seconds: i64) {
+        self.lock().skew += seconds;
+    }
+
+    pub(super) fn fall_behind(&self, behind: bool) {
+        let mut inner = self.lock();
+        (inner.behind, inner.was_behind) = (behind, Some(Instant::now()));
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.lock().state()
+    }
+
+    /// Tells whether `number` was the latest version of `name` at some moment from `from` on, for this replica at least.
+    pub(super) fn was_latest_since(&self, name: &str, number: u32, from: Instant) -> bool {
+        let inner = self.lock();
+        if inner.behind || inner.was_behind.is_some_and(|last| last >= from) {
+            let known = inner.secrets.get(name).map_or(0, Vec::len);
+            return usize::try_from(number).is_ok_and(|number| number <= known);
+        }
+        let mut until = Instant::now();
+        for (since, state) in inner.history.iter().rev() {
+            if state.get(name) == Some(&number) && until >= from {
+                return true;
+            }
+            until = *since;
+        }
+        false
+    }
+
+    /// Tells whether all of the vault was like `state` at some moment.
+    pub(super) fn was_ever(&self, state: &State) -> bool {
+        self.lock().history.iter().any(|(_, was)| was == state)
+    }
+
+    /// Tells when the last pass over the vault that is over or under way began.
+    pub(super) fn last_pass(&self) -> Instant {
+        *self.lock().lists.last().unwrap()
+    }
+
+    fn id(&self, name: &str) -> SecretId {
+        SecretId::new(self.vault.clone(), SecretName::parse(name).unwrap())
+    }
+
+    fn properties(&self, name: &str, version: &Version, with_version: bool) -> SecretProperties {
+        let id = self.id(name);
+        let id = if with_version { id.with_version(version_of(version.number)) } else { id };
+        let mut properties = SecretProperties::new(id);
+        let set = SystemTime::UNIX_EPOCH + Duration::from_secs(version.set);
+        (properties.created, properties.updated) = (Some(set), Some(set));
+        properties
+    }
+
+    /// What the network does to one request: it takes its time, and perhaps does not arrive.
+    async fn travel(&self) -> Result<()> {
+        let (pause, failure) = {
+            let mut inner = self.lock();
+            let pause = Duration::from_millis(inner.rng.u64(1..40));
+            let failure = match inner.weather {
+                Weather::Fair => None,
+                Weather::Rough => (inner.rng.u8(..10) == 0).then(|| inner.rng.u8(..5)),
+                Weather::Outage => Some(inner.rng.u8(..3)),
+            };
+            inner.failures += u32::from(failure.is_some());
+            (pause, failure)
+        };
+        sleep(pause).await;
+        let unavailable = || Error::new(ErrorKind::Unavailable, "vault could not be reached");
+        match failure {
+            None => Ok(()),
+            Some(0) => Err(unavailable()),
+            Some(1) => Err(Error::new(ErrorKind::Throttled { retry_after: Some(Duration::from_secs(3)) }, "throttled")),
+            Some(2) => {
+                // As long as a client would wait, so that some refreshes run into their own deadline.
+                sleep(Duration::from_secs(25)).await;
+                Err(unavailable())
+            }
+            Some(3) => Err(Error::new(ErrorKind::Denied, "access denied")),
+            Some(_) => {
+                sleep(Duration::from_secs(5)).await;
+                Ok(())
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// The vault's own clock, in whole seconds.
+    fn clock(&self) -> u64 {
+        let passed = i64::try_from(self.begun.elapsed().as_millis()).unwrap();
+        u64::try_from(EPOCH + (passed + self.skew * 1_000) / 1_000).unwrap()
+    }
+
+    fn state(&self) -> State {
+        let latest = |versions: &[Version]| versions.last().unwrap().number;
+        self.secrets.iter().map(|(name, versions)| (name.clone(), latest(versions))).collect()
+    }
+
+    fn remember(&mut self) {
+        let state = self.state();
+        self.history.push((Instant::now(), state));
+    }
+
+    /// The versions that this replica knows. One that lags lacks what was set in the last second, and not half of it: two
+    /// versions of one second cannot be told apart by the dates in a list.
+    fn known(&self, name: &str) -> &[Version] {
+        let versions = self.secrets.get(name).map_or(&[][..], Vec::as_slice);
+        let last = versions.last().map_or(0, |version| version.set);
+        match versions.iter().rposition(|version| version.set != last) {
+            Some(before) if self.behind => &versions[..=before],
+            _ => versions,
+        }
+    }
+
+    /// What this replica takes for the latest version.
+    fn latest(&self, name: &str) -> Option<Version> {
+        self.known(name).last().cloned()
+    }
+}
+
+const EPOCH: i64 = 1_800_000_000;
+
+fn version_of(number: u32) -> SecretVersion {
+    SecretVersion::parse(&format!("{number:032x}")).unwrap()
+}
+
+#[async_trait]
+impl SecretStore for ModelVault {
+    fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    async fn get(&self, id: &SecretId) -> Result<Secret> {
+        self.travel().await.map_err(|error| error.about(id))?;
+        let (version, as_of) = {
+            let inner = self.lock();
+            let name = id.name().as_str();
+            let version = match id.version() {
+                None => inner.latest(name),
+                Some(version) => inner.known(name).iter().find(|known| version_of(known.number) == *version).cloned(),
+            };
+            (version, inner.clock())
+        };
+        let version = version.ok_or_else(|| Error::new(ErrorKind::NotFound, "secret not found").about(id))?;
+        let properties = self.properties(id.name().as_str(), &version, true);
+        let as_of = SystemTime::UNIX_EPOCH + Duration::from_secs(as_of);
+        let secret = Secret::new(properties, version.number.to_string(), as_of);
+        // The answer is on its way, too.
+        sleep(Duration::from_millis(5)).await;
+        Ok(secret)
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
+        self.lock().lists.push(Instant::now());
+        let names: Vec<String> = self.lock().secrets.keys().cloned().collect();
+        let pages: Vec<Vec<String>> = names.chunks(25).map(<[String]>::to_vec).collect();
+        let page = move |names: Vec<String>| async move {
+            let items: Vec<Result<SecretProperties>> = match self.travel().await {
+                Err(error) => vec![Err(error)],
+                Ok(()) => {
+                    let inner = self.lock();
+                    let latest = |name: &String| self.properties(name, &inner.latest(name).unwrap(), false);
+                    names.iter().map(|name| Ok(latest(name))).collect()
+                }
+            };
+            stream::iter(items)
+        };
+        stream::iter(pages).then(page).flatten().boxed()
+    }
+
+    fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
+        let name = name.as_str().to_owned();
+        let versions = async move {
+            let items: Vec<Result<SecretProperties>> = match self.travel().await {
+                Err(error) => vec![Err(error)],
+                Ok(()) => {
+                    let inner = self.lock();
+                    inner.known(&name).iter().map(|version| Ok(self.properties(&name, version, true))).collect()
+                }
+            };
+            stream::iter(items)
+        };
+        stream::once(versions).flatten().boxed()
+    }
+}
+
+impl fmt::Debug for ModelVault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ModelVault")
+    }
+}

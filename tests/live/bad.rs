@@ -1,0 +1,124 @@
+//! Bad input from the application and its surroundings: contained, reported, the last good settings kept, the loop alive.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use keyvault::{ErrorKind, Live, LiveBuilder, Mismatch, NamedSecrets, SecretStore};
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use super::over::{Over, Switch};
+use super::story::{MINUTE, Settings, Story, Table};
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_becomes_nonsense_while_a_refresh_runs_is_a_failed_refresh() {
+    let story = Story::begin();
+    let (layers, broken) = (story.clone(), Switch::default());
+    let flag = broken.clone();
+    let merge = move |_: &NamedSecrets| -> Result<Table, Mismatch> {
+        if flag.is_on() { Err(Mismatch::new("layer cannot be read")) } else { Ok(layers.table()) }
+    };
+    let live: Live<Settings> =
+        LiveBuilder::new(story.vault.clone(), merge).references_only().refresh_every(MINUTE).start().await.unwrap();
+    broken.turn(true);
+    story.rotate("second");
+    let mut watcher = live.watch();
+    assert!(
+        matches!(watcher.next().await, Some(keyvault::Notice::Failed(error)) if error.kind() == ErrorKind::Rejected)
+    );
+    assert_eq!(live.current().password, "first");
+    broken.turn(false);
+    timeout(MINUTE * 2, watcher.changed()).await.expect("the loop is alive").unwrap();
+    assert_eq!(live.current().password, "second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_layer_that_panics_is_a_failed_refresh() {
+    let story = Story::begin();
+    let (layers, broken) = (story.clone(), Switch::default());
+    let flag = broken.clone();
+    let merge = move |_: &NamedSecrets| -> Result<Table, Mismatch> {
+        assert!(!flag.is_on(), "the layer panics");
+        Ok(layers.table())
+    };
+    let live: Live<Settings> =
+        LiveBuilder::new(story.vault.clone(), merge).references_only().refresh_every(MINUTE).start().await.unwrap();
+    broken.turn(true);
+    assert_eq!(live.refresh_now().await.unwrap_err().kind(), ErrorKind::Rejected);
+    broken.turn(false);
+    story.rotate("second");
+    assert!(live.refresh_now().await.unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_ends_a_fetch_that_hangs_in_under_a_second() {
+    let (story, hangs, reached) = (Story::begin(), Switch::default(), Arc::new(Notify::new()));
+    let (flag, signal) = (hangs.clone(), Arc::clone(&reached));
+    let store = Over::new(&story.vault, move |vault, id| {
+        let (hangs, reached) = (flag.is_on(), Arc::clone(&signal));
+        async move {
+            if hangs {
+                reached.notify_one();
+                std::future::pending::<()>().await;
+            }
+            vault.get(&id).await
+        }
+    });
+    let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    hangs.turn(true);
+    let ending = async {
+        reached.notified().await;
+        timeout(Duration::from_secs(1), live.shutdown()).await.expect("within a second");
+    };
+    let (refreshed, rejected, ()) = tokio::join!(live.refresh_now(), live.rejected("password"), ending);
+    assert_eq!(refreshed.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(rejected.unwrap_err().kind(), ErrorKind::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_every_handle_ends_a_fetch_that_hangs_and_the_sources_of_events() {
+    let (story, hangs, alive) = (Story::begin(), Switch::default(), Arc::new(AtomicUsize::new(0)));
+    let (flag, count) = (hangs.clone(), Arc::clone(&alive));
+    let store = Over::new(&story.vault, move |vault, id| {
+        let (hangs, guard) = (flag.is_on(), Alive::new(&count));
+        async move {
+            let _guard = guard;
+            if hangs {
+                std::future::pending::<()>().await;
+            }
+            vault.get(&id).await
+        }
+    });
+    let guard = Alive::new(&alive);
+    let source = futures::stream::pending::<keyvault::SecretEvent>();
+    let source = futures::StreamExt::map(source, move |event| {
+        let _guard = &guard;
+        event
+    });
+    let live: Live<Settings> = story.layered_over(store).events(source).start().await.unwrap();
+    let mut watcher = live.watch();
+    hangs.turn(true);
+    sleep(MINUTE * 2).await;
+    assert!(alive.load(Ordering::Relaxed) >= 2, "a refresh hangs, and the source is listened to");
+    drop(live);
+    assert!(timeout(Duration::from_secs(1), watcher.next()).await.expect("within a second").is_none());
+    sleep(Duration::from_millis(1)).await;
+    assert_eq!(alive.load(Ordering::Relaxed), 0);
+}
+
+/// Counts those who live.
+struct Alive(Arc<AtomicUsize>);
+
+impl Alive {
+    fn new(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,182 @@
+//! Which version is the latest, when dates and the vault disagree.
+
+use std::time::SystemTime;
+
+use keyvault::{
+    Error, ErrorKind, Live, NameMap, Notice, ReferenceStatus, Rejected, Result, Secret, SecretId, SecretStatus,
+    SecretStore, SecretVersion,
+};
+
+use super::over::{Over, Switch};
+use super::story::{Clock, MINUTE, Settings, Story};
+use crate::support::Log;
+
+/// A vault that, once it has failed over, knows nothing but the state before the last write of the password.
+fn failing_over(story: &Story, over: &Switch, known: &SecretVersion) -> Over {
+    let (over, known) = (over.clone(), known.clone());
+    Over::new(&story.vault, move |vault, id| {
+        let (is_over, known) = (over.is_on(), known.clone());
+        async move {
+            if !is_over || id.name().as_str() != "password" {
+                return vault.get(&id).await;
+            }
+            match id.version() {
+                Some(version) if *version != known => {
+                    Err(Error::new(ErrorKind::NotFound, "secret not found").about(&id))
+                }
+                _ => vault.get(&id.with_version(known)).await,
+            }
+        }
+    })
+}
+
+fn status(live: &Live<Settings>) -> SecretStatus {
+    let health = live.health();
+    health.secrets.iter().find(|secret| secret.id.name().as_str() == "password").unwrap().status
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failover_the_newer_version_is_kept_and_that_is_said() {
+    let log = Log::begin();
+    let (story, over) = (Story::begin(), Switch::default());
+    let store = failing_over(&story, &over, &story.password());
+    let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    story.rotate("second");
+    live.refresh_now().await.unwrap();
+    let mut watcher = live.watch();
+    over.turn(true);
+    for _ in 0..3 {
+        assert_eq!(live.refresh_now().await.unwrap(), None);
+        assert_eq!(live.current().password, "second");
+    }
+    assert_eq!(status(&live), SecretStatus::Ahead);
+    assert!(live.health().is_healthy());
+    let told = watcher.next().await.unwrap();
+    assert!(matches!(told, Notice::Secret(secret) if secret.status == SecretStatus::Ahead));
+    assert!(futures::FutureExt::now_or_never(watcher.next()).is_none(), "told once");
+    assert_eq!(log.text().matches("ahead of the vault").count(), 1, "{}", log.text());
+    over.turn(false);
+    assert_eq!(live.refresh_now().await.unwrap(), None);
+    assert_eq!(status(&live), SecretStatus::Current);
+    story.rotate("third");
+    live.refresh_now().await.unwrap();
+    assert_eq!(live.current().password, "third");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_this_process_never_saw_is_known_as_older_all_the_same() {
+    let (story, over) = (Story::begin(), Switch::default());
+    let store = failing_over(&story, &over, &story.password());
+    story.rotate("second");
+    let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    over.turn(true);
+    assert_eq!(live.refresh_now().await.unwrap(), None);
+    assert_eq!((live.current().password.as_str(), status(&live)), ("second", SecretStatus::Ahead));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_version_that_is_kept_is_given_up_when_a_server_refuses_it() {
+    let (story, over) = (Story::begin(), Switch::default());
+    let store = failing_over(&story, &over, &story.password());
+    let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    story.rotate("second");
+    live.refresh_now().await.unwrap();
+    over.turn(true);
+    live.refresh_now().await.unwrap();
+    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed);
+    assert_eq!((live.current().password.as_str(), status(&live)), ("first", SecretStatus::Current));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_version_that_is_kept_is_given_up_when_it_expires() {
+    let (story, over, clock) = (Story::begin(), Switch::default(), Clock::begin());
+    let store = failing_over(&story, &over, &story.password());
+    let expires = Some(clock.now() + MINUTE * 20);
+    let live: Live<Settings> = story.layered_over(store).wall_clock(clock.told()).start().await.unwrap();
+    story.vault.set_with("password", "second", |properties| properties.expires = expires).unwrap();
+    live.refresh_now().await.unwrap();
+    over.turn(true);
+    tokio::time::sleep(MINUTE * 10).await;
+    assert_eq!((live.current().password.as_str(), status(&live)), ("second", SecretStatus::Ahead));
+    tokio::time::sleep(MINUTE * 12).await;
+    assert_eq!((live.current().password.as_str(), status(&live)), ("first", SecretStatus::Current));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_of_a_clock_that_went_back_is_the_latest_if_the_vault_knows_both() {
+    let story = Story::begin();
+    story.rotate("second");
+    let live: Live<Settings> = story.layered().start().await.unwrap();
+    let yesterday = SystemTime::now() - MINUTE * 60 * 24;
+    let dated = |properties: &mut keyvault::SecretProperties| {
+        (properties.created, properties.updated) = (Some(yesterday), Some(yesterday));
+    };
+    story.vault.set_with("password", "third", dated).unwrap();
+    assert!(live.refresh_now().await.unwrap().is_some());
+    assert_eq!((live.current().password.as_str(), status(&live)), ("third", SecretStatus::Current));
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_versions_of_one_second_are_told_apart_by_reference_and_by_name() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().start().await.unwrap();
+    for text in ["second", "third", "fourth"] {
+        story.rotate(text);
+        live.refresh_now().await.unwrap();
+        assert_eq!(live.current().password, text);
+    }
+    story.write("password", "plain");
+    let named: Live<Settings> = story.layered().names(NameMap::new()).start().await.unwrap();
+    for text in ["fifth", "sixth"] {
+        story.rotate(text);
+        named.refresh_now().await.unwrap();
+        let id = SecretId::parse("https://contoso.vault.azure.net/secrets/password").unwrap();
+        assert_eq!(story.vault.get(&id).await.unwrap().expose_secret(), text);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_an_outage_nobody_decides_which_version_is_the_latest() {
+    let (story, over) = (Story::begin(), Switch::default());
+    let first = story.password();
+    story.rotate("second");
+    let (flag, known) = (over.clone(), first.clone());
+    let store = Over::new(&story.vault, move |vault, id| {
+        let (is_over, known) = (flag.is_on(), known.clone());
+        async move {
+            match (is_over && id.name().as_str() == "password", id.version()) {
+                (true, None) => vault.get(&id.with_version(known)).await,
+                (true, Some(_)) => Err(Error::new(ErrorKind::Unavailable, "vault is down")),
+                _ => vault.get(&id).await,
+            }
+        }
+    });
+    let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    over.turn(true);
+    assert_eq!(live.refresh_now().await.unwrap(), None);
+    assert_eq!((live.current().password.as_str(), status(&live)), ("second", SecretStatus::Ahead));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_version_that_was_disabled_is_not_kept() {
+    let (story, over) = (Story::begin(), Switch::default());
+    let first = story.password();
+    story.rotate("second");
+    let (flag, known) = (over.clone(), first.clone());
+    let store = Over::new(&story.vault, move |vault, id| {
+        let (is_over, known) = (flag.is_on(), known.clone());
+        async move {
+            let disabled: Result<Secret> = Err(Error::new(ErrorKind::NotFound, "secret is disabled")
+                .with_status(ReferenceStatus::AccessToKeyVaultDenied));
+            match (is_over && id.name().as_str() == "password", id.version()) {
+                (true, None) => vault.get(&id.with_version(known)).await,
+                (true, Some(version)) if *version != known => disabled,
+                _ => vault.get(&id).await,
+            }
+        }
+    });
+    let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    over.turn(true);
+    assert!(live.refresh_now().await.unwrap().is_some());
+    assert_eq!(live.current().password, "first");
+}
