@@ -12,13 +12,13 @@ use std::time::Duration;
 use keyvault_emulator::{Emulator, LoggedRequest, Seed, Throttle};
 use serde_json::{Value, json};
 
-/// Run a Key Vault on this machine until it is interrupted.
+/// Run a Key Vault on this machine until it is interrupted
 ///
 /// When it is ready it prints one line of JSON to standard output and nothing more: where the vault is, which
 /// certificate authority to trust, what a credential needs, and where to disturb it. From then on it writes a line per
 /// request to standard error: method, path, status, milliseconds; never values or tokens.
 #[derive(clap::Args)]
-#[command(verbatim_doc_comment, after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
     /// Where to serve https; port 0 takes a free one
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]

@@ -11,16 +11,10 @@ use crate::failure::Failure;
 
 /// Set, read, list, delete and bring back secrets
 ///
-/// Examples:
-///   keyvault secret set db-password --vault contoso             (asks for the value)
-///   openssl rand -base64 24 | keyvault secret set db-password --vault contoso
-///   psql "password=$(keyvault secret get -n db-password --vault contoso)"
-///   keyvault secret list --vault contoso --json | jq -r '.[].name'
-///
 /// The token comes from KEYVAULT_TOKEN if it is set, else from the environment, a workload or managed identity, the Azure
 /// CLI or the Azure Developer CLI, in this order.
 #[derive(Subcommand)]
-#[command(verbatim_doc_comment, arg_required_else_help = true)]
+#[command(arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) enum Command {
     Set(write::Set),
     Get(read::Get),
@@ -35,6 +29,13 @@ pub(crate) enum Command {
     Backup(remove::Backup),
     Restore(remove::Restore),
 }
+
+const EXAMPLES: &str = "\
+Examples:
+  keyvault secret set db-password --vault contoso     (asks for the value)
+  openssl rand -base64 24 | keyvault secret set db-password --vault contoso
+  psql \"password=$(keyvault secret get -n db-password --vault contoso)\"
+  keyvault secret list --vault contoso --json | jq -r '.[].name'";
 
 pub(crate) async fn run(command: Command) -> Result<(), Failure> {
     match command {
