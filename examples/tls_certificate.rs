@@ -80,6 +80,8 @@ async fn serve(listener: TcpListener, tls: Derived<ServerConfig>) {
 
 /// Tells the story.
 async fn run() -> Outcome {
+    // Where more than one is compiled in, rustls wants to be told which cryptography to use.
+    _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let emulator = Emulator::start().await?;
     let authority = Authority::new()?;
     let first = authority.certificate()?;
