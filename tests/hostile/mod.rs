@@ -4,3 +4,4 @@ mod cancellation;
 mod entries;
 mod matrix;
 mod simulation;
+mod storm;
