@@ -9,7 +9,7 @@ use keyvault::{Resolver, SecretClient, SecretClientBuilder};
 use keyvault_emulator::{Emulator, Fault, Throttle};
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::support::{CONTOSO, FakeCredential, Wire, client_of, client_over};
+use crate::support::{FakeCredential, Wire, client_of, client_over};
 
 /// Ten handles of one vault on a virtual clock: two of each of five resolvers, which share a client.
 struct Herd {

@@ -208,8 +208,8 @@ impl Rhythm {
     }
 }
 
-/// More than somebody gets who shares with a crowd.
-const MANY: u32 = 100;
+/// More than somebody gets in between who shares with a crowd.
+const MANY: u32 = 10;
 
 /// Longer than any vault is left alone.
 const LONG: Duration = Duration::from_secs(90);
