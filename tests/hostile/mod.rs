@@ -2,6 +2,7 @@
 
 mod cancellation;
 mod entries;
+mod fleet;
 mod matrix;
 mod simulation;
 mod storm;
