@@ -152,7 +152,7 @@ impl fmt::Display for SecretStatus {
 
 impl Serialize for Health {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut health = serializer.serialize_struct("Health", 12)?;
+        let mut health = serializer.serialize_struct("Health", 13)?;
         health.serialize_field("is_healthy", &self.is_healthy())?;
         health.serialize_field("generation", &self.generation)?;
         health.serialize_field("age", &self.age.as_secs_f64())?;
@@ -165,6 +165,7 @@ impl Serialize for Health {
         health.serialize_field("next_refresh", &self.next_refresh.map(|next| next.as_secs_f64()))?;
         health.serialize_field("secrets", &self.secrets)?;
         health.serialize_field("push", &self.push)?;
+        health.serialize_field("sealed", &self.sealed)?;
         health.end()
     }
 }
