@@ -319,6 +319,10 @@ mod tests {
         let fake = Fake::default();
         let queue = fake.queue(false);
         drop(queue.events());
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(fake.with(|state| state.removed), 0, "in the background");
         assert_eq!(queue.remove().await.unwrap_err().kind(), ErrorKind::Invalid);
         assert_eq!(fake.with(|state| state.removed), 0);
     }
