@@ -78,6 +78,20 @@ async fn whoever_asks_while_a_refresh_runs_joins_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn after_a_freeze_what_is_done_for_a_rejection_is_not_taken_for_the_refresh() {
+    let (story, clock) = (Story::begin(), Clock::begin());
+    let live: Live<Settings> = story.layered().refresh_every(HOUR).wall_clock(clock.told()).start().await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    story.vault.set("user", "bob").unwrap();
+    story.rotate("second");
+    clock.jump(HOUR * 2);
+    let (rejected, refreshed) = tokio::join!(live.rejected("password"), live.refresh_if_due());
+    assert_eq!(rejected.unwrap(), keyvault::Rejected::Changed);
+    assert_eq!(refreshed.unwrap().unwrap().keys, ["user"]);
+    assert_eq!((live.current().user.as_str(), live.current().password.as_str()), ("bob", "second"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_laptop_that_slept_for_a_night_refreshes_once_and_soon() {
     let (story, clock) = (Story::begin(), Clock::begin());
     let builder = story.layered().refresh_every(HOUR).refresh_secret_every("user", MINUTE * 10);

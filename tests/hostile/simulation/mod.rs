@@ -14,6 +14,7 @@
 //! `KEYVAULT_SEEDS=100000` lives more of them.
 
 mod life;
+mod load;
 mod trace;
 mod vault;
 

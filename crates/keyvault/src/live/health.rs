@@ -160,7 +160,7 @@ impl fmt::Display for SecretStatus {
 
 impl Serialize for Health {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut health = serializer.serialize_struct("Health", 12)?;
+        let mut health = serializer.serialize_struct("Health", 13)?;
         health.serialize_field("is_healthy", &self.is_healthy())?;
         health.serialize_field("generation", &self.generation)?;
         health.serialize_field("age", &self.age.as_secs_f64())?;
@@ -173,19 +173,19 @@ impl Serialize for Health {
         health.serialize_field("next_refresh", &self.next_refresh.map(|next| next.as_secs_f64()))?;
         health.serialize_field("secrets", &self.secrets)?;
         health.serialize_field("push", &self.push)?;
+        health.serialize_field("sealed", &self.sealed)?;
         health.end()
     }
 }
 
 impl Serialize for SecretHealth {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let expires = self.expires.map(|expires| to_rfc3339(&OffsetDateTime::from(expires)));
         let mut secret = serializer.serialize_struct("SecretHealth", 5)?;
         secret.serialize_field("vault", &self.id.vault().to_string())?;
         secret.serialize_field("secret", self.id.name().as_str())?;
         secret.serialize_field("version", &self.id.version().map(ToString::to_string))?;
         secret.serialize_field("status", self.status.as_str())?;
-        secret.serialize_field("expires", &expires)?;
+        secret.serialize_field("expires", &self.expires.map(date))?;
         secret.end()
     }
 }
@@ -199,4 +199,18 @@ impl Serialize for PushHealth {
         push.serialize_field("sources", &self.sources)?;
         push.end()
     }
+}
+
+impl Serialize for SealedHealth {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut sealed = serializer.serialize_struct("SealedHealth", 3)?;
+        sealed.serialize_field("started_from", &self.started_from.map(date))?;
+        sealed.serialize_field("saved", &self.saved.map(date))?;
+        sealed.serialize_field("last_error", &self.last_error.as_ref().map(ToString::to_string))?;
+        sealed.end()
+    }
+}
+
+fn date(time: SystemTime) -> String {
+    to_rfc3339(&OffsetDateTime::from(time))
 }

@@ -101,10 +101,13 @@ where
         }
         while let Some(job) = self.pause(&mut intake, &mut calls).await {
             let Some(outcome) = self.step_unless_ended(&job, &mut intake, &mut calls).await else { break };
-            let is_complete = job.errand.is_complete();
+            let (is_complete, is_asked) = (job.errand.is_complete(), job.is_asked);
             let failure = outcome.as_ref().err().cloned();
             let answer = self.learn(job, outcome);
-            calls.answer(&answer, is_complete);
+            // What was done for a rejection alone is no answer to anybody else.
+            if is_complete || !is_asked {
+                calls.answer(&answer, is_complete);
+            }
             calls.docket.conclude(&self.held, failure.as_ref());
         }
         self.shared.pulse().next_refresh = None;
@@ -288,6 +291,8 @@ where
         };
         if is_complete {
             self.agenda.complete_at(now + pause);
+            // Every secret was asked for, those that are due by themselves too.
+            self.single.after_success(random);
         }
         self.agenda.put_back(std::mem::take(&mut job.due), now + pause);
         self.settling = None;
