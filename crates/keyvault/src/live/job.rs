@@ -166,7 +166,7 @@ mod tests {
             (vec![of(Denied, HERE), of(Denied, THERE)], &[], &[]),
             (vec![of(Denied, THERE), plain(Rejected)], &[], &[]),
             (vec![plain(Invalid)], &[], &[]),
-            (vec![plain(Rejected)], &[], &[]),
+            (vec![plain(Rejected)], &[], &["fabrikam"]),
         ] {
             assert_eq!(held_back(true, &[], failures.clone()), of_everything, "{failures:?}");
             assert_eq!(held_back(false, &[], failures.clone()), of_what_is_due, "{failures:?}");
