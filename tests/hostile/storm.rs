@@ -14,6 +14,7 @@ use crate::support::{FakeCredential, Wire, client_of, client_over};
 /// Ten handles of one vault on a virtual clock: two of each of five resolvers, which share a client.
 struct Herd {
     emulator: Arc<Emulator>,
+    client: SecretClient,
     handles: Vec<Resolver>,
 }
 
@@ -29,7 +30,7 @@ impl Herd {
         let client = program(&emulator);
         let resolvers: Vec<Resolver> = (0..5).map(|_| client.clone().into()).collect();
         let handles = resolvers.iter().chain(&resolvers).cloned().collect();
-        Self { emulator, handles }
+        Self { emulator, client, handles }
     }
 
     /// Has another program, which knows nothing of this one, take a part of what the vault gives.
@@ -75,12 +76,20 @@ fn text(n: usize, part: impl Fn(usize) -> String) -> String {
 const SECRETS: usize = 1_000;
 
 #[tokio::test(start_paused = true)]
-async fn a_thousand_resolves_by_ten_handles_stay_below_the_limit_of_the_service() {
+async fn a_thousand_resolves_by_ten_handles_make_no_storm_at_the_limit_of_the_service() {
     let herd = Herd::before(Throttle::service()).await;
     let took = herd.ask().await;
-    assert_eq!(herd.refusals(), 0, "who is alone is never refused");
-    // 5,000 requests: 3,960 at once, and the rest ten seconds later.
+    // 5,000 requests. The vault counts what came in the last ten seconds, which nobody knows before it says so: that costs
+    // what is under way then. The rest waits until those ten seconds are over, and nobody asks in between.
+    assert!((1..=101).contains(&herd.refusals()), "{}", herd.refusals());
     assert!((Duration::from_secs(10)..Duration::from_secs(13)).contains(&took), "{took:?}");
+    herd.emulator.reset_requests();
+    sleep(Duration::from_secs(11)).await;
+    // By then it is known.
+    let strangers: Vec<Resolver> = (0..5).map(|_| herd.client.clone().into()).collect();
+    let herd = Herd { handles: strangers.iter().chain(&strangers).cloned().collect(), ..herd };
+    herd.ask().await;
+    assert_eq!(herd.refusals(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -126,12 +135,10 @@ async fn vault(secrets: usize) -> Emulator {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_clients_that_were_built_apart_share_one_bucket() {
-    let emulator = vault(420).await;
-    // A tenth of the limit, for the same effect in a tenth of the work.
-    emulator.throttle(Throttle::service().others(400));
-    let took = ask(&emulator, &strangers(&emulator, |client| client.requests_per_second(39)), 420).await;
-    assert_eq!(emulator.requests().throttled, 0);
-    assert!(took >= Duration::from_secs(10), "{took:?}");
+    let emulator = vault(150).await;
+    let took = ask(&emulator, &strangers(&emulator, |client| client.requests_per_second(10)), 150).await;
+    // A hundred at once, and the others at ten a second. Of buckets of their own each would need fifteen tokens.
+    assert!(took >= Duration::from_millis(4_900), "{took:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -46,8 +46,8 @@ async fn requests_beyond_the_pace_wait_their_turn() {
     for secret in join_all((0..200).map(|_| client.get("a"))).await {
         secret.unwrap();
     }
-    // Ten seconds' worth at once, and as much again when the vault has forgotten the first.
-    assert_eq!(begun.elapsed().as_millis() / 100, 101);
+    // Ten seconds' worth at once, and 10 a second from then on.
+    assert_eq!(begun.elapsed().as_millis() / 100, 100);
     assert_eq!(client.traffic().refusals, 0);
 }
 
@@ -58,7 +58,7 @@ async fn a_turn_that_would_come_too_late_is_told_at_the_deadline_at_the_latest()
     let secrets = join_all((0..200).map(|_| client.get("a"))).await;
     assert!(begun.elapsed() <= Duration::from_secs(5));
     let served = secrets.iter().filter(|secret| secret.is_ok()).count();
-    assert_eq!(served, 100);
+    assert!((149..=151).contains(&served), "{served}");
     for error in secrets.into_iter().filter_map(Result::err) {
         assert!(matches!(error.kind(), ErrorKind::Throttled { retry_after: Some(_) }), "{error:?}");
         assert_eq!(error.http_status(), None, "it is not the vault that says so");

@@ -24,7 +24,9 @@ pub struct Published<T> {
 }
 
 mod engine {
+    use super::pulse::{Failure, Pulse};
     use super::*;
+    use crate::error::{Error, ErrorKind};
 
     pub struct Shared<T> {
         pub published: ArcSwap<Published<T>>,
@@ -37,22 +39,25 @@ mod engine {
     }
 
     impl<T> Shared<T> {
-        pub fn pulse(&self) -> super::health::Pulse {
-            super::health::Pulse
+        pub fn pulse(&self) -> Pulse {
+            Pulse
         }
 
-        pub fn last_failure(&self) -> Option<super::health::Failure> {
-            let error = crate::error::Error::new(crate::error::ErrorKind::Unavailable, "down");
-            Some(super::health::Failure { error, is_revocation: false })
+        pub fn last_failure(&self) -> Option<Failure> {
+            let error = Error::new(ErrorKind::Unavailable, "down");
+            Some(Failure { error, is_revocation: false })
         }
     }
 }
 
 mod health {
-    use crate::error::Error;
-
     #[derive(Clone, Debug)]
     pub struct SecretHealth;
+}
+
+mod pulse {
+    use super::health::SecretHealth;
+    use crate::error::Error;
 
     pub struct Failure {
         pub error: Error,

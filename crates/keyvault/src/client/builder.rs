@@ -78,8 +78,8 @@ impl SecretClientBuilder {
         self
     }
 
-    /// Sets how many requests a second the vault is sent at most, counted by ten seconds as the service does: ten times as
-    /// many may go at once, and the next when ten seconds have passed since those were answered.
+    /// Sets how many requests a second the vault is sent at most, ten seconds' worth of them at once. Once the vault has
+    /// refused something, no ten seconds see more than that.
     ///
     /// All clients of one vault in a process share one pace, and the slowest that any of them was given counts. Requests
     /// beyond it wait their turn, and fail as [`Throttled`](crate::ErrorKind::Throttled) if it does not come within their

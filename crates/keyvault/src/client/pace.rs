@@ -72,7 +72,7 @@ impl Pace {
 
     /// Makes a pace that nobody else keeps.
     pub(super) fn new(per_second: u32) -> Arc<Self> {
-        let rhythm = Rhythm::new(per_second);
+        let rhythm = Rhythm::new(per_second, Instant::now());
         Arc::new(Self { rhythm: Mutex::new(rhythm), line: tokio::sync::Mutex::default(), freed: Notify::new() })
     }
 
@@ -147,9 +147,9 @@ impl Drop for Turn {
 }
 
 impl Rhythm {
-    fn new(per_second: u32) -> Self {
+    fn new(per_second: u32, now: Instant) -> Self {
         Self {
-            bucket: Bucket::new(per_second),
+            bucket: Bucket::new(per_second, now),
             window: Window::new(MOST_CONNECTIONS),
             under_way: 0,
             epoch: 0,
@@ -163,9 +163,10 @@ impl Rhythm {
         if let Some(time) = self.closed_until(now) {
             return Admission::At(time);
         }
-        if self.under_way >= self.window.size() || self.bucket.left(self.under_way, now) == 0 {
+        if self.under_way >= self.window.size() || self.bucket.is_empty(self.under_way, now) {
             return Admission::Full;
         }
+        self.bucket.take(now);
         self.under_way += 1;
         Admission::Go
     }
@@ -173,8 +174,7 @@ impl Rhythm {
     /// Tells until when nothing may be sent, however little is under way.
     fn closed_until(&mut self, now: Instant) -> Option<Instant> {
         let cool = self.cool_until.filter(|until| *until > now);
-        let token = if self.bucket.left(self.under_way, now) == 0 { self.bucket.next_back() } else { None };
-        cool.max(token)
+        cool.max(self.bucket.next(self.under_way, now))
     }
 
     fn over(&mut self, now: Instant) {
@@ -195,6 +195,7 @@ impl Rhythm {
             self.epoch += 1;
             self.refusals_in_a_row = if self.is_calm(now) { 1 } else { self.refusals_in_a_row.saturating_add(1) };
             self.successes_since = 0;
+            self.bucket.refused();
             self.window.refused();
         }
         let until = now + retry::cool_off(self.refusals_in_a_row, reason, random);
@@ -244,7 +245,7 @@ mod tests {
 
     #[test]
     fn in_a_crowd_the_pauses_grow_whatever_is_granted_in_between() {
-        let (mut rhythm, mut now) = (Rhythm::new(396), Instant::now());
+        let (mut rhythm, mut now) = (Rhythm::new(396, Instant::now()), Instant::now());
         let pauses = [1, 2, 4, 8, 16, 32, 64, 64].map(|expected| {
             let pause = refuse(&mut rhythm, now);
             now += Duration::from_secs(pause);
@@ -256,7 +257,7 @@ mod tests {
 
     #[test]
     fn after_many_successes_or_a_long_time_a_refusal_is_a_first_one() {
-        let (mut rhythm, now) = (Rhythm::new(396), Instant::now());
+        let (mut rhythm, now) = (Rhythm::new(396, Instant::now()), Instant::now());
         let later = |seconds| now + Duration::from_secs(seconds);
         assert_eq!([refuse(&mut rhythm, now), refuse(&mut rhythm, later(1))], [1, 2]);
         succeed(&mut rhythm, MANY);
@@ -266,7 +267,7 @@ mod tests {
 
     #[test]
     fn what_was_sent_before_a_refusal_tells_nothing_of_the_time_after_it() {
-        let (mut rhythm, now) = (Rhythm::new(396), Instant::now());
+        let (mut rhythm, now) = (Rhythm::new(396, Instant::now()), Instant::now());
         let before = rhythm.epoch;
         rhythm.refused(before, Reason::Throttled, now, 0.5);
         (0..50).for_each(|_| rhythm.refused(before, Reason::Throttled, now, 0.5));
