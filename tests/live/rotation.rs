@@ -4,7 +4,7 @@ use futures::FutureExt;
 use keyvault::{Live, Notice};
 use tokio::time::{Instant, timeout};
 
-use super::story::{MINUTE, Settings, Story};
+use super::story::{Clock, MINUTE, Settings, Story};
 
 #[tokio::test(start_paused = true)]
 async fn a_new_version_arrives_within_an_interval_and_a_tenth() {
@@ -18,6 +18,23 @@ async fn a_new_version_arrives_within_an_interval_and_a_tenth() {
     assert_eq!(change.generation, 2);
     assert!(rotated.elapsed() <= MINUTE.mul_f64(1.1), "{:?}", rotated.elapsed());
     assert_eq!(live.current().password, "second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_tells_its_generation_its_time_and_its_keys_and_no_value() {
+    let (story, clock) = (Story::begin(), Clock::begin());
+    let live: Live<Settings> = story.layered().wall_clock(clock.told()).start().await.unwrap();
+    let mut watcher = live.watch();
+    clock.jump(MINUTE * 60);
+    story.rotate("c4nary");
+    let asked = clock.now();
+    let change = live.refresh_now().await.unwrap().unwrap();
+    assert_eq!((change.generation, change.keys.as_slice()), (2, &["password".to_owned()][..]));
+    assert!((asked..=clock.now()).contains(&change.at), "by the clock that was given");
+    assert_eq!(watcher.changed().await.unwrap(), change, "whoever watches is told the same");
+    let published = live.published();
+    assert_eq!((published.generation(), published.at()), (2, change.at));
+    assert!(!format!("{change:?}{published:?}{watcher:?}").contains("c4nary"));
 }
 
 #[tokio::test(start_paused = true)]
