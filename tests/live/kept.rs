@@ -42,7 +42,9 @@ async fn it_is_said_to_be_kept_though_another_secret_could_be_read() {
         let builder = builder.refresh_every(HOUR).event_spread(Duration::ZERO);
         let live: Live<Settings> = builder.start().await.unwrap();
         broken.turn(true);
+        sleep(MINUTE).await;
         assert_eq!(live.refresh_now().await.unwrap(), None, "{kind:?}");
+        assert!(live.health().age >= MINUTE, "{kind:?}: what could not be read does not make settings fresh");
         for name in ["bob", "cat"] {
             let version = story.vault.set("user", name).unwrap();
             live.notify(SecretEvent::new(id("user").with_version(version), SecretEventKind::NewVersion));

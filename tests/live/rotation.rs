@@ -1,9 +1,13 @@
 //! A secret rotates, and the running process has it.
 
+use std::sync::Arc;
+
 use futures::FutureExt;
-use keyvault::{Live, Notice};
+use keyvault::{Live, Notice, SecretStore};
+use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, timeout};
 
+use super::over::Over;
 use super::story::{Clock, MINUTE, Settings, Story};
 
 #[tokio::test(start_paused = true)]
@@ -113,6 +117,35 @@ async fn those_who_ask_for_a_refresh_join_one() {
     assert!(joined.iter().any(|outcome| matches!(outcome, Ok(Some(change)) if change.generation == 2)));
     assert!(story.vault.reads().gets <= gets + 4, "at most the refresh in flight and the next");
     assert_eq!(live.published().generation(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_in_the_moment_in_which_a_refresh_ends_is_always_answered_alike() {
+    for round in 0..20 {
+        let story = Story::begin();
+        let (gate, reached) = (Arc::new(Semaphore::new(2)), Arc::new(Notify::new()));
+        let (open, signal) = (Arc::clone(&gate), Arc::clone(&reached));
+        let store = Over::new(&story.vault, move |vault, id| {
+            let (open, signal) = (Arc::clone(&open), Arc::clone(&signal));
+            async move {
+                signal.notify_one();
+                open.acquire().await.unwrap().forget();
+                vault.get(&id).await
+            }
+        });
+        let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+        story.rotate("second");
+        reached.notified().await;
+        let first = tokio::spawn({
+            let live = live.clone();
+            async move { live.refresh_now().await }
+        });
+        reached.notified().await;
+        gate.add_permits(100);
+        // Both are ready before the loop is.
+        assert_eq!(live.refresh_now().await.unwrap(), None, "{round}: by a refresh of its own");
+        assert_eq!(first.await.unwrap().unwrap().unwrap().keys, ["password"], "{round}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
