@@ -110,6 +110,16 @@ async fn an_event_of_it_is_heeded_and_a_rejection_asks_for_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn it_is_known_though_the_store_does_not_say_which_secret_failed() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().policy("**", Policy::KeepLastGood).start().await.unwrap();
+    story.vault.fail(Error::new(ErrorKind::Denied, "access denied"));
+    live.refresh_now().await.unwrap();
+    assert_eq!(status(&live), SecretStatus::Kept);
+    assert!(live.health().kept.iter().all(|kept| kept.secret().is_some()), "{:?}", live.health());
+}
+
+#[tokio::test(start_paused = true)]
 async fn it_is_asked_for_by_its_own_interval_all_the_same() {
     let (story, broken) = (Story::begin(), Switch::default());
     let store = breaking(&story, &broken, ErrorKind::Denied);

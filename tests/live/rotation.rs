@@ -1,11 +1,12 @@
 //! A secret rotates, and the running process has it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::FutureExt;
-use keyvault::{Live, Notice, SecretStore};
+use keyvault::{Live, Notice, SecretEvent, SecretEventKind, SecretId, SecretStore, SecretVersion};
 use tokio::sync::{Notify, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::over::Over;
 use super::story::{Clock, MINUTE, Settings, Story};
@@ -161,6 +162,61 @@ async fn changes_that_come_too_fast_are_told_as_one_with_all_keys() {
     assert_eq!((change.generation, change.keys), (3, vec!["password".to_owned(), "user".to_owned()]));
     let more = timeout(MINUTE * 5, watcher.next()).await;
     assert!(more.is_err(), "there is no notification without a change");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changed_and_changed_back_since_the_last_look_is_no_change() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().start().await.unwrap();
+    let mut watcher = live.watch();
+    for user in ["bob", "@KeyVault(SecretName=user)"] {
+        story.write("user", user);
+        live.refresh_now().await.unwrap();
+    }
+    assert_eq!(live.published().generation(), 3);
+    assert!(watcher.next().now_or_never().is_none(), "there is no notification without a change");
+}
+
+/// A vault whose answers take 100 ms.
+fn slow(story: &Story) -> Over {
+    Over::new(&story.vault, |vault, id| async move {
+        sleep(Duration::from_millis(100)).await;
+        vault.get(&id).await
+    })
+}
+
+fn news(name: &str, version: SecretVersion) -> SecretEvent {
+    let id = SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}")).unwrap();
+    SecretEvent::new(id.with_version(version), SecretEventKind::NewVersion)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_everything_is_not_answered_by_what_is_done_for_an_event() {
+    let story = Story::begin();
+    let builder = story.layered_over(slow(&story)).event_spread(Duration::ZERO);
+    let live: Live<Settings> = builder.start().await.unwrap();
+    live.notify(news("user", story.vault.set("user", "bob").unwrap()));
+    sleep(Duration::from_millis(50)).await;
+    story.rotate("second");
+    assert_eq!(live.refresh_now().await.unwrap().unwrap().keys, ["password"]);
+    assert_eq!((live.current().user.as_str(), live.current().password.as_str()), ("bob", "second"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_what_a_refresh_is_just_reading_asks_for_nothing_more() {
+    let story = Story::begin();
+    let builder = story.layered_over(slow(&story)).event_spread(Duration::ZERO);
+    let live: Live<Settings> = builder.start().await.unwrap();
+    let version = story.vault.set("password", "second").unwrap();
+    let before = story.vault.reads().gets;
+    let event = async {
+        sleep(Duration::from_millis(50)).await;
+        live.notify(news("password", version));
+    };
+    let (refreshed, ()) = tokio::join!(live.refresh_now(), event);
+    assert_eq!(refreshed.unwrap().unwrap().keys, ["password"]);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(story.vault.reads().gets, before + 2);
 }
 
 #[tokio::test(start_paused = true)]
