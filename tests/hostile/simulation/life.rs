@@ -73,7 +73,8 @@ impl Life {
             .refresh_every(INTERVAL)
             .refresh_deadline(DEADLINE)
             .event_spread(INTERVAL / 3)
-            .settle(SETTLE, 4 * SETTLE)
+            // Without an end, for a maximum has changes published that had no time to settle.
+            .settle(SETTLE, LIFE)
             .wall_clock(time)
             .start::<Settings>()
             .await
