@@ -18,6 +18,7 @@ mod projection;
 mod pulse;
 mod reader;
 mod rejected;
+mod rest;
 mod revocation;
 mod schedule;
 mod settle;
