@@ -35,7 +35,7 @@ struct State {
     mail: Mail,
     /// Versions whose expiry was acted on.
     expiries: BTreeSet<(SecretId, bool)>,
-    /// How often events may yet make a secret due, or everything.
+    /// How often events may yet make a secret due in vain, or everything.
     budgets: BTreeMap<Option<SecretId>, Budget>,
     news: News,
 }
@@ -137,8 +137,12 @@ impl Inbox {
         let mut state = self.lock();
         let is_held = |id: &SecretId| held.get(&id.latest()).is_some_and(|holding| holding.secret().id() == id);
         state.expiries.retain(|(id, _)| is_held(id));
+        let State { held: before, budgets, .. } = &mut *state;
+        let version = |held: &Held, id: &SecretId| held.get(id).map(|holding| holding.secret().id().clone());
         let is_known = |id: &SecretId| held.get(id).is_some() || held.lacks(id);
-        state.budgets.retain(|id, _| id.as_ref().is_none_or(is_known));
+        // Events that told of something new are no flood, however many there are.
+        let is_in_vain = |id: &SecretId| version(before, id) == version(&held, id);
+        budgets.retain(|id, _| id.as_ref().is_none_or(|id| is_known(id) && is_in_vain(id)));
         state.held = held;
     }
 
@@ -162,7 +166,7 @@ impl State {
     }
 }
 
-/// How often events may make one secret due: whoever rotates is far below, and a flood is no reason to ask without a pause.
+/// How often events may make one secret due in vain: a flood is no reason to ask without a pause.
 const OF_ONE: Allowance = Allowance { burst: 5, refill: Duration::from_secs(5) };
 /// How often they may make everything due.
 const OF_EVERYTHING: Allowance = Allowance { burst: 3, refill: Duration::from_secs(20) };
