@@ -2,5 +2,6 @@
 
 mod cancellation;
 mod entries;
+mod lure;
 mod matrix;
 mod simulation;
