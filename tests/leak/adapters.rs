@@ -130,7 +130,7 @@ async fn a_file_that_does_not_parse_is_not_shown() {
         for toml in [
             format!("value = '{word}\n"),
             format!("value = {word}"),
-            format!("{word}"),
+            word.clone(),
             format!("value = '{word}'\nvalue = '{word}'"),
             format!("value = '{word}@KeyVault(SecretName=missing)'"),
             format!("value = '{word}@KeyVault({word}'"),

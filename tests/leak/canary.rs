@@ -98,8 +98,8 @@ fn dressed(piece: &str) -> Vec<Form> {
         ("as a list of 0x", joined(",", |byte| format!("{byte:#x}"))),
     ];
     for offset in 0..3 {
-        forms.push(("in base64", aligned(bytes, offset, |bytes| base64::encode(bytes))));
-        forms.push(("in base64 for URLs", aligned(bytes, offset, |bytes| base64::encode_url_safe(bytes))));
+        forms.push(("in base64", aligned(bytes, offset, base64::encode)));
+        forms.push(("in base64 for URLs", aligned(bytes, offset, base64::encode_url_safe)));
     }
     forms.into_iter().map(|(how, text)| Form { how, bytes: text.into_bytes() }).collect()
 }

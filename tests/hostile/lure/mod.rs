@@ -27,7 +27,7 @@ async fn no_answer_of_a_vault_lures_a_token_away_at_any_moment() {
                 Outcome::Harmless if attack.name.starts_with("challenge") && matches!(moment, Moment::AfterRefusal) => {
                     assert_eq!(outcome.map_err(|error| error.kind()), Err(ErrorKind::Denied), "{what}");
                 }
-                Outcome::Harmless => _ = outcome.unwrap_or_else(|error| panic!("{what}: {error:?}")),
+                Outcome::Harmless => outcome.unwrap_or_else(|error| panic!("{what}: {error:?}")),
                 Outcome::Either => {}
             }
             trap.assert_every_token_stayed_at_home(&what);
