@@ -13,4 +13,5 @@ mod network;
 mod operations;
 mod push;
 mod sealed;
+mod supply;
 mod support;

@@ -104,6 +104,28 @@ async fn what_is_to_be_known_of_dates_is_in_health_and_told_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_expired_secret_by_name_is_warned_of_in_one_place_as_the_name_map_says() {
+    use keyvault::{IfOutdated, NameMap};
+    for (policy, warnings) in [(IfOutdated::Warn, 1), (IfOutdated::Load, 0)] {
+        let log = Log::begin();
+        let (story, clock) = (Story::begin(), Clock::begin());
+        let expires = Some(clock.now() + MINUTE * 10);
+        story.vault.set_with("password", "canary", |properties| properties.expires = expires).unwrap();
+        let builder = story.by_name().names(NameMap::new().expired(policy)).expiry_notice(Duration::ZERO);
+        let live: Live<Settings> = builder.wall_clock(clock.told()).start().await.unwrap();
+        let mut watcher = live.watch();
+        sleep(MINUTE * 30).await;
+        let text = log.text();
+        let said: Vec<&str> = text.lines().filter(|line| line.contains(" WARN ")).collect();
+        assert_eq!(said.len(), warnings, "{policy:?} {said:#?}");
+        assert!(said.iter().all(|line| line.contains("password") && line.contains("expired")), "{said:#?}");
+        let told = watcher.next().now_or_never().flatten();
+        assert!(matches!(told, Some(Notice::Secret(secret)) if secret.status == SecretStatus::Expired), "{policy:?}");
+        assert!(watcher.next().now_or_never().is_none(), "{policy:?}: told once");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shorter_interval_of_its_own_has_a_secret_asked_for_in_between() {
     let story = Story::begin();
     let builder = story.layered().refresh_every(DAY).refresh_secret_every("password", Duration::from_secs(10));

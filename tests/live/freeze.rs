@@ -25,6 +25,20 @@ async fn what_is_not_due_costs_nothing_and_does_not_wait() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn to_ask_whether_anything_is_due_allocates_nothing() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().start().await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let asked = allocation_counter::measure(|| {
+        for _ in 0..100 {
+            let answer = live.refresh_if_due().now_or_never();
+            assert!(matches!(answer, Some(Ok(None))));
+        }
+    });
+    assert_eq!((asked.count_total, asked.bytes_total), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn after_a_freeze_the_first_request_has_new_settings() {
     let (story, clock) = (Story::begin(), Clock::begin());
     let live: Live<Settings> = story.layered().refresh_every(HOUR).wall_clock(clock.told()).start().await.unwrap();
@@ -61,6 +75,20 @@ async fn whoever_asks_while_a_refresh_runs_joins_it() {
     assert_eq!(early.unwrap().unwrap().generation, 2);
     assert_eq!(late.unwrap().unwrap().generation, 2);
     assert_eq!(story.vault.reads().gets, gets + 2, "one pass");
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_freeze_what_is_done_for_a_rejection_is_not_taken_for_the_refresh() {
+    let (story, clock) = (Story::begin(), Clock::begin());
+    let live: Live<Settings> = story.layered().refresh_every(HOUR).wall_clock(clock.told()).start().await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    story.vault.set("user", "bob").unwrap();
+    story.rotate("second");
+    clock.jump(HOUR * 2);
+    let (rejected, refreshed) = tokio::join!(live.rejected("password"), live.refresh_if_due());
+    assert_eq!(rejected.unwrap(), keyvault::Rejected::Changed);
+    assert_eq!(refreshed.unwrap().unwrap().keys, ["user"]);
+    assert_eq!((live.current().user.as_str(), live.current().password.as_str()), ("bob", "second"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,5 +1,6 @@
 //! Live settings, on vaults in memory and under a paused clock.
 
+mod apart;
 mod bad;
 mod dates;
 mod defects;
@@ -8,6 +9,7 @@ mod events;
 mod failure;
 mod freeze;
 mod hooks;
+mod kept;
 mod latest;
 mod over;
 mod rejected;

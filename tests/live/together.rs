@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyvault::{ErrorKind, Live, Result};
+use keyvault::{Error, ErrorKind, Live, Result};
 use tokio::time::{Instant, sleep};
 
 use super::story::{MINUTE, Settings, Story};
@@ -85,4 +85,55 @@ async fn a_maximum_below_the_minimum_is_refused() {
     let story = Story::begin();
     let start: Result<Live<Settings>> = story.layered().settle(MINUTE, SECOND).start().await;
     assert_eq!(start.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_changes_settle_the_vault_is_well_and_the_settings_grow_old() {
+    let story = Story::begin();
+    let live: Live<Settings> =
+        story.layered().refresh_every(MINUTE * 10).settle(SECOND * 20, MINUTE).start().await.unwrap();
+    story.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
+    for _ in 0..8 {
+        live.refresh_now().await.unwrap_err();
+    }
+    sleep(SECOND).await;
+    assert!(live.health().consecutive_failures >= 8);
+    story.vault.fail(None);
+    story.rotate("second");
+    // The pause after so many failures, and then a pass that finds the change and leaves it to settle.
+    let began = Instant::now();
+    while live.health().consecutive_failures > 0 {
+        assert!(began.elapsed() < MINUTE * 20, "{:?}", live.health());
+        sleep(SECOND).await;
+    }
+    assert_eq!(live.current().password, "first", "it settles");
+    let health = live.health();
+    assert!(health.last_error.is_none(), "the vault answered: {health:?}");
+    assert!(health.age > began.elapsed(), "the settings are known not to be what the vault holds: {health:?}");
+    // After that a failure is the first again.
+    story.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
+    while live.health().consecutive_failures == 0 {
+        sleep(SECOND).await;
+    }
+    assert!(live.health().next_refresh.unwrap() < SECOND * 2, "{:?}", live.health());
+    story.vault.fail(None);
+    sleep(MINUTE).await;
+    assert_eq!(live.current().password, "second");
+    assert!(live.health().age <= MINUTE, "{:?}", live.health());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_is_kept_is_said_while_another_settles() {
+    let story = Story::begin();
+    let builder = story.layered().policy("password", keyvault::Policy::KeepLastGood);
+    let live: Live<Settings> = builder.settle(SECOND * 20, MINUTE).start().await.unwrap();
+    story.vault.delete("password");
+    story.vault.set("user", "bob").unwrap();
+    while live.health().kept.is_empty() {
+        sleep(SECOND).await;
+    }
+    assert_eq!((live.current().user.as_str(), live.health().consecutive_failures), ("ann", 1), "it settles");
+    sleep(MINUTE * 2).await;
+    assert_eq!(live.current().user, "bob");
+    assert_eq!(live.health().kept.len(), 1);
 }

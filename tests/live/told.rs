@@ -18,6 +18,23 @@ async fn health_is_json_without_a_value_in_it() {
     live.notify(SecretEvent::new(id.with_version(version.clone()), SecretEventKind::NewVersion));
     let health = serde_json::to_value(live.health()).unwrap();
     assert_eq!(health["is_healthy"], true);
+    let fields: BTreeSet<&str> = health.as_object().unwrap().keys().map(String::as_str).collect();
+    let expected = [
+        "age",
+        "consecutive_failures",
+        "generation",
+        "is_healthy",
+        "is_revoked",
+        "is_stale",
+        "is_too_old",
+        "kept",
+        "last_error",
+        "next_refresh",
+        "push",
+        "sealed",
+        "secrets",
+    ];
+    assert_eq!(fields, expected.into());
     assert_eq!(health["secrets"].as_array().unwrap().len(), 2);
     let password = &health["secrets"].as_array().unwrap().iter().find(|secret| secret["secret"] == "password").unwrap();
     assert_eq!(password["version"], version.as_str());

@@ -113,9 +113,18 @@ impl Errand {
         self.is_complete && !self.due.contains_key(id)
     }
 
-    /// Gives what is held of a secret.
+    /// Gives what is held of a secret, if the last reading got it.
     pub(crate) fn held(&self, id: &SecretId) -> Option<&Arc<Secret>> {
-        self.held.get(id).map(Holding::secret)
+        self.read_before(id).map(Holding::secret)
+    }
+
+    fn read_before(&self, id: &SecretId) -> Option<&Holding> {
+        self.held.get(id).filter(|holding| !holding.is_kept())
+    }
+
+    /// Tells what time it is for everything that is asked.
+    pub(crate) fn now(&self) -> SystemTime {
+        self.now
     }
 
     /// Reads one secret, or tells what was read last if it is not asked for.
@@ -138,16 +147,16 @@ impl Errand {
         }
     }
 
-    /// Gives what is held; a newer one may have been read by a pass that came to nothing, or by somebody else.
+    /// Gives what is held. A newer one that a failed pass may have read is no news: what was to come with it did not.
     async fn recall(&self, resolver: &Resolver, id: &SecretId, fresh: Freshness) -> Result<Arc<Secret>> {
-        let Some(holding) = self.held.get(id) else {
-            if self.held.lacks(id) {
-                return Err(Error::new(ErrorKind::NotFound, "secret not found").about(id));
-            }
-            return resolver.get_fresh(id, fresh).await;
-        };
-        let newer = resolver.cached(id).await.filter(|cached| holding.is_older_than(cached));
-        Ok(newer.unwrap_or_else(|| Arc::clone(holding.secret())))
+        if let Some(holding) = self.read_before(id) {
+            return Ok(Arc::clone(holding.secret()));
+        }
+        if self.held.lacks(id) {
+            return Err(Error::new(ErrorKind::NotFound, "secret not found").about(id));
+        }
+        let offered = resolver.get_fresh(id, fresh).await?;
+        self.judge(resolver, id, offered).await
     }
 
     /// Fetches versions by their names, which no machine of the vault can answer with an older one. The newest is the
@@ -293,11 +302,31 @@ impl Errand {
         }
     }
 
+    /// Tells whether a secret could be read.
+    pub(crate) fn has_read(&self, id: &SecretId) -> bool {
+        self.found().secrets.contains_key(id)
+    }
+
+    /// Writes down that the name map looked at the dates of a secret, and warns of them where it is told to.
+    pub(crate) fn judged_by_name(&self, id: &SecretId) {
+        self.found().by_name.insert(id.clone());
+    }
+
     /// Tells how long until the first of the new versions becomes valid, if one is not yet.
     pub(crate) fn until_valid(&self) -> Option<Duration> {
         let found = self.found();
-        let new = found.secrets.iter().filter(|(id, secret)| self.held(id).is_none_or(|held| held.id() != secret.id()));
-        new.filter_map(|(_, secret)| secret.properties().not_before?.duration_since(self.now).ok()).min()
+        let begins = self.news(&found).filter_map(|(_, secret)| secret.properties().not_before);
+        begins.filter_map(|begin| begin.duration_since(self.now).ok()).min()
+    }
+
+    /// Tells whether a secret has a new version that is not due by itself.
+    pub(crate) fn has_other_news(&self) -> bool {
+        let found = self.found();
+        self.news(&found).any(|(id, _)| !self.due.contains_key(id))
+    }
+
+    fn news<'f>(&self, found: &'f Found) -> impl Iterator<Item = (&'f SecretId, &'f Arc<Secret>)> {
+        found.secrets.iter().filter(|(id, secret)| self.held(id).is_none_or(|held| held.id() != secret.id()))
     }
 
     /// Gives the versions of which events told, and which the vault did not have.

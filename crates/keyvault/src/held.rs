@@ -14,6 +14,7 @@ use crate::secret::{Secret, SecretId, SecretProperties};
 pub(crate) struct Held {
     holdings: BTreeMap<SecretId, Holding>,
     absent: BTreeSet<SecretId>,
+    by_name: BTreeSet<SecretId>,
     listing: Arc<Listing>,
 }
 
@@ -30,6 +31,8 @@ pub(crate) struct Holding {
     /// Versions that a server refused, the newest last.
     rejected: VecDeque<SecretVersion>,
     standing: Standing,
+    /// The last reading did not get it, and the settings keep what they have.
+    is_kept: bool,
 }
 
 /// What the version that is held is to the vault.
@@ -58,7 +61,7 @@ pub(crate) enum Judgement {
 impl Holding {
     fn new(secret: Arc<Secret>) -> Self {
         let seen = secret.id().version().cloned().into_iter().collect();
-        Self { secret, previous: None, seen, rejected: VecDeque::new(), standing: Standing::Latest }
+        Self { secret, previous: None, seen, rejected: VecDeque::new(), standing: Standing::Latest, is_kept: false }
     }
 
     /// Gives the secret.
@@ -74,6 +77,11 @@ impl Holding {
     /// Tells what the version that is held is to the vault.
     pub(crate) fn standing(&self) -> &Standing {
         &self.standing
+    }
+
+    /// Tells whether the last reading did not get it, so that nothing is known of it since.
+    pub(crate) fn is_kept(&self) -> bool {
+        self.is_kept
     }
 
     /// Tells whether a server refused `version`.
@@ -136,6 +144,11 @@ impl Held {
         self.absent.contains(id)
     }
 
+    /// Tells whether the name map looks after the dates of a secret.
+    pub(crate) fn is_by_name(&self, id: &SecretId) -> bool {
+        self.by_name.contains(id)
+    }
+
     /// Gives what the default vault listed.
     pub(crate) fn listing(&self) -> &Arc<Listing> {
         &self.listing
@@ -155,8 +168,8 @@ impl Held {
         }
     }
 
-    /// Takes over what a reading found, now that its settings stand.
-    pub(crate) fn commit(&mut self, found: Found) {
+    /// Takes over what a reading found, now that its settings stand; some of them with `kept` secrets, which it did not get.
+    pub(crate) fn commit(&mut self, found: Found, kept: &BTreeSet<SecretId>) {
         let mut before = std::mem::take(&mut self.holdings);
         for (id, secret) in found.secrets {
             let holding = match before.remove(&id) {
@@ -165,7 +178,13 @@ impl Held {
             };
             self.holdings.insert(id, holding);
         }
-        self.absent = found.absent;
+        // What a server refused, and which version followed which, is as true when the vault can be asked again.
+        for id in kept {
+            if let Some(holding) = before.remove(id) {
+                self.holdings.insert(id.clone(), Holding { is_kept: true, ..holding });
+            }
+        }
+        (self.absent, self.by_name) = (found.absent, found.by_name);
         if let Some(listing) = found.listing {
             self.listing = Arc::new(listing);
         }
@@ -174,6 +193,7 @@ impl Held {
 
 impl Holding {
     fn followed_by(mut self, secret: Arc<Secret>, standing: Option<Standing>) -> Self {
+        self.is_kept = false;
         if let Some(standing) = standing {
             if let Standing::Ahead(Some(offered)) = &standing {
                 remember(&mut self.seen, offered);
@@ -202,6 +222,8 @@ pub(crate) struct Found {
     pub(crate) standings: BTreeMap<SecretId, Standing>,
     pub(crate) absent: BTreeSet<SecretId>,
     pub(crate) listing: Option<Listing>,
+    /// Those whose dates the name map looks after.
+    pub(crate) by_name: BTreeSet<SecretId>,
     /// Versions of which an event told, and which the vault does not have yet.
     pub(crate) awaited: BTreeMap<SecretId, BTreeSet<SecretVersion>>,
 }
@@ -246,7 +268,7 @@ mod tests {
     }
 
     fn commit(held: &mut Held, secret: Arc<Secret>) {
-        held.commit(Found { secrets: [(id(), secret)].into(), ..Found::default() });
+        held.commit(Found { secrets: [(id(), secret)].into(), ..Found::default() }, &BTreeSet::new());
     }
 
     #[test]
@@ -276,6 +298,25 @@ mod tests {
         assert_eq!(held.get(&id()).unwrap().judge(&secret(2, 20), at(50)), Judgement::Keep);
         assert!(!held.get(&id()).unwrap().is_older_than(&secret(2, 20)));
         assert_eq!(held.get(&id()).unwrap().judge(&secret(3, 30), at(50)), Judgement::Take);
+    }
+
+    #[test]
+    fn what_is_known_of_a_secret_outlives_readings_that_do_not_get_it() {
+        let mut held = Held::default();
+        commit(&mut held, secret(1, 10));
+        commit(&mut held, secret(2, 20));
+        held.reject(&id(), &version(2));
+        commit(&mut held, secret(1, 10));
+        for _ in 0..2 {
+            held.commit(Found::default(), &[id()].into());
+            let holding = held.get(&id()).unwrap();
+            assert!(holding.is_kept() && holding.has_seen(&version(2)));
+            assert_eq!(holding.judge(&secret(2, 20), at(50)), Judgement::Keep);
+        }
+        commit(&mut held, secret(3, 30));
+        assert!(!held.get(&id()).unwrap().is_kept());
+        held.commit(Found::default(), &BTreeSet::new());
+        assert!(held.get(&id()).is_none(), "what no setting uses is forgotten");
     }
 
     #[test]

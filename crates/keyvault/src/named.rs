@@ -144,13 +144,14 @@ impl Pass<'_> {
     /// goes on. Of names, one request for each.
     pub(crate) async fn named(&mut self, map: &NameMap) -> Result<NamedSecrets> {
         // One time for all, so that two secrets that expire together do.
-        let mut naming = Naming::new(map, SystemTime::now());
+        let mut naming = Naming::new(map, self.time());
         let candidates = match map.requested()? {
             Some(requested) => self.fetch_by_name(requested).await,
             None => self.fetch_by_list(&mut naming).await?,
         };
         for candidate in candidates {
             let id = SecretId::new(self.vault().clone(), candidate.name.clone());
+            self.judged_by_name(&id);
             naming.decide(candidate, &id, self.taken(&id));
         }
         let named = naming.finish()?;

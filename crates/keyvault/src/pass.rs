@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use futures::future::join_all;
 use futures::stream::{self, BoxStream, StreamExt};
@@ -105,6 +106,18 @@ impl<'r> Pass<'r> {
         }
     }
 
+    /// Tells what time it is, by which secrets are outside their dates or not.
+    pub(crate) fn time(&self) -> SystemTime {
+        self.errand.map_or_else(SystemTime::now, Errand::now)
+    }
+
+    /// Writes down that the name map looked at the dates of a secret.
+    pub(crate) fn judged_by_name(&self, id: &SecretId) {
+        if let Some(errand) = self.errand {
+            errand.judged_by_name(id);
+        }
+    }
+
     /// Tells whether there is news of a secret that the last list cannot show.
     pub(crate) fn is_due(&self, id: &SecretId) -> bool {
         self.errand.is_some_and(|errand| errand.due().contains_key(id))
@@ -184,6 +197,8 @@ impl<'r> Pass<'r> {
     }
 
     fn take(&self, id: SecretId, result: Result<Arc<Secret>>) {
+        // A store of the application's need not say which secret failed.
+        let result = result.map_err(|error| if error.secret().is_some() { error } else { error.about(&id) });
         if let Some(errand) = self.errand {
             errand.took(&id, &result);
         }

@@ -6,7 +6,9 @@
 #![allow(clippy::unwrap_used, reason = "a promise that does not hold stops the fuzzer where it stands")]
 
 mod answers;
+mod events;
 mod references;
+mod sealed;
 mod settings;
 mod wire;
 
@@ -23,6 +25,8 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("error_body", answers::error_body),
     ("retry_after", answers::retry_after),
     ("challenge", answers::challenge),
+    ("event_body", events::event_body),
+    ("sealed_file", sealed::sealed_file),
 ];
 
 /// Calls the entry of this name.

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::AddAssign;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, SystemTime};
 
 use fastrand::Rng;
 use figment::Figment;
@@ -11,6 +13,7 @@ use figment::providers::{Format, Toml};
 use keyvault::{Live, Notice};
 use tokio::time::{Instant, sleep};
 
+use super::trace::Trace;
 use super::vault::{ModelVault, State, Weather};
 
 /// What every setting says: the number of the version that it has.
@@ -18,7 +21,10 @@ type Settings = BTreeMap<String, String>;
 
 /// A service that reads its settings and is told of changes, while everything happens to its vault.
 pub(super) struct Life {
+    trace: Trace,
     vault: ModelVault,
+    /// How far the host's clock was put ahead.
+    ahead: Arc<AtomicU64>,
     live: Live<Settings>,
     seen: Settings,
     tally: Tally,
@@ -33,30 +39,44 @@ pub(super) struct Tally {
     faults: u32,
 }
 
+/// A life that was lived to its end.
+pub(super) struct Lived {
+    pub(super) tally: Tally,
+    pub(super) trace: Vec<String>,
+}
+
 impl Life {
-    /// Lives the life of a seed to its end.
-    pub(super) fn live(seed: u64) -> Tally {
-        // The engine draws its jitter from this thread's generator.
+    /// Lives the life of a seed to its end. All that is drawn in it is drawn from the seed.
+    pub(super) fn live(seed: u64) -> Lived {
+        // The engine draws its jitter from this thread's generator, and does everything on this thread.
         fastrand::seed(seed);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let mut life = Self::begin(seed).await;
+            let trace = life.trace.clone();
             life.go_on(&mut Rng::with_seed(!seed)).await;
-            life.end().await
+            let tally = life.end().await;
+            Lived { tally, trace: trace.lines() }
         })
     }
 
     async fn begin(seed: u64) -> Self {
-        let vault = ModelVault::new(seed, &names());
+        let trace = Trace::begin();
+        let vault = ModelVault::new(seed, &names(), &trace);
+        let (begun, ahead) = (Instant::now(), Arc::<AtomicU64>::default());
+        ahead.store(EPOCH, Relaxed);
+        let put_ahead = Arc::clone(&ahead);
+        let time = move || SystemTime::UNIX_EPOCH + begun.elapsed() + Duration::from_secs(put_ahead.load(Relaxed));
         let live = keyvault_figment::layered(vault.clone(), || Figment::new().merge(Toml::string(FILE)))
             .refresh_every(INTERVAL)
             .refresh_deadline(DEADLINE)
             .settle(SETTLE, 4 * SETTLE)
+            .wall_clock(time)
             .start::<Settings>()
             .await
             .unwrap();
         let seen = (*live.published().settings().as_ref()).clone();
-        Self { vault, live, seen, tally: Tally::default() }
+        Self { trace, vault, ahead, live, seen, tally: Tally::default() }
     }
 
     /// Lets things happen for a while, and looks at every notice as it comes.
@@ -79,7 +99,7 @@ impl Life {
 
     /// One thing of those that happen to a vault.
     fn happen(&mut self, rng: &mut Rng) {
-        match rng.u8(..12) {
+        match rng.u8(..13) {
             0..=2 => self.rotate(&["user", "password"]),
             3..=4 => {
                 let names = names();
@@ -97,6 +117,8 @@ impl Life {
             7 => self.vault.weather(Weather::Outage),
             8 | 9 => self.vault.weather(Weather::Fair),
             10 => self.vault.put_clock(rng.i64(-90..90)),
+            // The host's own clock, which is how it knows that it slept.
+            11 => self.ahead.store(EPOCH + rng.u64(..2 * INTERVAL.as_secs()), Relaxed),
             _ => self.vault.fall_behind(rng.bool()),
         }
     }
@@ -107,6 +129,7 @@ impl Life {
     }
 
     fn look_at(&mut self, notice: &Notice) {
+        self.trace.note(format_args!("{notice:?}"));
         match notice {
             Notice::Failed(_) => {
                 self.tally.failures += 1;
@@ -164,6 +187,8 @@ impl Life {
 const INTERVAL: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_millis(500);
+/// Where the host's clock stands, in seconds.
+const EPOCH: u64 = 1_800_000_000;
 const LIFE: Duration = Duration::from_secs(10 * 60);
 
 const PAIR: [&str; 2] = ["user", "password"];

@@ -14,30 +14,72 @@
 //! `KEYVAULT_SEEDS=100000` lives more of them.
 
 mod life;
+mod load;
+mod trace;
 mod vault;
 
 use std::env;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
-use self::life::Life;
+use self::life::{Life, Tally};
 
 #[test]
 fn every_life_keeps_the_promises() {
     if let Some(seed) = number("KEYVAULT_SEED") {
-        println!("{}", Life::live(seed));
+        println!("{}", Life::live(seed).tally);
         return;
     }
     let seeds = number("KEYVAULT_SEEDS").unwrap_or(SEEDS);
-    let mut sum = life::Tally::default();
-    for seed in 0..seeds {
-        match catch_unwind(AssertUnwindSafe(|| Life::live(seed))) {
-            Ok(tally) => sum += tally,
-            Err(_) => panic!("seed {seed} breaks a promise: KEYVAULT_SEED={seed} lives it again"),
-        }
-    }
+    let sum = live_all(seeds).unwrap_or_else(|seed| {
+        panic!("seed {seed} breaks a promise: KEYVAULT_SEED={seed} lives it again");
+    });
     println!("{seeds} lives: {sum}");
     // A simulation in which nothing happens proves nothing.
     assert!(sum.is_eventful(seeds), "{sum}");
+}
+
+#[test]
+fn a_seed_lives_the_same_life_again() {
+    let (mut lines, mut last) = (0, Vec::new());
+    for seed in 0..5 {
+        let (one, other) = (Life::live(seed).trace, Life::live(seed).trace);
+        let parting = one.iter().zip(&other).find(|(one, other)| one != other);
+        assert_eq!((parting, one.len()), (None, other.len()), "seed {seed}");
+        assert_ne!(one, last, "another seed is another life");
+        (lines, last) = (lines + one.len(), one);
+    }
+    assert!(lines > 500, "{lines}: a trace is of something");
+}
+
+/// Lives the lives of the first `seeds`, on all processors; else tells a seed that breaks a promise.
+fn live_all(seeds: u64) -> Result<Tally, u64> {
+    let next = AtomicU64::new(0);
+    let live_some = || {
+        let mut sum = Tally::default();
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds {
+                return Ok(sum);
+            }
+            match catch_unwind(AssertUnwindSafe(|| Life::live(seed))) {
+                Ok(lived) => sum += lived.tally,
+                Err(_) => {
+                    next.store(seeds, Ordering::Relaxed);
+                    return Err(seed);
+                }
+            }
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(live_some)).collect();
+        workers.into_iter().try_fold(Tally::default(), |mut sum, worker| {
+            sum += worker.join().unwrap()?;
+            Ok(sum)
+        })
+    })
 }
 
 /// As many as a test run has time for.

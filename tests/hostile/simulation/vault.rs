@@ -14,6 +14,8 @@ use keyvault::{
 };
 use tokio::time::{Instant, sleep};
 
+use super::trace::Trace;
+
 /// The number of each secret's latest version, by name.
 pub(super) type State = BTreeMap<String, u32>;
 
@@ -21,6 +23,7 @@ pub(super) type State = BTreeMap<String, u32>;
 #[derive(Clone)]
 pub(super) struct ModelVault {
     vault: Vault,
+    trace: Trace,
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -58,7 +61,7 @@ pub(super) enum Weather {
 }
 
 impl ModelVault {
-    pub(super) fn new(seed: u64, names: &[&str]) -> Self {
+    pub(super) fn new(seed: u64, names: &[&str], trace: &Trace) -> Self {
         let inner = Inner {
             rng: Rng::with_seed(seed),
             begun: Instant::now(),
@@ -71,8 +74,11 @@ impl ModelVault {
             lists: Vec::new(),
             failures: 0,
         };
-        let vault =
-            Self { vault: "https://contoso.vault.azure.net".parse().unwrap(), inner: Arc::new(Mutex::new(inner)) };
+        let vault = Self {
+            vault: "https://contoso.vault.azure.net".parse().unwrap(),
+            trace: trace.clone(),
+            inner: Arc::new(Mutex::new(inner)),
+        };
         vault.rotate(names);
         vault
     }
@@ -157,7 +163,7 @@ impl ModelVault {
     }
 
     /// What the network does to one request: it takes its time, and perhaps does not arrive.
-    async fn travel(&self) -> Result<()> {
+    async fn travel(&self, what: &str) -> Result<()> {
         let (pause, failure) = {
             let mut inner = self.lock();
             let pause = Duration::from_millis(inner.rng.u64(1..40));
@@ -169,6 +175,7 @@ impl ModelVault {
             inner.failures += u32::from(failure.is_some());
             (pause, failure)
         };
+        self.trace.note(format_args!("{what} meets {failure:?}"));
         sleep(pause).await;
         let unavailable = || Error::new(ErrorKind::Unavailable, "vault could not be reached");
         match failure {
@@ -236,7 +243,7 @@ impl SecretStore for ModelVault {
     }
 
     async fn get(&self, id: &SecretId) -> Result<Secret> {
-        self.travel().await.map_err(|error| error.about(id))?;
+        self.travel(&format!("get {id:?}")).await.map_err(|error| error.about(id))?;
         let (version, as_of) = {
             let inner = self.lock();
             let name = id.name().as_str();
@@ -260,7 +267,7 @@ impl SecretStore for ModelVault {
         let names: Vec<String> = self.lock().secrets.keys().cloned().collect();
         let pages: Vec<Vec<String>> = names.chunks(25).map(<[String]>::to_vec).collect();
         let page = move |names: Vec<String>| async move {
-            let items: Vec<Result<SecretProperties>> = match self.travel().await {
+            let items: Vec<Result<SecretProperties>> = match self.travel("a page").await {
                 Err(error) => vec![Err(error)],
                 Ok(()) => {
                     let inner = self.lock();
@@ -276,7 +283,7 @@ impl SecretStore for ModelVault {
     fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
         let name = name.as_str().to_owned();
         let versions = async move {
-            let items: Vec<Result<SecretProperties>> = match self.travel().await {
+            let items: Vec<Result<SecretProperties>> = match self.travel(&format!("versions of {name}")).await {
                 Err(error) => vec![Err(error)],
                 Ok(()) => {
                     let inner = self.lock();

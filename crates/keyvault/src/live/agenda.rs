@@ -1,11 +1,15 @@
 //! What is to be asked for, and when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::clock::Moment;
+use super::expiry::next_look;
+use super::schedule::jittered;
 use crate::errand::Wanted;
+use crate::held::Held;
 use crate::secret::SecretId;
 
 /// When everything is asked for next, and which secrets are due before.
@@ -15,6 +19,8 @@ pub(super) struct Agenda {
     due: BTreeMap<SecretId, Due>,
     /// When secrets are looked at because of their own interval or dates.
     looks: BTreeMap<SecretId, Instant>,
+    /// The secrets that have an interval of their own.
+    intervals: BTreeMap<SecretId, Duration>,
 }
 
 /// A secret that is due by itself.
@@ -35,7 +41,7 @@ impl Due {
 
 impl Agenda {
     pub(super) fn new(complete: Instant) -> Self {
-        Self { complete, due: BTreeMap::new(), looks: BTreeMap::new() }
+        Self { complete, due: BTreeMap::new(), looks: BTreeMap::new(), intervals: BTreeMap::new() }
     }
 
     /// Tells when something is due next.
@@ -71,27 +77,36 @@ impl Agenda {
         }
     }
 
-    /// Sets when a secret is looked at because of its own interval or dates.
-    pub(super) fn look_at(&mut self, id: &SecretId, at: Option<Instant>) {
-        match at {
-            Some(at) => _ = self.looks.insert(id.clone(), at),
-            None => _ = self.looks.remove(id),
+    /// Gives secrets intervals of their own; of several the shortest counts.
+    pub(super) fn set_intervals(&mut self, intervals: impl Iterator<Item = (SecretId, Duration)>) {
+        self.intervals.clear();
+        for (id, interval) in intervals {
+            let known = self.intervals.entry(id).or_insert(interval);
+            *known = interval.min(*known);
         }
     }
 
-    /// Tells whether it is set when a secret is looked at.
-    pub(super) fn has_look(&self, id: &SecretId) -> bool {
-        self.looks.contains_key(id)
+    /// Plans when single secrets are looked at, by their own interval and their own dates: those that the vault was just
+    /// `asked` for, and those that are new. `random` gives numbers in 0..1.
+    pub(super) fn plan(&mut self, held: &Held, asked: &BTreeSet<SecretId>, now: Moment, random: impl Fn() -> f64) {
+        self.looks.retain(|id, _| held.get(id).is_some());
+        for (id, holding) in held.iter().filter(|(id, _)| id.version().is_none()) {
+            if !asked.contains(id) && self.looks.contains_key(id) {
+                continue;
+            }
+            let own = self.intervals.get(id).map(|interval| jittered(*interval, random()));
+            let dates = next_look(holding.secret().properties(), now.time, random());
+            match own.into_iter().chain(dates).min() {
+                Some(look) => _ = self.looks.insert(id.clone(), now.instant + look),
+                None => _ = self.looks.remove(id),
+            }
+        }
     }
 
-    /// Tells whether a secret that has an interval of its own is not due yet.
-    pub(super) fn is_spared(&self, id: &SecretId, now: Instant) -> bool {
-        self.looks.get(id).is_some_and(|look| *look > now)
-    }
-
-    /// Forgets the looks at secrets that are no longer used.
-    pub(super) fn forget_looks(&mut self, is_used: impl Fn(&SecretId) -> bool) {
-        self.looks.retain(|id, _| is_used(id));
+    /// Tells the secrets whose own interval has not passed yet: they are left out when everything is asked for.
+    pub(super) fn spared(&self, now: Instant) -> BTreeSet<SecretId> {
+        let is_spared = |id: &&SecretId| self.looks.get(*id).is_some_and(|look| *look > now);
+        self.intervals.keys().filter(is_spared).cloned().collect()
     }
 
     /// Brings everything forward by the time that the host slept. What has become due is due once, however long it slept.
@@ -158,7 +173,7 @@ mod tests {
         let now = Instant::now() + Duration::from_secs(1_000_000);
         let later = |seconds| now + Duration::from_secs(seconds);
         let mut agenda = Agenda::new(later(300));
-        agenda.look_at(&id("a"), Some(later(100)));
+        agenda.looks.insert(id("a"), later(100));
         agenda.add(id("b"), Due::new(later(200), Wanted::latest()));
         agenda.advance(Duration::from_secs(150), now);
         assert!(!agenda.is_complete_due(now) && agenda.is_complete_due(later(150)));

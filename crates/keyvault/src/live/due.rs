@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
 
-use super::health::Moment;
+use super::clock::Moment;
 
 /// When the next refresh is due, by both clocks. Asking costs two loads and allocates nothing.
 pub(super) struct NextDue {

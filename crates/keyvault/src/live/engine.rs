@@ -8,11 +8,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use super::builder::{Choices, Timing};
-use super::clock::WallClock;
+use super::clock::{Moment, WallClock};
 use super::due::NextDue;
 use super::events::Events;
-use super::health::{Failure, Health, Moment, Pulse, Scene};
+use super::health::Health;
 use super::inbox::Inbox;
+use super::pulse::{Failure, Pulse, Scene};
 use super::settle::Settling;
 use super::start::First;
 use super::task::{Intake, Task};
@@ -90,7 +91,7 @@ pub(super) enum Made<T> {
 impl<L: Layers, V> Engine<L, V> {
     /// Tells the time.
     pub(super) fn now(&self) -> Moment {
-        Moment { instant: Instant::now(), time: self.clock.now() }
+        self.clock.moment()
     }
 
     /// Publishes the first settings and leaves the later ones to a task.
@@ -102,7 +103,7 @@ impl<L: Layers, V> Engine<L, V> {
         let (waker, signal) = watch::channel(Signal::default());
         pulse.sources = events.len();
         let shared = Arc::new(Shared {
-            published: PublishedCell::from_pointee(built.publish(1)),
+            published: PublishedCell::from_pointee(built.publish(1, self.clock.now())),
             signal,
             inbox: Inbox::new(self.resolver.clone(), self.names.clone(), self.timing.event_spread),
             due: NextDue::never(Instant::now()),
@@ -194,11 +195,11 @@ fn refused(rejection: Rejection, origins: &Origins) -> Error {
 }
 
 impl<T> Built<T> {
-    pub(super) fn publish(self, generation: u64) -> Published<T> {
+    pub(super) fn publish(self, generation: u64, at: SystemTime) -> Published<T> {
         Published {
             settings: self.settings,
             generation,
-            at: SystemTime::now(),
+            at,
             origins: Arc::new(self.facts.origins),
             snapshot: Arc::new(self.facts.snapshot),
             report: self.facts.report,
@@ -216,7 +217,7 @@ impl<T> Shared<T> {
     }
 
     fn now(&self) -> Moment {
-        Moment { instant: Instant::now(), time: self.clock.now() }
+        self.clock.moment()
     }
 
     /// Tells whether a refresh is due or running.

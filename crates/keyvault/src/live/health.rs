@@ -1,20 +1,16 @@
 //! How fresh the settings are.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
-use tokio::time::Instant;
 
 use super::expiry;
-use super::inbox::News;
 use crate::error::Error;
-use crate::held::{Holding, Standing};
+use crate::held::Standing;
 use crate::sealed::SealedHealth;
 use crate::secret::{Secret, SecretId};
-use crate::snapshot::Snapshot;
 
 /// How fresh the settings are, and what went wrong last. Holds no value.
 ///
@@ -26,14 +22,21 @@ pub struct Health {
     /// Which settings are current: 1 are those of the start.
     pub generation: u64,
     /// How long ago the settings were last found to be what the vaults hold. The sleep of a host counts.
+    ///
+    /// A refresh that finds changes and leaves them to [settle](super::LiveBuilder::settle) does not make them younger, nor
+    /// does one that reads single secrets.
     pub age: Duration,
     /// Whether `age` is beyond the maximum staleness, if one was set.
     pub is_too_old: bool,
     /// Whether the vault took away a secret that is in use, where that [counts](super::Revocation::Revoke).
     pub is_revoked: bool,
-    /// How many refreshes failed since the last one that succeeded, in all or for a secret whose last good version stayed.
+    /// How many refreshes failed, in all or for a secret whose last good version stayed, since nothing was left that had
+    /// failed.
+    ///
+    /// A secret that could be read says nothing about another: what failed counts until it succeeds itself. A refresh that
+    /// leaves changes to [settle](super::LiveBuilder::settle) succeeded, for the vault answered.
     pub consecutive_failures: u32,
-    /// Why the last refresh failed; none if it succeeded.
+    /// Why a refresh failed last; none if nothing is left that failed.
     pub last_error: Option<Error>,
     /// Why settings have an earlier version of a secret, by [`Policy::KeepLastGood`](crate::Policy::KeepLastGood): an error
     /// for each, with its setting. Empty if none has.
@@ -130,6 +133,11 @@ impl SecretStatus {
         }
     }
 
+    /// Tells whether a secret is out of the time in which it says that it is valid.
+    pub(super) fn is_outside_dates(self) -> bool {
+        matches!(self, SecretStatus::Expired | SecretStatus::NotYetValid)
+    }
+
     /// Tells what is to be known about a secret whose version is `standing` to the vault.
     pub(super) fn of(secret: &Secret, standing: Option<&Standing>, now: SystemTime, notice: Duration) -> Self {
         let properties = secret.properties();
@@ -152,7 +160,7 @@ impl fmt::Display for SecretStatus {
 
 impl Serialize for Health {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut health = serializer.serialize_struct("Health", 12)?;
+        let mut health = serializer.serialize_struct("Health", 13)?;
         health.serialize_field("is_healthy", &self.is_healthy())?;
         health.serialize_field("generation", &self.generation)?;
         health.serialize_field("age", &self.age.as_secs_f64())?;
@@ -165,19 +173,19 @@ impl Serialize for Health {
         health.serialize_field("next_refresh", &self.next_refresh.map(|next| next.as_secs_f64()))?;
         health.serialize_field("secrets", &self.secrets)?;
         health.serialize_field("push", &self.push)?;
+        health.serialize_field("sealed", &self.sealed)?;
         health.end()
     }
 }
 
 impl Serialize for SecretHealth {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let expires = self.expires.map(|expires| to_rfc3339(&OffsetDateTime::from(expires)));
         let mut secret = serializer.serialize_struct("SecretHealth", 5)?;
         secret.serialize_field("vault", &self.id.vault().to_string())?;
         secret.serialize_field("secret", self.id.name().as_str())?;
         secret.serialize_field("version", &self.id.version().map(ToString::to_string))?;
         secret.serialize_field("status", self.status.as_str())?;
-        secret.serialize_field("expires", &expires)?;
+        secret.serialize_field("expires", &self.expires.map(date))?;
         secret.end()
     }
 }
@@ -193,203 +201,16 @@ impl Serialize for PushHealth {
     }
 }
 
-/// What a health is told from. Success and failure are each their own field, so that old settings cannot look fresh.
-#[derive(Debug)]
-pub(super) struct Pulse {
-    last_success: Moment,
-    /// How old the settings were at that moment: those of a sealed snapshot are not new.
-    age_then: Duration,
-    /// When the secrets of the sealed snapshot were last known good, while they are in use.
-    pub(super) sealed_at: Option<SystemTime>,
-    last_failure: Option<Failure>,
-    /// Why the last load that gave settings kept earlier versions of secrets.
-    pub(super) lapse: Option<Error>,
-    pub(super) next_refresh: Option<Instant>,
-    consecutive_failures: u32,
-    /// Whether one of the consecutive failures was of a pass that asked for everything.
-    is_failing: bool,
-    is_revoked: bool,
-    /// What the versions in use are to the vault, where they are not the latest.
-    standings: BTreeMap<SecretId, Standing>,
-    notices: Notices,
-    pub(super) sources: usize,
-}
-
-/// A time by both clocks: one stands still while a host sleeps, the other may be set.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Moment {
-    pub(super) instant: Instant,
-    pub(super) time: SystemTime,
-}
-
-impl Moment {
-    /// Tells how much time has passed at least by one of the clocks.
-    pub(super) fn until(self, now: Moment) -> Duration {
-        let by_day = now.time.duration_since(self.time).unwrap_or_default();
-        now.instant.saturating_duration_since(self.instant).max(by_day)
-    }
-
-    /// Tells how long the host slept: how much more time has passed by the time of day. A clock that is set counts as
-    /// sleep, which costs one refresh.
-    pub(super) fn sleep_until(self, now: Moment) -> Duration {
-        self.until(now).saturating_sub(now.instant.saturating_duration_since(self.instant))
+impl Serialize for SealedHealth {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut sealed = serializer.serialize_struct("SealedHealth", 3)?;
+        sealed.serialize_field("started_from", &self.started_from.map(date))?;
+        sealed.serialize_field("saved", &self.saved.map(date))?;
+        sealed.serialize_field("last_error", &self.last_error.as_ref().map(ToString::to_string))?;
+        sealed.end()
     }
 }
 
-/// Why a refresh failed.
-#[derive(Clone, Debug)]
-pub(super) struct Failure {
-    pub(super) error: Error,
-    pub(super) is_revocation: bool,
-}
-
-/// The last things that were to be known about secrets, for watchers. One that sleeps through many misses the oldest.
-#[derive(Debug, Default)]
-struct Notices {
-    told: u64,
-    last: VecDeque<SecretHealth>,
-}
-
-const MOST_NOTICES: usize = 64;
-
-/// What health is told about, beside what happened.
-pub(super) struct Scene<'s> {
-    pub(super) generation: u64,
-    pub(super) snapshot: &'s Snapshot,
-    pub(super) news: News,
-    pub(super) now: Moment,
-    pub(super) max_staleness: Option<Duration>,
-    pub(super) expiry_notice: Duration,
-}
-
-impl Pulse {
-    pub(super) fn started(now: Moment) -> Self {
-        Self {
-            last_success: now,
-            age_then: Duration::ZERO,
-            sealed_at: None,
-            last_failure: None,
-            lapse: None,
-            next_refresh: None,
-            consecutive_failures: 0,
-            is_failing: false,
-            is_revoked: false,
-            standings: BTreeMap::new(),
-            notices: Notices::default(),
-            sources: 0,
-        }
-    }
-
-    /// The settings are as old as the snapshot, for the vault failed.
-    pub(super) fn started_from_sealed(now: Moment, sealed_at: SystemTime, error: Error) -> Self {
-        let mut pulse = Self::started(now);
-        pulse.age_then = now.time.duration_since(sealed_at).unwrap_or_default();
-        pulse.sealed_at = Some(sealed_at);
-        pulse.failed(Failure { error, is_revocation: false }, true);
-        pulse
-    }
-
-    /// Tells how old the settings are.
-    pub(super) fn age(&self, now: Moment) -> Duration {
-        self.last_success.until(now).saturating_add(self.age_then)
-    }
-
-    /// One secret that could be read says nothing about the others: only a complete pass makes settings fresh.
-    pub(super) fn succeeded(&mut self, is_complete: bool, now: Moment) {
-        self.lapse = None;
-        if is_complete {
-            self.last_success = now;
-            (self.age_then, self.sealed_at) = (Duration::ZERO, None);
-            self.is_failing = false;
-            self.is_revoked = false;
-        }
-        if !self.is_failing {
-            self.consecutive_failures = 0;
-        }
-    }
-
-    pub(super) fn failed(&mut self, failure: Failure, is_complete: bool) {
-        self.is_failing |= is_complete || failure.is_revocation;
-        self.is_revoked |= failure.is_revocation;
-        self.last_failure = Some(failure);
-        self.consecutive_failures = self.consecutive_failures.saturating_add(1);
-    }
-
-    /// The settings are not what the vaults hold, so their age goes on growing.
-    pub(super) fn lapsed(&mut self, lapse: Error, is_complete: bool) {
-        self.failed(Failure { error: lapse.clone(), is_revocation: false }, is_complete);
-        self.lapse = Some(lapse);
-    }
-
-    /// Tells whether the last good version of a secret stays in use because the vault gives none.
-    fn is_kept(&self, id: &SecretId) -> bool {
-        let mut kept = self.lapse.iter().flat_map(Error::failures).filter_map(Error::secret);
-        kept.any(|kept| kept.latest() == id.latest())
-    }
-
-    pub(super) fn last_failure(&self) -> Option<&Failure> {
-        self.last_failure.as_ref()
-    }
-
-    pub(super) fn consecutive_failures(&self) -> u32 {
-        self.consecutive_failures
-    }
-
-    /// Learns what the versions in use are to the vault.
-    pub(super) fn learn<'h>(&mut self, held: impl Iterator<Item = (&'h SecretId, &'h Holding)>) {
-        let odd = held.filter(|(_, holding)| *holding.standing() != Standing::Latest);
-        self.standings = odd.map(|(id, holding)| (id.clone(), holding.standing().clone())).collect();
-    }
-
-    pub(super) fn tell(&mut self, secret: SecretHealth) {
-        if self.notices.last.len() == MOST_NOTICES {
-            self.notices.last.pop_front();
-        }
-        self.notices.last.push_back(secret);
-        self.notices.told += 1;
-    }
-
-    /// Tells how many notices there were.
-    pub(super) fn told(&self) -> u64 {
-        self.notices.told
-    }
-
-    /// Gives the notice after the first `seen`, and how many are seen with it.
-    pub(super) fn notice_after(&self, seen: u64) -> Option<(u64, SecretHealth)> {
-        let oldest = self.notices.told - self.notices.last.len() as u64;
-        let next = seen.max(oldest);
-        let secret = self.notices.last.get(usize::try_from(next - oldest).ok()?)?;
-        Some((next + 1, secret.clone()))
-    }
-
-    pub(super) fn health(&self, scene: &Scene<'_>) -> Health {
-        let age = self.age(scene.now);
-        let secrets = scene.snapshot.iter().map(|(asked, secret)| {
-            let standing = self.standings.get(asked);
-            let status = SecretStatus::of(secret, standing, scene.now.time, scene.expiry_notice);
-            let is_kept = status != SecretStatus::Expired && self.is_kept(secret.id());
-            SecretHealth::new(secret, if is_kept { SecretStatus::Kept } else { status })
-        });
-        let News { received, heeded, last } = scene.news;
-        let push = PushHealth {
-            received,
-            heeded,
-            last_event: last.map(|last| scene.now.instant.saturating_duration_since(last)),
-            sources: self.sources,
-        };
-        let last_failure = self.last_failure.as_ref().filter(|_| self.consecutive_failures > 0);
-        Health {
-            generation: scene.generation,
-            age,
-            is_too_old: scene.max_staleness.is_some_and(|max| age > max),
-            is_revoked: self.is_revoked,
-            consecutive_failures: self.consecutive_failures,
-            kept: self.lapse.as_ref().map(|lapse| lapse.failures().to_vec()).unwrap_or_default(),
-            last_error: last_failure.map(|failure| failure.error.clone()),
-            next_refresh: self.next_refresh.map(|next| next.saturating_duration_since(scene.now.instant)),
-            secrets: secrets.collect(),
-            push: (received > 0 || self.sources > 0).then_some(push),
-            sealed: None,
-        }
-    }
+fn date(time: SystemTime) -> String {
+    to_rfc3339(&OffsetDateTime::from(time))
 }

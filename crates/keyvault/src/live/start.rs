@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::Live;
 use super::engine::{Build, Built, Engine, Made, late};
 use super::events::Events;
-use super::health::Pulse;
+use super::pulse::Pulse;
 use super::schedule::Schedule;
 use super::validate::Validate;
 use crate::errand::Errand;

@@ -8,7 +8,8 @@ use tokio::sync::watch;
 
 use super::Published;
 use super::engine::{Shared, Signal};
-use super::health::{Failure, SecretHealth};
+use super::health::SecretHealth;
+use super::pulse::Failure;
 use crate::error::Error;
 use crate::origin::Origins;
 
