@@ -132,7 +132,7 @@ fn a_secret_that_was_set_and_a_backup_are_gone() {
 fn what_was_resolved_and_cached_is_gone() {
     for hidden in [Hidden::new(SIZES[0]), Hidden::in_lines(SIZES[1])] {
         let left = left_after(hidden, async |hidden: Hidden| {
-            let resolver = Resolver::from(Road::client(hidden, Course::InPieces));
+            let resolver = Resolver::from(Road::client(hidden, Course::Whole));
             let text = resolver.resolve("Server=db;Password=@KeyVault(SecretName=a);").await.unwrap().unwrap();
             assert!(text.expose_secret().len() > hidden.text().len());
             let member = resolver.resolve("@KeyVault(SecretName=json;Property=user)").await.unwrap().unwrap();
