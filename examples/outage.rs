@@ -15,12 +15,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
-use azure_core::time::OffsetDateTime;
+use azure_core::credentials::TokenCredential;
 use figment::Figment;
 use figment::providers::Serialized;
 use keyvault::{Live, SealedRefusal, SealedSnapshot, SealingKey, SecretClient};
 use keyvault_emulator::Emulator;
+use keyvault_examples::credential;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -120,7 +120,7 @@ async fn vault(directory: &Path, address: Option<SocketAddr>) -> Result<(Emulato
     let access = Access {
         url: emulator.vault_url().to_owned(),
         ca_pem: emulator.ca_pem().to_owned(),
-        credential: Arc::new(EmulatorCredential(emulator.token())),
+        credential: credential(&emulator),
     };
     Ok((emulator, access))
 }
@@ -134,29 +134,13 @@ fn address(emulator: &Emulator) -> Result<SocketAddr, Box<dyn Error>> {
 struct Access {
     url: String,
     ca_pem: String,
-    credential: Arc<EmulatorCredential>,
+    credential: Arc<dyn TokenCredential>,
 }
 
 impl Access {
     fn client(&self) -> keyvault::Result<SecretClient> {
-        let credential = Arc::clone(&self.credential) as Arc<dyn TokenCredential>;
+        let credential = Arc::clone(&self.credential);
         SecretClient::builder(&self.url).credential(credential).certificate_authority(&self.ca_pem).build()
-    }
-}
-
-/// Has the emulator's token at hand.
-struct EmulatorCredential(String);
-
-#[async_trait::async_trait]
-impl TokenCredential for EmulatorCredential {
-    async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
-        Ok(AccessToken::new(self.0.clone(), OffsetDateTime::now_utc() + Duration::from_secs(3_600)))
-    }
-}
-
-impl std::fmt::Debug for EmulatorCredential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EmulatorCredential")
     }
 }
 

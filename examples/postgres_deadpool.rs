@@ -5,89 +5,41 @@
 //! cargo run --example postgres_deadpool -- --rotations 200
 //! ```
 //!
-//! Needs PostgreSQL on this machine; it starts a server of its own. What a service would take over is [`Database`].
+//! Needs PostgreSQL on this machine; it starts a server of its own. What a service takes over is the pool here, and
+//! `Database` in `support/database.rs`, which has it follow the settings and says so when a login is refused. The story is
+//! told in `support/story.rs`.
 
-use std::error::Error;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
-
-use clap::Parser;
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
-use figment::Figment;
-use keyvault::{Derived, Live, Rejection};
-use keyvault_emulator::Emulator;
-use keyvault_examples::{Load, Outcome, Postgres, Rotation, Rotator, client};
-use secrecy::{ExposeSecret, SecretString};
-use serde::Deserialize;
-use tokio::time::{sleep, timeout};
+use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod};
+use keyvault::Rejection;
+use keyvault_examples::{DatabaseSettings, Outcome, Pool, Refusal, rotate_under_load};
+use secrecy::ExposeSecret;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
-#[derive(Deserialize)]
-struct Settings {
-    database: DatabaseSettings,
-}
+struct Deadpool(deadpool_postgres::Pool);
 
-#[derive(Deserialize)]
-struct DatabaseSettings {
-    host: String,
-    port: u16,
-    user: String,
-    password: SecretString,
-}
+impl Pool for Deadpool {
+    type Connection = Object;
+    type Error = PoolError;
 
-/// A pool that follows the settings.
-#[derive(Clone)]
-struct Database {
-    live: Live<Settings>,
-    pool: Derived<Pool>,
-    refused: Arc<AtomicU64>,
-}
-
-impl Database {
-    async fn follow(live: Live<Settings>) -> keyvault::Result<Self> {
-        let pool = live
-            .derive(["database"], async |settings: Arc<Settings>| {
-                let pool = pool(&settings.database).map_err(Rejection::because("the pool cannot be set up"))?;
-                // Logs in once: a pool that cannot is not swapped in.
-                _ = pool.get().await.map_err(Rejection::because("the database refused the login"))?;
-                Ok(pool)
-            })
-            .retry(Duration::from_millis(100), Duration::from_secs(5))
-            // Longer than a request holds on to a pool before it has its connection.
-            .grace(Duration::from_secs(5))
-            // Connections that are in use are closed as they come back.
-            .drain(async |old: Arc<Pool>| old.close())
-            .await?;
-        Ok(Self { live, pool, refused: Arc::default() })
+    async fn connect(settings: &DatabaseSettings) -> Result<Self, Rejection> {
+        let mut config = tokio_postgres::Config::new();
+        config.host(&settings.host).port(settings.port).dbname("postgres");
+        config.user(&settings.user).password(settings.password.expose_secret());
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(config, NoTls, recycling);
+        let pool = deadpool_postgres::Pool::builder(manager).max_size(8).build();
+        let pool = pool.map_err(Rejection::because("the pool cannot be set up"))?;
+        // A pool has no connection before it is asked for one.
+        _ = pool.get().await.map_err(Rejection::because("the database refused the login"))?;
+        Ok(Self(pool))
     }
 
-    /// Gives a connection.
-    ///
-    /// Open connections survive a change of the password, and new ones need the new password: between the server's change
-    /// and ours, a pool that grows, or replaces a connection, is refused. That is known before any query is sent, so it
-    /// is safe to wait for the vault and to try again, within a budget. Other errors are the caller's.
-    async fn connection(&self) -> Result<Object, PoolError> {
-        let deadline = Instant::now() + BUDGET;
-        loop {
-            let error = match self.pool.current().get().await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => error,
-            };
-            if !is_about_the_login(&error) || Instant::now() >= deadline {
-                return Err(error);
-            }
-            self.refused.fetch_add(1, Ordering::Relaxed);
-            // Those who are refused at the same time join one refresh.
-            _ = self.live.refresh_now().await;
-            sleep(PAUSE).await;
-        }
+    async fn connection(&self) -> Result<Self::Connection, Self::Error> {
+        self.0.get().await
     }
 
-    /// What the service does all day.
-    async fn work(self) -> Outcome {
-        let connection = self.connection().await?;
+    async fn query(connection: Self::Connection) -> Outcome {
         connection.query("select pg_sleep(0.002)", &[]).await?;
         if fastrand::u8(..) < 32 {
             // As if it had broken: here there shall be new connections all the time, and so in every bad moment.
@@ -95,88 +47,37 @@ impl Database {
         }
         Ok(())
     }
-}
 
-fn pool(settings: &DatabaseSettings) -> Result<Pool, deadpool_postgres::BuildError> {
-    let mut config = tokio_postgres::Config::new();
-    config.host(&settings.host).port(settings.port).dbname("postgres");
-    config.user(&settings.user).password(settings.password.expose_secret());
-    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-    Pool::builder(Manager::from_config(config, NoTls, recycling)).max_size(8).build()
-}
+    /// Connections that are in use are closed as they come back.
+    async fn close(&self) {
+        self.0.close();
+    }
 
-/// Tells whether a connection was refused for its user or password, or was asked of a pool that has been replaced.
-fn is_about_the_login(error: &PoolError) -> bool {
-    match error {
-        PoolError::Backend(error) => {
-            let code = error.code();
-            [SqlState::INVALID_PASSWORD, SqlState::INVALID_AUTHORIZATION_SPECIFICATION].iter().any(|c| code == Some(c))
+    fn refusal(error: &Self::Error) -> Refusal {
+        let is = |state: &SqlState| matches!(error, PoolError::Backend(error) if error.code() == Some(state));
+        match error {
+            PoolError::Closed => Refusal::Closed,
+            _ if is(&SqlState::INVALID_PASSWORD) || is(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
+                Refusal::Login
+            }
+            _ => Refusal::Other,
         }
-        PoolError::Closed => true,
-        _ => false,
     }
-}
-
-/// How long a connection may be tried for: longer than a rotation and a refresh.
-const BUDGET: Duration = Duration::from_secs(15);
-const PAUSE: Duration = Duration::from_millis(50);
-
-/// Tells the story: a service under load, and a password that rotates in every way.
-async fn run(server: Postgres, rotations: usize) -> Outcome {
-    let emulator = Emulator::start().await?;
-    let port = server.port();
-    let mut rotator = Rotator::begin(server, &emulator).await?;
-    let layers = move || Figment::from(("database.host", "127.0.0.1")).merge(("database.port", port));
-    let interval = Duration::from_secs(1);
-    let live = keyvault_figment::layered(client(&emulator)?, layers).refresh_every(interval).start().await?;
-    let database = Database::follow(live).await?;
-
-    let served = database.clone();
-    let load = Load::begin(8, Duration::from_millis(10), move || served.clone().work());
-    let mut watcher = database.pool.watch();
-    for (n, rotation) in Rotation::ALL.into_iter().cycle().take(rotations).enumerate() {
-        let refused = database.refused.load(Ordering::Relaxed);
-        let begun = Instant::now();
-        rotator.rotate(rotation, Duration::from_millis(fastrand::u64(100..600)), &emulator).await?;
-        timeout(Duration::from_secs(30), watcher.replaced()).await?.ok_or("the pool does not follow")?;
-        println!(
-            "{:>3} {rotation:?}: new pool after {} ms, {} logins refused meanwhile and tried again",
-            n + 1,
-            begun.elapsed().as_millis(),
-            database.refused.load(Ordering::Relaxed) - refused,
-        );
-    }
-    let counts = load.end().await;
-    database.pool.shutdown().await;
-    database.live.shutdown().await;
-    counts.all_served()?;
-    match database.refused.load(Ordering::Relaxed) {
-        0 if rotations >= Rotation::ALL.len() => Err("no login was refused, so that nothing was shown".into()),
-        _ => Ok(()),
-    }
-}
-
-/// A password that rotates under load.
-#[derive(Parser)]
-struct Arguments {
-    /// How often.
-    #[arg(long, default_value = "6")]
-    rotations: usize,
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
-    run(Postgres::start().await?, Arguments::parse().rotations).await
+async fn main() -> Outcome {
+    rotate_under_load::<Deadpool>().await
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use keyvault_examples::rotate_under_load_or_skip;
+
+    use super::Deadpool;
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn no_query_fails_while_the_password_rotates() {
-        if let Some(server) = Postgres::start_or_skip("postgres_deadpool").await {
-            run(server, 6).await.unwrap();
-        }
+        rotate_under_load_or_skip::<Deadpool>("postgres_deadpool").await.unwrap();
     }
 }

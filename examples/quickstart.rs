@@ -6,20 +6,22 @@
 //! cargo run --example quickstart -- --with config
 //! ```
 //!
-//! The vault is an emulator in this process, so that the example runs anywhere; [`client`] is all that would be different
-//! with a vault in Azure.
+//! The vault is an emulator in this process, so that the example runs anywhere; its client is all that would be different
+//! with a vault in Azure:
+//!
+//! ```ignore
+//! SecretClient::builder("https://contoso.vault.azure.net").credential(ManagedIdentityCredential::new(None)?).build()
+//! ```
 
 use std::env;
 use std::error::Error;
 use std::process::{Command, ExitCode};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
-use azure_core::time::OffsetDateTime;
 use clap::{Parser, ValueEnum};
 use keyvault::{Live, Notice, Rejection, SecretClient};
 use keyvault_emulator::{Emulator, SetSecret};
+use keyvault_examples::client;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -131,34 +133,6 @@ async fn run(framework: Framework) -> Result<(), Box<dyn Error>> {
     live.shutdown().await;
     println!("\nThe vault answered {} requests.", emulator.requests().total);
     Ok(())
-}
-
-/// Makes a client for the emulator. For a vault in Azure it would be
-///
-/// ```ignore
-/// SecretClient::builder("https://contoso.vault.azure.net").credential(ManagedIdentityCredential::new(None)?).build()
-/// ```
-fn client(emulator: &Emulator) -> keyvault::Result<SecretClient> {
-    SecretClient::builder(emulator.vault_url())
-        .credential(Arc::new(EmulatorCredential(emulator.token())))
-        .certificate_authority(emulator.ca_pem())
-        .build()
-}
-
-/// Has the emulator's token at hand.
-struct EmulatorCredential(String);
-
-#[async_trait::async_trait]
-impl TokenCredential for EmulatorCredential {
-    async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
-        Ok(AccessToken::new(self.0.clone(), OffsetDateTime::now_utc() + Duration::from_secs(3_600)))
-    }
-}
-
-impl std::fmt::Debug for EmulatorCredential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EmulatorCredential")
-    }
 }
 
 fn fill(emulator: &Emulator) {

@@ -4,24 +4,22 @@
 //! cargo run --example readiness
 //! ```
 //!
-//! The vault is an emulator in this process. It fails for a while, the endpoint turns red when the settings are older than
+//! The vault is an emulator in this process; with one in Azure the client would be made of its URL and
+//! `keyvault::default_credential()`. It fails for a while, the endpoint turns red when the settings are older than
 //! the service allows, and green again when the vault is back.
 
 use std::error::Error;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
-use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
-use azure_core::time::OffsetDateTime;
 use figment::Figment;
-use keyvault::{Health, Live, SecretClient};
+use keyvault::{Health, Live};
 use keyvault_emulator::{Emulator, Fault};
+use keyvault_examples::client;
 use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -90,28 +88,4 @@ async fn ask(address: SocketAddr) -> Result<String, Box<dyn Error>> {
     stream.read_to_string(&mut answer).await?;
     let (head, body) = answer.split_once("\r\n\r\n").ok_or("answer has no body")?;
     Ok(format!("{}\n{body}", head.lines().next().unwrap_or_default()))
-}
-
-/// A client of the emulator. With a vault in Azure: its URL, `keyvault::default_credential()` and nothing more.
-fn client(emulator: &Emulator) -> keyvault::Result<SecretClient> {
-    SecretClient::builder(emulator.vault_url())
-        .credential(Arc::new(EmulatorCredential(emulator.token())))
-        .certificate_authority(emulator.ca_pem())
-        .build()
-}
-
-/// The token that the emulator accepts.
-struct EmulatorCredential(String);
-
-impl std::fmt::Debug for EmulatorCredential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EmulatorCredential")
-    }
-}
-
-#[async_trait]
-impl TokenCredential for EmulatorCredential {
-    async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
-        Ok(AccessToken::new(self.0.clone(), OffsetDateTime::now_utc() + Duration::from_secs(3600)))
-    }
 }

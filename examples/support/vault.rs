@@ -16,12 +16,16 @@ use keyvault_emulator::Emulator;
 /// The emulator's certificate authority cannot be read.
 pub fn client(emulator: &Emulator) -> keyvault::Result<SecretClient> {
     SecretClient::builder(emulator.vault_url())
-        .credential(Arc::new(EmulatorCredential(emulator.token())))
+        .credential(credential(emulator))
         .certificate_authority(emulator.ca_pem())
         .build()
 }
 
-/// Has the emulator's token at hand.
+/// Makes a credential that has the emulator's token at hand.
+pub fn credential(emulator: &Emulator) -> Arc<dyn TokenCredential> {
+    Arc::new(EmulatorCredential(emulator.token()))
+}
+
 struct EmulatorCredential(String);
 
 #[async_trait::async_trait]

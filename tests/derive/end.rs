@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::stage::{MINUTE, Stage};
+use crate::support::within_an_hour;
 
 #[tokio::test(start_paused = true)]
 async fn dropping_every_handle_ends_the_task_and_drains_the_resource() {
@@ -14,7 +15,7 @@ async fn dropping_every_handle_ends_the_task_and_drains_the_resource() {
     let (other, mut watcher) = (pool.clone(), pool.watch());
     drop(pool);
     stage.rotate(&live, "second").await;
-    watcher.replaced().await.expect("a clone keeps it");
+    within_an_hour(watcher.replaced()).await.expect("a clone keeps it");
     stage.said();
     let dropped = Instant::now();
     drop(other);
@@ -52,7 +53,7 @@ async fn what_is_being_probed_at_the_end_is_drained_too() {
     stage.rotate(&live, "second").await;
     stage.alive(2).await;
     let asked = Instant::now();
-    pool.shutdown().await;
+    within_an_hour(pool.shutdown()).await;
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
     let mut said = stage.said();
     said.sort();
@@ -68,8 +69,8 @@ async fn the_end_of_the_refresh_ends_a_build_and_leaves_the_last_resource() {
     stage.rotate(&live, "hangs").await;
     sleep(Duration::from_secs(1)).await;
     let asked = Instant::now();
-    live.shutdown().await;
-    assert!(watcher.next().await.is_none());
+    within_an_hour(live.shutdown()).await;
+    assert!(within_an_hour(watcher.next()).await.is_none());
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
     assert_eq!(stage.running.load(std::sync::atomic::Ordering::SeqCst), 0, "the build is given up");
     assert!(!pool.health().is_following);
@@ -100,11 +101,11 @@ async fn shutdown_drains_everything_without_grace_and_is_waited_for() {
     let pool = stage.drained(&live).grace(MINUTE * 60).await.unwrap();
     let mut watcher = pool.watch();
     stage.rotate(&live, "second").await;
-    watcher.replaced().await.unwrap();
+    within_an_hour(watcher.replaced()).await.unwrap();
     stage.said();
     let asked = Instant::now();
-    tokio::join!(pool.shutdown(), pool.shutdown());
-    pool.shutdown().await;
+    within_an_hour(futures::future::join(pool.shutdown(), pool.shutdown())).await;
+    within_an_hour(pool.shutdown()).await;
     assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
     let mut said = stage.said();
     said.sort();

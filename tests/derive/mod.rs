@@ -7,3 +7,4 @@ mod follow;
 mod old;
 mod projection;
 mod stage;
+mod told;

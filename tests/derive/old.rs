@@ -7,6 +7,7 @@ use keyvault::Rejection;
 use tokio::time::{Instant, sleep};
 
 use super::stage::{MINUTE, Pool, Settings, Stage};
+use crate::support::within_an_hour;
 
 #[tokio::test(start_paused = true)]
 async fn a_replaced_resource_is_drained_after_the_grace() {
@@ -21,7 +22,7 @@ async fn a_replaced_resource_is_drained_after_the_grace() {
     let mut watcher = pool.watch();
     stage.said();
     stage.rotate(&live, "second").await;
-    watcher.replaced().await.unwrap();
+    within_an_hour(watcher.replaced()).await.unwrap();
     let replaced = Instant::now();
     sleep(MINUTE - Duration::from_secs(1)).await;
     assert_eq!(stage.said(), ["build second", "probe second"], "whoever holds the old one is left in peace");
@@ -38,7 +39,7 @@ async fn without_a_drain_the_old_one_is_dropped_at_once_and_ends_with_its_last_r
     let held = pool.current();
     let mut watcher = pool.watch();
     stage.rotate(&live, "second").await;
-    watcher.replaced().await.unwrap();
+    within_an_hour(watcher.replaced()).await.unwrap();
     assert_eq!(*stage.alive.borrow(), 2);
     drop(held);
     assert_eq!(*stage.alive.borrow(), 1);
@@ -59,11 +60,11 @@ async fn a_drain_that_hangs_or_panics_is_given_up() {
     let begun = Instant::now();
     let mut watcher = pool.watch();
     stage.rotate(&live, "second").await;
-    watcher.replaced().await.unwrap();
+    within_an_hour(watcher.replaced()).await.unwrap();
     stage.alive(1).await;
     assert_eq!(begun.elapsed().as_secs(), 90);
     stage.rotate(&live, "third").await;
-    watcher.replaced().await.unwrap();
+    within_an_hour(watcher.replaced()).await.unwrap();
     stage.alive(1).await;
     assert_eq!(pool.current().password, "third", "it goes on");
 }
@@ -90,10 +91,10 @@ async fn rapid_rotations_keep_a_bounded_number_of_resources() {
     }
     let mut watcher = pool.watch();
     while pool.health().behind.is_some() || pool.health().generation < 201 {
-        watcher.replaced().await.unwrap();
+        within_an_hour(watcher.replaced()).await.unwrap();
     }
     assert_eq!(pool.current().password, "password 199", "the last one wins");
-    pool.shutdown().await;
+    within_an_hour(pool.shutdown()).await;
     drop(pool);
     stage.alive(0).await;
     assert_eq!(counting.await.unwrap(), 3, "two old ones and the current");
@@ -108,7 +109,7 @@ async fn the_grace_is_cut_short_for_the_oldest_only() {
     let begun = Instant::now();
     for password in ["second", "third", "fourth"] {
         stage.rotate(&live, password).await;
-        watcher.replaced().await.unwrap();
+        within_an_hour(watcher.replaced()).await.unwrap();
     }
     let drains = || stage.said().into_iter().filter(|said| said.starts_with("drain")).collect::<Vec<_>>();
     assert_eq!(drains(), ["drain first"]);
@@ -133,7 +134,7 @@ async fn a_destructor_that_panics_does_not_end_the_following() {
     let mut watcher = angry.watch();
     for password in ["second", "third"] {
         stage.rotate(&live, password).await;
-        watcher.replaced().await.unwrap();
+        within_an_hour(watcher.replaced()).await.unwrap();
         assert_eq!(angry.current().0, password);
     }
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::support::within_an_hour;
 use figment::Figment;
 use keyvault::{Derive, InMemory, Live, Rejection};
 use serde::Deserialize;
@@ -107,7 +108,8 @@ impl Stage {
 
     /// Waits until so many pools are alive.
     pub(super) async fn alive(&self, count: usize) {
-        self.alive.subscribe().wait_for(|alive| *alive == count).await.unwrap();
+        let mut alive = self.alive.subscribe();
+        within_an_hour(alive.wait_for(|alive| *alive == count)).await.unwrap();
     }
 }
 

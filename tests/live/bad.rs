@@ -34,6 +34,31 @@ async fn a_layer_that_becomes_nonsense_while_a_refresh_runs_is_a_failed_refresh(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_layer_that_is_edited_to_nonsense_in_the_middle_of_a_refresh_waits_for_the_next_one() {
+    let (story, edits) = (Story::begin(), Switch::default());
+    let (layers, flag) = (story.clone(), edits.clone());
+    let store = Over::new(&story.vault, move |vault, id| {
+        if flag.is_on() {
+            layers.write("password", "@KeyVault(SecretName=");
+        }
+        async move { vault.get(&id).await }
+    });
+    let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    edits.turn(true);
+    story.rotate("second");
+    let change = live.refresh_now().await.expect("what was read at the beginning counts").unwrap();
+    assert_eq!((change.keys, live.current().password.as_str()), (vec!["password".to_owned()], "second"));
+    assert_eq!(live.refresh_now().await.unwrap_err().setting(), Some("password"));
+    assert_eq!(live.current().password, "second", "the last good settings stay");
+    edits.turn(false);
+    story.write("password", "@KeyVault(SecretName=password)");
+    story.rotate("third");
+    let mut watcher = live.watch();
+    timeout(MINUTE * 2, watcher.changed()).await.expect("the loop is alive").unwrap();
+    assert_eq!(live.current().password, "third");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_layer_that_panics_is_a_failed_refresh() {
     let story = Story::begin();
     let (layers, broken) = (story.clone(), Switch::default());

@@ -32,6 +32,11 @@ async fn a_start_in_an_outage_comes_from_the_file_and_says_so() {
             assert!(health.age >= old && !old.is_zero(), "{framework:?} {old:?} {health:?}");
             assert_eq!(health.last_error.unwrap().kind(), kind, "{framework:?}");
             assert_eq!(health.consecutive_failures, 1, "{framework:?}");
+            let told = serde_json::to_value(live.health()).unwrap();
+            assert_eq!(told["is_stale"], true, "{framework:?} {told}");
+            assert!(told["sealed"]["started_from"].as_str().unwrap().ends_with('Z'), "{framework:?} {told}");
+            assert_eq!(told["sealed"]["last_error"], serde_json::Value::Null, "{framework:?} {told}");
+            assert_free_of(&told.to_string(), &["canary"]);
             let log = log.text();
             assert!(log.contains("WARN") && log.contains("settings are those of the sealed snapshot"), "{log}");
             assert_free_of(&log, &["canary"]);

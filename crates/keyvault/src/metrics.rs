@@ -1,6 +1,6 @@
 //! Numbers for the `metrics` facade, with the feature `metrics`; without it nothing is counted.
 //!
-//! Their names stand at [`LiveBuilder`](crate::LiveBuilder). Labels name vaults and secrets; no value, version or token is in
+//! Their names stand at [`LiveBuilder`](crate::LiveBuilder). Labels name vaults, secrets and settings; no value, version or token is in
 //! one.
 
 use std::time::Duration;
@@ -40,6 +40,11 @@ mod facade {
         counter!("keyvault_fetches_total", "vault" => name, "outcome" => outcome).increment(1);
     }
 
+    pub(crate) fn built(keys: &[String], is_good: bool) {
+        let (keys, outcome) = (keys.join(","), if is_good { "ok" } else { "failed" });
+        counter!("keyvault_derived_builds_total", "keys" => keys, "outcome" => outcome).increment(1);
+    }
+
     pub(crate) fn expires(secret: &Secret) {
         let Some(expires) = secret.properties().expires else { return };
         let since = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -55,7 +60,8 @@ mod facade {
     pub(crate) fn refreshed(_: Result<bool, &Error>) {}
     pub(crate) fn observed(_: u32, _: Duration) {}
     pub(crate) fn fetched(_: &Vault, _: Option<&Error>) {}
+    pub(crate) fn built(_: &[String], _: bool) {}
     pub(crate) fn expires(_: &Secret) {}
 }
 
-pub(crate) use self::facade::{expires, fetched, observed, refreshed};
+pub(crate) use self::facade::{built, expires, fetched, observed, refreshed};

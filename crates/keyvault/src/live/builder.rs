@@ -28,8 +28,8 @@ use crate::sealed::Sealer;
 ///
 /// # Metrics
 ///
-/// With the feature `metrics`, these go to the recorder of the `metrics` facade. Labels name vaults and secrets, and hold no
-/// value, version or token.
+/// With the feature `metrics`, these go to the recorder of the `metrics` facade. Labels name vaults, secrets and settings, and
+/// hold no value, version or token.
 ///
 /// | name | kind | labels | tells |
 /// |---|---|---|---|
@@ -39,6 +39,7 @@ use crate::sealed::Sealer;
 /// | `keyvault_fetches_total` | counter | `vault`, `outcome`: `ok`, `failed` | secrets asked for, each with all its tries |
 /// | `keyvault_throttles_total` | counter | `vault` | secrets asked for in vain because the vault throttles |
 /// | `keyvault_secret_expiry_timestamp_seconds` | gauge | `vault`, `secret` | when a secret expires, if that was set |
+/// | `keyvault_derived_builds_total` | counter | `keys`: those of [`Live::derive`], `outcome`: `ok`, `failed` | builds of derived resources, the first ones too |
 #[must_use]
 pub struct LiveBuilder<L, V = Unvalidated> {
     resolver: Resolver,

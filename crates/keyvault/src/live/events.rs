@@ -59,3 +59,46 @@ impl fmt::Debug for Events {
         f.debug_struct("Events").field("sources", &self.len()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::task::Poll;
+    use std::time::Duration;
+
+    use futures::{poll, stream};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::push::{SecretEvent, SecretEventKind};
+    use crate::secret::SecretId;
+
+    fn event(number: usize) -> PushEvent {
+        let id = SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/s-{number}/0af1")).unwrap();
+        SecretEvent::new(id, SecretEventKind::NewVersion).into()
+    }
+
+    /// A refresh that ends drops whoever waits for the next event, wherever that stands.
+    #[tokio::test(start_paused = true)]
+    async fn an_event_is_not_lost_with_whoever_gave_up_waiting_for_it() {
+        for polls in 0..5 {
+            let mut events = Events::default();
+            events.add(stream::iter((0..3).map(event)).chain(stream::pending()));
+            let mut told = Vec::new();
+            {
+                let mut given_up = pin!(events.next());
+                for _ in 0..polls {
+                    if let Poll::Ready(event) = poll!(given_up.as_mut()) {
+                        told.push(event);
+                        break;
+                    }
+                }
+            }
+            while told.len() < 3 {
+                let next = timeout(Duration::from_secs(1), events.next()).await;
+                told.push(next.unwrap_or_else(|_| panic!("after {polls} polls an event is lost: {told:?}")));
+            }
+            assert_eq!(told, [0, 1, 2].map(event), "after {polls} polls");
+        }
+    }
+}

@@ -1,12 +1,11 @@
 //! What one body from outside comes to: a webhook's request or a queue's message.
 
 use std::collections::HashSet;
-use std::time::SystemTime;
 
 use super::envelope::{Batch, Envelope};
-use super::event::{SecretEvent, SecretEventKind};
+use super::event::SecretEvent;
+use super::news::News;
 use crate::error::{Error, Result};
-use crate::secret::SecretId;
 use crate::vault::Vault;
 
 /// Everything that was in one body.
@@ -114,89 +113,24 @@ fn not_json() -> Error {
     Error::invalid("body of events is neither JSON nor JSON in base64")
 }
 
-/// What one event comes to.
-enum News {
-    Secret(SecretEvent),
-    Validation(String),
-    Other,
-    Nonsense,
-}
-
-impl News {
-    fn of(envelope: &Envelope) -> Self {
-        let Some(kind) = envelope.kind() else { return News::Nonsense };
-        if kind.eq_ignore_ascii_case(VALIDATION) {
-            let code = envelope.validation_code().filter(|code| code.len() <= LONGEST_CODE);
-            return code.map_or(News::Nonsense, |code| News::Validation(code.to_owned()));
-        }
-        let known = KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(kind));
-        let Some((_, kind)) = known else { return News::Other };
-        match envelope.object().and_then(secret_of) {
-            Some(id) if agrees(envelope, id.vault()) => {
-                let time = envelope.time().and_then(|text| azure_core::time::parse_rfc3339(text).ok());
-                News::Secret(SecretEvent { id, kind: *kind, time: time.map(SystemTime::from) })
-            }
-            _ => News::Nonsense,
-        }
-    }
-}
-
-/// Reads the URL of a secret, or of the certificate that has it.
-fn secret_of(url: &str) -> Option<SecretId> {
-    if url.len() > LONGEST_URL {
-        return None;
-    }
-    let (vault, path) = Vault::split(url).ok()?;
-    match path.split_at_checked(CERTIFICATES.len()) {
-        Some((kind, rest)) if kind.eq_ignore_ascii_case(CERTIFICATES) => {
-            SecretId::parse(&format!("{}/secrets/{rest}", vault.origin())).ok()
-        }
-        _ => SecretId::parse(url).ok(),
-    }
-}
-
-/// Tells whether the other places that name the vault name this one. An origin under no known domain has no name.
-fn agrees(envelope: &Envelope, vault: &Vault) -> bool {
-    let same = |name: &str| vault.cloud().is_none() || name.eq_ignore_ascii_case(vault.name());
-    envelope.vault_name().is_none_or(same) && envelope.topic().and_then(vault_in).is_none_or(same)
-}
-
-/// Finds the name of a vault in the id of an Azure resource: `/subscriptions/…/vaults/contoso`.
-fn vault_in(resource: &str) -> Option<&str> {
-    let mut segments = resource.split('/').skip_while(|segment| !segment.eq_ignore_ascii_case("vaults"));
-    segments.nth(1)
-}
-
 fn trimmed(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii()
 }
-
-/// The [types of Key Vault's events](https://learn.microsoft.com/azure/event-grid/event-schema-key-vault) that make a secret
-/// due. A certificate's version makes one of its secret, and the list of events does not say that the secret's own is sent.
-const KINDS: [(&str, SecretEventKind); 6] = [
-    ("Microsoft.KeyVault.SecretNewVersionCreated", SecretEventKind::NewVersion),
-    ("Microsoft.KeyVault.SecretNearExpiry", SecretEventKind::NearExpiry),
-    ("Microsoft.KeyVault.SecretExpired", SecretEventKind::Expired),
-    ("Microsoft.KeyVault.CertificateNewVersionCreated", SecretEventKind::NewVersion),
-    ("Microsoft.KeyVault.CertificateNearExpiry", SecretEventKind::NearExpiry),
-    ("Microsoft.KeyVault.CertificateExpired", SecretEventKind::Expired),
-];
-
-const VALIDATION: &str = "Microsoft.EventGrid.SubscriptionValidationEvent";
-const CERTIFICATES: &str = "/certificates/";
 
 /// Twice what Event Grid puts into a [batch](https://learn.microsoft.com/azure/event-grid/delivery-and-retry#output-batching),
 /// for one event alone may exceed it.
 pub(super) const LARGEST_BODY: usize = 2 * 1024 * 1024;
 const MOST_EVENTS: usize = 5_000;
-const LONGEST_URL: usize = 1_024;
-const LONGEST_CODE: usize = 512;
 
 #[cfg(test)]
 mod tests {
+    use std::time::SystemTime;
+
     use proptest::prelude::*;
 
+    use super::super::event::SecretEventKind;
     use super::*;
+    use crate::secret::SecretId;
 
     const URL: &str = "https://contoso.vault.azure.net/secrets/newsecret/ee059b2bb5bc48398a53b168c6cdcb10";
 
@@ -266,60 +200,6 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_news_of_a_secret_counts() {
-        let typed = |kind: &str, path: &str| {
-            format!(r#"{{"type":"{kind}","data":{{"Id":"https://contoso.vault.azure.net/{path}/0af1"}}}}"#)
-        };
-        let version = |kind| Some(("https://contoso.vault.azure.net/secrets/tls/0af1", kind));
-        for (kind, path, expected) in [
-            ("Microsoft.KeyVault.SecretNewVersionCreated", "secrets/tls", version(SecretEventKind::NewVersion)),
-            ("microsoft.keyvault.secretnearexpiry", "secrets/tls", version(SecretEventKind::NearExpiry)),
-            ("Microsoft.KeyVault.SecretExpired", "secrets/tls", version(SecretEventKind::Expired)),
-            (
-                "Microsoft.KeyVault.CertificateNewVersionCreated",
-                "certificates/tls",
-                version(SecretEventKind::NewVersion),
-            ),
-            ("Microsoft.KeyVault.CertificateNearExpiry", "Certificates/tls", version(SecretEventKind::NearExpiry)),
-            ("Microsoft.KeyVault.CertificateExpired", "certificates/tls", version(SecretEventKind::Expired)),
-            ("Microsoft.KeyVault.KeyNewVersionCreated", "keys/tls", None),
-            ("Microsoft.KeyVault.VaultAccessPolicyChanged", "secrets/tls", None),
-            ("Microsoft.Storage.BlobCreated", "secrets/tls", None),
-            ("Microsoft.EventGrid.SubscriptionDeletedEvent", "secrets/tls", None),
-        ] {
-            let delivery = of(&typed(kind, path));
-            let found = delivery.events.first().map(|event| (event.id.url(), event.kind));
-            assert_eq!(found, expected.map(|(url, kind)| (url.to_owned(), kind)), "{kind}");
-            assert_eq!(delivery.ignored, usize::from(expected.is_none()), "{kind}");
-        }
-    }
-
-    #[test]
-    fn an_event_that_contradicts_itself_or_means_no_secret_is_nonsense() {
-        for data in [
-            r#"{}"#,
-            r#"{"Id":7}"#,
-            r#"{"Id":{"Id":"https://contoso.vault.azure.net/secrets/a"}}"#,
-            r#"["https://contoso.vault.azure.net/secrets/a"]"#,
-            r#""https://contoso.vault.azure.net/secrets/a""#,
-            r#"{"Id":"http://contoso.vault.azure.net/secrets/a/0af1"}"#,
-            r#"{"Id":"https://contoso.vault.azure.net.evil.example/secrets/a/0af1"}"#,
-            r#"{"Id":"https://evil.example\\@contoso.vault.azure.net/secrets/a/0af1"}"#,
-            r#"{"Id":"https://contoso.vault.azure.net/keys/a/0af1"}"#,
-            r#"{"Id":"https://contoso.vault.azure.net/secrets/../keys/a"}"#,
-            r#"{"Id":"https://contoso.vault.azure.net/certificates/../secrets/a"}"#,
-            r#"{"Id":"https://contoso.vault.azure.net/secrets/a/0af1","VaultName":"fabrikam"}"#,
-        ] {
-            assert!(Delivery::parse(event(data).as_bytes()).is_err(), "{data}");
-        }
-        let topic = format!(
-            r#"{{"topic":"/subscriptions/s/providers/Microsoft.KeyVault/vaults/fabrikam","eventType":
-            "Microsoft.KeyVault.SecretNewVersionCreated","data":{{"Id":"{URL}"}}}}"#
-        );
-        assert!(Delivery::parse(topic.as_bytes()).is_err());
-    }
-
-    #[test]
     fn what_makes_no_sense_in_an_array_does_not_take_the_rest_with_it() {
         let good = event(&format!(r#"{{"Id":"{URL}"}}"#));
         let delivery = of(&format!(r#"[1,null,"x",[],{{}},{good},{{"type":"Unknown"}},{good}]"#));
@@ -327,19 +207,6 @@ mod tests {
         assert_eq!((delivery.unreadable, delivery.ignored), (5, 1));
         assert!(Delivery::parse(b"[1,{}]").is_err());
         assert_eq!(of("[]"), Delivery::default());
-    }
-
-    #[test]
-    fn the_code_of_a_handshake_is_found() {
-        let body = |code: &str| {
-            format!(
-                r#"[{{"id":"1","topic":"/subscriptions/s","eventType":"Microsoft.EventGrid.SubscriptionValidationEvent",
-                "data":{{"validationCode":"{code}","validationUrl":"https://rp-eastus2.eventgrid.azure.net:553/x"}}}}]"#
-            )
-        };
-        assert_eq!(of(&body("512d38b6-c7b8-40c8-89fe-f46f9e9622b6")).validation_code.unwrap().len(), 36);
-        assert!(Delivery::parse(body(&"x".repeat(513)).as_bytes()).is_err());
-        assert!(Delivery::parse(body("").as_bytes()).is_err());
     }
 
     #[test]

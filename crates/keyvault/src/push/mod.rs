@@ -148,6 +148,7 @@ mod delivery;
 mod envelope;
 mod event;
 mod mailbox;
+mod news;
 #[cfg(feature = "storage-queue")]
 mod queue;
 mod webhook;

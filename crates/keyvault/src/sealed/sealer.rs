@@ -142,3 +142,26 @@ impl fmt::Debug for Sealer {
 
 const RENEWED_EVERY: Duration = Duration::from_secs(60);
 const LONGEST_FINISH: Duration = Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::super::key::SealingKey;
+    use super::*;
+    use crate::memory::InMemory;
+
+    /// Its shutdown is promised within a second.
+    #[tokio::test]
+    async fn a_disk_that_hangs_is_not_waited_for() {
+        let key = SealingKey::from_bytes(b"0123456789abcdefghijklmnopqrstuv").unwrap();
+        let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
+        let sealer = Sealer::new(SealedSnapshot::new("nowhere/x.sealed", key), &vault.into()).unwrap();
+        let (disk, answer) = mpsc::channel::<()>();
+        sealer.state().writer = Some(spawn_blocking(move || _ = answer.recv()));
+        let finished = timeout(Duration::from_secs(1), sealer.finish()).await;
+        // The thread ends, and with it the test.
+        drop(disk);
+        finished.expect("within a second");
+    }
+}

@@ -93,7 +93,8 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// ```
     ///
     /// If the server has one user whose password changes before the vault's, *new* connections are refused until the vault
-    /// has it. No pool can help that; who asks for a connection waits for the vault and tries again, within a budget, and
+    /// has it. No pool can help that; who asks for a connection says that it was [rejected](Live::rejected), naming
+    /// [the version that the pool was built from](Derived::current_with_origins), and tries again, within a budget, and
     /// sends no query twice. The examples `postgres_sqlx` and `postgres_deadpool` do it under load. With two users in turn
     /// there is no such moment.
     ///

@@ -9,10 +9,12 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::super::{Published, Watcher};
 use super::back_off::BackOff;
-use super::derived::{Current, Derived, State};
+use super::derived::{Built, Current, Derived};
+use super::health::State;
 use super::old::Old;
 use super::recipe::Recipe;
 use crate::error::Result;
+use crate::metrics;
 use crate::origin::Origins;
 
 /// Makes resources from settings, one at a time.
@@ -66,10 +68,10 @@ where
             sleep(pause).await;
         };
         let (news, state) = watch::channel(State::begun(published.generation));
-        let current = Arc::new(Current::from(first));
-        let (commands, queue) = mpsc::channel(1);
         let origins = Arc::clone(&published.origins);
-        tokio::spawn(Follower { maker: self, current: Arc::clone(&current), news, origins }.run(watcher, queue));
+        let current = Arc::new(Current::from_pointee(Built { resource: first, origins }));
+        let (commands, queue) = mpsc::channel(1);
+        tokio::spawn(Follower { maker: self, current: Arc::clone(&current), news }.run(watcher, queue));
         Ok(Derived { current, state, commands })
     }
 
@@ -78,6 +80,7 @@ where
         self.old.make_room().await;
         let made = self.recipe.make(published, &mut self.candidate).await;
         self.discard_candidate();
+        metrics::built(&self.recipe.keys.0, made.is_ok());
         made
     }
 
@@ -94,8 +97,6 @@ struct Follower<T, R> {
     current: Arc<Current<R>>,
     /// Watchers end when it is dropped.
     news: watch::Sender<State>,
-    /// Of the settings that the current resource was built from.
-    origins: Arc<Origins>,
 }
 
 impl<T, R> Follower<T, R>
@@ -112,7 +113,7 @@ where
             end = ended(queue.recv().await);
         }
         let Self { mut maker, current, news, .. } = self;
-        let last = current.load_full();
+        let last = Arc::clone(&current.load().resource);
         drop(current);
         if let End::Shutdown = end {
             maker.old.discard(last);
@@ -148,7 +149,7 @@ where
     /// Tells when the next build is due; never, if the current resource is what the settings say.
     fn due(&self, published: &Published<T>, failed: &mut Option<Failed>) -> Option<Instant> {
         let keys = &self.maker.recipe.keys;
-        if keys.changed(&self.origins, &published.origins).is_empty() {
+        if keys.changed(&self.current.load().origins, &published.origins).is_empty() {
             *failed = None;
             self.news.send_if_modified(|state| state.caught_up(published.generation));
             return None;
@@ -161,11 +162,12 @@ where
 
     fn take(&mut self, published: &Published<T>, made: Result<Arc<R>>) -> Option<Failed> {
         let keys = &self.maker.recipe.keys;
-        let changed = keys.changed(&self.origins, &published.origins);
+        let changed = keys.changed(&self.current.load().origins, &published.origins);
         match made {
-            Ok(new) => {
-                self.origins = Arc::clone(&published.origins);
-                let old = self.current.swap(new);
+            Ok(resource) => {
+                let new = Built { resource, origins: Arc::clone(&published.origins) };
+                // Nothing but the old resource is kept of what was current: whoever ends it is the last to let go of it.
+                let old = Arc::clone(&self.current.swap(Arc::new(new)).resource);
                 self.news.send_modify(|state| state.replaced(published.generation));
                 tracing::info!(generation = published.generation, keys = ?changed, "derived resource replaced");
                 self.maker.old.retire(old);

@@ -56,7 +56,7 @@ impl AzureMessages {
         certificate_authorities: &[String],
     ) -> Result<Self> {
         if options.transport.is_none() {
-            let capped = Capped(http_client(certificate_authorities)?);
+            let capped = Capped(Arc::new(http_client(certificate_authorities)?));
             options.transport = Some(Transport::new(Arc::new(capped)));
         }
         // One layer retries, and it is the reader.
@@ -144,7 +144,7 @@ fn value_free(error: &azure_core::Error) -> Error {
 
 /// The connection to a queue, which stops reading where no true answer goes on.
 #[derive(Debug)]
-struct Capped(reqwest::Client);
+struct Capped(Arc<dyn HttpClient>);
 
 #[async_trait]
 impl HttpClient for Capped {
@@ -168,3 +168,47 @@ const LARGEST_ANSWER: usize = MOST_AT_ONCE * 6 * 64 * 1024;
 /// How long a message is hidden: longer than the reader takes to delete it, short enough to come back soon after a crash.
 const HIDDEN_SECONDS: i32 = 60;
 const CALL_WITHIN: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use bytes::Bytes;
+    use futures::stream;
+
+    use super::*;
+
+    /// A service whose answers have no end.
+    #[derive(Debug, Default)]
+    struct Endless {
+        given: Arc<AtomicUsize>,
+    }
+
+    const PART: Bytes = Bytes::from_static(&[b'<'; 64 * 1024]);
+
+    #[async_trait]
+    impl HttpClient for Endless {
+        async fn execute_request(&self, _: &Request) -> azure_core::Result<AsyncRawResponse> {
+            let given = Arc::clone(&self.given);
+            let body = stream::repeat_with(move || {
+                given.fetch_add(PART.len(), Ordering::Relaxed);
+                Ok(PART)
+            });
+            Ok(AsyncRawResponse::new(200.into(), Default::default(), body.boxed()))
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_of_a_gigabyte_is_not_read_beyond_the_cap() {
+        let endless = Endless::default();
+        let given = Arc::clone(&endless.given);
+        let transport = Some(Transport::new(Arc::new(Capped(Arc::new(endless)))));
+        let options = ClientOptions { transport, ..ClientOptions::default() };
+        let url = "https://contoso.queue.core.windows.net/shop?sig=canary".parse().unwrap();
+        let messages = AzureMessages::new(url, None, options, &[]).unwrap();
+        let error = messages.receive().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        let given = given.load(Ordering::Relaxed);
+        assert!(given <= LARGEST_ANSWER + PART.len(), "{given} bytes were read");
+    }
+}

@@ -1,5 +1,8 @@
 //! Events that Event Grid puts into an Azure Storage queue.
 
+#[cfg(test)]
+mod fake;
+mod health;
 mod messages;
 mod pace;
 mod reader;
@@ -18,9 +21,9 @@ use futures::{Stream, StreamExt};
 use tokio::runtime::Handle;
 use url::Url;
 
+pub use self::health::StorageQueueHealth;
 use self::messages::{AzureMessages, Messages};
 use self::reader::Reader;
-pub use self::reader::StorageQueueHealth;
 use super::event::PushEvent;
 use crate::error::{Error, Result};
 use crate::vault::Vault;

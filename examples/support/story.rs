@@ -1,0 +1,85 @@
+//! The story that the examples with a database tell: a password rotates under load, and no query fails.
+
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use figment::Figment;
+use keyvault_emulator::Emulator;
+use tokio::time::timeout;
+
+use crate::{Database, Load, Outcome, Pool, Postgres, Rotation, Rotator, client};
+
+/// A password that rotates under load.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// How often.
+    #[arg(long, default_value = "6")]
+    rotations: usize,
+}
+
+/// Tells the story as often as the command line says.
+///
+/// # Errors
+///
+/// A query failed, the pool does not follow, or PostgreSQL is not installed.
+pub async fn rotate_under_load<P: Pool>() -> Outcome {
+    let Arguments { rotations } = Arguments::parse();
+    run::<P>(Postgres::start().await?, rotations).await
+}
+
+/// Tells the story twice over, as a test that is skipped where PostgreSQL is not installed.
+///
+/// # Errors
+///
+/// As [`rotate_under_load`].
+///
+/// # Panics
+///
+/// PostgreSQL does not start; or it is not installed in CI, where nothing may be skipped.
+pub async fn rotate_under_load_or_skip<P: Pool>(test: &str) -> Outcome {
+    match Postgres::start_or_skip(test).await {
+        Some(server) => run::<P>(server, 2 * Rotation::ALL.len()).await,
+        None => Ok(()),
+    }
+}
+
+async fn run<P: Pool>(server: Postgres, rotations: usize) -> Outcome {
+    let emulator = Emulator::start().await?;
+    let port = server.port();
+    let mut rotator = Rotator::begin(server, &emulator).await?;
+    let layers = move || Figment::from(("database.host", "127.0.0.1")).merge(("database.port", port));
+    let live = keyvault_figment::layered(client(&emulator)?, layers)
+        // For the rotations that nobody is refused in; the others are found when a login is refused.
+        .refresh_every(Duration::from_secs(1))
+        .rejection_budget(BURST, REFILL)
+        .start()
+        .await?;
+    let database = Database::<P>::follow(live).await?;
+
+    let served = database.clone();
+    let load = Load::begin(8, Duration::from_millis(10), move || served.clone().work());
+    let mut watcher = database.pool().watch();
+    for (n, rotation) in Rotation::ALL.into_iter().cycle().take(rotations).enumerate() {
+        let (refused, begun) = (database.refused(), Instant::now());
+        rotator.rotate(rotation, Duration::from_millis(fastrand::u64(100..600)), &emulator).await?;
+        timeout(Duration::from_secs(30), watcher.replaced()).await?.ok_or("the pool does not follow")?;
+        println!(
+            "{:>3} {rotation:?}: new pool after {} ms, {} logins refused meanwhile and tried again",
+            n + 1,
+            begun.elapsed().as_millis(),
+            database.refused() - refused,
+        );
+    }
+    let counts = load.end().await;
+    database.shutdown().await;
+    counts.all_served()?;
+    match database.refused() {
+        0 if rotations >= Rotation::ALL.len() => Err("no login was refused, so that nothing was shown".into()),
+        _ => Ok(()),
+    }
+}
+
+/// How often the vault may be asked because a login was refused. The default, five times at once and then every 15 seconds,
+/// is for passwords that rotate once in hours; here they do every second, and each rotation is to be found within a moment.
+const BURST: u32 = 5;
+const REFILL: Duration = Duration::from_millis(50);
