@@ -79,7 +79,8 @@ async fn run<P: Pool>(server: Postgres, rotations: usize) -> Outcome {
     }
 }
 
-/// How often the vault may be asked because a login was refused. The default, five times at once and then every 15 seconds,
-/// is for passwords that rotate once in hours; here they do every second, and each rotation is to be found within a moment.
+/// How often the vault may be asked because a login was refused. The default, eight times with growing pauses and then every
+/// 15 seconds, is for passwords that rotate once in hours; here one does every second, and what was spent on a rotation must
+/// be there again for the next.
 const BURST: u32 = 5;
 const REFILL: Duration = Duration::from_millis(50);

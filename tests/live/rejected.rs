@@ -143,6 +143,7 @@ async fn beyond_the_budget_the_answer_comes_at_once_and_tells_how_long_to_wait()
         story.layered().refresh_every(HOUR).rejection_budget(3, Duration::from_secs(20)).start().await.unwrap();
     for _ in 0..3 {
         assert_eq!(live.rejected("password").await.unwrap(), Rejected::Same);
+        sleep(Duration::from_secs(1)).await;
     }
     let (asked, gets) = (Instant::now(), story.vault.reads().gets);
     for _ in 0..1_000 {
@@ -153,6 +154,46 @@ async fn beyond_the_budget_the_answer_comes_at_once_and_tells_how_long_to_wait()
     assert_eq!((asked.elapsed(), story.vault.reads().gets), (Duration::ZERO, gets), "nobody sleeps, nobody asks");
     assert_eq!(live.rejected("user").await.unwrap(), Rejected::Same, "another secret has a budget of its own");
     sleep(Duration::from_secs(20)).await;
+    story.rotate("second");
+    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed);
+}
+
+/// Many are refused and ask as fast as they can while a rotation is half done, be it for a moment or for long.
+#[tokio::test(start_paused = true)]
+async fn a_new_version_is_found_within_twice_the_time_that_it_took_to_come() {
+    for takes in [0.05, 0.6, 2.0, 5.0].map(Duration::from_secs_f64) {
+        let story = Story::begin();
+        let live: Live<Settings> = story.layered().refresh_every(HOUR).start().await.unwrap();
+        let gets = story.vault.reads().gets;
+        let used = live.published().origins().get("password").unwrap().secrets()[0].clone();
+        let refused = async |caller: u64| {
+            while live.rejected(&used).await.unwrap() == Rejected::Same {
+                sleep(Duration::from_millis(5 + caller)).await;
+            }
+            Instant::now()
+        };
+        let (begun, rotating) = (Instant::now(), async {
+            sleep(takes).await;
+            story.rotate("second");
+        });
+        let (found, ()) = tokio::join!(futures::future::join_all((0..8).map(refused)), rotating);
+        let slowest = found.into_iter().max().unwrap() - begun;
+        assert!(slowest <= takes * 2 + Duration::from_millis(150), "{slowest:?} for {takes:?}");
+        assert_eq!(live.current().password, "second");
+        let asked = story.vault.reads().gets - gets;
+        assert!(asked <= 8, "{asked} requests in {takes:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rest_is_no_answer_when_the_vault_could_not_be_asked() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().refresh_every(HOUR).start().await.unwrap();
+    story.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
+    for _ in 0..2 {
+        assert_eq!(live.rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    }
+    story.vault.fail(None);
     story.rotate("second");
     assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed);
 }

@@ -91,7 +91,7 @@ impl<L: Layers> LiveBuilder<L> {
                 max_staleness: None,
                 event_spread: Duration::from_secs(30),
                 expiry_notice: Duration::from_secs(30 * 86_400),
-                rejections: Allowance { burst: 5, refill: Duration::from_secs(15) },
+                rejections: Allowance { burst: 8, refill: Duration::from_secs(15) },
                 settle: None,
             },
             policies: Policies::default(),
@@ -166,7 +166,8 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     }
 
     /// Has changes published together that come together: after nothing more has changed for `minimum`, and not later than
-    /// `maximum` after the first change. Until then everything is asked for again each `minimum`.
+    /// `maximum` after the first change. Until then everything is asked for again each `minimum`; at the maximum the changes
+    /// are published as they are, be it in the middle of a rotation.
     ///
     /// For secrets that are rotated one after the other and are wrong without each other, such as a user and a password.
     /// Better is one secret that holds both, or a hook of [`validate_async`](LiveBuilder::validate_async) that tries them:
@@ -187,8 +188,13 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
-    /// Sets how often a secret may be asked for because it was [rejected](Live::rejected): `burst` times at once, and once
-    /// more each `refill`. Beyond that a rejection fails at once; nobody is put to sleep. Default: 5, and 15 seconds.
+    /// Sets how often a secret may be asked for because it was [rejected](Live::rejected): `burst` times, and once more each
+    /// `refill`.
+    ///
+    /// After each time that comes to nothing the vault is left alone for a while, a tenth of a second at first, then twice
+    /// as long each time up to `refill`, and the answer is [`Same`](super::Rejected::Same) at once; so a new version is found
+    /// after at most twice the time that it took to come. Beyond the budget a rejection fails at once. Nobody is put to
+    /// sleep. Default: 8, which last for 13 seconds, and 15 seconds.
     pub fn rejection_budget(mut self, burst: u32, refill: Duration) -> Self {
         self.timing.rejections = Allowance { burst, refill };
         self

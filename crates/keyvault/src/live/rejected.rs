@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::budget::{Allowance, Budget};
+use super::rest::Rest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::{Held, Standing};
 use crate::secret::SecretId;
@@ -16,7 +17,7 @@ use crate::secret::SecretId;
 pub enum Rejected {
     /// The settings have another version than the one that was refused: try again with the current ones.
     Changed,
-    /// The vault has nothing else to try. Whoever rotates may not be done yet: try again later.
+    /// The vault has nothing else to try, or had nothing a moment ago. Whoever rotates may not be done yet: try again later.
     Same,
     /// The vault has nothing newer, and the settings have the version before: try again with the current ones.
     Previous,
@@ -38,6 +39,8 @@ pub enum PreviousVersion {
 pub(super) struct Docket {
     cases: Vec<Case>,
     budgets: BTreeMap<SecretId, Budget>,
+    /// Of the versions that were refused.
+    rests: BTreeMap<SecretId, Rest>,
     allowance: Allowance,
     policy: PreviousVersion,
 }
@@ -62,7 +65,7 @@ pub(super) type Verdict = oneshot::Sender<Result<Rejected>>;
 
 impl Docket {
     pub(super) fn new(allowance: Allowance, policy: PreviousVersion) -> Self {
-        Self { cases: Vec::new(), budgets: BTreeMap::new(), allowance, policy }
+        Self { cases: Vec::new(), budgets: BTreeMap::new(), rests: BTreeMap::new(), allowance, policy }
     }
 
     /// Opens a case. What is refused twice is one case with two who wait.
@@ -80,6 +83,7 @@ impl Docket {
     /// Hears the new cases: some can be answered at once, and the latest version is asked for on behalf of the others.
     pub(super) fn hear(&mut self, held: &mut Held, now: Instant) -> BTreeSet<SecretId> {
         self.budgets.retain(|id, _| held.get(id).is_some());
+        self.rests.retain(|id, _| held.get(&id.latest()).is_some_and(|holding| holding.secret().id() == id));
         let mut granted = BTreeSet::new();
         for mut case in std::mem::take(&mut self.cases) {
             if case.stage == Stage::New {
@@ -112,6 +116,11 @@ impl Docket {
         if case.has_changed(held) {
             return Some(Ok(Rejected::Changed));
         }
+        let rests = |id: &SecretId| self.rests.get(id).is_some_and(|rest| !rest.is_over(now));
+        // Who comes together with the one that begins a rest is asked for with that one.
+        if case.suspects.iter().all(|suspect| !granted.contains(&suspect.latest()) && rests(suspect)) {
+            return Some(Ok(Rejected::Same));
+        }
         for suspect in &case.suspects {
             let id = suspect.latest();
             if granted.contains(&id) {
@@ -124,6 +133,8 @@ impl Docket {
                 return Some(Err(error.about(suspect)));
             }
             granted.insert(id);
+            let rest = Rest::after(self.rests.get(suspect).copied(), self.allowance.refill, now);
+            self.rests.insert(suspect.clone(), rest);
         }
         None
     }
@@ -140,7 +151,11 @@ impl Docket {
             match (case.stage, case.has_changed(held), failure) {
                 (Stage::New, ..) => self.cases.push(case),
                 (Stage::Asked, true, _) => case.close(Ok(Rejected::Changed)),
-                (Stage::Asked, false, Some(error)) => case.close(Err(error.clone())),
+                (Stage::Asked, false, Some(error)) => {
+                    // What the vault has is not known.
+                    case.suspects.iter().for_each(|suspect| _ = self.rests.remove(suspect));
+                    case.close(Err(error.clone()));
+                }
                 (Stage::Asked, false, None) if self.policy == PreviousVersion::Try => {
                     case.stage = Stage::Reverting;
                     self.cases.push(case);
