@@ -3,5 +3,7 @@
 mod cancellation;
 mod entries;
 mod lure;
+mod fleet;
 mod matrix;
 mod simulation;
+mod storm;
