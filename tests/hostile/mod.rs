@@ -2,8 +2,8 @@
 
 mod cancellation;
 mod entries;
-mod lure;
 mod fleet;
+mod lure;
 mod matrix;
 mod simulation;
 mod storm;
