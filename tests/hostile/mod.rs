@@ -3,6 +3,7 @@
 mod cancellation;
 mod entries;
 mod fleet;
+mod lure;
 mod matrix;
 mod simulation;
 mod storm;
