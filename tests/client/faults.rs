@@ -110,7 +110,7 @@ async fn the_time_that_a_vault_asks_for_is_waited_and_no_less() {
         let begun = Instant::now();
         assert_eq!(client.get("a").await.unwrap().expose_secret(), VALUE);
         let waited = begun.elapsed().as_secs_f64();
-        assert!((seconds..seconds + 0.1).contains(&waited), "{fault:?}: {waited} s");
+        assert!((seconds..1.25 * seconds + 0.1).contains(&waited), "{fault:?}: {waited} s");
         assert_eq!(emulator.requests().total, 2, "{fault:?}");
     }
 }

@@ -190,7 +190,7 @@ async fn no_log_at_any_level_has_a_value_or_a_token_in_it() {
         client.list_versions("password").try_collect::<Vec<_>>().await.unwrap();
         client.get("missing").await.unwrap_err();
         for fault in [
-            Fault::status(403).body(format!(r#"{{"error":{{"code":"{VALUE}!","message":"{VALUE}"}}}}"#)),
+            Fault::status(403).body(format!(r#"{{"error":{{"code":"{VALUE}","message":"{VALUE}"}}}}"#)),
             Fault::Unauthorized,
             Fault::Challenge(r#"Bearer resource="https://evil.example""#.to_owned()),
             Fault::status(429).retry_after("0"),

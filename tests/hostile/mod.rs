@@ -2,5 +2,8 @@
 
 mod cancellation;
 mod entries;
+mod fleet;
+mod lure;
 mod matrix;
 mod simulation;
+mod storm;

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use keyvault::{ErrorKind, Live, LiveBuilder, Mismatch, NamedSecrets, SecretStore};
+use keyvault::{
+    ErrorKind, Live, LiveBuilder, Mismatch, NamedSecrets, PushEvent, SecretEvent, SecretEventKind, SecretId,
+    SecretStore, SecretVersion,
+};
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::over::{Over, Switch};
 use super::story::{MINUTE, Settings, Story, Table};
@@ -74,6 +77,59 @@ async fn a_layer_that_panics_is_a_failed_refresh() {
     broken.turn(false);
     story.rotate("second");
     assert!(live.refresh_now().await.unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_events_that_goes_on_and_on_does_not_have_the_vault_asked_without_a_pause() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().event_spread(Duration::ZERO).start().await.unwrap();
+    let id = |name: &str| SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}")).unwrap();
+    let news = |name: &str, version| SecretEvent::new(id(name).with_version(version), SecretEventKind::NewVersion);
+    let before = story.vault.reads().gets;
+    let mut rotated = None;
+    // A minute, a hundred times a second.
+    for round in 0..6_000_u64 {
+        live.notify(news("user", SecretVersion::parse(&format!("{round:032x}")).unwrap()));
+        live.notify(PushEvent::MayHaveLost);
+        if round == 3_000 {
+            let version = story.vault.set("password", "second").unwrap();
+            live.notify(news("password", version));
+            rotated = Some(Instant::now());
+        }
+        if let Some(at) = rotated.filter(|_| live.current().password == "second") {
+            assert!(at.elapsed() <= Duration::from_secs(1), "{:?}", at.elapsed());
+            rotated = None;
+        }
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert!(rotated.is_none(), "an event in the flood is heard");
+    let asked = story.vault.reads().gets - before;
+    assert!(asked < 150, "{asked} in a minute");
+}
+
+/// Settings whose destructor panics, if they are the first.
+#[derive(serde::Deserialize)]
+struct Fragile {
+    password: String,
+}
+
+impl Drop for Fragile {
+    fn drop(&mut self) {
+        assert!(self.password != "first", "the destructor panics");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_whose_destructor_panics_are_replaced_and_the_loop_is_alive() {
+    let story = Story::begin();
+    let live: Live<Fragile> = story.layered().start().await.unwrap();
+    for password in ["second", "third"] {
+        story.rotate(password);
+        let change = timeout(MINUTE * 2, live.refresh_now()).await.expect("the loop is alive").unwrap();
+        assert_eq!(change.unwrap().keys, ["password"]);
+        assert_eq!(live.current().password, password);
+    }
+    assert!(live.health().last_error.is_none());
 }
 
 #[tokio::test(start_paused = true)]

@@ -102,7 +102,34 @@ async fn what_the_vault_asks_for_is_waited_out() {
     let retry_after = Some(Duration::from_secs(30));
     story.vault.fail(Error::new(ErrorKind::Throttled { retry_after }, "vault is throttling"));
     live.refresh_now().await.unwrap_err();
-    assert!(live.health().next_refresh.unwrap() >= Duration::from_secs(29), "{:?}", live.health());
+    let next = live.health().next_refresh.unwrap();
+    assert!((Duration::from_secs(29)..Duration::from_secs(31)).contains(&next), "{next:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vault_that_asks_for_a_day_is_asked_after_the_longest_pause() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().start().await.unwrap();
+    let retry_after = Some(MINUTE * 60 * 24);
+    story.vault.fail(Error::new(ErrorKind::Throttled { retry_after }, "vault is throttling"));
+    live.refresh_now().await.unwrap_err();
+    assert!(live.health().next_refresh.unwrap() <= MINUTE, "{:?}", live.health());
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_that_fail_together_do_not_try_again_together() {
+    let story = Story::begin();
+    let mut pauses = Vec::new();
+    for _ in 0..20 {
+        let live: Live<Settings> = story.layered().start().await.unwrap();
+        story.vault.fail(down());
+        live.refresh_now().await.unwrap_err();
+        pauses.push(live.health().next_refresh.unwrap());
+        story.vault.fail(None);
+    }
+    pauses.sort();
+    pauses.dedup();
+    assert!(pauses.len() > 15, "{pauses:?}");
 }
 
 #[tokio::test(start_paused = true)]

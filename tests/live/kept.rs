@@ -42,7 +42,9 @@ async fn it_is_said_to_be_kept_though_another_secret_could_be_read() {
         let builder = builder.refresh_every(HOUR).event_spread(Duration::ZERO);
         let live: Live<Settings> = builder.start().await.unwrap();
         broken.turn(true);
+        sleep(MINUTE).await;
         assert_eq!(live.refresh_now().await.unwrap(), None, "{kind:?}");
+        assert!(live.health().age >= MINUTE, "{kind:?}: what could not be read does not make settings fresh");
         for name in ["bob", "cat"] {
             let version = story.vault.set("user", name).unwrap();
             live.notify(SecretEvent::new(id("user").with_version(version), SecretEventKind::NewVersion));
@@ -105,6 +107,16 @@ async fn an_event_of_it_is_heeded_and_a_rejection_asks_for_it() {
         assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed, "{kind:?}");
         assert_eq!(live.current().password, "third", "{kind:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_known_though_the_store_does_not_say_which_secret_failed() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().policy("**", Policy::KeepLastGood).start().await.unwrap();
+    story.vault.fail(Error::new(ErrorKind::Denied, "access denied"));
+    live.refresh_now().await.unwrap();
+    assert_eq!(status(&live), SecretStatus::Kept);
+    assert!(live.health().kept.iter().all(|kept| kept.secret().is_some()), "{:?}", live.health());
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,10 @@
 //! Which version is the latest, when dates and the vault disagree.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use keyvault::{
-    Error, ErrorKind, Live, NameMap, Notice, ReferenceStatus, Rejected, Result, Secret, SecretId, SecretStatus,
-    SecretStore, SecretVersion,
+    Error, ErrorKind, Live, NameMap, Notice, ReferenceStatus, Rejected, Result, Secret, SecretEvent, SecretEventKind,
+    SecretId, SecretStatus, SecretStore, SecretVersion,
 };
 
 use super::over::{Over, Switch};
@@ -133,6 +133,26 @@ async fn two_versions_of_one_second_are_told_apart_by_reference_and_by_name() {
         let id = SecretId::parse("https://contoso.vault.azure.net/secrets/password").unwrap();
         assert_eq!(story.vault.get(&id).await.unwrap().expose_secret(), text);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_the_first_of_two_versions_of_one_second_does_not_hide_the_second() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.by_name().event_spread(Duration::ZERO).start().await.unwrap();
+    // Long enough ago for a list to be believed.
+    let made = Some(SystemTime::now() - MINUTE * 10);
+    let dated = |properties: &mut keyvault::SecretProperties| (properties.created, properties.updated) = (made, made);
+    let second = story.vault.set_with("password", "second", dated).unwrap();
+    story.vault.set_with("password", "third", dated).unwrap();
+    let id = SecretId::parse("https://contoso.vault.azure.net/secrets/password").unwrap();
+    live.notify(SecretEvent::new(id.with_version(second), SecretEventKind::NewVersion));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(live.current().password, "second", "what the event told");
+    let gets = story.vault.reads().gets;
+    assert!(live.refresh_now().await.unwrap().is_some());
+    assert_eq!(live.current().password, "third", "the dates in the list are those of both");
+    assert_eq!(live.refresh_now().await.unwrap(), None);
+    assert_eq!(story.vault.reads().gets, gets + 1, "and once that is known, the list is believed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,10 +1,15 @@
 //! A secret rotates, and the running process has it.
 
-use futures::FutureExt;
-use keyvault::{Live, Notice};
-use tokio::time::{Instant, timeout};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::story::{MINUTE, Settings, Story};
+use futures::FutureExt;
+use keyvault::{Live, Notice, SecretEvent, SecretEventKind, SecretId, SecretStore, SecretVersion};
+use tokio::sync::{Notify, Semaphore};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::over::Over;
+use super::story::{Clock, MINUTE, Settings, Story};
 
 #[tokio::test(start_paused = true)]
 async fn a_new_version_arrives_within_an_interval_and_a_tenth() {
@@ -18,6 +23,23 @@ async fn a_new_version_arrives_within_an_interval_and_a_tenth() {
     assert_eq!(change.generation, 2);
     assert!(rotated.elapsed() <= MINUTE.mul_f64(1.1), "{:?}", rotated.elapsed());
     assert_eq!(live.current().password, "second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_tells_its_generation_its_time_and_its_keys_and_no_value() {
+    let (story, clock) = (Story::begin(), Clock::begin());
+    let live: Live<Settings> = story.layered().wall_clock(clock.told()).start().await.unwrap();
+    let mut watcher = live.watch();
+    clock.jump(MINUTE * 60);
+    story.rotate("c4nary");
+    let asked = clock.now();
+    let change = live.refresh_now().await.unwrap().unwrap();
+    assert_eq!((change.generation, change.keys.as_slice()), (2, &["password".to_owned()][..]));
+    assert!((asked..=clock.now()).contains(&change.at), "by the clock that was given");
+    assert_eq!(watcher.changed().await.unwrap(), change, "whoever watches is told the same");
+    let published = live.published();
+    assert_eq!((published.generation(), published.at()), (2, change.at));
+    assert!(!format!("{change:?}{published:?}{watcher:?}").contains("c4nary"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -99,6 +121,35 @@ async fn those_who_ask_for_a_refresh_join_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_asks_in_the_moment_in_which_a_refresh_ends_is_always_answered_alike() {
+    for round in 0..20 {
+        let story = Story::begin();
+        let (gate, reached) = (Arc::new(Semaphore::new(2)), Arc::new(Notify::new()));
+        let (open, signal) = (Arc::clone(&gate), Arc::clone(&reached));
+        let store = Over::new(&story.vault, move |vault, id| {
+            let (open, signal) = (Arc::clone(&open), Arc::clone(&signal));
+            async move {
+                signal.notify_one();
+                open.acquire().await.unwrap().forget();
+                vault.get(&id).await
+            }
+        });
+        let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+        story.rotate("second");
+        reached.notified().await;
+        let first = tokio::spawn({
+            let live = live.clone();
+            async move { live.refresh_now().await }
+        });
+        reached.notified().await;
+        gate.add_permits(100);
+        // Both are ready before the loop is.
+        assert_eq!(live.refresh_now().await.unwrap(), None, "{round}: by a refresh of its own");
+        assert_eq!(first.await.unwrap().unwrap().unwrap().keys, ["password"], "{round}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn changes_that_come_too_fast_are_told_as_one_with_all_keys() {
     let story = Story::begin();
     let live: Live<Settings> = story.layered().start().await.unwrap();
@@ -111,6 +162,61 @@ async fn changes_that_come_too_fast_are_told_as_one_with_all_keys() {
     assert_eq!((change.generation, change.keys), (3, vec!["password".to_owned(), "user".to_owned()]));
     let more = timeout(MINUTE * 5, watcher.next()).await;
     assert!(more.is_err(), "there is no notification without a change");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_changed_and_changed_back_since_the_last_look_is_no_change() {
+    let story = Story::begin();
+    let live: Live<Settings> = story.layered().start().await.unwrap();
+    let mut watcher = live.watch();
+    for user in ["bob", "@KeyVault(SecretName=user)"] {
+        story.write("user", user);
+        live.refresh_now().await.unwrap();
+    }
+    assert_eq!(live.published().generation(), 3);
+    assert!(watcher.next().now_or_never().is_none(), "there is no notification without a change");
+}
+
+/// A vault whose answers take 100 ms.
+fn slow(story: &Story) -> Over {
+    Over::new(&story.vault, |vault, id| async move {
+        sleep(Duration::from_millis(100)).await;
+        vault.get(&id).await
+    })
+}
+
+fn news(name: &str, version: SecretVersion) -> SecretEvent {
+    let id = SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}")).unwrap();
+    SecretEvent::new(id.with_version(version), SecretEventKind::NewVersion)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_for_everything_is_not_answered_by_what_is_done_for_an_event() {
+    let story = Story::begin();
+    let builder = story.layered_over(slow(&story)).event_spread(Duration::ZERO);
+    let live: Live<Settings> = builder.start().await.unwrap();
+    live.notify(news("user", story.vault.set("user", "bob").unwrap()));
+    sleep(Duration::from_millis(50)).await;
+    story.rotate("second");
+    assert_eq!(live.refresh_now().await.unwrap().unwrap().keys, ["password"]);
+    assert_eq!((live.current().user.as_str(), live.current().password.as_str()), ("bob", "second"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_of_what_a_refresh_is_just_reading_asks_for_nothing_more() {
+    let story = Story::begin();
+    let builder = story.layered_over(slow(&story)).event_spread(Duration::ZERO);
+    let live: Live<Settings> = builder.start().await.unwrap();
+    let version = story.vault.set("password", "second").unwrap();
+    let before = story.vault.reads().gets;
+    let event = async {
+        sleep(Duration::from_millis(50)).await;
+        live.notify(news("password", version));
+    };
+    let (refreshed, ()) = tokio::join!(live.refresh_now(), event);
+    assert_eq!(refreshed.unwrap().unwrap().keys, ["password"]);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(story.vault.reads().gets, before + 2);
 }
 
 #[tokio::test(start_paused = true)]

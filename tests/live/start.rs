@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use keyvault::{Error, ErrorKind, Live, ReferenceStatus, Result};
+use keyvault::{Error, ErrorKind, Live, ReferenceStatus, Result, SecretStore};
 use tokio::time::{Instant, sleep};
 
+use super::over::Over;
 use super::story::{MINUTE, Settings, Story};
 
 #[tokio::test(start_paused = true)]
@@ -34,14 +35,37 @@ async fn an_outage_that_lasts_ends_the_start_at_its_deadline() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn by_default_a_start_tries_for_a_hundred_seconds_and_tells_why_it_failed() {
+    let story = Story::begin();
+    story.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
+    let began = Instant::now();
+    let error = story.layered().start::<Settings>().await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("2 settings"), "{error}");
+    // The next pause would have been over only after the deadline.
+    let deadline = Duration::from_secs(100);
+    assert!(began.elapsed() <= deadline && began.elapsed() > deadline / 4, "{:?}", began.elapsed());
+    let tries = story.vault.reads().gets / 2;
+    assert!((5..=8).contains(&tries), "{tries}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_will_not_get_better_fails_at_once_with_every_reason() {
     let story = Story::begin();
     story.vault.delete("user");
     story.write("password", "@KeyVault(SecretName=password;Bogus=1)");
     story.write("token", "@KeyVault(SecretUri=https://contoso.vault.azure.net.evil.example/secrets/x)");
     story.write("key", "@KeyVault(VaultName=fabrikam;SecretName=key)");
+    story.vault.set_with("off", "x", |properties| properties.enabled = false).unwrap();
+    story.write("off", "@KeyVault(SecretName=off)");
+    story.write("secret", "@KeyVault(SecretName=forbidden)");
+    let store = Over::new(&story.vault, |vault, id| async move {
+        match id.name().as_str() {
+            "forbidden" => Err(Error::new(ErrorKind::Denied, "access denied").about(&id)),
+            _ => vault.get(&id).await,
+        }
+    });
     let began = Instant::now();
-    let error = story.layered().start::<Settings>().await.unwrap_err();
+    let error = story.layered_over(store).start::<Settings>().await.unwrap_err();
     assert_eq!(began.elapsed(), Duration::ZERO);
     let found: Vec<_> = error.failures().iter().map(|e| (e.setting(), e.origin(), e.status())).collect();
     let table = Some("table");
@@ -52,11 +76,13 @@ async fn what_will_not_get_better_fails_at_once_with_every_reason() {
             (Some("password"), table, ReferenceStatus::InvalidSyntax),
             (Some("token"), table, ReferenceStatus::InvalidSyntax),
             (Some("key"), table, ReferenceStatus::AccessToKeyVaultDenied),
+            (Some("off"), table, ReferenceStatus::AccessToKeyVaultDenied),
+            (Some("secret"), table, ReferenceStatus::AccessToKeyVaultDenied),
         ]
         .into()
     );
     let (said, report) = (error.to_string(), error.report());
-    for key in ["user", "password", "token", "key"] {
+    for key in ["user", "password", "token", "key", "off", "secret"] {
         assert!(said.contains(&format!("{key} from table")) && report.contains(&format!("{key}  (table)")), "{report}");
     }
 }

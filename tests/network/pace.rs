@@ -4,35 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::future::join_all;
-use keyvault::{ErrorKind, Resolver, SecretClient};
-use keyvault_emulator::{Emulator, Throttle};
+use keyvault::{ErrorKind, SecretClient};
 use tokio::time::Instant;
 
-use crate::support::{Answer, CONTOSO, FakeCredential, Wire, client_of, client_over};
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ten_handles_make_no_storm_of_a_vault_that_throttles() {
-    let emulator = Emulator::start().await.unwrap();
-    for n in 0..1_000 {
-        emulator.set(&format!("s{n}"), "v");
-    }
-    emulator.throttle(Throttle::service().others(500).window(Duration::from_secs(6)));
-    let resolvers: Vec<Resolver> = (0..10).map(|_| handle(&emulator).into()).collect();
-    let texts: Vec<String> = (0..1_000).map(|n| format!("@KeyVault(SecretName=s{n})")).collect();
-    let resolves = texts.iter().enumerate().map(|(n, text)| resolvers[n % 10].resolve(text));
-    for text in join_all(resolves).await {
-        assert_eq!(text.unwrap().unwrap().expose_secret(), "v");
-    }
-    let requests = emulator.requests();
-    // What was under way when the limit was reached, and a few who asked whether it still holds.
-    assert!((1..=150).contains(&requests.throttled), "{requests:?}");
-    assert_eq!(requests.total - requests.throttled, 1_000);
-}
-
-/// A client of its own: with a token, connections and settings that it shares with no other.
-fn handle(emulator: &Emulator) -> SecretClient {
-    client_of(emulator, &FakeCredential::fixed(emulator.token())).build().unwrap()
-}
+use crate::support::{Answer, CONTOSO, FakeCredential, Wire, client_over};
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_stops_every_request_to_the_vault_until_it_is_over() {

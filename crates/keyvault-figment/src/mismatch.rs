@@ -2,7 +2,6 @@
 
 use figment::Error;
 use figment::error::{Actual, Kind};
-use figment::value::Value;
 use keyvault::Mismatch;
 
 use crate::place;
@@ -24,7 +23,9 @@ pub(crate) fn unreadable(error: &Error) -> Mismatch {
 }
 
 /// Tells whether an expectation is in serde's own words, which quote nothing.
-pub(crate) fn is_of_serde(expected: &str) -> bool {
+///
+/// A type's own may have the value in them, as it is or in base64, hex or whatever else nobody would look for.
+fn is_of_serde(expected: &str) -> bool {
     let words = [
         "u8",
         "u16",
@@ -51,49 +52,21 @@ pub(crate) fn is_of_serde(expected: &str) -> bool {
         "variant identifier",
         "field identifier",
     ];
+    if let Some(number) = expected.strip_prefix("a nonzero ") {
+        return words.contains(&number);
+    }
     let named = ["struct ", "tuple struct ", "unit struct ", "enum ", "a tuple of size ", "an array of length "];
     let is_name = |rest: &str| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     words.contains(&expected) || named.iter().any(|word| expected.strip_prefix(word).is_some_and(is_name))
-}
-
-/// Tells whether words of a type repeat some of the text that it saw, which is what stands at `path` in `root`, or any if
-/// the path was lost. Four letters in a row are enough, in any case; shorter text must be a word of its own.
-pub(crate) fn quotes(words: &str, root: &Value, path: &[String]) -> bool {
-    let words = words.to_lowercase();
-    let at = path.iter().try_fold(root, |value, step| match value {
-        Value::Dict(_, dict) => dict.get(step),
-        Value::Array(_, items) => items.get(step.parse::<usize>().ok()?),
-        _ => None,
-    });
-    any_text(at.unwrap_or(root), &|text| repeats(&words, &text.to_lowercase()))
-}
-
-fn any_text(value: &Value, is_so: &dyn Fn(&str) -> bool) -> bool {
-    match value {
-        Value::String(_, text) => is_so(text),
-        Value::Dict(_, dict) => dict.values().any(|value| any_text(value, is_so)),
-        Value::Array(_, items) => items.iter().any(|value| any_text(value, is_so)),
-        _ => false,
-    }
-}
-
-fn repeats(words: &str, text: &str) -> bool {
-    let letters: Vec<(usize, char)> = words.char_indices().collect();
-    let mut pieces = letters.windows(4).map(|piece| &words[piece[0].0..piece[3].0 + piece[3].1.len_utf8()]);
-    if text.chars().count() < 4 {
-        words.split(|c: char| !c.is_alphanumeric()).any(|word| !word.is_empty() && word == text)
-    } else {
-        pieces.any(|piece| text.contains(piece))
-    }
 }
 
 fn of_kind(kind: &Kind) -> Mismatch {
     let invalid = Mismatch::new("value is not valid");
     match kind {
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
-            Mismatch { expected: Some(expected.clone()), found: Some(found_kind(found)), ..invalid }
+            Mismatch { expected: told(expected), found: Some(found_kind(found)), ..invalid }
         }
-        Kind::InvalidLength(_, expected) => Mismatch { expected: Some(expected.clone()), ..invalid },
+        Kind::InvalidLength(_, expected) => Mismatch { expected: told(expected), ..invalid },
         Kind::UnknownVariant(_, expected) => {
             Mismatch { expected: Some(one_of(expected)), found: Some("something else"), ..invalid }
         }
@@ -116,6 +89,10 @@ fn of_kind(kind: &Kind) -> Mismatch {
 /// figment's path ends above the field that is missing; its name is the type's and no value.
 fn missing(name: &str) -> Mismatch {
     Mismatch { path: vec![name.to_owned()], ..Mismatch::new("setting is missing") }
+}
+
+fn told(expected: &str) -> Option<String> {
+    is_of_serde(expected).then(|| expected.to_owned())
 }
 
 fn one_of(names: &[&str]) -> String {

@@ -8,7 +8,7 @@ use figment::{Error, Figment, Metadata, Profile, Provider};
 use keyvault::{Key, Leaf, Mismatch, Resolved, SecretId, Segment, Tree};
 use serde::de::DeserializeOwned;
 
-use crate::mismatch::{is_of_serde, mismatch, quotes, unreadable};
+use crate::mismatch::{mismatch, unreadable};
 use crate::place;
 
 /// A figment of which the values that are in effect count: of the selected profile over the default one, under the
@@ -106,15 +106,7 @@ impl Tree for FigmentTree {
     }
 
     fn extract<T: DeserializeOwned>(self) -> Result<T, Mismatch> {
-        self.figment.extract_lossy().map_err(|error| {
-            let mut mismatch = mismatch(&error);
-            // What a type says that it expects may quote the value.
-            let is_safe = |expected: &String| {
-                is_of_serde(expected) || self.effective().is_ok_and(|root| !quotes(expected, &root, &error.path))
-            };
-            mismatch.expected = mismatch.expected.filter(is_safe);
-            mismatch
-        })
+        self.figment.extract_lossy().map_err(|error| mismatch(&error))
     }
 }
 

@@ -113,9 +113,9 @@ impl Errand {
         self.is_complete && !self.due.contains_key(id)
     }
 
-    /// Gives what is held of a secret, if the last reading got it.
-    pub(crate) fn held(&self, id: &SecretId) -> Option<&Arc<Secret>> {
-        self.read_before(id).map(Holding::secret)
+    /// Gives what is held of a secret, if a list may prove that it is still the latest.
+    pub(crate) fn proven(&self, id: &SecretId) -> Option<&Arc<Secret>> {
+        self.read_before(id).filter(|holding| holding.is_proven()).map(Holding::secret)
     }
 
     fn read_before(&self, id: &SecretId) -> Option<&Holding> {
@@ -195,6 +195,7 @@ impl Errand {
         let secret = match newest {
             Some(newest) => {
                 self.stand(id, Standing::Latest);
+                self.found().by_version.insert(id.clone());
                 newest
             }
             None => {
@@ -326,7 +327,10 @@ impl Errand {
     }
 
     fn news<'f>(&self, found: &'f Found) -> impl Iterator<Item = (&'f SecretId, &'f Arc<Secret>)> {
-        found.secrets.iter().filter(|(id, secret)| self.held(id).is_none_or(|held| held.id() != secret.id()))
+        found
+            .secrets
+            .iter()
+            .filter(|(id, secret)| self.held.get(id).is_none_or(|held| held.secret().id() != secret.id()))
     }
 
     /// Gives the versions of which events told, and which the vault did not have.

@@ -74,6 +74,20 @@ pub(crate) struct ServiceAnswer {
     pub(crate) request_id: Option<String>,
 }
 
+impl ServiceAnswer {
+    /// Lets through what reads like a code, `ForbiddenByRbac`: words with a capital each. The error that it goes into must
+    /// not carry other text from outside, and what is quoted in the place of a code is a token or a value.
+    pub(crate) fn code_of(text: &str) -> Option<String> {
+        let is_short = (1..=64).contains(&text.len());
+        let mut words = text.split_inclusive(|c: char| c.is_ascii_lowercase()).peekable();
+        // Each capital has small letters behind it.
+        let is_capital = |piece: &str| piece.len() == 1 || piece.len() == 2 && piece.as_bytes()[0].is_ascii_uppercase();
+        let begins = words.peek().is_some_and(|first| first.len() == 2);
+        let is_code = is_short && begins && words.all(is_capital) && text.ends_with(|c: char| c.is_ascii_lowercase());
+        is_code.then(|| text.to_owned())
+    }
+}
+
 /// The technical reason under an error, in words that are known to hold no value.
 #[derive(Clone, Debug)]
 struct Cause(String);

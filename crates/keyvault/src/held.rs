@@ -31,6 +31,9 @@ pub(crate) struct Holding {
     /// Versions that a server refused, the newest last.
     rejected: VecDeque<SecretVersion>,
     standing: Standing,
+    /// The vault called it the latest when it was asked; one that was asked for by its version may have been another's
+    /// neighbour in the same second.
+    is_proven: bool,
     /// The last reading did not get it, and the settings keep what they have.
     is_kept: bool,
 }
@@ -59,9 +62,17 @@ pub(crate) enum Judgement {
 }
 
 impl Holding {
-    fn new(secret: Arc<Secret>) -> Self {
+    fn new(secret: Arc<Secret>, is_proven: bool) -> Self {
         let seen = secret.id().version().cloned().into_iter().collect();
-        Self { secret, previous: None, seen, rejected: VecDeque::new(), standing: Standing::Latest, is_kept: false }
+        Self {
+            secret,
+            previous: None,
+            seen,
+            rejected: VecDeque::new(),
+            standing: Standing::Latest,
+            is_proven,
+            is_kept: false,
+        }
     }
 
     /// Gives the secret.
@@ -82,6 +93,11 @@ impl Holding {
     /// Tells whether the last reading did not get it, so that nothing is known of it since.
     pub(crate) fn is_kept(&self) -> bool {
         self.is_kept
+    }
+
+    /// Tells whether a list that has its dates proves that it is the latest.
+    pub(crate) fn is_proven(&self) -> bool {
+        self.is_proven
     }
 
     /// Tells whether a server refused `version`.
@@ -172,9 +188,10 @@ impl Held {
     pub(crate) fn commit(&mut self, found: Found, kept: &BTreeSet<SecretId>) {
         let mut before = std::mem::take(&mut self.holdings);
         for (id, secret) in found.secrets {
+            let is_by_version = found.by_version.contains(&id);
             let holding = match before.remove(&id) {
-                Some(holding) => holding.followed_by(secret, found.standings.get(&id).cloned()),
-                None => Holding::new(secret),
+                Some(holding) => holding.followed_by(secret, found.standings.get(&id).cloned(), is_by_version),
+                None => Holding::new(secret, !is_by_version),
             };
             self.holdings.insert(id, holding);
         }
@@ -192,9 +209,10 @@ impl Held {
 }
 
 impl Holding {
-    fn followed_by(mut self, secret: Arc<Secret>, standing: Option<Standing>) -> Self {
+    fn followed_by(mut self, secret: Arc<Secret>, standing: Option<Standing>, is_by_version: bool) -> Self {
         self.is_kept = false;
         if let Some(standing) = standing {
+            self.is_proven = standing == Standing::Latest && !is_by_version;
             if let Standing::Ahead(Some(offered)) = &standing {
                 remember(&mut self.seen, offered);
             }
@@ -220,6 +238,8 @@ pub(crate) struct Found {
     pub(crate) secrets: BTreeMap<SecretId, Arc<Secret>>,
     /// What those that the vault was asked for are to it.
     pub(crate) standings: BTreeMap<SecretId, Standing>,
+    /// Those that were asked for by a version.
+    pub(crate) by_version: BTreeSet<SecretId>,
     pub(crate) absent: BTreeSet<SecretId>,
     pub(crate) listing: Option<Listing>,
     /// Those whose dates the name map looks after.

@@ -65,6 +65,7 @@ mod credential;
 mod errand;
 mod error;
 mod held;
+mod json_text;
 mod key;
 mod known_keys;
 mod layers;

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::json_text::unescaped;
 use crate::key::Key;
 
 /// How far JSON secrets are opened into settings of their own: see
@@ -132,7 +133,7 @@ impl Opening<'_> {
         let content = match (text.as_bytes().first(), levels) {
             (Some(b'{'), 1..) => return self.walk_table(value, key, member, levels - 1),
             (Some(b'['), 1..) => return self.walk_list(value, key, member, levels - 1),
-            (Some(b'"'), _) => Content::Text(Zeroizing::new(serde_json::from_str(text).map_err(|_| not_json())?)),
+            (Some(b'"'), _) => Content::Text(unescaped(text).ok_or_else(not_json)?),
             (Some(b'n'), _) => Content::Null,
             _ => Content::Text(Zeroizing::new(text.to_owned())),
         };

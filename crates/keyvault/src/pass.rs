@@ -188,7 +188,7 @@ impl<'r> Pass<'r> {
         if !errand.believes_list(id) {
             return None;
         }
-        if let Some(held) = errand.held(id).filter(|held| proves(held)) {
+        if let Some(held) = errand.proven(id).filter(|held| proves(held)) {
             errand.confirm(id);
             return Some(Arc::clone(held));
         }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::json_text::unescaped;
 use crate::status::ReferenceStatus;
 
 /// A path to a member of a JSON secret: `user`, `tls.key`, `servers[0].password`.
@@ -37,8 +38,7 @@ impl Property {
             rejected("secret has no member at the Property of its reference")
                 .with_help("compare Property with the secret's members: names have case, elements count from 0")
         })?;
-        let text = serde_json::from_str(member.get()).unwrap_or_else(|_| member.get().to_owned());
-        Ok(Zeroizing::new(text))
+        Ok(unescaped(member.get()).unwrap_or_else(|| Zeroizing::new(member.get().to_owned())))
     }
 }
 

@@ -247,11 +247,6 @@ impl Resolver {
         Ok(self.store(id)?.versions(id.name()))
     }
 
-    /// Tells whether the program allows a vault.
-    pub(crate) fn allows(&self, vault: &Vault) -> bool {
-        std::iter::once(&self.inner.default).chain(&self.inner.others).any(|store| store.vault() == vault)
-    }
-
     fn store(&self, id: &SecretId) -> Result<&dyn SecretStore> {
         let allowed = std::iter::once(&self.inner.default).chain(&self.inner.others);
         let mut allowed = allowed.filter(|store| store.vault() == id.vault());

@@ -20,6 +20,8 @@ pub(super) enum Road {
     NoName,
     NoPort,
     NoTrust,
+    /// Every page of a list leads to another.
+    NoEnd,
 }
 
 /// What the credential does.
@@ -81,6 +83,7 @@ pub(super) const FAULTS: &[Fault] = &[
         name: "next page elsewhere",
         begin: |scene| scene.strike(Strike::NextLink("https://evil.example/secrets".to_owned())),
     },
+    Fault { name: "list without an end", begin: |scene| scene.set_road(Road::NoEnd) },
     Fault { name: "host name unknown", begin: |scene| scene.set_road(Road::NoName) },
     Fault { name: "port refused", begin: |scene| scene.set_road(Road::NoPort) },
     Fault { name: "certificate not trusted", begin: |scene| scene.set_road(Road::NoTrust) },

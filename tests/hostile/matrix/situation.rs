@@ -7,10 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind as SdkKind;
+use azure_core::http::headers::Headers;
 use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, Transport};
 use figment::Figment;
 use figment::providers::{Format, Toml};
-use futures::future::LocalBoxFuture;
+use futures::TryStreamExt;
+use futures::future::{LocalBoxFuture, ready};
 use keyvault::{Error, ErrorKind, Live, Notice, SecretClient, SecretEvent, SecretEventKind, SecretId};
 use keyvault_emulator::{Emulator, Fault as Strike};
 use serde::Deserialize;
@@ -24,6 +26,8 @@ pub(super) struct Situation {
     pub(super) name: &'static str,
     deadline: Duration,
     most_requests: usize,
+    /// Lists that may be read to the last page that is asked for, should none be the last.
+    most_lists: usize,
     act: fn(Arc<Scene>) -> LocalBoxFuture<'static, Result<(), Error>>,
 }
 
@@ -32,31 +36,44 @@ pub(super) const SITUATIONS: &[Situation] = &[
         name: "client operation",
         deadline: Duration::from_secs(30),
         most_requests: 10,
+        most_lists: 0,
         act: |scene| Box::pin(async move { scene.client.get("password").await.map(|_| ()) }),
+    },
+    Situation {
+        name: "client list",
+        // One page, each with a timeout of its own; of more, whatever the pace of 4,000 takes.
+        deadline: Duration::from_secs(30),
+        most_requests: 10,
+        most_lists: 1,
+        act: |scene| Box::pin(async move { scene.client.list().try_for_each(|_| ready(Ok(()))).await }),
     },
     Situation {
         name: "cold start",
         deadline: Duration::from_secs(106),
         // Three calls of five attempts each, in as many rounds as 100 seconds have.
         most_requests: 150,
+        most_lists: 9,
         act: |scene| Box::pin(async move { scene.start().await.map(|_| ()) }),
     },
     Situation {
         name: "refresh",
         deadline: Duration::from_secs(101),
         most_requests: 40,
+        most_lists: 1,
         act: |scene| Box::pin(async move { scene.live().refresh_now().await.map(|_| ()) }),
     },
     Situation {
         name: "event",
         deadline: Duration::from_secs(101),
         most_requests: 20,
+        most_lists: 1,
         act: |scene| Box::pin(async move { scene.hear_of_it().await }),
     },
     Situation {
         name: "`rejected`",
         deadline: Duration::from_secs(101),
         most_requests: 20,
+        most_lists: 0,
         act: |scene| Box::pin(async move { scene.live().rejected("url").await.map(|_| ()) }),
     },
 ];
@@ -76,7 +93,7 @@ impl Situation {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {
             let scene = Arc::new(Scene::new().await);
-            let had_settings = !matches!(self.name, "client operation" | "cold start");
+            let had_settings = !matches!(self.name, "client operation" | "client list" | "cold start");
             if had_settings {
                 let live = scene.start().await.unwrap();
                 *scene.live.lock().unwrap() = Some(live);
@@ -92,7 +109,8 @@ impl Situation {
             let outcome = outcome.unwrap_or_else(|_| panic!("{what}: hangs"));
             let requests = *scene.requests.lock().unwrap();
             assert!(took <= self.deadline, "{what}: took {took:?}");
-            assert!(requests <= self.most_requests, "{what}: {requests} requests");
+            let pages = if scene.road() == Road::NoEnd { 4_000 * self.most_lists } else { 0 };
+            assert!(requests <= self.most_requests + pages, "{what}: {requests} requests");
             if let Err(error) = &outcome {
                 assert_value_free(error, &[OLD, NEW, TOKEN, "evil.example"]);
             }
@@ -194,6 +212,10 @@ impl Scene {
         *self.road.lock().unwrap() = road;
     }
 
+    fn road(&self) -> Road {
+        *self.road.lock().unwrap()
+    }
+
     pub(super) fn set_tokens(&self, tokens: Tokens) {
         *self.tokens.lock().unwrap() = tokens;
     }
@@ -260,18 +282,30 @@ struct Counted {
 #[async_trait]
 impl HttpClient for Counted {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        *self.requests.lock().unwrap() += 1;
+        let count = {
+            let mut requests = self.requests.lock().unwrap();
+            *requests += 1;
+            *requests
+        };
         // No request of this test may ever go elsewhere.
         assert_eq!(request.url().origin().ascii_serialization(), CONTOSO, "a token went astray");
         let broken = |text: &'static str| Err(azure_core::Error::with_message(SdkKind::Connection, text));
         let road = *self.road.lock().unwrap();
         match road {
-            Road::Open => self.wire.execute_request(request).await,
+            Road::NoEnd if request.url().path() == "/secrets" => Ok(leading_to(count)),
+            Road::Open | Road::NoEnd => self.wire.execute_request(request).await,
             Road::NoName => broken("dns error: failed to lookup address information"),
             Road::NoPort => broken("tcp connect error: Connection refused"),
             Road::NoTrust => broken("invalid peer certificate: UnknownIssuer"),
         }
     }
+}
+
+/// A page without items, and the link to another.
+fn leading_to(page: usize) -> AsyncRawResponse {
+    let link = format!("{CONTOSO}/secrets?api-version=2026-04-01&$skiptoken={page}");
+    let body = format!(r#"{{"value":[],"nextLink":"{link}"}}"#);
+    AsyncRawResponse::from_bytes(200.into(), Headers::new(), body)
 }
 
 impl fmt::Debug for Counted {

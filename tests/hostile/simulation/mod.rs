@@ -3,15 +3,16 @@
 //!
 //! What must hold in every one of them:
 //!
-//! * what is published was, secret by secret, the latest in the vault at some moment of the pass that read it;
+//! * what is published was, secret by secret, the latest in the vault at some moment of the pass that read it, or what an
+//!   event told of;
 //! * secrets that rotate together are published together;
 //! * a version is never followed by an older one;
 //! * every change is seen in the end;
 //! * every notice of a change names exactly the keys that differ, and there is none without a difference;
 //! * a refresh that failed is told, and the settings stay.
 //!
-//! A seed that fails is printed. `KEYVAULT_SEED=7 cargo test -p keyvault-tests simulation` lives it again, and
-//! `KEYVAULT_SEEDS=100000` lives more of them.
+//! A seed that fails is printed. `KEYVAULT_SEED=7 cargo test -p keyvault-tests simulation` lives it again, to the last request
+//! as it was, and tells everything that happens; `KEYVAULT_SEEDS=100000` lives more of them.
 
 mod life;
 mod load;

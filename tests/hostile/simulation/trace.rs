@@ -1,7 +1,7 @@
 //! Everything that happens in a life, in order.
 
-use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::{env, fmt};
 
 use tokio::time::Instant;
 
@@ -9,16 +9,23 @@ use tokio::time::Instant;
 #[derive(Clone)]
 pub(super) struct Trace {
     begun: Instant,
+    /// Whether it is told as it happens, for a life that does not come to its end.
+    is_aloud: bool,
     lines: Arc<Mutex<Vec<String>>>,
 }
 
 impl Trace {
     pub(super) fn begin() -> Self {
-        Self { begun: Instant::now(), lines: Arc::default() }
+        let is_aloud = env::var_os("KEYVAULT_SEED").is_some();
+        Self { begun: Instant::now(), is_aloud, lines: Arc::default() }
     }
 
     pub(super) fn note(&self, what: impl fmt::Display) {
-        self.lines.lock().unwrap().push(format!("{:?} {what}", self.begun.elapsed()));
+        let line = format!("{:?} {what}", self.begun.elapsed());
+        if self.is_aloud {
+            println!("{line}");
+        }
+        self.lines.lock().unwrap().push(line);
     }
 
     /// Gives what happened so far.

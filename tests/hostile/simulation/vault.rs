@@ -10,7 +10,8 @@ use fastrand::Rng;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 use keyvault::{
-    Error, ErrorKind, Result, Secret, SecretId, SecretName, SecretProperties, SecretStore, SecretVersion, Vault,
+    Error, ErrorKind, Result, Secret, SecretEvent, SecretEventKind, SecretId, SecretName, SecretProperties,
+    SecretStore, SecretVersion, Vault,
 };
 use tokio::time::{Instant, sleep};
 
@@ -46,7 +47,9 @@ pub(super) struct Inner {
 #[derive(Clone)]
 struct Version {
     number: u32,
+    /// When it was set, by the vault's own clock.
     set: u64,
+    at: Instant,
 }
 
 /// What the network and the vault are like.
@@ -97,12 +100,18 @@ impl ModelVault {
             // Two versions may be of one second, but only if they were set in one: a clock that was put back is not
             // put back to the very second.
             let set = match versions.last() {
-                Some(last) if last.set > now => last.set + 7,
+                Some(last) if last.set > now || (last.set == now && last.at.elapsed() >= SECOND) => last.set + 7,
                 _ => now,
             };
-            versions.push(Version { number, set });
+            versions.push(Version { number, set, at: Instant::now() });
         }
         inner.remember();
+    }
+
+    /// Tells of the latest version of a secret, as an event does.
+    pub(super) fn news(&self, name: &str) -> SecretEvent {
+        let latest = self.lock().secrets[name].last().unwrap().number;
+        SecretEvent::new(self.id(name).with_version(version_of(latest)), SecretEventKind::NewVersion)
     }
 
     pub(super) fn weather(&self, weather: Weather) {
@@ -230,6 +239,7 @@ impl Inner {
     }
 }
 
+const SECOND: Duration = Duration::from_secs(1);
 const EPOCH: i64 = 1_800_000_000;
 
 fn version_of(number: u32) -> SecretVersion {

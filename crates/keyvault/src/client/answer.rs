@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use super::challenge;
+use super::heard::{CHALLENGE, is_request_id};
 use super::retry::{self, Reason};
 use super::verb::Verb;
 use crate::error::{Error, ErrorKind, Result, ServiceAnswer};
@@ -60,8 +61,8 @@ impl Answer {
         let mut answer = Self {
             status,
             date,
-            challenge: header("www-authenticate").map(str::to_owned),
-            request_id: header("x-ms-request-id").and_then(identifier),
+            challenge: header(CHALLENGE).map(str::to_owned),
+            request_id: header("x-ms-request-id").filter(|id| is_request_id(id)).map(str::to_owned),
             retry_after: retry::retry_after(header, date.unwrap_or_else(SystemTime::now)),
             // With room for all of it: a buffer that grows leaves copies of a secret behind.
             body: Zeroizing::new(Vec::with_capacity(length.unwrap_or(UNANNOUNCED_BODY))),
@@ -99,8 +100,8 @@ impl Answer {
     fn failure(&self, verb: Verb) -> Failure {
         let body: ErrorBody = serde_json::from_slice(&self.body).unwrap_or_default();
         let error = body.error.unwrap_or_default();
-        let code = error.code.as_deref().and_then(identifier);
-        let inner_code = error.innermost().and_then(identifier);
+        let code = error.code.as_deref().and_then(ServiceAnswer::code_of);
+        let inner_code = error.innermost().and_then(ServiceAnswer::code_of);
         let throttled = ErrorKind::Throttled { retry_after: self.retry_after };
         let asked = |otherwise| Some(self.retry_after.map_or(otherwise, Reason::Asked));
         let (error, retry) = match self.status {
@@ -239,12 +240,6 @@ impl ErrorNode {
     }
 }
 
-/// Lets through what can only be a code or an id: the error that it goes into must not carry text from outside.
-fn identifier(text: &str) -> Option<String> {
-    let short = (1..=64).contains(&text.len());
-    (short && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')).then(|| text.to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -341,6 +336,7 @@ mod tests {
     fn an_error_carries_no_text_of_the_body() {
         for body in [
             r#"{"error":{"code":"canary canary","message":"canary","innererror":{"code":"canary!"}}}"#,
+            r#"{"error":{"code":"canary","message":"canary","innererror":{"code":"canary-canary"}}}"#,
             r#"{"error":"canary"}"#,
             "canary",
         ] {

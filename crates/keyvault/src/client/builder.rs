@@ -78,14 +78,15 @@ impl SecretClientBuilder {
         self
     }
 
-    /// Sets how many requests a second the vault is sent at most, ten seconds' worth of them at once.
+    /// Sets how many requests a second the vault is sent at most, ten seconds' worth of them at once. Once the vault has
+    /// refused something, no ten seconds see more than that.
     ///
     /// All clients of one vault in a process share one pace, and the slowest that any of them was given counts. Requests
     /// beyond it wait their turn, and fail as [`Throttled`](crate::ErrorKind::Throttled) if it does not come within their
     /// [timeout](SecretClientBuilder::timeout). A 429 stops all of them: for as long as the vault asks, at most 16 seconds,
-    /// or a second at first and then twice as long each time; then one request asks again, and each success lets more
-    /// follow. At most 100 requests are under way over HTTP/2, and 64 over HTTP/1.1. A client with a transport of its own
-    /// keeps a pace of its own.
+    /// and a random part longer; or a second at first and then twice as long each time, up to about a minute where the
+    /// vault goes on refusing. Then one request asks again, and each success lets more follow. At most 100 requests are
+    /// under way over HTTP/2, and 64 over HTTP/1.1. A client with a transport of its own keeps a pace of its own.
     ///
     /// Default: 396, a hundredth below [the service's limit](https://learn.microsoft.com/azure/key-vault/general/service-limits)
     /// of 4,000 in 10 seconds, which all programs that ask the vault have in common. At least 1.

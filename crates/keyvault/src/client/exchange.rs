@@ -17,6 +17,7 @@ use super::authorizer::{Authorizer, Token};
 use super::builder::Settings;
 use super::call::Call;
 use super::challenge;
+use super::heard::{self, Heard};
 use super::opening::Opening;
 use super::pace::Pace;
 use super::retry::{self, Reason};
@@ -81,7 +82,8 @@ impl Exchange {
                 (ClientOptions { transport, ..options.clone() }, pace)
             }
         };
-        let options = ClientOptions { retry: RetryOptions::none(), ..options };
+        let transport = Some(Heard::over(options.transport.unwrap_or_default()));
+        let options = ClientOptions { retry: RetryOptions::none(), transport, ..options };
         let (name, version) = (option_env!("CARGO_PKG_NAME"), option_env!("CARGO_PKG_VERSION"));
         let pipeline = Pipeline::new(name, version, options, Vec::new(), Vec::new(), None);
         let base = vault.url()?;
@@ -297,21 +299,11 @@ fn timed_out() -> Error {
 /// A hanging connection leaves time for another within the default timeout.
 const LONGEST_ANSWER: Duration = Duration::from_secs(12);
 
-/// Says why no answer came. The texts of the transport name hosts, addresses and certificates; should one ever name the
-/// token, it is cut out.
+/// Says why no answer came.
 fn broken(error: &azure_core::Error, token: &Token) -> Failure {
+    let reason = heard::reason(error, token.secret());
     let kind = error.kind();
-    let mut texts: Vec<String> = Vec::new();
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = cause {
-        let text = without(token.secret(), error.to_string());
-        if texts.last().is_none_or(|last| !last.contains(&text)) {
-            texts.push(text);
-        }
-        cause = error.source();
-    }
-    let chain = texts.join(": ");
-    let error = if chain.contains("dns error") || chain.contains("failed to lookup address") {
+    let error = if reason.contains("dns error") || reason.contains("failed to lookup address") {
         Error::new(ErrorKind::Unavailable, "vault's host name cannot be resolved")
             .with_status(ReferenceStatus::VaultNotFound)
     } else {
@@ -319,12 +311,7 @@ fn broken(error: &azure_core::Error, token: &Token) -> Failure {
     };
     // Of every other failure of a transport nobody knows how far the request came.
     let may_be_done = !matches!(kind, azure_core::error::ErrorKind::Connection);
-    Failure { error: error.caused_by(chain), retry: Some(Reason::Connection), may_be_done }
-}
-
-/// A token is long; what is as short as a word is a test's, and stands in every other one.
-fn without(token: &str, text: String) -> String {
-    if token.len() < 8 { text } else { text.replace(token, "…") }
+    Failure { error: error.caused_by(reason), retry: Some(Reason::Connection), may_be_done }
 }
 
 #[cfg(test)]

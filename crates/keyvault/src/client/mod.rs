@@ -10,6 +10,7 @@ mod challenge;
 mod deleted;
 mod deletion;
 mod exchange;
+mod heard;
 mod new_secret;
 mod opening;
 mod pace;

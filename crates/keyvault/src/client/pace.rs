@@ -34,6 +34,7 @@ struct Rhythm {
     /// Counts refusals; what was sent before the last one tells nothing about the time after it.
     epoch: u64,
     refusals_in_a_row: u32,
+    successes_since: u32,
     cool_until: Option<Instant>,
 }
 
@@ -113,8 +114,8 @@ impl Pace {
 
     fn too_late(&self) -> Error {
         let now = Instant::now();
-        match self.rhythm().pause(now) {
-            Some(pause) => throttled(pause),
+        match self.rhythm().closed_until(now) {
+            Some(time) => throttled(time - now),
             None => Error::new(ErrorKind::Unavailable, "vault did not answer others in time")
                 .with_status(ReferenceStatus::FetchTimedOut),
         }
@@ -140,7 +141,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.pace.rhythm().under_way -= 1;
+        self.pace.rhythm().over(Instant::now());
         self.pace.freed.notify_one();
     }
 }
@@ -153,15 +154,16 @@ impl Rhythm {
             under_way: 0,
             epoch: 0,
             refusals_in_a_row: 0,
+            successes_since: 0,
             cool_until: None,
         }
     }
 
     fn admit(&mut self, now: Instant) -> Admission {
-        if let Some(pause) = self.pause(now) {
-            return Admission::At(now + pause);
+        if let Some(time) = self.closed_until(now) {
+            return Admission::At(time);
         }
-        if self.under_way >= self.window.size() {
+        if self.under_way >= self.window.size() || self.bucket.is_empty(self.under_way, now) {
             return Admission::Full;
         }
         self.bucket.take(now);
@@ -169,15 +171,20 @@ impl Rhythm {
         Admission::Go
     }
 
-    /// Tells for how long nothing may be sent, however little is under way.
-    fn pause(&self, now: Instant) -> Option<Duration> {
-        let cooling = self.cool_until.map_or(Duration::ZERO, |until| until.saturating_duration_since(now));
-        Some(cooling.max(self.bucket.wait(now))).filter(|pause| !pause.is_zero())
+    /// Tells until when nothing may be sent, however little is under way.
+    fn closed_until(&mut self, now: Instant) -> Option<Instant> {
+        let cool = self.cool_until.filter(|until| *until > now);
+        cool.max(self.bucket.next(self.under_way, now))
+    }
+
+    fn over(&mut self, now: Instant) {
+        self.under_way -= 1;
+        self.bucket.over(now);
     }
 
     fn succeeded(&mut self, epoch: u64) {
         if epoch == self.epoch {
-            self.refusals_in_a_row = 0;
+            self.successes_since = self.successes_since.saturating_add(1);
             self.window.succeeded();
         }
     }
@@ -186,13 +193,27 @@ impl Rhythm {
     fn refused(&mut self, epoch: u64, reason: Reason, now: Instant, random: f64) {
         if epoch == self.epoch {
             self.epoch += 1;
-            self.refusals_in_a_row = self.refusals_in_a_row.saturating_add(1);
+            self.refusals_in_a_row = if self.is_calm(now) { 1 } else { self.refusals_in_a_row.saturating_add(1) };
+            self.successes_since = 0;
+            self.bucket.refused();
             self.window.refused();
         }
         let until = now + retry::cool_off(self.refusals_in_a_row, reason, random);
         self.cool_until = self.cool_until.max(Some(until));
     }
+
+    /// Tells whether the last refusal is over and done with. That something is granted now and then does not mean that: so
+    /// it is for everybody where a crowd shares what there is.
+    fn is_calm(&self, now: Instant) -> bool {
+        self.successes_since >= MANY || self.cool_until.is_none_or(|until| until + LONG <= now)
+    }
 }
+
+/// More than somebody gets in between who shares with a crowd.
+const MANY: u32 = 10;
+
+/// Longer than any vault is left alone.
+const LONG: Duration = Duration::from_secs(90);
 
 /// By vault, for every client of the process that has no transport of its own.
 static PACES: Mutex<Vec<(Vault, Weak<Pace>)>> = Mutex::new(Vec::new());
@@ -206,4 +227,51 @@ const MOST_STREAMS: u16 = 100;
 fn throttled(wait: Duration) -> Error {
     Error::new(ErrorKind::Throttled { retry_after: Some(wait) }, "vault is asked as often as it may be")
         .with_help("ask for fewer secrets at once, or spread them over vaults")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A rhythm that is refused what it just sent; gives the seconds for which it stops.
+    fn refuse(rhythm: &mut Rhythm, now: Instant) -> u64 {
+        rhythm.refused(rhythm.epoch, Reason::Throttled, now, 0.5);
+        rhythm.cool_until.map_or(0, |until| (until - now).as_secs())
+    }
+
+    fn succeed(rhythm: &mut Rhythm, times: u32) {
+        (0..times).for_each(|_| rhythm.succeeded(rhythm.epoch));
+    }
+
+    #[test]
+    fn in_a_crowd_the_pauses_grow_whatever_is_granted_in_between() {
+        let (mut rhythm, mut now) = (Rhythm::new(396, Instant::now()), Instant::now());
+        let pauses = [1, 2, 4, 8, 16, 32, 64, 64].map(|expected| {
+            let pause = refuse(&mut rhythm, now);
+            now += Duration::from_secs(pause);
+            succeed(&mut rhythm, 3);
+            (pause, expected)
+        });
+        assert!(pauses.iter().all(|(pause, expected)| pause == expected), "{pauses:?}");
+    }
+
+    #[test]
+    fn after_many_successes_or_a_long_time_a_refusal_is_a_first_one() {
+        let (mut rhythm, now) = (Rhythm::new(396, Instant::now()), Instant::now());
+        let later = |seconds| now + Duration::from_secs(seconds);
+        assert_eq!([refuse(&mut rhythm, now), refuse(&mut rhythm, later(1))], [1, 2]);
+        succeed(&mut rhythm, MANY);
+        assert_eq!([refuse(&mut rhythm, later(3)), refuse(&mut rhythm, later(4))], [1, 2]);
+        assert_eq!(refuse(&mut rhythm, later(6) + LONG), 1);
+    }
+
+    #[test]
+    fn what_was_sent_before_a_refusal_tells_nothing_of_the_time_after_it() {
+        let (mut rhythm, now) = (Rhythm::new(396, Instant::now()), Instant::now());
+        let before = rhythm.epoch;
+        rhythm.refused(before, Reason::Throttled, now, 0.5);
+        (0..50).for_each(|_| rhythm.refused(before, Reason::Throttled, now, 0.5));
+        (0..MANY).for_each(|_| rhythm.succeeded(before));
+        assert_eq!((rhythm.refusals_in_a_row, rhythm.successes_since, rhythm.window.size()), (1, 0, 1));
+    }
 }

@@ -23,10 +23,21 @@ pub(super) fn pause(next: u32, reason: Reason, random: f64) -> Option<Duration> 
 
 /// How long a vault is left alone that refused requests: this many times in a row, by all that are sent to it.
 ///
-/// As [`pause`], without an end: whoever gives up leaves the line to others.
+/// A second at first, then twice as long each time, up to about a minute: where thousands ask one vault, it answers none of
+/// them in full unless most stay away. A time that the vault names is kept instead, and a part of it added, for it may have
+/// named the same to everybody; until it is plain that it does not help.
 pub(super) fn cool_off(refusals: u32, reason: Reason, random: f64) -> Duration {
-    pause((refusals + 1).clamp(2, MOST_ATTEMPTS), reason, random).unwrap_or(LONGEST_PAUSE)
+    let doubled = |times: u32| (FIRST_COOL_OFF * (1 << times.min(6))).mul_f64(0.75 + random / 2.0);
+    match reason {
+        Reason::Asked(wait) => {
+            let spread = wait.min(LONGEST_PAUSE).mul_f64(1.0 + random / 4.0);
+            refusals.checked_sub(MOST_ATTEMPTS).map_or(spread, |times| spread.max(doubled(times)))
+        }
+        _ => doubled(refusals.saturating_sub(1)),
+    }
 }
+
+const FIRST_COOL_OFF: Duration = Duration::from_secs(1);
 
 /// Why a request may be sent again.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -89,6 +100,17 @@ mod tests {
             let header = |asked| (asked == name).then_some(value);
             assert_eq!(retry_after(header, now), expected.map(Duration::from_millis), "{name}: {value}");
         }
+    }
+
+    #[test]
+    fn the_longer_a_vault_refuses_the_longer_it_is_left_alone() {
+        let seconds = |reason, refusals: [u32; 5]| refusals.map(|refusals| cool_off(refusals, reason, 0.5).as_secs());
+        assert_eq!(seconds(Reason::Throttled, [1, 2, 5, 7, 1_000]), [1, 2, 16, 64, 64]);
+        let asked = |seconds| Reason::Asked(Duration::from_secs(seconds));
+        assert_eq!(seconds(asked(8), [1, 2, 5, 9, 1_000]), [9, 9, 9, 16, 64]);
+        assert_eq!(seconds(asked(0), [1, 4, 5, 6, 1_000]), [0, 0, 1, 2, 64]);
+        assert_eq!(seconds(asked(3_600), [1, 2, 5, 9, 1_000]), [18, 18, 18, 18, 64]);
+        assert!(cool_off(1, asked(8), 0.0) >= Duration::from_secs(8), "never earlier than asked");
     }
 
     proptest! {

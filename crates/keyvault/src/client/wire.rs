@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::deleted::DeletedSecret;
 use crate::error::{Error, ErrorKind, Result};
+use crate::json_text::JsonText;
 use crate::name::SecretVersion;
 use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::vault::Vault;
@@ -18,7 +19,7 @@ use crate::vault::Vault;
 #[derive(Deserialize)]
 pub(crate) struct SecretBundle {
     id: String,
-    value: Option<Zeroizing<String>>,
+    value: Option<JsonText>,
     #[serde(rename = "contentType")]
     content_type: Option<String>,
     attributes: Option<Attributes>,
@@ -62,7 +63,7 @@ impl SecretBundle {
         let value = self.value.take();
         let properties = self.into_properties_of(asked)?;
         let value = value.ok_or_else(|| Error::new(ErrorKind::Unavailable, "vault answered without a value"))?;
-        Ok(Secret::new(properties, value.as_str(), as_of))
+        Ok(Secret::new(properties, value.0.as_str(), as_of))
     }
 
     /// Takes out everything but the value, if it is of the secret that was asked for.

@@ -166,7 +166,8 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     }
 
     /// Has changes published together that come together: after nothing more has changed for `minimum`, and not later than
-    /// `maximum` after the first change. Until then everything is asked for again each `minimum`.
+    /// `maximum` after the first change. Until then everything is asked for again each `minimum`; at the maximum the changes
+    /// are published as they are, be it in the middle of a rotation.
     ///
     /// For secrets that are rotated one after the other and are wrong without each other, such as a user and a password.
     /// Better is one secret that holds both, or a hook of [`validate_async`](LiveBuilder::validate_async) that tries them:

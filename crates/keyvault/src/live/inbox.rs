@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::agenda::Due;
+use super::budget::{Allowance, Budget};
 use crate::errand::Wanted;
 use crate::held::Held;
 use crate::name_map::NameMap;
@@ -34,6 +35,8 @@ struct State {
     mail: Mail,
     /// Versions whose expiry was acted on.
     expiries: BTreeSet<(SecretId, bool)>,
+    /// How often events may yet make a secret due in vain, or everything.
+    budgets: BTreeMap<Option<SecretId>, Budget>,
     news: News,
 }
 
@@ -66,7 +69,7 @@ impl Inbox {
     /// Takes an event in. It is acted on after a random part of the spread.
     pub(super) fn put(&self, event: PushEvent) {
         let now = Instant::now();
-        let at = now + self.spread.mul_f64(fastrand::f64());
+        let spread = self.spread.mul_f64(fastrand::f64());
         let mut state = self.lock();
         state.news.received = state.news.received.saturating_add(1);
         state.news.last = Some(now);
@@ -78,9 +81,13 @@ impl Inbox {
             (_, Sorted::Irrelevant) => return,
             (Some(id), Sorted::Secret(wanted)) => match state.mail.due.get_mut(&id) {
                 Some(due) => due.wanted.join(wanted),
-                None => _ = state.mail.due.insert(id, Due::new(at, wanted)),
+                None => {
+                    let at = now + spread.max(state.pause(Some(&id), now));
+                    state.mail.due.insert(id, Due::new(at, wanted));
+                }
             },
-            _ => state.mail.complete = Some(state.mail.complete.map_or(at, |known| known.min(at))),
+            _ if state.mail.complete.is_some() => {}
+            _ => state.mail.complete = Some(now + spread.max(state.pause(None, now))),
         }
         state.news.heeded = state.news.heeded.saturating_add(1);
         drop(state);
@@ -88,10 +95,8 @@ impl Inbox {
     }
 
     fn sort(&self, state: &mut State, event: &SecretEvent) -> Sorted {
+        // Of a vault that is not allowed nothing is held, and the name map is for the default vault.
         let id = event.id.latest();
-        if !self.resolver.allows(id.vault()) {
-            return Sorted::Irrelevant;
-        }
         let is_new = event.kind == SecretEventKind::NewVersion;
         match (state.held.get(&id), event.id.version()) {
             (Some(_), None) => Sorted::Secret(Wanted::latest()),
@@ -132,6 +137,12 @@ impl Inbox {
         let mut state = self.lock();
         let is_held = |id: &SecretId| held.get(&id.latest()).is_some_and(|holding| holding.secret().id() == id);
         state.expiries.retain(|(id, _)| is_held(id));
+        let State { held: before, budgets, .. } = &mut *state;
+        let version = |held: &Held, id: &SecretId| held.get(id).map(|holding| holding.secret().id().clone());
+        let is_known = |id: &SecretId| held.get(id).is_some() || held.lacks(id);
+        // Events that told of something new are no flood, however many there are.
+        let is_in_vain = |id: &SecretId| version(before, id) == version(&held, id);
+        budgets.retain(|id, _| id.as_ref().is_none_or(|id| is_known(id) && is_in_vain(id)));
         state.held = held;
     }
 
@@ -144,6 +155,21 @@ impl Inbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+impl State {
+    /// Tells how long a secret, or everything, must wait because events made it due too often.
+    fn pause(&mut self, id: Option<&SecretId>, now: Instant) -> Duration {
+        let allowance = if id.is_some() { OF_ONE } else { OF_EVERYTHING };
+        let budget = self.budgets.entry(id.cloned()).or_insert_with(|| Budget::full(now));
+        let Err(wait) = budget.take(allowance, now) else { return Duration::ZERO };
+        wait
+    }
+}
+
+/// How often events may make one secret due in vain: a flood is no reason to ask without a pause.
+const OF_ONE: Allowance = Allowance { burst: 5, refill: Duration::from_secs(5) };
+/// How often they may make everything due.
+const OF_EVERYTHING: Allowance = Allowance { burst: 3, refill: Duration::from_secs(20) };
 
 fn version_of(event: &SecretEvent) -> Wanted {
     match event.id.version() {

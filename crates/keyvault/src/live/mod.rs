@@ -260,10 +260,10 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// Takes in news of a secret, which makes exactly that secret due: the very version that the event names is fetched,
     /// after a random part of [`event_spread`](LiveBuilder::event_spread).
     ///
-    /// Never waits, and keeps no queue: a flood of events costs what the secrets cost that the settings use, once. An
-    /// event of a vault that is not allowed, of a secret that no setting uses, or of a version that was seen costs
-    /// nothing. A new secret that the name map takes, and a [`PushEvent::MayHaveLost`], have everything asked for.
-    /// Polling goes on, so nothing is lost with an event.
+    /// Never waits, and keeps no queue: a flood of events costs what the secrets cost that the settings use, once. One that
+    /// goes on and tells nothing new has each of them asked for every 5 seconds, and everything every 20 seconds. An event of a vault that is not
+    /// allowed, of a secret that no setting uses, or of a version that was seen costs nothing. A new secret that the name map
+    /// takes, and a [`PushEvent::MayHaveLost`], have everything asked for. Polling goes on, so nothing is lost with an event.
     pub fn notify(&self, event: impl Into<PushEvent>) {
         self.shared.inbox.put(event.into());
     }

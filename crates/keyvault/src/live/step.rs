@@ -1,5 +1,6 @@
 //! One refresh, and what is told of it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -36,14 +37,23 @@ where
     /// One refresh.
     pub(super) async fn step(&self, job: &Job) -> Result<Outcome> {
         let published = self.shared.published.load_full();
+        let outcome = self.step_from(&published, job).await;
+        // If they were replaced, this may have been the last who had them, and their destructor is the application's code.
+        if catch_unwind(AssertUnwindSafe(move || drop(published))).is_err() {
+            tracing::warn!("the destructor of settings that were replaced panicked");
+        }
+        outcome
+    }
+
+    async fn step_from(&self, published: &Published<T>, job: &Job) -> Result<Outcome> {
         let settle = self.engine.timing.settle.filter(|_| !job.is_asked);
         let settling = |origins: &_| settle?.see(self.settling.as_ref(), origins, Instant::now());
         let deadline = self.engine.timing.refresh_deadline;
         let Build { made, report, lapse } =
-            match self.engine.build(deadline, Some(&*published), &job.errand, settling).await {
+            match self.engine.build(deadline, Some(published), &job.errand, settling).await {
                 Ok(build) => build,
                 Err(error) => {
-                    self.fail(&published, &error, &job.errand);
+                    self.fail(published, &error, &job.errand);
                     return Err(error);
                 }
             };
@@ -54,13 +64,13 @@ where
                 Outcome::Settling(settling)
             }
             Made::Same => {
-                self.report_anew(&published, report);
+                self.report_anew(published, report);
                 self.write_down(published.generation, &job.errand, lapse);
                 self.shared.seal(false);
                 Outcome::Unchanged
             }
             Made::New(built) => {
-                let change = self.publish(&published, built, &job.errand, lapse);
+                let change = self.publish(published, built, &job.errand, lapse);
                 self.shared.seal(true);
                 Outcome::Changed(change)
             }

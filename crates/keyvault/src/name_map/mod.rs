@@ -292,7 +292,7 @@ impl NameMap {
     /// * Every value has the secret, with its version, as its origin. Members' names are keys: they are shown.
     ///
     /// A content type that says JSON of what is none, and more or larger JSON than the limits, are errors that name the
-    /// secret. Where a string is written with escapes, the JSON parser leaves a copy of it that is not zeroized.
+    /// secret.
     #[must_use]
     pub fn open_json(mut self, limits: OpenJson) -> Self {
         self.json = Some(limits);

@@ -128,7 +128,7 @@ fn value_free(error: &azure_core::Error) -> Error {
         };
     };
     let status = u16::from(*status);
-    let code = error_code.clone().filter(|code| code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let code = error_code.as_deref().and_then(ServiceAnswer::code_of);
     let error = match status {
         401 | 403 => Error::new(ErrorKind::Denied, "queue may not be read").with_help(
             "grant the identity the role Storage Queue Data Message Processor, or Contributor for a queue of its own",

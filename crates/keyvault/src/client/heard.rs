@@ -1,0 +1,159 @@
+//! What is heard of an answer, and of a connection that gave none.
+
+use std::error::Error as StdError;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use azure_core::error::ErrorKind;
+use azure_core::http::headers::{AUTHORIZATION, HeaderName, HeaderValue, Headers};
+use azure_core::http::policies::{Policy, PolicyResult};
+use azure_core::http::{AsyncRawResponse, Context, DEFAULT_ALLOWED_HEADER_NAMES, Request, Transport};
+
+/// Stands between the SDK's pipeline and the connection.
+///
+/// The pipeline logs the headers that it takes for harmless, and the text of each error. Whoever answers puts into them what
+/// he likes, a token that he was just shown, too. So headers pass that are well formed or are not logged, and errors pass
+/// without what the other side said.
+#[derive(Debug)]
+pub(super) struct Heard(Transport);
+
+/// Where the challenge of an answer is found: under its own name the pipeline would log it.
+pub(super) const CHALLENGE: &str = "x-keyvault-challenge";
+
+impl Heard {
+    pub(super) fn over(transport: Transport) -> Transport {
+        Transport::with_policy(Arc::new(Self(transport)))
+    }
+}
+
+#[async_trait]
+impl Policy for Heard {
+    async fn send(&self, context: &Context, request: &mut Request, _: &[Arc<dyn Policy>]) -> PolicyResult {
+        let answer = self.0.send(context, request).await.map_err(|error| {
+            let token =
+                request.headers().get_optional_str(&AUTHORIZATION).and_then(|header| header.strip_prefix("Bearer "));
+            let kind = match error.kind() {
+                ErrorKind::Connection => ErrorKind::Connection,
+                ErrorKind::Io => ErrorKind::Io,
+                // An answer may be in the others.
+                _ => ErrorKind::Other,
+            };
+            azure_core::Error::with_message(kind, reason(&error, token.unwrap_or_default()))
+        })?;
+        let (status, headers, body) = answer.deconstruct();
+        let mut heard = Headers::new();
+        for (name, value) in headers.into_iter().filter_map(heard_as) {
+            heard.insert(name, value);
+        }
+        Ok(AsyncRawResponse::new(status, heard, Box::pin(body)))
+    }
+}
+
+/// Tells under which name a header is heard; none if it is not.
+fn heard_as((name, value): (HeaderName, HeaderValue)) -> Option<(HeaderName, HeaderValue)> {
+    let text = value.as_str().trim();
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_date = |text: &str| httpdate::parse_http_date(text).is_ok();
+    let is_heard = match name.as_str() {
+        "www-authenticate" => return Some((HeaderName::from_static(CHALLENGE), value)),
+        CHALLENGE => false,
+        "content-length" => is_number(text),
+        "date" => is_date(text),
+        "retry-after" => is_number(text) || is_date(text),
+        "x-ms-request-id" | "x-ms-client-request-id" => is_request_id(text),
+        other => !DEFAULT_ALLOWED_HEADER_NAMES.contains(other),
+    };
+    is_heard.then_some((name, value))
+}
+
+/// Tells whether text is [a UUID](https://www.rfc-editor.org/rfc/rfc9562#section-4), which every id of a request is.
+pub(super) fn is_request_id(text: &str) -> bool {
+    let is_hex = |part: &str, length: usize| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut parts = text.split('-');
+    let are_hex = [8, 4, 4, 4, 12].into_iter().all(|length| parts.next().is_some_and(|part| is_hex(part, length)));
+    are_hex && parts.next().is_none()
+}
+
+/// Tells why no answer came, in the words of the transport: they name hosts, addresses and certificates.
+///
+/// What the other side of HTTP/2 says when it closes a connection is left out, and should a text ever name the token, that
+/// is cut out.
+pub(super) fn reason(error: &azure_core::Error, token: &str) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(error) = cause {
+        let text = without_farewell(without(token, error.to_string()));
+        if texts.last().is_none_or(|last| !last.contains(&text)) {
+            texts.push(text);
+        }
+        cause = error.source();
+    }
+    texts.join(": ")
+}
+
+/// A token is long; what is as short as a word is a test's, and stands in every other one.
+fn without(token: &str, text: String) -> String {
+    if token.len() < 8 { text } else { text.replace(token, "…") }
+}
+
+/// `h2` quotes the [debug data](https://www.rfc-editor.org/rfc/rfc9113#section-6.8) of a GOAWAY at the end of its text.
+fn without_farewell(mut text: String) -> String {
+    if let Some(at) = text.find(" (b\"") {
+        text.truncate(at);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_that_are_logged_are_heard_if_they_are_well_formed() {
+        for (name, value, heard) in [
+            ("content-length", "12", Some("content-length")),
+            ("content-length", "canary", None),
+            ("date", "Sun, 06 Nov 1994 08:49:37 GMT", Some("date")),
+            ("date", "canary", None),
+            ("retry-after", "7", Some("retry-after")),
+            ("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT", Some("retry-after")),
+            ("retry-after", "canary", None),
+            ("x-ms-request-id", "bc33c5fd-3c9f-4c94-a130-e53068dbde0a", Some("x-ms-request-id")),
+            ("x-ms-request-id", "canary", None),
+            ("www-authenticate", "Bearer canary", Some(CHALLENGE)),
+            ("x-keyvault-challenge", "Bearer canary", None),
+            ("server", "canary", None),
+            ("x-ms-keyvault-region", "westeurope", Some("x-ms-keyvault-region")),
+        ] {
+            let found = heard_as((HeaderName::from_static(name), HeaderValue::from(value.to_owned())));
+            assert_eq!(found.as_ref().map(|(name, _)| name.as_str()), heard, "{name}: {value}");
+            let is_logged = found.is_some_and(|(name, _)| DEFAULT_ALLOWED_HEADER_NAMES.contains(name.as_str()));
+            assert!(!is_logged || !value.contains("canary"), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn a_reason_has_no_token_and_no_farewell_in_it() {
+        let told = "connection error received: not a result of an error (b\"canary \\\" canary\")";
+        let inner = std::io::Error::other(told);
+        let error = azure_core::Error::with_error(ErrorKind::Io, inner, "sent Bearer canary.token and more");
+        assert_eq!(
+            reason(&error, "canary.token"),
+            "sent Bearer … and more: connection error received: not a result of an error"
+        );
+    }
+
+    #[test]
+    fn a_request_id_is_a_uuid() {
+        for (text, is_one) in [
+            ("bc33c5fd-3c9f-4c94-a130-e53068dbde0a", true),
+            ("BC33C5FD-3C9F-4C94-A130-E53068DBDE0A", true),
+            ("bc33c5fd-3c9f-4c94-a130-e53068dbde0a-0", false),
+            ("bc33c5fd3c9f4c94a130e53068dbde0a", false),
+            ("canary", false),
+            ("", false),
+        ] {
+            assert_eq!(is_request_id(text), is_one, "{text}");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! What a process holds at one moment.
+
+use std::fmt;
+use std::fs;
+use std::time::Duration;
+
+use keyvault_examples::Outcome;
+use tokio::runtime::Handle;
+
+/// What this process holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    /// Since the begin.
+    pub(crate) at: Duration,
+    /// Resident memory in KiB.
+    pub(crate) memory: u64,
+    /// Tokio tasks that are not done.
+    pub(crate) tasks: u64,
+    /// Open file descriptors.
+    pub(crate) files: u64,
+    /// How many of them are sockets: connections, mostly.
+    pub(crate) sockets: u64,
+}
+
+impl Sample {
+    /// What stands over a table of them; the last column is the settings' generation.
+    pub(crate) const HEAD: &str = "\
+| second | memory KiB | tasks | files | sockets | settings |
+|-------:|-----------:|------:|------:|--------:|---------:|";
+
+    /// Looks.
+    ///
+    /// # Errors
+    ///
+    /// There is no `/proc`.
+    pub(crate) fn take(at: Duration) -> Outcome<Self> {
+        let status = fs::read_to_string("/proc/self/status")?;
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let memory = memory.and_then(|line| line.trim().strip_suffix(" kB")).ok_or("/proc tells no memory")?;
+        let mut files = 0;
+        let mut sockets = 0;
+        for file in fs::read_dir("/proc/self/fd")? {
+            files += 1;
+            let target = fs::read_link(file?.path()).unwrap_or_default();
+            sockets += u64::from(target.to_string_lossy().starts_with("socket:"));
+        }
+        let tasks = u64::try_from(Handle::current().metrics().num_alive_tasks())?;
+        // The directory that is read is an open file, too.
+        Ok(Self { at, memory: memory.parse()?, tasks, files: files - 1, sockets })
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, memory, tasks, files, sockets } = self;
+        if f.alternate() {
+            return write!(f, "{tasks} tasks, {files} files, {sockets} of them sockets");
+        }
+        write!(f, "| {:>6} | {memory:>10} | {tasks:>5} | {files:>5} | {sockets:>7} |", at.as_secs())
+    }
+}

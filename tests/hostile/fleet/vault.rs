@@ -1,0 +1,173 @@
+//! A vault that counts who asks it when, and takes no more than the service does.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use azure_core::error::ErrorKind;
+use azure_core::http::headers::Headers;
+use azure_core::http::{AsyncRawResponse, HttpClient, Request};
+use azure_core::time::to_rfc7231;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::traffic::Traffic;
+use crate::support::CONTOSO;
+
+/// The vault of a fleet, at the other end of every instance's transport.
+///
+/// It counts as the service says that it does: so many requests in any ten seconds, and what it refuses does not count. Its 429
+/// names no time, as the service's do not.
+pub(super) struct FleetVault {
+    limit: usize,
+    state: Mutex<State>,
+}
+
+struct State {
+    begun: Instant,
+    is_down: bool,
+    /// When what still counts was served, the earliest first.
+    counted: VecDeque<Instant>,
+    traffic: Traffic,
+    /// How often the first secret was rotated, and when last.
+    rotation: (u32, u64),
+    /// The list, page by page.
+    pages: Vec<Bytes>,
+}
+
+impl FleetVault {
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        let mut state = State {
+            begun: Instant::now(),
+            is_down: false,
+            counted: VecDeque::new(),
+            traffic: Traffic::default(),
+            rotation: (0, LONG_AGO),
+            pages: Vec::new(),
+        };
+        state.write_pages();
+        Arc::new(Self { limit, state: Mutex::new(state) })
+    }
+
+    pub(super) fn go_down(&self, is_down: bool) {
+        self.lock().is_down = is_down;
+    }
+
+    /// Sets a new version of the first secret, and gives its identifier.
+    pub(super) fn rotate(&self) -> String {
+        let mut state = self.lock();
+        let time = state.time();
+        state.rotation = (state.rotation.0 + 1, time.duration_since(UNIX_EPOCH).unwrap().as_secs());
+        state.write_pages();
+        state.id(0)
+    }
+
+    /// Tells the time of day here, which runs with the virtual clock.
+    pub(super) fn time(&self) -> SystemTime {
+        self.lock().time()
+    }
+
+    /// Gives what came since the last time.
+    pub(super) fn take_traffic(&self) -> Traffic {
+        std::mem::take(&mut self.lock().traffic)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Takes a request in: its answer, or none if nobody is there.
+    fn answer(&self, request: &Request) -> Option<AsyncRawResponse> {
+        let mut state = self.lock();
+        let now = Instant::now();
+        if state.is_down {
+            state.traffic.broken(now);
+            return None;
+        }
+        while state.counted.front().is_some_and(|served| *served + WINDOW <= now) {
+            state.counted.pop_front();
+        }
+        let is_refused = state.counted.len() >= self.limit;
+        let mut headers = Headers::new();
+        headers.insert("date", to_rfc7231(&state.time().into()));
+        if is_refused {
+            state.traffic.refused(now);
+            return Some(AsyncRawResponse::from_bytes(429.into(), headers, r#"{"error":{"code":"Throttled"}}"#));
+        }
+        state.counted.push_back(now);
+        state.traffic.served(now);
+        Some(AsyncRawResponse::from_bytes(200.into(), headers, state.body(request)))
+    }
+}
+
+impl State {
+    fn time(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(NOON) + self.begun.elapsed()
+    }
+
+    fn id(&self, n: usize) -> String {
+        let version = if n == 0 { self.rotation.0 } else { 0 };
+        format!("{CONTOSO}/secrets/{}/{version:032x}", name(n))
+    }
+
+    fn attributes(&self, n: usize) -> Value {
+        let updated = if n == 0 { self.rotation.1 } else { LONG_AGO };
+        json!({"enabled": true, "created": updated, "updated": updated, "recoveryLevel": "Recoverable"})
+    }
+
+    fn write_pages(&mut self) {
+        let item = |n| json!({"id": format!("{CONTOSO}/secrets/{}", name(n)), "attributes": self.attributes(n)});
+        let page = |page: usize| {
+            let next = format!("{CONTOSO}:443/secrets?api-version=2026-04-01&$skiptoken={}", page + 1);
+            let next = (PAGE * (page + 1) < SECRETS).then_some(next);
+            let items: Vec<Value> = (0..SECRETS).skip(PAGE * page).take(PAGE).map(item).collect();
+            json!({"value": items, "nextLink": next}).to_string().into()
+        };
+        self.pages = (0..SECRETS.div_ceil(PAGE)).map(page).collect();
+    }
+
+    /// A page of the list, or one secret.
+    fn body(&self, request: &Request) -> Bytes {
+        let url = request.url();
+        assert_eq!(url.origin().ascii_serialization(), CONTOSO);
+        let Some(asked) = url.path_segments().and_then(|mut path| path.nth(1)) else {
+            let page = url.query_pairs().find(|(key, _)| key == "$skiptoken");
+            return self.pages[page.map_or(0, |(_, page)| page.parse().unwrap())].clone();
+        };
+        let n = asked[1..].parse().unwrap();
+        let value = if n == 0 { self.rotation.0.to_string() } else { "0".to_owned() };
+        json!({"value": value, "id": self.id(n), "attributes": self.attributes(n)}).to_string().into()
+    }
+}
+
+fn name(n: usize) -> String {
+    format!("s{n:02}")
+}
+
+const SECRETS: usize = 50;
+const PAGE: usize = 25;
+const WINDOW: Duration = Duration::from_secs(10);
+
+/// In 2026 and 2024.
+const NOON: u64 = 1_780_000_000;
+const LONG_AGO: u64 = 1_710_000_000;
+
+#[async_trait]
+impl HttpClient for FleetVault {
+    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+        let way = || Duration::from_micros(fastrand::u64(5_000..15_000));
+        sleep(way()).await;
+        let answer = self.answer(request);
+        sleep(way()).await;
+        answer.ok_or_else(|| azure_core::Error::with_message(ErrorKind::Connection, "tcp connect error: refused"))
+    }
+}
+
+impl fmt::Debug for FleetVault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FleetVault").field("limit", &self.limit).finish_non_exhaustive()
+    }
+}

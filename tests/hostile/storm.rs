@@ -1,0 +1,176 @@
+//! A thousand who ask at once make no storm: whatever handle they go by, and whatever the vault still takes.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use futures::future::join_all;
+use keyvault::{Resolver, SecretClient, SecretClientBuilder};
+use keyvault_emulator::{Emulator, Fault, Throttle};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::support::{FakeCredential, Wire, client_of, client_over};
+
+/// Ten handles of one vault on a virtual clock: two of each of five resolvers, which share a client.
+struct Herd {
+    emulator: Arc<Emulator>,
+    client: SecretClient,
+    handles: Vec<Resolver>,
+}
+
+impl Herd {
+    async fn before(limit: Throttle) -> Self {
+        let begun = (Instant::now(), SystemTime::now());
+        let clock = move || begun.1 + begun.0.elapsed();
+        let emulator = Arc::new(Emulator::builder().clock(clock).throttle(limit).start().await.unwrap());
+        for n in 0..SECRETS {
+            emulator.vault("contoso").set(&format!("s{n}"), &format!("v{n}"));
+        }
+        emulator.set_latency(Duration::from_millis(20));
+        let client = program(&emulator);
+        let resolvers: Vec<Resolver> = (0..5).map(|_| client.clone().into()).collect();
+        let handles = resolvers.iter().chain(&resolvers).cloned().collect();
+        Self { emulator, client, handles }
+    }
+
+    /// Has another program, which knows nothing of this one, take a part of what the vault gives.
+    async fn and_a_neighbour_who_takes(self, requests: usize) -> Self {
+        let neighbour = program(&self.emulator);
+        for secret in join_all((0..requests).map(|_| neighbour.get("s0"))).await {
+            secret.unwrap();
+        }
+        self.emulator.reset_requests();
+        self
+    }
+
+    /// Resolves a thousand texts of ten secrets, all at once, and tells how long that took.
+    ///
+    /// Each secret is in two texts of each resolver: one by either handle.
+    async fn ask(&self) -> Duration {
+        let begun = Instant::now();
+        let texts: Vec<String> = (0..1_000).map(|n| text(n / 10, |n| format!("@KeyVault(SecretName=s{n})"))).collect();
+        let resolves = texts.iter().enumerate().map(|(n, text)| self.handles[n % 10].resolve(text));
+        for (n, resolved) in join_all(resolves).await.into_iter().enumerate() {
+            let resolved = resolved.unwrap_or_else(|error| panic!("{n}: {error:?}")).unwrap();
+            assert_eq!(resolved.expose_secret(), text(n / 10, |n| format!("v{n}")));
+        }
+        begun.elapsed()
+    }
+
+    /// Asks the emulator, and checks that every secret was given once to each resolver; gives the refusals.
+    fn refusals(&self) -> u64 {
+        let requests = self.emulator.requests();
+        assert_eq!(requests.total - requests.throttled, 5 * SECRETS as u64, "each once: {requests:?}");
+        requests.throttled
+    }
+}
+
+fn program(emulator: &Arc<Emulator>) -> SecretClient {
+    client_over(&Wire::to(emulator), &FakeCredential::fixed(emulator.token())).build().unwrap()
+}
+
+fn text(n: usize, part: impl Fn(usize) -> String) -> String {
+    (10 * n..10 * (n + 1)).map(|n| part(n % SECRETS)).collect::<Vec<_>>().join(",")
+}
+
+const SECRETS: usize = 1_000;
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_resolves_by_ten_handles_make_no_storm_at_the_limit_of_the_service() {
+    let herd = Herd::before(Throttle::service()).await;
+    let took = herd.ask().await;
+    // 5,000 requests. The vault counts what came in the last ten seconds, which nobody knows before it says so: that costs
+    // what is under way then. The rest waits until those ten seconds are over, and nobody asks in between.
+    assert!((1..=101).contains(&herd.refusals()), "{}", herd.refusals());
+    assert!((Duration::from_secs(10)..Duration::from_secs(13)).contains(&took), "{took:?}");
+    herd.emulator.reset_requests();
+    sleep(Duration::from_secs(11)).await;
+    // By then it is known.
+    let strangers: Vec<Resolver> = (0..5).map(|_| herd.client.clone().into()).collect();
+    let herd = Herd { handles: strangers.iter().chain(&strangers).cloned().collect(), ..herd };
+    herd.ask().await;
+    assert_eq!(herd.refusals(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vault_that_gives_less_refuses_what_was_under_way_and_a_few_who_ask_again() {
+    // Without a time the pauses double; with one they are what the vault asks for.
+    for (limit, again, longest) in [
+        (Throttle::service(), 5, Duration::from_secs(40)),
+        (Throttle::service().retry_after(Duration::from_secs(3)), 8, Duration::from_secs(30)),
+    ] {
+        let herd = Herd::before(limit).await.and_a_neighbour_who_takes(1_500).await;
+        let took = herd.ask().await;
+        let refusals = herd.refusals();
+        assert!((1..=100 + again).contains(&refusals), "{limit:?}: {refusals}");
+        assert!(took < longest, "{limit:?}: {took:?}");
+    }
+}
+
+/// Clients with connections, tokens and settings of their own: only the vault's address is the same.
+fn strangers(emulator: &Emulator, settings: impl Fn(SecretClientBuilder) -> SecretClientBuilder) -> Vec<Resolver> {
+    let credential = || FakeCredential::fixed(emulator.token());
+    (0..10).map(|_| settings(client_of(emulator, &credential())).build().unwrap().into()).collect()
+}
+
+/// Over sockets: resolves `secrets` different secrets, by one handle after the other.
+async fn ask(emulator: &Emulator, handles: &[Resolver], secrets: usize) -> Duration {
+    let begun = std::time::Instant::now();
+    let texts: Vec<String> = (0..secrets).map(|n| format!("@KeyVault(SecretName=s{n})")).collect();
+    let resolves = texts.iter().enumerate().map(|(n, text)| handles[n % handles.len()].resolve(text));
+    let all = timeout(Duration::from_secs(60), join_all(resolves)).await.expect("nobody waits for ever");
+    for (n, resolved) in all.into_iter().enumerate() {
+        assert_eq!(resolved.unwrap().unwrap().expose_secret(), format!("v{n}"));
+    }
+    let requests = emulator.requests();
+    assert_eq!(requests.total - requests.throttled, secrets as u64, "each once: {requests:?}");
+    begun.elapsed()
+}
+
+async fn vault(secrets: usize) -> Emulator {
+    let emulator = Emulator::start().await.unwrap();
+    (0..secrets).for_each(|n| _ = emulator.set(&format!("s{n}"), &format!("v{n}")));
+    emulator
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_clients_that_were_built_apart_share_one_bucket() {
+    let emulator = vault(150).await;
+    let took = ask(&emulator, &strangers(&emulator, |client| client.requests_per_second(10)), 150).await;
+    // A hundred at once, and the others at ten a second. Of buckets of their own each would need fifteen tokens.
+    assert!(took >= Duration::from_millis(4_900), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_clients_that_were_built_apart_make_no_storm_of_a_vault_that_throttles() {
+    let emulator = vault(1_000).await;
+    emulator.throttle(Throttle::service().others(500).window(Duration::from_secs(6)));
+    ask(&emulator, &strangers(&emulator, |client| client), 1_000).await;
+    let throttled = emulator.requests().throttled;
+    // What was under way when the limit was reached, and a few who asked whether it still holds.
+    assert!((1..=150).contains(&throttled), "{throttled}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_one_client_is_refused_stops_all_the_others() {
+    let emulator = vault(10).await;
+    let handles = strangers(&emulator, |client| client);
+    emulator.fault_next(1, Fault::status(429).retry_after("2"));
+    let first = async {
+        let text = handles[0].resolve("@KeyVault(SecretName=s0)").await.unwrap().unwrap();
+        assert_eq!(text.expose_secret(), "v0");
+    };
+    let others = async {
+        while emulator.requests().throttled == 0 {
+            tokio::task::yield_now().await;
+        }
+        // The refusal is on its way back. Whoever comes right after it must not come at all.
+        sleep(Duration::from_millis(500)).await;
+        let resolves = handles[1..].iter().map(|handle| handle.resolve("@KeyVault(SecretName=s1)"));
+        let mut resolves = pin!(join_all(resolves));
+        let early = timeout(Duration::from_secs(1), &mut resolves).await;
+        assert!(early.is_err() && emulator.requests().total == 1, "{:?}", emulator.requests());
+        resolves.await.into_iter().for_each(|text| assert_eq!(text.unwrap().unwrap().expose_secret(), "v1"));
+    };
+    tokio::join!(first, others);
+}

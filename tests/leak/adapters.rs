@@ -1,0 +1,167 @@
+//! Both frameworks: settings that are made, that do not fit, that are refused and that panic.
+
+use keyvault::{NameMap, Rejection};
+use keyvault_config::KeyVaultSource;
+use keyvault_figment::KeyVaultProvider;
+use serde::de::DeserializeOwned;
+
+use super::scan::Scan;
+use super::settings::*;
+
+fn accept<T>(_: &T) -> Result<(), Rejection> {
+    Ok(())
+}
+
+/// Makes settings that the secret does not fit into, in each way.
+async fn refuse<T: DeserializeOwned + std::fmt::Debug + Send + Sync + 'static>(scan: &mut Scan) {
+    let what = std::any::type_name::<T>();
+    for framework in BOTH {
+        for toml in [
+            "value = '@KeyVault(SecretName=password)'",
+            "value = 'Server=db;Password=@KeyVault(SecretName=password)'",
+            "value.value = '@KeyVault(SecretName=password)'",
+            "value = ['@KeyVault(SecretName=password)']",
+        ] {
+            let shop = Shop::with(scan, toml);
+            match shop.start::<One<T>>(framework, accept).await {
+                Ok(live) => scan.shows(what, &live),
+                Err(error) => scan.fails(what, &error),
+            }
+            // The frameworks hand a panic on to whoever called them, who is its own.
+            if !what.contains("AsPanic") {
+                let settings = shop.resolve::<One<T>>(framework, scan).await;
+                if let Err(error) = settings {
+                    scan.fails(what, &error);
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_type_that_shows_what_it_saw_is_not_repeated_whatever_clothes_it_wears() {
+    let mut scan = Scan::begin();
+    refuse::<u16>(&mut scan).await;
+    refuse::<bool>(&mut scan).await;
+    refuse::<Option<Vec<u8>>>(&mut scan).await;
+    refuse::<std::net::IpAddr>(&mut scan).await;
+    refuse::<InWords>(&mut scan).await;
+    refuse::<AsValue>(&mut scan).await;
+    refuse::<AsBytes>(&mut scan).await;
+    refuse::<AsExpected>(&mut scan).await;
+    refuse::<AsDebug>(&mut scan).await;
+    refuse::<AsList>(&mut scan).await;
+    refuse::<AsHex>(&mut scan).await;
+    refuse::<AsBase64>(&mut scan).await;
+    refuse::<AsBasic>(&mut scan).await;
+    refuse::<AsUrl>(&mut scan).await;
+    refuse::<AsPart>(&mut scan).await;
+    refuse::<AsField>(&mut scan).await;
+    refuse::<AsVariant>(&mut scan).await;
+    refuse::<AsMissing>(&mut scan).await;
+    refuse::<AsDuplicate>(&mut scan).await;
+    refuse::<AsPanic>(&mut scan).await;
+    scan.end();
+}
+
+#[tokio::test]
+async fn a_refresh_to_what_does_not_fit_shows_it_nowhere() {
+    async fn refresh<T: DeserializeOwned + std::fmt::Debug + Send + Sync + 'static>(scan: &mut Scan) {
+        for framework in BOTH {
+            let shop = Shop::new(scan);
+            shop.vault.set("password", "5432").unwrap();
+            let live = shop.start::<One<Option<T>>>(framework, accept).await;
+            let Ok(live) = live else { continue };
+            let mut watcher = live.watch();
+            shop.vault.set("password", scan.secret.text()).unwrap();
+            scan.outcome("refresh", &live.refresh_now().await);
+            scan.shows("notice", &watcher.next().await);
+            scan.shows("health", &live.health());
+            scan.writes("health", &live.health());
+            live.shutdown().await;
+        }
+    }
+    let mut scan = Scan::begin();
+    refresh::<u16>(&mut scan).await;
+    refresh::<Number<InWords>>(&mut scan).await;
+    refresh::<Number<AsBase64>>(&mut scan).await;
+    refresh::<Number<AsPanic>>(&mut scan).await;
+    scan.end();
+}
+
+#[tokio::test]
+async fn a_hook_that_refuses_panics_or_hangs_brings_nothing_to_light() {
+    let mut scan = Scan::begin();
+    for framework in BOTH {
+        let shop = Shop::new(&scan);
+        let refused = shop.start(framework, |_: &One<String>| Err(Rejection::new("refused").of("value"))).await;
+        scan.outcome("refused", &refused.map(|_| ()));
+        let forgotten =
+            |one: &One<String>| one.value.parse::<u16>().map(|_| ()).map_err(Rejection::because("no number"));
+        scan.outcome("forgotten", &shop.start(framework, forgotten).await.map(|_| ()));
+        let panics =
+            |one: &One<String>| -> Result<(), Rejection> { std::panic::resume_unwind(Box::new(one.value.clone())) };
+        scan.outcome("panics", &shop.start(framework, panics).await.map(|_| ()));
+
+        let live = shop.start(framework, panics_at_second).await.unwrap();
+        let mut watcher = live.watch();
+        shop.vault.set("password", format!("{}, again", scan.secret.text())).unwrap();
+        scan.outcome("panics later", &live.refresh_now().await);
+        scan.shows("notice", &watcher.next().await);
+        scan.writes("health", &live.health());
+        live.shutdown().await;
+    }
+    scan.end();
+}
+
+fn panics_at_second(one: &One<String>) -> Result<(), Rejection> {
+    if one.value.ends_with("again") {
+        std::panic::resume_unwind(Box::new(one.value.clone()))
+    }
+    Ok(())
+}
+
+/// What parsers say shows the line that they stumbled over.
+#[tokio::test]
+async fn a_file_that_does_not_parse_is_not_shown() {
+    let mut scan = Scan::begin();
+    let word = scan.word.text().to_owned();
+    for framework in BOTH {
+        for toml in [
+            format!("value = '{word}\n"),
+            format!("value = {word}"),
+            word.clone(),
+            format!("value = '{word}'\nvalue = '{word}'"),
+            format!("value = '{word}@KeyVault(SecretName=missing)'"),
+            format!("value = '{word}@KeyVault({word}'"),
+            format!("value = 1\nother = '{word}'"),
+        ] {
+            let started = Shop::with(&scan, &toml).start::<One<bool>>(framework, accept).await;
+            scan.outcome("unreadable", &started.map(|_| ()));
+        }
+    }
+    tracing::trace!("all was tried");
+    scan.end();
+}
+
+#[tokio::test]
+async fn no_source_and_no_provider_shows_what_it_holds() {
+    let mut scan = Scan::begin();
+    let shop = Shop::new(&scan);
+    let map = NameMap::new();
+    let source = KeyVaultSource::fetch(shop.vault.clone(), &map).await.unwrap();
+    scan.shows("source", &source);
+    scan.shows("source", source.secrets());
+    let provider = KeyVaultProvider::fetch(shop.vault.clone(), &map).await.unwrap();
+    scan.shows("provider", &provider);
+    scan.shows("provider", provider.secrets());
+    scan.shows("provider", &figment::Provider::metadata(&provider));
+    scan.shows("builder", &keyvault_config::layered(shop.vault.clone(), config::Config::builder));
+    scan.shows("builder", &keyvault_figment::layered(shop.vault.clone(), figment::Figment::new));
+    for framework in BOTH {
+        let one: One<String> = shop.resolve(framework, &mut scan).await.unwrap();
+        assert_eq!(one.value, scan.secret.text());
+    }
+    tracing::trace!("all was tried");
+    scan.end();
+}

@@ -1,0 +1,160 @@
+//! Whatever goes wrong between a client and its vault, on a real connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::credentials::TokenCredential;
+use azure_core::error::ErrorKind;
+use futures::TryStreamExt;
+use keyvault::{NewSecret, SecretBackup, SecretClient, SecretUpdate};
+use keyvault_emulator::{Denial, Fault};
+
+use super::place::Place;
+use super::scan::Scan;
+use super::support::FakeCredential;
+
+/// Asks for everything once, so that each operation meets what goes wrong.
+async fn ask_for_everything(scan: &mut Scan, what: &str, client: &SecretClient) {
+    let value = scan.secret.text().to_owned();
+    scan.outcome(what, &client.get("password").await);
+    scan.outcome(what, &client.get_version("password", "0af1").await);
+    scan.outcome(what, &client.list().try_collect::<Vec<_>>().await);
+    scan.outcome(what, &client.list_versions("password").try_collect::<Vec<_>>().await);
+    scan.outcome(what, &client.set("password", NewSecret::new(&value)).await);
+    scan.outcome(what, &client.update("password", SecretUpdate::new().enabled()).await);
+    scan.outcome(what, &client.backup("password").await);
+    scan.outcome(what, &client.restore(&SecretBackup::new(value.as_bytes())).await);
+    scan.outcome(what, &client.begin_delete("password").await);
+    scan.outcome(what, &client.get_deleted("password").await);
+    scan.outcome(what, &client.list_deleted().try_collect::<Vec<_>>().await);
+    scan.outcome(what, &client.begin_recover("password").await);
+    scan.outcome(what, &client.purge("password").await);
+}
+
+/// Asks for little, where each attempt takes its time.
+async fn ask_for_little(scan: &mut Scan, what: &str, client: &SecretClient) {
+    scan.outcome(what, &client.get("password").await);
+    scan.outcome(what, &client.list().try_collect::<Vec<_>>().await);
+    scan.outcome(what, &client.set("password", scan.secret.text()).await);
+}
+
+/// Bodies of errors that quote what was asked, or what somebody else's secret is.
+fn bodies(scan: &Scan) -> Vec<String> {
+    let (secret, token, word) = (scan.secret.text(), scan.token.text(), scan.word.text());
+    let mut bodies = vec![secret.to_owned(), token.to_owned(), format!("<html>{secret}</html>"), format!("\"{word}\"")];
+    for text in [secret, token, word] {
+        bodies.push(serde_json::json!({ "error": { "code": text, "message": text } }).to_string());
+        let inner = serde_json::json!({ "code": text, "innererror": { "code": text } });
+        bodies.push(
+            serde_json::json!({ "error": { "code": "Forbidden", "message": text, "innererror": inner } }).to_string(),
+        );
+        bodies.push(serde_json::json!({ "error": text }).to_string());
+        bodies.push(serde_json::json!({ "value": text, "id": text, "nextLink": text }).to_string());
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn no_body_and_no_header_of_a_refusal_is_repeated() {
+    let mut scan = Scan::begin();
+    let place = Place::of(&scan).await;
+    let client = place.client().build().unwrap();
+    let words = [scan.word.text(), scan.token.text()].map(str::to_owned);
+    for status in [200, 201, 204, 301, 304, 307, 400, 401, 403, 404, 405, 409, 412, 418] {
+        for body in bodies(&scan) {
+            place.emulator.fault(Fault::status(status).body(body));
+            scan.outcome("a body", &client.get("password").await);
+            scan.outcome("a body", &client.list().try_collect::<Vec<_>>().await);
+            place.emulator.clear_faults();
+        }
+        for word in &words {
+            let mut fault = Fault::status(status);
+            for header in
+                ["x-ms-request-id", "www-authenticate", "location", "link", "date", "server", "x-ms-client-request-id"]
+            {
+                fault = fault.header(header, word);
+            }
+            place.emulator.fault(fault.header("content-type", word).retry_after(word));
+            ask_for_everything(&mut scan, "headers", &client).await;
+            place.emulator.clear_faults();
+        }
+    }
+    scan.end();
+}
+
+#[tokio::test]
+async fn no_fault_brings_anything_to_light() {
+    let mut scan = Scan::begin();
+    let place = Place::of(&scan).await;
+    let client = place.impatient();
+    let (secret, token) = (scan.secret.text().to_owned(), scan.token.text().to_owned());
+    let page = format!("https://localhost/secrets?x={}", scan.word.text());
+    for fault in [
+        Fault::Unauthorized,
+        Fault::InsufficientClaims,
+        Fault::Challenge(format!("Bearer resource=\"https://{token}\"")),
+        Fault::Challenge(format!("Bearer realm=\"{token}\", error=\"{token}\", claims=\"{token}\"")),
+        Fault::Redirect(format!("https://evil.example/{token}")),
+        Fault::Hang,
+        Fault::Reset,
+        Fault::HangInBody,
+        Fault::Truncated,
+        Fault::Oversized(1 << 30),
+        Fault::NotJson,
+        Fault::WrongJson,
+        Fault::WrongId,
+        Fault::NextLink(page),
+        Fault::NextLink(token.clone()),
+        Fault::EmptyPage,
+        Fault::status(408).body(&secret),
+        Fault::status(429).body(&secret),
+        Fault::status(500).body(&secret),
+        Fault::status(503).body(&secret).retry_after("3600"),
+        Fault::Latency(Duration::from_secs(5)),
+    ] {
+        let what = format!("{fault:?}").split(['(', ' ']).next().unwrap().to_owned();
+        place.emulator.fault(fault);
+        ask_for_little(&mut scan, &what, &client).await;
+        place.emulator.clear_faults();
+    }
+    for denial in [Denial::AccessPolicy, Denial::Rbac, Denial::Firewall, Denial::PrivateLink] {
+        place.emulator.deny_all(denial);
+        ask_for_everything(&mut scan, "denied", &client).await;
+        place.emulator.clear_denials();
+    }
+    scan.end();
+}
+
+#[tokio::test]
+async fn a_vault_that_cannot_be_reached_is_told_without_a_token() {
+    let mut scan = Scan::begin();
+    let place = Place::of(&scan).await;
+    let credential = || Arc::clone(&place.credential) as Arc<dyn TokenCredential>;
+    // Nobody listens, nobody is trusted, nobody has the name.
+    for url in ["https://127.0.0.1:1", place.emulator.vault_url(), "https://no-such-host.invalid:8443"] {
+        let client = SecretClient::builder(url).credential(credential()).timeout(Duration::from_millis(400));
+        ask_for_little(&mut scan, "unreachable", &client.build().unwrap()).await;
+    }
+    scan.end();
+}
+
+/// What a credential says may quote anything.
+#[tokio::test]
+async fn a_credential_that_quotes_a_token_is_not_repeated() {
+    let mut scan = Scan::begin();
+    let place = Place::of(&scan).await;
+    let (secret, token) = (scan.secret.text().to_owned(), scan.token.text().to_owned());
+    let quoted = move || {
+        let inner = std::io::Error::other(format!("answered {{\"access_token\":\"{token}\"}}"));
+        azure_core::Error::with_error(
+            ErrorKind::Credential,
+            inner,
+            format!("client secret {secret} is wrong: AADSTS7000215"),
+        )
+    };
+    let credential = FakeCredential::new(move |_| std::future::ready(Err(quoted())));
+    let client = super::support::client_of(&place.emulator, &credential).build().unwrap();
+    ask_for_everything(&mut scan, "credential", &client).await;
+    scan.outcome("credential", &client.get("password").await);
+    scan.end();
+}

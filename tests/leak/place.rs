@@ -1,0 +1,46 @@
+//! A vault with canaries in it, and clients of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use keyvault::{SecretClient, SecretClientBuilder};
+use keyvault_emulator::{Emulator, SetSecret};
+
+use super::canary::Canary;
+use super::scan::Scan;
+use super::support::{FakeCredential, client_of};
+
+/// An emulator on sockets, so that all of the client is in what is logged: HTTP/2, TLS, the SDK's pipeline.
+pub(super) struct Place {
+    pub(super) emulator: Arc<Emulator>,
+    pub(super) credential: Arc<FakeCredential>,
+}
+
+impl Place {
+    /// Begins with the secrets `password` and `json`, and a client whose token is a canary.
+    pub(super) async fn of(scan: &Scan) -> Self {
+        let emulator = Arc::new(Emulator::builder().accept_any_token().page_size(2).start().await.unwrap());
+        for vault in ["", "contoso"] {
+            let vault = emulator.vault(vault);
+            vault.set("password", scan.secret.text());
+            vault.set_secret("json", SetSecret::new(json(&scan.secret)).content_type("application/json"));
+            vault.set("other", scan.secret.text());
+        }
+        Self { emulator, credential: FakeCredential::fixed(scan.token.text()) }
+    }
+
+    pub(super) fn client(&self) -> SecretClientBuilder {
+        client_of(&self.emulator, &self.credential)
+    }
+
+    /// A client that gives up soon, for faults that hang.
+    pub(super) fn impatient(&self) -> SecretClient {
+        self.client().timeout(Duration::from_millis(400)).build().unwrap()
+    }
+}
+
+/// A secret that is JSON and has the canary for a member, an element and a member of a member.
+pub(super) fn json(secret: &Canary) -> String {
+    let text = secret.text();
+    serde_json::json!({ "user": text, "hosts": [text], "tls": { "key": text, "port": 443 } }).to_string()
+}

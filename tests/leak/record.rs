@@ -1,0 +1,86 @@
+//! What a process logs, counts and shouts, on every thread.
+
+use std::io::{self, Write};
+use std::panic;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use metrics_util::debugging::{DebuggingRecorder, Snapshotter};
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
+
+/// Everything that was recorded since the first test began.
+pub(super) struct Record {
+    /// Events and spans of `tracing` at every level, and the records of `log`.
+    log: Mutex<Vec<u8>>,
+    /// Every name, label and value of a metric that a snapshot found.
+    metrics: Mutex<String>,
+    /// What panics said.
+    panics: Mutex<String>,
+    snapshotter: Snapshotter,
+}
+
+impl Record {
+    /// Gives the record of this process, and begins it.
+    pub(super) fn get() -> &'static Self {
+        static RECORD: OnceLock<Record> = OnceLock::new();
+        RECORD.get_or_init(Self::begin)
+    }
+
+    fn begin() -> Self {
+        // Brings `log` in, too. Spans are written when they begin and when they end, for what a span is told may be all there
+        // is of it.
+        tracing_subscriber::fmt()
+            .with_max_level(LevelFilter::TRACE)
+            .with_ansi(false)
+            .with_span_events(FmtSpan::NEW | FmtSpan::CLOSE)
+            .with_writer(|| ToLog)
+            .init();
+        let recorder = DebuggingRecorder::new();
+        let snapshotter = recorder.snapshotter();
+        recorder.install().expect("nobody else counts");
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            lock(&Self::get().panics).push_str(&format!("{info}\n{info:?}\n"));
+            before(info);
+        }));
+        Self { log: Mutex::default(), metrics: Mutex::default(), panics: Mutex::default(), snapshotter }
+    }
+
+    pub(super) fn logged(&self) -> usize {
+        lock(&self.log).len()
+    }
+
+    /// Gives what was logged since there were `from` bytes.
+    pub(super) fn log(&self, from: usize) -> Vec<u8> {
+        lock(&self.log)[from..].to_vec()
+    }
+
+    pub(super) fn panics(&self) -> String {
+        lock(&self.panics).clone()
+    }
+
+    /// Gives everything that was counted; whoever takes a snapshot of a histogram empties it.
+    pub(super) fn metrics(&self) -> String {
+        let snapshot = self.snapshotter.snapshot().into_vec();
+        let mut metrics = lock(&self.metrics);
+        metrics.push_str(&format!("{snapshot:?}\n"));
+        metrics.clone()
+    }
+}
+
+struct ToLog;
+
+impl Write for ToLog {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        lock(&Record::get().log).write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A test that failed elsewhere is no reason to fail here.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,114 @@
+//! The sealed snapshot: what is in its directory, and what is said of it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use keyvault::{Error, ErrorKind, InMemory, Live, Resolver, SealedSnapshot, SealingKey};
+
+use super::scan::Scan;
+use super::settings::One;
+use super::support::CONTOSO;
+
+/// A directory that goes with the test.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("keyvault-leak-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Begins with a key that is looked for, too.
+fn sealed(scan: &mut Scan, path: &Path) -> SealedSnapshot {
+    let bytes: [u8; 32] = scan.word.text().as_bytes().try_into().unwrap();
+    let key = SealingKey::from_bytes(&bytes).unwrap();
+    scan.shows("key", &key);
+    let sealed = SealedSnapshot::new(path, key).identity("shop").patience(Duration::from_millis(1));
+    scan.shows("sealed", &sealed);
+    sealed
+}
+
+async fn start(vault: &InMemory, sealed: SealedSnapshot) -> Result<Live<One<String>>, Error> {
+    let layers = || Figment::new().merge(Toml::string("value = '@KeyVault(SecretName=password)'"));
+    keyvault_figment::layered(vault.clone(), layers)
+        .sealed(sealed)
+        .minimum_failure_delay(Duration::ZERO)
+        .startup_deadline(Duration::from_millis(200))
+        .start()
+        .await
+}
+
+#[tokio::test]
+async fn neither_the_file_nor_its_directory_nor_what_is_said_of_them_shows_anything() {
+    let mut scan = Scan::begin();
+    let directory = Directory::new("sealed");
+    let path = directory.0.join("shop.sealed");
+    let vault = InMemory::new(CONTOSO.parse().unwrap());
+    vault.set("password", scan.secret.text()).unwrap();
+    let live = start(&vault, sealed(&mut scan, &path)).await.unwrap();
+    live.shutdown().await;
+    scan.shows("health", &live.health());
+    scan.writes("health", &live.health());
+    assert!(fs::metadata(&path).unwrap().len() > 200, "something was sealed");
+    scan.directory(&directory.0);
+
+    let resolver = Resolver::from(vault.clone());
+    let contents = sealed(&mut scan, &path).check(&resolver).unwrap();
+    scan.shows("contents", &contents);
+    vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
+    let live = start(&vault, sealed(&mut scan, &path)).await.unwrap();
+    assert_eq!(live.current().value, scan.secret.text());
+    scan.shows("stale", &live);
+    scan.shows("stale", &live.health());
+    live.shutdown().await;
+
+    let good = fs::read(&path).unwrap();
+    let cut = good[..good.len() / 2].to_vec();
+    let changed: Vec<u8> = good.iter().map(|byte| byte ^ 1).collect();
+    let foreign = scan.secret.text().as_bytes().repeat(10);
+    for bytes in [cut, changed, foreign, Vec::new()] {
+        fs::write(&path, bytes).unwrap();
+        let refusal = sealed(&mut scan, &path).check(&resolver).unwrap_err();
+        scan.chain("refused", &refusal);
+        let started = start(&vault, sealed(&mut scan, &path)).await;
+        scan.outcome("refused", &started.map(|_| ()));
+    }
+    fs::write(&path, &good).unwrap();
+    let other =
+        SealedSnapshot::new(&path, SealingKey::from_bytes(&std::array::from_fn::<u8, 32, _>(|n| n as u8)).unwrap());
+    scan.shows("another key", &other.check(&resolver));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    vault.fail(None);
+    let live = start(&vault, sealed(&mut scan, &path)).await.unwrap();
+    live.shutdown().await;
+    scan.shows("cannot be written", &live.health());
+    scan.directory(&directory.0);
+    scan.end();
+}
+
+#[test]
+fn a_key_that_is_none_is_not_repeated() {
+    let mut scan = Scan::begin();
+    let directory = Directory::new("key");
+    let file = directory.0.join("key");
+    for text in [scan.secret.text().to_owned(), scan.token.text().to_owned(), scan.word.text().to_owned()] {
+        scan.outcome("text", &SealingKey::from_base64(&text));
+        scan.outcome("bytes", &SealingKey::from_bytes(&text.as_bytes()[..20]));
+        fs::write(&file, &text).unwrap();
+        scan.outcome("file", &SealingKey::from_file(&file));
+    }
+    tracing::trace!("all was tried");
+    scan.end();
+}

@@ -1,0 +1,163 @@
+//! What both frameworks make settings of, and types that say in their errors what they saw.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Config, File, FileFormat};
+use figment::Figment;
+use figment::providers::{Format, Toml};
+use keyvault::{Error, InMemory, Layers, Live, LiveBuilder, Validate};
+use serde::Deserialize;
+use serde::de::{self, DeserializeOwned, Deserializer, Unexpected};
+
+use super::scan::Scan;
+use super::support::CONTOSO;
+
+/// The settings of a program with one secret, by reference, and another by name.
+#[derive(Clone)]
+pub(super) struct Shop {
+    pub(super) vault: InMemory,
+    toml: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Framework {
+    Config,
+    Figment,
+}
+
+pub(super) const BOTH: [Framework; 2] = [Framework::Config, Framework::Figment];
+
+#[derive(Debug, Deserialize)]
+pub(super) struct One<T> {
+    pub(super) value: T,
+}
+
+impl Shop {
+    /// Opens with `value` being text with the secret in it, and with the secret by name under `named`.
+    pub(super) fn new(scan: &Scan) -> Self {
+        Self::with(scan, "value = '@KeyVault(SecretName=password)'")
+    }
+
+    pub(super) fn with(scan: &Scan, toml: &str) -> Self {
+        let vault = InMemory::new(CONTOSO.parse().unwrap());
+        vault.set("password", scan.secret.text()).unwrap();
+        vault.set("named", scan.secret.text()).unwrap();
+        Self { vault, toml: toml.into() }
+    }
+
+    pub(super) async fn start<T>(&self, framework: Framework, hook: impl Validate<T>) -> Result<Live<T>, Error>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+    {
+        let toml = Arc::clone(&self.toml);
+        match framework {
+            Framework::Config => {
+                let layers = move || Config::builder().add_source(File::from_str(&toml, FileFormat::Toml));
+                begin(keyvault_config::layered(self.vault.clone(), layers), hook).await
+            }
+            Framework::Figment => {
+                let layers = move || Figment::new().merge(Toml::string(&toml));
+                begin(keyvault_figment::layered(self.vault.clone(), layers), hook).await
+            }
+        }
+    }
+
+    /// Resolves once, without a task.
+    pub(super) async fn resolve<T: DeserializeOwned>(&self, framework: Framework, scan: &mut Scan) -> Result<T, Error> {
+        match framework {
+            Framework::Config => {
+                let source = File::from_str(&self.toml, FileFormat::Toml);
+                let config = Config::builder().add_source(source).build().unwrap();
+                let resolved = keyvault_config::resolve(config, self.vault.clone()).await?;
+                scan.shows("config", &resolved);
+                scan.report("config", resolved.report());
+                scan.shows("config", resolved.origins());
+                resolved.extract()
+            }
+            Framework::Figment => {
+                let figment = Figment::new().merge(Toml::string(&self.toml));
+                let resolved = keyvault_figment::resolve(figment, self.vault.clone()).await?;
+                scan.shows("figment", &resolved);
+                scan.report("figment", resolved.report());
+                scan.shows("figment", resolved.origins());
+                resolved.extract()
+            }
+        }
+    }
+}
+
+async fn begin<T, H>(builder: LiveBuilder<impl Layers>, hook: H) -> Result<Live<T>, Error>
+where
+    T: DeserializeOwned + Send + Sync + 'static,
+    H: Validate<T>,
+{
+    builder.minimum_failure_delay(Duration::ZERO).event_spread(Duration::ZERO).validate(hook).start().await
+}
+
+/// Types whose errors show the value, each in clothes of its own.
+macro_rules! quoting {
+    ($($name:ident: |$text:ident| $error:expr;)*) => {$(
+        #[derive(Debug)]
+        pub(super) struct $name;
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let $text = String::deserialize(deserializer)?;
+                Err($error)
+            }
+        }
+    )*};
+}
+
+quoting! {
+    InWords: |text| de::Error::custom(format!("bad value {text}"));
+    AsValue: |text| de::Error::invalid_value(Unexpected::Str(&text), &"something better");
+    AsBytes: |text| de::Error::invalid_value(Unexpected::Bytes(text.as_bytes()), &"something better");
+    AsExpected: |text| de::Error::invalid_value(Unexpected::Unit, &Said(text.clone()));
+    AsDebug: |text| de::Error::invalid_value(Unexpected::Unit, &Said(format!("{text:?}")));
+    AsList: |text| de::Error::invalid_value(Unexpected::Unit, &Said(format!("{:?}", text.as_bytes())));
+    AsHex: |text| de::Error::invalid_value(Unexpected::Unit, &Said(text.bytes().map(|byte| format!("{byte:02x}")).collect()));
+    AsBase64: |text| de::Error::invalid_value(Unexpected::Unit, &Said(azure_core::base64::encode(&text)));
+    AsBasic: |text| de::Error::invalid_value(Unexpected::Unit, &Said(azure_core::base64::encode(format!("user:{text}"))));
+    AsUrl: |text| de::Error::invalid_value(Unexpected::Unit, &Said(url::form_urlencoded::byte_serialize(text.as_bytes()).collect()));
+    AsPart: |text| de::Error::invalid_length(1, &Said(text.chars().take(20).collect()));
+    AsField: |text| de::Error::unknown_field(&text, &["a"]);
+    AsVariant: |text| de::Error::unknown_variant(&text, &["a"]);
+    AsMissing: |text| de::Error::missing_field(Box::leak(text.into_boxed_str()));
+    AsDuplicate: |text| de::Error::duplicate_field(Box::leak(text.into_boxed_str()));
+}
+
+/// Panics with the value. No hook is called: what is in a panic is the application's own until somebody shows it.
+#[derive(Debug)]
+pub(super) struct AsPanic;
+
+impl<'de> Deserialize<'de> for AsPanic {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        std::panic::resume_unwind(Box::new(String::deserialize(deserializer)?))
+    }
+}
+
+/// What a type says that it wants.
+struct Said(String);
+
+impl de::Expected for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "anything but {}", self.0)
+    }
+}
+
+/// A number; of what is none, `T` says why.
+#[derive(Debug)]
+pub(super) struct Number<T>(std::marker::PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Number<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        if text.parse::<u16>().is_err() {
+            T::deserialize(de::value::StringDeserializer::new(text))?;
+        }
+        Ok(Self(std::marker::PhantomData))
+    }
+}

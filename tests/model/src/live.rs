@@ -1,0 +1,136 @@
+//! Settings, who replaces them, and who is told.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use self::engine::{Shared, Signal};
+use crate::origin::Origins;
+
+#[path = "../../../crates/keyvault/src/live/watcher.rs"]
+mod watcher;
+
+pub use self::watcher::{Notice, Watcher};
+
+/// What the crate's settings have that watchers look at.
+#[derive(Debug)]
+pub struct Published<T> {
+    settings: T,
+    generation: u64,
+    at: SystemTime,
+    origins: Arc<Origins>,
+}
+
+mod engine {
+    use super::pulse::{Failure, Pulse};
+    use super::*;
+    use crate::error::{Error, ErrorKind};
+
+    pub struct Shared<T> {
+        pub published: ArcSwap<Published<T>>,
+        pub signal: watch::Receiver<Signal>,
+    }
+
+    #[derive(Clone, Copy, Default)]
+    pub struct Signal {
+        pub failures: u64,
+    }
+
+    impl<T> Shared<T> {
+        pub fn pulse(&self) -> Pulse {
+            Pulse
+        }
+
+        pub fn last_failure(&self) -> Option<Failure> {
+            let error = Error::new(ErrorKind::Unavailable, "down");
+            Some(Failure { error, is_revocation: false })
+        }
+    }
+}
+
+mod health {
+    #[derive(Clone, Debug)]
+    pub struct SecretHealth;
+}
+
+mod pulse {
+    use super::health::SecretHealth;
+    use crate::error::Error;
+
+    pub struct Failure {
+        pub error: Error,
+        pub is_revocation: bool,
+    }
+
+    /// Nothing is to be told of single secrets.
+    pub struct Pulse;
+
+    impl Pulse {
+        pub fn told(&self) -> u64 {
+            0
+        }
+
+        pub fn notice_after(&self, _: u64) -> Option<(u64, SecretHealth)> {
+            None
+        }
+    }
+}
+
+/// Who publishes: what the refresh task does at the end of a step.
+pub struct Publisher {
+    shared: Arc<Shared<u32>>,
+    waker: watch::Sender<Signal>,
+}
+
+impl Publisher {
+    pub fn new() -> Self {
+        let (waker, signal) = watch::channel(Signal::default());
+        let published = ArcSwap::from_pointee(settings(1, 0));
+        Self { shared: Arc::new(Shared { published, signal }), waker }
+    }
+
+    pub fn watch(&self) -> Watcher<u32> {
+        Watcher::new(Arc::clone(&self.shared))
+    }
+
+    /// Publishes, and then wakes.
+    pub fn publish(&self, generation: u64, value: u32) {
+        self.shared.published.store(Arc::new(settings(generation, value)));
+        self.waker.send_modify(|_| {});
+    }
+
+    /// The wrong way round.
+    pub fn wake_and_publish(&self, generation: u64, value: u32) {
+        self.waker.send_modify(|_| {});
+        self.shared.published.store(Arc::new(settings(generation, value)));
+    }
+
+    pub fn fail(&self) {
+        self.waker.send_modify(|signal| signal.failures += 1);
+    }
+}
+
+impl Default for Publisher {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl std::fmt::Debug for Publisher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Publisher")
+    }
+}
+
+fn settings(generation: u64, value: u32) -> Published<u32> {
+    let origins = Arc::new(Origins(vec![("key", value)]));
+    Published { settings: value, generation, at: SystemTime::UNIX_EPOCH, origins }
+}
+
+impl<T> Published<T> {
+    pub fn settings(&self) -> &T {
+        &self.settings
+    }
+}
