@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyvault::{Error, ErrorKind, Live, Result};
+use keyvault::{Error, ErrorKind, Live, Result, SecretEvent, SecretEventKind, SecretId};
 use tokio::time::{Instant, sleep};
 
 use super::story::{MINUTE, Settings, Story};
@@ -136,4 +136,19 @@ async fn a_secret_that_is_kept_is_said_while_another_settles() {
     sleep(MINUTE * 2).await;
     assert_eq!(live.current().user, "bob");
     assert_eq!(live.health().kept.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn events_of_two_secrets_that_settle_do_not_put_each_other_off() {
+    let story = Story::begin();
+    let builder = story.layered().refresh_every(MINUTE * 60).settle(SECOND, MINUTE * 60);
+    let live: Live<Settings> = builder.event_spread(Duration::ZERO).start().await.unwrap();
+    for (name, text) in [("user", "bob"), ("password", "second")] {
+        let version = story.vault.set(name, text).unwrap();
+        let id = SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}")).unwrap();
+        live.notify(SecretEvent::new(id.with_version(version), SecretEventKind::NewVersion));
+        sleep(SECOND / 2).await;
+    }
+    sleep(SECOND * 5).await;
+    assert_eq!((live.current().user.as_str(), live.current().password.as_str()), ("bob", "second"));
 }

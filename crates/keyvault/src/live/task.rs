@@ -274,7 +274,12 @@ where
         let end = self.engine.timing.settle.map_or(now, |settle| settle.end(&settling));
         self.schedule(&job).after_success(fastrand::f64());
         self.settling = Some(settling);
-        self.agenda.complete_at(end);
+        if job.errand.is_complete() {
+            self.agenda.complete_at(end);
+        } else {
+            // Passes that ask for single secrets see each its own change, and would put off the one that sees all for ever.
+            self.agenda.complete_by(end);
+        }
         self.agenda.put_back(job.due, end);
     }
 
