@@ -48,6 +48,7 @@ fn no_example_shows_a_secret_or_a_token() {
         let hits = finder.hits(&said);
         assert!(hits.is_empty(), "{name} {arguments:?} lets out:\n{}", hits.join("\n"));
         let text = String::from_utf8_lossy(&said);
+        assert!(text.contains("──") || text.contains("vault"), "{name} did nothing: {text}");
         assert!(!text.contains("eyJ") && !text.contains("Bearer "), "{name} lets a token out: {text}");
     }
 }

@@ -91,7 +91,8 @@ fn a_fleet_that_starts_at_once_comes_up_polls_hears_and_survives_an_outage() {
     lived(async {
         let fleet = Fleet::new();
         let (instances, cold) = fleet.start("all start at once, deadline of an hour", HOUR, Duration::ZERO).await;
-        assert!(fleet.each(&cold) < 2.0 * 52.0, "most requests are not in vain: {}", fleet.each(&cold));
+        // Of 52 that are needed. The first second is refused most of what it asks; after that most is not in vain.
+        assert!(fleet.each(&cold) < 2.5 * 52.0, "{} requests each", fleet.each(&cold));
         assert!(instances.iter().all(|instance| instance.restarts == 0));
 
         let steady = fleet.go_on("polling", HOUR / 2).await;
