@@ -1,5 +1,8 @@
 //! Which version is the latest, when dates and the vault disagree.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use keyvault::{
@@ -156,25 +159,53 @@ async fn an_event_of_the_first_of_two_versions_of_one_second_does_not_hide_the_s
 }
 
 #[tokio::test(start_paused = true)]
-async fn in_an_outage_nobody_decides_which_version_is_the_latest() {
+async fn in_an_outage_and_where_it_is_denied_nobody_decides_which_version_is_the_latest() {
+    for kind in [ErrorKind::Unavailable, ErrorKind::Denied] {
+        let (story, over) = (Story::begin(), Switch::default());
+        let first = story.password();
+        story.rotate("second");
+        let (flag, known) = (over.clone(), first.clone());
+        let store = Over::new(&story.vault, move |vault, id| {
+            let (is_over, known) = (flag.is_on(), known.clone());
+            async move {
+                match (is_over && id.name().as_str() == "password", id.version()) {
+                    (true, None) => vault.get(&id.with_version(known)).await,
+                    (true, Some(_)) => Err(Error::new(kind, "vault does not say")),
+                    _ => vault.get(&id).await,
+                }
+            }
+        });
+        let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+        over.turn(true);
+        assert_eq!(live.refresh_now().await.unwrap(), None, "{kind:?}");
+        assert_eq!((live.current().password.as_str(), status(&live)), ("second", SecretStatus::Ahead), "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_settings_on_one_secret_have_the_same_version_though_the_vault_changes_its_mind() {
     let (story, over) = (Story::begin(), Switch::default());
     let first = story.password();
     story.rotate("second");
-    let (flag, known) = (over.clone(), first.clone());
+    let (flag, asked) = (over.clone(), Arc::new(AtomicU32::new(0)));
     let store = Over::new(&story.vault, move |vault, id| {
-        let (is_over, known) = (flag.is_on(), known.clone());
+        let (is_over, known, asked) = (flag.is_on(), first.clone(), Arc::clone(&asked));
         async move {
             match (is_over && id.name().as_str() == "password", id.version()) {
                 (true, None) => vault.get(&id.with_version(known)).await,
-                (true, Some(_)) => Err(Error::new(ErrorKind::Unavailable, "vault is down")),
+                // The machine that is asked first does not know the newer version, and the next one does.
+                (true, Some(_)) if asked.fetch_add(1, Ordering::Relaxed) == 0 => {
+                    Err(Error::new(ErrorKind::NotFound, "secret not found").about(&id))
+                }
                 _ => vault.get(&id).await,
             }
         }
     });
-    let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    let live: Live<BTreeMap<String, String>> = story.by_name_and_again_over(store).start().await.unwrap();
     over.turn(true);
-    assert_eq!(live.refresh_now().await.unwrap(), None);
-    assert_eq!((live.current().password.as_str(), status(&live)), ("second", SecretStatus::Ahead));
+    live.refresh_now().await.unwrap();
+    assert_eq!(live.current()["password"], live.current()["again"]);
+    assert_eq!(live.current()["password"], "second");
 }
 
 #[tokio::test(start_paused = true)]

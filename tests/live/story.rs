@@ -132,6 +132,16 @@ impl Story {
         LiveBuilder::new(store, merge).refresh_every(MINUTE)
     }
 
+    /// Takes every secret by its name, and the password once more by a reference.
+    pub(super) fn by_name_and_again_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
+        let merge = move |named: &NamedSecrets| -> Result<Table, Mismatch> {
+            let entry = |secret: &NamedSecret| Entry::Named(secret.id().clone(), secret.expose_secret().to_owned());
+            let again = ("again".to_owned(), Entry::Written("@KeyVault(SecretName=password)".to_owned()));
+            Ok(Table(named.iter().map(|(key, secret)| (key.to_string(), entry(secret))).chain([again]).collect()))
+        };
+        LiveBuilder::new(store, merge).refresh_every(MINUTE)
+    }
+
     /// Does the same over a store of the test's own.
     pub(super) fn layered_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
         let table = Arc::clone(&self.table);

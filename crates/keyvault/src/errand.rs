@@ -11,6 +11,7 @@ use crate::cache::Freshness;
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::{Found, Held, Holding, Judgement, Listing, Standing};
 use crate::name::SecretVersion;
+use crate::named::is_disabled;
 use crate::resolver::Resolver;
 use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::status::ReferenceStatus;
@@ -268,12 +269,12 @@ impl Errand {
         Ok(Arc::clone(holding.secret()))
     }
 
-    /// Asks the vault for the version that is held. One that was disabled is not lost; in an outage nothing is known, and
-    /// what is held stays.
+    /// Asks the vault for the version that is held. One that was disabled is not lost; in an outage, or where the vault may
+    /// not be asked, nothing is known, and what is held stays.
     async fn was_lost(&self, resolver: &Resolver, holding: &Holding) -> bool {
         match resolver.ask(holding.secret().id()).await {
             Ok(_) => false,
-            Err(error) => error.status() != ReferenceStatus::AccessToKeyVaultDenied,
+            Err(error) => !is_disabled(&error),
         }
     }
 

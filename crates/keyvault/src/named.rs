@@ -332,6 +332,6 @@ fn origin(id: &SecretId) -> String {
 }
 
 /// The kind says that there is no value, and the status that there is a secret.
-fn is_disabled(error: &Error) -> bool {
+pub(crate) fn is_disabled(error: &Error) -> bool {
     error.kind() == ErrorKind::NotFound && error.status() == ReferenceStatus::AccessToKeyVaultDenied
 }

@@ -153,6 +153,9 @@ impl<'r> Pass<'r> {
 
     pub(crate) async fn fetch_listed(&self, item: SecretProperties) {
         let id = item.id().clone();
+        if self.is_taken(&id) {
+            return;
+        }
         let result = match self.unchanged(&item).await {
             Some(secret) => Ok(secret),
             None => self.read(&id).await,
@@ -164,6 +167,7 @@ impl<'r> Pass<'r> {
         let of_default = id.version().is_none() && id.vault() == self.resolver.vault();
         match self.listed.get(id.name()).filter(|_| of_default) {
             Some(item) => self.fetch_listed(item.clone()).await,
+            None if self.is_taken(&id) => {}
             None => {
                 let result = self.read(&id).await;
                 self.take(id, result);
@@ -194,6 +198,12 @@ impl<'r> Pass<'r> {
         }
         let cached = self.resolver.cached(id).await.filter(|secret| proves(secret))?;
         errand.judge(self.resolver, id, cached).await.ok()
+    }
+
+    /// Tells whether this pass asked for a secret already. To ask twice is to get two answers, of which a setting has one and
+    /// another setting the other.
+    fn is_taken(&self, id: &SecretId) -> bool {
+        self.lock().contains_key(id)
     }
 
     fn take(&self, id: SecretId, result: Result<Arc<Secret>>) {

@@ -184,7 +184,8 @@ impl Life {
         self.vault.weather(Weather::Fair);
         self.vault.fall_behind(false);
         let mut watcher = self.live.watch();
-        let caught_up = sleep(DEADLINE + INTERVAL.mul_f64(2.5) + 8 * SETTLE);
+        // The longest pause after a failure, and one interval more where an event told of a version that was not the last.
+        let caught_up = sleep(DEADLINE + INTERVAL.mul_f64(2.5 + 1.1) + 8 * SETTLE);
         tokio::pin!(caught_up);
         loop {
             tokio::select! {
