@@ -14,8 +14,8 @@ async fn scene(emulator: &Emulator) -> SecretClient {
     for n in 0..BURST {
         emulator.set(&format!("s{n}"), "v");
     }
-    // Long enough for all requests of a burst to be under way at once.
-    emulator.set_latency(Duration::from_millis(100));
+    // Long enough for a burst to be under way at once, on a busy machine too.
+    emulator.set_latency(Duration::from_millis(400));
     let credential = FakeCredential::fixed(emulator.token());
     client_of(emulator, &credential).build().unwrap()
 }
@@ -35,8 +35,8 @@ async fn a_burst_goes_over_one_connection_of_http_2_and_asks_once_for_each_secre
     burst(&client).await;
     assert_eq!((client.traffic().connections, client.traffic().requests), (1, BURST as u64));
     assert_eq!((emulator.requests().total, emulator.requests().unauthorized), (BURST as u64, 0));
-    // On one connection this is HTTP/2.
-    assert!(emulator.max_in_flight() > 90, "{}", emulator.max_in_flight());
+    // More than a pool of HTTP/1.1 would have under way.
+    assert!(emulator.max_in_flight() > 64, "{}", emulator.max_in_flight());
     burst(&client).await;
     assert_eq!(client.traffic().connections, 1, "it is kept");
 }

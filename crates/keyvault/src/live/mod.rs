@@ -222,8 +222,8 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// come back by itself until there is a newer one; if both were refused, the latest is used again.
     ///
     /// Say it of a refused credential and of no other failure. A caller that may hold older settings names the version that it
-    /// used, as [`origins`](Published::origins) tell it: if the settings have another one by now, the answer is at once
-    /// [`Changed`](Rejected::Changed).
+    /// used, as [`origins`](Published::origins) tell it, or those [of a derived resource](Derived::current_with_origins): if
+    /// the settings have another one by now, the answer is at once [`Changed`](Rejected::Changed).
     ///
     /// # Errors
     ///
