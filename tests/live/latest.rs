@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use keyvault::{
-    Error, ErrorKind, Live, NameMap, Notice, ReferenceStatus, Rejected, Result, Secret, SecretEvent, SecretEventKind,
-    SecretId, SecretStatus, SecretStore, SecretVersion,
+    Error, ErrorKind, Live, NameMap, Notice, ReferenceStatus, Rejected, SecretEvent, SecretEventKind, SecretId,
+    SecretStatus, SecretStore, SecretVersion,
 };
 
 use super::over::{Over, Switch};
@@ -16,6 +16,16 @@ use crate::support::Log;
 
 /// A vault that, once it has failed over, knows nothing but the state before the last write of the password.
 fn failing_over(story: &Story, over: &Switch, known: &SecretVersion) -> Over {
+    failing_over_with(story, over, known, |id| Error::new(ErrorKind::NotFound, "secret not found").about(id))
+}
+
+/// The same, with an answer of its own to whoever asks for a version that it does not know.
+fn failing_over_with(
+    story: &Story,
+    over: &Switch,
+    known: &SecretVersion,
+    answer: impl Fn(&SecretId) -> Error + Copy + Send + Sync + 'static,
+) -> Over {
     let (over, known) = (over.clone(), known.clone());
     Over::new(&story.vault, move |vault, id| {
         let (is_over, known) = (over.is_on(), known.clone());
@@ -24,9 +34,7 @@ fn failing_over(story: &Story, over: &Switch, known: &SecretVersion) -> Over {
                 return vault.get(&id).await;
             }
             match id.version() {
-                Some(version) if *version != known => {
-                    Err(Error::new(ErrorKind::NotFound, "secret not found").about(&id))
-                }
+                Some(version) if *version != known => Err(answer(&id)),
                 _ => vault.get(&id.with_version(known)).await,
             }
         }
@@ -164,17 +172,7 @@ async fn in_an_outage_and_where_it_is_denied_nobody_decides_which_version_is_the
         let (story, over) = (Story::begin(), Switch::default());
         let first = story.password();
         story.rotate("second");
-        let (flag, known) = (over.clone(), first.clone());
-        let store = Over::new(&story.vault, move |vault, id| {
-            let (is_over, known) = (flag.is_on(), known.clone());
-            async move {
-                match (is_over && id.name().as_str() == "password", id.version()) {
-                    (true, None) => vault.get(&id.with_version(known)).await,
-                    (true, Some(_)) => Err(Error::new(kind, "vault does not say")),
-                    _ => vault.get(&id).await,
-                }
-            }
-        });
+        let store = failing_over_with(&story, &over, &first, move |_| Error::new(kind, "vault does not say"));
         let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
         over.turn(true);
         assert_eq!(live.refresh_now().await.unwrap(), None, "{kind:?}");
@@ -213,18 +211,8 @@ async fn a_newer_version_that_was_disabled_is_not_kept() {
     let (story, over) = (Story::begin(), Switch::default());
     let first = story.password();
     story.rotate("second");
-    let (flag, known) = (over.clone(), first.clone());
-    let store = Over::new(&story.vault, move |vault, id| {
-        let (is_over, known) = (flag.is_on(), known.clone());
-        async move {
-            let disabled: Result<Secret> = Err(Error::new(ErrorKind::NotFound, "secret is disabled")
-                .with_status(ReferenceStatus::AccessToKeyVaultDenied));
-            match (is_over && id.name().as_str() == "password", id.version()) {
-                (true, None) => vault.get(&id.with_version(known)).await,
-                (true, Some(version)) if *version != known => disabled,
-                _ => vault.get(&id).await,
-            }
-        }
+    let store = failing_over_with(&story, &over, &first, |_| {
+        Error::new(ErrorKind::NotFound, "secret is disabled").with_status(ReferenceStatus::AccessToKeyVaultDenied)
     });
     let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
     over.turn(true);

@@ -221,6 +221,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// published where [`previous_version`](LiveBuilder::previous_version) allows it. A version that was refused does not
     /// come back by itself until there is a newer one; if both were refused, the latest is used again.
     ///
+    /// A vault that had nothing newer a moment ago is not asked, and the answer is [`Same`](Rejected::Same): for a tenth of a
+    /// second at first, and twice as long [each time](LiveBuilder::rejection_budget).
+    ///
     /// Say it of a refused credential and of no other failure. A caller that may hold older settings names the version that it
     /// used, as [`origins`](Published::origins) tell it, or those [of a derived resource](Derived::current_with_origins): if
     /// the settings have another one by now, the answer is at once [`Changed`](Rejected::Changed).
