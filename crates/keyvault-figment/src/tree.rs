@@ -51,18 +51,17 @@ impl FigmentTree {
     fn leaf(&self, value: &Value, key: &Key) -> Leaf {
         let keys = names(key);
         let metadata = self.figment.get_metadata(value.tag()).filter(|metadata| place::is_key_vault(metadata));
-        let place = place::place(&self.figment, value.tag(), &keys);
         let key = key.clone();
+        if let Some(secret) = metadata.and_then(|metadata| place::secret(metadata, &keys)) {
+            return Leaf::named(key, &secret);
+        }
+        let place = place::place(&self.figment, value.tag(), &keys);
         match (value, metadata) {
-            (_, Some(metadata)) => match place::secret(metadata, &keys) {
-                Some(secret) => Leaf::named(key, &secret),
-                // The layers moved it to another key, so that which secret it is cannot be told.
-                None => Leaf::other(key, place, format!("{:?}", without_tag(value))),
-            },
             (Value::String(_, text), None) => match place::file(&self.figment, value.tag()) {
                 Some(file) => Leaf::text(key, place, text.as_str()).in_file(file),
                 None => Leaf::text(key, place, text.as_str()),
             },
+            // Of a secret by name that the layers moved to another key it cannot be told which it is.
             _ => Leaf::other(key, place, format!("{:?}", without_tag(value))),
         }
     }

@@ -298,9 +298,9 @@ impl Errand {
     }
 
     /// Writes down what the default vault listed.
-    pub(crate) fn listed(&self, listing: &Listing) {
+    pub(crate) fn listed(&self, listing: &Arc<Listing>) {
         if self.is_complete {
-            self.found().listing = Some(listing.clone());
+            self.found().listing = Some(Arc::clone(listing));
         }
     }
 

@@ -203,7 +203,7 @@ impl Held {
         }
         (self.absent, self.by_name) = (found.absent, found.by_name);
         if let Some(listing) = found.listing {
-            self.listing = Arc::new(listing);
+            self.listing = listing;
         }
     }
 }
@@ -241,7 +241,7 @@ pub(crate) struct Found {
     /// Those that were asked for by a version.
     pub(crate) by_version: BTreeSet<SecretId>,
     pub(crate) absent: BTreeSet<SecretId>,
-    pub(crate) listing: Option<Listing>,
+    pub(crate) listing: Option<Arc<Listing>>,
     /// Those whose dates the name map looks after.
     pub(crate) by_name: BTreeSet<SecretId>,
     /// Versions of which an event told, and which the vault does not have yet.

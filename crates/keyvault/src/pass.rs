@@ -28,7 +28,7 @@ pub(crate) struct Pass<'r> {
     resolver: &'r Resolver,
     freshness: Freshness,
     errand: Option<&'r Errand>,
-    listed: Listing,
+    listed: Arc<Listing>,
     /// Whether that is a list, which may be empty.
     is_listed: bool,
     notes: Vec<NameNote>,
@@ -81,7 +81,7 @@ impl<'r> Pass<'r> {
             resolver,
             freshness,
             errand: None,
-            listed: Listing::new(),
+            listed: Arc::default(),
             is_listed: false,
             notes: Vec::new(),
             taken: Mutex::default(),
@@ -125,6 +125,7 @@ impl<'r> Pass<'r> {
 
     /// Keeps what the default vault listed, which tells of the same secrets by reference whether they changed.
     pub(crate) fn keep_list(&mut self, listed: Listing) {
+        let listed = Arc::new(listed);
         if let Some(errand) = self.errand {
             errand.listed(&listed);
         }
@@ -249,7 +250,7 @@ impl<'r> Pass<'r> {
                 Err(_) => {}
             }
         }
-        let listed = self.is_listed.then(|| self.listed.into_values().collect());
+        let listed = self.is_listed.then_some(self.listed);
         Snapshot::new(secrets, absent, listed)
     }
 }

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::held::Listing;
 use crate::key::Key;
-use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::secret::{Secret, SecretId};
 
 /// The secrets that one load used: complete, and never changed afterwards.
 ///
@@ -20,14 +21,14 @@ pub struct Snapshot {
     absent: BTreeSet<SecretId>,
     /// What the default vault listed, if it was asked to.
     #[cfg_attr(not(feature = "sealed"), expect(dead_code, reason = "read where it is sealed"))]
-    listed: Option<Vec<SecretProperties>>,
+    listed: Option<Arc<Listing>>,
 }
 
 impl Snapshot {
     pub(crate) fn new(
         secrets: BTreeMap<SecretId, Arc<Secret>>,
         absent: BTreeSet<SecretId>,
-        listed: Option<Vec<SecretProperties>>,
+        listed: Option<Arc<Listing>>,
     ) -> Self {
         Self { secrets, kept: BTreeMap::new(), absent, listed }
     }
@@ -59,7 +60,7 @@ impl Snapshot {
     }
 
     #[cfg(feature = "sealed")]
-    pub(crate) fn listed(&self) -> Option<&[SecretProperties]> {
+    pub(crate) fn listed(&self) -> Option<&Listing> {
         self.listed.as_deref()
     }
 

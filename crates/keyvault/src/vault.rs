@@ -1,5 +1,6 @@
 //! A vault: the https origin that secrets are asked of, and that a token may go to.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -15,7 +16,7 @@ use crate::error::{Error, Result};
 ///
 /// Parsing a vault allows nothing: a token goes only to a vault for which the program built a
 /// [`SecretClient`](crate::SecretClient).
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Vault {
     /// `https://host` or `https://host:port`, in lower case.
     origin: Arc<str>,
@@ -120,6 +121,19 @@ impl Vault {
 /// Nobody names a host `contoso.vault.azure.net.evil.example` but to be mistaken for a vault.
 fn looks_like_a_known_vault(host: &str) -> bool {
     Cloud::ALL.into_iter().any(|cloud| host.contains(cloud.dns_suffix()))
+}
+
+impl Ord for Vault {
+    /// The ids of one vault share its text, and maps of them compare it all the time.
+    fn cmp(&self, other: &Self) -> Ordering {
+        if Arc::ptr_eq(&self.origin, &other.origin) { Ordering::Equal } else { self.origin.cmp(&other.origin) }
+    }
+}
+
+impl PartialOrd for Vault {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl fmt::Display for Vault {

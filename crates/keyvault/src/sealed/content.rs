@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use crate::held::Listing;
 use crate::name::SecretVersion;
 use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::snapshot::Snapshot;
@@ -33,7 +34,7 @@ pub(super) fn encode(snapshot: &Snapshot, sink: &mut impl Sink) {
     sink.flag(snapshot.listed().is_some());
     if let Some(listed) = snapshot.listed() {
         sink.count(listed.len());
-        for properties in listed {
+        for properties in listed.values() {
             sink.properties(properties);
         }
     }
@@ -53,11 +54,12 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Snapshot> {
         absent.insert(source.id()?);
     }
     let listed = if source.flag()? {
-        let mut listed = Vec::new();
+        let mut listed = Listing::new();
         for _ in 0..source.number()? {
-            listed.push(source.properties()?);
+            let properties = source.properties()?;
+            listed.insert(properties.id().name().clone(), properties);
         }
-        Some(listed)
+        Some(Arc::new(listed))
     } else {
         None
     };
@@ -254,7 +256,8 @@ pub(super) mod tests {
             (id("password"), secret(full.clone(), "canary-of-the-value")),
             (id("user/01"), secret(SecretProperties::new(id("user/01")), "")),
         ]);
-        Snapshot::new(secrets, [id("gone")].into(), Some(vec![SecretProperties::new(id("user")), full]))
+        let listed = [SecretProperties::new(id("user")), full].map(|item| (item.id().name().clone(), item));
+        Snapshot::new(secrets, [id("gone")].into(), Some(Arc::new(listed.into())))
     }
 
     pub(in crate::sealed) fn assert_same(one: &Snapshot, other: &Snapshot) {

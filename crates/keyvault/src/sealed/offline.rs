@@ -54,7 +54,7 @@ impl SecretStore for Offline {
 
     fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
         match self.snapshot.listed() {
-            Some(listed) => stream::iter(listed.iter().cloned().map(Ok)).boxed(),
+            Some(listed) => stream::iter(listed.values().cloned().map(Ok)).boxed(),
             None => {
                 let error =
                     Error::new(ErrorKind::Unavailable, "sealed snapshot does not hold the names of the secrets");
