@@ -21,10 +21,10 @@ use crate::status::ReferenceStatus;
 
 /// Secrets under the keys that their names give.
 ///
-/// `Debug` shows keys and secrets' names.
+/// `Clone` is cheap. `Debug` shows keys and secrets' names.
 #[derive(Clone, Default)]
 pub struct NamedSecrets {
-    secrets: BTreeMap<Key, NamedSecret>,
+    secrets: Arc<BTreeMap<Key, NamedSecret>>,
     notes: Vec<NameNote>,
 }
 
@@ -322,7 +322,7 @@ impl<'m> Naming<'m> {
         self.notes.sort_by(|one, other| one.key.cmp(&other.key));
         match Error::join(self.failures) {
             Some(error) => Err(error),
-            None => Ok(NamedSecrets { secrets: self.secrets, notes: self.notes }),
+            None => Ok(NamedSecrets { secrets: Arc::new(self.secrets), notes: self.notes }),
         }
     }
 }
