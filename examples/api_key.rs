@@ -137,13 +137,3 @@ impl Server {
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     run(3).await
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn no_request_is_refused_while_the_key_rotates() {
-        run(2).await.unwrap();
-    }
-}

@@ -69,15 +69,3 @@ impl Pool for Sqlx {
 async fn main() -> Outcome {
     rotate_under_load::<Sqlx>().await
 }
-
-#[cfg(test)]
-mod tests {
-    use keyvault_examples::rotate_under_load_or_skip;
-
-    use super::Sqlx;
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn no_query_fails_while_the_password_rotates() {
-        rotate_under_load_or_skip::<Sqlx>("postgres_sqlx").await.unwrap();
-    }
-}

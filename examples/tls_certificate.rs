@@ -193,13 +193,3 @@ impl Visitor {
 async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     run().await
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn no_connection_is_refused_while_the_certificate_rotates() {
-        run().await.unwrap();
-    }
-}

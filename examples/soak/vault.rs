@@ -86,7 +86,8 @@ impl RemoteVault {
     /// The vault is gone.
     pub(crate) async fn rotate(&self, second: u64) -> Outcome<String> {
         let version = format!("{second:032x}");
-        self.tell("secrets", &json!({"password": {"value": format!("v{second}"), "version": version}})).await?;
+        self.tell("secrets", &json!({"password": {"value": format!("soaking-password-{second}"), "version": version}}))
+            .await?;
         Ok(version)
     }
 

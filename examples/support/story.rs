@@ -27,22 +27,6 @@ pub async fn rotate_under_load<P: Pool>() -> Outcome {
     run::<P>(Postgres::start().await?, rotations).await
 }
 
-/// Tells the story twice over, as a test that is skipped where PostgreSQL is not installed.
-///
-/// # Errors
-///
-/// As [`rotate_under_load`].
-///
-/// # Panics
-///
-/// PostgreSQL does not start; or it is not installed in CI, where nothing may be skipped.
-pub async fn rotate_under_load_or_skip<P: Pool>(test: &str) -> Outcome {
-    match Postgres::start_or_skip(test).await {
-        Some(server) => run::<P>(server, 2 * Rotation::ALL.len()).await,
-        None => Ok(()),
-    }
-}
-
 async fn run<P: Pool>(server: Postgres, rotations: usize) -> Outcome {
     let emulator = Emulator::start().await?;
     let port = server.port();
