@@ -76,11 +76,10 @@ fn a_certificate_rotates_under_load_and_nobody_sees_its_key() {
     assert_tight("tls_certificate", &run("tls_certificate", &[]), &[Canary::of("-----BEGIN PRIVATE KEY-----")]);
 }
 
-#[tokio::test]
-async fn passwords_of_a_database_rotate_under_load_and_nobody_sees_them() {
+#[test]
+fn passwords_of_a_database_rotate_under_load_and_nobody_sees_them() {
     for name in ["postgres_sqlx", "postgres_deadpool"] {
-        // The example starts a server of its own.
-        if Postgres::start_or_skip(name).await.is_some() {
+        if Postgres::is_installed_or_skipped(name) {
             assert_tight(name, &run(name, &["--rotations", "6"]), &[Canary::of(MADE)]);
         }
     }

@@ -1,7 +1,8 @@
 //! The vault of the benchmarks: an emulator that takes orders, a line each, and answers each with a line.
 //!
 //! `url`, `authority` (newlines as bars), `set NAME` (a new version), `requests` (all, throttled and unauthorized, since it
-//! was last asked), `throttle MOST` (in ten seconds) or `unthrottle`. Its arguments are the latency in milliseconds and the number of secrets.
+//! was last asked), `throttle MOST` (in ten seconds) or `unthrottle`. Its arguments are the latency in milliseconds and the
+//! number of secrets.
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};

@@ -21,7 +21,7 @@ use crate::status::ReferenceStatus;
 
 /// Secrets under the keys that their names give.
 ///
-/// `Clone` is cheap. `Debug` shows keys and secrets' names.
+/// `Clone` copies no secret. `Debug` shows keys and secrets' names.
 #[derive(Clone, Default)]
 pub struct NamedSecrets {
     secrets: Arc<BTreeMap<Key, NamedSecret>>,
