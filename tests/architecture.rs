@@ -20,7 +20,7 @@ const ONLY_IN: [(&str, &[&str]); 6] = [
     ("azure_core", &["keyvault", "keyvault-cli"]),
     ("reqwest", &["keyvault"]),
     ("hyper", &["keyvault-emulator"]),
-    ("moka", &["keyvault"]),
+    ("hashbrown", &["keyvault"]),
 ];
 
 #[test]

@@ -141,7 +141,7 @@ async fn a_report_conforms_to_its_schema() {
     );
     let shop = shop.references_only();
     shop.vault
-        .set_with("good", "canary", |properties| properties.expires = Some(std::time::SystemTime::UNIX_EPOCH))
+        .set_with("good", "canary", |properties| properties.set_expires(std::time::SystemTime::UNIX_EPOCH))
         .unwrap();
     let error = shop.start::<IgnoredAny>(BOTH[0]).await.unwrap_err();
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();

@@ -90,10 +90,10 @@ async fn all_collisions_are_told_at_once() {
 #[tokio::test]
 async fn disabled_secrets_and_those_of_certificates_are_left_out() {
     let shop = Shop::new("").secret("live", "1");
-    shop.vault.set_with("disabled", "canary", |properties| properties.enabled = false).unwrap();
-    shop.vault.set_with("certificate", "canary", |properties| properties.managed = true).unwrap();
+    shop.vault.set_with("disabled", "canary", |properties| properties.set_enabled(false)).unwrap();
+    shop.vault.set_with("certificate", "canary", |properties| properties.set_managed(true)).unwrap();
     // Neither collides with anything either.
-    shop.vault.set_with("live--disabled", "canary", |properties| properties.enabled = false).unwrap();
+    shop.vault.set_with("live--disabled", "canary", |properties| properties.set_enabled(false)).unwrap();
     for way in WAYS {
         let settings = shop.settings::<BTreeMap<String, String>>(way).await.unwrap();
         assert_eq!(*settings, [("live".to_owned(), "1".to_owned())].into(), "{way:?}");

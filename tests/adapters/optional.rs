@@ -107,7 +107,7 @@ async fn a_required_setting_whose_optional_secret_is_missing_is_told() {
 #[tokio::test]
 async fn a_disabled_secret_is_not_missing() {
     let shop = Shop::new("value = '@KeyVault(SecretName=disabled;Optional=true)'");
-    shop.vault.set_with("disabled", "canary", |properties| properties.enabled = false).unwrap();
+    shop.vault.set_with("disabled", "canary", |properties| properties.set_enabled(false)).unwrap();
     for way in WAYS {
         let error = shop.settings::<One<Option<String>>>(way).await.unwrap_err();
         assert_eq!(error.status(), ReferenceStatus::AccessToKeyVaultDenied, "{way:?} {error}");

@@ -96,7 +96,7 @@ async fn the_last_good_version_stays_while_everything_else_is_refreshed_and_the_
         ("deleted", |shop| _ = shop.vault.delete("smtp"), ReferenceStatus::SecretNotFound),
         (
             "disabled",
-            |shop| _ = shop.vault.set_with("smtp", "canary", |properties| properties.enabled = false).unwrap(),
+            |shop| _ = shop.vault.set_with("smtp", "canary", |properties| properties.set_enabled(false)).unwrap(),
             ReferenceStatus::AccessToKeyVaultDenied,
         ),
     ];
@@ -133,7 +133,7 @@ async fn the_last_good_version_stays_while_everything_else_is_refreshed_and_the_
             assert_eq!(live.refresh_now().await.expect(&what), None, "{what}");
             assert_eq!((live.health().kept.len(), live.health().consecutive_failures), (1, 2), "{what}");
 
-            shop.vault.set_with("smtp", "second", |properties| properties.enabled = true).unwrap();
+            shop.vault.set_with("smtp", "second", |properties| properties.set_enabled(true)).unwrap();
             assert_eq!(live.refresh_now().await.unwrap().unwrap().keys, ["smtp.password"], "{what}");
             assert_eq!(live.current().smtp.password.as_deref(), Some("p:second"), "{what}");
             assert!(live.health().kept.is_empty() && live.health().last_error.is_none(), "{what}");

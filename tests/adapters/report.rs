@@ -22,7 +22,7 @@ fn every_bad_reference_is_told_with_its_setting_origin_and_status() {
     "#;
     with_variables(&[("SHOP_FROM__OUTSIDE", "@KeyVault(SecretName=not-there)")], || {
         let shop = Shop::new(settings).secret("good", "canary");
-        shop.vault.set_with("disabled", "canary", |properties| properties.enabled = false).unwrap();
+        shop.vault.set_with("disabled", "canary", |properties| properties.set_enabled(false)).unwrap();
         let expected = [
             ("database.hosts[1]", "settings.toml", InvalidSyntax, None),
             ("database.password", "settings.toml", SecretNotFound, Some("db-password in contoso")),

@@ -229,7 +229,7 @@ async fn an_answer_with_another_version_than_the_one_that_was_asked_for_is_refus
     let answer = Answer::new(200, format!(r#"{{"value":"{VALUE}","id":"{CONTOSO}/secrets/a/0af1"}}"#));
     let wire = Wire::scripted(move |_| Ok(answer.clone()));
     let client = client_over(&wire, &FakeCredential::fixed(TOKEN)).build().unwrap();
-    assert_eq!(client.get("a").await.unwrap().id().version().unwrap().as_str(), "0af1");
+    assert_eq!(client.get("a").await.unwrap().id().version().unwrap().to_string(), "0af1");
     assert!(client.get_version("a", "0af1").await.is_ok());
     let error = client.get_version("a", "0af2").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);

@@ -88,16 +88,16 @@ struct Model {
 
 impl Model {
     fn of_ours(properties: &SecretProperties, value: Option<&str>) -> Self {
-        let SecretProperties { created, updated, expires, not_before, .. } = *properties;
+        let dates = [properties.created(), properties.updated(), properties.expires(), properties.not_before()];
         let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
         Self {
             id: properties.id().url(),
             value: value.map(str::to_owned),
-            content_type: properties.content_type.clone(),
-            enabled: properties.enabled,
-            dates: [created, updated, expires, not_before].map(|time| time.map(seconds)),
-            tags: properties.tags.clone(),
-            managed: properties.managed,
+            content_type: properties.content_type().map(str::to_owned),
+            enabled: properties.enabled(),
+            dates: dates.map(|time| time.map(seconds)),
+            tags: properties.tags().clone(),
+            managed: properties.managed(),
         }
     }
 }

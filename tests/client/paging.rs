@@ -159,7 +159,7 @@ async fn every_version_is_listed_once() {
         scene.emulator.vault("contoso").set("s0", &format!("v{n}"));
     }
     let listed: Vec<_> = scene.client.list_versions("s0").try_collect().await.unwrap();
-    let versions: HashSet<_> = listed.iter().map(|item| item.id().version().unwrap().as_str().to_owned()).collect();
+    let versions: HashSet<_> = listed.iter().map(|item| item.id().version().unwrap().to_string()).collect();
     assert_eq!((listed.len(), versions.len()), (60, 60));
     assert_eq!(scene.emulator.requests().list_versions, 3);
     assert!(listed.iter().all(|item| item.id().name().as_str() == "s0"));
@@ -175,7 +175,7 @@ async fn a_disabled_secret_is_listed_as_disabled_and_cannot_be_got() {
     let scene = Scene::with_secrets(1).await;
     scene.emulator.vault("contoso").set_secret("off", SetSecret::new("x").enabled(false).tag("k", "v"));
     let listed: Vec<_> = scene.client.list().try_collect().await.unwrap();
-    let enabled: Vec<_> = listed.iter().map(|item| (item.id().name().as_str(), item.enabled)).collect();
+    let enabled: Vec<_> = listed.iter().map(|item| (item.id().name().as_str(), item.enabled())).collect();
     assert_eq!(enabled.len(), 2);
     assert!(enabled.contains(&("off", false)) && enabled.contains(&("s0", true)), "{enabled:?}");
     assert_eq!(scene.client.get("off").await.unwrap_err().kind(), ErrorKind::NotFound);
@@ -184,7 +184,7 @@ async fn a_disabled_secret_is_listed_as_disabled_and_cannot_be_got() {
 #[tokio::test]
 async fn every_request_names_the_version_of_the_api() {
     let scene = Scene::with_secrets(60).await;
-    let version = scene.client.get("s0").await.unwrap().id().version().unwrap().as_str().to_owned();
+    let version = scene.client.get("s0").await.unwrap().id().version().unwrap().to_string();
     scene.client.get_version("s0", &version).await.unwrap();
     scene.names().await.unwrap();
     scene.client.list_versions("s0").try_collect::<Vec<_>>().await.unwrap();

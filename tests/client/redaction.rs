@@ -185,7 +185,7 @@ async fn no_log_at_any_level_has_a_value_or_a_token_in_it() {
         let client = client.timeout(timeout).build().unwrap();
         let secret = client.get("password").await.unwrap();
         assert_eq!(secret.expose_secret(), VALUE);
-        client.get_version("password", secret.id().version().unwrap().as_str()).await.unwrap();
+        client.get_version("password", &secret.id().version().unwrap().to_string()).await.unwrap();
         client.list().try_collect::<Vec<_>>().await.unwrap();
         client.list_versions("password").try_collect::<Vec<_>>().await.unwrap();
         client.get("missing").await.unwrap_err();

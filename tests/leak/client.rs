@@ -34,8 +34,8 @@ async fn read(scan: &mut Scan, client: &SecretClient) {
     scan.shows("secret", &secret);
     scan.shows("properties", secret.properties());
     scan.says("id", secret.id());
-    let version = secret.id().version().unwrap().as_str();
-    scan.shows("version", &client.get_version("password", version).await.unwrap());
+    let version = secret.id().version().unwrap().to_string();
+    scan.shows("version", &client.get_version("password", &version).await.unwrap());
     scan.shows("by the trait", &SecretStore::get(client, secret.id()).await.unwrap());
     scan.outcome("PEM of no certificate", &client.get_pem("password").await);
     for list in [client.list(), client.list_versions("password"), client.list().page_size(1)] {

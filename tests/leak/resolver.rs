@@ -13,11 +13,11 @@ use super::support::CONTOSO;
 
 fn vault(scan: &Scan) -> InMemory {
     let vault = InMemory::new(CONTOSO.parse().unwrap());
-    let is_json = |properties: &mut SecretProperties| properties.content_type = Some("application/json".to_owned());
+    let is_json = |properties: &mut SecretProperties| properties.set_content_type("application/json".to_owned());
     vault.set("password", scan.secret.text()).unwrap();
     vault.set_with("database", json(&scan.secret), is_json).unwrap();
     vault.set_with("broken", scan.secret.text(), is_json).unwrap();
-    vault.set_with("disabled", scan.secret.text(), |properties| properties.enabled = false).unwrap();
+    vault.set_with("disabled", scan.secret.text(), |properties| properties.set_enabled(false)).unwrap();
     vault
 }
 

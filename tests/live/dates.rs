@@ -16,7 +16,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 async fn an_expiry_brings_the_refresh_of_its_secret_forward() {
     let (story, clock) = (Story::begin(), Clock::begin());
     let expires = Some(clock.now() + MINUTE * 60);
-    story.vault.set_with("password", "first", |properties| properties.expires = expires).unwrap();
+    story.vault.set_with("password", "first", |properties| properties.set_expires(expires)).unwrap();
     let builder = story.layered().refresh_every(DAY).wall_clock(clock.told());
     let live: Live<Settings> = builder.start().await.unwrap();
     let mut watcher = live.watch();
@@ -34,7 +34,7 @@ async fn an_expiry_brings_the_refresh_of_its_secret_forward() {
 async fn an_expiry_that_brings_nothing_new_costs_a_few_looks() {
     let (story, clock) = (Story::begin(), Clock::begin());
     let expires = Some(clock.now() + MINUTE * 60);
-    story.vault.set_with("password", "first", |properties| properties.expires = expires).unwrap();
+    story.vault.set_with("password", "first", |properties| properties.set_expires(expires)).unwrap();
     let builder = story.layered().refresh_every(DAY).wall_clock(clock.told());
     let live: Live<Settings> = builder.start().await.unwrap();
     let before = story.vault.reads();
@@ -55,7 +55,7 @@ async fn a_version_that_is_not_valid_yet_is_looked_at_again_when_it_is() {
     };
     let builder = story.layered().refresh_every(DAY).wall_clock(clock.told()).validate_async(login);
     let live: Live<Settings> = builder.start().await.unwrap();
-    story.vault.set_with("password", "second", |properties| properties.not_before = Some(begins)).unwrap();
+    story.vault.set_with("password", "second", |properties| properties.set_not_before(begins)).unwrap();
     assert_eq!(live.refresh_now().await.unwrap_err().kind(), ErrorKind::Rejected);
     let mut watcher = live.watch();
     let waited = Instant::now();
@@ -69,7 +69,10 @@ async fn what_is_to_be_known_of_dates_is_in_health_and_told_once() {
     let log = Log::begin();
     let (story, clock) = (Story::begin(), Clock::begin());
     let (begins, expires) = (Some(clock.now() + MINUTE * 5), Some(clock.now() + MINUTE * 60));
-    let dated = |properties: &mut SecretProperties| (properties.not_before, properties.expires) = (begins, expires);
+    let dated = |properties: &mut SecretProperties| {
+        properties.set_not_before(begins);
+        properties.set_expires(expires);
+    };
     let builder = story.layered().wall_clock(clock.told()).expiry_notice(MINUTE * 30);
     let live: Live<Settings> = builder.start().await.unwrap();
     let mut watcher = live.watch();
@@ -110,7 +113,7 @@ async fn an_expired_secret_by_name_is_warned_of_in_one_place_as_the_name_map_say
         let log = Log::begin();
         let (story, clock) = (Story::begin(), Clock::begin());
         let expires = Some(clock.now() + MINUTE * 10);
-        story.vault.set_with("password", "canary", |properties| properties.expires = expires).unwrap();
+        story.vault.set_with("password", "canary", |properties| properties.set_expires(expires)).unwrap();
         let builder = story.by_name().names(NameMap::new().expired(policy)).expiry_notice(Duration::ZERO);
         let live: Live<Settings> = builder.wall_clock(clock.told()).start().await.unwrap();
         let mut watcher = live.watch();

@@ -229,7 +229,7 @@ async fn a_member_of_json_is_found_whatever_the_content_type_says() {
     for content_type in [None, Some("application/json"), Some("Application/JSON; charset=utf-8"), Some("text/plain")] {
         let story = Story::begin();
         let json = r#"{"password":"inside"}"#;
-        let typed = |p: &mut keyvault::SecretProperties| p.content_type = content_type.map(str::to_owned);
+        let typed = |p: &mut keyvault::SecretProperties| p.set_content_type(content_type.map(str::to_owned));
         story.vault.set_with("json", json, typed).unwrap();
         story.write("password", "@KeyVault(SecretName=json;Property=password)");
         let live: Live<Settings> = story.layered().start().await.unwrap();

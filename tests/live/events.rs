@@ -27,7 +27,7 @@ fn news(name: &str, version: &SecretVersion) -> SecretEvent {
 /// Sets a secret as if it were made that many seconds from now: dates have whole seconds, by which versions are told apart.
 fn dated(story: &Story, name: &str, text: &str, second: u64) -> SecretVersion {
     let made = SystemTime::now() + Duration::from_secs(second);
-    story.vault.set_with(name, text, |properties| properties.created = Some(made)).unwrap()
+    story.vault.set_with(name, text, |properties| properties.set_created(made)).unwrap()
 }
 
 /// Settings that are polled once an hour, so that what happens before is an event's doing.

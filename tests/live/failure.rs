@@ -33,7 +33,7 @@ async fn whatever_fails_the_last_good_settings_stay_and_the_failure_is_seen() {
         (
             "the secret was disabled",
             |story| {
-                story.vault.set_with("password", "x", |properties| properties.enabled = false).unwrap();
+                story.vault.set_with("password", "x", |properties| properties.set_enabled(false)).unwrap();
             },
             ErrorKind::NotFound,
         ),
@@ -156,7 +156,7 @@ async fn health_turns_red_when_settings_are_too_old_and_green_again() {
 async fn health_names_each_secret_with_version_and_expiry() {
     let story = Story::begin();
     let expiry = std::time::SystemTime::now() + MINUTE;
-    let version = story.vault.set_with("password", "canary", |properties| properties.expires = Some(expiry)).unwrap();
+    let version = story.vault.set_with("password", "canary", |properties| properties.set_expires(expiry)).unwrap();
     let live: Live<Settings> = story.layered().start().await.unwrap();
     let health = live.health();
     let password = health.secrets.iter().find(|secret| secret.id.version() == Some(&version)).unwrap();

@@ -104,7 +104,7 @@ async fn a_newer_version_that_is_kept_is_given_up_when_it_expires() {
     let store = failing_over(&story, &over, &story.password());
     let expires = Some(clock.now() + MINUTE * 20);
     let live: Live<Settings> = story.layered_over(store).wall_clock(clock.told()).start().await.unwrap();
-    story.vault.set_with("password", "second", |properties| properties.expires = expires).unwrap();
+    story.vault.set_with("password", "second", |properties| properties.set_expires(expires)).unwrap();
     live.refresh_now().await.unwrap();
     over.turn(true);
     tokio::time::sleep(MINUTE * 10).await;
@@ -120,7 +120,8 @@ async fn a_version_of_a_clock_that_went_back_is_the_latest_if_the_vault_knows_bo
     let live: Live<Settings> = story.layered().start().await.unwrap();
     let yesterday = SystemTime::now() - MINUTE * 60 * 24;
     let dated = |properties: &mut keyvault::SecretProperties| {
-        (properties.created, properties.updated) = (Some(yesterday), Some(yesterday));
+        properties.set_created(yesterday);
+        properties.set_updated(yesterday);
     };
     story.vault.set_with("password", "third", dated).unwrap();
     assert!(live.refresh_now().await.unwrap().is_some());
@@ -151,8 +152,11 @@ async fn an_event_of_the_first_of_two_versions_of_one_second_does_not_hide_the_s
     let story = Story::begin();
     let live: Live<Settings> = story.by_name().event_spread(Duration::ZERO).start().await.unwrap();
     // Long enough ago for a list to be believed.
-    let made = Some(SystemTime::now() - MINUTE * 10);
-    let dated = |properties: &mut keyvault::SecretProperties| (properties.created, properties.updated) = (made, made);
+    let made = SystemTime::now() - MINUTE * 10;
+    let dated = |properties: &mut keyvault::SecretProperties| {
+        properties.set_created(made);
+        properties.set_updated(made);
+    };
     let second = story.vault.set_with("password", "second", dated).unwrap();
     story.vault.set_with("password", "third", dated).unwrap();
     let id = SecretId::parse("https://contoso.vault.azure.net/secrets/password").unwrap();

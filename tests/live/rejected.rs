@@ -1,6 +1,6 @@
 //! A server refuses a credential, and the application says so.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use keyvault::{
     Error, ErrorKind, Live, NameMap, PreviousVersion, Rejected, Rejection, SecretId, SecretStatus, SecretStore,
@@ -110,7 +110,7 @@ async fn when_both_are_refused_the_latest_is_used_again_and_nothing_goes_round_i
 #[tokio::test(start_paused = true)]
 async fn a_process_that_never_held_the_version_before_asks_the_vault_for_it() {
     let story = Story::begin();
-    let disabled = |properties: &mut keyvault::SecretProperties| properties.enabled = false;
+    let disabled = |properties: &mut keyvault::SecretProperties| properties.set_enabled(false);
     story.vault.set_with("password", "never", disabled).unwrap();
     story.rotate("second");
     let live: Live<Settings> = story.layered().previous_version(PreviousVersion::Try).start().await.unwrap();
@@ -127,7 +127,8 @@ async fn a_version_before_that_the_application_refuses_is_not_used() {
     let check = |settings: &Settings| -> Result<(), Rejection> {
         if settings.password == "old" { Err(Rejection::new("password is too old")) } else { Ok(()) }
     };
-    story.set_long_ago("password", "old");
+    let before = SystemTime::now() - MINUTE * 30;
+    story.vault.set_with("password", "old", |properties| properties.set_created(before)).unwrap();
     story.rotate("second");
     let builder = story.layered().previous_version(PreviousVersion::Try).validate(check);
     let live: Live<Settings> = builder.start().await.unwrap();

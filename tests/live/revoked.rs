@@ -9,7 +9,7 @@ type Way = fn(&Story);
 const WAYS: [(&str, Way); 3] = [
     ("deleted", |story| _ = story.vault.delete("password")),
     ("disabled", |story| {
-        story.vault.set_with("password", "x", |properties| properties.enabled = false).unwrap();
+        story.vault.set_with("password", "x", |properties| properties.set_enabled(false)).unwrap();
     }),
     ("forbidden", |story| {
         let id = keyvault::SecretId::parse("https://contoso.vault.azure.net/secrets/password").unwrap();

@@ -236,7 +236,7 @@ async fn a_listed_vault_is_asked_for_what_changed_and_nothing_else() {
     let story = Story::begin();
     for n in 0..60 {
         let long_ago = std::time::SystemTime::now() - MINUTE;
-        let dated = |properties: &mut keyvault::SecretProperties| properties.updated = Some(long_ago);
+        let dated = |properties: &mut keyvault::SecretProperties| properties.set_updated(long_ago);
         story.vault.set_with(&format!("named-{n}"), "x", dated).unwrap();
     }
     story.write("user", "ann");

@@ -55,7 +55,7 @@ async fn what_will_not_get_better_fails_at_once_with_every_reason() {
     story.write("password", "@KeyVault(SecretName=password;Bogus=1)");
     story.write("token", "@KeyVault(SecretUri=https://contoso.vault.azure.net.evil.example/secrets/x)");
     story.write("key", "@KeyVault(VaultName=fabrikam;SecretName=key)");
-    story.vault.set_with("off", "x", |properties| properties.enabled = false).unwrap();
+    story.vault.set_with("off", "x", |properties| properties.set_enabled(false)).unwrap();
     story.write("off", "@KeyVault(SecretName=off)");
     story.write("secret", "@KeyVault(SecretName=forbidden)");
     let store = Over::new(&story.vault, |vault, id| async move {

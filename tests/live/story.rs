@@ -89,9 +89,10 @@ impl Story {
 
     /// Sets a secret whose dates are those of an hour ago, as is usual: what is set now is newer.
     pub(super) fn set_long_ago(&self, name: &str, text: &str) -> SecretVersion {
-        let long_ago = Some(SystemTime::now() - MINUTE * 60);
+        let long_ago = SystemTime::now() - MINUTE * 60;
         let dated = |properties: &mut SecretProperties| {
-            (properties.created, properties.updated) = (long_ago, long_ago);
+            properties.set_created(long_ago);
+            properties.set_updated(long_ago);
         };
         self.vault.set_with(name, text, dated).unwrap()
     }

@@ -12,7 +12,7 @@ use super::story::{MINUTE, Settings, Story};
 async fn health_is_json_without_a_value_in_it() {
     let story = Story::begin();
     let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(4_102_444_800);
-    let version = story.vault.set_with("password", "canary", |properties| properties.expires = Some(expires)).unwrap();
+    let version = story.vault.set_with("password", "canary", |properties| properties.set_expires(expires)).unwrap();
     let live: Live<Settings> = story.layered().max_staleness(MINUTE * 10).start().await.unwrap();
     let id = SecretId::parse("https://contoso.vault.azure.net/secrets/password").unwrap();
     live.notify(SecretEvent::new(id.with_version(version.clone()), SecretEventKind::NewVersion));
@@ -37,7 +37,7 @@ async fn health_is_json_without_a_value_in_it() {
     assert_eq!(fields, expected.into());
     assert_eq!(health["secrets"].as_array().unwrap().len(), 2);
     let password = &health["secrets"].as_array().unwrap().iter().find(|secret| secret["secret"] == "password").unwrap();
-    assert_eq!(password["version"], version.as_str());
+    assert_eq!(password["version"], version.to_string());
     assert_eq!((&password["vault"], &password["status"]), (&"contoso".into(), &"current".into()));
     assert_eq!(password["expires"], "2100-01-01T00:00:00Z");
     assert_eq!((&health["push"]["received"], &health["push"]["heeded"]), (&1.into(), &0.into()));
@@ -58,7 +58,7 @@ async fn metrics_tell_refreshes_fetches_throttles_and_expiry_and_no_value() {
     let _guard = metrics::set_default_local_recorder(&recorder);
     let story = Story::begin();
     let expires = SystemTime::UNIX_EPOCH + Duration::from_secs(4_102_444_800);
-    story.vault.set_with("password", "canary", |properties| properties.expires = Some(expires)).unwrap();
+    story.vault.set_with("password", "canary", |properties| properties.set_expires(expires)).unwrap();
     let live: Live<Settings> = story.layered().start().await.unwrap();
     live.refresh_now().await.unwrap();
     story.vault.set("user", "bob").unwrap();

@@ -140,7 +140,7 @@ async fn a_json_secret_fills_a_table_whose_keys_are_known_or_not() {
 async fn a_disabled_secret_of_a_known_key_is_left_out() {
     let service = Service::new(map()).secret("Shop--Database--ConnectionString", "c");
     let service = service.secret("Shop--Database--PoolSize", "7");
-    service.vault.set_with("Shop--Level", "canary", |properties| properties.enabled = false).unwrap();
+    service.vault.set_with("Shop--Level", "canary", |properties| properties.set_enabled(false)).unwrap();
     for way in [Way::ConfigLive, Way::FigmentOnce] {
         assert_eq!(service.settings::<Settings>(way).await.unwrap().level, Level::Info, "{way:?}");
     }

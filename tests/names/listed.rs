@@ -87,7 +87,7 @@ async fn any_other_failure_is_one_whether_the_secret_is_optional_or_not() {
 async fn filters_hold_for_them_too() {
     let map = NameMap::new().only(["a", "b"]).unwrap().tag("app");
     let service = Service::new(map).secret("a", "canary");
-    service.vault.set_with("b", "v", |properties| _ = properties.tags.insert("app".into(), String::new())).unwrap();
+    service.vault.set_with("b", "v", |properties| properties.set_tag("app", "")).unwrap();
     for way in WAYS {
         let settings = service.settings::<Flat>(way).await.unwrap();
         assert_eq!(*settings, Flat::from([("b".into(), "v".into())]), "{way:?}");

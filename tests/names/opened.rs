@@ -99,7 +99,7 @@ async fn it_is_opened_only_if_that_was_chosen_and_its_content_type_says_json() {
     ] {
         let service = Service::new(map);
         let change = |properties: &mut keyvault::SecretProperties| {
-            properties.content_type = content_type.map(str::to_owned);
+            properties.set_content_type(content_type.map(str::to_owned));
         };
         service.vault.set_with("value", json, change).unwrap();
         for way in WAYS {

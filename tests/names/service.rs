@@ -49,7 +49,7 @@ impl Service {
 
     pub(super) fn json(self, name: &str, value: &str) -> Self {
         let json = |properties: &mut keyvault::SecretProperties| {
-            properties.content_type = Some("Application/JSON; charset=utf-8".into());
+            properties.set_content_type("Application/JSON; charset=utf-8".to_owned());
         };
         self.vault.set_with(name, value, json).unwrap();
         self

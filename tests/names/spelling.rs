@@ -80,7 +80,7 @@ async fn tags_filter_by_name_and_by_value_and_all_of_them_must_be_there() {
         ("none", &[]),
     ] {
         let tag = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let change = |properties: &mut keyvault::SecretProperties| properties.tags = tags.iter().map(tag).collect();
+        let change = |properties: &mut keyvault::SecretProperties| properties.set_tags(tags.iter().map(tag).collect());
         service.vault.set_with(name, "v", change).unwrap();
     }
     for (map, expected) in [
@@ -106,7 +106,7 @@ async fn a_tag_that_comes_later_brings_its_secret() {
         let service = Service::new(NameMap::new().tag("app")).secret("a", "v");
         let live = service.start::<Flat>(way).await.unwrap();
         assert!(live.current().is_empty(), "{way:?}");
-        service.vault.set_with("a", "v", |properties| _ = properties.tags.insert("app".into(), String::new())).unwrap();
+        service.vault.set_with("a", "v", |properties| properties.set_tag("app", "")).unwrap();
         let change = live.refresh_now().await.unwrap().unwrap();
         assert_eq!(change.keys, ["a"], "{way:?}");
         assert_eq!(live.current()["a"], "v", "{way:?}");
@@ -116,7 +116,7 @@ async fn a_tag_that_comes_later_brings_its_secret() {
 #[tokio::test]
 async fn secrets_of_certificates_are_taken_if_they_are_asked_for() {
     let service = Service::new(NameMap::new());
-    service.vault.set_with("tls", "pem", |properties| properties.managed = true).unwrap();
+    service.vault.set_with("tls", "pem", |properties| properties.set_managed(true)).unwrap();
     for (map, is_taken) in [
         (NameMap::new(), false),
         (NameMap::new().certificates(), true),

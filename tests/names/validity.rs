@@ -13,15 +13,15 @@ type Flat = BTreeMap<String, String>;
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn disabled(properties: &mut SecretProperties) {
-    properties.enabled = false;
+    properties.set_enabled(false);
 }
 
 fn expired(properties: &mut SecretProperties) {
-    properties.expires = Some(SystemTime::now() - HOUR);
+    properties.set_expires(SystemTime::now() - HOUR);
 }
 
 fn not_yet_valid(properties: &mut SecretProperties) {
-    properties.not_before = Some(SystemTime::now() + HOUR);
+    properties.set_not_before(SystemTime::now() + HOUR);
 }
 
 /// A service with a good secret and one that something is the matter with.

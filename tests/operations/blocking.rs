@@ -27,10 +27,10 @@ fn every_operation_can_block() {
     let first = client.set("a", "first").unwrap();
     client.set("a", NewSecret::new("second").tag("k", "v")).unwrap();
     assert_eq!(client.get("a").unwrap().expose_secret(), "second");
-    let version = first.id().version().unwrap().as_str();
-    assert_eq!(client.get_version("a", version).unwrap().expose_secret(), "first");
+    let version = first.id().version().unwrap().to_string();
+    assert_eq!(client.get_version("a", &version).unwrap().expose_secret(), "first");
     assert_eq!(client.get_pem("a").unwrap_err().kind(), ErrorKind::Invalid);
-    assert_eq!(client.update("a", SecretUpdate::new().content_type("t")).unwrap().content_type.as_deref(), Some("t"));
+    assert_eq!(client.update("a", SecretUpdate::new().content_type("t")).unwrap().content_type().as_deref(), Some("t"));
     assert_eq!(client.list_versions("a").collect::<Result<Vec<_>, _>>().unwrap().len(), 2);
     let backup = client.backup("a").unwrap();
     let soon = Duration::from_millis(10);

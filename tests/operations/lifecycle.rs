@@ -39,7 +39,7 @@ async fn a_secret_lives_from_its_first_version_to_its_purge() {
     assert_eq!(deleted.id(), second.id());
     let retention = Duration::from_secs(90 * 86_400);
     assert_eq!(deleted.scheduled_purge, deleted.deleted.map(|deleted| deleted + retention));
-    assert_eq!(deleted.properties.recoverable_days, Some(90));
+    assert_eq!(deleted.properties.recoverable_days(), Some(90));
     assert_eq!(client.get_deleted("db-password").await.unwrap(), deleted);
     let listed: Vec<_> = client.list_deleted().try_collect().await.unwrap();
     assert_eq!((listed.len(), listed[0].id()), (1, &deleted.id().latest()));
@@ -50,8 +50,8 @@ async fn a_secret_lives_from_its_first_version_to_its_purge() {
 
     let recovered = client.recover("db-password").await.unwrap();
     assert_eq!(recovered.id(), second.id());
-    let version = first.id().version().unwrap().as_str();
-    assert_eq!(client.get_version("db-password", version).await.unwrap().expose_secret(), "first");
+    let version = first.id().version().unwrap().to_string();
+    assert_eq!(client.get_version("db-password", &version).await.unwrap().expose_secret(), "first");
 
     client.delete("db-password").await.unwrap();
     client.purge("db-password").await.unwrap();
@@ -61,7 +61,7 @@ async fn a_secret_lives_from_its_first_version_to_its_purge() {
     let restored = client.restore(&SecretBackup::new(backup.expose_secret())).await.unwrap();
     assert_eq!(restored.id(), second.id());
     assert_eq!(client.restore(&backup).await.unwrap_err().kind(), ErrorKind::Conflict);
-    assert_eq!(client.get_version("db-password", version).await.unwrap().expose_secret(), "first");
+    assert_eq!(client.get_version("db-password", &version).await.unwrap().expose_secret(), "first");
     let rubbish = client.restore(&SecretBackup::new("rubbish")).await.unwrap_err();
     assert_eq!(rubbish.kind(), ErrorKind::Invalid);
 }
@@ -74,20 +74,20 @@ async fn an_update_keeps_what_it_does_not_name_and_replaces_all_tags() {
     let old = client.set("a", secret).await.unwrap();
 
     let updated = client.update("a", SecretUpdate::new().tags(tags([("c", "3")]))).await.unwrap();
-    assert_eq!(updated.tags, tags([("c", "3")]));
-    assert_eq!((updated.content_type.as_deref(), updated.expires), (Some("old"), Some(at(4_102_444_800))));
+    assert_eq!(updated.tags(), &tags([("c", "3")]));
+    assert_eq!((updated.content_type().as_deref(), updated.expires()), (Some("old"), Some(at(4_102_444_800))));
     assert_eq!(updated.id(), old.id());
 
     client.set("a", "new").await.unwrap();
-    let version = old.id().version().unwrap().as_str();
-    let update = SecretUpdate::new().version(version).disabled().content_type("retired").not_before(at(7));
+    let version = old.id().version().unwrap().to_string();
+    let update = SecretUpdate::new().version(version.clone()).disabled().content_type("retired").not_before(at(7));
     let updated = client.update("a", update).await.unwrap();
-    assert_eq!((updated.enabled, updated.not_before), (false, Some(at(7))));
-    assert_eq!(updated.tags, tags([("c", "3")]), "tags stay where none are given");
+    assert_eq!((updated.enabled(), updated.not_before()), (false, Some(at(7))));
+    assert_eq!(updated.tags(), &tags([("c", "3")]), "tags stay where none are given");
     assert_eq!(client.get("a").await.unwrap().expose_secret(), "new");
-    assert_eq!(client.get_version("a", version).await.unwrap_err().inner_code(), Some("SecretDisabled"));
+    assert_eq!(client.get_version("a", &version).await.unwrap_err().inner_code(), Some("SecretDisabled"));
     let enabled = client.update("a", SecretUpdate::new().version(version).enabled()).await.unwrap();
-    assert_eq!((enabled.enabled, enabled.content_type.as_deref()), (true, Some("retired")));
+    assert_eq!((enabled.enabled(), enabled.content_type().as_deref()), (true, Some("retired")));
 }
 
 #[tokio::test]
@@ -137,8 +137,8 @@ async fn a_certificates_secret_comes_as_it_is_kept_or_as_pem_and_is_not_deleted(
     let (emulator, client) = scene().await;
     emulator.set_secret("tls", SetSecret::certificate(Certificate::self_signed("contoso.example").unwrap()));
     let kept = client.get("tls").await.unwrap();
-    assert_eq!(kept.properties().content_type.as_deref(), Some("application/x-pkcs12"));
-    assert!(kept.properties().managed && kept.properties().key_id.is_some());
+    assert_eq!(kept.properties().content_type().as_deref(), Some("application/x-pkcs12"));
+    assert!(kept.properties().managed() && kept.properties().key_id().is_some());
     let pem = client.get_pem("tls").await.unwrap();
     for part in ["-----BEGIN PRIVATE KEY-----", "-----BEGIN CERTIFICATE-----"] {
         assert!(pem.expose_secret().contains(part), "{part}");

@@ -74,16 +74,16 @@ fn seconds(time: SystemTime) -> u64 {
 }
 
 fn ours(properties: &SecretProperties, value: Option<&str>) -> Model {
-    let SecretProperties { created, updated, expires, not_before, .. } = *properties;
+    let dates = [properties.created(), properties.updated(), properties.expires(), properties.not_before(), None, None];
     Model {
         id: properties.id().url(),
         value: value.map(str::to_owned),
-        content_type: properties.content_type.clone(),
-        enabled: properties.enabled,
-        seconds: [created, updated, expires, not_before, None, None].map(|time| time.map(seconds)),
-        tags: properties.tags.clone(),
-        managed: properties.managed,
-        recovery: (properties.recovery_level.clone(), properties.recoverable_days, None),
+        content_type: properties.content_type().map(str::to_owned),
+        enabled: properties.enabled(),
+        seconds: dates.map(|time| time.map(seconds)),
+        tags: properties.tags().clone(),
+        managed: properties.managed(),
+        recovery: (properties.recovery_level().map(str::to_owned), properties.recoverable_days(), None),
     }
 }
 
@@ -176,7 +176,7 @@ async fn values_are_set_and_got_alike() {
         assert_eq!(ours(our_set.properties(), Some(our_set.expose_secret())), theirs!(set.clone(), set.value));
         assert_eq!(track.take_asked(), asked);
 
-        let version = our_set.id().version().unwrap().as_str().to_owned();
+        let version = our_set.id().version().unwrap().to_string();
         let options = SecretClientGetSecretOptions { secret_version: Some(version.clone()), ..Default::default() };
         let got = pair.official.get_secret("Db-1", Some(options)).await.unwrap().into_model().unwrap();
         let latest = pair.official.get_secret("Db-1", None).await.unwrap().into_model().unwrap();

@@ -26,9 +26,12 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 fn vault() -> InMemory {
     let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
-    let long_ago = Some(SystemTime::now() - HOUR);
+    let long_ago = SystemTime::now() - HOUR;
     for (name, value) in [("user", "ann"), ("password", "first")] {
-        let dated = |properties: &mut SecretProperties| (properties.created, properties.updated) = (long_ago, long_ago);
+        let dated = |properties: &mut SecretProperties| {
+            properties.set_created(long_ago);
+            properties.set_updated(long_ago);
+        };
         vault.set_with(name, value, dated).unwrap();
     }
     vault
@@ -61,7 +64,7 @@ async fn a_posted_event_brings_the_new_version_from_the_vault_at_once() {
     let gets = vault.reads().gets;
     let version = vault.set("password", "second").unwrap();
     let posted = Instant::now();
-    post(&webhook, &event("contoso", "password", version.as_str())).await;
+    post(&webhook, &event("contoso", "password", &version.to_string())).await;
     assert_eq!(watcher.changed().await.unwrap().keys, ["password"]);
     assert_eq!(posted.elapsed(), Duration::ZERO);
     assert_eq!((live.current().user.as_str(), live.current().password.as_str()), ("ann", "second"));
@@ -75,7 +78,7 @@ async fn an_event_carries_no_value_whatever_is_written_into_it() {
     let live = start(&vault, events).await;
     let mut watcher = live.watch();
     let version = vault.set("password", "second").unwrap();
-    let body = event("contoso", "password", version.as_str())
+    let body = event("contoso", "password", &version.to_string())
         .replace(r#""data":{"#, r#""value":"forged","data":{"value":"forged","Value":"forged","#);
     post(&webhook, &body).await;
     watcher.changed().await.unwrap();
@@ -90,7 +93,7 @@ async fn news_of_another_vault_costs_nothing_and_changes_nothing() {
     let before = vault.reads();
     let version = vault.set("password", "second").unwrap();
     for _ in 0..100 {
-        post(&webhook, &event("fabrikam", "password", version.as_str())).await;
+        post(&webhook, &event("fabrikam", "password", &version.to_string())).await;
     }
     sleep(MINUTE).await;
     assert_eq!(vault.reads(), before);
@@ -111,12 +114,13 @@ async fn repeated_and_disordered_news_ends_with_the_newest_version_and_costs_lit
             _ => 10,
         });
         let dated = |properties: &mut SecretProperties| {
-            let made = Some(SystemTime::now() - age);
-            (properties.created, properties.updated) = (made, made);
+            let made = SystemTime::now() - age;
+            properties.set_created(made);
+            properties.set_updated(made);
         };
         vault.set_with("password", password, dated).unwrap()
     });
-    let news: Vec<_> = [2, 0, 1, 2, 0, 2].map(|n: usize| event("contoso", "password", versions[n].as_str())).into();
+    let news: Vec<_> = [2, 0, 1, 2, 0, 2].map(|n: usize| event("contoso", "password", &versions[n].to_string())).into();
     post(&webhook, &format!("[{}]", news.join(","))).await;
     for body in &news {
         post(&webhook, body).await;
@@ -145,7 +149,7 @@ async fn a_flood_by_webhook_costs_a_check_and_leaves_the_loop_alive() {
     assert!(gets <= 6, "{gets} requests for 10,000 events");
 
     let version = vault.set("password", "third").unwrap();
-    post(&webhook, &event("contoso", "password", version.as_str())).await;
+    post(&webhook, &event("contoso", "password", &version.to_string())).await;
     sleep(MINUTE).await;
     assert_eq!(live.current().password, "third");
 }
@@ -164,7 +168,7 @@ async fn a_queued_event_brings_the_new_version_and_shutdown_ends_the_reader() {
     let mut watcher = live.watch();
     let version = vault.set("password", "second").unwrap();
     let client = azurite.client(queue.name());
-    send(&client, &azure_core::base64::encode(event("contoso", "password", version.as_str()))).await;
+    send(&client, &azure_core::base64::encode(event("contoso", "password", &version.to_string()))).await;
     timeout(MINUTE, watcher.changed()).await.expect("a change was waited for").unwrap();
     assert_eq!(live.current().password, "second");
 

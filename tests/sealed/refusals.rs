@@ -109,7 +109,7 @@ async fn what_a_vault_refuses_is_not_taken_from_the_file() {
         ("a secret that was deleted", |depot| _ = depot.vault.delete("db-password"), ReferenceStatus::SecretNotFound),
         (
             "a secret that was disabled",
-            |depot| _ = depot.vault.set_with("db-password", "x", |properties| properties.enabled = false).unwrap(),
+            |depot| _ = depot.vault.set_with("db-password", "x", |properties| properties.set_enabled(false)).unwrap(),
             ReferenceStatus::AccessToKeyVaultDenied,
         ),
         (

@@ -41,15 +41,15 @@ pub(crate) fn properties_json(properties: &SecretProperties) -> Value {
     json!({
         "id": id.url(),
         "name": id.name().as_str(),
-        "version": id.version().map(|version| version.as_str()),
-        "enabled": properties.enabled,
-        "created": time(properties.created),
-        "updated": time(properties.updated),
-        "not_before": time(properties.not_before),
-        "expires": time(properties.expires),
-        "content_type": properties.content_type,
-        "tags": properties.tags,
-        "managed": properties.managed,
+        "version": id.version().map(ToString::to_string),
+        "enabled": properties.enabled(),
+        "created": time(properties.created()),
+        "updated": time(properties.updated()),
+        "not_before": time(properties.not_before()),
+        "expires": time(properties.expires()),
+        "content_type": properties.content_type(),
+        "tags": properties.tags(),
+        "managed": properties.managed(),
     })
 }
 
@@ -64,17 +64,17 @@ pub(crate) fn deleted_json(deleted: &DeletedSecret) -> Value {
 /// The same for people, a line each, without what is not there.
 pub(crate) fn properties_text(properties: &SecretProperties) -> String {
     let id = properties.id();
-    let tags = properties.tags.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
+    let tags = properties.tags().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
     let lines = [
         ("name", id.name().to_string()),
         ("vault", id.vault().to_string()),
         ("version", id.version().map(ToString::to_string).unwrap_or_default()),
-        ("enabled", properties.enabled.to_string()),
-        ("created", date(properties.created)),
-        ("updated", date(properties.updated)),
-        ("not before", date(properties.not_before)),
-        ("expires", date(properties.expires)),
-        ("type", properties.content_type.clone().unwrap_or_default()),
+        ("enabled", properties.enabled().to_string()),
+        ("created", date(properties.created())),
+        ("updated", date(properties.updated())),
+        ("not before", date(properties.not_before())),
+        ("expires", date(properties.expires())),
+        ("type", properties.content_type().unwrap_or_default().to_owned()),
         ("tags", tags),
     ];
     let present = lines.iter().filter(|(_, value)| !value.is_empty());

@@ -12,8 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::held::{Found, Held, Holding, Judgement, Listing, Standing};
 use crate::name::SecretVersion;
 use crate::named::is_disabled;
+use crate::properties::SecretProperties;
 use crate::resolver::Resolver;
-use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::secret::{Secret, SecretId};
 use crate::status::ReferenceStatus;
 
 /// One way to the vaults: what is asked for anew. Everything else counts as read at the last pass.
@@ -177,7 +178,10 @@ impl Errand {
         for (read, version) in reads.into_iter().zip(&wanted.versions) {
             match read {
                 Ok(secret) => {
-                    match newest.as_ref().map(|newest| secret.properties().created.cmp(&newest.properties().created)) {
+                    match newest
+                        .as_ref()
+                        .map(|newest| secret.properties().created().cmp(&newest.properties().created()))
+                    {
                         Some(std::cmp::Ordering::Equal) => is_certain = false,
                         Some(std::cmp::Ordering::Less) => {}
                         Some(std::cmp::Ordering::Greater) | None => newest = Some(secret),
@@ -231,11 +235,11 @@ impl Errand {
         let mut before: Option<SecretProperties> = None;
         let mut versions = resolver.versions(held.id())?.take(MOST_VERSIONS_LISTED);
         while let Some(version) = versions.try_next().await? {
-            let is_candidate = version.enabled
+            let is_candidate = version.enabled()
                 && version.id().version() != held.id().version()
-                && version.created <= held.created
+                && version.created() <= held.created()
                 && !holding.is_rejected(version.id().version());
-            if is_candidate && before.as_ref().is_none_or(|before| before.created < version.created) {
+            if is_candidate && before.as_ref().is_none_or(|before| before.created() < version.created()) {
                 before = Some(version);
             }
         }
@@ -317,7 +321,7 @@ impl Errand {
     /// Tells how long until the first of the new versions becomes valid, if one is not yet.
     pub(crate) fn until_valid(&self) -> Option<Duration> {
         let found = self.found();
-        let begins = self.news(&found).filter_map(|(_, secret)| secret.properties().not_before);
+        let begins = self.news(&found).filter_map(|(_, secret)| secret.properties().not_before());
         begins.filter_map(|begin| begin.duration_since(self.now).ok()).min()
     }
 
@@ -346,7 +350,7 @@ impl Errand {
         let was_listed = self.held.iter().filter(|(id, _)| {
             id.version().is_none() && self.held.listing().get(id.name()).is_some_and(|item| item.id() == *id)
         });
-        let is_gone = |id: &SecretId| listing.get(id.name()).is_none_or(|item| !item.enabled);
+        let is_gone = |id: &SecretId| listing.get(id.name()).is_none_or(|item| !item.enabled());
         was_listed.into_iter().any(|(id, _)| is_gone(id))
     }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::name::{SecretName, SecretVersion};
-use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::properties::SecretProperties;
+use crate::secret::{Secret, SecretId};
 
 /// What the last good reading of the vaults found, by which the next one judges what it is told.
 ///
@@ -122,11 +123,11 @@ impl Holding {
         if self.is_rejected(offered_version) {
             return Judgement::Keep;
         }
-        let is_spent = held.expires.is_some_and(|expires| expires <= now);
+        let is_spent = held.expires().is_some_and(|expires| expires <= now);
         if is_spent || self.is_rejected(held.id().version()) {
             return Judgement::Take;
         }
-        match (offered.properties().created, held.created) {
+        match (offered.properties().created(), held.created()) {
             (Some(offered), Some(held)) if offered < held => {}
             _ => return Judgement::Take,
         }
@@ -139,7 +140,7 @@ impl Holding {
 
     /// Tells whether `other` was certainly made after the version that is held.
     pub(crate) fn is_older_than(&self, other: &Secret) -> bool {
-        let (held, other_made) = (self.secret.properties().created, other.properties().created);
+        let (held, other_made) = (self.secret.properties().created(), other.properties().created());
         held.is_some() && other_made > held && !self.is_rejected(other.id().version())
     }
 }
@@ -283,7 +284,7 @@ mod tests {
 
     fn secret(number: u64, created: u64) -> Arc<Secret> {
         let mut properties = SecretProperties::new(id().with_version(version(number)));
-        properties.created = Some(at(created));
+        properties.set_created(at(created));
         Arc::new(Secret::new(properties, "v", at(created)))
     }
 
@@ -344,7 +345,7 @@ mod tests {
         let mut held = Held::default();
         commit(&mut held, secret(1, 10));
         let mut properties = secret(2, 20).properties().clone();
-        properties.expires = Some(at(40));
+        properties.set_expires(at(40));
         commit(&mut held, Arc::new(Secret::new(properties, "v", at(20))));
         assert_eq!(held.get(&id()).unwrap().judge(&secret(1, 10), at(39)), Judgement::Keep);
         assert_eq!(held.get(&id()).unwrap().judge(&secret(1, 10), at(40)), Judgement::Take);

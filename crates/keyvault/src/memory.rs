@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -11,7 +11,8 @@ use futures::stream::{self, BoxStream};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{SecretName, SecretVersion};
-use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::properties::SecretProperties;
+use crate::secret::{Secret, SecretId};
 use crate::status::ReferenceStatus;
 use crate::store::SecretStore;
 use crate::vault::Vault;
@@ -88,10 +89,10 @@ impl InMemory {
         let name = SecretName::parse(name)?;
         let version = SecretVersion::parse(&format!("{:032x}", fastrand::u128(..)))?;
         let id = SecretId::new(self.vault.clone(), name.clone()).with_version(version.clone());
-        let now = whole_seconds(SystemTime::now());
+        let now = SystemTime::now();
         let mut properties = SecretProperties::new(id);
-        properties.created = Some(now);
-        properties.updated = Some(now);
+        properties.set_created(now);
+        properties.set_updated(now);
         change(&mut properties);
         let secret = Secret::new(properties, value, now);
         self.state().secrets.entry(name).or_default().push(secret);
@@ -131,9 +132,11 @@ impl InMemory {
         };
         match found {
             None => Err(Error::new(ErrorKind::NotFound, "secret not found").about(id)),
-            Some(secret) if !secret.properties().enabled => Err(Error::new(ErrorKind::NotFound, "secret is disabled")
-                .with_status(ReferenceStatus::AccessToKeyVaultDenied)
-                .about(id)),
+            Some(secret) if !secret.properties().enabled() => {
+                Err(Error::new(ErrorKind::NotFound, "secret is disabled")
+                    .with_status(ReferenceStatus::AccessToKeyVaultDenied)
+                    .about(id))
+            }
             Some(secret) => Ok(Secret::new(secret.properties().clone(), secret.expose_secret(), SystemTime::now())),
         }
     }
@@ -145,7 +148,7 @@ impl InMemory {
             return vec![Err(failure.clone())];
         }
         let latest = state.secrets.values().filter_map(|versions| versions.last());
-        latest.map(|secret| Ok(without_version(secret.properties()))).collect()
+        latest.map(|secret| Ok(secret.properties().without_version())).collect()
     }
 
     fn listed_versions(&self, name: &SecretName) -> Vec<Result<SecretProperties>> {
@@ -157,25 +160,6 @@ impl InMemory {
         let versions = state.secrets.get(name).into_iter().flatten();
         versions.map(|secret| Ok(secret.properties().clone())).collect()
     }
-}
-
-/// Key Vault's dates have whole seconds.
-fn whole_seconds(time: SystemTime) -> SystemTime {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    SystemTime::UNIX_EPOCH + Duration::from_secs(since.as_secs())
-}
-
-fn without_version(properties: &SecretProperties) -> SecretProperties {
-    let mut listed = SecretProperties::new(properties.id().latest());
-    let SecretProperties { enabled, created, updated, expires, not_before, managed, .. } = *properties;
-    (listed.enabled, listed.managed) = (enabled, managed);
-    (listed.created, listed.updated) = (created, updated);
-    (listed.expires, listed.not_before) = (expires, not_before);
-    listed.content_type.clone_from(&properties.content_type);
-    listed.tags.clone_from(&properties.tags);
-    listed.recovery_level.clone_from(&properties.recovery_level);
-    listed.recoverable_days = properties.recoverable_days;
-    listed
 }
 
 #[async_trait]

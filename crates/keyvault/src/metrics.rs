@@ -46,7 +46,7 @@ mod facade {
     }
 
     pub(crate) fn expires(secret: &Secret) {
-        let Some(expires) = secret.properties().expires else { return };
+        let Some(expires) = secret.properties().expires() else { return };
         let since = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let (vault, name) = (secret.id().vault().to_string(), secret.id().name().to_string());
         gauge!("keyvault_secret_expiry_timestamp_seconds", "vault" => vault, "secret" => name).set(since.as_secs_f64());

@@ -4,15 +4,16 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
 /// The name of a secret: 1 to 127 ASCII letters, digits and hyphens.
 ///
 /// Names are [case-insensitive](https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#vault-name-and-object-name):
-/// equality, order and hash ignore case, `Display` keeps it.
+/// equality, order and hash ignore case, `Display` keeps it. `Clone` is cheap.
 #[derive(Clone)]
-pub struct SecretName(Box<str>);
+pub struct SecretName(Arc<str>);
 
 impl SecretName {
     /// Parses a name.
@@ -65,15 +66,27 @@ impl PartialOrd for SecretName {
 
 impl Hash for SecretName {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.bytes().for_each(|b| state.write_u8(b.to_ascii_lowercase()));
+        let mut lower = [0; LONGEST];
+        let lower = &mut lower[..self.0.len()];
+        lower.copy_from_slice(self.0.as_bytes());
+        lower.make_ascii_lowercase();
+        state.write(lower);
+        state.write_u8(0xff);
     }
 }
 
 /// The version of a secret: an opaque identifier that the vault makes, 32 hexadecimal digits in Azure.
 ///
-/// Versions have no order: a newer one can sort before an older one.
+/// Versions have no order that means anything: a newer one can sort before an older one. `Clone` is cheap.
 #[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct SecretVersion(Box<str>);
+pub struct SecretVersion(Digits);
+
+/// Half as long as the text where a version looks as it does in Azure. A text has one form only.
+#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+enum Digits {
+    Azure([u8; 16]),
+    Other(Arc<str>),
+}
 
 impl SecretVersion {
     /// Parses a version.
@@ -85,36 +98,47 @@ impl SecretVersion {
         if !is_identifier(version) {
             return Err(Error::invalid("secret version is not made of letters, digits and hyphens"));
         }
-        Ok(Self(version.to_ascii_lowercase().into()))
+        match u128::from_str_radix(version, 16) {
+            Ok(number) if version.len() == 32 => Ok(Self(Digits::Azure(number.to_be_bytes()))),
+            _ => Ok(Self(Digits::Other(version.to_ascii_lowercase().into()))),
+        }
     }
 
-    /// Tells the version.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Tells the first eight characters, enough for people to tell versions apart.
-    pub fn short(&self) -> &str {
-        self.0.get(..8).unwrap_or(&self.0)
+    /// Writes the first eight characters, enough for people to tell versions apart.
+    pub fn short(&self) -> String {
+        let mut text = self.to_string();
+        text.truncate(8);
+        text
     }
 }
 
+const LONGEST: usize = 127;
+
 /// What may stand between two slashes of a Key Vault path: nothing that a URL would read as more than text.
 fn is_identifier(text: &str) -> bool {
-    (1..=127).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    (1..=LONGEST).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
+impl fmt::Display for SecretName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl fmt::Display for SecretVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Digits::Azure(bytes) => f.pad(&format!("{:032x}", u128::from_be_bytes(*bytes))),
+            Digits::Other(text) => f.pad(text),
+        }
+    }
 }
 
 macro_rules! text {
     ($type:ident) => {
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($type), "({})"), self.0)
+                write!(f, concat!(stringify!($type), "({})"), self)
             }
         }
 
@@ -152,6 +176,23 @@ mod tests {
         assert_eq!(a, b);
         assert_eq!(a.cmp(&b), Ordering::Equal);
         assert_eq!(std::collections::HashSet::from([a, b]).len(), 1);
+    }
+
+    #[test]
+    fn a_version_is_written_as_it_was_read_in_lower_case() {
+        let azure = "00f1C2d3e4f5061728394a5b6c7d8e9F";
+        let almost =
+            [&azure[1..], &format!("{azure}0"), &azure.replace('C', "g"), &azure.replace("00", "0-"), "0", "-1"];
+        for text in [azure].into_iter().chain(almost) {
+            let version = SecretVersion::parse(text).unwrap();
+            assert_eq!(version.to_string(), text.to_ascii_lowercase());
+            assert_eq!(version, version.to_string().parse().unwrap());
+            assert_eq!(version.short(), text.to_ascii_lowercase().chars().take(8).collect::<String>());
+        }
+        for text in ["", "+00f1c2d3e4f5061728394a5b6c7d8e9", "a/b", "a.b", &"a".repeat(128)] {
+            assert!(SecretVersion::parse(text).is_err(), "{text}");
+        }
+        assert_eq!(size_of::<Option<SecretVersion>>(), 24);
     }
 
     #[test]

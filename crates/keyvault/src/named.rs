@@ -16,7 +16,8 @@ use crate::key::Key;
 use crate::name_map::{Consequence, Finding, Givers, HELP_WITH_DISABLED, NameMap, Presence, Requested, collisions};
 use crate::opened::Content;
 use crate::pass::Pass;
-use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::properties::SecretProperties;
+use crate::secret::{Secret, SecretId};
 use crate::status::ReferenceStatus;
 
 /// Secrets under the keys that their names give.
@@ -285,7 +286,7 @@ impl<'m> Naming<'m> {
             Consequence::Leave { loud } => (false, loud),
             Consequence::Refuse => return self.fail(key, id, finding.error().about(id)),
         };
-        let (key, secret, created) = (key.clone(), id.clone(), secret.created);
+        let (key, secret, created) = (key.clone(), id.clone(), secret.created());
         self.notes.push(NameNote { key, secret, finding, is_taken, is_loud, created });
     }
 

@@ -15,9 +15,10 @@ use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Listing;
 use crate::named::NameNote;
+use crate::properties::SecretProperties;
 use crate::reference::Reference;
 use crate::resolver::Resolver;
-use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::secret::{Secret, SecretId};
 use crate::snapshot::Snapshot;
 use crate::vault::Vault;
 
@@ -186,9 +187,9 @@ impl<'r> Pass<'r> {
     /// Gives the secret that was fetched earlier, if the list proves that it is still the latest.
     async fn unchanged(&self, item: &SecretProperties) -> Option<Arc<Secret>> {
         let id = item.id();
-        let proves = |secret: &Secret| item.enabled && secret.is_settled() && secret.properties().same_dates(item);
+        let proves = |secret: &Secret| item.enabled() && secret.is_settled() && secret.properties().same_dates(item);
         let Some(errand) = self.errand else {
-            return self.resolver.cached(id).await.filter(|secret| proves(secret));
+            return self.resolver.cached(id).filter(|secret| proves(secret));
         };
         if !errand.believes_list(id) {
             return None;
@@ -197,7 +198,7 @@ impl<'r> Pass<'r> {
             errand.confirm(id);
             return Some(Arc::clone(held));
         }
-        let cached = self.resolver.cached(id).await.filter(|secret| proves(secret))?;
+        let cached = self.resolver.cached(id).filter(|secret| proves(secret))?;
         errand.judge(self.resolver, id, cached).await.ok()
     }
 

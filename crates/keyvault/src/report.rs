@@ -148,7 +148,7 @@ impl ReportRow {
     }
 
     pub(crate) fn resolved(self, secret: &Secret) -> Self {
-        let expires = secret.properties().expires;
+        let expires = secret.properties().expires();
         Self { status: ReferenceStatus::Resolved, expires, ..self.about(secret.id()) }
     }
 
@@ -314,7 +314,7 @@ mod tests {
 
     fn secret(url: &str) -> Secret {
         let mut properties = crate::SecretProperties::new(id(url));
-        properties.expires = Some(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+        properties.set_expires(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
         Secret::new(properties, "canary", UNIX_EPOCH)
     }
 

@@ -20,7 +20,8 @@ use crate::metrics;
 use crate::name_map::NameMap;
 use crate::named::{NameNote, NamedSecrets};
 use crate::pass::Pass;
-use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::properties::SecretProperties;
+use crate::secret::{Secret, SecretId};
 use crate::store::SecretStore;
 use crate::vault::Vault;
 
@@ -215,8 +216,8 @@ impl Resolver {
         told.insert(note.clone())
     }
 
-    pub(crate) async fn cached(&self, id: &SecretId) -> Option<Arc<Secret>> {
-        self.inner.cache.peek(id).await
+    pub(crate) fn cached(&self, id: &SecretId) -> Option<Arc<Secret>> {
+        self.inner.cache.peek(id)
     }
 
     /// Gives a secret that is fresh enough; a version that is named always is.
@@ -361,7 +362,7 @@ impl ResolverBuilder {
                 cloud,
                 default: self.default,
                 others: self.others,
-                cache: SecretCache::new(self.cache_capacity),
+                cache: SecretCache::new(usize::try_from(self.cache_capacity).unwrap_or(usize::MAX)),
                 flights: Semaphore::new(self.concurrency),
                 max_age: self.max_age,
                 requests: AtomicU64::new(0),

@@ -1,13 +1,14 @@
-//! A secret, what it is called, and everything about it but its value.
+//! A secret, and what it is called.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
+use crate::date::Date;
 use crate::error::{Error, Result};
 use crate::name::{SecretName, SecretVersion};
+use crate::properties::SecretProperties;
 use crate::vault::Vault;
 
 /// Which secret: a vault, a name, and a version or "the latest".
@@ -130,70 +131,6 @@ impl fmt::Debug for SecretId {
     }
 }
 
-/// Everything about one version of a secret but its value.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SecretProperties {
-    id: SecretId,
-    /// Whether the value may be read. A disabled secret is listed and cannot be got.
-    pub enabled: bool,
-    /// When this version was made, to the second.
-    pub created: Option<SystemTime>,
-    /// When this version, or something about it, last changed, to the second.
-    pub updated: Option<SystemTime>,
-    /// When the value stops being valid. [Informational](https://learn.microsoft.com/azure/key-vault/secrets/about-secrets#date-time-controlled-operations):
-    /// an expired secret can still be read.
-    pub expires: Option<SystemTime>,
-    /// When the value begins to be valid; as informational as `expires`.
-    pub not_before: Option<SystemTime>,
-    /// What kind of value it is, in the words of whoever set it.
-    pub content_type: Option<String>,
-    /// The tags of this version.
-    pub tags: BTreeMap<String, String>,
-    /// Whether a certificate stands behind the secret, so that its value is a key with a chain.
-    pub managed: bool,
-    /// The key of the certificate that stands behind the secret.
-    pub key_id: Option<String>,
-    /// The version that a renewed certificate replaced, where the vault tells it.
-    pub previous_version: Option<SecretVersion>,
-    /// What becomes of the secret when it is deleted:
-    /// [`Recoverable+Purgeable`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret#deletionrecoverylevel)
-    /// and so on.
-    pub recovery_level: Option<String>,
-    /// For how many days the secret can be recovered once it is deleted.
-    pub recoverable_days: Option<u32>,
-}
-
-impl SecretProperties {
-    /// Makes the properties of an enabled secret of which nothing more is known.
-    pub fn new(id: SecretId) -> Self {
-        Self {
-            id,
-            enabled: true,
-            created: None,
-            updated: None,
-            expires: None,
-            not_before: None,
-            content_type: None,
-            tags: BTreeMap::new(),
-            managed: false,
-            key_id: None,
-            previous_version: None,
-            recovery_level: None,
-            recoverable_days: None,
-        }
-    }
-
-    /// Tells which secret: with its version when it was got, without when a vault listed it.
-    pub fn id(&self) -> &SecretId {
-        &self.id
-    }
-
-    /// Tells whether `other` can be another state of the secret: dates are all that a list shows of a version.
-    pub(crate) fn same_dates(&self, other: &Self) -> bool {
-        self.updated.is_some() && (self.created, self.updated) == (other.created, other.updated)
-    }
-}
-
 /// One version of a secret, with its value.
 ///
 /// The value leaves through [`expose_secret`](Secret::expose_secret) only, and its memory is zeroized on drop. `Debug`
@@ -202,16 +139,16 @@ impl SecretProperties {
 pub struct Secret {
     properties: SecretProperties,
     value: Zeroizing<Box<str>>,
-    as_of: SystemTime,
+    as_of: Date,
 }
 
 impl Secret {
     /// Puts a secret together; `properties` should name the version.
     ///
-    /// `as_of` is when the vault answered, by its own clock if it told: dates have whole seconds, and only an answer
-    /// from a later second than `updated` is known to be the last of that second.
+    /// `as_of` is when the vault answered, by its own clock if it told, of which whole seconds are kept: dates have no more,
+    /// and only an answer from a later second than `updated` is known to be the last of that second.
     pub fn new(properties: SecretProperties, value: impl Into<Box<str>>, as_of: SystemTime) -> Self {
-        Self { properties, value: Zeroizing::new(value.into()), as_of }
+        Self { properties, value: Zeroizing::new(value.into()), as_of: Date::from(as_of) }
     }
 
     /// Gives out the plaintext: the one way to it.
@@ -221,7 +158,7 @@ impl Secret {
 
     /// Tells which secret this is, with its version.
     pub fn id(&self) -> &SecretId {
-        &self.properties.id
+        self.properties.id()
     }
 
     /// Tells everything but the value.
@@ -229,16 +166,17 @@ impl Secret {
         &self.properties
     }
 
-    #[cfg(feature = "sealed")]
+    /// Tells when the vault answered; a time that no vault tells is before everything.
     pub(crate) fn as_of(&self) -> SystemTime {
-        self.as_of
+        self.as_of.time().unwrap_or(SystemTime::UNIX_EPOCH)
     }
 
     /// Tells whether a list that shows the same dates proves that nothing newer was set.
     pub(crate) fn is_settled(&self) -> bool {
-        let updated = self.properties.updated;
-        updated
-            .is_some_and(|updated| self.as_of.duration_since(updated).is_ok_and(|passed| passed >= CLOCKS_AGREE_WITHIN))
+        let updated = self.properties.updated();
+        updated.is_some_and(|updated| {
+            self.as_of().duration_since(updated).is_ok_and(|passed| passed >= CLOCKS_AGREE_WITHIN)
+        })
     }
 }
 
@@ -266,7 +204,7 @@ mod tests {
             ("https://contoso.vault.azure.net/secrets/db/0af1/", Some("0af1")),
         ] {
             let id = SecretId::parse(url).unwrap();
-            assert_eq!(id.version().map(SecretVersion::as_str), version, "{url}");
+            assert_eq!(id.version().map(ToString::to_string).as_deref(), version, "{url}");
             assert_eq!(SecretId::parse(&id.url()).unwrap(), id, "{url}");
         }
         for url in [
@@ -300,7 +238,7 @@ mod tests {
         let updated = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000);
         for (later, settled) in [(0, false), (1, false), (2, true), (60, true)] {
             let mut properties = SecretProperties::new(id.clone());
-            properties.updated = Some(updated);
+            properties.set_updated(updated);
             let secret = Secret::new(properties, "v", updated + Duration::from_secs(later));
             assert_eq!(secret.is_settled(), settled, "{later}");
         }

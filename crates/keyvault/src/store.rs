@@ -7,7 +7,8 @@ use futures::stream::BoxStream;
 
 use crate::error::Result;
 use crate::name::SecretName;
-use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::properties::SecretProperties;
+use crate::secret::{Secret, SecretId};
 use crate::vault::Vault;
 
 /// One vault that secrets are got from.

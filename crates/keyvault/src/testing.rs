@@ -48,7 +48,7 @@ async fn values_are_got_as_they_were_set(store: &dyn SecretStore) {
         assert_eq!(Some(&latest.expose_secret()), versions.last(), "the latest version of {name} is got");
         assert!(latest.id().version().is_some(), "an answer names its version");
         assert_eq!(latest.id().latest(), id(store, name), "an answer is of the secret that was asked for");
-        assert!(latest.properties().updated.is_some(), "an answer has dates");
+        assert!(latest.properties().updated().is_some(), "an answer has dates");
     }
     let upper = store.get(&id(store, "CONTRACT-PLAIN")).await;
     assert!(upper.is_ok_and(|secret| secret.expose_secret() == "value"), "names have no case");
@@ -97,14 +97,14 @@ async fn a_list_has_everything_once(store: &dyn SecretStore) {
     for (name, _, enabled) in CONTENT {
         assert_eq!(count(name), 1, "{name} is listed once, with all its versions");
         let item = listed.iter().find(|item| *item.id() == id(store, name));
-        assert!(item.is_some_and(|item| item.enabled == enabled), "{name} is listed as enabled or not");
+        assert!(item.is_some_and(|item| item.enabled() == enabled), "{name} is listed as enabled or not");
     }
     for page in 0..PAGES {
         assert_eq!(count(&format!("contract-page-{page}")), 1, "every page is listed, and once");
     }
     let item = listed.iter().find(|item| *item.id() == id(store, "contract-plain"));
     let got = store.get(&id(store, "contract-plain")).await;
-    let same = item.zip(got.ok()).is_some_and(|(item, got)| item.updated == got.properties().updated);
+    let same = item.zip(got.ok()).is_some_and(|(item, got)| item.updated() == got.properties().updated());
     assert!(same, "a listed secret has the dates of its latest version");
 }
 
@@ -115,7 +115,7 @@ async fn versions_are_listed_with_their_dates(store: &dyn SecretStore) {
     });
     assert_eq!(versions.len(), values.len(), "every version is listed once");
     assert!(versions.iter().all(|item| item.id().latest() == id(store, name)), "a version is of its secret");
-    assert!(versions.iter().all(|item| item.created.is_some()), "a version has the date at which it was made");
+    assert!(versions.iter().all(|item| item.created().is_some()), "a version has the date at which it was made");
     let mut got = Vec::new();
     for item in &versions {
         assert!(item.id().version().is_some(), "a listed version is named");
@@ -140,7 +140,7 @@ mod tests {
         let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
         for (name, versions, enabled) in CONTENT {
             for value in versions {
-                vault.set_with(name, *value, |properties| properties.enabled = enabled).unwrap();
+                vault.set_with(name, *value, |properties| properties.set_enabled(enabled)).unwrap();
             }
         }
         for page in 0..PAGES {

@@ -18,8 +18,8 @@ use crate::error::{Error, Result};
 /// [`SecretClient`](crate::SecretClient).
 #[derive(Clone, Eq, Hash, PartialEq)]
 pub struct Vault {
-    /// `https://host` or `https://host:port`, in lower case.
-    origin: Arc<str>,
+    /// `https://host` or `https://host:port`, in lower case. Every secret has one, so the pointer is a thin one.
+    origin: Arc<Box<str>>,
 }
 
 impl Vault {
@@ -53,7 +53,7 @@ impl Vault {
             return Err(Error::invalid("vault name is not 3 to 24 letters, digits and hyphens"));
         }
         let origin = format!("https://{}.{}", name.to_ascii_lowercase(), cloud.dns_suffix());
-        Ok(Self { origin: origin.into() })
+        Ok(Self { origin: Arc::new(origin.into()) })
     }
 
     /// Splits a URL into its vault and what follows the origin, unparsed.
@@ -90,7 +90,7 @@ impl Vault {
             return Err(Error::invalid("vault under a Key Vault domain has a port of its own"));
         }
         let origin = url.origin().ascii_serialization();
-        Ok(Self { origin: origin.into() })
+        Ok(Self { origin: Arc::new(origin.into()) })
     }
 
     /// Tells the origin: `https://contoso.vault.azure.net`.

@@ -167,7 +167,8 @@ impl ModelVault {
         let id = if with_version { id.with_version(version_of(version.number)) } else { id };
         let mut properties = SecretProperties::new(id);
         let set = SystemTime::UNIX_EPOCH + Duration::from_secs(version.set);
-        (properties.created, properties.updated) = (Some(set), Some(set));
+        properties.set_created(set);
+        properties.set_updated(set);
         properties
     }
 

@@ -88,7 +88,7 @@ impl List {
             return Ok(output::print_json(&listed.iter().map(output::properties_json).collect::<Value>())?);
         }
         let row = |item: &SecretProperties| {
-            vec![item.id().name().to_string(), state(item), output::date(item.updated), output::date(item.expires)]
+            vec![item.id().name().to_string(), state(item), output::date(item.updated()), output::date(item.expires())]
         };
         let rows: Vec<Vec<String>> = listed.iter().map(row).collect();
         Ok(output::print(&output::table(&["NAME", "STATE", "UPDATED", "EXPIRES"], &rows))?)
@@ -113,13 +113,13 @@ impl Versions {
     pub(crate) async fn run(self) -> Result<(), Failure> {
         let mut listed: Vec<SecretProperties> = self.vault.client()?.list_versions(&self.name).try_collect().await?;
         // The vault lists them in no order of time.
-        listed.sort_by_key(|version| std::cmp::Reverse(version.created));
+        listed.sort_by_key(|version| std::cmp::Reverse(version.created()));
         if self.json {
             return Ok(output::print_json(&listed.iter().map(output::properties_json).collect::<Value>())?);
         }
         let row = |item: &SecretProperties| {
             let version = item.id().version().map(ToString::to_string).unwrap_or_default();
-            vec![version, state(item), output::date(item.created), output::date(item.expires)]
+            vec![version, state(item), output::date(item.created()), output::date(item.expires())]
         };
         let rows: Vec<Vec<String>> = listed.iter().map(row).collect();
         Ok(output::print(&output::table(&["VERSION", "STATE", "CREATED", "EXPIRES"], &rows))?)
@@ -143,7 +143,7 @@ pub(crate) fn print_properties(properties: &SecretProperties, json: bool) -> Res
 }
 
 fn state(properties: &SecretProperties) -> String {
-    match (properties.enabled, properties.managed) {
+    match (properties.enabled(), properties.managed()) {
         (false, _) => "disabled",
         (true, true) => "certificate",
         (true, false) => "enabled",

@@ -5,7 +5,8 @@ use super::operation::{DeleteOperation, RecoverOperation};
 use super::worker::Worker;
 use crate::client::{DeletedSecret, NewSecret, SecretBackup, SecretUpdate};
 use crate::error::Result;
-use crate::secret::{Secret, SecretProperties};
+use crate::properties::SecretProperties;
+use crate::secret::Secret;
 use crate::vault::Vault;
 
 /// A [`SecretClient`](crate::SecretClient) whose calls block.

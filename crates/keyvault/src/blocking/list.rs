@@ -8,7 +8,7 @@ use futures::StreamExt;
 use super::worker::Worker;
 use crate::client::{Item, PageToken, SecretPage};
 use crate::error::Result;
-use crate::secret::SecretProperties;
+use crate::properties::SecretProperties;
 
 /// A list that is being fetched from a vault: an iterator over its items, or with [`pages`](SecretList::pages) over its
 /// pages. Blocks for a request at the beginning of each page; ends after an error.

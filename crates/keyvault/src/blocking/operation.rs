@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::worker::Worker;
 use crate::client::DeletedSecret;
 use crate::error::Result;
-use crate::secret::SecretProperties;
+use crate::properties::SecretProperties;
 
 macro_rules! operation {
     ($(#[$about:meta])* $name:ident, $told:ident, $output:ty) => {

@@ -8,7 +8,8 @@ use super::page::SecretList;
 use super::verb::Verb;
 use super::wire::SecretBundle;
 use crate::error::Result;
-use crate::secret::{SecretId, SecretProperties};
+use crate::properties::SecretProperties;
+use crate::secret::SecretId;
 
 /// A deleted secret, with all its versions, that can still be [recovered](SecretClient::recover).
 ///

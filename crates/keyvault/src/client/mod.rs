@@ -55,7 +55,8 @@ use self::verb::Verb;
 pub(crate) use self::wire::Item;
 use crate::error::{Error, Result};
 use crate::name::{SecretName, SecretVersion};
-use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::properties::SecretProperties;
+use crate::secret::{Secret, SecretId};
 use crate::store::SecretStore;
 use crate::vault::Vault;
 
@@ -187,8 +188,8 @@ impl SecretClient {
 
     /// Makes the URL of a version. The latest one is named by a slash at the end, as the official clients do.
     fn secret_url(&self, id: &SecretId) -> Result<Url> {
-        let version = id.version().map_or("", SecretVersion::as_str);
-        self.url(&["secrets", id.name().as_str(), version])
+        let version = id.version().map(ToString::to_string).unwrap_or_default();
+        self.url(&["secrets", id.name().as_str(), &version])
     }
 
     /// Makes a URL of this vault. The segments were checked; they are pushed and never spliced.

@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 use super::deleted::DeletedSecret;
 use crate::error::{Error, ErrorKind, Result};
 use crate::json_text::JsonText;
-use crate::name::SecretVersion;
-use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::properties::SecretProperties;
+use crate::secret::{Secret, SecretId};
 use crate::vault::Vault;
 
 /// [`SecretBundle`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret#secretbundle), and the
@@ -106,18 +106,18 @@ impl SecretBundle {
         let id = if found.vault() == vault { found } else { found.moved_to(vault) };
         let attributes = self.attributes.unwrap_or_default();
         let mut properties = SecretProperties::new(id);
-        properties.enabled = attributes.enabled.unwrap_or(true);
-        properties.created = attributes.created.and_then(time);
-        properties.updated = attributes.updated.and_then(time);
-        properties.expires = attributes.exp.and_then(time);
-        properties.not_before = attributes.nbf.and_then(time);
-        properties.content_type = self.content_type;
-        properties.tags = self.tags.unwrap_or_default();
-        properties.managed = self.managed.unwrap_or(false);
-        properties.key_id = self.kid;
-        properties.previous_version = self.previous_version.and_then(|version| SecretVersion::parse(&version).ok());
-        properties.recovery_level = attributes.recovery_level;
-        properties.recoverable_days = attributes.recoverable_days;
+        properties.set_enabled(attributes.enabled.unwrap_or(true));
+        properties.set_created(attributes.created.and_then(time));
+        properties.set_updated(attributes.updated.and_then(time));
+        properties.set_expires(attributes.exp.and_then(time));
+        properties.set_not_before(attributes.nbf.and_then(time));
+        properties.set_content_type(self.content_type);
+        properties.set_tags(self.tags.unwrap_or_default());
+        properties.set_managed(self.managed.unwrap_or(false));
+        properties.set_key_id(self.kid);
+        properties.set_previous_version(self.previous_version.and_then(|version| version.parse().ok()));
+        properties.set_recovery_level(attributes.recovery_level.as_deref());
+        properties.set_recoverable_days(attributes.recoverable_days);
         Ok(properties)
     }
 }
@@ -239,8 +239,8 @@ mod tests {
         let secret = secret("https://contoso.vault.azure.net/secrets/db", body).unwrap();
         assert_eq!(secret.expose_secret(), "a\nb");
         assert_eq!(secret.id().url(), "https://contoso.vault.azure.net/secrets/DB/0af1");
-        assert_eq!(secret.properties().tags["k"], "v");
-        assert_eq!(secret.properties().updated, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(4)));
+        assert_eq!(secret.properties().tags()["k"], "v");
+        assert_eq!(secret.properties().updated(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(4)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::secret::SecretProperties;
+use crate::properties::SecretProperties;
 
 /// Tells how long until a secret is to be looked at because of its own dates; none if they do not matter.
 ///
@@ -11,8 +11,8 @@ use crate::secret::SecretProperties;
 /// not any more after that. `random` is in 0..1.
 pub(super) fn next_look(properties: &SecretProperties, now: SystemTime, random: f64) -> Option<Duration> {
     let until = |date: Option<SystemTime>| date?.duration_since(now).ok().filter(|left| !left.is_zero());
-    let begins = until(properties.not_before).map(|left| left + LEAST.mul_f64(random));
-    let expires = until(properties.expires).map(|left| {
+    let begins = until(properties.not_before()).map(|left| left + LEAST.mul_f64(random));
+    let expires = until(properties.expires()).map(|left| {
         let most = left.mul_f64(0.85 + random / 10.0);
         if left <= LAST { left } else { most.max(LEAST) }
     });
@@ -22,18 +22,18 @@ pub(super) fn next_look(properties: &SecretProperties, now: SystemTime, random: 
 
 /// Tells whether a secret has expired.
 pub(super) fn is_expired(properties: &SecretProperties, now: SystemTime) -> bool {
-    properties.expires.is_some_and(|expires| expires <= now)
+    properties.expires().is_some_and(|expires| expires <= now)
 }
 
 /// Tells whether a secret expires within `notice`.
 pub(super) fn is_near_expiry(properties: &SecretProperties, now: SystemTime, notice: Duration) -> bool {
-    let left = properties.expires.and_then(|expires| expires.duration_since(now).ok());
+    let left = properties.expires().and_then(|expires| expires.duration_since(now).ok());
     left.is_some_and(|left| left <= notice)
 }
 
 /// Tells whether a secret is not valid yet.
 pub(super) fn is_premature(properties: &SecretProperties, now: SystemTime) -> bool {
-    properties.not_before.is_some_and(|begins| begins > now)
+    properties.not_before().is_some_and(|begins| begins > now)
 }
 
 const LEAST: Duration = Duration::from_secs(1);
@@ -52,7 +52,8 @@ mod tests {
         let id = SecretId::parse("https://contoso.vault.azure.net/secrets/a").unwrap();
         let mut properties = SecretProperties::new(id);
         let at = |second: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
-        (properties.not_before, properties.expires) = (not_before.map(at), expires.map(at));
+        properties.set_not_before(not_before.map(at));
+        properties.set_expires(expires.map(at));
         properties
     }
 

@@ -115,7 +115,7 @@ impl Health {
 
 impl SecretHealth {
     pub(super) fn new(secret: &Secret, status: SecretStatus) -> Self {
-        Self { id: secret.id().clone(), status, expires: secret.properties().expires }
+        Self { id: secret.id().clone(), status, expires: secret.properties().expires() }
     }
 }
 

@@ -122,7 +122,7 @@ impl Inbox {
 
     /// Tells whether the name map takes a secret that it did not take yet.
     fn takes(&self, held: &Held, id: &SecretId) -> bool {
-        let is_a_certificate = held.listing().get(id.name()).is_some_and(|item| item.managed);
+        let is_a_certificate = held.listing().get(id.name()).is_some_and(|item| item.managed());
         let takes = self.names.as_ref().is_some_and(|map| map.may_take(id.name(), is_a_certificate));
         takes && id.vault() == self.resolver.vault()
     }

@@ -120,7 +120,8 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::secret::{Secret, SecretProperties};
+    use crate::properties::SecretProperties;
+    use crate::secret::Secret;
 
     fn id(name: &str) -> SecretId {
         SecretId::parse(&format!("https://{name}/secrets/a")).unwrap()

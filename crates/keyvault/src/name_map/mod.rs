@@ -22,7 +22,8 @@ use crate::key::Key;
 use crate::known_keys::known_keys;
 use crate::name::SecretName;
 use crate::opened::{self, OpenJson, Opened};
-use crate::secret::{Secret, SecretProperties};
+use crate::properties::SecretProperties;
+use crate::secret::Secret;
 
 /// The rule by which secrets become settings: which are taken, and what their names say.
 ///
@@ -341,9 +342,9 @@ impl NameMap {
     /// Tells whether a secret is taken, its name and its state aside.
     pub(crate) fn takes(&self, secret: &SecretProperties, is_named: bool) -> bool {
         let fits = |(name, value): &(String, Option<String>)| {
-            secret.tags.get(name).is_some_and(|held| value.as_ref().is_none_or(|value| value == held))
+            secret.tags().get(name).is_some_and(|held| value.as_ref().is_none_or(|value| value == held))
         };
-        (!secret.managed || self.certificates || is_named) && self.tags.iter().all(fits)
+        (!secret.managed() || self.certificates || is_named) && self.tags.iter().all(fits)
     }
 
     /// Tells whether a secret of which only this is known may be taken.
@@ -360,7 +361,7 @@ impl NameMap {
 
     /// Opens a JSON secret; none if this one is text.
     pub(crate) fn open(&self, secret: &Secret, key: &Key) -> Option<Result<Vec<Opened>>> {
-        let is_json = secret.properties().content_type.as_deref().is_some_and(opened::is_json);
+        let is_json = secret.properties().content_type().is_some_and(opened::is_json);
         let limits = self.json.filter(|_| is_json)?;
         let spell = |name: &str| self.spelling.member(name).into_owned();
         Some(limits.open(secret.expose_secret(), key, &spell).map_err(|error| error.about(secret.id())))

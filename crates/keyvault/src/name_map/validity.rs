@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use crate::error::{Error, ErrorKind};
-use crate::secret::SecretProperties;
+use crate::properties::SecretProperties;
 use crate::status::ReferenceStatus;
 
 /// What becomes of a disabled secret. Its value cannot be had: the vault refuses to give it.
@@ -110,12 +110,12 @@ pub(crate) enum Consequence {
 impl Rules {
     /// Tells what is the matter with a secret at a time, and what is done about it; of several things, the gravest.
     pub(crate) fn judge(&self, secret: &SecretProperties, now: SystemTime) -> Option<(Finding, Consequence)> {
-        if !secret.enabled {
+        if !secret.enabled() {
             return Some(self.of_disabled());
         }
-        let not_yet = secret.not_before.filter(|begin| *begin > now);
+        let not_yet = secret.not_before().filter(|begin| *begin > now);
         let not_yet = not_yet.map(|until| (Finding::NotYetValid { until }, outdated(self.not_yet_valid)));
-        let expired = secret.expires.filter(|end| *end <= now);
+        let expired = secret.expires().filter(|end| *end <= now);
         let expired = expired.map(|since| (Finding::Expired { since }, outdated(self.expired)));
         not_yet.into_iter().chain(expired).max_by_key(|(_, consequence)| *consequence)
     }
@@ -171,8 +171,9 @@ mod tests {
         ] {
             let mut secret =
                 SecretProperties::new(SecretId::parse("https://contoso.vault.azure.net/secrets/a").unwrap());
-            secret.enabled = enabled;
-            (secret.not_before, secret.expires) = (not_before.map(time), expires.map(time));
+            secret.set_enabled(enabled);
+            secret.set_not_before(not_before.map(time));
+            secret.set_expires(expires.map(time));
             let found = rules.judge(&secret, time(100));
             assert_eq!(found, expected, "{rules:?} {enabled} {not_before:?} {expires:?}");
         }
@@ -181,7 +182,8 @@ mod tests {
     #[test]
     fn a_secret_is_valid_from_its_first_second_and_expired_from_its_last() {
         let mut secret = SecretProperties::new(SecretId::parse("https://contoso.vault.azure.net/secrets/a").unwrap());
-        (secret.not_before, secret.expires) = (Some(time(100)), Some(time(200)));
+        secret.set_not_before(time(100));
+        secret.set_expires(time(200));
         for (now, is_well) in [(99, false), (100, true), (199, true), (200, false)] {
             assert_eq!(Rules::default().judge(&secret, time(now)).is_none(), is_well, "{now}");
         }

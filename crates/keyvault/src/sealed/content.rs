@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::held::Listing;
 use crate::name::SecretVersion;
-use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::properties::SecretProperties;
+use crate::secret::{Secret, SecretId};
 use crate::snapshot::Snapshot;
 
 /// Tells how many bytes [`encode`] writes, so that no buffer with plaintext has to grow and leave a copy behind.
@@ -104,35 +105,22 @@ pub(super) trait Sink {
     }
 
     fn properties(&mut self, properties: &SecretProperties) {
-        let SecretProperties {
-            enabled,
-            created,
-            updated,
-            expires,
-            not_before,
-            content_type,
-            tags,
-            managed,
-            key_id,
-            previous_version,
-            recovery_level,
-            recoverable_days,
-            ..
-        } = properties;
         self.text(&properties.id().url());
-        self.flag(*enabled);
-        self.flag(*managed);
-        for date in [created, updated, expires, not_before] {
-            self.time(*date);
+        self.flag(properties.enabled());
+        self.flag(properties.managed());
+        for date in [properties.created(), properties.updated(), properties.expires(), properties.not_before()] {
+            self.time(date);
         }
-        let previous_version = previous_version.as_ref().map(SecretVersion::as_str);
-        for text in [content_type.as_deref(), key_id.as_deref(), previous_version, recovery_level.as_deref()] {
+        let previous_version = properties.previous_version().map(ToString::to_string);
+        let texts = [properties.content_type(), properties.key_id(), previous_version.as_deref()];
+        for text in texts.into_iter().chain([properties.recovery_level()]) {
             self.optional_text(text);
         }
-        self.flag(recoverable_days.is_some());
-        if let Some(days) = recoverable_days {
-            self.number(u64::from(*days));
+        self.flag(properties.recoverable_days().is_some());
+        if let Some(days) = properties.recoverable_days() {
+            self.number(u64::from(days));
         }
+        let tags = properties.tags();
         self.count(tags.len());
         for (name, value) in tags {
             self.text(name);
@@ -200,23 +188,22 @@ impl<'b> Source<'b> {
 
     fn properties(&mut self) -> Option<SecretProperties> {
         let mut properties = SecretProperties::new(self.id()?);
-        properties.enabled = self.flag()?;
-        properties.managed = self.flag()?;
-        properties.created = self.time()?;
-        properties.updated = self.time()?;
-        properties.expires = self.time()?;
-        properties.not_before = self.time()?;
-        properties.content_type = self.optional_text()?.map(str::to_owned);
-        properties.key_id = self.optional_text()?.map(str::to_owned);
-        properties.previous_version = match self.optional_text()? {
+        properties.set_enabled(self.flag()?);
+        properties.set_managed(self.flag()?);
+        properties.set_created(self.time()?);
+        properties.set_updated(self.time()?);
+        properties.set_expires(self.time()?);
+        properties.set_not_before(self.time()?);
+        properties.set_content_type(self.optional_text()?.map(str::to_owned));
+        properties.set_key_id(self.optional_text()?.map(str::to_owned));
+        properties.set_previous_version(match self.optional_text()? {
             Some(version) => Some(SecretVersion::parse(version).ok()?),
             None => None,
-        };
-        properties.recovery_level = self.optional_text()?.map(str::to_owned);
-        properties.recoverable_days = if self.flag()? { Some(u32::try_from(self.number()?).ok()?) } else { None };
+        });
+        properties.set_recovery_level(self.optional_text()?);
+        properties.set_recoverable_days(if self.flag()? { Some(u32::try_from(self.number()?).ok()?) } else { None });
         for _ in 0..self.number()? {
-            let (name, value) = (self.text()?.to_owned(), self.text()?.to_owned());
-            properties.tags.insert(name, value);
+            properties.set_tag(self.text()?, self.text()?);
         }
         Some(properties)
     }
@@ -243,14 +230,18 @@ pub(super) mod tests {
     pub(in crate::sealed) fn snapshot() -> Snapshot {
         let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::new(seconds, 5));
         let mut full = SecretProperties::new(id("Password/0af1"));
-        (full.enabled, full.managed) = (false, true);
-        (full.created, full.updated, full.expires, full.not_before) = (at(1), at(2), at(3), at(4));
-        full.content_type = Some("text/plain".into());
-        full.tags = BTreeMap::from([("a".into(), "ä".into()), (String::new(), String::new())]);
-        full.key_id = Some("key".into());
-        full.previous_version = Some(SecretVersion::parse("0af0").unwrap());
-        full.recovery_level = Some("Purgeable".into());
-        full.recoverable_days = Some(90);
+        full.set_enabled(false);
+        full.set_managed(true);
+        full.set_created(at(1));
+        full.set_updated(at(2));
+        full.set_expires(at(3));
+        full.set_not_before(at(4));
+        full.set_content_type("text/plain".to_owned());
+        full.set_tags([("a".into(), "ä".into()), (String::new(), String::new())].into());
+        full.set_key_id("key".to_owned());
+        full.set_previous_version(SecretVersion::parse("0af0").unwrap());
+        full.set_recovery_level(Some("Purgeable"));
+        full.set_recoverable_days(90);
         let secret = |properties, value: &str| Arc::new(Secret::new(properties, value, at(9).unwrap()));
         let secrets = BTreeMap::from([
             (id("password"), secret(full.clone(), "canary-of-the-value")),
@@ -290,8 +281,8 @@ pub(super) mod tests {
         fn any_values_come_back(values in proptest::collection::vec((".*", ".*"), 0..5)) {
             let secrets = values.iter().enumerate().map(|(i, (value, tag))| {
                 let mut properties = SecretProperties::new(id(&format!("s{i}/0")));
-                properties.tags.insert(tag.clone(), value.clone());
-                properties.content_type = Some(tag.clone());
+                properties.set_tag(tag, value);
+                properties.set_content_type(tag.clone());
                 (id(&format!("s{i}")), Arc::new(Secret::new(properties, value.as_str(), SystemTime::UNIX_EPOCH)))
             });
             let snapshot = Snapshot::new(secrets.collect(), BTreeSet::new(), None);

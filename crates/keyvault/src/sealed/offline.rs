@@ -8,8 +8,9 @@ use futures::stream::{self, BoxStream};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::SecretName;
+use crate::properties::SecretProperties;
 use crate::resolver::Resolver;
-use crate::secret::{Secret, SecretId, SecretProperties};
+use crate::secret::{Secret, SecretId};
 use crate::snapshot::Snapshot;
 use crate::store::SecretStore;
 use crate::vault::Vault;
