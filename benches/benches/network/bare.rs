@@ -46,6 +46,16 @@ pub(super) async fn run(task: &Task) {
                 print((begun.elapsed().as_secs_f64() * 1e3, task.count));
             }
         }
+        "event" => {
+            client.get(&secret(0)).await;
+            ready();
+            while let Some(version) = ordered() {
+                let path = format!("/secrets/{version}?api-version=2025-07-01");
+                let begun = Instant::now();
+                client.get(&path).await;
+                print((begun.elapsed().as_secs_f64() * 1e3, 1));
+            }
+        }
         _ => {
             let loaded = join_all((0..task.count).map(|n| client.get_owned(n))).await.len();
             print((begun.elapsed().as_secs_f64() * 1e3, loaded));

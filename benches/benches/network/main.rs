@@ -1,14 +1,14 @@
-//! Cold load, references, refresh and rotation over TLS, with 20 ms for each request: ours, the official client's, and the
-//! bound's.
+//! Cold load, references, refresh and rotation, found by a refresh and by an event, over TLS, with 20 ms for each request:
+//! ours, the official client's, and the bound's.
 //!
 //! `cargo bench -p keyvault-benches --bench network [-- --http1]`. Each start is a process of its own, as is the vault.
 //! `KEYVAULT_ROUNDS` is the number of rounds, 7 if it is not set. Two things take minutes and are asked for by name:
 //! `--starts` counts how many of 500 cold starts with 100 references fail, and `--throttled` loads 10,000 secrets from a
-//! vault that refuses what is above the service's limit.
+//! vault that refuses what is above the service's limit. `--event` measures the rotations by event, and nothing else.
 //!
 //! The bound is computed from R, the round trip that a bare client of hyper measured in the same round: a list is in
-//! series, so a load is (pages + 1)·R, references are R, a refresh is pages·R. The bare client does the same requests,
-//! reads nothing of the answers but the link to the next page, and keeps nothing.
+//! series, so a load is (pages + 1)·R, references are R, a refresh is pages·R, an event is R. The bare client does the same
+//! requests, reads nothing of the answers but the link to the next page, and keeps nothing.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops where it stands")]
 
@@ -51,6 +51,10 @@ async fn main() {
     if asked("--throttled") {
         return throttled(http1);
     }
+    if asked("--event") {
+        let sizes: &[usize] = if is_bench() { &[10, 1_000] } else { &[10] };
+        return sizes.iter().for_each(|&n| event(&mut vault(n), n, http1));
+    }
     let sizes: &[usize] = if is_bench() { &[10, 30, 100, 300, 1_000] } else { &[10] };
     let mut loads = Vec::new();
     for &n in sizes {
@@ -66,6 +70,7 @@ async fn main() {
             }
             refresh(&mut vault, n, http1, false);
             refresh(&mut vault, n, http1, true);
+            event(&mut vault, n, http1);
         }
     }
     save(if http1 { "load-http1" } else { "load" }, &Value::from(loads)).unwrap();
@@ -133,6 +138,34 @@ fn refresh(vault: &mut Vault, count: usize, http1: bool, rotation: bool) {
     measured.report();
 }
 
+/// Measures rotations of which an event tells: from handing it over until somebody who waits for new settings has them.
+///
+/// It names the version, as Azure does, so one request is all that it may cost. The bare client is told of the version, too;
+/// the official client takes no events.
+fn event(vault: &mut Vault, count: usize, http1: bool) {
+    let secret = name(count / 2);
+    let mut measured = Peers::default();
+    for peer in PEERS.into_iter().filter(|peer| *peer != "official") {
+        let mut process = Process::start(vault, peer, "event", count, http1);
+        // Versions are told apart by their dates, which have whole seconds.
+        std::thread::sleep(std::time::Duration::from_secs(3));
+        for _ in 0..rounds(7) {
+            let bound = round_trip(vault);
+            let version = vault.tell(&format!("set {secret}")).unwrap();
+            vault.tell("requests").unwrap();
+            process.tell(&format!("{secret}/{version}"));
+            let (wall, _) = process.measured();
+            // What else it led to would have come by then.
+            std::thread::sleep(std::time::Duration::from_secs(3));
+            let requests = vault.tell("requests").unwrap();
+            assert_eq!(requests, "1 0 0", "{peer} asks once for an event");
+            measured.add(peer, wall, bound, requests);
+        }
+    }
+    println!("\nrotation of one in {count}, by event; 1 round trip");
+    measured.report();
+}
+
 /// Counts the cold starts that fail: a client that loses its token to another request's challenge fails now and then.
 fn starts(http1: bool) {
     const STARTS: usize = 500;
@@ -180,6 +213,8 @@ fn throttled(http1: bool) {
 struct Peers<'p> {
     walls: BTreeMap<&'p str, Rounds>,
     ratios: BTreeMap<&'p str, Rounds>,
+    /// Milliseconds above the bound.
+    excesses: BTreeMap<&'p str, Rounds>,
     /// Of the last round.
     requests: BTreeMap<&'p str, String>,
 }
@@ -188,21 +223,23 @@ impl<'p> Peers<'p> {
     fn add(&mut self, peer: &'p str, wall: f64, bound: f64, requests: String) {
         self.walls.entry(peer).or_default().push(wall);
         self.ratios.entry(peer).or_default().push(wall / bound);
+        self.excesses.entry(peer).or_default().push(wall - bound);
         self.requests.insert(peer, requests);
     }
 
     fn report(&self) {
         println!(
-            "{:<10} {:>10} {:>9} {:>17}  requests, of these throttled, unauthorized",
-            "", "ms", "x bound", "range"
+            "{:<10} {:>10} {:>9} {:>17} {:>10}  requests, of these throttled, unauthorized",
+            "", "ms", "x bound", "range", "ms above"
         );
         for (peer, walls) in &self.walls {
             let (least, most) = self.ratios[peer].range();
             println!(
-                "{peer:<10} {:>10.1} {:>9.2} {:>17}  {}",
+                "{peer:<10} {:>10.1} {:>9.2} {:>17} {:>10.1}  {}",
                 walls.median(),
                 self.ratios[peer].median(),
                 format!("{least:.2} to {most:.2}"),
+                self.excesses[peer].median(),
                 self.requests[peer]
             );
         }
@@ -234,7 +271,7 @@ impl Process {
             .unwrap();
         let orders = child.stdin.take().unwrap();
         let mut answers = BufReader::new(child.stdout.take().unwrap());
-        if mode == "refresh" {
+        if matches!(mode, "refresh" | "event") {
             let mut ready = String::new();
             answers.read_line(&mut ready).unwrap();
         }
@@ -242,7 +279,11 @@ impl Process {
     }
 
     fn go(&mut self) {
-        writeln!(self.orders).unwrap();
+        self.tell("");
+    }
+
+    fn tell(&mut self, order: &str) {
+        writeln!(self.orders, "{order}").unwrap();
     }
 
     fn measured(&mut self) -> Measured {
@@ -283,11 +324,11 @@ async fn serve(arguments: &[String]) {
     }
 }
 
-/// Waits for the order to refresh; none at the end of input.
-fn ordered() -> Option<()> {
+/// Waits for the order to refresh, or for the version that an event tells of; none at the end of input.
+fn ordered() -> Option<String> {
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line).unwrap();
-    (read > 0).then_some(())
+    (read > 0).then(|| line.trim().to_owned())
 }
 
 fn ready() {

@@ -1,19 +1,24 @@
 //! This library, as a program would use it.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use figment::Figment;
 use futures::future::try_join_all;
-use keyvault::{NameMap, Resolver, SecretClient, SecretId};
+use futures::stream;
+use keyvault::{NameMap, Resolver, SecretClient, SecretId, push};
 use keyvault_benches::{FixedToken, name};
+use serde_json::json;
 
 use super::{Measured, Task, ordered, print, ready};
 
 pub(super) async fn run(task: &Task) {
-    if task.mode == "refresh" {
-        return refresh(task).await;
+    match task.mode.as_str() {
+        "refresh" => return refresh(task).await,
+        "event" => return event(task).await,
+        _ => {}
     }
     let names: Vec<String> = (0..task.count).map(name).collect();
     let begun = Instant::now();
@@ -47,6 +52,35 @@ async fn refresh(task: &Task) {
         let begun = Instant::now();
         live.refresh_now().await.unwrap();
         print((millis(begun), live.current().len()));
+    }
+}
+
+/// Hears of rotations by webhook, and tells how long it takes until somebody who waits for a change has it.
+async fn event(task: &Task) {
+    let (webhook, events) = push::webhook();
+    let live = keyvault_figment::layered(client(task), Figment::new)
+        .refresh_every(Duration::from_secs(86_400))
+        .events(events)
+        // The default spreads a fleet over half a minute; here it is the way that is measured, and not the draw.
+        .event_spread(Duration::ZERO)
+        .start::<BTreeMap<String, String>>()
+        .await
+        .unwrap();
+    let mut watcher = live.watch();
+    ready();
+    while let Some(version) = ordered() {
+        let body = json!([{
+            "id": "00eccf70-95a7-4e7c-8299-2eb17ee9ad64",
+            "eventType": "Microsoft.KeyVault.SecretNewVersionCreated",
+            "data": { "Id": format!("{}/secrets/{version}", task.url.trim_end_matches('/')) }
+        }]);
+        let body = body.to_string();
+        let begun = Instant::now();
+        let answer = webhook.answer("POST", |_| None, stream::iter([Ok::<_, Infallible>(&body)])).await;
+        let change = watcher.changed().await.unwrap();
+        let wall = millis(begun);
+        assert_eq!((answer.status(), change.keys.len()), (200, 1));
+        print((wall, live.current().len()));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The vault of the benchmarks: an emulator that takes orders, a line each, and answers each with a line.
 //!
-//! `url`, `authority` (newlines as bars), `set NAME` (a new version), `requests` (all, throttled and unauthorized, since it
+//! `url`, `authority` (newlines as bars), `set NAME` (answered with the new version), `requests` (all, throttled and unauthorized, since it
 //! was last asked), `throttle MOST` (in ten seconds) or `unthrottle`. Its arguments are the latency in milliseconds and the
 //! number of secrets.
 
@@ -29,8 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
             "authority" => emulator.ca_pem().replace('\n', "|"),
             "set" => {
                 written += 1;
-                emulator.set(argument, &format!("{:<64}", format!("rotated {written}")));
-                argument.to_owned()
+                emulator.set(argument, &format!("{:<64}", format!("rotated {written}")))
             }
             "requests" => {
                 let requests = emulator.requests();
