@@ -55,7 +55,7 @@ where
 {
     let merge = move |named: &NamedSecrets| -> Result<ConfigTree, Mismatch> {
         let config = build(KeyVaultSource::new(named.clone())).map_err(|error| mismatch(&error))?;
-        Ok(ConfigTree::new(config))
+        Ok(ConfigTree::new(config, named.clone()))
     };
     LiveBuilder::new(vault, merge)
 }

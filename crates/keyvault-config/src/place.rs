@@ -1,7 +1,7 @@
 //! Where a value is written, for people.
 
 use config::{Value, ValueKind};
-use keyvault::{Key, SecretId};
+use keyvault::{Key, NamedSecret, SecretId};
 
 use crate::source;
 
@@ -22,8 +22,14 @@ pub(crate) fn file(value: &Value) -> Option<&str> {
 }
 
 /// Tells which secret a value is, if it is one that was mapped by its name.
-pub(crate) fn secret(value: &Value) -> Option<SecretId> {
-    SecretId::parse(value.origin()?.strip_prefix(source::NAME)?).ok()
+///
+/// It is the `likely` one, unless the layers brought others with them, or moved one to another key.
+pub(crate) fn secret<'s>(value: &Value, likely: impl FnOnce() -> Option<&'s NamedSecret>) -> Option<SecretId> {
+    let url = value.origin()?.strip_prefix(source::NAME)?;
+    match likely().map(NamedSecret::id) {
+        Some(id) if id.url() == url => Some(id.clone()),
+        _ => SecretId::parse(url).ok(),
+    }
 }
 
 /// The origin of everything that config takes from variables.

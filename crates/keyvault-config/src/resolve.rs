@@ -1,7 +1,7 @@
 //! References resolved once, without a background task.
 
 use config::Config;
-use keyvault::{Loaded, Origins, Report, Resolver, Result};
+use keyvault::{Loaded, NamedSecrets, Origins, Report, Resolver, Result};
 use serde::de::DeserializeOwned;
 
 use crate::tree::ConfigTree;
@@ -14,7 +14,7 @@ use crate::tree::ConfigTree;
 ///
 /// Every setting whose references could not be resolved, in one error.
 pub async fn resolve(config: Config, vault: impl Into<Resolver>) -> Result<ResolvedConfig> {
-    let loaded = vault.into().resolve_tree(ConfigTree::new(config)).await?;
+    let loaded = vault.into().resolve_tree(ConfigTree::new(config, NamedSecrets::default())).await?;
     Ok(ResolvedConfig { loaded })
 }
 

@@ -1,7 +1,7 @@
 //! A configuration as a tree that references are resolved in.
 
 use config::{Config, Value, ValueKind};
-use keyvault::{Key, Leaf, Mismatch, Resolved, Segment, Tree};
+use keyvault::{Key, Leaf, Mismatch, NamedSecrets, Resolved, Segment, Tree};
 use serde::de::DeserializeOwned;
 
 use crate::mismatch::mismatch_at;
@@ -10,22 +10,53 @@ use crate::place;
 /// A configuration of which the merged values count.
 pub(crate) struct ConfigTree {
     config: Config,
+    /// The secrets that were given to the layers.
+    named: NamedSecrets,
 }
 
 impl ConfigTree {
-    pub(crate) fn new(config: Config) -> Self {
-        Self { config }
+    pub(crate) fn new(config: Config, named: NamedSecrets) -> Self {
+        Self { config, named }
     }
 
     pub(crate) fn into_config(self) -> Config {
         self.config
+    }
+
+    fn walk(&self, value: &Value, key: &Key, leaves: &mut Vec<Leaf>) {
+        match &value.kind {
+            ValueKind::Table(table) if !table.is_empty() => {
+                table.iter().for_each(|(name, value)| self.walk(value, &key.member(name), leaves));
+            }
+            ValueKind::Array(items) if !items.is_empty() => {
+                items.iter().enumerate().for_each(|(i, item)| self.walk(item, &key.element(i), leaves));
+            }
+            _ if key.segments().is_empty() => {}
+            // An empty table or list comes and goes like any other value.
+            kind => leaves.push(self.leaf(value, kind, key)),
+        }
+    }
+
+    fn leaf(&self, value: &Value, kind: &ValueKind, key: &Key) -> Leaf {
+        if let Some(secret) = place::secret(value, || self.named.get(key)) {
+            return Leaf::named(key.clone(), &secret);
+        }
+        let place = place::place(value, key);
+        let key = key.clone();
+        match kind {
+            ValueKind::String(text) => match place::file(value) {
+                Some(file) => Leaf::text(key, place, text.as_str()).in_file(file),
+                None => Leaf::text(key, place, text.as_str()),
+            },
+            _ => Leaf::other(key, place, format!("{kind:?}")),
+        }
     }
 }
 
 impl Tree for ConfigTree {
     fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
         let mut leaves = Vec::new();
-        walk(&self.config.cache, &Key::root(), &mut leaves);
+        self.walk(&self.config.cache, &Key::root(), &mut leaves);
         Ok(leaves)
     }
 
@@ -43,35 +74,6 @@ impl Tree for ConfigTree {
 
     fn extract<T: DeserializeOwned>(self) -> Result<T, Mismatch> {
         serde_path_to_error::deserialize(self.config).map_err(|error| mismatch_at(error.path(), error.inner()))
-    }
-}
-
-fn walk(value: &Value, key: &Key, leaves: &mut Vec<Leaf>) {
-    match &value.kind {
-        ValueKind::Table(table) if !table.is_empty() => {
-            table.iter().for_each(|(name, value)| walk(value, &key.member(name), leaves));
-        }
-        ValueKind::Array(items) if !items.is_empty() => {
-            items.iter().enumerate().for_each(|(i, item)| walk(item, &key.element(i), leaves));
-        }
-        _ if key.segments().is_empty() => {}
-        // An empty table or list comes and goes like any other value.
-        kind => leaves.push(leaf(value, kind, key)),
-    }
-}
-
-fn leaf(value: &Value, kind: &ValueKind, key: &Key) -> Leaf {
-    if let Some(secret) = place::secret(value) {
-        return Leaf::named(key.clone(), &secret);
-    }
-    let place = place::place(value, key);
-    let key = key.clone();
-    match kind {
-        ValueKind::String(text) => match place::file(value) {
-            Some(file) => Leaf::text(key, place, text.as_str()).in_file(file),
-            None => Leaf::text(key, place, text.as_str()),
-        },
-        _ => Leaf::other(key, place, format!("{kind:?}")),
     }
 }
 

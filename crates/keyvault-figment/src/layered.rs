@@ -46,6 +46,7 @@ pub fn layered_with<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<imp
 where
     F: Fn(KeyVaultProvider) -> Figment + Send + Sync + 'static,
 {
-    let merge = move |named: &NamedSecrets| Ok(FigmentTree::new(layers(KeyVaultProvider::new(named.clone()))));
+    let merge =
+        move |named: &NamedSecrets| Ok(FigmentTree::new(layers(KeyVaultProvider::new(named.clone())), named.clone()));
     LiveBuilder::new(vault, merge)
 }

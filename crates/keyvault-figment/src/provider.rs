@@ -1,8 +1,5 @@
 //! The secrets of a vault as a layer.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use figment::value::{Dict, Empty, Map, Tag, Value};
 use figment::{Error, Metadata, Profile, Provider};
 use keyvault::{Key, NameMap, NamedKind, NamedSecret, NamedSecrets, Resolver, Result, Segment};
@@ -41,14 +38,27 @@ impl KeyVaultProvider {
 /// The name by which values of this provider are known again.
 pub(crate) const NAME: &str = "Azure Key Vault";
 
+/// A key that no secret's name gives. figment keeps nothing of a provider but what its metadata says of a key, so under
+/// this one that says whose metadata it is.
+const IDENTITY: &str = "\0secrets";
+
+/// Tells whether values with this metadata are those of `secrets`, at the keys that these have.
+pub(crate) fn are_of(metadata: &Metadata, secrets: &NamedSecrets) -> bool {
+    metadata.name == NAME && metadata.interpolate(&Profile::Default, &[IDENTITY]) == identity(secrets)
+}
+
+/// Copies share their secrets, so it is where those stand.
+fn identity(secrets: &NamedSecrets) -> String {
+    secrets.iter().next().map(|(_, secret)| format!("{secret:p}")).unwrap_or_default()
+}
+
 impl Provider for KeyVaultProvider {
     fn metadata(&self) -> Metadata {
         // A secret's text is no reference, but its address is good to know.
-        let url = |(key, secret): (&Key, &NamedSecret)| (steps(key), secret.id().url());
-        let urls: Arc<BTreeMap<Vec<String>, String>> = Arc::new(self.secrets.iter().map(url).collect());
-        Metadata::named(NAME).interpolater(move |_: &Profile, keys: &[&str]| {
-            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
-            urls.get(&keys).cloned().unwrap_or_else(|| keys.join("."))
+        let secrets = self.secrets.clone();
+        Metadata::named(NAME).interpolater(move |_: &Profile, path: &[&str]| match path {
+            [IDENTITY] => identity(&secrets),
+            path => find(&secrets, path).map_or_else(|| path.join("."), |secret| secret.id().url()),
         })
     }
 
@@ -105,11 +115,15 @@ fn list(value: &mut Value) -> &mut Vec<Value> {
     }
 }
 
-/// figment's steps, in which an index looks like a name.
-fn steps(key: &Key) -> Vec<String> {
-    let step = |segment: &Segment| match segment {
-        Segment::Name(name) => name.to_string(),
-        Segment::Index(index) => index.to_string(),
+/// Finds by figment's steps, in which an index looks like a name.
+fn find<'s>(secrets: &'s NamedSecrets, path: &[&str]) -> Option<&'s NamedSecret> {
+    let step = |(segment, step): (&Segment, &&str)| match segment {
+        Segment::Name(name) => **name == **step,
+        Segment::Index(index) => *step == index.to_string(),
     };
-    key.segments().iter().map(step).collect()
+    let is_at = |key: &Key| key.segments().len() == path.len() && key.segments().iter().zip(path).all(step);
+    let among_lists = || secrets.iter().find(|(key, _)| is_at(key)).map(|(_, secret)| secret);
+    let is_number = |step: &&str| step.bytes().all(|b| b.is_ascii_digit());
+    let found = secrets.get(&path.iter().copied().collect());
+    found.or_else(|| path.iter().any(is_number).then(among_lists).flatten())
 }

@@ -1,7 +1,7 @@
 //! References resolved once, without a background task.
 
 use figment::Figment;
-use keyvault::{Loaded, Origins, Report, Resolver, Result};
+use keyvault::{Loaded, NamedSecrets, Origins, Report, Resolver, Result};
 use serde::de::DeserializeOwned;
 
 use crate::tree::FigmentTree;
@@ -14,7 +14,7 @@ use crate::tree::FigmentTree;
 ///
 /// Every setting whose references could not be resolved, in one error.
 pub async fn resolve(figment: Figment, vault: impl Into<Resolver>) -> Result<ResolvedFigment> {
-    let loaded = vault.into().resolve_tree(FigmentTree::new(figment)).await?;
+    let loaded = vault.into().resolve_tree(FigmentTree::new(figment, NamedSecrets::default())).await?;
     Ok(ResolvedFigment { loaded })
 }
 

@@ -5,21 +5,24 @@ use std::sync::Arc;
 
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Error, Figment, Metadata, Profile, Provider};
-use keyvault::{Key, Leaf, Mismatch, Resolved, SecretId, Segment, Tree};
+use keyvault::{Key, Leaf, Mismatch, NamedSecrets, Resolved, SecretId, Segment, Tree};
 use serde::de::DeserializeOwned;
 
 use crate::mismatch::{mismatch, unreadable};
 use crate::place;
+use crate::provider;
 
 /// A figment of which the values that are in effect count: of the selected profile over the default one, under the
 /// global one.
 pub(crate) struct FigmentTree {
     figment: Figment,
+    /// The secrets that were given to the layers.
+    named: NamedSecrets,
 }
 
 impl FigmentTree {
-    pub(crate) fn new(figment: Figment) -> Self {
-        Self { figment }
+    pub(crate) fn new(figment: Figment, named: NamedSecrets) -> Self {
+        Self { figment, named }
     }
 
     pub(crate) fn into_figment(self) -> Figment {
@@ -34,21 +37,32 @@ impl FigmentTree {
         self.figment.data().map_err(|error| unreadable(&error))
     }
 
-    fn walk(&self, value: &Value, key: &Key, leaves: &mut Vec<Leaf>) {
+    /// Tells the tag of the secrets that were given to the layers, if they are among them.
+    fn tag_of_named(&self) -> Option<Tag> {
+        let layers = self.figment.__metadata_map()?;
+        layers.into_iter().find(|(_, metadata)| provider::are_of(metadata, &self.named)).map(|(tag, _)| tag)
+    }
+
+    fn walk(&self, value: &Value, key: &Key, named: Option<Tag>, leaves: &mut Vec<Leaf>) {
         match value {
             Value::Dict(_, dict) if !dict.is_empty() => {
-                dict.iter().for_each(|(name, value)| self.walk(value, &key.member(name), leaves));
+                dict.iter().for_each(|(name, value)| self.walk(value, &key.member(name), named, leaves));
             }
             Value::Array(_, items) if !items.is_empty() => {
-                items.iter().enumerate().for_each(|(i, item)| self.walk(item, &key.element(i), leaves));
+                items.iter().enumerate().for_each(|(i, item)| self.walk(item, &key.element(i), named, leaves));
             }
             _ if key.segments().is_empty() => {}
             // An empty table or list comes and goes like any other value.
-            _ => leaves.push(self.leaf(value, key)),
+            _ => leaves.push(self.leaf(value, key, named)),
         }
     }
 
-    fn leaf(&self, value: &Value, key: &Key) -> Leaf {
+    fn leaf(&self, value: &Value, key: &Key, named: Option<Tag>) -> Leaf {
+        if Some(value.tag()) == named
+            && let Some(secret) = self.named.get(key)
+        {
+            return Leaf::named(key.clone(), secret.id());
+        }
         let keys = names(key);
         let metadata = self.figment.get_metadata(value.tag()).filter(|metadata| place::is_key_vault(metadata));
         let key = key.clone();
@@ -78,11 +92,14 @@ impl FigmentTree {
 impl Tree for FigmentTree {
     fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
         let mut leaves = Vec::new();
-        self.walk(&self.effective()?, &Key::root(), &mut leaves);
+        self.walk(&self.effective()?, &Key::root(), self.tag_of_named(), &mut leaves);
         Ok(leaves)
     }
 
     fn replace(mut self, resolved: Vec<(Leaf, Option<Resolved>)>) -> Result<Self, Mismatch> {
+        if resolved.is_empty() {
+            return Ok(self);
+        }
         let mut absent = Vec::new();
         let mut layers: BTreeMap<(Tag, Profile), Layer> = BTreeMap::new();
         let (mut effective, mut data) = (self.effective()?, self.data()?);
@@ -174,7 +191,7 @@ impl FigmentTree {
             }
         }
         let rebuilt = Rebuilt { profile: self.figment.profile().clone(), data, of: self.figment };
-        Ok(Self::new(Figment::from(rebuilt)))
+        Ok(Self::new(Figment::from(rebuilt), self.named))
     }
 }
 

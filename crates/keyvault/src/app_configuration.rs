@@ -5,7 +5,6 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 use crate::key::{Key, Segment};
@@ -58,7 +57,8 @@ pub(crate) fn join_tables(leaves: Vec<Leaf>) -> Vec<Leaf> {
             if &**name == "uri" && is_of_a_secret(uri) && members.get(above) == Some(&1) =>
         {
             let json = serde_json::json!({ "uri": &**uri }).to_string();
-            Leaf { key: Key::of(above), content: Content::Text(Zeroizing::new(json)), ..leaf }
+            let key = Key::of(above);
+            leaf.joined(key, json)
         }
         _ => leaf,
     };

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::future::Future;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
+use rustc_hash::FxBuildHasher;
 use tokio::time::Instant;
 
 use crate::error::Result;
@@ -59,7 +60,7 @@ struct Fetched {
 /// Secrets, each under the id by which it was asked for. That is its own but for the version, so it is not kept again.
 struct Shelf {
     secrets: HashTable<Held>,
-    hasher: RandomState,
+    hasher: FxBuildHasher,
     capacity: usize,
     /// Where to look next for a secret to make room.
     hand: usize,
@@ -74,7 +75,7 @@ enum Held {
 
 impl SecretCache {
     pub(crate) fn new(capacity: usize) -> Self {
-        let shelf = Shelf { secrets: HashTable::new(), hasher: RandomState::new(), capacity, hand: 0 };
+        let shelf = Shelf { secrets: HashTable::new(), hasher: FxBuildHasher, capacity, hand: 0 };
         Self { shelf: Mutex::new(shelf), flights: Flights::new(), moments: AtomicU64::new(1), began: Instant::now() }
     }
 
@@ -182,9 +183,9 @@ impl Shelf {
         self.secrets.find(self.hash(id), |held| held.is_asked_for_as(id))
     }
 
-    /// All versions of a secret have one hash, for there are few of them.
+    /// All versions of a secret have one hash.
     fn hash(&self, id: &SecretId) -> u64 {
-        self.hasher.hash_one((id.vault(), id.name()))
+        self.hasher.hash_one(id)
     }
 
     /// Puts a secret in its place, and takes another out if there is no room. A store that answers with another secret than
@@ -199,7 +200,7 @@ impl Shelf {
         }
         let hash = self.hash(id);
         let Self { secrets, hasher, .. } = self;
-        let rehash = |held: &Held| hasher.hash_one((held.secret().id().vault(), held.secret().id().name()));
+        let rehash = |held: &Held| hasher.hash_one(held.secret().id());
         match secrets.entry(hash, |held| held.is_asked_for_as(id), rehash) {
             Entry::Occupied(mut place) => *place.get_mut() = held,
             Entry::Vacant(place) => _ = place.insert(held),

@@ -14,7 +14,7 @@ use crate::origin::{Fingerprint, Origin};
 use crate::pass::{Pass, Resolved};
 use crate::policy::{Policies, Terms};
 use crate::reference::Reference;
-use crate::report::{Report, ReportRow};
+use crate::report::{Entry, Report, ReportRow};
 use crate::resolver::Resolver;
 use crate::secret::{Secret, SecretId};
 use crate::snapshot::Snapshot;
@@ -52,7 +52,7 @@ impl Resolver {
     pub async fn check(&self, leaves: Vec<Leaf>) -> Checked {
         let pass = Pass::begin(self);
         let found = resolve(&pass, self.join_tables(leaves), Rules::default()).await;
-        let report = Report::new(found.iter().flat_map(|found| found.rows.clone()).collect());
+        let report = Report::of(found.iter().flat_map(|found| found.rows.clone()).collect(), Arc::default());
         let values = found.into_iter().filter_map(|Found { leaf, value, .. }| {
             let text = match (value, &leaf.content) {
                 (Ok(Value::Filled(text, _)), _) => Ok(text),
@@ -111,7 +111,7 @@ pub(crate) struct Rules<'a> {
 pub(crate) struct Found {
     pub(crate) leaf: Leaf,
     pub(crate) value: Result<Value>,
-    pub(crate) rows: Vec<ReportRow>,
+    pub(crate) rows: Vec<Entry>,
     pub(crate) kept: Vec<Kept>,
 }
 
@@ -133,6 +133,8 @@ pub(crate) struct Kept {
 /// Resolves every reference in `leaves`.
 pub(crate) async fn resolve(pass: &Pass<'_>, mut leaves: Vec<Leaf>, rules: Rules<'_>) -> Vec<Found> {
     line::locate(&mut leaves);
+    // A framework may have no order, and the same settings shall have the same report.
+    leaves.sort_by(|one, other| one.key.cmp(&other.key));
     let parsed: Vec<(Parsed, Leaf)> = leaves.into_iter().map(|leaf| (parse(pass.resolver(), &leaf), leaf)).collect();
     pass.fetch(parsed.iter().flat_map(|(parsed, _)| parsed.references())).await;
     parsed.into_iter().map(|(parsed, leaf)| found(pass, parsed, leaf, rules)).collect()
@@ -141,9 +143,9 @@ pub(crate) async fn resolve(pass: &Pass<'_>, mut leaves: Vec<Leaf>, rules: Rules
 fn found(pass: &Pass<'_>, parsed: Parsed, leaf: Leaf, rules: Rules<'_>) -> Found {
     let (mut rows, mut kept) = (Vec::new(), Vec::new());
     let terms = rules.policies.map(|policies| policies.terms(&leaf.key)).unwrap_or_default();
-    let mut outcome = |rows: &mut Vec<ReportRow>, reference: &Reference| {
+    let mut outcome = |rows: &mut Vec<Entry>, reference: &Reference| {
         let outcome = outcome(pass, &leaf.key, reference, terms, rules.last);
-        rows.push(row(pass, &leaf, reference, terms, &outcome));
+        rows.push(row(pass, &leaf, reference, terms, &outcome).into());
         if let Outcome::Kept(secret, _, error) = &outcome
             && let Ok(id) = pass.id(reference)
         {
@@ -154,7 +156,7 @@ fn found(pass: &Pass<'_>, parsed: Parsed, leaf: Leaf, rules: Rules<'_>) -> Found
     let value = match parsed {
         Parsed::Plain(origin) => Ok(Value::Plain(origin)),
         Parsed::Named(secret) => {
-            rows.push(named_row(pass, &leaf, &secret));
+            rows.push(named_entry(pass, &leaf, &secret));
             Ok(Value::Plain(Origin::named(&secret)))
         }
         Parsed::Template(template) => {
@@ -168,7 +170,7 @@ fn found(pass: &Pass<'_>, parsed: Parsed, leaf: Leaf, rules: Rules<'_>) -> Found
                     Ok(reference) => failures.extend(outcome(&mut rows, &reference).failure()),
                     Err(error) => {
                         failures.push(error.clone());
-                        rows.push(ReportRow::of(&leaf).failed(&error));
+                        rows.push(ReportRow::of(&leaf).failed(&error).into());
                     }
                 }
             }
@@ -208,11 +210,11 @@ impl Parsed {
 
 fn parse(resolver: &Resolver, leaf: &Leaf) -> Parsed {
     match &leaf.content {
-        Content::Other(fingerprint) => Parsed::Plain(Origin::written(leaf.place.clone(), *fingerprint)),
+        Content::Other(fingerprint) => Parsed::Plain(Origin::written(leaf.place(), *fingerprint)),
         Content::Named(secret) => Parsed::Named(secret.clone()),
         Content::Text(text) => match parse_text(resolver, text) {
             Ok(Some(template)) => Parsed::Template(template),
-            Ok(None) => Parsed::Plain(Origin::written(leaf.place.clone(), Fingerprint::of(text.as_str()))),
+            Ok(None) => Parsed::Plain(Origin::written(leaf.place(), Fingerprint::of(text.as_str()))),
             // There may be more that is malformed behind the first.
             Err(error) => Parsed::Malformed(pieces(text, error)),
         },
@@ -333,11 +335,11 @@ fn row(pass: &Pass<'_>, leaf: &Leaf, reference: &Reference, terms: Terms, outcom
     }
 }
 
-fn named_row(pass: &Pass<'_>, leaf: &Leaf, secret: &SecretId) -> ReportRow {
-    let row = ReportRow { origin: format!("the names in vault {}", secret.vault()), ..ReportRow::of(leaf) };
+fn named_entry(pass: &Pass<'_>, leaf: &Leaf, secret: &SecretId) -> Entry {
+    let key = leaf.key.clone();
     match pass.taken(&secret.latest()) {
-        Ok(secret) => row.resolved(&secret),
+        Ok(secret) => Entry::Named { key, secret: secret.id().clone(), expires: secret.properties().expires() },
         // It was fetched before this pass: all that is known is its address.
-        Err(_) => ReportRow { status: crate::ReferenceStatus::Resolved, ..row.about(secret) },
+        Err(_) => Entry::Named { key, secret: secret.clone(), expires: None },
     }
 }

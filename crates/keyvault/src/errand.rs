@@ -141,7 +141,7 @@ impl Errand {
         }
         match self.due.get(id) {
             Some(wanted) if !wanted.versions.is_empty() => self.read_versions(resolver, id, wanted, fresh).await,
-            None if !self.is_complete || self.spared.contains(id) => self.recall(resolver, id, fresh).await,
+            None if !self.is_asked_for(id) => self.recall(resolver, id, fresh).await,
             _ => {
                 let offered = resolver.get_fresh(id, fresh).await?;
                 self.judge(resolver, id, offered).await
@@ -149,10 +149,20 @@ impl Errand {
         }
     }
 
-    /// Gives what is held. A newer one that a failed pass may have read is no news: what was to come with it did not.
+    /// Tells whether a secret is asked for anew.
+    fn is_asked_for(&self, id: &SecretId) -> bool {
+        self.due.contains_key(id) || self.reverting.contains(id) || (self.is_complete && !self.spared.contains(id))
+    }
+
+    /// Gives what is held of a secret that is not asked for. A newer one that a failed pass may have read is no news: what
+    /// was to come with it did not.
+    pub(crate) fn recalled(&self, id: &SecretId) -> Option<&Arc<Secret>> {
+        self.read_before(id).filter(|_| !self.is_asked_for(id)).map(Holding::secret)
+    }
+
     async fn recall(&self, resolver: &Resolver, id: &SecretId, fresh: Freshness) -> Result<Arc<Secret>> {
-        if let Some(holding) = self.read_before(id) {
-            return Ok(Arc::clone(holding.secret()));
+        if let Some(secret) = self.recalled(id) {
+            return Ok(Arc::clone(secret));
         }
         if self.held.lacks(id) {
             return Err(Error::new(ErrorKind::NotFound, "secret not found").about(id));

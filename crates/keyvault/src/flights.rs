@@ -17,11 +17,7 @@ pub(crate) struct Flights<K: Eq + Hash, T> {
 /// What a fetch came to. Whoever has the lock while it is empty does the fetch.
 type Flight<T> = Mutex<Option<T>>;
 
-impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
-    pub(crate) fn new() -> Self {
-        Self { under_way: StdMutex::default() }
-    }
-
+impl<K: Clone + Eq + Hash + Send + Sync, T: Clone + Send> Flights<K, T> {
     /// Gives what the fetch of `key` that is under way comes to, or does `fetch`.
     pub(crate) async fn join<F>(&self, key: &K, fetch: impl FnOnce() -> F + Send) -> T
     where
@@ -43,6 +39,12 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
         let flight = Arc::clone(self.under_way().entry(key.clone()).or_default());
         Seat { flights: self, key, flight }
     }
+}
+
+impl<K: Eq + Hash, T> Flights<K, T> {
+    pub(crate) fn new() -> Self {
+        Self { under_way: StdMutex::default() }
+    }
 
     #[cfg(test)]
     pub(crate) fn count(&self) -> usize {
@@ -55,13 +57,13 @@ impl<K: Clone + Eq + Hash, T: Clone> Flights<K, T> {
 }
 
 /// A place in a flight, which ends with the last one, however that comes to pass.
-struct Seat<'f, K: Clone + Eq + Hash, T: Clone> {
+struct Seat<'f, K: Eq + Hash, T> {
     flights: &'f Flights<K, T>,
     key: &'f K,
     flight: Arc<Flight<T>>,
 }
 
-impl<K: Clone + Eq + Hash, T: Clone> Drop for Seat<'_, K, T> {
+impl<K: Eq + Hash, T> Drop for Seat<'_, K, T> {
     fn drop(&mut self) {
         // Nobody boards while the map is locked. One place is the map's, and one this.
         let mut under_way = self.flights.under_way();

@@ -1,9 +1,13 @@
 //! What this process holds of each secret.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use rustc_hash::FxBuildHasher;
+
+use crate::ids::{IdMap, IdSet};
 use crate::name::{SecretName, SecretVersion};
 use crate::properties::SecretProperties;
 use crate::secret::{Secret, SecretId};
@@ -13,14 +17,14 @@ use crate::secret::{Secret, SecretId};
 /// It changes in one step, after the settings of a reading stand. A reading that came to nothing leaves no mark in it.
 #[derive(Clone, Default)]
 pub(crate) struct Held {
-    holdings: BTreeMap<SecretId, Holding>,
-    absent: BTreeSet<SecretId>,
-    by_name: BTreeSet<SecretId>,
+    holdings: IdMap<Holding>,
+    absent: IdSet,
+    by_name: IdSet,
     listing: Arc<Listing>,
 }
 
 /// What a vault listed, by name.
-pub(crate) type Listing = BTreeMap<SecretName, SecretProperties>;
+pub(crate) type Listing = HashMap<SecretName, SecretProperties, FxBuildHasher>;
 
 /// What is held of one secret.
 #[derive(Clone)]
@@ -187,19 +191,21 @@ impl Held {
 
     /// Takes over what a reading found, now that its settings stand; some of them with `kept` secrets, which it did not get.
     pub(crate) fn commit(&mut self, found: Found, kept: &BTreeSet<SecretId>) {
-        let mut before = std::mem::take(&mut self.holdings);
+        // What a server refused, and which version followed which, is as true when the vault can be asked again.
+        self.holdings.retain(|id, holding| {
+            let is_found = found.secrets.contains_key(id);
+            let is_kept = !is_found && kept.contains(id);
+            holding.is_kept = is_kept;
+            is_found || is_kept
+        });
         for (id, secret) in found.secrets {
             let is_by_version = found.by_version.contains(&id);
-            let holding = match before.remove(&id) {
-                Some(holding) => holding.followed_by(secret, found.standings.get(&id).cloned(), is_by_version),
-                None => Holding::new(secret, !is_by_version),
-            };
-            self.holdings.insert(id, holding);
-        }
-        // What a server refused, and which version followed which, is as true when the vault can be asked again.
-        for id in kept {
-            if let Some(holding) = before.remove(id) {
-                self.holdings.insert(id.clone(), Holding { is_kept: true, ..holding });
+            match self.holdings.entry(id) {
+                Entry::Occupied(mut holding) => {
+                    let standing = found.standings.get(holding.key()).cloned();
+                    holding.get_mut().follow(secret, standing, is_by_version);
+                }
+                Entry::Vacant(place) => _ = place.insert(Holding::new(secret, !is_by_version)),
             }
         }
         (self.absent, self.by_name) = (found.absent, found.by_name);
@@ -210,8 +216,7 @@ impl Held {
 }
 
 impl Holding {
-    fn followed_by(mut self, secret: Arc<Secret>, standing: Option<Standing>, is_by_version: bool) -> Self {
-        self.is_kept = false;
+    fn follow(&mut self, secret: Arc<Secret>, standing: Option<Standing>, is_by_version: bool) {
         if let Some(standing) = standing {
             self.is_proven = standing == Standing::Latest && !is_by_version;
             if let Standing::Ahead(Some(offered)) = &standing {
@@ -229,22 +234,21 @@ impl Holding {
         } else {
             self.secret = secret;
         }
-        self
     }
 }
 
 /// What one reading found.
 #[derive(Default)]
 pub(crate) struct Found {
-    pub(crate) secrets: BTreeMap<SecretId, Arc<Secret>>,
+    pub(crate) secrets: IdMap<Arc<Secret>>,
     /// What those that the vault was asked for are to it.
-    pub(crate) standings: BTreeMap<SecretId, Standing>,
+    pub(crate) standings: IdMap<Standing>,
     /// Those that were asked for by a version.
-    pub(crate) by_version: BTreeSet<SecretId>,
-    pub(crate) absent: BTreeSet<SecretId>,
+    pub(crate) by_version: IdSet,
+    pub(crate) absent: IdSet,
     pub(crate) listing: Option<Arc<Listing>>,
     /// Those whose dates the name map looks after.
-    pub(crate) by_name: BTreeSet<SecretId>,
+    pub(crate) by_name: IdSet,
     /// Versions of which an event told, and which the vault does not have yet.
     pub(crate) awaited: BTreeMap<SecretId, BTreeSet<SecretVersion>>,
 }
@@ -289,7 +293,7 @@ mod tests {
     }
 
     fn commit(held: &mut Held, secret: Arc<Secret>) {
-        held.commit(Found { secrets: [(id(), secret)].into(), ..Found::default() }, &BTreeSet::new());
+        held.commit(Found { secrets: [(id(), secret)].into_iter().collect(), ..Found::default() }, &BTreeSet::new());
     }
 
     #[test]

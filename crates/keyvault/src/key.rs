@@ -1,10 +1,11 @@
 //! The key of a setting: where a value stands in the tree of settings.
 
 use std::fmt;
+use std::sync::Arc;
 
-/// The path to one value of the settings: `database.password`, `servers[0].url`.
+/// The path to one value of the settings: `database.password`, `servers[0].url`. `Clone` is cheap.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
-pub struct Key(Vec<Segment>);
+pub struct Key(Arc<[Segment]>);
 
 /// One step of a [`Key`].
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -35,18 +36,15 @@ impl Key {
 
     /// Copies the first steps of the key.
     pub(crate) fn up_to(&self, steps: usize) -> Self {
-        Self(self.0[..steps].to_vec())
+        Self(self.0[..steps].into())
     }
 
     fn with(&self, segment: Segment) -> Self {
-        let mut segments = Vec::with_capacity(self.0.len() + 1);
-        segments.extend_from_slice(&self.0);
-        segments.push(segment);
-        Self(segments)
+        Self(self.0.iter().cloned().chain([segment]).collect())
     }
 
     pub(crate) fn of(segments: &[Segment]) -> Self {
-        Self(segments.to_vec())
+        Self(segments.into())
     }
 
     /// Gives the steps from the root.

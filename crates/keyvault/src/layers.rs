@@ -55,7 +55,7 @@ pub trait Tree: Send + Sized + 'static {
 /// One value of a tree, with its place in the layers.
 pub struct Leaf {
     pub(crate) key: Key,
-    pub(crate) place: String,
+    place: Option<String>,
     pub(crate) file: Option<PathBuf>,
     pub(crate) content: Content,
 }
@@ -72,17 +72,17 @@ pub(crate) enum Content {
 impl Leaf {
     /// Describes a string at `key`; `place` says where it is written: a file, a variable.
     pub fn text(key: Key, place: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { key, place: place.into(), file: None, content: Content::Text(Zeroizing::new(text.into())) }
+        Self { key, place: Some(place.into()), file: None, content: Content::Text(Zeroizing::new(text.into())) }
     }
 
     /// Describes a value that is no string. Only a keyed hash of `value` is kept.
     pub fn other(key: Key, place: impl Into<String>, value: impl Hash) -> Self {
-        Self { key, place: place.into(), file: None, content: Content::Other(Fingerprint::of(value)) }
+        Self { key, place: Some(place.into()), file: None, content: Content::Other(Fingerprint::of(value)) }
     }
 
     /// Describes a secret that was mapped to `key` by its name; `secret` has its version.
     pub fn named(key: Key, secret: &SecretId) -> Self {
-        Self { key, place: secret.to_string(), file: None, content: Content::Named(secret.clone()) }
+        Self { key, place: None, file: None, content: Content::Named(secret.clone()) }
     }
 
     /// Names the file that the value is written in, where the framework knows it: then the line of a reference is looked
@@ -91,6 +91,24 @@ impl Leaf {
     pub fn in_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = Some(path.into());
         self
+    }
+
+    /// Describes a table as the one string that it stands for.
+    pub(crate) fn joined(self, key: Key, text: String) -> Self {
+        Self { key, content: Content::Text(Zeroizing::new(text)), ..self }
+    }
+
+    /// Tells where the value is written.
+    pub(crate) fn place(&self) -> String {
+        match (&self.place, &self.content) {
+            (None, Content::Named(secret)) => secret.to_string(),
+            (place, _) => place.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Says more about where the value is written.
+    pub(crate) fn set_place(&mut self, place: String) {
+        self.place = Some(place);
     }
 
     /// Tells the key.

@@ -67,6 +67,7 @@ mod errand;
 mod error;
 mod flights;
 mod held;
+mod ids;
 mod json_text;
 mod key;
 mod known_keys;

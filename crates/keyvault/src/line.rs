@@ -28,7 +28,7 @@ pub(crate) fn locate(leaves: &mut [Leaf]) {
         let lines = Lines::of(&text);
         for leaf in leaves {
             if let Some(line) = lines.find(leaf) {
-                leaf.place = with_line(&leaf.place, &file, line);
+                leaf.set_place(with_line(&leaf.place(), &file, line));
             }
         }
     }

@@ -18,8 +18,9 @@ use crate::name_map::NameMap;
 use crate::named::NamedSecrets;
 use crate::origin::{Origin, Origins};
 use crate::pass::{Pass, Resolved};
-use crate::report::{Report, ReportRow};
+use crate::report::{Entry, Report, ReportRow};
 use crate::resolver::Resolver;
+use crate::secret::Secret;
 use crate::snapshot::Snapshot;
 
 /// A tree of values with every reference resolved, not yet settings.
@@ -76,7 +77,7 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R, rules: Rules<'_>)
     for round in 1.. {
         let resolved = match finds.add(check::resolve(&pass, leaves, rules).await) {
             Ok(resolved) => resolved,
-            Err(error) => return Err(error.with_load_report(Arc::new(Report::noted(finds.rows, pass.notes())))),
+            Err(error) => return Err(error.with_load_report(Arc::new(Report::of(finds.rows, pass.notes())))),
         };
         let gone: Vec<Key> =
             resolved.iter().filter(|(_, text)| text.is_none()).map(|(leaf, _)| leaf.key.clone()).collect();
@@ -108,7 +109,7 @@ const MOST_LAYERS: usize = 8;
 #[derive(Default)]
 struct Finds {
     origins: Origins,
-    rows: Vec<ReportRow>,
+    rows: Vec<Entry>,
     kept: Vec<(Key, Kept)>,
     lapses: Vec<Error>,
 }
@@ -116,26 +117,26 @@ struct Finds {
 impl Finds {
     /// Takes down where each value came from, and gives what is to be put in its place.
     fn add(&mut self, found: Vec<Found>) -> Result<Vec<(Leaf, Option<Resolved>)>> {
-        let mut failures = Vec::new();
-        let mut resolved = Vec::new();
+        let (mut origins, mut failures, mut resolved) = (Vec::new(), Vec::new(), Vec::new());
         for Found { leaf, value, rows, kept } in found {
             self.rows.extend(rows);
             for kept in kept {
-                self.lapses.push(kept.error.clone().at(leaf.key.to_string(), leaf.place.clone()));
+                self.lapses.push(kept.error.clone().at(leaf.key.to_string(), leaf.place()));
                 self.kept.push((leaf.key.clone(), kept));
             }
             match value {
-                Ok(Value::Plain(origin)) => self.origins.insert(leaf.key, origin),
+                Ok(Value::Plain(origin)) => origins.push((leaf.key, origin)),
                 Ok(Value::Filled(text, fingerprint)) => {
                     if let Some(text) = &text {
-                        let origin = Origin::filled(leaf.place.clone(), fingerprint, text.secrets().to_vec());
-                        self.origins.insert(leaf.key.clone(), origin);
+                        let origin = Origin::filled(leaf.place(), fingerprint, text.secrets().to_vec());
+                        origins.push((leaf.key.clone(), origin));
                     }
                     resolved.push((leaf, text));
                 }
                 Err(error) => failures.extend(located(&error, &leaf)),
             }
         }
+        self.origins.extend(origins);
         failures.sort_by(|one, other| one.setting().cmp(&other.setting()));
         match Error::join(failures) {
             Some(error) => Err(error),
@@ -144,7 +145,7 @@ impl Finds {
     }
 
     fn into_facts(self, pass: Pass<'_>) -> Facts {
-        let report = Arc::new(Report::noted(self.rows, pass.notes()));
+        let report = Arc::new(Report::of(self.rows, pass.notes()));
         let mut snapshot = pass.into_snapshot();
         for (key, kept) in self.kept {
             snapshot.keep(key, kept.id, kept.secret);
@@ -156,7 +157,7 @@ impl Finds {
 /// One value with two bad references has two failures.
 fn located<'e>(error: &'e Error, leaf: &'e Leaf) -> impl Iterator<Item = Error> + 'e {
     let failures = error.failures().iter().cloned();
-    failures.map(|failure| failure.at(leaf.key.to_string(), leaf.place.clone()))
+    failures.map(|failure| failure.at(leaf.key.to_string(), leaf.place()))
 }
 
 impl<R: Tree> Loaded<R> {
@@ -211,7 +212,7 @@ impl<R> fmt::Debug for Loaded<R> {
 /// are left out: an error message is no place for it, however it got there.
 pub(crate) fn rejected(mismatch: Mismatch, origins: &Origins, snapshot: &Snapshot) -> Error {
     let quotes_a_secret = |text: &str| {
-        let mut secrets = snapshot.iter().map(|(_, secret)| secret.expose_secret());
+        let mut secrets = snapshot.secrets().map(Secret::expose_secret);
         secrets.any(|secret| secret.len() >= SHORTEST_SECRET && text.contains(secret))
     };
     let mut clause = mismatch.clause.to_owned();

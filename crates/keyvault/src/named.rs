@@ -5,15 +5,17 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
+use futures::{StreamExt, poll};
 
 use crate::check::is_missing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Listing;
 use crate::key::Key;
-use crate::name_map::{Consequence, Finding, Givers, HELP_WITH_DISABLED, NameMap, Presence, Requested, collisions};
+use crate::name_map::{
+    Consequence, Finding, Givers, HELP_WITH_DISABLED, NameMap, Presence, Requested, collisions, is_clear,
+};
 use crate::opened::Content;
 use crate::pass::Pass;
 use crate::properties::SecretProperties;
@@ -22,11 +24,11 @@ use crate::status::ReferenceStatus;
 
 /// Secrets under the keys that their names give.
 ///
-/// `Clone` copies no secret. `Debug` shows keys and secrets' names.
+/// `Clone` is cheap. `Debug` shows keys and secrets' names.
 #[derive(Clone, Default)]
 pub struct NamedSecrets {
     secrets: Arc<BTreeMap<Key, NamedSecret>>,
-    notes: Vec<NameNote>,
+    notes: Arc<[NameNote]>,
 }
 
 /// One setting that a secret's name gives: the secret, or a value in a JSON secret that was opened.
@@ -72,6 +74,11 @@ impl NamedSecrets {
     /// Gives every secret with its key, in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &NamedSecret)> {
         self.secrets.iter()
+    }
+
+    /// Finds what the secret at `key` is.
+    pub fn get(&self, key: &Key) -> Option<&NamedSecret> {
+        self.secrets.get(key)
     }
 
     /// Tells what was found about secrets that are disabled, outside their dates, or missing where they may be; in the
@@ -150,15 +157,18 @@ impl Pass<'_> {
             Some(requested) => self.fetch_by_name(requested).await,
             None => self.fetch_by_list(&mut naming).await?,
         };
-        for candidate in candidates {
-            let id = SecretId::new(self.vault().clone(), candidate.name.clone());
-            self.judged_by_name(&id);
-            naming.decide(candidate, &id, self.taken(&id));
-        }
+        candidates.into_iter().for_each(|candidate| self.decide(&mut naming, candidate));
         let named = naming.finish()?;
         self.warn(&named.notes);
         self.keep_notes(&named.notes);
         Ok(named)
+    }
+
+    /// Decides about a secret that was taken.
+    fn decide(&self, naming: &mut Naming<'_>, candidate: Requested) {
+        let id = SecretId::new(self.vault().clone(), candidate.name.clone());
+        self.judged_by_name(&id);
+        naming.decide(candidate, &id, self.taken(&id));
     }
 
     async fn fetch_by_name(&self, requested: Vec<Requested>) -> Vec<Requested> {
@@ -168,7 +178,7 @@ impl Pass<'_> {
     }
 
     async fn fetch_by_list(&mut self, naming: &mut Naming<'_>) -> Result<Vec<Requested>> {
-        let mut listed = Listing::new();
+        let mut listed = Listing::default();
         let mut list = self.list().fuse();
         let mut fetches = FuturesUnordered::new();
         let mut candidates = Vec::new();
@@ -179,9 +189,20 @@ impl Pass<'_> {
                     let Some(item) = item else { continue };
                     let item = item.map_err(|error| self.unlisted(error))?;
                     let name = item.id().name().clone();
-                    if let Some(key) = naming.admit(&item, self.is_due(item.id())) {
-                        fetches.push(self.fetch_listed(item.clone()));
-                        candidates.push(Requested { name: name.clone(), key, presence: Presence::Listed });
+                    let is_due = self.is_due(item.id());
+                    if let Some(key) = naming.admit(&item, is_due) {
+                        let candidate = Requested { name: name.clone(), key, presence: Presence::Listed };
+                        if self.take_known(&item) {
+                            // There is time for it while the list goes on.
+                            self.decide(naming, candidate);
+                        } else {
+                            fetches.push(self.fetch_listed(item.clone()));
+                            candidates.push(candidate);
+                            if is_due {
+                                // A list from memory would be gone through before the first request is made.
+                                _ = poll!(fetches.next());
+                            }
+                        }
                     }
                     listed.insert(name, item);
                 }
@@ -219,16 +240,14 @@ impl Pass<'_> {
 struct Naming<'m> {
     map: &'m NameMap,
     now: SystemTime,
-    secrets: BTreeMap<Key, NamedSecret>,
-    givers: Givers,
+    given: Vec<Given>,
     notes: Vec<NameNote>,
     failures: Vec<Error>,
 }
 
 impl<'m> Naming<'m> {
     fn new(map: &'m NameMap, now: SystemTime) -> Self {
-        let (secrets, givers) = (BTreeMap::new(), Givers::new());
-        Self { map, now, secrets, givers, notes: Vec::new(), failures: Vec::new() }
+        Self { map, now, given: Vec::new(), notes: Vec::new(), failures: Vec::new() }
     }
 
     /// Tells the key of a listed secret if it is to be fetched: that is also how to know of one with news.
@@ -296,34 +315,49 @@ impl<'m> Naming<'m> {
 
     fn take(&mut self, key: Key, secret: Arc<Secret>) {
         match self.map.open(&secret, &key) {
-            None => self.give(key, secret.id().name().to_string(), NamedSecret { secret, part: None }),
+            None => self.given.push(Given { key, member: String::new(), secret: NamedSecret { secret, part: None } }),
             Some(Err(error)) => self.fail(&key, &secret.id().clone(), error),
-            Some(Ok(opened)) => {
-                for opened in opened {
-                    let name = secret.id().name();
-                    let giver = match opened.member.as_str() {
-                        "" => name.to_string(),
-                        member => format!("{name} (member {member})"),
-                    };
-                    let part = Some(Arc::new(opened.content));
-                    self.give(opened.key, giver, NamedSecret { secret: Arc::clone(&secret), part });
-                }
-            }
+            Some(Ok(opened)) => self.given.extend(opened.into_iter().map(|opened| {
+                let part = Some(Arc::new(opened.content));
+                let secret = NamedSecret { secret: Arc::clone(&secret), part };
+                Given { key: opened.key, member: opened.member, secret }
+            })),
         }
     }
 
-    fn give(&mut self, key: Key, giver: String, secret: NamedSecret) {
-        self.givers.entry(key.clone()).or_default().push(giver);
-        self.secrets.insert(key, secret);
-    }
-
     fn finish(mut self) -> Result<NamedSecrets> {
-        self.failures.extend(collisions(&self.givers));
+        self.given.sort_by(|one, other| one.key.cmp(&other.key));
+        if !is_clear(self.given.iter().map(|given| &given.key)) {
+            let mut givers = Givers::new();
+            for given in &self.given {
+                givers.entry(given.key.clone()).or_default().push(given.giver());
+            }
+            self.failures.extend(collisions(&givers));
+        }
         self.failures.sort_by(|one, other| one.setting().cmp(&other.setting()));
         self.notes.sort_by(|one, other| one.key.cmp(&other.key));
-        match Error::join(self.failures) {
-            Some(error) => Err(error),
-            None => Ok(NamedSecrets { secrets: Arc::new(self.secrets), notes: self.notes }),
+        if let Some(error) = Error::join(self.failures) {
+            return Err(error);
+        }
+        let secrets = self.given.into_iter().map(|given| (given.key, given.secret)).collect();
+        Ok(NamedSecrets { secrets: Arc::new(secrets), notes: self.notes.into() })
+    }
+}
+
+/// A setting that a secret gives.
+struct Given {
+    key: Key,
+    /// Which member of a secret that was opened; empty for the whole.
+    member: String,
+    secret: NamedSecret,
+}
+
+impl Given {
+    fn giver(&self) -> String {
+        let name = self.secret.id().name();
+        match self.member.as_str() {
+            "" => name.to_string(),
+            member => format!("{name} (member {member})"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Where the value of each setting came from.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
@@ -92,8 +93,14 @@ impl fmt::Debug for Origin {
 }
 
 impl Origins {
+    #[cfg(test)]
     pub(crate) fn insert(&mut self, key: Key, origin: Origin) {
         self.entries.insert(key, origin);
+    }
+
+    /// Adds values, all at once: most often they are all there are, and in order.
+    pub(crate) fn extend(&mut self, values: Vec<(Key, Origin)>) {
+        self.entries.append(&mut values.into_iter().collect());
     }
 
     /// Counts the elements of arrays anew, after those at `absent` were taken out.
@@ -145,11 +152,24 @@ impl Origins {
 
     /// Tells the keys whose values differ between `self` and `newer`: changed, gone and new ones.
     pub(crate) fn changed(&self, newer: &Self) -> Vec<String> {
-        let differs = |key: &Key, origin: &Origin| !newer.entries.get(key).is_some_and(|new| new.same_value(origin));
-        let old = self.entries.iter().filter(|(key, origin)| differs(key, origin)).map(|(key, _)| key);
-        let new = newer.entries.keys().filter(|key| !self.entries.contains_key(*key));
-        let mut keys: Vec<&Key> = old.chain(new).collect();
-        keys.sort();
+        let (mut old, mut new) = (self.entries.iter().peekable(), newer.entries.iter().peekable());
+        let mut keys: Vec<&Key> = Vec::new();
+        // Both are in order, so one walk does.
+        loop {
+            let order = match (old.peek(), new.peek()) {
+                (Some((old, _)), Some((new, _))) => old.cmp(new),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+                (None, None) => break,
+            };
+            let before = old.next_if(|_| order.is_le());
+            let after = new.next_if(|_| order.is_ge());
+            match (before, after) {
+                (Some((_, before)), Some((_, after))) if before.same_value(after) => {}
+                (Some((key, _)), _) | (None, Some((key, _))) => keys.push(key),
+                (None, None) => break,
+            }
+        }
         keys.into_iter().map(Key::to_string).collect()
     }
 }

@@ -1,6 +1,5 @@
 //! One reading of the vaults.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
@@ -14,6 +13,7 @@ use crate::check::is_missing;
 use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Listing;
+use crate::ids::{IdMap, IdSet};
 use crate::named::NameNote;
 use crate::properties::SecretProperties;
 use crate::reference::Reference;
@@ -32,8 +32,8 @@ pub(crate) struct Pass<'r> {
     listed: Arc<Listing>,
     /// Whether that is a list, which may be empty.
     is_listed: bool,
-    notes: Vec<NameNote>,
-    taken: Mutex<BTreeMap<SecretId, Result<Arc<Secret>>>>,
+    notes: Arc<[NameNote]>,
+    taken: Mutex<IdMap<Result<Arc<Secret>>>>,
 }
 
 /// Text in which secrets stand in the place of references.
@@ -84,7 +84,7 @@ impl<'r> Pass<'r> {
             errand: None,
             listed: Arc::default(),
             is_listed: false,
-            notes: Vec::new(),
+            notes: Arc::default(),
             taken: Mutex::default(),
         }
     }
@@ -102,7 +102,11 @@ impl<'r> Pass<'r> {
     /// Lists the default vault, or tells what it listed last if nothing more is asked for.
     pub(crate) fn list(&self) -> BoxStream<'r, Result<SecretProperties>> {
         match self.errand.and_then(Errand::listing) {
-            Some(listing) => stream::iter(listing.values().cloned().map(Ok)).boxed(),
+            // What is to be asked for comes first: the rest can be looked at while it is on its way.
+            Some(listing) => {
+                let (due, rest): (Vec<_>, Vec<_>) = listing.values().partition(|item| self.is_due(item.id()));
+                stream::iter(due.into_iter().chain(rest).cloned().map(Ok)).boxed()
+            }
             None => self.resolver.default_store().list(),
         }
     }
@@ -134,12 +138,12 @@ impl<'r> Pass<'r> {
     }
 
     /// Keeps what was found about secrets by name, for the report.
-    pub(crate) fn keep_notes(&mut self, notes: &[NameNote]) {
-        self.notes = notes.to_vec();
+    pub(crate) fn keep_notes(&mut self, notes: &Arc<[NameNote]>) {
+        self.notes = Arc::clone(notes);
     }
 
-    pub(crate) fn notes(&self) -> &[NameNote] {
-        &self.notes
+    pub(crate) fn notes(&self) -> Arc<[NameNote]> {
+        Arc::clone(&self.notes)
     }
 
     /// Tells whether nothing was said of this yet.
@@ -149,20 +153,34 @@ impl<'r> Pass<'r> {
 
     /// Fetches every secret that is referred to, all at once and each once.
     pub(crate) async fn fetch<'t>(&self, references: impl IntoIterator<Item = &'t Reference>) {
-        let ids: BTreeSet<SecretId> = references.into_iter().filter_map(|reference| self.id(reference).ok()).collect();
+        let ids: IdSet = references.into_iter().filter_map(|reference| self.id(reference).ok()).collect();
         join_all(ids.into_iter().map(|id| self.fetch_one(id))).await;
     }
 
+    /// Takes what is known of a secret, if no vault need be asked for it.
+    pub(crate) fn take_known(&self, item: &SecretProperties) -> bool {
+        let id = item.id();
+        if self.is_taken(id) {
+            return true;
+        }
+        let known = self.known(item);
+        let is_known = known.is_some();
+        if let Some(secret) = known {
+            self.take(id.clone(), Ok(secret));
+        }
+        is_known
+    }
+
     pub(crate) async fn fetch_listed(&self, item: SecretProperties) {
-        let id = item.id().clone();
-        if self.is_taken(&id) {
+        if self.take_known(&item) {
             return;
         }
-        let result = match self.unchanged(&item).await {
+        let id = item.id();
+        let result = match self.judged(&item).await {
             Some(secret) => Ok(secret),
-            None => self.read(&id).await,
+            None => self.read(id).await,
         };
-        self.take(id, result);
+        self.take(id.clone(), result);
     }
 
     pub(crate) async fn fetch_one(&self, id: SecretId) {
@@ -184,21 +202,24 @@ impl<'r> Pass<'r> {
         }
     }
 
-    /// Gives the secret that was fetched earlier, if the list proves that it is still the latest.
-    async fn unchanged(&self, item: &SecretProperties) -> Option<Arc<Secret>> {
+    /// Gives what was fetched earlier, if the list proves that it is still the latest, or nothing newer is asked for.
+    fn known(&self, item: &SecretProperties) -> Option<Arc<Secret>> {
         let id = item.id();
-        let proves = |secret: &Secret| item.enabled() && secret.is_settled() && secret.properties().same_dates(item);
         let Some(errand) = self.errand else {
-            return self.resolver.cached(id).filter(|secret| proves(secret));
+            return self.resolver.cached(id).filter(|secret| proves(item, secret));
         };
-        if !errand.believes_list(id) {
-            return None;
-        }
-        if let Some(held) = errand.proven(id).filter(|held| proves(held)) {
+        if let Some(held) = errand.proven(id).filter(|held| errand.believes_list(id) && proves(item, held)) {
             errand.confirm(id);
             return Some(Arc::clone(held));
         }
-        let cached = self.resolver.cached(id).filter(|secret| proves(secret))?;
+        errand.recalled(id).map(Arc::clone)
+    }
+
+    /// Gives what another pass fetched, which came to nothing, if the list proves that it is the latest.
+    async fn judged(&self, item: &SecretProperties) -> Option<Arc<Secret>> {
+        let id = item.id();
+        let errand = self.errand.filter(|errand| errand.believes_list(id))?;
+        let cached = self.resolver.cached(id).filter(|secret| proves(item, secret))?;
         errand.judge(self.resolver, id, cached).await.ok()
     }
 
@@ -222,7 +243,7 @@ impl<'r> Pass<'r> {
         self.lock().get(id).cloned().unwrap_or_else(missing)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<SecretId, Result<Arc<Secret>>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, IdMap<Result<Arc<Secret>>>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -243,15 +264,15 @@ impl<'r> Pass<'r> {
     /// Ends the pass: everything that it took, as one.
     pub(crate) fn into_snapshot(self) -> Snapshot {
         let taken = self.taken.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let (mut secrets, mut absent) = (BTreeMap::new(), BTreeSet::new());
-        for (id, result) in taken {
-            match result {
-                Ok(secret) => _ = secrets.insert(id, secret),
-                Err(error) if is_missing(&error) => _ = absent.insert(id),
-                Err(_) => {}
-            }
-        }
+        let is_absent = |result: &Result<_>| result.as_ref().is_err_and(is_missing);
+        let absent = taken.iter().filter(|(_, result)| is_absent(result)).map(|(id, _)| id.clone()).collect();
+        let secrets = taken.into_iter().filter_map(|(id, result)| Some((id, result.ok()?))).collect();
         let listed = self.is_listed.then_some(self.listed);
         Snapshot::new(secrets, absent, listed)
     }
+}
+
+/// Tells whether a list that shows `item` proves that `secret` is still the latest.
+fn proves(item: &SecretProperties, secret: &Secret) -> bool {
+    item.enabled() && secret.is_settled() && secret.properties().same_dates(item)
 }

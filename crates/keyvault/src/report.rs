@@ -1,12 +1,14 @@
 //! What became of every reference of one load, for people and for scripts.
 
 use std::fmt;
+use std::sync::{Arc, OnceLock};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::error::Error;
+use crate::key::Key;
 use crate::layers::Leaf;
 use crate::name_map::Finding;
 use crate::named::NameNote;
@@ -22,9 +24,21 @@ use crate::status::ReferenceStatus;
 /// `Display` writes a table for people, at most 80 columns wide however long the names are. `Serialize` writes
 /// `{"resolved":…,"rows":[…]}` in snake case, with every field of [`ReportRow`] in each row, `null` where there is
 /// nothing, and dates in RFC 3339; `docs/report.schema.json` in the repository is its JSON Schema.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Default)]
 pub struct Report {
-    rows: Vec<ReportRow>,
+    entries: Vec<Entry>,
+    notes: Arc<[NameNote]>,
+    /// Made when they are asked for: of most reports nobody reads a word.
+    rows: OnceLock<Vec<ReportRow>>,
+}
+
+/// What a row is made of.
+#[derive(Clone, Eq, PartialEq)]
+pub(crate) enum Entry {
+    /// A reference.
+    Row(Box<ReportRow>),
+    /// A secret by name that is in effect.
+    Named { key: Key, secret: SecretId, expires: Option<SystemTime> },
 }
 
 /// What became of one reference, or of one secret that was mapped by its name.
@@ -61,36 +75,72 @@ pub struct ReportRow {
 }
 
 impl Report {
-    /// Puts the failing rows first.
-    pub(crate) fn new(mut rows: Vec<ReportRow>) -> Self {
-        let rank = |row: &ReportRow| (!row.is_failed(), row.setting.clone());
-        rows.sort_by_cached_key(rank);
-        Self { rows }
+    pub(crate) fn new(rows: Vec<ReportRow>) -> Self {
+        Self::of(rows.into_iter().map(Entry::from).collect(), Arc::default())
     }
 
-    /// Adds what was found about secrets by name: a row for each that was left out, a word in the row of each other.
-    pub(crate) fn noted(mut rows: Vec<ReportRow>, notes: &[NameNote]) -> Self {
-        for note in notes {
-            let row = ReportRow::of_note(note);
-            if !note.is_taken {
-                rows.push(row);
-                continue;
-            }
-            let same = |held: &&mut ReportRow| (&held.vault, &held.secret) == (&row.vault, &row.secret);
-            let unsaid = |held: &&mut ReportRow| held.origin == row.origin && held.detail.is_none();
-            rows.iter_mut().filter(same).filter(unsaid).for_each(|held| held.detail.clone_from(&row.detail));
-        }
-        Self::new(rows)
+    /// Tells what became of `entries`, and what was found about secrets by name.
+    pub(crate) fn of(entries: Vec<Entry>, notes: Arc<[NameNote]>) -> Self {
+        Self { entries, notes, rows: OnceLock::new() }
     }
 
-    /// Gives the rows: the failing ones first, then by setting.
+    /// Gives the rows: the failing ones first, then by setting. The first call makes them.
     pub fn rows(&self) -> &[ReportRow] {
-        &self.rows
+        self.rows.get_or_init(|| {
+            let mut rows: Vec<ReportRow> = self.entries.iter().map(Entry::row).collect();
+            self.notes.iter().for_each(|note| put_note(&mut rows, note));
+            rows.sort_by_cached_key(|row| (!row.is_failed(), row.setting.clone()));
+            rows
+        })
     }
 
     /// Tells whether no row [failed](ReportRow::is_failed).
     pub fn is_resolved(&self) -> bool {
-        !self.rows.iter().any(ReportRow::is_failed)
+        !self.rows().iter().any(ReportRow::is_failed)
+    }
+}
+
+/// Adds what was found about a secret by name: a row if it was left out, a word in its row if it was not.
+fn put_note(rows: &mut Vec<ReportRow>, note: &NameNote) {
+    let row = ReportRow::of_note(note);
+    if !note.is_taken {
+        rows.push(row);
+        return;
+    }
+    let same = |held: &&mut ReportRow| (&held.vault, &held.secret) == (&row.vault, &row.secret);
+    let unsaid = |held: &&mut ReportRow| held.origin == row.origin && held.detail.is_none();
+    rows.iter_mut().filter(same).filter(unsaid).for_each(|held| held.detail.clone_from(&row.detail));
+}
+
+impl Eq for Report {}
+
+impl PartialEq for Report {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.entries, &self.notes) == (&other.entries, &other.notes)
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report").field("rows", &self.rows()).finish()
+    }
+}
+
+impl Entry {
+    fn row(&self) -> ReportRow {
+        match self {
+            Entry::Row(row) => ReportRow::clone(row),
+            Entry::Named { key, secret, expires } => {
+                let row = ReportRow::at(key.to_string(), format!("the names in vault {}", secret.vault()));
+                ReportRow { status: ReferenceStatus::Resolved, expires: *expires, ..row.about(secret) }
+            }
+        }
+    }
+}
+
+impl From<ReportRow> for Entry {
+    fn from(row: ReportRow) -> Self {
+        Entry::Row(Box::new(row))
     }
 }
 
@@ -115,7 +165,7 @@ impl ReportRow {
 
     /// Begins a row for a reference or name in `leaf` that was not tried yet.
     pub(crate) fn of(leaf: &Leaf) -> Self {
-        Self::at(leaf.key.to_string(), leaf.place.clone())
+        Self::at(leaf.key.to_string(), leaf.place())
     }
 
     fn at(setting: String, origin: String) -> Self {
@@ -189,15 +239,16 @@ const WIDEST_SETTING: usize = 30;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.rows.is_empty() {
+        let rows = self.rows();
+        if rows.is_empty() {
             return f.write_str("no reference and no secret by name");
         }
-        let settings = self.rows.iter().map(|row| length(&row.setting)).filter(|length| *length <= WIDEST_SETTING);
+        let settings = rows.iter().map(|row| length(&row.setting)).filter(|length| *length <= WIDEST_SETTING);
         let setting = settings.max().unwrap_or_default().max("SETTING".len());
-        let statuses = self.rows.iter().map(|row| row.status.as_str().len());
+        let statuses = rows.iter().map(|row| row.status.as_str().len());
         let status = statuses.max().unwrap_or_default().max("STATUS".len());
         write!(f, "{:<setting$}  {:<status$}  SECRET", "SETTING", "STATUS")?;
-        self.rows.iter().try_for_each(|row| row.write(f, setting, status))
+        rows.iter().try_for_each(|row| row.write(f, setting, status))
     }
 }
 
@@ -274,7 +325,7 @@ impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut report = serializer.serialize_struct("Report", 2)?;
         report.serialize_field("resolved", &self.is_resolved())?;
-        report.serialize_field("rows", &self.rows)?;
+        report.serialize_field("rows", self.rows())?;
         report.end()
     }
 }

@@ -1,6 +1,7 @@
 //! A secret, and what it is called.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::time::SystemTime;
 
 use zeroize::Zeroizing;
@@ -12,7 +13,7 @@ use crate::properties::SecretProperties;
 use crate::vault::Vault;
 
 /// Which secret: a vault, a name, and a version or "the latest".
-#[derive(Clone, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Eq, Ord, PartialEq, PartialOrd)]
 pub struct SecretId {
     vault: Vault,
     name: SecretName,
@@ -108,11 +109,18 @@ impl SecretId {
 
     /// Writes the secret's URL, which [`parse`](SecretId::parse) reads back.
     pub fn url(&self) -> String {
-        let (origin, name) = (self.vault.origin(), &self.name);
+        let latest = [self.vault.origin(), "/secrets/", self.name.as_str()];
         match &self.version {
-            Some(version) => format!("{origin}/secrets/{name}/{version}"),
-            None => format!("{origin}/secrets/{name}"),
+            Some(version) => [&latest[..], &["/", &version.to_string()]].concat().concat(),
+            None => latest.concat(),
         }
+    }
+}
+
+impl Hash for SecretId {
+    /// The name tells secrets apart: there are few vaults, and few versions of one secret are told apart anywhere.
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::held::Listing;
+use crate::ids::IdMap;
 use crate::key::Key;
 use crate::secret::{Secret, SecretId};
 
@@ -13,7 +14,7 @@ use crate::secret::{Secret, SecretId};
 /// Each stands under the id by which it was asked for; the secret's own id has the version that was found.
 #[derive(Clone, Default)]
 pub struct Snapshot {
-    secrets: BTreeMap<SecretId, Arc<Secret>>,
+    secrets: IdMap<Arc<Secret>>,
     /// Earlier versions that stayed in use for one setting.
     kept: BTreeMap<(Key, SecretId), Arc<Secret>>,
     /// Secrets that were asked for and do not exist.
@@ -25,11 +26,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    pub(crate) fn new(
-        secrets: BTreeMap<SecretId, Arc<Secret>>,
-        absent: BTreeSet<SecretId>,
-        listed: Option<Arc<Listing>>,
-    ) -> Self {
+    pub(crate) fn new(secrets: IdMap<Arc<Secret>>, absent: BTreeSet<SecretId>, listed: Option<Arc<Listing>>) -> Self {
         Self { secrets, kept: BTreeMap::new(), absent, listed }
     }
 
@@ -49,9 +46,16 @@ impl Snapshot {
         self.secrets.get(id).map(|secret| &**secret)
     }
 
-    /// Gives every secret, with the id by which it was asked for.
+    /// Gives every secret, with the id by which it was asked for, in the order of these ids: they are sorted for it.
     pub fn iter(&self) -> impl Iterator<Item = (&SecretId, &Secret)> {
-        self.secrets.iter().map(|(id, secret)| (id, &**secret))
+        let mut secrets: Vec<(&SecretId, &Secret)> = self.secrets.iter().map(|(id, secret)| (id, &**secret)).collect();
+        secrets.sort_unstable_by_key(|(id, _)| *id);
+        secrets.into_iter()
+    }
+
+    /// Gives every secret, in no order.
+    pub(crate) fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.secrets.values().map(|secret| &**secret)
     }
 
     #[cfg(feature = "sealed")]
@@ -77,6 +81,6 @@ impl Snapshot {
 
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.secrets.values().map(|secret| secret.id())).finish()
+        f.debug_list().entries(self.iter().map(|(_, secret)| secret.id())).finish()
     }
 }

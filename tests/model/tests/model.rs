@@ -3,6 +3,7 @@
 
 use keyvault_model::checks;
 use keyvault_model::live::{Notice, Publisher};
+use keyvault_model::together;
 use shuttle::future::{block_on, spawn};
 use shuttle::{check_pct, check_random};
 
@@ -21,6 +22,11 @@ fn everybody_has_a_turn_and_one_at_a_time() {
 #[test]
 fn a_token_is_fetched_once_for_all_and_once_more_for_all_who_were_refused() {
     check(checks::a_token_is_fetched_once_for_all_and_once_more_for_all_who_were_refused);
+}
+
+#[test]
+fn each_has_one_new_answer_and_nobody_waits_for_ever() {
+    check(together::each_has_one_new_answer_and_nobody_waits_for_ever);
 }
 
 /// Publishes three times, with a failure in between, while somebody watches; ends when the last was told.

@@ -10,6 +10,7 @@ use super::expiry::next_look;
 use super::schedule::jittered;
 use crate::errand::Wanted;
 use crate::held::Held;
+use crate::ids::IdSet;
 use crate::secret::SecretId;
 
 /// When everything is asked for next, and which secrets are due before.
@@ -88,7 +89,7 @@ impl Agenda {
 
     /// Plans when single secrets are looked at, by their own interval and their own dates: those that the vault was just
     /// `asked` for, and those that are new. `random` gives numbers in 0..1.
-    pub(super) fn plan(&mut self, held: &Held, asked: &BTreeSet<SecretId>, now: Moment, random: impl Fn() -> f64) {
+    pub(super) fn plan(&mut self, held: &Held, asked: &IdSet, now: Moment, random: impl Fn() -> f64) {
         self.looks.retain(|id, _| held.get(id).is_some());
         for (id, holding) in held.iter().filter(|(id, _)| id.version().is_none()) {
             if !asked.contains(id) && self.looks.contains_key(id) {

@@ -27,6 +27,7 @@ use super::watcher::Change;
 use crate::errand::{Errand, Wanted};
 use crate::error::{Error, Result};
 use crate::held::Held;
+use crate::ids::IdSet;
 use crate::layers::Layers;
 use crate::metrics;
 use crate::name::SecretVersion;
@@ -323,7 +324,7 @@ where
     /// Takes over what was found, now that its settings stand; some of them with `kept` secrets.
     fn commit(&mut self, errand: Errand, kept: &BTreeSet<SecretId>) {
         let found = errand.into_found();
-        let asked: BTreeSet<SecretId> = found.standings.keys().cloned().collect();
+        let asked: IdSet = found.standings.keys().cloned().collect();
         Arc::make_mut(&mut self.held).commit(found, kept);
         self.shared.inbox.learn(Arc::clone(&self.held));
         let (now, published) = (self.engine.now(), self.shared.published.load());

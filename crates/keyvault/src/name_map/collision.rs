@@ -9,6 +9,19 @@ use crate::status::ReferenceStatus;
 /// Who gives which setting. Each is called by a secret's name, with the member of it that gives the setting.
 pub(crate) type Givers = BTreeMap<Key, Vec<String>>;
 
+/// Tells whether no two of `keys`, which are in order, are in each other's way: then there are no [`collisions`].
+pub(crate) fn is_clear<'k>(keys: impl Iterator<Item = &'k Key>) -> bool {
+    let mut before: Option<&Key> = None;
+    for key in keys {
+        let is_in_the_way = before.is_some_and(|before| before == key || before.is_above(key));
+        if is_in_the_way || list_trouble(before, key).is_some() {
+            return false;
+        }
+        before = Some(key);
+    }
+    true
+}
+
 /// Finds the settings that more than one secret gives, that are a value and a table at once, or a table and a list; and
 /// lists with gaps. One error for each, which names everybody who takes part.
 pub(crate) fn collisions(givers: &Givers) -> Vec<Error> {
@@ -113,6 +126,8 @@ mod tests {
             givers.entry(key).or_default().push(giver.to_owned());
         }
         let errors = collisions(&givers);
+        let keys = givers.iter().flat_map(|(key, parties)| std::iter::repeat_n(key, parties.len()));
+        assert_eq!(is_clear(keys), errors.is_empty(), "{settings:?}");
         errors.iter().map(|error| (error.setting().unwrap().to_owned(), error.failures()[0].to_string())).collect()
     }
 

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::collision::{Givers, collisions};
+pub(crate) use self::collision::{Givers, collisions, is_clear};
 use self::request::Only;
 pub(crate) use self::request::{Presence, Requested};
 use self::spelling::{Reverse, Spelling};

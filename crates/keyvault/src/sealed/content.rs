@@ -2,11 +2,12 @@
 //!
 //! The format is documented at [`SealedSnapshot`](crate::SealedSnapshot).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::held::Listing;
+use crate::ids::IdMap;
 use crate::name::SecretVersion;
 use crate::properties::SecretProperties;
 use crate::secret::{Secret, SecretId};
@@ -44,7 +45,7 @@ pub(super) fn encode(snapshot: &Snapshot, sink: &mut impl Sink) {
 /// Reads what [`encode`] wrote; none if it is anything else.
 pub(super) fn decode(bytes: &[u8]) -> Option<Snapshot> {
     let mut source = Source(bytes);
-    let mut secrets = BTreeMap::new();
+    let mut secrets = IdMap::default();
     for _ in 0..source.number()? {
         let (asked, properties) = (source.id()?, source.properties()?);
         let secret = Secret::new(properties, source.text()?, source.time()??);
@@ -55,7 +56,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Snapshot> {
         absent.insert(source.id()?);
     }
     let listed = if source.flag()? {
-        let mut listed = Listing::new();
+        let mut listed = Listing::default();
         for _ in 0..source.number()? {
             let properties = source.properties()?;
             listed.insert(properties.id().name().clone(), properties);
@@ -243,12 +244,12 @@ pub(super) mod tests {
         full.set_recovery_level(Some("Purgeable"));
         full.set_recoverable_days(90);
         let secret = |properties, value: &str| Arc::new(Secret::new(properties, value, at(9).unwrap()));
-        let secrets = BTreeMap::from([
+        let secrets = [
             (id("password"), secret(full.clone(), "canary-of-the-value")),
             (id("user/01"), secret(SecretProperties::new(id("user/01")), "")),
-        ]);
+        ];
         let listed = [SecretProperties::new(id("user")), full].map(|item| (item.id().name().clone(), item));
-        Snapshot::new(secrets, [id("gone")].into(), Some(Arc::new(listed.into())))
+        Snapshot::new(secrets.into_iter().collect(), [id("gone")].into(), Some(Arc::new(listed.into_iter().collect())))
     }
 
     pub(in crate::sealed) fn assert_same(one: &Snapshot, other: &Snapshot) {

@@ -1,0 +1,14 @@
+//! Maps of secrets by id, where order is of no use: ids of one vault begin alike, and to compare them takes long.
+
+use std::collections::{HashMap, HashSet};
+
+use rustc_hash::FxBuildHasher;
+
+use crate::secret::SecretId;
+
+/// What is known of secrets. Two that were filled in the same way are gone through in the same order, for a simulation
+/// that is run again shall take the same course.
+pub(crate) type IdMap<V> = HashMap<SecretId, V, FxBuildHasher>;
+
+/// Some secrets.
+pub(crate) type IdSet = HashSet<SecretId, FxBuildHasher>;
