@@ -188,10 +188,8 @@ impl Errand {
         for (read, version) in reads.into_iter().zip(&wanted.versions) {
             match read {
                 Ok(secret) => {
-                    match newest
-                        .as_ref()
-                        .map(|newest| secret.properties().created().cmp(&newest.properties().created()))
-                    {
+                    let created = secret.properties().created();
+                    match newest.as_ref().map(|newest| created.cmp(&newest.properties().created())) {
                         Some(std::cmp::Ordering::Equal) => is_certain = false,
                         Some(std::cmp::Ordering::Less) => {}
                         Some(std::cmp::Ordering::Greater) | None => newest = Some(secret),

@@ -7,7 +7,8 @@ use rustc_hash::FxBuildHasher;
 use crate::secret::SecretId;
 
 /// What is known of secrets. Two that were filled in the same way are gone through in the same order, for a simulation
-/// that is run again shall take the same course.
+/// that is run again shall take the same course. Nothing is random in the hash: names come from whoever owns the vault or
+/// writes the settings.
 pub(crate) type IdMap<V> = HashMap<SecretId, V, FxBuildHasher>;
 
 /// Some secrets.

@@ -240,3 +240,69 @@ impl SecretProperties {
         self.details = Some(details).filter(|details| **details != Details::default());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn properties() -> SecretProperties {
+        SecretProperties::new(SecretId::parse("https://contoso.vault.azure.net/secrets/a/0af1").unwrap())
+    }
+
+    #[test]
+    fn what_is_set_is_told_however_rare_it_is() {
+        let mut all = properties();
+        for level in RECOVERY_LEVELS.into_iter().chain(["Of another cloud"]) {
+            all.set_recovery_level(Some(level));
+            assert_eq!(all.recovery_level(), Some(level));
+        }
+        for days in [0, 7, 90, 65_535, 65_536, u32::MAX] {
+            all.set_recoverable_days(days);
+            assert_eq!(all.recoverable_days(), Some(days));
+        }
+        all.set_tags([("a".to_owned(), "1".to_owned())].into());
+        all.set_tag("b", "2");
+        assert_eq!(all.tags().len(), 2);
+    }
+
+    #[test]
+    fn properties_with_nothing_rare_any_more_are_as_they_were() {
+        let mut emptied = properties();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
+        let set: [fn(&mut SecretProperties, SystemTime); 6] = [
+            |all, time| all.set_expires(time),
+            |all, time| all.set_not_before(time),
+            |all, _| all.set_content_type("text/plain".to_owned()),
+            |all, _| all.set_tag("a", ""),
+            |all, _| all.set_recovery_level(Some("Of another cloud")),
+            |all, _| all.set_recoverable_days(u32::MAX),
+        ];
+        let unset: [fn(&mut SecretProperties); 6] = [
+            |all| all.set_expires(None),
+            |all| all.set_not_before(None),
+            |all| all.set_content_type(None),
+            |all| all.set_tags(BTreeMap::new()),
+            |all| all.set_recovery_level(None),
+            |all| all.set_recoverable_days(None),
+        ];
+        for (set, unset) in set.into_iter().zip(unset) {
+            set(&mut emptied, time);
+            assert_ne!(emptied, properties());
+            unset(&mut emptied);
+            assert_eq!(emptied, properties());
+        }
+    }
+
+    #[test]
+    fn a_list_shows_everything_but_the_version_and_what_is_behind_it() {
+        let mut got = properties();
+        got.set_key_id("key".to_owned());
+        got.set_previous_version(SecretVersion::parse("0af0").unwrap());
+        got.set_tag("a", "1");
+        let listed = got.without_version();
+        assert_eq!((listed.id().version(), listed.key_id(), listed.previous_version()), (None, None, None));
+        assert_eq!(listed.tags(), got.tags());
+    }
+}

@@ -5,7 +5,8 @@
 //! stood in for, as plainly as may be.
 //!
 //! Not covered: what lies between two such points, as the atomics of `arc-swap` do, which are taken to be one step; time, which
-//! does not pass here; and the refresh task itself, which shares nothing but what stands in these files. `tests/hostile/simulation` and `tests/hostile/cancellation` are about those.
+//! does not pass here; and the refresh task itself, which shares nothing but what stands in these files.
+//! `tests/hostile/simulation` and `tests/hostile/cancellation` are about those.
 
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "of the crate's files only a part is used here")]
 

@@ -1,0 +1,84 @@
+//! A report as a table for people.
+
+use std::fmt;
+
+use super::{Report, ReportRow};
+
+/// The widest that a table gets.
+pub(super) const WIDTH: usize = 80;
+/// The widest that the first column gets; a longer key has a line of its own.
+const WIDEST_SETTING: usize = 30;
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.rows();
+        if rows.is_empty() {
+            return f.write_str("no reference and no secret by name");
+        }
+        let settings = rows.iter().map(|row| length(&row.setting)).filter(|length| *length <= WIDEST_SETTING);
+        let setting = settings.max().unwrap_or_default().max("SETTING".len());
+        let statuses = rows.iter().map(|row| row.status.as_str().len());
+        let status = statuses.max().unwrap_or_default().max("STATUS".len());
+        write!(f, "{:<setting$}  {:<status$}  SECRET", "SETTING", "STATUS")?;
+        rows.iter().try_for_each(|row| row.write(f, setting, status))
+    }
+}
+
+impl ReportRow {
+    fn write(&self, f: &mut fmt::Formatter<'_>, setting: usize, status: usize) -> fmt::Result {
+        let (key, what) = (printable(&self.setting), printable(&self.what()));
+        let room = WIDTH - setting - status - 4;
+        if length(&key) > setting {
+            write_wrapped(f, &key, "")?;
+            write!(f, "\n{:setting$}", "")?;
+        } else {
+            write!(f, "\n{key:<setting$}")?;
+        }
+        match length(&what) {
+            0 => write!(f, "  {}", self.status)?,
+            length if length <= room => write!(f, "  {:<status$}  {what}", self.status)?,
+            _ => {
+                write!(f, "  {}", self.status)?;
+                write_wrapped(f, &what, INDENT)?;
+            }
+        }
+        write_wrapped(f, &printable(&self.origin), INDENT)?;
+        let notes: Vec<String> = self.notes().collect();
+        if !notes.is_empty() {
+            write_wrapped(f, &notes.join("; "), INDENT)?;
+        }
+        if let Some(detail) = &self.detail {
+            write_wrapped(f, &printable(detail), INDENT)?;
+        }
+        if let Some(advice) = &self.advice {
+            write_wrapped(f, &format!("help: {}", printable(advice)), INDENT)?;
+        }
+        Ok(())
+    }
+}
+
+const INDENT: &str = "    ";
+
+/// Writes lines of their own, broken at spaces where there are some and within a word where it is longer than a line.
+fn write_wrapped(f: &mut fmt::Formatter<'_>, text: &str, indent: &str) -> fmt::Result {
+    let width = WIDTH - indent.len();
+    let mut rest: Vec<char> = text.chars().collect();
+    while rest.len() > width {
+        let space = rest[..=width].iter().rposition(|c| *c == ' ').filter(|at| *at > 0);
+        let line: String = rest.drain(..space.unwrap_or(width)).collect();
+        write!(f, "\n{indent}{line}")?;
+        if space.is_some() {
+            rest.remove(0);
+        }
+    }
+    write!(f, "\n{indent}{}", rest.into_iter().collect::<String>())
+}
+
+/// A key or a file's name may hold what moves a terminal's cursor.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+pub(super) fn length(text: &str) -> usize {
+    text.chars().count()
+}
