@@ -9,11 +9,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
-use rustc_hash::FxBuildHasher;
 use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::flights::Flights;
+use crate::ids::Fixed;
 use crate::secret::{Secret, SecretId};
 
 /// A bounded cache with one flight per secret: whoever asks while a fetch is under way waits for that one.
@@ -60,7 +60,7 @@ struct Fetched {
 /// Secrets, each under the id by which it was asked for. That is its own but for the version, so it is not kept again.
 struct Shelf {
     secrets: HashTable<Held>,
-    hasher: FxBuildHasher,
+    hasher: Fixed,
     capacity: usize,
     /// Where to look next for a secret to make room.
     hand: usize,
@@ -75,7 +75,7 @@ enum Held {
 
 impl SecretCache {
     pub(crate) fn new(capacity: usize) -> Self {
-        let shelf = Shelf { secrets: HashTable::new(), hasher: FxBuildHasher, capacity, hand: 0 };
+        let shelf = Shelf { secrets: HashTable::new(), hasher: Fixed::default(), capacity, hand: 0 };
         Self { shelf: Mutex::new(shelf), flights: Flights::new(), moments: AtomicU64::new(1), began: Instant::now() }
     }
 

@@ -5,9 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rustc_hash::FxBuildHasher;
-
-use crate::ids::{IdMap, IdSet};
+use crate::ids::{Fixed, IdMap, IdSet};
 use crate::name::{SecretName, SecretVersion};
 use crate::properties::SecretProperties;
 use crate::secret::{Secret, SecretId};
@@ -24,7 +22,7 @@ pub(crate) struct Held {
 }
 
 /// What a vault listed, by name.
-pub(crate) type Listing = HashMap<SecretName, SecretProperties, FxBuildHasher>;
+pub(crate) type Listing = HashMap<SecretName, SecretProperties, Fixed>;
 
 /// What is held of one secret.
 #[derive(Clone)]
