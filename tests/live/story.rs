@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use keyvault::{
-    InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecret, NamedSecrets, Resolved, SecretId,
-    SecretProperties, SecretStore, SecretVersion, Tree,
+    InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecret, NamedSecrets, Resolved, SecretProperties,
+    SecretStore, SecretVersion, Tree,
 };
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,14 +20,14 @@ pub(super) struct Table(BTreeMap<String, Entry>);
 #[derive(Clone, Debug)]
 enum Entry {
     Written(String),
-    Named(SecretId, String),
+    Named(NamedSecret),
 }
 
 impl Tree for Table {
     fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
         let leaf = |(key, entry): (&String, &Entry)| match entry {
             Entry::Written(text) => Leaf::text(key_of(key), "table", text.as_str()),
-            Entry::Named(id, _) => Leaf::named(key_of(key), id),
+            Entry::Named(secret) => Leaf::named(key_of(key), secret),
         };
         Ok(self.0.iter().map(leaf).collect())
     }
@@ -47,7 +47,7 @@ impl Tree for Table {
     fn extract<T: DeserializeOwned>(self) -> Result<T, Mismatch> {
         let text = self.0.into_iter().map(|(key, entry)| match entry {
             Entry::Written(text) => (key, text),
-            Entry::Named(_, text) => (key, text),
+            Entry::Named(secret) => (key, secret.expose_secret().to_owned()),
         });
         let table = MapDeserializer::<_, Error>::new(text);
         T::deserialize(table).map_err(|_| Mismatch::new("value is not valid"))
@@ -127,7 +127,7 @@ impl Story {
     /// Does the same over a store of the test's own.
     pub(super) fn by_name_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
         let merge = move |named: &NamedSecrets| -> Result<Table, Mismatch> {
-            let entry = |secret: &NamedSecret| Entry::Named(secret.id().clone(), secret.expose_secret().to_owned());
+            let entry = |secret: &NamedSecret| Entry::Named(secret.clone());
             Ok(Table(named.iter().map(|(key, secret)| (key.to_string(), entry(secret))).collect()))
         };
         LiveBuilder::new(store, merge).refresh_every(MINUTE)
@@ -136,7 +136,7 @@ impl Story {
     /// Takes every secret by its name, and the password once more by a reference.
     pub(super) fn by_name_and_again_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
         let merge = move |named: &NamedSecrets| -> Result<Table, Mismatch> {
-            let entry = |secret: &NamedSecret| Entry::Named(secret.id().clone(), secret.expose_secret().to_owned());
+            let entry = |secret: &NamedSecret| Entry::Named(secret.clone());
             let again = ("again".to_owned(), Entry::Written("@KeyVault(SecretName=password)".to_owned()));
             Ok(Table(named.iter().map(|(key, secret)| (key.to_string(), entry(secret))).chain([again]).collect()))
         };

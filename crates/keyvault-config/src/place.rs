@@ -1,7 +1,7 @@
 //! Where a value is written, for people.
 
 use config::{Value, ValueKind};
-use keyvault::{Key, NamedSecret, SecretId};
+use keyvault::Key;
 
 use crate::source;
 
@@ -21,15 +21,9 @@ pub(crate) fn file(value: &Value) -> Option<&str> {
     value.origin().filter(|origin| *origin != ENVIRONMENT)
 }
 
-/// Tells which secret a value is, if it is one that was mapped by its name.
-///
-/// It is the `likely` one, unless the layers brought others with them, or moved one to another key.
-pub(crate) fn secret<'s>(value: &Value, likely: impl FnOnce() -> Option<&'s NamedSecret>) -> Option<SecretId> {
-    let url = value.origin()?.strip_prefix(source::NAME)?;
-    match likely().map(NamedSecret::id) {
-        Some(id) if id.url() == url => Some(id.clone()),
-        _ => SecretId::parse(url).ok(),
-    }
+/// Tells the address of the secret that a value is, if it is one that was mapped by its name.
+pub(crate) fn secret(value: &Value) -> Option<&str> {
+    value.origin()?.strip_prefix(source::NAME)
 }
 
 /// The origin of everything that config takes from variables.

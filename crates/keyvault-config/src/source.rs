@@ -1,7 +1,7 @@
 //! The secrets of a vault as a layer.
 
 use config::{ConfigError, Map, Source, Value, ValueKind};
-use keyvault::{NameMap, NamedKind, NamedSecret, NamedSecrets, Resolver, Result, Segment};
+use keyvault::{NameMap, NamedKind, NamedSecrets, NamedTree, Resolver, Result};
 
 /// The secrets of a vault under the keys that their names give: a source for any place among the layers.
 ///
@@ -43,59 +43,27 @@ impl Source for KeyVaultSource {
     }
 
     fn collect(&self) -> std::result::Result<Map<String, Value>, ConfigError> {
-        let mut root = Value::new(None, ValueKind::Table(Map::new()));
-        for (key, secret) in self.secrets.iter() {
-            *at(&mut root, key.segments()) = value(secret);
+        value(self.secrets.tree()).into_table()
+    }
+}
+
+/// Tables are made here and not by config, which would read a path into a name.
+fn value(tree: NamedTree<'_>) -> Value {
+    match tree {
+        NamedTree::Table(members) => {
+            let members = members.into_iter().map(|(name, member)| (name.to_owned(), value(member)));
+            Value::new(None, ValueKind::Table(members.collect()))
         }
-        root.into_table()
-    }
-}
-
-fn value(secret: &NamedSecret) -> Value {
-    let origin = format!("{NAME}{}", secret.id().url());
-    let kind = match secret.kind() {
-        NamedKind::EmptyTable => ValueKind::Table(Map::new()),
-        NamedKind::EmptyList => ValueKind::Array(Vec::new()),
-        NamedKind::Null => ValueKind::Nil,
-        _ => ValueKind::String(secret.expose_secret().to_owned()),
-    };
-    Value::new(Some(&origin), kind)
-}
-
-/// Gives the place of a value, and makes what is above it. Tables are made here and not by config, which would read a
-/// path into a name; no key is above another, for the name map saw to it.
-fn at<'v>(value: &'v mut Value, key: &[Segment]) -> &'v mut Value {
-    let (below, rest) = match key {
-        [] => return value,
-        [Segment::Name(name), rest @ ..] => {
-            let nothing = || Value::new(None, ValueKind::Nil);
-            (table(value).entry(name.to_string()).or_insert_with(nothing), rest)
+        NamedTree::List(items) => Value::new(None, ValueKind::Array(items.into_iter().map(value).collect())),
+        NamedTree::Secret(secret) => {
+            let origin = format!("{NAME}{}", secret.id().url());
+            let kind = match secret.kind() {
+                NamedKind::EmptyTable => ValueKind::Table(Map::new()),
+                NamedKind::EmptyList => ValueKind::Array(Vec::new()),
+                NamedKind::Null => ValueKind::Nil,
+                _ => ValueKind::String(secret.expose_secret().to_owned()),
+            };
+            Value::new(Some(&origin), kind)
         }
-        [Segment::Index(index), rest @ ..] => (&mut list(value, *index)[*index], rest),
-    };
-    at(below, rest)
-}
-
-fn table(value: &mut Value) -> &mut Map<String, Value> {
-    if !matches!(value.kind, ValueKind::Table(_)) {
-        value.kind = ValueKind::Table(Map::new());
-    }
-    match &mut value.kind {
-        ValueKind::Table(table) => table,
-        _ => unreachable!("it was made a table"),
-    }
-}
-
-/// Gives the list that is long enough for an element at `index`.
-fn list(value: &mut Value, index: usize) -> &mut Vec<Value> {
-    if !matches!(value.kind, ValueKind::Array(_)) {
-        value.kind = ValueKind::Array(Vec::new());
-    }
-    match &mut value.kind {
-        ValueKind::Array(items) => {
-            items.resize(items.len().max(index + 1), Value::new(None, ValueKind::Nil));
-            items
-        }
-        _ => unreachable!("it was made a list"),
     }
 }

@@ -1,7 +1,7 @@
 //! A configuration as a tree that references are resolved in.
 
 use config::{Config, Value, ValueKind};
-use keyvault::{Key, Leaf, Mismatch, NamedSecrets, Resolved, Segment, Tree};
+use keyvault::{Key, Leaf, Mismatch, NamedSecrets, Resolved, SecretId, Segment, Tree};
 use serde::de::DeserializeOwned;
 
 use crate::mismatch::mismatch_at;
@@ -38,8 +38,16 @@ impl ConfigTree {
     }
 
     fn leaf(&self, value: &Value, kind: &ValueKind, key: &Key) -> Leaf {
-        if let Some(secret) = place::secret(value, || self.named.get(key)) {
-            return Leaf::named(key.clone(), &secret);
+        if let Some(url) = place::secret(value) {
+            // It is the one that has this key, unless the layers brought others with them, or moved one to another key.
+            match self.named.get(key).filter(|secret| secret.id().url() == url) {
+                Some(secret) => return Leaf::named(key.clone(), secret),
+                None => {
+                    if let Ok(secret) = SecretId::parse(url) {
+                        return Leaf::earlier(key.clone(), secret);
+                    }
+                }
+            }
         }
         let place = place::place(value, key);
         let key = key.clone();

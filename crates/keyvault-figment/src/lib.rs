@@ -67,6 +67,7 @@ mod place;
 mod provider;
 mod resolve;
 mod tree;
+mod walk;
 
 pub use self::layered::{layered, layered_with};
 pub use self::provider::KeyVaultProvider;

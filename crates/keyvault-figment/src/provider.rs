@@ -2,7 +2,7 @@
 
 use figment::value::{Dict, Empty, Map, Tag, Value};
 use figment::{Error, Metadata, Profile, Provider};
-use keyvault::{Key, NameMap, NamedKind, NamedSecret, NamedSecrets, Resolver, Result, Segment};
+use keyvault::{Key, NameMap, NamedKind, NamedSecret, NamedSecrets, NamedTree, Resolver, Result, Segment};
 
 /// The secrets of a vault under the keys that their names give: a provider for any place among the layers.
 ///
@@ -63,55 +63,23 @@ impl Provider for KeyVaultProvider {
     }
 
     fn data(&self) -> std::result::Result<Map<Profile, Dict>, Error> {
-        let mut root = Value::Dict(Tag::Default, Dict::new());
-        for (key, secret) in self.secrets.iter() {
-            *at(&mut root, key.segments()) = value(secret);
+        Ok(Map::from([(Profile::Default, value(self.secrets.tree()).into_dict().unwrap_or_default())]))
+    }
+}
+
+fn value(tree: NamedTree<'_>) -> Value {
+    match tree {
+        NamedTree::Table(members) => {
+            let members = members.into_iter().map(|(name, member)| (name.to_owned(), value(member)));
+            Value::Dict(Tag::Default, members.collect())
         }
-        Ok(Map::from([(Profile::Default, root.into_dict().unwrap_or_default())]))
-    }
-}
-
-fn value(secret: &NamedSecret) -> Value {
-    match secret.kind() {
-        NamedKind::EmptyTable => Value::Dict(Tag::Default, Dict::new()),
-        NamedKind::EmptyList => Value::Array(Tag::Default, Vec::new()),
-        NamedKind::Null => Value::Empty(Tag::Default, Empty::None),
-        _ => Value::String(Tag::Default, secret.expose_secret().to_owned()),
-    }
-}
-
-/// Gives the place of a value, and makes what is above it. No key is above another: the name map saw to it.
-fn at<'v>(value: &'v mut Value, key: &[Segment]) -> &'v mut Value {
-    let nothing = || Value::Empty(Tag::Default, Empty::None);
-    let (below, rest) = match key {
-        [] => return value,
-        [Segment::Name(name), rest @ ..] => (table(value).entry(name.to_string()).or_insert_with(nothing), rest),
-        [Segment::Index(index), rest @ ..] => {
-            let items = list(value);
-            items.resize(items.len().max(index + 1), nothing());
-            (&mut items[*index], rest)
-        }
-    };
-    at(below, rest)
-}
-
-fn table(value: &mut Value) -> &mut Dict {
-    if !matches!(value, Value::Dict(..)) {
-        *value = Value::Dict(Tag::Default, Dict::new());
-    }
-    match value {
-        Value::Dict(_, dict) => dict,
-        _ => unreachable!("it was made a table"),
-    }
-}
-
-fn list(value: &mut Value) -> &mut Vec<Value> {
-    if !matches!(value, Value::Array(..)) {
-        *value = Value::Array(Tag::Default, Vec::new());
-    }
-    match value {
-        Value::Array(_, items) => items,
-        _ => unreachable!("it was made a list"),
+        NamedTree::List(items) => Value::Array(Tag::Default, items.into_iter().map(value).collect()),
+        NamedTree::Secret(secret) => match secret.kind() {
+            NamedKind::EmptyTable => Value::Dict(Tag::Default, Dict::new()),
+            NamedKind::EmptyList => Value::Array(Tag::Default, Vec::new()),
+            NamedKind::Null => Value::Empty(Tag::Default, Empty::None),
+            _ => Value::String(Tag::Default, secret.expose_secret().to_owned()),
+        },
     }
 }
 

@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use crate::mismatch::{mismatch, unreadable};
 use crate::place;
 use crate::provider;
+use crate::walk;
 
 /// A figment of which the values that are in effect count: of the selected profile over the default one, under the
 /// global one.
@@ -29,7 +30,18 @@ impl FigmentTree {
         self.figment
     }
 
+    /// The secrets that were given to the layers.
+    pub(crate) fn named(&self) -> &NamedSecrets {
+        &self.named
+    }
+
     fn effective(&self) -> Result<Value, Mismatch> {
+        // To merge profiles, figment moves every value. Where there are none to be merged it need not.
+        if self.figment.profiles().all(|profile| *profile == Profile::Default)
+            && let Ok(mut data) = self.figment.data()
+        {
+            return Ok(Value::Dict(Tag::Default, data.remove(&Profile::Default).unwrap_or_default()));
+        }
         self.figment.find_value("").map_err(|error| unreadable(&error))
     }
 
@@ -38,36 +50,17 @@ impl FigmentTree {
     }
 
     /// Tells the tag of the secrets that were given to the layers, if they are among them.
-    fn tag_of_named(&self) -> Option<Tag> {
+    pub(crate) fn tag_of_named(&self) -> Option<Tag> {
         let layers = self.figment.__metadata_map()?;
         layers.into_iter().find(|(_, metadata)| provider::are_of(metadata, &self.named)).map(|(tag, _)| tag)
     }
 
-    fn walk(&self, value: &Value, key: &Key, named: Option<Tag>, leaves: &mut Vec<Leaf>) {
-        match value {
-            Value::Dict(_, dict) if !dict.is_empty() => {
-                dict.iter().for_each(|(name, value)| self.walk(value, &key.member(name), named, leaves));
-            }
-            Value::Array(_, items) if !items.is_empty() => {
-                items.iter().enumerate().for_each(|(i, item)| self.walk(item, &key.element(i), named, leaves));
-            }
-            _ if key.segments().is_empty() => {}
-            // An empty table or list comes and goes like any other value.
-            _ => leaves.push(self.leaf(value, key, named)),
-        }
-    }
-
-    fn leaf(&self, value: &Value, key: &Key, named: Option<Tag>) -> Leaf {
-        if Some(value.tag()) == named
-            && let Some(secret) = self.named.get(key)
-        {
-            return Leaf::named(key.clone(), secret.id());
-        }
-        let keys = names(key);
+    /// Describes a value at `key` that is no secret of those that were given to the layers, or was moved.
+    pub(crate) fn leaf(&self, value: &Value, key: Key) -> Leaf {
+        let keys = names(&key);
         let metadata = self.figment.get_metadata(value.tag()).filter(|metadata| place::is_key_vault(metadata));
-        let key = key.clone();
         if let Some(secret) = metadata.and_then(|metadata| place::secret(metadata, &keys)) {
-            return Leaf::named(key, &secret);
+            return Leaf::earlier(key, secret);
         }
         let place = place::place(&self.figment, value.tag(), &keys);
         match (value, metadata) {
@@ -91,9 +84,7 @@ impl FigmentTree {
 
 impl Tree for FigmentTree {
     fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
-        let mut leaves = Vec::new();
-        self.walk(&self.effective()?, &Key::root(), self.tag_of_named(), &mut leaves);
-        Ok(leaves)
+        Ok(walk::leaves(self, &self.effective()?))
     }
 
     fn replace(mut self, resolved: Vec<(Leaf, Option<Resolved>)>) -> Result<Self, Mismatch> {

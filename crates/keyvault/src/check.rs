@@ -48,21 +48,20 @@ impl fmt::Debug for Checked {
 impl Resolver {
     /// Resolves every reference in `leaves`, without ever failing as a whole: what became of each is in the report.
     ///
-    /// One request for each distinct secret, at most 32 at a time, as [`resolve_tree`](Resolver::resolve_tree) does.
+    /// One request for each distinct secret, as [`resolve_tree`](Resolver::resolve_tree) does.
     pub async fn check(&self, leaves: Vec<Leaf>) -> Checked {
         let pass = Pass::begin(self);
-        let found = resolve(&pass, self.join_tables(leaves), Rules::default()).await;
-        let report = Report::of(found.iter().flat_map(|found| found.rows.clone()).collect(), Arc::default());
-        let values = found.into_iter().filter_map(|Found { leaf, value, .. }| {
-            let text = match (value, &leaf.content) {
-                (Ok(Value::Filled(text, _)), _) => Ok(text),
-                (Ok(Value::Plain(_)), Content::Text(text)) => Ok(Some(Resolved::literal(text))),
-                (Ok(Value::Plain(_)), _) => return None,
-                (Err(error), _) => Err(error),
-            };
-            Some((leaf, text))
-        });
-        Checked { values: values.collect(), report }
+        let mut values = Vec::new();
+        let literal = |leaf: Leaf, _| {
+            if let Content::Text(text) = &leaf.content {
+                let text = Resolved::literal(text);
+                values.push((leaf, Ok(Some(text))));
+            }
+        };
+        let (found, rows) = resolve(&pass, self.join_tables(leaves), Rules::default(), literal).await;
+        values.extend(found.into_iter().map(|found| (found.leaf, found.text.map(|(text, _)| text))));
+        values.sort_by(|(one, _), (other, _)| one.key.cmp(&other.key));
+        Checked { values, report: Report::of(rows, Arc::default()) }
     }
 
     /// Reads every reference in `leaves` without a request: syntax and allowed vaults only. What is well has the status
@@ -82,11 +81,12 @@ impl Resolver {
             }
         };
         let rows = self.join_tables(leaves).into_iter().flat_map(|leaf| {
-            let read: Vec<Result<Reference>> = match parse(self, &leaf) {
-                Parsed::Plain(_) => Vec::new(),
-                Parsed::Named(secret) => return vec![ReportRow::of(&leaf).about(&secret)],
-                Parsed::Template(template) => template.references().cloned().map(Ok).collect(),
-                Parsed::Malformed(pieces) => pieces,
+            let read: Vec<Result<Reference>> = match (parse(self, &leaf), &leaf.content) {
+                (Some(References::Template(template)), _) => template.references().cloned().map(Ok).collect(),
+                (Some(References::Malformed(pieces)), _) => pieces,
+                (None, Content::Named(secret)) => return vec![ReportRow::of(&leaf).about(secret.id())],
+                (None, Content::Earlier(secret)) => return vec![ReportRow::of(&leaf).about(secret)],
+                (None, Content::Text(_) | Content::Other(_)) => Vec::new(),
             };
             read.into_iter().map(|read| row(&leaf, read)).collect()
         });
@@ -107,19 +107,12 @@ pub(crate) struct Rules<'a> {
     pub(crate) last: Option<&'a Snapshot>,
 }
 
-/// A value that was looked at, with a row for each reference in it.
+/// A value with references.
 pub(crate) struct Found {
     pub(crate) leaf: Leaf,
-    pub(crate) value: Result<Value>,
-    pub(crate) rows: Vec<Entry>,
-    pub(crate) kept: Vec<Kept>,
-}
-
-pub(crate) enum Value {
-    /// There is no reference in it.
-    Plain(Origin),
     /// What it is with the references replaced; none if it is absent. The fingerprint is of the text before.
-    Filled(Option<Resolved>, Fingerprint),
+    pub(crate) text: Result<(Option<Resolved>, Fingerprint)>,
+    pub(crate) kept: Vec<Kept>,
 }
 
 /// A secret whose last good version stays in use for one setting.
@@ -130,20 +123,62 @@ pub(crate) struct Kept {
     pub(crate) error: Error,
 }
 
-/// Resolves every reference in `leaves`.
-pub(crate) async fn resolve(pass: &Pass<'_>, mut leaves: Vec<Leaf>, rules: Rules<'_>) -> Vec<Found> {
+/// Resolves every reference in `leaves`, and tells what became of each. Values without references are handed to `plain`,
+/// each with where it came from.
+pub(crate) async fn resolve(
+    pass: &Pass<'_>,
+    mut leaves: Vec<Leaf>,
+    rules: Rules<'_>,
+    mut plain: impl FnMut(Leaf, Origin),
+) -> (Vec<Found>, Vec<Entry>) {
     line::locate(&mut leaves);
     // A framework may have no order, and the same settings shall have the same report.
     leaves.sort_by(|one, other| one.key.cmp(&other.key));
-    let parsed: Vec<(Parsed, Leaf)> = leaves.into_iter().map(|leaf| (parse(pass.resolver(), &leaf), leaf)).collect();
-    pass.fetch(parsed.iter().flat_map(|(parsed, _)| parsed.references())).await;
-    parsed.into_iter().map(|(parsed, leaf)| found(pass, parsed, leaf, rules)).collect()
+    let mut rows = Vec::with_capacity(leaves.len());
+    let mut references = Vec::new();
+    let has_references = |leaf: &mut Leaf| {
+        let before = references.len();
+        references.extend(parse(pass.resolver(), leaf));
+        references.len() > before
+    };
+    let referring: Vec<Leaf> = leaves.extract_if(.., has_references).collect();
+    pass.fetch(references.iter().flat_map(References::well_formed)).await;
+    for leaf in leaves {
+        let origin = origin(pass, &leaf, &mut rows);
+        plain(leaf, origin);
+    }
+    let found = referring.into_iter().zip(references);
+    let found = found.map(|(leaf, references)| found_at(pass, leaf, references, rules, &mut rows)).collect();
+    (found, rows)
 }
 
-fn found(pass: &Pass<'_>, parsed: Parsed, leaf: Leaf, rules: Rules<'_>) -> Found {
-    let (mut rows, mut kept) = (Vec::new(), Vec::new());
-    let terms = rules.policies.map(|policies| policies.terms(&leaf.key)).unwrap_or_default();
+/// Tells where a value without references came from.
+fn origin(pass: &Pass<'_>, leaf: &Leaf, rows: &mut Vec<Entry>) -> Origin {
+    let mut report = |secret: &SecretId, expires| {
+        rows.push(Entry::Named { key: leaf.key.clone(), secret: secret.clone(), expires });
+    };
+    match &leaf.content {
+        Content::Text(text) => Origin::written(leaf.place(), Fingerprint::of(text.as_str())),
+        Content::Other(fingerprint) => Origin::written(leaf.place(), *fingerprint),
+        Content::Named(secret) => {
+            report(secret.id(), secret.properties().expires());
+            Origin::named(secret.id())
+        }
+        Content::Earlier(id) => {
+            match pass.taken(&id.latest()) {
+                Ok(secret) => report(secret.id(), secret.properties().expires()),
+                // All that is known is its address.
+                Err(_) => report(id, None),
+            }
+            Origin::named(id)
+        }
+    }
+}
+
+fn found_at(pass: &Pass<'_>, leaf: Leaf, references: References, rules: Rules<'_>, rows: &mut Vec<Entry>) -> Found {
+    let mut kept = Vec::new();
     let mut outcome = |rows: &mut Vec<Entry>, reference: &Reference| {
+        let terms = rules.policies.map(|policies| policies.terms(&leaf.key)).unwrap_or_default();
         let outcome = outcome(pass, &leaf.key, reference, terms, rules.last);
         rows.push(row(pass, &leaf, reference, terms, &outcome).into());
         if let Outcome::Kept(secret, _, error) = &outcome
@@ -153,21 +188,16 @@ fn found(pass: &Pass<'_>, parsed: Parsed, leaf: Leaf, rules: Rules<'_>) -> Found
         }
         outcome
     };
-    let value = match parsed {
-        Parsed::Plain(origin) => Ok(Value::Plain(origin)),
-        Parsed::Named(secret) => {
-            rows.push(named_entry(pass, &leaf, &secret));
-            Ok(Value::Plain(Origin::named(&secret)))
+    let text = match references {
+        References::Template(template) => {
+            let outcomes = template.references().map(|reference| outcome(rows, reference)).collect();
+            fill(&template, outcomes).map(|text| (text, Fingerprint::of(template.to_string())))
         }
-        Parsed::Template(template) => {
-            let outcomes = template.references().map(|reference| outcome(&mut rows, reference)).collect();
-            fill(&template, outcomes).map(|text| Value::Filled(text, Fingerprint::of(template.to_string())))
-        }
-        Parsed::Malformed(pieces) => {
+        References::Malformed(pieces) => {
             let mut failures = Vec::new();
             for piece in pieces {
                 match piece {
-                    Ok(reference) => failures.extend(outcome(&mut rows, &reference).failure()),
+                    Ok(reference) => failures.extend(outcome(rows, &reference).failure()),
                     Err(error) => {
                         failures.push(error.clone());
                         rows.push(ReportRow::of(&leaf).failed(&error).into());
@@ -177,7 +207,7 @@ fn found(pass: &Pass<'_>, parsed: Parsed, leaf: Leaf, rules: Rules<'_>) -> Found
             Err(Error::join(failures).unwrap_or_else(|| Error::invalid("reference is malformed")))
         }
     };
-    Found { leaf, value, rows, kept }
+    Found { leaf, text, kept }
 }
 
 /// Resolves `text` in a pass of its own.
@@ -190,34 +220,29 @@ pub(crate) async fn resolve_text(pass: &Pass<'_>, text: &str) -> Result<Option<R
     fill(&template, template.references().map(outcome).collect())
 }
 
-enum Parsed {
-    Plain(Origin),
-    Named(SecretId),
+/// The references in a value.
+enum References {
     Template(Template),
     /// Everything that is or begins like a reference, one of which is malformed.
     Malformed(Vec<Result<Reference>>),
 }
 
-impl Parsed {
-    fn references(&self) -> Vec<&Reference> {
+impl References {
+    fn well_formed(&self) -> Vec<&Reference> {
         match self {
-            Parsed::Plain(_) | Parsed::Named(_) => Vec::new(),
-            Parsed::Template(template) => template.references().collect(),
-            Parsed::Malformed(pieces) => pieces.iter().filter_map(|piece| piece.as_ref().ok()).collect(),
+            References::Template(template) => template.references().collect(),
+            References::Malformed(pieces) => pieces.iter().filter_map(|piece| piece.as_ref().ok()).collect(),
         }
     }
 }
 
-fn parse(resolver: &Resolver, leaf: &Leaf) -> Parsed {
-    match &leaf.content {
-        Content::Other(fingerprint) => Parsed::Plain(Origin::written(leaf.place(), *fingerprint)),
-        Content::Named(secret) => Parsed::Named(secret.clone()),
-        Content::Text(text) => match parse_text(resolver, text) {
-            Ok(Some(template)) => Parsed::Template(template),
-            Ok(None) => Parsed::Plain(Origin::written(leaf.place(), Fingerprint::of(text.as_str()))),
-            // There may be more that is malformed behind the first.
-            Err(error) => Parsed::Malformed(pieces(text, error)),
-        },
+/// Finds the references in a value; none if there is none.
+fn parse(resolver: &Resolver, leaf: &Leaf) -> Option<References> {
+    let Content::Text(text) = &leaf.content else { return None };
+    match parse_text(resolver, text) {
+        Ok(template) => template.map(References::Template),
+        // There may be more that is malformed behind the first.
+        Err(error) => Some(References::Malformed(pieces(text, error))),
     }
 }
 
@@ -332,14 +357,5 @@ fn row(pass: &Pass<'_>, leaf: &Leaf, reference: &Reference, terms: Terms, outcom
             ReportRow { status: error.status(), is_kept: true, ..row.failed(error).resolved(secret) }
         }
         Outcome::Failed(error) => row.failed(error),
-    }
-}
-
-fn named_entry(pass: &Pass<'_>, leaf: &Leaf, secret: &SecretId) -> Entry {
-    let key = leaf.key.clone();
-    match pass.taken(&secret.latest()) {
-        Ok(secret) => Entry::Named { key, secret: secret.id().clone(), expires: secret.properties().expires() },
-        // It was fetched before this pass: all that is known is its address.
-        Err(_) => Entry::Named { key, secret: secret.clone(), expires: None },
     }
 }

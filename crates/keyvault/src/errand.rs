@@ -66,6 +66,7 @@ impl Errand {
 
     /// Asks for what is due and for nothing else.
     pub(crate) fn partial(held: Arc<Held>, now: SystemTime, due: BTreeMap<SecretId, Wanted>) -> Self {
+        let found = Found::of_about(held.len());
         Self {
             held,
             is_complete: false,
@@ -73,7 +74,7 @@ impl Errand {
             due,
             reverting: BTreeSet::new(),
             now,
-            found: Mutex::default(),
+            found: Mutex::new(found),
         }
     }
 
@@ -122,6 +123,11 @@ impl Errand {
 
     fn read_before(&self, id: &SecretId) -> Option<&Holding> {
         self.held.get(id).filter(|holding| !holding.is_kept())
+    }
+
+    /// Tells how many secrets there were before, which is about how many there will be.
+    pub(crate) fn size(&self) -> usize {
+        self.held.len()
     }
 
     /// Tells what time it is for everything that is asked.

@@ -153,6 +153,11 @@ impl Held {
         self.holdings.get(id)
     }
 
+    /// Tells how many secrets are held.
+    pub(crate) fn len(&self) -> usize {
+        self.holdings.len()
+    }
+
     /// Gives what is held of every secret.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&SecretId, &Holding)> {
         self.holdings.iter()
@@ -249,6 +254,19 @@ pub(crate) struct Found {
     pub(crate) by_name: IdSet,
     /// Versions of which an event told, and which the vault does not have yet.
     pub(crate) awaited: BTreeMap<SecretId, BTreeSet<SecretVersion>>,
+}
+
+impl Found {
+    /// Makes room for `secrets`.
+    pub(crate) fn of_about(secrets: usize) -> Self {
+        let hash = Fixed::default;
+        Self {
+            secrets: IdMap::with_capacity_and_hasher(secrets, hash()),
+            standings: IdMap::with_capacity_and_hasher(secrets, hash()),
+            by_name: IdSet::with_capacity_and_hasher(secrets, hash()),
+            ..Self::default()
+        }
+    }
 }
 
 fn remember(versions: &mut VecDeque<SecretVersion>, version: &SecretVersion) {

@@ -16,6 +16,16 @@ pub enum Segment {
     Index(usize),
 }
 
+impl Segment {
+    /// Gives the name of a table's member; none for an element of an array.
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Name(name) => Some(name),
+            Self::Index(_) => None,
+        }
+    }
+}
+
 impl Key {
     /// Makes the key of the whole tree, which has no segments.
     pub fn root() -> Self {
@@ -66,6 +76,12 @@ impl Key {
 impl<'a> FromIterator<&'a str> for Key {
     fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
         Self(names.into_iter().map(|name| Segment::Name(name.into())).collect())
+    }
+}
+
+impl FromIterator<Segment> for Key {
+    fn from_iter<I: IntoIterator<Item = Segment>>(steps: I) -> Self {
+        Self(steps.into_iter().collect())
     }
 }
 

@@ -3,15 +3,16 @@
 use std::fmt;
 use std::hash::Hash;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::key::Key;
-use crate::named::NamedSecrets;
+use crate::named::{NamedSecret, NamedSecrets};
 use crate::origin::Fingerprint;
 use crate::pass::Resolved;
-use crate::secret::SecretId;
+use crate::secret::{Secret, SecretId};
 
 /// The layers of a configuration framework: what makes its merged tree, again at every refresh.
 ///
@@ -66,7 +67,9 @@ pub(crate) enum Content {
     /// Any other value: only whether it changed is of interest.
     Other(Fingerprint),
     /// A secret that was mapped by name. Its text is never read as a reference.
-    Named(SecretId),
+    Named(Arc<Secret>),
+    /// One that was fetched before, of which no more is known.
+    Earlier(SecretId),
 }
 
 impl Leaf {
@@ -80,9 +83,14 @@ impl Leaf {
         Self { key, place: Some(place.into()), file: None, content: Content::Other(Fingerprint::of(value)) }
     }
 
-    /// Describes a secret that was mapped to `key` by its name; `secret` has its version.
-    pub fn named(key: Key, secret: &SecretId) -> Self {
-        Self { key, place: None, file: None, content: Content::Named(secret.clone()) }
+    /// Describes a secret that was mapped to `key` by its name, and that the layers were given.
+    pub fn named(key: Key, secret: &NamedSecret) -> Self {
+        Self { key, place: None, file: None, content: Content::Named(Arc::clone(secret.secret())) }
+    }
+
+    /// Describes a secret that the layers have of themselves, from a provider that fetched it before; `secret` has its version.
+    pub fn earlier(key: Key, secret: SecretId) -> Self {
+        Self { key, place: None, file: None, content: Content::Earlier(secret) }
     }
 
     /// Names the file that the value is written in, where the framework knows it: then the line of a reference is looked
@@ -101,7 +109,8 @@ impl Leaf {
     /// Tells where the value is written.
     pub(crate) fn place(&self) -> String {
         match (&self.place, &self.content) {
-            (None, Content::Named(secret)) => secret.to_string(),
+            (None, Content::Named(secret)) => secret.id().to_string(),
+            (None, Content::Earlier(secret)) => secret.to_string(),
             (place, _) => place.clone().unwrap_or_default(),
         }
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use serde::de::DeserializeOwned;
 
-use crate::check::{self, Found, Kept, Rules, Value};
+use crate::check::{self, Found, Kept, Rules};
 use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, Segment};
@@ -75,7 +75,9 @@ pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R, rules: Rules<'_>)
     let mut absent: Vec<Key> = Vec::new();
     let mut leaves = read(&tree)?;
     for round in 1.. {
-        let resolved = match finds.add(check::resolve(&pass, leaves, rules).await) {
+        let mut plain = Vec::with_capacity(leaves.len());
+        let found = check::resolve(&pass, leaves, rules, |leaf, origin| plain.push((leaf.key, origin))).await;
+        let resolved = match finds.add(plain, found) {
             Ok(resolved) => resolved,
             Err(error) => return Err(error.with_load_report(Arc::new(Report::of(finds.rows, pass.notes())))),
         };
@@ -116,17 +118,20 @@ struct Finds {
 
 impl Finds {
     /// Takes down where each value came from, and gives what is to be put in its place.
-    fn add(&mut self, found: Vec<Found>) -> Result<Vec<(Leaf, Option<Resolved>)>> {
-        let (mut origins, mut failures, mut resolved) = (Vec::new(), Vec::new(), Vec::new());
-        for Found { leaf, value, rows, kept } in found {
-            self.rows.extend(rows);
+    fn add(
+        &mut self,
+        mut origins: Vec<(Key, Origin)>,
+        (found, rows): (Vec<Found>, Vec<Entry>),
+    ) -> Result<Vec<(Leaf, Option<Resolved>)>> {
+        let (mut failures, mut resolved) = (Vec::new(), Vec::new());
+        self.rows.extend(rows);
+        for Found { leaf, text, kept } in found {
             for kept in kept {
                 self.lapses.push(kept.error.clone().at(leaf.key.to_string(), leaf.place()));
                 self.kept.push((leaf.key.clone(), kept));
             }
-            match value {
-                Ok(Value::Plain(origin)) => origins.push((leaf.key, origin)),
-                Ok(Value::Filled(text, fingerprint)) => {
+            match text {
+                Ok((text, fingerprint)) => {
                     if let Some(text) = &text {
                         let origin = Origin::filled(leaf.place(), fingerprint, text.secrets().to_vec());
                         origins.push((leaf.key.clone(), origin));

@@ -1,17 +1,17 @@
 //! Secrets under the keys that their names give.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
-use futures::{StreamExt, poll};
 
 use crate::check::is_missing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Listing;
+use crate::ids::Fixed;
 use crate::key::Key;
 use crate::name_map::{
     Consequence, Finding, Givers, HELP_WITH_DISABLED, NameMap, Presence, Requested, collisions, is_clear,
@@ -27,7 +27,8 @@ use crate::status::ReferenceStatus;
 /// `Clone` is cheap. `Debug` shows keys and secrets' names.
 #[derive(Clone, Default)]
 pub struct NamedSecrets {
-    secrets: Arc<BTreeMap<Key, NamedSecret>>,
+    /// In the order of the keys.
+    secrets: Arc<[(Key, NamedSecret)]>,
     notes: Arc<[NameNote]>,
 }
 
@@ -73,12 +74,17 @@ pub struct NameNote {
 impl NamedSecrets {
     /// Gives every secret with its key, in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &NamedSecret)> {
-        self.secrets.iter()
+        self.secrets.iter().map(|(key, secret)| (key, secret))
+    }
+
+    pub(crate) fn in_order(&self) -> &[(Key, NamedSecret)] {
+        &self.secrets
     }
 
     /// Finds what the secret at `key` is.
     pub fn get(&self, key: &Key) -> Option<&NamedSecret> {
-        self.secrets.get(key)
+        let at = self.secrets.binary_search_by(|(one, _)| one.cmp(key)).ok()?;
+        Some(&self.secrets[at].1)
     }
 
     /// Tells what was found about secrets that are disabled, outside their dates, or missing where they may be; in the
@@ -96,6 +102,10 @@ impl NameNote {
 }
 
 impl NamedSecret {
+    pub(crate) fn secret(&self) -> &Arc<Secret> {
+        &self.secret
+    }
+
     /// Tells which secret the setting comes from, with its version.
     pub fn id(&self) -> &SecretId {
         self.secret.id()
@@ -178,7 +188,7 @@ impl Pass<'_> {
     }
 
     async fn fetch_by_list(&mut self, naming: &mut Naming<'_>) -> Result<Vec<Requested>> {
-        let mut listed = Listing::default();
+        let mut listed = Listing::with_capacity_and_hasher(self.size(), Fixed::default());
         let mut list = self.list().fuse();
         let mut fetches = FuturesUnordered::new();
         let mut candidates = Vec::new();
@@ -186,7 +196,11 @@ impl Pass<'_> {
             tokio::select! {
                 biased;
                 item = list.next(), if !list.is_done() => {
-                    let Some(item) = item else { continue };
+                    let Some(item) = item else {
+                        // While the last answers are waited for.
+                        naming.sort();
+                        continue;
+                    };
                     let item = item.map_err(|error| self.unlisted(error))?;
                     let name = item.id().name().clone();
                     let is_due = self.is_due(item.id());
@@ -198,10 +212,6 @@ impl Pass<'_> {
                         } else {
                             fetches.push(self.fetch_listed(item.clone()));
                             candidates.push(candidate);
-                            if is_due {
-                                // A list from memory would be gone through before the first request is made.
-                                _ = poll!(fetches.next());
-                            }
                         }
                     }
                     listed.insert(name, item);
@@ -325,8 +335,13 @@ impl<'m> Naming<'m> {
         }
     }
 
-    fn finish(mut self) -> Result<NamedSecrets> {
+    /// Brings what is given in order. To do so before everything is there leaves little to be done after it.
+    fn sort(&mut self) {
         self.given.sort_by(|one, other| one.key.cmp(&other.key));
+    }
+
+    fn finish(mut self) -> Result<NamedSecrets> {
+        self.sort();
         if !is_clear(self.given.iter().map(|given| &given.key)) {
             let mut givers = Givers::new();
             for given in &self.given {
@@ -340,7 +355,7 @@ impl<'m> Naming<'m> {
             return Err(error);
         }
         let secrets = self.given.into_iter().map(|given| (given.key, given.secret)).collect();
-        Ok(NamedSecrets { secrets: Arc::new(secrets), notes: self.notes.into() })
+        Ok(NamedSecrets { secrets, notes: self.notes.into() })
     }
 }
 

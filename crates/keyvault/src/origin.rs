@@ -12,7 +12,8 @@ use crate::secret::SecretId;
 /// Where every value of the settings came from, by key, without the values.
 #[derive(Clone, Default)]
 pub struct Origins {
-    entries: BTreeMap<Key, Origin>,
+    /// In the order of the keys.
+    entries: Vec<(Key, Origin)>,
 }
 
 /// Where one value came from: a place in a layer, and the secrets that were put into it.
@@ -95,12 +96,13 @@ impl fmt::Debug for Origin {
 impl Origins {
     #[cfg(test)]
     pub(crate) fn insert(&mut self, key: Key, origin: Origin) {
-        self.entries.insert(key, origin);
+        self.extend(vec![(key, origin)]);
     }
 
-    /// Adds values, all at once: most often they are all there are, and in order.
-    pub(crate) fn extend(&mut self, values: Vec<(Key, Origin)>) {
-        self.entries.append(&mut values.into_iter().collect());
+    /// Adds values of other keys, all at once: most often they are all there are, and in order.
+    pub(crate) fn extend(&mut self, mut values: Vec<(Key, Origin)>) {
+        self.entries.append(&mut values);
+        self.entries.sort_by(|(one, _), (other, _)| one.cmp(other));
     }
 
     /// Counts the elements of arrays anew, after those at `absent` were taken out.
@@ -125,8 +127,7 @@ impl Origins {
                 }
             })
         };
-        self.entries =
-            std::mem::take(&mut self.entries).into_iter().map(|(key, origin)| (moved(&key), origin)).collect();
+        self.entries.iter_mut().for_each(|(key, _)| *key = moved(key));
     }
 
     /// Finds where the value at `key` came from, as it is written: `database.password`, `servers[0].url`.
@@ -141,18 +142,18 @@ impl Origins {
             Segment::Name(name) => **name == **step,
             Segment::Index(index) => *step == index.to_string(),
         };
-        let mut entries = self.entries.iter();
+        let mut entries = self.iter();
         entries.find(|(key, _)| key.segments().len() == path.len() && key.segments().iter().zip(path).all(matches))
     }
 
     /// Gives every value's key and origin, in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Origin)> {
-        self.entries.iter()
+        self.entries.iter().map(|(key, origin)| (key, origin))
     }
 
     /// Tells the keys whose values differ between `self` and `newer`: changed, gone and new ones.
     pub(crate) fn changed(&self, newer: &Self) -> Vec<String> {
-        let (mut old, mut new) = (self.entries.iter().peekable(), newer.entries.iter().peekable());
+        let (mut old, mut new) = (self.iter().peekable(), newer.iter().peekable());
         let mut keys: Vec<&Key> = Vec::new();
         // Both are in order, so one walk does.
         loop {

@@ -1,11 +1,12 @@
 //! One reading of the vaults.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use futures::future::join_all;
 use futures::stream::{self, BoxStream, StreamExt};
+use tokio::task::yield_now;
 use zeroize::Zeroizing;
 
 use crate::cache::Freshness;
@@ -13,7 +14,7 @@ use crate::check::is_missing;
 use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::held::Listing;
-use crate::ids::{IdMap, IdSet};
+use crate::ids::{Fixed, IdMap, IdSet};
 use crate::named::NameNote;
 use crate::properties::SecretProperties;
 use crate::reference::Reference;
@@ -33,7 +34,14 @@ pub(crate) struct Pass<'r> {
     /// Whether that is a list, which may be empty.
     is_listed: bool,
     notes: Arc<[NameNote]>,
-    taken: Mutex<IdMap<Result<Arc<Secret>>>>,
+    taken: Mutex<Taken>,
+}
+
+/// What came of the secrets that a pass asked for.
+#[derive(Default)]
+struct Taken {
+    secrets: IdMap<Arc<Secret>>,
+    failures: IdMap<Error>,
 }
 
 /// Text in which secrets stand in the place of references.
@@ -91,7 +99,14 @@ impl<'r> Pass<'r> {
 
     /// Begins a pass of a refresh: what `errand` does not ask for counts as read.
     pub(crate) fn of(resolver: &'r Resolver, errand: &'r Errand) -> Self {
-        Self { errand: Some(errand), ..Self::begin(resolver) }
+        let secrets = IdMap::with_capacity_and_hasher(errand.size(), Fixed::default());
+        let taken = Mutex::new(Taken { secrets, ..Taken::default() });
+        Self { errand: Some(errand), taken, ..Self::begin(resolver) }
+    }
+
+    /// Tells how many secrets the last pass took, which is about how many this one will.
+    pub(crate) fn size(&self) -> usize {
+        self.errand.map_or(0, Errand::size)
     }
 
     /// Tells the vault that names without a vault are looked up in.
@@ -101,11 +116,19 @@ impl<'r> Pass<'r> {
 
     /// Lists the default vault, or tells what it listed last if nothing more is asked for.
     pub(crate) fn list(&self) -> BoxStream<'r, Result<SecretProperties>> {
-        match self.errand.and_then(Errand::listing) {
+        match self.errand.and_then(|errand| Some((errand, errand.listing()?))) {
             // What is to be asked for comes first: the rest can be looked at while it is on its way.
-            Some(listing) => {
-                let (due, rest): (Vec<_>, Vec<_>) = listing.values().partition(|item| self.is_due(item.id()));
-                stream::iter(due.into_iter().chain(rest).cloned().map(Ok)).boxed()
+            Some((errand, listing)) => {
+                let due = errand.due().keys();
+                let due = due.filter_map(|id| listing.get(id.name()).filter(|item| item.id() == id));
+                let rest = listing.values().filter(|item| !errand.due().contains_key(item.id()));
+                let pages = stream::iter(due.chain(rest).cloned().map(Ok)).chunks(AT_ONCE);
+                let pages = pages.then(async |page| {
+                    // Whoever sends the requests has a turn.
+                    yield_now().await;
+                    stream::iter(page)
+                });
+                pages.flatten().boxed()
             }
             None => self.resolver.default_store().list(),
         }
@@ -226,7 +249,8 @@ impl<'r> Pass<'r> {
     /// Tells whether this pass asked for a secret already. To ask twice is to get two answers, of which a setting has one and
     /// another setting the other.
     fn is_taken(&self, id: &SecretId) -> bool {
-        self.lock().contains_key(id)
+        let taken = self.lock();
+        taken.secrets.contains_key(id) || taken.failures.contains_key(id)
     }
 
     fn take(&self, id: SecretId, result: Result<Arc<Secret>>) {
@@ -235,15 +259,23 @@ impl<'r> Pass<'r> {
         if let Some(errand) = self.errand {
             errand.took(&id, &result);
         }
-        self.lock().insert(id, result);
+        let mut taken = self.lock();
+        match result {
+            Ok(secret) => _ = taken.secrets.insert(id, secret),
+            Err(error) => _ = taken.failures.insert(id, error),
+        }
     }
 
     pub(crate) fn taken(&self, id: &SecretId) -> Result<Arc<Secret>> {
-        let missing = || Err(Error::new(ErrorKind::Unavailable, "secret was not fetched").about(id));
-        self.lock().get(id).cloned().unwrap_or_else(missing)
+        let taken = self.lock();
+        let secret = taken.secrets.get(id).map(Arc::clone);
+        secret.ok_or_else(|| match taken.failures.get(id) {
+            Some(error) => error.clone(),
+            None => Error::new(ErrorKind::Unavailable, "secret was not fetched").about(id),
+        })
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, IdMap<Result<Arc<Secret>>>> {
+    fn lock(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -263,14 +295,15 @@ impl<'r> Pass<'r> {
 
     /// Ends the pass: everything that it took, as one.
     pub(crate) fn into_snapshot(self) -> Snapshot {
-        let taken = self.taken.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let is_absent = |result: &Result<_>| result.as_ref().is_err_and(is_missing);
-        let absent = taken.iter().filter(|(_, result)| is_absent(result)).map(|(id, _)| id.clone()).collect();
-        let secrets = taken.into_iter().filter_map(|(id, result)| Some((id, result.ok()?))).collect();
+        let Taken { secrets, failures } = self.taken.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let absent = failures.into_iter().filter(|(_, error)| is_missing(error)).map(|(id, _)| id).collect();
         let listed = self.is_listed.then_some(self.listed);
         Snapshot::new(secrets, absent, listed)
     }
 }
+
+/// How many secrets of a list from memory are looked at before others have a turn.
+const AT_ONCE: usize = 25;
 
 /// Tells whether a list that shows `item` proves that `secret` is still the latest.
 fn proves(item: &SecretProperties, secret: &Secret) -> bool {

@@ -18,6 +18,7 @@ pub use self::watcher::{Notice, Watcher};
 #[derive(Debug)]
 pub struct Published<T> {
     settings: T,
+    changed: Arc<[String]>,
     generation: u64,
     at: SystemTime,
     origins: Arc<Origins>,
@@ -87,7 +88,7 @@ pub struct Publisher {
 impl Publisher {
     pub fn new() -> Self {
         let (waker, signal) = watch::channel(Signal::default());
-        let published = ArcSwap::from_pointee(settings(1, 0));
+        let published = ArcSwap::from_pointee(settings(1, 0, None));
         Self { shared: Arc::new(Shared { published, signal }), waker }
     }
 
@@ -97,14 +98,19 @@ impl Publisher {
 
     /// Publishes, and then wakes.
     pub fn publish(&self, generation: u64, value: u32) {
-        self.shared.published.store(Arc::new(settings(generation, value)));
+        self.store(generation, value);
         self.waker.send_modify(|_| {});
     }
 
     /// The wrong way round.
     pub fn wake_and_publish(&self, generation: u64, value: u32) {
         self.waker.send_modify(|_| {});
-        self.shared.published.store(Arc::new(settings(generation, value)));
+        self.store(generation, value);
+    }
+
+    fn store(&self, generation: u64, value: u32) {
+        let before = self.shared.published.load_full();
+        self.shared.published.store(Arc::new(settings(generation, value, Some(&before.origins))));
     }
 
     pub fn fail(&self) {
@@ -124,9 +130,10 @@ impl std::fmt::Debug for Publisher {
     }
 }
 
-fn settings(generation: u64, value: u32) -> Published<u32> {
+fn settings(generation: u64, value: u32, before: Option<&Origins>) -> Published<u32> {
     let origins = Arc::new(Origins(vec![("key", value)]));
-    Published { settings: value, generation, at: SystemTime::UNIX_EPOCH, origins }
+    let changed = before.map(|before| before.changed(&origins)).unwrap_or_default().into();
+    Published { settings: value, changed, generation, at: SystemTime::UNIX_EPOCH, origins }
 }
 
 impl<T> Published<T> {

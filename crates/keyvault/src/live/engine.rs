@@ -1,5 +1,6 @@
 //! What makes settings: the same for the first and for every later ones.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -48,6 +49,8 @@ pub(super) struct Engine<L, V> {
 /// What the task writes and every handle reads.
 pub(super) struct Shared<T> {
     pub(super) published: PublishedCell<T>,
+    /// Which settings are published, for who wants to know no more: it follows them.
+    pub(super) generation: AtomicU64,
     pub(super) signal: watch::Receiver<Signal>,
     pub(super) inbox: Inbox,
     pub(super) due: NextDue,
@@ -75,6 +78,8 @@ pub(super) struct Build<T> {
 /// Settings that may be published.
 pub(super) struct Built<T> {
     settings: Arc<T>,
+    /// The keys that the settings before did not have, or with other values.
+    changed: Vec<String>,
     facts: Facts,
 }
 
@@ -104,6 +109,7 @@ impl<L: Layers, V> Engine<L, V> {
         pulse.sources = events.len();
         let shared = Arc::new(Shared {
             published: PublishedCell::from_pointee(built.publish(1, self.clock.now())),
+            generation: AtomicU64::new(1),
             signal,
             inbox: Inbox::new(self.resolver.clone(), self.names.clone(), self.timing.event_spread),
             due: NextDue::never(Instant::now()),
@@ -167,7 +173,8 @@ impl<L: Layers, V> Engine<L, V> {
         let loaded = load(resolver, &self.layers, self.names.as_ref(), errand, rules).await?;
         let (report, lapse) = (Arc::clone(&loaded.facts().report), Error::join(loaded.facts().lapses.clone()));
         let build = |made| Build { made, report, lapse };
-        if published.is_some_and(|published| published.origins.changed(loaded.origins()).is_empty()) {
+        let changed = published.map(|published| published.origins.changed(loaded.origins()));
+        if changed.as_ref().is_some_and(Vec::is_empty) {
             return Ok(build(Made::Same));
         }
         if let Some(settling) = settling(loaded.origins()) {
@@ -176,7 +183,7 @@ impl<L: Layers, V> Engine<L, V> {
         let (settings, facts) = loaded.into_settings()?;
         let settings = Arc::new(settings);
         match self.validator.validate(&settings).await {
-            Ok(()) => Ok(build(Made::New(Built { settings, facts }))),
+            Ok(()) => Ok(build(Made::New(Built { settings, changed: changed.unwrap_or_default(), facts }))),
             Err(rejection) => Err(refused(rejection, &facts.origins).with_load_report(facts.report)),
         }
     }
@@ -198,6 +205,7 @@ impl<T> Built<T> {
     pub(super) fn publish(self, generation: u64, at: SystemTime) -> Published<T> {
         Published {
             settings: self.settings,
+            changed: self.changed.into(),
             generation,
             at,
             origins: Arc::new(self.facts.origins),

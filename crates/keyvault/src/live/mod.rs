@@ -69,6 +69,8 @@ pub struct Live<T> {
 #[derive(Clone)]
 pub struct Published<T> {
     settings: Arc<T>,
+    /// The keys in which they differ from those before.
+    changed: Arc<[String]>,
     generation: u64,
     at: SystemTime,
     origins: Arc<Origins>,
@@ -105,6 +107,7 @@ impl<T> Published<T> {
     pub(crate) fn with_report(&self, report: Arc<Report>) -> Self {
         Self {
             settings: Arc::clone(&self.settings),
+            changed: Arc::clone(&self.changed),
             generation: self.generation,
             at: self.at,
             origins: Arc::clone(&self.origins),

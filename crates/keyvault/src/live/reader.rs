@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-
-use arc_swap::Cache;
+use std::sync::atomic::Ordering;
 
 use super::engine::Shared;
-use super::{Live, Published, PublishedCell};
+use super::{Live, Published};
 
 /// Reads the settings from one thread, or one task, faster than [`Live::current`].
 ///
@@ -25,48 +24,45 @@ use super::{Live, Published, PublishedCell};
 /// # }
 /// ```
 pub struct Reader<T> {
-    cache: Cache<Source<T>, Arc<Published<T>>>,
-}
-
-/// Where the published settings are.
-struct Source<T>(Arc<Shared<T>>);
-
-impl<T> std::ops::Deref for Source<T> {
-    type Target = PublishedCell<T>;
-
-    fn deref(&self) -> &PublishedCell<T> {
-        &self.0.published
-    }
+    shared: Arc<Shared<T>>,
+    generation: u64,
+    settings: Arc<T>,
 }
 
 impl<T: Send + Sync + 'static> Live<T> {
     /// Makes a handle for a thread that reads often.
     pub fn reader(&self) -> Reader<T> {
-        Reader { cache: Cache::new(Source(Arc::clone(&self.shared))) }
+        let published = self.published();
+        let (generation, settings) = (published.generation, Arc::clone(&published.settings));
+        Reader { shared: Arc::clone(&self.shared), generation, settings }
     }
 }
 
 impl<T> Reader<T> {
     /// Gives the settings as they are now. Never waits, never fails, allocates nothing.
     pub fn current(&mut self) -> &T {
-        &self.cache.load().settings
+        // The generation follows the settings, so these are never older than it says.
+        if self.shared.generation.load(Ordering::Acquire) != self.generation {
+            self.renew();
+        }
+        &self.settings
     }
 
-    /// Gives the settings as they are now, with their generation and origins.
-    pub fn published(&mut self) -> &Arc<Published<T>> {
-        self.cache.load()
+    /// Gives the settings as they are now, with their generation and origins, as [`Live::published`] does.
+    pub fn published(&self) -> Arc<Published<T>> {
+        self.shared.published.load_full()
+    }
+
+    #[cold]
+    fn renew(&mut self) {
+        let published = self.shared.published.load();
+        (self.generation, self.settings) = (published.generation, Arc::clone(&published.settings));
     }
 }
 
 impl<T> Clone for Reader<T> {
     fn clone(&self) -> Self {
-        Self { cache: self.cache.clone() }
-    }
-}
-
-impl<T> Clone for Source<T> {
-    fn clone(&self) -> Self {
-        Self(Arc::clone(&self.0))
+        Self { shared: Arc::clone(&self.shared), generation: self.generation, settings: Arc::clone(&self.settings) }
     }
 }
 

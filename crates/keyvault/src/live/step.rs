@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
@@ -107,8 +108,9 @@ where
 
     fn publish(&self, old: &Published<T>, built: Built<T>, errand: &Errand, lapse: Option<Error>) -> Change {
         let new = built.publish(old.generation + 1, self.engine.now().time);
-        let change = Change { generation: new.generation, at: new.at, keys: old.origins.changed(&new.origins) };
+        let change = Change { generation: new.generation, at: new.at, keys: new.changed.to_vec() };
         self.shared.published.store(Arc::new(new));
+        self.shared.generation.store(change.generation, Ordering::Release);
         // Whoever is told of the change finds it in the health.
         self.write_down(old.generation, errand, lapse);
         self.waker.send_modify(|_| {});

@@ -108,7 +108,11 @@ impl<T: Send + Sync> Watcher<T> {
         if published.generation == self.generation {
             return None;
         }
-        let keys = self.origins.changed(&published.origins);
+        let keys = if published.generation == self.generation + 1 {
+            published.changed.to_vec()
+        } else {
+            self.origins.changed(&published.origins)
+        };
         self.generation = published.generation;
         self.origins = Arc::clone(&published.origins);
         // There and back again since the last call is no change.
