@@ -1,12 +1,14 @@
 //! Secrets under the keys that their names give.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use futures::StreamExt;
-use futures::future::join_all;
+use futures::future::{Fuse, join_all};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
+use tokio::time::sleep;
 
 use crate::check::is_missing;
 use crate::error::{Error, ErrorKind, Result};
@@ -191,12 +193,14 @@ impl Pass<'_> {
         let mut listed = Listing::with_capacity_and_hasher(self.size(), Fixed::default());
         let mut list = self.list().fuse();
         let mut fetches = FuturesUnordered::new();
-        let mut candidates = Vec::new();
+        let (mut candidates, mut waiting) = (Vec::new(), Vec::new());
+        let mut head_start = pin!(Fuse::terminated());
         loop {
             tokio::select! {
                 biased;
                 item = list.next(), if !list.is_done() => {
                     let Some(item) = item else {
+                        fetches.extend(waiting.drain(..).map(|item| self.fetch_listed(item)));
                         // While the last answers are waited for.
                         naming.sort();
                         continue;
@@ -210,11 +214,21 @@ impl Pass<'_> {
                             // There is time for it while the list goes on.
                             self.decide(naming, candidate);
                         } else {
-                            fetches.push(self.fetch_listed(item.clone()));
                             candidates.push(candidate);
+                            if is_due {
+                                fetches.push(self.fetch_listed(item.clone()));
+                            } else {
+                                if waiting.is_empty() {
+                                    head_start.set(async { sleep(HEAD_START).await }.fuse());
+                                }
+                                waiting.push(item.clone());
+                            }
                         }
                     }
                     listed.insert(name, item);
+                }
+                () = &mut head_start, if !waiting.is_empty() => {
+                    fetches.extend(waiting.drain(..).map(|item| self.fetch_listed(item)));
                 }
                 Some(()) = fetches.next() => {}
                 else => break,
@@ -245,6 +259,10 @@ impl Pass<'_> {
         }
     }
 }
+
+/// How long the secrets of a page wait after the next page was asked for. The answers of 25 secrets come all at once and
+/// keep the processor busy; a page whose answer came among them would come later, and all pages after it.
+const HEAD_START: Duration = Duration::from_millis(1);
 
 /// What becomes of the secrets of one load, one after the other.
 struct Naming<'m> {

@@ -1,9 +1,8 @@
 //! What a vault answered, and what it means.
 
-use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
-use azure_core::http::headers::{HeaderName, HeaderValue, Headers};
+use azure_core::http::headers::Headers;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use serde::Deserialize;
@@ -194,11 +193,10 @@ fn conflict(inner_code: Option<&str>) -> Error {
     }
 }
 
-/// Finds a header. The shorter ways to ask make an error of one that is absent, with a backtrace where those are on, and
-/// that took more time than all the rest of a request.
+/// Finds a header. The ways of the pipeline to ask for one write the text of an error first, some with a backtrace; and only
+/// a few headers are [heard](super::heard).
 fn find<'h>(headers: &'h Headers, name: &'static str) -> Option<&'h str> {
-    let text = |value: &'h HeaderValue| Ok::<_, Infallible>(value.as_str());
-    headers.get_optional_with(&HeaderName::from_static(name), text).ok().flatten()
+    headers.iter().find(|(held, _)| held.as_str() == name).map(|(_, value)| value.as_str())
 }
 
 /// Enough for most secrets when a body comes without its length.

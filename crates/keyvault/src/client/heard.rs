@@ -1,5 +1,6 @@
 //! What is heard of an answer, and of a connection that gave none.
 
+use std::collections::HashMap;
 use std::error::Error as StdError;
 use std::sync::Arc;
 
@@ -7,13 +8,13 @@ use async_trait::async_trait;
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::{AUTHORIZATION, HeaderName, HeaderValue, Headers};
 use azure_core::http::policies::{Policy, PolicyResult};
-use azure_core::http::{AsyncRawResponse, Context, DEFAULT_ALLOWED_HEADER_NAMES, Request, Transport};
+use azure_core::http::{AsyncRawResponse, Context, Request, Transport};
 
 /// Stands between the SDK's pipeline and the connection.
 ///
 /// The pipeline logs the headers that it takes for harmless, and the text of each error. Whoever answers puts into them what
-/// he likes, a token that he was just shown, too. So headers pass that are well formed or are not logged, and errors pass
-/// without what the other side said.
+/// he likes, a token that he was just shown, too. So those headers pass that somebody reads, if they are well formed or are
+/// not logged, and errors pass without what the other side said.
 #[derive(Debug)]
 pub(super) struct Heard(Transport);
 
@@ -41,11 +42,8 @@ impl Policy for Heard {
             azure_core::Error::with_message(kind, reason(&error, token.unwrap_or_default()))
         })?;
         let (status, headers, body) = answer.deconstruct();
-        let mut heard = Headers::new();
-        for (name, value) in headers.into_iter().filter_map(heard_as) {
-            heard.insert(name, value);
-        }
-        Ok(AsyncRawResponse::new(status, heard, Box::pin(body)))
+        let heard: HashMap<HeaderName, HeaderValue> = headers.into_iter().filter_map(heard_as).collect();
+        Ok(AsyncRawResponse::new(status, Headers::from(heard), Box::pin(body)))
     }
 }
 
@@ -56,12 +54,12 @@ fn heard_as((name, value): (HeaderName, HeaderValue)) -> Option<(HeaderName, Hea
     let is_date = |text: &str| httpdate::parse_http_date(text).is_ok();
     let is_heard = match name.as_str() {
         "www-authenticate" => return Some((HeaderName::from_static(CHALLENGE), value)),
-        CHALLENGE => false,
         "content-length" => is_number(text),
         "date" => is_date(text),
         "retry-after" => is_number(text) || is_date(text),
-        "x-ms-request-id" | "x-ms-client-request-id" => is_request_id(text),
-        other => !DEFAULT_ALLOWED_HEADER_NAMES.contains(other),
+        "retry-after-ms" | "x-ms-retry-after-ms" => is_number(text),
+        "x-ms-request-id" => is_request_id(text),
+        _ => false,
     };
     is_heard.then_some((name, value))
 }
@@ -106,6 +104,8 @@ fn without_farewell(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use azure_core::http::DEFAULT_ALLOWED_HEADER_NAMES;
+
     use super::*;
 
     #[test]
@@ -123,7 +123,9 @@ mod tests {
             ("www-authenticate", "Bearer canary", Some(CHALLENGE)),
             ("x-keyvault-challenge", "Bearer canary", None),
             ("server", "canary", None),
-            ("x-ms-keyvault-region", "westeurope", Some("x-ms-keyvault-region")),
+            ("retry-after-ms", "250", Some("retry-after-ms")),
+            ("x-ms-retry-after-ms", "canary", None),
+            ("x-ms-keyvault-region", "canary", None),
         ] {
             let found = heard_as((HeaderName::from_static(name), HeaderValue::from(value.to_owned())));
             assert_eq!(found.as_ref().map(|(name, _)| name.as_str()), heard, "{name}: {value}");
