@@ -30,6 +30,7 @@ use futures::future::try_join_all;
 use keyvault::{NameMap, Resolver, SecretClient, SecretId, SecretName, Traffic, default_credential};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
 /// Loads secrets and tells how long it took.
 #[derive(Parser)]
@@ -145,7 +146,7 @@ async fn refresh(arguments: &Arguments, names: Option<&[SecretName]>) -> Outcome
     // Nothing but the lines on standard input shall cause a refresh.
     let live = layered.refresh_every(Duration::from_secs(24 * 60 * 60)).start::<IgnoredAny>().await?;
     writeln!(std::io::stdout(), "ready")?;
-    while std::io::stdin().read_line(&mut String::new())? > 0 {
+    while line_came().await? {
         let before = client.traffic();
         let begun = Instant::now();
         let change = live.refresh_now().await?;
@@ -156,6 +157,12 @@ async fn refresh(arguments: &Arguments, names: Option<&[SecretName]>) -> Outcome
     }
     live.shutdown().await;
     Ok(())
+}
+
+/// Waits for a line on standard input, while the connection is kept; false at its end.
+async fn line_came() -> Outcome<bool> {
+    let line = spawn_blocking(|| std::io::stdin().read_line(&mut String::new()));
+    Ok(line.await?? > 0)
 }
 
 fn reference(name: &SecretName) -> String {
@@ -204,7 +211,8 @@ impl std::fmt::Debug for FixedToken {
     }
 }
 
-#[tokio::main]
+// One thread is enough to load secrets: more of them wake each other for every answer.
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match run(&Arguments::parse()).await {
         Ok(()) => ExitCode::SUCCESS,

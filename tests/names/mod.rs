@@ -5,6 +5,7 @@ mod cost;
 mod known;
 mod listed;
 mod opened;
+mod pages;
 mod service;
 mod spelling;
 mod validity;

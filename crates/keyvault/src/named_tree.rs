@@ -37,3 +37,48 @@ fn tree(secrets: &[(Key, NamedSecret)], depth: usize) -> NamedTree<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{InMemory, NameMap, Resolver};
+
+    use super::*;
+
+    fn told(tree: NamedTree<'_>) -> String {
+        match tree {
+            NamedTree::Secret(secret) => secret.expose_secret().to_owned(),
+            NamedTree::Table(members) => {
+                let members: Vec<String> =
+                    members.into_iter().map(|(name, below)| format!("{name}: {}", told(below))).collect();
+                format!("{{{}}}", members.join(", "))
+            }
+            NamedTree::List(items) => format!("[{}]", items.into_iter().map(told).collect::<Vec<_>>().join(", ")),
+        }
+    }
+
+    #[tokio::test]
+    async fn keys_make_tables_and_lists() {
+        let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
+        let resolver = Resolver::from(vault.clone());
+        let step = |key: Key, step: &str| step.parse().map_or_else(|_| key.member(step), |index| key.element(index));
+        let map = NameMap::new().function(move |name| Some(name.split("--").fold(Key::root(), step)));
+        assert_eq!(told(resolver.named(&map).await.unwrap().tree()), "{}");
+        for (name, value) in [
+            ("db--port", "1"),
+            ("db--host", "h"),
+            ("dbx", "x"),
+            ("servers--0--url", "a"),
+            ("servers--1--url", "b"),
+            ("servers--1--key", "k"),
+            ("ports--0", "7"),
+            ("ports--1", "8"),
+        ] {
+            vault.set(name, value).unwrap();
+        }
+        let named = resolver.named(&map).await.unwrap();
+        let expected = "{db: {host: h, port: 1}, dbx: x, ports: [7, 8], servers: [{url: a}, {key: k, url: b}]}";
+        assert_eq!(told(named.tree()), expected);
+        assert_eq!(named.get(&["db", "port"].into_iter().collect()).unwrap().expose_secret(), "1");
+        assert!(named.get(&["db"].into_iter().collect()).is_none());
+    }
+}
