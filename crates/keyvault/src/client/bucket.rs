@@ -37,6 +37,11 @@ impl Bucket {
         if self.is_strict { self.left(under_way, now) == 0 } else { !self.wait(now).is_zero() }
     }
 
+    /// Tells whether a vault that counts what came in the last ten seconds would refuse more, and none has yet.
+    pub(super) fn is_overdrawn(&mut self, under_way: usize, now: Instant) -> bool {
+        !self.is_strict && self.left(under_way, now) == 0
+    }
+
     /// Tells when the next token is there. None if there is one, or if all are with requests that are under way.
     pub(super) fn next(&mut self, under_way: usize, now: Instant) -> Option<Instant> {
         if !self.is_empty(under_way, now) {

@@ -36,6 +36,8 @@ struct Rhythm {
     refusals_in_a_row: u32,
     successes_since: u32,
     cool_until: Option<Instant>,
+    /// How often the vault granted what one that counts by the window would have refused.
+    granted_beyond: u32,
 }
 
 /// What the first in line is told.
@@ -129,7 +131,7 @@ impl Pace {
 impl Turn {
     /// Takes note that the vault answered the request.
     pub(super) fn succeeded(self) {
-        self.pace.rhythm().succeeded(self.epoch);
+        self.pace.rhythm().succeeded(self.epoch, Instant::now());
     }
 
     /// Takes note that the vault refused the request, and perhaps for how long.
@@ -156,6 +158,7 @@ impl Rhythm {
             refusals_in_a_row: 0,
             successes_since: 0,
             cool_until: None,
+            granted_beyond: 0,
         }
     }
 
@@ -163,7 +166,10 @@ impl Rhythm {
         if let Some(time) = self.closed_until(now) {
             return Admission::At(time);
         }
-        if self.under_way >= self.window.size() || self.bucket.is_empty(self.under_way, now) {
+        // Nobody knows how the vault counts. If it refuses now, it refuses all that is under way.
+        let is_doubtful = self.granted_beyond < ENOUGH && self.bucket.is_overdrawn(self.under_way, now);
+        let most = if is_doubtful { FEW.min(self.window.size()) } else { self.window.size() };
+        if self.under_way >= most || self.bucket.is_empty(self.under_way, now) {
             return Admission::Full;
         }
         self.bucket.take(now);
@@ -182,8 +188,11 @@ impl Rhythm {
         self.bucket.over(now);
     }
 
-    fn succeeded(&mut self, epoch: u64) {
+    fn succeeded(&mut self, epoch: u64, now: Instant) {
         if epoch == self.epoch {
+            if self.granted_beyond < ENOUGH && self.bucket.is_overdrawn(self.under_way, now) {
+                self.granted_beyond += 1;
+            }
             self.successes_since = self.successes_since.saturating_add(1);
             self.window.succeeded();
         }
@@ -211,6 +220,13 @@ impl Rhythm {
 
 /// More than somebody gets in between who shares with a crowd.
 const MANY: u32 = 10;
+
+/// How many requests are under way while a vault may begin to refuse.
+const FEW: usize = 16;
+
+/// How much a vault has to grant beyond ten seconds' worth until it is plain that it does not count by the window: more than its
+/// limit is above ours, and what was under way.
+const ENOUGH: u32 = 160;
 
 /// Longer than any vault is left alone.
 const LONG: Duration = Duration::from_secs(90);
@@ -240,7 +256,7 @@ mod tests {
     }
 
     fn succeed(rhythm: &mut Rhythm, times: u32) {
-        (0..times).for_each(|_| rhythm.succeeded(rhythm.epoch));
+        (0..times).for_each(|_| rhythm.succeeded(rhythm.epoch, Instant::now()));
     }
 
     #[test]
@@ -266,12 +282,31 @@ mod tests {
     }
 
     #[test]
+    fn beyond_ten_seconds_worth_few_are_under_way_until_it_is_plain_that_they_are_granted() {
+        let start = Instant::now();
+        let mut rhythm = Rhythm::new(10, start);
+        let mut send_all = |rhythm: &mut Rhythm, now| {
+            let sent = std::iter::from_fn(|| (rhythm.admit(now) == Admission::Go).then_some(())).count();
+            (0..sent).for_each(|_| rhythm.succeeded(rhythm.epoch, now));
+            (0..sent).for_each(|_| rhythm.over(now));
+            sent
+        };
+        // As many as there may be under way, and then what is left of ten seconds' worth.
+        assert_eq!([send_all(&mut rhythm, start), send_all(&mut rhythm, start)], [64, 36]);
+        let later = start + Duration::from_secs(9);
+        let sent: Vec<usize> = (0..4).map(|_| send_all(&mut rhythm, later)).collect();
+        assert_eq!(sent, [16, 16, 16, 16], "90 tokens are there");
+        rhythm.granted_beyond = ENOUGH;
+        assert_eq!(send_all(&mut rhythm, later), 26);
+    }
+
+    #[test]
     fn what_was_sent_before_a_refusal_tells_nothing_of_the_time_after_it() {
         let (mut rhythm, now) = (Rhythm::new(396, Instant::now()), Instant::now());
         let before = rhythm.epoch;
         rhythm.refused(before, Reason::Throttled, now, 0.5);
         (0..50).for_each(|_| rhythm.refused(before, Reason::Throttled, now, 0.5));
-        (0..MANY).for_each(|_| rhythm.succeeded(before));
+        (0..MANY).for_each(|_| rhythm.succeeded(before, now));
         assert_eq!((rhythm.refusals_in_a_row, rhythm.successes_since, rhythm.window.size()), (1, 0, 1));
     }
 }
