@@ -285,7 +285,7 @@ mod tests {
     fn beyond_ten_seconds_worth_few_are_under_way_until_it_is_plain_that_they_are_granted() {
         let start = Instant::now();
         let mut rhythm = Rhythm::new(10, start);
-        let mut send_all = |rhythm: &mut Rhythm, now| {
+        let send_all = |rhythm: &mut Rhythm, now| {
             let sent = std::iter::from_fn(|| (rhythm.admit(now) == Admission::Go).then_some(())).count();
             (0..sent).for_each(|_| rhythm.succeeded(rhythm.epoch, now));
             (0..sent).for_each(|_| rhythm.over(now));
