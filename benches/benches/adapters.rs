@@ -4,7 +4,7 @@
 //! is that of live settings, which are more: they are followed, and it is known where each value came from.
 //!
 //! `--count NAME N` makes settings of 1,000 keys only N times and in one way, for callgrind to count: twice, and the
-//! difference is theirs.
+//! difference is theirs. `--count event N` has N events change one of them each.
 
 #![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops where it stands")]
 

@@ -40,13 +40,11 @@ impl ConfigTree {
     fn leaf(&self, value: &Value, kind: &ValueKind, key: &Key) -> Leaf {
         if let Some(url) = place::secret(value) {
             // It is the one that has this key, unless the layers brought others with them, or moved one to another key.
-            match self.named.get(key).filter(|secret| secret.id().url() == url) {
-                Some(secret) => return Leaf::named(key.clone(), secret),
-                None => {
-                    if let Ok(secret) = SecretId::parse(url) {
-                        return Leaf::earlier(key.clone(), secret);
-                    }
-                }
+            let given = self.named.get(key).filter(|secret| secret.id().url() == url);
+            let given = given.map(|secret| Leaf::named(key.clone(), secret));
+            let earlier = || Some(Leaf::earlier(key.clone(), SecretId::parse(url).ok()?));
+            if let Some(leaf) = given.or_else(earlier) {
+                return leaf;
             }
         }
         let place = place::place(value, key);

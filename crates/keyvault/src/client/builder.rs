@@ -78,8 +78,9 @@ impl SecretClientBuilder {
         self
     }
 
-    /// Sets how many requests a second the vault is sent at most, ten seconds' worth of them at once. Once the vault has
-    /// refused something, no ten seconds see more than that.
+    /// Sets how many requests a second the vault is sent at most, ten seconds' worth of them at once. What is beyond that in
+    /// ten seconds goes 16 at a time until it is plain that the vault grants it. Once the vault has refused something, no ten
+    /// seconds see more.
     ///
     /// All clients of one vault in a process share one pace, and the slowest that any of them was given counts. Requests
     /// beyond it wait their turn, and fail as [`Throttled`](crate::ErrorKind::Throttled) if it does not come within their

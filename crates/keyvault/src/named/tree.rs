@@ -1,7 +1,7 @@
 //! Secrets by name as the tree that their keys make.
 
+use super::{NamedSecret, NamedSecrets};
 use crate::key::{Key, Segment};
-use crate::named::{NamedSecret, NamedSecrets};
 
 /// What stands at one place of the tree that the keys of secrets make: what an adapter turns into its framework's value.
 #[derive(Clone, Debug)]
@@ -17,7 +17,7 @@ pub enum NamedTree<'s> {
 impl NamedSecrets {
     /// Gives the secrets as the tree that their keys make: a table, which is empty if there are none.
     pub fn tree(&self) -> NamedTree<'_> {
-        tree(self.in_order(), 0)
+        tree(&self.secrets, 0)
     }
 }
 
