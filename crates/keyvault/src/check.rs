@@ -32,7 +32,7 @@ impl Checked {
         &self.report
     }
 
-    /// Gives every string with its references replaced: none if it is absent because an optional secret does not exist,
+    /// Gives every string, in the order of the keys, with its references replaced: none if it is absent because an optional secret does not exist,
     /// the error if it cannot be resolved. A string without references is given as it is; other values are not given.
     pub fn values(&self) -> impl Iterator<Item = (&Leaf, Result<Option<&Resolved>, &Error>)> {
         self.values.iter().map(|(leaf, value)| (leaf, value.as_ref().map(Option::as_ref)))
@@ -357,5 +357,33 @@ fn row(pass: &Pass<'_>, leaf: &Leaf, reference: &Reference, terms: Terms, outcom
             ReportRow { status: error.status(), is_kept: true, ..row.failed(error).resolved(secret) }
         }
         Outcome::Failed(error) => row.failed(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::InMemory;
+
+    #[tokio::test]
+    async fn strings_with_references_and_others_come_in_the_order_of_their_keys() {
+        let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
+        vault.set("user", "app").unwrap();
+        let leaf = |key: &str, text: &str| Leaf::text(Key::root().member(key), "a test", text);
+        let leaves = vec![
+            leaf("d", "plain"),
+            leaf("c", "@KeyVault(SecretName=user)"),
+            leaf("b", "@KeyVault(SecretName"),
+            Leaf::other(Key::root().member("e"), "a test", 1),
+            leaf("a", "plain, too"),
+        ];
+        let checked = Resolver::from(vault).check(leaves).await;
+        let values = checked.values().map(|(leaf, value)| {
+            let text = value.ok().flatten().map(|text| text.expose_secret().to_owned());
+            (leaf.key.to_string(), text)
+        });
+        let expected = [("a", Some("plain, too")), ("b", None), ("c", Some("app")), ("d", Some("plain"))];
+        let expected = expected.map(|(key, text)| (key.to_owned(), text.map(str::to_owned)));
+        assert_eq!(values.collect::<Vec<_>>(), expected);
     }
 }
