@@ -37,6 +37,8 @@ pub(super) struct Exchange {
     settings: Settings,
     way: Way,
     pipeline: Pipeline,
+    /// None if somebody else makes the connections.
+    opening: Option<Arc<Opening>>,
     authorizer: Authorizer,
     pace: Arc<Pace>,
     counters: Arc<Counters>,
@@ -69,17 +71,17 @@ impl Exchange {
 
     fn on_the_way(vault: Vault, authorizer: Authorizer, way: Way, settings: Settings) -> Result<Self> {
         let counters = Arc::<Counters>::default();
-        let (options, pace) = match &way {
+        let (options, pace, opening) = match &way {
             Way::Given(options) => {
                 let pace = Pace::new(settings.requests_per_second);
                 pace.widen();
-                (options.clone(), pace)
+                (options.clone(), pace, None)
             }
             Way::Ours(options, tls) => {
                 let pace = Pace::of(&vault, settings.requests_per_second);
                 let opening = Opening::new(Arc::clone(&counters), Arc::clone(&pace));
-                let transport = Some(transport(tls, opening)?);
-                (ClientOptions { transport, ..options.clone() }, pace)
+                let transport = Some(transport(tls, Arc::clone(&opening))?);
+                (ClientOptions { transport, ..options.clone() }, pace, Some(opening))
             }
         };
         let transport = Some(Heard::over(options.transport.unwrap_or_default()));
@@ -87,7 +89,7 @@ impl Exchange {
         let (name, version) = (option_env!("CARGO_PKG_NAME"), option_env!("CARGO_PKG_VERSION"));
         let pipeline = Pipeline::new(name, version, options, Vec::new(), Vec::new(), None);
         let base = vault.url()?;
-        Ok(Self { vault, base, settings, way, pipeline, authorizer, pace, counters })
+        Ok(Self { vault, base, settings, way, pipeline, opening, authorizer, pace, counters })
     }
 
     pub(super) fn vault(&self) -> &Vault {
@@ -194,6 +196,10 @@ impl Exchange {
     async fn send(&self, call: &Call, token: &Token, deadline: Instant) -> Result<Answer, Failure> {
         let unanswered = || Failure { error: timed_out(), retry: Some(Reason::Connection), may_be_done: true };
         let patience = if call.verb.is_patient() { self.settings.timeout } else { LONGEST_ANSWER };
+        let _first = match &self.opening {
+            Some(opening) => opening.follow().await,
+            None => None,
+        };
         let turn = self.pace.turn(deadline).await?;
         let sent = timeout(patience, self.send_patiently(call, token));
         let answer = sent.await.unwrap_or_else(|_| Err(unanswered()))?;

@@ -11,8 +11,8 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use hyper_util::client::legacy::connect::Connection;
-use tokio::sync::Mutex;
-use tokio::time::sleep;
+use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
+use tokio::time::{sleep, timeout};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -25,6 +25,8 @@ use super::traffic::Counters;
 /// them all. So while the first is being opened the others wait for it: over HTTP/2 they need none of their own, over
 /// HTTP/1.1 they open theirs then, all at once.
 pub(super) struct Opening {
+    /// Has one place until the very first connection is open, and is closed from then on.
+    first: Semaphore,
     turn: Mutex<()>,
     /// How many connections were opened that carry any number of requests.
     shared: AtomicU64,
@@ -36,7 +38,15 @@ pub(super) struct Opening {
 impl Opening {
     pub(super) fn new(counters: Arc<Counters>, pace: Arc<Pace>) -> Arc<Self> {
         let (turn, shared, speaks_http1) = Default::default();
-        Arc::new(Self { turn, shared, speaks_http1, counters, pace })
+        Arc::new(Self { first: Semaphore::new(1), turn, shared, speaks_http1, counters, pace })
+    }
+
+    /// Waits until the very first connection is open, unless nobody opens it yet: then it is for who has the permit to do.
+    ///
+    /// The pool makes ready to open a connection for each request that finds none, and gives it up in the background when there
+    /// is one after all. That comes at a bad time: while the first requests are to be sent.
+    pub(super) async fn follow(&self) -> Option<SemaphorePermit<'_>> {
+        timeout(LONGEST_LEAD, self.first.acquire()).await.ok()?.ok()
     }
 
     async fn open<C: Connection>(
@@ -61,6 +71,7 @@ impl Opening {
 
     fn noted<C: Connection>(&self, connection: Result<C, BoxError>) -> Result<C, BoxError> {
         if let Ok(connection) = &connection {
+            self.first.close();
             self.counters.connected();
             let shared = connection.connected().is_negotiated_h2();
             self.speaks_http1.store(!shared, Ordering::Release);
@@ -130,5 +141,52 @@ impl fmt::Display for Superfluous {
 
 impl StdError for Superfluous {}
 
+/// A connection takes less, unless nobody answers. Then nobody waits for the others to find that out, one by one.
+const LONGEST_LEAD: Duration = Duration::from_secs(1);
+
 /// The time from a handshake to the pool's handing out, and much more.
 const HANDED_OUT_BY_THEN: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use futures::future::{join, join_all};
+    use hyper_util::client::legacy::connect::Connected;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    struct Line;
+
+    impl Connection for Line {
+        fn connected(&self) -> Connected {
+            Connected::new().negotiated_h2()
+        }
+    }
+
+    fn opening() -> Arc<Opening> {
+        Opening::new(Arc::default(), Pace::new(4_000))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_but_one_wait_for_the_first_connection() {
+        let (opening, begun) = (opening(), Instant::now());
+        let first = opening.follow().await;
+        assert!(first.is_some());
+        let others = join_all((0..9).map(async |_| (opening.follow().await.is_none(), begun.elapsed())));
+        let open = async {
+            sleep(Duration::from_millis(30)).await;
+            opening.open(async { Ok(Line) }).await.unwrap();
+        };
+        let (others, ()) = join(others, open).await;
+        assert!(others.iter().all(|other| *other == (true, Duration::from_millis(30))), "{others:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_takes_over_or_goes_on() {
+        let (opening, begun) = (opening(), Instant::now());
+        let first = opening.follow().await;
+        assert!(opening.follow().await.is_none() && begun.elapsed() == LONGEST_LEAD, "nobody waits for ever");
+        drop(first);
+        assert!(opening.follow().await.is_some() && begun.elapsed() == LONGEST_LEAD, "the first came to nothing");
+    }
+}
