@@ -27,6 +27,7 @@ use super::traffic::Counters;
 pub(super) struct Opening {
     /// Has one place until the very first connection is open, and is closed from then on.
     first: Semaphore,
+    /// Held by who opens one, which may also be a later one: nobody is told when the pool has none any more.
     turn: Mutex<()>,
     /// How many connections were opened that carry any number of requests.
     shared: AtomicU64,

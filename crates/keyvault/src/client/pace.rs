@@ -21,7 +21,7 @@ use crate::vault::Vault;
 #[derive(Debug)]
 pub(super) struct Pace {
     rhythm: Mutex<Rhythm>,
-    /// How many turns were given, one right after the other.
+    /// How many turns were given since whoever writes requests was last let go first.
     line: tokio::sync::Mutex<usize>,
     /// Wakes the first in line.
     freed: Notify,
