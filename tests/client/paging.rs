@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::TryStreamExt;
-use keyvault::{ErrorKind, Result, SecretClient, SecretProperties};
+use keyvault::{ErrorKind, Result, SecretClient, SecretProperties, SecretStore};
 use keyvault_emulator::{Emulator, Fault, SetSecret};
 
 use crate::support::{Answer, CONTOSO, FakeCredential, Wire, client_over};
@@ -46,6 +46,19 @@ async fn a_list_has_every_secret_once_in_as_few_pages_as_can_be() {
         scene.assert_complete(count, &format!("{count} secrets")).await;
         assert_eq!(scene.emulator.requests().total, pages, "{count} secrets");
     }
+}
+
+#[tokio::test]
+async fn who_takes_the_whole_list_has_the_next_page_on_its_way_before_the_items_of_this_one() {
+    let scene = Scene::with_secrets(60).await;
+    scene.client.list().try_next().await.unwrap().unwrap();
+    assert_eq!(scene.wire.sent().len(), 1, "who may stop asks for a page when it is wanted");
+    let mut list = SecretStore::list(&scene.client);
+    let first = list.try_next().await.unwrap().unwrap();
+    assert_eq!(scene.wire.sent().len(), 3, "the second page is asked for");
+    let rest: Vec<SecretProperties> = list.try_collect().await.unwrap();
+    let names: HashSet<_> = rest.iter().chain([&first]).map(|item| item.id().name().to_string()).collect();
+    assert_eq!((rest.len(), names.len(), scene.wire.sent().len()), (59, 60, 4));
 }
 
 #[tokio::test]

@@ -215,7 +215,7 @@ impl SecretStore for SecretClient {
     }
 
     fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
-        SecretClient::list(self).boxed()
+        SecretClient::list(self).pages().items_ahead()
     }
 
     fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {

@@ -5,8 +5,10 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use futures::future;
 use futures::stream::{self, BoxStream};
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt};
+use tokio::task::yield_now;
 use url::Url;
 
 use super::SecretClient;
@@ -113,6 +115,19 @@ impl<T: Unpin> Stream for SecretList<T> {
                 None => return Poll::Ready(None),
             }
         }
+    }
+}
+
+impl<T: Send + 'static> SecretPages<T> {
+    /// Gives the items of each page while the next one is on its way: whoever takes them all has them sooner.
+    pub(super) fn items_ahead(self) -> BoxStream<'static, Result<T>> {
+        let pages = self.map(future::ready).buffered(2);
+        let items = pages.and_then(async |page| {
+            // Whoever sends the request for the next page has a turn.
+            yield_now().await;
+            Ok(stream::iter(page.items.into_iter().map(Ok)))
+        });
+        items.try_flatten().boxed()
     }
 }
 
