@@ -1,8 +1,9 @@
 //! A handle for one thread that reads often.
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{Ordering, fence};
 
 use super::engine::Shared;
 use super::{Live, Published};
@@ -41,9 +42,12 @@ impl<T: Send + Sync + 'static> Live<T> {
 impl<T> Reader<T> {
     /// Gives the settings as they are now. Never waits, never fails, allocates nothing.
     pub fn current(&mut self) -> &T {
-        // The generation follows the settings, so these are never older than it says.
-        if self.shared.generation.load(Ordering::Acquire) != self.generation {
-            self.renew();
+        // Most often nothing is read that depends on it. That it is not in order, and that what is seldom done is out of the
+        // way, lets a loop keep all the rest in registers.
+        if self.shared.generation.load(Ordering::Relaxed) != self.generation {
+            let (generation, settings) = newest(&self.shared);
+            self.generation = generation;
+            let_go(mem::replace(&mut self.settings, settings));
         }
         &self.settings
     }
@@ -52,12 +56,20 @@ impl<T> Reader<T> {
     pub fn published(&self) -> Arc<Published<T>> {
         self.shared.published.load_full()
     }
+}
 
-    #[cold]
-    fn renew(&mut self) {
-        let published = self.shared.published.load();
-        (self.generation, self.settings) = (published.generation, Arc::clone(&published.settings));
-    }
+#[cold]
+fn newest<T>(shared: &Shared<T>) -> (u64, Arc<T>) {
+    // The generation follows the settings, so these are never older than it says to who reads them after it.
+    fence(Ordering::Acquire);
+    let published = shared.published.load();
+    (published.generation, Arc::clone(&published.settings))
+}
+
+#[cold]
+#[inline(never)]
+fn let_go<T>(settings: Arc<T>) {
+    drop(settings);
 }
 
 impl<T> Clone for Reader<T> {
