@@ -13,31 +13,36 @@ use std::time::{Duration, Instant};
 
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder};
+use criterion::{Criterion, SamplingMode};
 use figment::Figment;
 use figment::providers::Serialized;
 use keyvault::{InMemory, NameMap, Resolver, SecretEvent, SecretEventKind, SecretId, SecretStore as _};
-use keyvault_benches::{Rounds, is_bench, name, rounds};
+use keyvault_benches::{Compared, Ratio, is_bench, name};
 use keyvault_config::KeyVaultSource;
 use keyvault_figment::KeyVaultProvider;
+use tokio::runtime::{Builder, Runtime};
 
 type Settings = BTreeMap<String, BTreeMap<String, String>>;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--count") {
         let (kind, times) = (&arguments[at + 1], arguments[at + 2].parse().unwrap());
-        if kind == "event" {
-            return events(1_000, times).await;
-        }
-        let bench = Bench::new(1_000).await;
-        for _ in 0..times {
-            bench.settings(kind).await;
-        }
-        return;
+        return runtime().block_on(count(kind, times));
     }
+    let mut criterion = Ratio::criterion();
     for keys in if is_bench() { &[100, 1_000, 4_000][..] } else { &[10] } {
-        Bench::new(*keys).await.measure().await;
+        runtime().block_on(Bench::new(*keys)).measure(&mut criterion);
+    }
+}
+
+async fn count(kind: &str, times: usize) {
+    if kind == "event" {
+        return events(1_000, times).await;
+    }
+    let bench = Bench::new(1_000).await;
+    for _ in 0..times {
+        bench.settings(kind).await;
     }
 }
 
@@ -117,25 +122,39 @@ impl Bench {
         (begun.elapsed(), settings)
     }
 
-    async fn measure(&self) {
-        let mut times: BTreeMap<&str, Rounds> = BTreeMap::new();
-        for _ in 0..rounds(31) {
-            for kind in ["figment", "figment layer", "figment live", "config", "config layer", "config live", "secrets"]
-            {
-                let (took, settings) = self.settings(kind).await;
-                times.entry(kind).or_default().push(took.as_secs_f64() * 1e3);
-                assert_eq!(settings, self.tree);
+    fn measure(&self, criterion: &mut Criterion<Ratio>) {
+        let runtime = runtime();
+        let time = |kind: &str, times| runtime.block_on(self.time(kind, times));
+        let mut group = criterion.benchmark_group(format!("adapters/{}", self.keys));
+        // Some ways take seconds.
+        group.sample_size(20).sampling_mode(SamplingMode::Flat);
+        for host in ["figment", "config"] {
+            let layer = format!("{host} layer");
+            let layer = Ratio::compare(&mut group, &layer, |times| (time(&layer, times), time(host, times)));
+            let live = format!("{host} live");
+            // A start gets its secrets first.
+            let made = |times| time(&live, times) - time("secrets", times);
+            let live = Ratio::compare(&mut group, &live, |times| (made(times), time(host, times)));
+            for (name, compared) in [("layer", layer), ("live", live)] {
+                let Some(Compared { way, bound, ratio }) = compared else { continue };
+                println!("{host} alone {bound:.2} ms, {name} {way:.2} ms, ratio {ratio:.2}");
             }
         }
-        let median = |kind: &str| times[kind].median();
-        println!("{} keys", self.keys);
-        for host in ["figment", "config"] {
-            let alone = median(host);
-            let layer = median(&format!("{host} layer"));
-            let live = median(&format!("{host} live")) - median("secrets");
-            println!("  {host:<8} alone {alone:>8.2} ms");
-            println!("  {host:<8} layer {layer:>8.2} ms   ratio {:.2}", layer / alone);
-            println!("  {host:<8} live  {live:>8.2} ms   ratio {:.2}", live / alone);
-        }
+        group.finish();
     }
+
+    /// Tells how many milliseconds it takes to make settings so often.
+    async fn time(&self, kind: &str, times: u64) -> f64 {
+        let mut all = Duration::ZERO;
+        for _ in 0..times {
+            let (took, settings) = self.settings(kind).await;
+            assert_eq!(settings, self.tree);
+            all += took;
+        }
+        all.as_secs_f64() * 1e3
+    }
+}
+
+fn runtime() -> Runtime {
+    Builder::new_current_thread().enable_all().build().unwrap()
 }

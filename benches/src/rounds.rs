@@ -42,12 +42,6 @@ pub fn is_bench() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }
 
-/// Tells how many rounds to measure: `KEYVAULT_ROUNDS`, or `usual`.
-pub fn rounds(usual: usize) -> usize {
-    let asked = std::env::var("KEYVAULT_ROUNDS").ok().and_then(|rounds| rounds.parse().ok());
-    if is_bench() { asked.unwrap_or(usual) } else { 1 }
-}
-
 /// Keeps `measured` for the plots, if this is a measurement.
 ///
 /// # Errors

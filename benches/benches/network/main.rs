@@ -1,10 +1,10 @@
 //! Cold load, references, refresh and rotation, found by a refresh and by an event, over TLS, with 20 ms for each request:
 //! ours, the official client's, and the bound's.
 //!
-//! `cargo bench -p keyvault-benches --bench network [-- --http1]`. Each start is a process of its own, as is the vault.
-//! `KEYVAULT_ROUNDS` is the number of rounds, 7 if it is not set. Two things take minutes and are asked for by name:
-//! `--starts` counts how many of 500 cold starts with 100 references fail, and `--throttled` loads 10,000 secrets from a
-//! vault that refuses what is above the service's limit. `--event` measures the rotations by event, and nothing else.
+//! `cargo bench -p keyvault-benches --bench network`, with a filter behind `--`: `http2`, `http1/refs`, `http2/event/1000`. Each
+//! start is a process of its own, as is the vault. Two things take minutes and are asked for by name: `--starts` counts how
+//! many of 500 cold starts with 100 references fail, and `--throttled` loads 10,000 secrets from a vault that refuses what is
+//! above the service's limit; with `--http1` they do so over HTTP/1.1.
 //!
 //! The bound is computed from R, the round trip that a bare client of hyper measured in the same round: a list is in
 //! series, so a load is (pages + 1)·R, references are R, a refresh is pages·R, an event is R. The bare client does the same
@@ -15,13 +15,18 @@
 mod bare;
 mod official;
 mod ours;
+mod process;
 
+use std::cell::{OnceCell, RefCell, RefMut};
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::io::BufRead;
+use std::time::Duration;
 
-use keyvault_benches::{Rounds, Vault, is_bench, name, rounds, save};
+use criterion::{BenchmarkGroup, Criterion, SamplingMode};
+use keyvault_benches::{Compared, Ratio, Vault, is_bench, name, save};
 use serde_json::{Value, json};
+
+use self::process::{Process, round_trip};
 
 /// What a process that is measured is told.
 #[derive(Clone, Debug)]
@@ -35,7 +40,7 @@ struct Task {
 }
 
 /// What it answers: milliseconds, and how many secrets it has.
-type Measured = (f64, usize);
+type Answered = (f64, usize);
 
 #[tokio::main]
 async fn main() {
@@ -51,119 +56,204 @@ async fn main() {
     if asked("--throttled") {
         return throttled(http1);
     }
-    if asked("--event") {
-        let sizes: &[usize] = if is_bench() { &[10, 1_000] } else { &[10] };
-        return sizes.iter().for_each(|&n| event(&mut vault(n), n, http1));
+    let mut criterion = Ratio::criterion();
+    let loads = network(&mut criterion, "http2");
+    network(&mut criterion, "http1");
+    criterion.final_summary();
+    // None is whole if only some were asked for.
+    if loads.iter().all(|load| PEERS.iter().all(|peer| load["milliseconds"][peer].is_number())) {
+        save("load", &Value::from(loads)).unwrap();
     }
+}
+
+/// Measures everything over one version of HTTP, and gives what cold loads took.
+fn network(criterion: &mut Criterion<Ratio>, version: &str) -> Vec<Value> {
     let sizes: &[usize] = if is_bench() { &[10, 30, 100, 300, 1_000] } else { &[10] };
     let mut loads = Vec::new();
     for &n in sizes {
-        let mut vault = vault(n);
+        let scene = Scene { vault: OnceCell::new(), secrets: n, http1: version == "http1" };
         let pages = n.div_ceil(25) as f64;
-        let measured = cold(&mut vault, "list", n, http1, pages + 1.0);
-        loads.push(json!({ "secrets": n, "milliseconds": measured }));
+        let scene = &scene;
+        let list = cold(group(criterion, version, "list", n), scene, "list", n, pages + 1.0);
+        let mut medians: BTreeMap<&str, f64> =
+            list.iter().map(|(peer, measured)| (*peer, measured.compared.way)).collect();
+        medians.extend(list.get("ours").map(|measured| ("bound", measured.compared.bound)));
+        loads.push(json!({ "secrets": n, "milliseconds": medians }));
         if matches!(n, 10 | 1_000) {
             if n == 1_000 {
-                cold(&mut vault, "names", n, http1, pages + 1.0);
-                cold(&mut vault, "refs", 10, http1, 1.0);
-                cold(&mut vault, "refs", 100, http1, 1.0);
+                cold(group(criterion, version, "names", n), scene, "names", n, pages + 1.0);
+                cold(group(criterion, version, "refs", 10), scene, "refs", 10, 1.0);
+                cold(group(criterion, version, "refs", 100), scene, "refs", 100, 1.0);
             }
-            refresh(&mut vault, n, http1, false);
-            refresh(&mut vault, n, http1, true);
-            event(&mut vault, n, http1);
+            refresh(group(criterion, version, "refresh", n), scene, false);
+            refresh(group(criterion, version, "rotation", n), scene, true);
+            event(group(criterion, version, "event", n), scene);
         }
     }
-    save(if http1 { "load-http1" } else { "load" }, &Value::from(loads)).unwrap();
+    loads
+}
+
+/// Some rounds take seconds: then criterion gets the ten that it must have, and says that it wanted more time.
+fn group<'c>(criterion: &'c mut Criterion<Ratio>, version: &str, mode: &str, n: usize) -> BenchmarkGroup<'c, Ratio> {
+    let mut group = criterion.benchmark_group(format!("{version}/{mode}/{n}"));
+    group.sample_size(10).sampling_mode(SamplingMode::Flat).warm_up_time(Duration::from_millis(1));
+    group
+}
+
+/// What was measured of one client.
+struct Measured {
+    compared: Compared,
+    /// How many requests the last round took, and how many of these were throttled and unauthorized.
+    requests: String,
+}
+
+/// A vault, which is started when somebody wants it.
+struct Scene {
+    vault: OnceCell<RefCell<Vault>>,
+    secrets: usize,
+    http1: bool,
+}
+
+impl Scene {
+    fn vault(&self) -> RefMut<'_, Vault> {
+        self.vault.get_or_init(|| RefCell::new(vault(self.secrets))).borrow_mut()
+    }
+
+    fn start(&self, peer: &str, mode: &str, count: usize) -> Process {
+        Process::start(&self.vault(), peer, mode, count, self.http1)
+    }
+
+    /// Tells how many requests there were since it was last asked, and how many of these were throttled and unauthorized.
+    fn requests(&self) -> String {
+        self.vault().tell("requests").unwrap()
+    }
 }
 
 fn vault(secrets: usize) -> Vault {
     Vault::start(env!("CARGO_BIN_EXE_vault"), 20, secrets).unwrap()
 }
 
-/// Measures cold starts, each in a process of its own; gives the medians by peer, and the bound's.
-fn cold(vault: &mut Vault, mode: &str, count: usize, http1: bool, round_trips: f64) -> BTreeMap<String, f64> {
-    let mut measured = Peers::default();
-    let mut bounds = Rounds::default();
-    for _ in 0..rounds(7) {
-        let bound = round_trip(vault) * round_trips;
-        bounds.push(bound);
-        for peer in PEERS.into_iter().filter(|peer| *peer != "official" || mode != "names") {
-            vault.tell("requests").unwrap();
-            let (wall, loaded) = Process::start(vault, peer, mode, count, http1).measured();
+/// Measures cold starts, each in a process of its own.
+fn cold(
+    group: BenchmarkGroup<'_, Ratio>,
+    scene: &Scene,
+    mode: &str,
+    count: usize,
+    round_trips: f64,
+) -> BTreeMap<&'static str, Measured> {
+    let peers = PEERS.into_iter().filter(|peer| *peer != "official" || mode != "names");
+    compare(group, scene, peers, round_trips, |peer| {
+        move || {
+            let (wall, loaded) = scene.start(peer, mode, count).measured();
             assert_eq!(loaded, count, "{peer} {mode}");
-            measured.add(peer, wall, bound, vault.tell("requests").unwrap());
+            (wall, scene.requests())
         }
-    }
-    println!("\n{mode} {count}, cold; bound {:.1} ms", bounds.median());
-    measured.report();
-    let medians = measured.walls.iter().map(|(peer, walls)| ((*peer).to_owned(), walls.median()));
-    let mut medians: BTreeMap<String, f64> = medians.collect();
-    medians.insert("bound".to_owned(), bounds.median());
-    medians
+    })
 }
 
 /// Measures refreshes in which nothing changed, or the secret in the middle.
-fn refresh(vault: &mut Vault, count: usize, http1: bool, rotation: bool) {
+fn refresh(group: BenchmarkGroup<'_, Ratio>, scene: &Scene, rotation: bool) {
+    let count = scene.secrets;
     let pages = count.div_ceil(25);
     // Items come in the order of their names.
     let page = (count / 2) / 25 + 1;
     let round_trips = if rotation { pages.max(page + 1) } else { pages } as f64;
-    let mut measured = Peers::default();
-    for peer in PEERS {
-        let mut process = Process::start(vault, peer, "refresh", count, http1);
-        // A secret that was read in the second that it was set in may be newer still, and is read again.
-        std::thread::sleep(std::time::Duration::from_secs(3));
-        process.go();
-        process.measured();
-        for _ in 0..rounds(7) {
-            let bound = round_trip(vault) * round_trips;
+    compare(group, scene, PEERS.into_iter(), round_trips, |peer| {
+        let mut process = None;
+        move || {
+            let process = process.get_or_insert_with(|| {
+                let mut process = scene.start(peer, "refresh", count);
+                settle(&mut process);
+                process
+            });
             if rotation {
-                vault.tell(&format!("set {}", name(count / 2))).unwrap();
+                scene.vault().tell(&format!("set {}", name(count / 2))).unwrap();
             }
-            vault.tell("requests").unwrap();
+            scene.requests();
             process.go();
             let (wall, _) = process.measured();
-            measured.add(peer, wall, bound, vault.tell("requests").unwrap());
+            let requests = scene.requests();
             if rotation {
-                std::thread::sleep(std::time::Duration::from_secs(3));
-                process.go();
-                process.measured();
+                settle(process);
             }
+            (wall, requests)
         }
-    }
-    println!(
-        "\n{} {count}; {round_trips} round trips",
-        if rotation { "rotation of one in" } else { "refresh, unchanged," }
-    );
-    measured.report();
+    });
+}
+
+/// Refreshes once more: a secret that was read in the second that it was set in may be newer still, and is read again.
+fn settle(process: &mut Process) {
+    pause();
+    process.go();
+    process.measured();
+}
+
+/// Versions are told apart by their dates, which have whole seconds.
+fn pause() {
+    std::thread::sleep(Duration::from_secs(3));
 }
 
 /// Measures rotations of which an event tells: from handing it over until somebody who waits for new settings has them.
 ///
 /// It names the version, as Azure does, so one request is all that it may cost. The bare client is told of the version, too;
 /// the official client takes no events.
-fn event(vault: &mut Vault, count: usize, http1: bool) {
-    let secret = name(count / 2);
-    let mut measured = Peers::default();
-    for peer in PEERS.into_iter().filter(|peer| *peer != "official") {
-        let mut process = Process::start(vault, peer, "event", count, http1);
-        // Versions are told apart by their dates, which have whole seconds.
-        std::thread::sleep(std::time::Duration::from_secs(3));
-        for _ in 0..rounds(7) {
-            let bound = round_trip(vault);
-            let version = vault.tell(&format!("set {secret}")).unwrap();
-            vault.tell("requests").unwrap();
+fn event(group: BenchmarkGroup<'_, Ratio>, scene: &Scene) {
+    let secret = name(scene.secrets / 2);
+    let peers = PEERS.into_iter().filter(|peer| *peer != "official");
+    let measured = compare(group, scene, peers, 1.0, |peer| {
+        let (secret, mut process) = (&secret, None);
+        move || {
+            let process = process.get_or_insert_with(|| {
+                let process = scene.start(peer, "event", scene.secrets);
+                pause();
+                process
+            });
+            let version = scene.vault().tell(&format!("set {secret}")).unwrap();
+            scene.requests();
             process.tell(&format!("{secret}/{version}"));
             let (wall, _) = process.measured();
             // What else it led to would have come by then.
-            std::thread::sleep(std::time::Duration::from_secs(3));
-            let requests = vault.tell("requests").unwrap();
-            assert_eq!(requests, "1 0 0", "{peer} asks once for an event");
-            measured.add(peer, wall, bound, requests);
+            pause();
+            (wall, scene.requests())
         }
+    });
+    assert!(measured.values().all(|measured| measured.requests == "1 0 0"), "each asks once for an event");
+}
+
+/// Measures each of `peers` beside a bound of so many round trips, and tells what it cost; `way` makes what is done in a round,
+/// which gives milliseconds and requests.
+fn compare<'p, W: FnMut() -> (f64, String)>(
+    mut group: BenchmarkGroup<'_, Ratio>,
+    scene: &Scene,
+    peers: impl Iterator<Item = &'p str>,
+    round_trips: f64,
+    mut way: impl FnMut(&'p str) -> W,
+) -> BTreeMap<&'p str, Measured> {
+    let mut all = BTreeMap::new();
+    for peer in peers {
+        let (mut round, mut requests) = (way(peer), String::new());
+        let compared = Ratio::compare(&mut group, peer, |times| {
+            let (mut wall, mut bound) = (0.0, 0.0);
+            for _ in 0..times {
+                bound += round_trip(&scene.vault()) * round_trips;
+                scene.requests();
+                let (took, asked) = round();
+                wall += took;
+                requests = asked;
+            }
+            (wall, bound)
+        });
+        let Some(compared) = compared else { continue };
+        let Compared { way, bound, ratio } = compared;
+        println!(
+            "{peer} {way:.1} ms, bound {bound:.1} ms, {:.1} ms above, ratio {ratio:.2}; requests, throttled, unauthorized: \
+             {requests}",
+            way - bound
+        );
+        all.insert(peer, Measured { compared, requests });
     }
-    println!("\nrotation of one in {count}, by event; 1 round trip");
-    measured.report();
+    group.finish();
+    all
 }
 
 /// Counts the cold starts that fail: a client that loses its token to another request's challenge fails now and then.
@@ -192,119 +282,25 @@ fn throttled(http1: bool) {
     let bucket = ("in a bucket", 8_000, (requests - 4_000) as f64 * 2.5, &["ours"][..]);
     let window = ("in a window", 4_000, 20_000.0 + in_series, &["official", "ours"][..]);
     for (counted, most, bound, peers) in [bucket, window] {
-        let mut measured = Peers::default();
-        for _ in 0..rounds(3) {
-            for &peer in peers {
+        for &peer in peers {
+            for _ in 0..3 {
                 // Each begins with a full allowance.
                 vault.tell(&format!("throttle {most}")).unwrap();
                 vault.tell("requests").unwrap();
                 let (wall, loaded) = Process::start(&vault, peer, "list", SECRETS, http1).measured();
                 assert_eq!(loaded, SECRETS, "{peer}");
-                measured.add(peer, wall, bound, vault.tell("requests").unwrap());
+                println!(
+                    "counted {counted}: {peer} {wall:.0} ms, bound {bound:.0} ms, ratio {:.3}; requests, throttled, \
+                     unauthorized: {}",
+                    wall / bound,
+                    vault.tell("requests").unwrap()
+                );
             }
         }
-        println!("\nlist {SECRETS}, cold, throttled and counted {counted}; bound {bound:.0} ms");
-        measured.report();
     }
-}
-
-/// What was measured of each client.
-#[derive(Default)]
-struct Peers<'p> {
-    walls: BTreeMap<&'p str, Rounds>,
-    ratios: BTreeMap<&'p str, Rounds>,
-    /// Milliseconds above the bound.
-    excesses: BTreeMap<&'p str, Rounds>,
-    /// Of the last round.
-    requests: BTreeMap<&'p str, String>,
-}
-
-impl<'p> Peers<'p> {
-    fn add(&mut self, peer: &'p str, wall: f64, bound: f64, requests: String) {
-        self.walls.entry(peer).or_default().push(wall);
-        self.ratios.entry(peer).or_default().push(wall / bound);
-        self.excesses.entry(peer).or_default().push(wall - bound);
-        self.requests.insert(peer, requests);
-    }
-
-    fn report(&self) {
-        println!(
-            "{:<10} {:>10} {:>9} {:>17} {:>10}  requests, of these throttled, unauthorized",
-            "", "ms", "x bound", "range", "ms above"
-        );
-        for (peer, walls) in &self.walls {
-            let (least, most) = self.ratios[peer].range();
-            println!(
-                "{peer:<10} {:>10.1} {:>9.2} {:>17} {:>10.1}  {}",
-                walls.median(),
-                self.ratios[peer].median(),
-                format!("{least:.2} to {most:.2}"),
-                self.excesses[peer].median(),
-                self.requests[peer]
-            );
-        }
-    }
-}
-
-/// Measures R, in milliseconds: the median of some requests over a connection that is open.
-fn round_trip(vault: &Vault) -> f64 {
-    let (round_trip, _) = Process::start(vault, "bare", "one", 1, false).measured();
-    round_trip
 }
 
 const PEERS: [&str; 3] = ["bare", "official", "ours"];
-
-/// A process that is measured.
-struct Process {
-    child: Child,
-    orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Process {
-    fn start(vault: &Vault, peer: &str, mode: &str, count: usize, http1: bool) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--peer", peer, mode, vault.url(), vault.authority(), &count.to_string(), &http1.to_string()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let orders = child.stdin.take().unwrap();
-        let mut answers = BufReader::new(child.stdout.take().unwrap());
-        if matches!(mode, "refresh" | "event") {
-            let mut ready = String::new();
-            answers.read_line(&mut ready).unwrap();
-        }
-        Self { child, orders, answers }
-    }
-
-    fn go(&mut self) {
-        self.tell("");
-    }
-
-    fn tell(&mut self, order: &str) {
-        writeln!(self.orders, "{order}").unwrap();
-    }
-
-    fn measured(&mut self) -> Measured {
-        self.outcome().expect("the peer measures, and does not fail")
-    }
-
-    /// Gives what was measured; none if the process failed.
-    fn outcome(&mut self) -> Option<Measured> {
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        let (wall, loaded) = line.trim().split_once(' ')?;
-        Some((wall.parse().unwrap(), loaded.parse().unwrap()))
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        _ = self.child.kill();
-        _ = self.child.wait();
-    }
-}
 
 /// Is the process that is measured.
 async fn serve(arguments: &[String]) {
@@ -335,6 +331,6 @@ fn ready() {
     println!("ready");
 }
 
-fn print((wall, loaded): Measured) {
+fn print((wall, loaded): Answered) {
     println!("{wall} {loaded}");
 }

@@ -12,7 +12,7 @@ use keyvault::{NameMap, Resolver, SecretClient, SecretId, push};
 use keyvault_benches::{FixedToken, name};
 use serde_json::json;
 
-use super::{Measured, Task, ordered, print, ready};
+use super::{Answered, Task, ordered, print, ready};
 
 pub(super) async fn run(task: &Task) {
     match task.mode.as_str() {
@@ -24,7 +24,7 @@ pub(super) async fn run(task: &Task) {
     let begun = Instant::now();
     let client = client(task);
     let resolver = Resolver::from(client.clone());
-    let measured: Measured = match task.mode.as_str() {
+    let measured: Answered = match task.mode.as_str() {
         "list" => {
             let secrets = resolver.named(&NameMap::new()).await.unwrap();
             (millis(begun), secrets.iter().count())
