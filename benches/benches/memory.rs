@@ -27,9 +27,11 @@ fn main() {
         (0..secrets).map(id).collect::<Vec<_>>()
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let per_secret = |what: &str, bytes: i64| println!("{what:<34}{:>6.0} B a secret", bytes as f64 / secrets as f64);
-
     let map = held(|| (0..secrets).map(|n| (name(n), format!("{:<64}", n))).collect::<HashMap<_, _>>());
+    let per_secret = |what: &str, bytes: i64| {
+        let (each, ratio) = (bytes as f64 / secrets as f64, bytes as f64 / map as f64);
+        println!("{what:<34}{each:>6.0} B a secret   ratio {ratio:.2}");
+    };
     per_secret("a map of names to values", map);
     let secret = held(|| {
         let resolver = Resolver::builder(vault.clone()).cache_capacity(0).build().unwrap();
