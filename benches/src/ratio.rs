@@ -1,6 +1,5 @@
 //! A figure that also holds on a machine that is not quiet: how many times the bound something takes, both in turn.
 
-use std::path::PathBuf;
 use std::time::Instant;
 
 use criterion::measurement::{Measurement, ValueFormatter};
@@ -29,13 +28,7 @@ pub struct Compared {
 impl Ratio {
     /// Gives a criterion that is told by the command line what to do.
     pub fn criterion() -> Criterion<Self> {
-        let program = std::env::current_exe().unwrap_or_default();
-        let criterion = Criterion::default().without_plots().with_measurement(Self);
-        let criterion = match program.ancestors().nth(3).map(|target| -> PathBuf { target.join("criterion") }) {
-            Some(directory) => criterion.output_directory(&directory),
-            None => criterion,
-        };
-        criterion.configure_from_args()
+        Criterion::default().without_plots().with_measurement(Self).configure_from_args()
     }
 
     /// Measures a way beside its bound. `round` is told how many times, and gives what both took, the way first.
