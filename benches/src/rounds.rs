@@ -21,20 +21,6 @@ impl Rounds {
     pub fn median(&self) -> f64 {
         self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
     }
-
-    /// Gives the least and the greatest.
-    pub fn range(&self) -> (f64, f64) {
-        let end = |one: Option<&f64>| one.copied().unwrap_or(f64::NAN);
-        (end(self.0.first()), end(self.0.last()))
-    }
-}
-
-impl FromIterator<f64> for Rounds {
-    fn from_iter<I: IntoIterator<Item = f64>>(measured: I) -> Self {
-        let mut rounds = Self::default();
-        measured.into_iter().for_each(|one| rounds.push(one));
-        rounds
-    }
 }
 
 /// Tells whether this is a measurement; `cargo test --benches` only wants to know that it runs.

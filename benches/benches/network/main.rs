@@ -71,9 +71,8 @@ fn network(criterion: &mut Criterion<Ratio>, version: &str) -> Vec<Value> {
     let sizes: &[usize] = if is_bench() { &[10, 30, 100, 300, 1_000] } else { &[10] };
     let mut loads = Vec::new();
     for &n in sizes {
-        let scene = Scene { vault: OnceCell::new(), secrets: n, http1: version == "http1" };
+        let scene = &Scene { vault: OnceCell::new(), secrets: n, http1: version == "http1" };
         let pages = n.div_ceil(25) as f64;
-        let scene = &scene;
         let list = cold(group(criterion, version, "list", n), scene, "list", n, pages + 1.0);
         let mut medians: BTreeMap<&str, f64> =
             list.iter().map(|(peer, measured)| (*peer, measured.compared.way)).collect();

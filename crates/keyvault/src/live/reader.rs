@@ -42,8 +42,8 @@ impl<T: Send + Sync + 'static> Live<T> {
 impl<T> Reader<T> {
     /// Gives the settings as they are now. Never waits, never fails, allocates nothing.
     pub fn current(&mut self) -> &T {
-        // Most often nothing is read that depends on it. That it is not in order, and that what is seldom done is out of the
-        // way, lets a loop keep all the rest in registers.
+        // Relaxed, for as long as it is the same nothing is read that came with it. This, and that the old settings are dropped
+        // elsewhere, lets a loop keep all the rest in registers.
         if self.shared.generation.load(Ordering::Relaxed) != self.generation {
             let (generation, settings) = newest(&self.shared);
             self.generation = generation;
@@ -60,7 +60,7 @@ impl<T> Reader<T> {
 
 #[cold]
 fn newest<T>(shared: &Shared<T>) -> (u64, Arc<T>) {
-    // The generation follows the settings, so these are never older than it says to who reads them after it.
+    // Pairs with the release of the generation, which follows the settings: these are never older than it says.
     fence(Ordering::Acquire);
     let published = shared.published.load();
     (published.generation, Arc::clone(&published.settings))
