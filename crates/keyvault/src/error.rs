@@ -1,18 +1,17 @@
-//! What went wrong, sorted by what the caller can do about it.
+//! The error of this crate, sorted by what the caller can do about it.
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::report::Report;
-use crate::secret::SecretId;
-use crate::status::ReferenceStatus;
+use crate::report::{ReferenceStatus, Report};
+use crate::secret::{ParseError, SecretId};
 
-/// A result whose error is this crate's [`Error`].
+/// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What a caller can do about an [`Error`].
+/// The kind of an [`Error`]: what the caller can do about it.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
@@ -25,7 +24,7 @@ pub enum ErrorKind {
     /// The vault has no such secret or version, or it is disabled or deleted.
     NotFound,
     /// The secrets arrived but do not make valid settings.
-    Rejected,
+    InvalidSettings,
     /// The vault asked us to slow down, and said how long to wait if it knew.
     Throttled {
         /// How long the vault asked us to wait.
@@ -35,13 +34,13 @@ pub enum ErrorKind {
     Unavailable,
 }
 
-/// Why an operation failed.
+/// The reason that an operation failed.
 ///
-/// No part of an error holds a secret value, a token or a body, and none repeats input that failed to parse: there is
-/// no way to put foreign text into one. `Clone` is cheap; everybody who joined one request gets the same error.
+/// An error holds no secret value, token or body, and never repeats input that failed to parse. `Clone` is cheap: all
+/// callers that joined one request get the same error.
 ///
-/// `Display` is one clause and leaves the cause to [`source`](std::error::Error::source). `Debug` is what `main` prints
-/// when it returns an error, so it is the whole [report](Error::report).
+/// `Display` is one clause and leaves the cause to [`source`](std::error::Error::source). `Debug` is the whole
+/// [report](Error::report), because `main` prints it when it returns an error.
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
@@ -65,7 +64,7 @@ struct Setting {
     place: String,
 }
 
-/// What the vault said when it refused: codes and identifiers, never its text.
+/// The codes and identifiers in a vault's error response. Its message is never kept.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct ServiceAnswer {
     pub(crate) http_status: u16,
@@ -75,12 +74,12 @@ pub(crate) struct ServiceAnswer {
 }
 
 impl ServiceAnswer {
-    /// Lets through what reads like a code, `ForbiddenByRbac`: words with a capital each. The error that it goes into must
-    /// not carry other text from outside, and what is quoted in the place of a code is a token or a value.
+    /// Returns `text` if it has the form of a code, such as `ForbiddenByRbac`: capitalised words.
+    ///
+    /// Anything else in its place could be a token or a value, and an error must not carry it.
     pub(crate) fn code_of(text: &str) -> Option<String> {
         let is_short = (1..=64).contains(&text.len());
         let mut words = text.split_inclusive(|c: char| c.is_ascii_lowercase()).peekable();
-        // Each capital has small letters behind it.
         let is_capital = |piece: &str| piece.len() == 1 || piece.len() == 2 && piece.as_bytes()[0].is_ascii_uppercase();
         let begins = words.peek().is_some_and(|first| first.len() == 2);
         let is_code = is_short && begins && words.all(is_capital) && text.ends_with(|c: char| c.is_ascii_lowercase());
@@ -88,20 +87,20 @@ impl ServiceAnswer {
     }
 }
 
-/// The technical reason under an error, in words that are known to hold no value.
+/// The technical reason of an error, in words that hold no value.
 #[derive(Clone, Debug)]
 struct Cause(String);
 
 impl Error {
-    /// Makes an error for an implementation of [`SecretStore`](crate::SecretStore).
+    /// Creates an error, for an implementation of [`SecretStore`](crate::SecretStore).
     ///
-    /// `clause` is lower case and says what happened: `"secret not found"`. It is `'static` so that no value can be
-    /// formatted into it; the secret is told with [`about`](Error::about).
+    /// `clause` is lower case and describes what happened: `"secret not found"`. It is `'static` so that no value can be
+    /// formatted into it; name the secret with [`about`](Error::about).
     pub fn new(kind: ErrorKind, clause: &'static str) -> Self {
         Self::from_clause(kind, Cow::Borrowed(clause))
     }
 
-    /// The caller answers for `clause`: it is made of names, keys and words of ours alone.
+    /// Creates an error with a formatted clause. The caller ensures that it consists of names, keys and our own words.
     pub(crate) fn from_clause(kind: ErrorKind, clause: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(Inner {
             kind,
@@ -121,27 +120,28 @@ impl Error {
         Self::new(ErrorKind::Invalid, clause)
     }
 
-    /// Joins what went wrong in one load into one error; none if nothing did.
+    /// Joins the failures of one load into one error. `None` if there are no failures.
     pub(crate) fn join(failures: Vec<Error>) -> Option<Self> {
         let first = failures.first()?;
         if failures.len() == 1 {
             return Some(first.clone());
         }
-        let lasting = failures.iter().find(|failure| !failure.is_transient());
-        let kind = lasting.unwrap_or(first).kind();
+        let permanent = failures.iter().find(|failure| !failure.is_transient());
+        let kind = permanent.unwrap_or(first).kind();
         let clause = format!("{} settings could not be loaded", failures.len());
         let mut joined = Self::from_clause(kind, clause);
         Arc::make_mut(&mut joined.0).failures = failures;
         Some(joined)
     }
 
-    /// Names the secret that this error is about.
+    /// Sets the secret that this error is about.
     #[must_use]
     pub fn about(mut self, secret: &SecretId) -> Self {
         Arc::make_mut(&mut self.0).secret = Some(secret.clone());
         self
     }
 
+    /// Sets the setting that this error is about, and where it is written.
     #[must_use]
     pub(crate) fn at(mut self, key: impl Into<String>, place: impl Into<String>) -> Self {
         let (key, place) = (key.into(), place.into());
@@ -149,7 +149,7 @@ impl Error {
         self
     }
 
-    /// Sets the status, where it is not the one that goes with the kind: a secret that is disabled is
+    /// Sets the status, if it differs from the default one of the kind: a disabled secret is
     /// [`NotFound`](ErrorKind::NotFound) with [`AccessToKeyVaultDenied`](ReferenceStatus::AccessToKeyVaultDenied).
     #[must_use]
     pub fn with_status(mut self, status: ReferenceStatus) -> Self {
@@ -157,7 +157,7 @@ impl Error {
         self
     }
 
-    /// Says which of several references in one text is meant, counted from 1.
+    /// Adds which of several references in one text is meant, counted from 1.
     #[must_use]
     pub(crate) fn in_text(mut self, ordinal: usize, count: usize) -> Self {
         let inner = Arc::make_mut(&mut self.0);
@@ -171,36 +171,37 @@ impl Error {
         self
     }
 
-    /// The caller answers for `cause` as for a clause.
+    /// Sets the technical reason. The caller ensures that it holds no value, as for a clause.
     #[must_use]
     pub(crate) fn caused_by(mut self, cause: impl Into<String>) -> Self {
         Arc::make_mut(&mut self.0).cause = Some(Cause(cause.into()));
         self
     }
 
-    /// Says what to do, where it is not what goes with the codes.
+    /// Sets what to do about the error, in place of the default advice for its codes.
     #[must_use]
     pub(crate) fn with_help(mut self, help: &'static str) -> Self {
         Arc::make_mut(&mut self.0).help = Some(help);
         self
     }
 
+    /// Attaches the report of the load that failed.
     #[must_use]
     pub(crate) fn with_load_report(mut self, report: Arc<Report>) -> Self {
         Arc::make_mut(&mut self.0).report = Some(report);
         self
     }
 
-    /// Tells what the caller can do.
+    /// Returns the kind: what the caller can do.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
 
-    /// Tells whether the same call may succeed later, nothing else being changed.
+    /// Returns whether the same call may succeed later without any other change.
     pub fn is_transient(&self) -> bool {
         match self.0.kind {
             ErrorKind::Throttled { .. } | ErrorKind::Unavailable => true,
-            // These end by themselves, in seconds.
+            // Both operations finish on their own within seconds.
             ErrorKind::Conflict => {
                 matches!(self.inner_code(), Some("ObjectIsBeingDeleted" | "ObjectIsBeingRecovered"))
             }
@@ -208,7 +209,7 @@ impl Error {
         }
     }
 
-    /// Tells the status that App Service would show for the reference.
+    /// Returns the status that App Service would show for the reference.
     pub fn status(&self) -> ReferenceStatus {
         let pinned = self.secret().is_some_and(|id| id.version().is_some());
         self.0.status.unwrap_or(match self.0.kind {
@@ -220,48 +221,60 @@ impl Error {
         })
     }
 
-    /// Tells the secret that the error is about, if it is about one.
+    /// Returns whether the vault has no such secret or version. A disabled secret exists.
+    pub(crate) fn is_missing(&self) -> bool {
+        use ReferenceStatus::{SecretNotFound, SecretVersionNotFound};
+        self.kind() == ErrorKind::NotFound && matches!(self.status(), SecretNotFound | SecretVersionNotFound)
+    }
+
+    /// Returns whether the secret exists and is disabled: the kind says that there is no value, the status that there is a
+    /// secret.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.kind() == ErrorKind::NotFound && self.status() == ReferenceStatus::AccessToKeyVaultDenied
+    }
+
+    /// Returns the secret that the error is about, if there is one.
     pub fn secret(&self) -> Option<&SecretId> {
         self.0.secret.as_ref()
     }
 
-    /// Tells the key of the setting that could not be loaded: `database.password`.
+    /// Returns the key of the setting that could not be loaded: `database.password`.
     pub fn setting(&self) -> Option<&str> {
         self.0.setting.as_ref().map(|setting| setting.key.as_str())
     }
 
-    /// Tells where that setting was written: a file, a variable, a vault.
+    /// Returns where that setting is written: a file, a variable, a vault.
     pub fn origin(&self) -> Option<&str> {
         self.0.setting.as_ref().map(|setting| setting.place.as_str())
     }
 
-    /// Tells the HTTP status of the vault's answer, if it gave one.
+    /// Returns the HTTP status of the vault's response, if there was one.
     pub fn http_status(&self) -> Option<u16> {
         self.0.answer.as_ref().map(|answer| answer.http_status)
     }
 
-    /// Tells the vault's own code for the error: `Forbidden`, `SecretNotFound`.
+    /// Returns the vault's own code for the error: `Forbidden`, `SecretNotFound`.
     pub fn code(&self) -> Option<&str> {
         self.0.answer.as_ref()?.code.as_deref()
     }
 
-    /// Tells the vault's innermost code for the error: `ForbiddenByRbac`, `SecretDisabled`.
+    /// Returns the vault's innermost code for the error: `ForbiddenByRbac`, `SecretDisabled`.
     pub fn inner_code(&self) -> Option<&str> {
         self.0.answer.as_ref()?.inner_code.as_deref()
     }
 
-    /// Tells the `x-ms-request-id` of the refused request, which Azure support asks for.
+    /// Returns the `x-ms-request-id` of the refused request, which Azure support asks for.
     pub fn request_id(&self) -> Option<&str> {
         self.0.answer.as_ref()?.request_id.as_deref()
     }
 
-    /// Gives every failure of the load: the settings that could not be loaded, or this error alone.
+    /// Returns every failure of the load: one for each setting that could not be loaded, or this error alone.
     pub fn failures(&self) -> &[Error] {
         if self.0.failures.is_empty() { std::slice::from_ref(self) } else { &self.0.failures }
     }
 
-    /// Gives what became of every reference of the load that failed, good ones too; none if the error came before
-    /// references were looked at, or is no load's.
+    /// Returns the report of the load that failed, with the resolved references too. `None` if the load failed before its
+    /// references were read, or if the error is not that of a load.
     pub fn load_report(&self) -> Option<&Report> {
         self.0.report.as_deref()
     }
@@ -270,7 +283,7 @@ impl Error {
         self.0.report.clone()
     }
 
-    /// Tells what happened, without the setting and the secret.
+    /// Returns what happened, without the setting and the secret.
     pub(crate) fn detail(&self) -> String {
         match &self.0.cause {
             Some(Cause(cause)) => format!("{}, caused by: {cause}", self.0.clause),
@@ -278,7 +291,7 @@ impl Error {
         }
     }
 
-    /// Tells what to do about the error, if there is more to say than its clause does.
+    /// Returns what to do about the error, if there is more to say than its clause does.
     pub fn advice(&self) -> Option<&'static str> {
         if self.0.help.is_some() {
             return self.0.help;
@@ -304,7 +317,7 @@ impl Error {
         })
     }
 
-    /// Writes the whole story for a person: every failure with its setting, origin, status and cause, and what to do.
+    /// Returns a full report for a person: every failure with its setting, origin, status, cause and advice.
     pub fn report(&self) -> String {
         let mut report = String::new();
         if !self.0.failures.is_empty() {
@@ -316,7 +329,7 @@ impl Error {
         if let Some(load) = self.load_report() {
             let (all, failed) = (load.rows().len(), load.rows().iter().filter(|row| row.is_failed()).count());
             if failed > 0 && failed < all {
-                report.push_str(&format!("{} of {all} references and secrets by name are well\n", all - failed));
+                report.push_str(&format!("{} of {all} references and secrets mapped by name resolved\n", all - failed));
             }
         }
         report.truncate(report.trim_end().len());
@@ -347,16 +360,26 @@ impl Error {
         }
     }
 
-    /// A value that arrived and does not fit says more without the status of its reference.
+    /// Returns whether the status of a reference belongs in the message. It adds nothing to a value of a wrong type.
     fn is_of_reference(&self) -> bool {
-        self.0.kind != ErrorKind::Rejected || self.0.status.is_some()
+        self.0.kind != ErrorKind::InvalidSettings || self.0.status.is_some()
     }
 
-    /// The clause and what it is about, without the setting.
+    /// Returns the clause and the secret, without the setting.
     fn what(&self) -> String {
         match &self.0.secret {
             Some(secret) => format!("{}: {secret}", self.0.clause),
             None => self.0.clause.to_string(),
+        }
+    }
+}
+
+impl From<ParseError> for Error {
+    fn from(error: ParseError) -> Self {
+        let invalid = Self::invalid(error.clause());
+        match error.help() {
+            Some(help) => invalid.with_help(help),
+            None => invalid,
         }
     }
 }
@@ -406,17 +429,17 @@ mod tests {
     }
 
     #[test]
-    fn one_clause_and_the_cause_apart() {
+    fn display_is_one_clause_without_the_cause() {
         let error = Error::new(ErrorKind::NotFound, "secret not found")
             .about(&id("https://contoso.vault.azure.net/secrets/db-password"))
-            .caused_by("the vault said so");
+            .caused_by("the vault answered 404");
         assert_eq!(error.to_string(), "secret not found: db-password in contoso");
         let source = std::error::Error::source(&error).unwrap();
-        assert_eq!(source.to_string(), "the vault said so");
+        assert_eq!(source.to_string(), "the vault answered 404");
     }
 
     #[test]
-    fn a_lasting_failure_decides_the_kind_of_the_whole() {
+    fn a_permanent_failure_decides_the_kind_of_a_joined_error() {
         let down = Error::new(ErrorKind::Unavailable, "vault could not be reached");
         let denied = Error::new(ErrorKind::Denied, "access denied").at("a.b", "settings.toml");
         let joined = Error::join(vec![down.clone(), denied]).unwrap();
@@ -429,7 +452,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_version_is_told_from_a_missing_secret() {
+    fn a_missing_version_differs_from_a_missing_secret() {
         let missing = Error::new(ErrorKind::NotFound, "secret not found");
         let id = id("https://contoso.vault.azure.net/secrets/a/0123");
         assert_eq!(missing.status(), ReferenceStatus::SecretNotFound);

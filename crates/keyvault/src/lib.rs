@@ -54,91 +54,36 @@
 //! Values are zeroized where this crate owns them: in [`Secret`], in the cache, in bodies it read. The TLS library's
 //! buffers and a framework's tree are out of its hands.
 
-mod app_configuration;
 pub mod blocking;
-mod cache;
-mod check;
-mod client;
-mod cloud;
+pub mod client;
 #[cfg(feature = "identity")]
-mod credential;
-mod date;
-mod errand;
+pub mod credential;
 mod error;
-mod flights;
-mod held;
-mod ids;
-mod json_text;
-mod key;
-mod known_keys;
-mod layers;
-mod line;
-mod live;
-mod load;
-mod memory;
+pub mod live;
 mod metrics;
-mod name;
-mod name_map;
-mod named;
-mod opened;
-mod origin;
-mod parameters;
-mod pass;
-mod policy;
-mod properties;
-mod property;
+pub mod names;
 pub mod push;
-mod reference;
-mod report;
-mod resolver;
-mod sealed;
-mod secret;
-mod snapshot;
-mod status;
-mod store;
-mod template;
-#[cfg(feature = "testing")]
-pub mod testing;
-mod vault;
+pub mod reference;
+pub mod report;
+pub mod resolver;
+pub mod sealed;
+pub mod secret;
+pub mod settings;
+pub mod store;
 
-pub use self::check::Checked;
-pub use self::client::{
-    DeleteOperation, DeletedSecret, NewSecret, PageToken, RecoverOperation, SecretBackup, SecretClient,
-    SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate, Traffic,
-};
-pub use self::cloud::Cloud;
+pub use self::client::SecretClient;
 #[cfg(feature = "identity")]
-pub use self::credential::{
-    CredentialStep, DefaultCredential, DefaultCredentialBuilder, StepOutcome, default_credential,
-};
+pub use self::credential::default_credential;
 pub use self::error::{Error, ErrorKind, Result};
-pub use self::key::{Key, Segment};
-pub use self::layers::{Layers, Leaf, Mismatch, Tree};
-pub use self::live::{
-    AsyncHook, Change, Current, Derive, Derived, DerivedHealth, DerivedNotice, DerivedWatcher, Health, Live,
-    LiveBuilder, Notice, PreviousVersion, Projected, Projection, Published, PushHealth, Reader, Rejected, Rejection,
-    Revocation, SecretHealth, SecretStatus, Subject, Unvalidated, Validate, Watcher,
-};
-pub use self::load::Loaded;
-pub use self::memory::{InMemory, Reads};
-pub use self::name::{SecretName, SecretVersion};
-pub use self::name_map::{Finding, IfDisabled, IfOutdated, NameMap};
-pub use self::named::{NameNote, NamedKind, NamedSecret, NamedSecrets, NamedTree};
-pub use self::opened::OpenJson;
-pub use self::origin::{Origin, Origins};
-pub use self::pass::Resolved;
-pub use self::policy::Policy;
-pub use self::properties::SecretProperties;
-pub use self::push::{PushEvent, SecretEvent, SecretEventKind};
-pub use self::reference::Reference;
-pub use self::report::{Report, ReportRow};
-pub use self::resolver::{Resolver, ResolverBuilder};
+pub use self::live::{Change, Derived, Health, Live, LiveBuilder, Notice, ValidationError, Watcher};
+pub use self::names::{IfDisabled, IfOutdated, NameMap, OpenJson};
+pub use self::reference::{Reference, Template};
+pub use self::report::{ReferenceStatus, Report};
+pub use self::resolver::Resolver;
 #[cfg(feature = "sealed")]
-pub use self::sealed::{SealedContents, SealedSnapshot, SealingKey};
-pub use self::sealed::{SealedHealth, SealedRefusal};
-pub use self::secret::{Secret, SecretId};
-pub use self::snapshot::Snapshot;
-pub use self::status::ReferenceStatus;
-pub use self::store::SecretStore;
-pub use self::template::Template;
-pub use self::vault::Vault;
+pub use self::sealed::{SealedSnapshot, SealingKey};
+pub use self::secret::{Cloud, Secret, SecretId, SecretName, SecretProperties, SecretVersion, Vault};
+pub use self::settings::{Layers, Policy};
+#[cfg(feature = "testing")]
+pub use self::store::testing;
+pub use self::store::{InMemory, SecretStore};

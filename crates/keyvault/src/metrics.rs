@@ -6,8 +6,7 @@
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::secret::Secret;
-use crate::vault::Vault;
+use crate::secret::{Secret, Vault};
 
 #[cfg(feature = "metrics")]
 mod facade {

@@ -5,9 +5,7 @@ use super::operation::{DeleteOperation, RecoverOperation};
 use super::worker::Worker;
 use crate::client::{DeletedSecret, NewSecret, SecretBackup, SecretUpdate};
 use crate::error::Result;
-use crate::properties::SecretProperties;
-use crate::secret::Secret;
-use crate::vault::Vault;
+use crate::secret::{Secret, SecretProperties, Vault};
 
 /// A [`SecretClient`](crate::SecretClient) whose calls block.
 ///

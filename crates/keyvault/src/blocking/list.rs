@@ -8,21 +8,21 @@ use futures::StreamExt;
 use super::worker::Worker;
 use crate::client::{Item, PageToken, SecretPage};
 use crate::error::Result;
-use crate::properties::SecretProperties;
+use crate::secret::SecretProperties;
 
 /// A list that is being fetched from a vault: an iterator over its items, or with [`pages`](SecretList::pages) over its
 /// pages. Blocks for a request at the beginning of each page; ends after an error.
 #[must_use = "iterators are lazy"]
 pub struct SecretList<T = SecretProperties> {
     worker: Worker,
-    list: Option<crate::SecretList<T>>,
+    list: Option<crate::client::SecretList<T>>,
     pages: Option<SecretPages<T>>,
     ready: VecDeque<T>,
 }
 
 #[allow(private_bounds, reason = "the items of a list are for this crate to choose")]
 impl<T: Item> SecretList<T> {
-    pub(super) fn new(worker: &Worker, list: crate::SecretList<T>) -> Self {
+    pub(super) fn new(worker: &Worker, list: crate::client::SecretList<T>) -> Self {
         Self { worker: worker.clone(), list: Some(list), pages: None, ready: VecDeque::new() }
     }
 
@@ -32,14 +32,14 @@ impl<T: Item> SecretList<T> {
     }
 
     /// Goes on where an earlier list of the same kind stopped; the token is checked as by
-    /// [the other client](crate::SecretList::resume). To be called before the first item.
+    /// [the other client](crate::client::SecretList::resume). To be called before the first item.
     pub fn resume(self, token: &PageToken) -> Self {
         Self { list: self.list.map(|list| list.resume(token)), ..self }
     }
 
     /// Gives pages instead of items; a page can be empty and yet have a next one.
     pub fn pages(self) -> SecretPages<T> {
-        let pages = self.list.map(crate::SecretList::pages);
+        let pages = self.list.map(crate::client::SecretList::pages);
         self.pages.unwrap_or(SecretPages { worker: self.worker, pages })
     }
 }
@@ -67,7 +67,7 @@ impl<T: Item> Iterator for SecretList<T> {
 #[must_use = "iterators are lazy"]
 pub struct SecretPages<T = SecretProperties> {
     worker: Worker,
-    pages: Option<crate::SecretPages<T>>,
+    pages: Option<crate::client::SecretPages<T>>,
 }
 
 impl<T: Item> Iterator for SecretPages<T> {

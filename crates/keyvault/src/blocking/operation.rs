@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::worker::Worker;
 use crate::client::DeletedSecret;
 use crate::error::Result;
-use crate::properties::SecretProperties;
+use crate::secret::SecretProperties;
 
 macro_rules! operation {
     ($(#[$about:meta])* $name:ident, $told:ident, $output:ty) => {
@@ -14,11 +14,11 @@ macro_rules! operation {
         #[derive(Debug)]
         pub struct $name {
             worker: Worker,
-            operation: crate::$name,
+            operation: crate::client::$name,
         }
 
         impl $name {
-            pub(super) fn new(worker: &Worker, operation: crate::$name) -> Self {
+            pub(super) fn new(worker: &Worker, operation: crate::client::$name) -> Self {
                 Self { worker: worker.clone(), operation }
             }
 
@@ -61,14 +61,14 @@ macro_rules! operation {
 }
 
 operation!(
-    /// A deletion that a vault has begun; [`keyvault::DeleteOperation`](crate::DeleteOperation) tells of it.
+    /// A deletion that a vault has begun; [`keyvault::DeleteOperation`](crate::client::DeleteOperation) tells of it.
     DeleteOperation,
     deleted,
     DeletedSecret
 );
 
 operation!(
-    /// A recovery that a vault has begun; [`keyvault::RecoverOperation`](crate::RecoverOperation) tells of it.
+    /// A recovery that a vault has begun; [`keyvault::RecoverOperation`](crate::client::RecoverOperation) tells of it.
     RecoverOperation,
     recovered,
     SecretProperties

@@ -14,7 +14,7 @@ use super::heard::{CHALLENGE, is_request_id};
 use super::retry::{self, Reason};
 use super::verb::Verb;
 use crate::error::{Error, ErrorKind, Result, ServiceAnswer};
-use crate::status::ReferenceStatus;
+use crate::report::ReferenceStatus;
 
 /// A whole answer, read within its limits.
 pub(super) struct Answer {

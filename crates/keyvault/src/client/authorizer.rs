@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::status::ReferenceStatus;
+use crate::report::ReferenceStatus;
 
 /// Gets tokens for one scope, one at a time, for any number of requests.
 ///

@@ -10,7 +10,7 @@ use super::call::Call;
 use super::verb::Verb;
 use super::wire::{Backup, SecretBundle};
 use crate::error::{Error, ErrorKind, Result};
-use crate::properties::SecretProperties;
+use crate::secret::SecretProperties;
 
 /// A backup of a secret with all its versions, as the vault made it.
 ///

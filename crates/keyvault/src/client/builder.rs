@@ -7,13 +7,11 @@ use std::time::Duration;
 use azure_core::credentials::TokenCredential;
 use azure_core::http::ClientOptions;
 
-use super::SecretClient;
 use super::exchange::{Exchange, Way};
-use super::tls;
+use super::{SecretClient, tls};
 use crate::blocking;
-use crate::cloud::Cloud;
 use crate::error::{Error, Result};
-use crate::vault::Vault;
+use crate::secret::{Cloud, Vault};
 
 /// Builds a [`SecretClient`]; nothing before [`build`](SecretClientBuilder::build) has an effect.
 #[must_use]

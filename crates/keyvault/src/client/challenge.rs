@@ -2,10 +2,9 @@
 
 use url::Url;
 
-use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
-use crate::status::ReferenceStatus;
-use crate::vault::Vault;
+use crate::report::ReferenceStatus;
+use crate::secret::{Cloud, Vault};
 
 /// Tells the scope of the tokens that `cloud`'s vaults take.
 pub(crate) fn cloud_scope(cloud: Cloud) -> String {

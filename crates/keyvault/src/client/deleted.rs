@@ -8,8 +8,7 @@ use super::page::SecretList;
 use super::verb::Verb;
 use super::wire::SecretBundle;
 use crate::error::Result;
-use crate::properties::SecretProperties;
-use crate::secret::SecretId;
+use crate::secret::{SecretId, SecretProperties};
 
 /// A deleted secret, with all its versions, that can still be [recovered](SecretClient::recover).
 ///

@@ -21,13 +21,12 @@ use super::heard::{self, Heard};
 use super::opening::Opening;
 use super::pace::Pace;
 use super::retry::{self, Reason};
-use super::traffic::{Counters, Traffic};
+use super::traffic::{ClientStats, Counters};
 use super::transport::transport;
 use super::verb::{Repeat, Verb};
-use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
-use crate::status::ReferenceStatus;
-use crate::vault::Vault;
+use crate::report::ReferenceStatus;
+use crate::secret::{Cloud, Vault};
 
 /// The way to one vault.
 pub(super) struct Exchange {
@@ -105,7 +104,7 @@ impl Exchange {
         &self.settings.api_version
     }
 
-    pub(super) fn traffic(&self) -> Traffic {
+    pub(super) fn traffic(&self) -> ClientStats {
         self.counters.traffic()
     }
 

@@ -47,18 +47,15 @@ use self::exchange::Exchange;
 pub use self::new_secret::NewSecret;
 pub use self::page::{PageToken, SecretList, SecretPage, SecretPages};
 pub use self::recovery::RecoverOperation;
-pub use self::traffic::Traffic;
+pub use self::traffic::ClientStats;
 #[cfg(feature = "storage-queue")]
 pub(crate) use self::transport::http_client;
 pub use self::update::SecretUpdate;
 use self::verb::Verb;
 pub(crate) use self::wire::Item;
 use crate::error::{Error, Result};
-use crate::name::{SecretName, SecretVersion};
-use crate::properties::SecretProperties;
-use crate::secret::{Secret, SecretId};
+use crate::secret::{Secret, SecretId, SecretName, SecretProperties, SecretVersion, Vault};
 use crate::store::SecretStore;
-use crate::vault::Vault;
 
 /// A client for the secrets of one vault.
 ///
@@ -115,7 +112,7 @@ impl SecretClient {
     }
 
     /// Tells how much was asked of the vault since the client was made. Does not wait.
-    pub fn traffic(&self) -> Traffic {
+    pub fn traffic(&self) -> ClientStats {
         self.exchange.traffic()
     }
 
@@ -162,7 +159,9 @@ impl SecretClient {
     ///
     /// One request for 25 versions; the timeout counts for each request.
     pub fn list_versions(&self, name: &str) -> SecretList {
-        let first = SecretName::parse(name).and_then(|name| self.url(&["secrets", name.as_str(), "versions"]));
+        let first = SecretName::parse(name)
+            .map_err(Error::from)
+            .and_then(|name| self.url(&["secrets", name.as_str(), "versions"]));
         SecretList::new(self, Verb::ListVersions, first)
     }
 

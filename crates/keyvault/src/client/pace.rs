@@ -11,8 +11,8 @@ use super::bucket::Bucket;
 use super::retry::{self, Reason};
 use super::window::Window;
 use crate::error::{Error, ErrorKind, Result};
-use crate::status::ReferenceStatus;
-use crate::vault::Vault;
+use crate::report::ReferenceStatus;
+use crate::secret::Vault;
 
 /// Gives requests to a vault their turn.
 ///

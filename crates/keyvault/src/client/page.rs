@@ -16,8 +16,7 @@ use super::call::Call;
 use super::verb::Verb;
 use super::wire::{Item, ListBody};
 use crate::error::{Error, ErrorKind, Result};
-use crate::properties::SecretProperties;
-use crate::vault::Vault;
+use crate::secret::{SecretProperties, Vault};
 
 /// A list that is being fetched from a vault: a stream of its items, or with [`pages`](SecretList::pages) of its pages.
 ///

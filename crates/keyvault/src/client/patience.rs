@@ -6,8 +6,8 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::report::ReferenceStatus;
 use crate::secret::SecretId;
-use crate::status::ReferenceStatus;
 
 /// How often to look, and for how long.
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,7 @@ use super::patience::{Patience, seen};
 use super::verb::Verb;
 use super::wire::SecretBundle;
 use crate::error::Result;
-use crate::properties::SecretProperties;
+use crate::secret::SecretProperties;
 
 /// A recovery that a vault has begun: the secret can be read again, with all its versions, when it ends.
 ///

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// How much a client asked of its vault since it was made, its clones included.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Traffic {
+pub struct ClientStats {
     /// Requests sent: every attempt counts.
     pub requests: u64,
     /// Requests that the vault refused with a 429.
@@ -15,11 +15,11 @@ pub struct Traffic {
     pub connections: u64,
 }
 
-impl Traffic {
+impl ClientStats {
     /// Tells what was sent since `before`.
     #[must_use]
-    pub fn since(&self, before: &Traffic) -> Traffic {
-        Traffic {
+    pub fn since(&self, before: &ClientStats) -> ClientStats {
+        ClientStats {
             requests: self.requests.saturating_sub(before.requests),
             refusals: self.refusals.saturating_sub(before.refusals),
             connections: self.connections.saturating_sub(before.connections),
@@ -48,8 +48,8 @@ impl Counters {
         self.connections.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn traffic(&self) -> Traffic {
-        Traffic {
+    pub(super) fn traffic(&self) -> ClientStats {
+        ClientStats {
             requests: self.requests.load(Ordering::Relaxed),
             refusals: self.refusals.load(Ordering::Relaxed),
             connections: self.connections.load(Ordering::Relaxed),

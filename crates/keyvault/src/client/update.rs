@@ -8,7 +8,7 @@ use super::call::Call;
 use super::verb::Verb;
 use super::wire::{Change, ChangedAttributes, SecretBundle};
 use crate::error::Result;
-use crate::properties::SecretProperties;
+use crate::secret::SecretProperties;
 
 /// What to [change](SecretClient::update) about one version of a secret. What is not said stays as it is.
 ///

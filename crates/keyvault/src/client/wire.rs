@@ -8,10 +8,8 @@ use zeroize::Zeroizing;
 
 use super::deleted::DeletedSecret;
 use crate::error::{Error, ErrorKind, Result};
-use crate::json_text::JsonText;
-use crate::properties::SecretProperties;
-use crate::secret::{Secret, SecretId};
-use crate::vault::Vault;
+use crate::reference::JsonString;
+use crate::secret::{Secret, SecretId, SecretProperties, Vault};
 
 /// [`SecretBundle`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret#secretbundle), and the
 /// [`SecretItem`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets/get-secrets#secretitem) of a list,
@@ -19,7 +17,7 @@ use crate::vault::Vault;
 #[derive(Deserialize)]
 pub(crate) struct SecretBundle {
     id: String,
-    value: Option<JsonText>,
+    value: Option<JsonString>,
     #[serde(rename = "contentType")]
     content_type: Option<String>,
     attributes: Option<Attributes>,

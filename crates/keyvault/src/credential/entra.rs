@@ -16,7 +16,7 @@ use super::variables::Variables;
 use crate::client::credential_error;
 use crate::client::transport::transport_for_tokens;
 use crate::error::{Error, ErrorKind};
-use crate::status::ReferenceStatus;
+use crate::report::ReferenceStatus;
 
 pub(super) async fn with_secret(variables: &Variables, options: &ClientOptions, scope: &str) -> Outcome {
     let application = match variables.secret() {

@@ -16,7 +16,7 @@ use super::variables::{CLIENT, Variables};
 use super::wrapped;
 use crate::client::tls;
 use crate::error::{Error, ErrorKind, Result};
-use crate::status::ReferenceStatus;
+use crate::report::ReferenceStatus;
 
 /// The endpoint that gives tokens to whoever runs on this machine.
 ///

@@ -23,9 +23,9 @@ use self::step::Outcome;
 pub use self::step::{CredentialStep, StepOutcome};
 use self::variables::Variables;
 use crate::client::{AnotherToken, cloud_scope};
-use crate::cloud::Cloud;
 use crate::error::{Error, ErrorKind, Result};
-use crate::status::ReferenceStatus;
+use crate::report::ReferenceStatus;
+use crate::secret::Cloud;
 
 /// Makes the credential that most programs want: whatever identity the place where they run has.
 ///

@@ -6,7 +6,7 @@ use azure_core::credentials::Secret;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::status::ReferenceStatus;
+use crate::report::ReferenceStatus;
 
 /// The variables that were set when the credential was made; an empty one counts as not set.
 #[derive(Default)]

@@ -8,9 +8,7 @@ use tokio::time::Instant;
 use super::clock::Moment;
 use super::expiry::next_look;
 use super::schedule::jittered;
-use crate::errand::Wanted;
-use crate::held::Held;
-use crate::ids::IdSet;
+use crate::resolver::{KnownSecrets, Want};
 use crate::secret::SecretId;
 
 /// When everything is asked for next, and which secrets are due before.
@@ -28,14 +26,14 @@ pub(super) struct Agenda {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Due {
     pub(super) at: Instant,
-    pub(super) wanted: Wanted,
+    pub(super) wanted: Want,
     /// How often it was tried for the sake of a version that the vault did not have.
     pub(super) tries: u8,
 }
 
 impl Due {
     /// Makes what is wanted due at a time.
-    pub(super) fn new(at: Instant, wanted: Wanted) -> Self {
+    pub(super) fn new(at: Instant, wanted: Want) -> Self {
         Self { at, wanted, tries: 0 }
     }
 }
@@ -89,7 +87,13 @@ impl Agenda {
 
     /// Plans when single secrets are looked at, by their own interval and their own dates: those that the vault was just
     /// `asked` for, and those that are new. `random` gives numbers in 0..1.
-    pub(super) fn plan(&mut self, held: &Held, asked: &IdSet, now: Moment, random: impl Fn() -> f64) {
+    pub(super) fn plan(
+        &mut self,
+        held: &KnownSecrets,
+        asked: &BTreeSet<SecretId>,
+        now: Moment,
+        random: impl Fn() -> f64,
+    ) {
         self.looks.retain(|id, _| held.get(id).is_some());
         for (id, holding) in held.iter().filter(|(id, _)| id.version().is_none()) {
             if !asked.contains(id) && self.looks.contains_key(id) {
@@ -123,7 +127,7 @@ impl Agenda {
         let looks: Vec<SecretId> = self.looks.iter().filter(|(_, at)| **at <= now).map(|(id, _)| id.clone()).collect();
         for id in looks {
             self.looks.remove(&id);
-            self.add(id, Due::new(now, Wanted::latest()));
+            self.add(id, Due::new(now, Want::latest()));
         }
         let all = std::mem::take(&mut self.due);
         let (due, later) = all.into_iter().partition(|(_, due)| is_complete || due.at <= now);
@@ -153,9 +157,9 @@ mod tests {
         let later = |seconds| now + Duration::from_secs(seconds);
         let mut agenda = Agenda::new(later(300));
         assert_eq!(agenda.next(), later(300));
-        agenda.add(id("a"), Due::new(later(20), Wanted::latest()));
-        agenda.add(id("a"), Due::new(later(10), Wanted::latest()));
-        agenda.add(id("b"), Due::new(later(30), Wanted::latest()));
+        agenda.add(id("a"), Due::new(later(20), Want::latest()));
+        agenda.add(id("a"), Due::new(later(10), Want::latest()));
+        agenda.add(id("b"), Due::new(later(30), Want::latest()));
         assert_eq!(agenda.next(), later(10), "the earlier time counts");
         assert!(agenda.take(later(9), false).is_empty());
         assert_eq!(agenda.take(later(10), false).into_keys().collect::<Vec<_>>(), [id("a")]);
@@ -175,7 +179,7 @@ mod tests {
         let later = |seconds| now + Duration::from_secs(seconds);
         let mut agenda = Agenda::new(later(300));
         agenda.looks.insert(id("a"), later(100));
-        agenda.add(id("b"), Due::new(later(200), Wanted::latest()));
+        agenda.add(id("b"), Due::new(later(200), Want::latest()));
         agenda.advance(Duration::from_secs(150), now);
         assert!(!agenda.is_complete_due(now) && agenda.is_complete_due(later(150)));
         assert_eq!(agenda.take(now, false).into_keys().collect::<Vec<_>>(), [id("a")]);

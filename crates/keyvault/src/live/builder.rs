@@ -14,15 +14,14 @@ use super::events::Events;
 use super::rejected::PreviousVersion;
 use super::revocation::Revocation;
 use super::settle::Settle;
-use super::subject::Subject;
+use super::subject::SecretSelector;
 use super::validate::{AsyncHook, Unvalidated, Validate};
 use crate::error::{Error, Result};
-use crate::layers::Layers;
-use crate::name_map::NameMap;
-use crate::policy::{Pattern, Policies, Policy};
+use crate::names::NameMap;
 use crate::push::PushEvent;
 use crate::resolver::Resolver;
 use crate::sealed::Sealer;
+use crate::settings::{Layers, Pattern, Policies, Policy};
 
 /// Builds [`Live`] settings from the layers of a framework; the adapters' `layered` makes one.
 ///
@@ -73,7 +72,7 @@ pub(super) struct Timing {
 pub(super) struct Choices {
     pub(super) previous_version: PreviousVersion,
     pub(super) revocation: Revocation,
-    pub(super) intervals: Vec<(Subject, Duration)>,
+    pub(super) intervals: Vec<(SecretSelector, Duration)>,
 }
 
 impl<L: Layers> LiveBuilder<L> {
@@ -160,7 +159,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     ///
     /// `subject` is the key of a setting, or of a table for everything under it, or a secret by its name or id. A list of
     /// the vault shows a change all the same. At least 1 second.
-    pub fn refresh_secret_every(mut self, subject: impl Into<Subject>, interval: Duration) -> Self {
+    pub fn refresh_secret_every(mut self, subject: impl Into<SecretSelector>, interval: Duration) -> Self {
         self.choices.intervals.push((subject.into(), interval));
         self
     }
@@ -192,7 +191,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// `refill`.
     ///
     /// After each time that comes to nothing the vault is left alone for a while, a tenth of a second at first, then twice
-    /// as long each time up to `refill`, and the answer is [`Same`](super::Rejected::Same) at once; so a new version is found
+    /// as long each time up to `refill`, and the answer is [`Same`](super::CredentialCheck::Same) at once; so a new version is found
     /// after at most twice the time that it took to come. Beyond the budget a rejection fails at once. Nobody is put to
     /// sleep. Default: 8, which last for 13 seconds, and 15 seconds.
     pub fn rejection_budget(mut self, burst: u32, refill: Duration) -> Self {

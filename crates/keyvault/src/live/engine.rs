@@ -18,20 +18,14 @@ use super::pulse::{Failure, Pulse, Scene};
 use super::settle::Settling;
 use super::start::First;
 use super::task::{Intake, Task};
-use super::validate::{Rejection, Validate};
+use super::validate::{Validate, ValidationError};
 use super::{Live, Published, PublishedCell};
-use crate::check::Rules;
-use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
-use crate::layers::Layers;
-use crate::load::{Facts, contained, load};
-use crate::name_map::NameMap;
-use crate::origin::Origins;
-use crate::policy::Policies;
-use crate::report::Report;
-use crate::resolver::Resolver;
+use crate::names::NameMap;
+use crate::report::{ReferenceStatus, Report};
+use crate::resolver::{Facts, FetchPlan, ResolveContext, Resolver, contained, load};
 use crate::sealed::Sealer;
-use crate::status::ReferenceStatus;
+use crate::settings::{Layers, Origins, Policies};
 
 /// What makes settings: the same for the first and for every later ones.
 pub(super) struct Engine<L, V> {
@@ -131,7 +125,7 @@ impl<L: Layers, V> Engine<L, V> {
         &self,
         deadline: Duration,
         published: Option<&Published<T>>,
-        errand: &Errand,
+        errand: &FetchPlan,
         settling: impl Fn(&Origins) -> Option<Settling> + Send + Sync,
     ) -> Result<Build<T>>
     where
@@ -147,7 +141,7 @@ impl<L: Layers, V> Engine<L, V> {
         resolver: &Resolver,
         deadline: Duration,
         published: Option<&Published<T>>,
-        errand: &Errand,
+        errand: &FetchPlan,
         settling: impl Fn(&Origins) -> Option<Settling> + Send + Sync,
     ) -> Result<Build<T>>
     where
@@ -162,14 +156,15 @@ impl<L: Layers, V> Engine<L, V> {
         &self,
         resolver: &Resolver,
         published: Option<&Published<T>>,
-        errand: &Errand,
+        errand: &FetchPlan,
         settling: impl Fn(&Origins) -> Option<Settling> + Send + Sync,
     ) -> Result<Build<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        let rules = Rules { policies: Some(&self.policies), last: published.map(|published| &*published.snapshot) };
+        let rules =
+            ResolveContext { policies: Some(&self.policies), last: published.map(|published| &*published.snapshot) };
         let loaded = load(resolver, &self.layers, self.names.as_ref(), errand, rules).await?;
         let (report, lapse) = (Arc::clone(&loaded.facts().report), Error::join(loaded.facts().lapses.clone()));
         let build = |made| Build { made, report, lapse };
@@ -193,8 +188,9 @@ pub(super) fn late() -> Error {
     Error::new(ErrorKind::Unavailable, "settings were not loaded in time").with_status(ReferenceStatus::FetchTimedOut)
 }
 
-fn refused(rejection: Rejection, origins: &Origins) -> Error {
-    let error = Error::from_clause(ErrorKind::Rejected, format!("refused by the application: {}", rejection.reason()));
+fn refused(rejection: ValidationError, origins: &Origins) -> Error {
+    let error =
+        Error::from_clause(ErrorKind::InvalidSettings, format!("refused by the application: {}", rejection.reason()));
     match rejection.key() {
         Some(key) => error.at(key, origins.get(key).map_or("the merged layers".into(), ToString::to_string)),
         None => error,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::properties::SecretProperties;
+use crate::secret::SecretProperties;
 
 /// Tells how long until a secret is to be looked at because of its own dates; none if they do not matter.
 ///

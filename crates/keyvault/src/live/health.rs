@@ -8,7 +8,7 @@ use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use super::expiry;
 use crate::error::Error;
-use crate::held::Standing;
+use crate::resolver::VersionState;
 use crate::sealed::SealedHealth;
 use crate::secret::{Secret, SecretId};
 
@@ -139,12 +139,12 @@ impl SecretStatus {
     }
 
     /// Tells what is to be known about a secret whose version is `standing` to the vault.
-    pub(super) fn of(secret: &Secret, standing: Option<&Standing>, now: SystemTime, notice: Duration) -> Self {
+    pub(super) fn of(secret: &Secret, standing: Option<&VersionState>, now: SystemTime, notice: Duration) -> Self {
         let properties = secret.properties();
         let dated = [
             (expiry::is_expired(properties, now), SecretStatus::Expired),
-            (matches!(standing, Some(Standing::Ahead(_))), SecretStatus::Ahead),
-            (matches!(standing, Some(Standing::Previous)), SecretStatus::Previous),
+            (matches!(standing, Some(VersionState::Ahead(_))), SecretStatus::Ahead),
+            (matches!(standing, Some(VersionState::Previous)), SecretStatus::Previous),
             (expiry::is_premature(properties, now), SecretStatus::NotYetValid),
             (expiry::is_near_expiry(properties, now, notice), SecretStatus::NearExpiry),
         ];

@@ -10,11 +10,9 @@ use tokio::time::Instant;
 
 use super::agenda::Due;
 use super::budget::{Allowance, Budget};
-use crate::errand::Wanted;
-use crate::held::Held;
-use crate::name_map::NameMap;
+use crate::names::NameMap;
 use crate::push::{PushEvent, SecretEvent, SecretEventKind};
-use crate::resolver::Resolver;
+use crate::resolver::{KnownSecrets, Resolver, Want};
 use crate::secret::SecretId;
 
 /// Where events go in without waiting, however many there are.
@@ -31,7 +29,7 @@ pub(super) struct Inbox {
 
 #[derive(Default)]
 struct State {
-    held: Arc<Held>,
+    held: Arc<KnownSecrets>,
     mail: Mail,
     /// Versions whose expiry was acted on.
     expiries: BTreeSet<(SecretId, bool)>,
@@ -57,7 +55,7 @@ pub(super) struct News {
 
 enum Sorted {
     Irrelevant,
-    Secret(Wanted),
+    Secret(Want),
     Everything,
 }
 
@@ -99,7 +97,7 @@ impl Inbox {
         let id = event.id.latest();
         let is_new = event.kind == SecretEventKind::NewVersion;
         match (state.held.get(&id), event.id.version()) {
-            (Some(_), None) => Sorted::Secret(Wanted::latest()),
+            (Some(_), None) => Sorted::Secret(Want::latest()),
             (Some(holding), Some(version)) if is_new => match holding.has_seen(version) {
                 true => Sorted::Irrelevant,
                 false => Sorted::Secret(version_of(event)),
@@ -108,20 +106,16 @@ impl Inbox {
                 // That an older version expires is no news, and neither is what was told before.
                 let is_held = holding.secret().id() == &event.id;
                 let told = (event.id.clone(), event.kind == SecretEventKind::Expired);
-                if is_held && state.expiries.insert(told) {
-                    Sorted::Secret(Wanted::latest())
-                } else {
-                    Sorted::Irrelevant
-                }
+                if is_held && state.expiries.insert(told) { Sorted::Secret(Want::latest()) } else { Sorted::Irrelevant }
             }
-            (None, _) if is_new && state.held.lacks(&id) => Sorted::Secret(version_of(event)),
+            (None, _) if is_new && state.held.is_absent(&id) => Sorted::Secret(version_of(event)),
             (None, _) if is_new && self.takes(&state.held, &id) => Sorted::Everything,
             (None, _) => Sorted::Irrelevant,
         }
     }
 
     /// Tells whether the name map takes a secret that it did not take yet.
-    fn takes(&self, held: &Held, id: &SecretId) -> bool {
+    fn takes(&self, held: &KnownSecrets, id: &SecretId) -> bool {
         let is_a_certificate = held.listing().get(id.name()).is_some_and(|item| item.managed());
         let takes = self.names.as_ref().is_some_and(|map| map.may_take(id.name(), is_a_certificate));
         takes && id.vault() == self.resolver.vault()
@@ -133,13 +127,13 @@ impl Inbox {
     }
 
     /// Learns what is held now, by which events are sorted.
-    pub(super) fn learn(&self, held: Arc<Held>) {
+    pub(super) fn learn(&self, held: Arc<KnownSecrets>) {
         let mut state = self.lock();
         let is_held = |id: &SecretId| held.get(&id.latest()).is_some_and(|holding| holding.secret().id() == id);
         state.expiries.retain(|(id, _)| is_held(id));
         let State { held: before, budgets, .. } = &mut *state;
-        let version = |held: &Held, id: &SecretId| held.get(id).map(|holding| holding.secret().id().clone());
-        let is_known = |id: &SecretId| held.get(id).is_some() || held.lacks(id);
+        let version = |held: &KnownSecrets, id: &SecretId| held.get(id).map(|holding| holding.secret().id().clone());
+        let is_known = |id: &SecretId| held.get(id).is_some() || held.is_absent(id);
         // Events that told of something new are no flood, however many there are.
         let is_in_vain = |id: &SecretId| version(before, id) == version(&held, id);
         budgets.retain(|id, _| id.as_ref().is_none_or(|id| is_known(id) && is_in_vain(id)));
@@ -171,10 +165,10 @@ const OF_ONE: Allowance = Allowance { burst: 5, refill: Duration::from_secs(5) }
 /// How often they may make everything due.
 const OF_EVERYTHING: Allowance = Allowance { burst: 3, refill: Duration::from_secs(20) };
 
-fn version_of(event: &SecretEvent) -> Wanted {
+fn version_of(event: &SecretEvent) -> Want {
     match event.id.version() {
-        Some(version) => Wanted { versions: [version.clone()].into(), latest: false },
-        None => Wanted::latest(),
+        Some(version) => Want { versions: [version.clone()].into(), latest: false },
+        None => Want::latest(),
     }
 }
 

@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::agenda::Due;
-use crate::errand::{Errand, Wanted};
 use crate::error::{Error, ErrorKind};
-use crate::held::Held;
+use crate::resolver::{FetchPlan, KnownSecrets, Want};
 use crate::secret::SecretId;
 
 /// What is done in one step.
 pub(super) struct Job {
-    pub(super) errand: Errand,
+    pub(super) errand: FetchPlan,
     /// The secrets that are due by themselves.
     pub(super) due: BTreeMap<SecretId, Due>,
     /// Whether somebody waits for it, so that changes are not left to settle.
@@ -22,23 +21,23 @@ pub(super) struct Job {
 impl Job {
     /// Asks for everything but what is spared, and for what is due in the way that it is wanted.
     pub(super) fn complete(
-        held: Arc<Held>,
+        held: Arc<KnownSecrets>,
         now: SystemTime,
         due: BTreeMap<SecretId, Due>,
         spared: BTreeSet<SecretId>,
     ) -> Self {
-        let errand = Errand::complete(held, now).with_due(wanted(&due)).sparing(spared);
+        let errand = FetchPlan::full(held, now).with_due(wanted(&due)).excluding(spared);
         Self { errand, due, is_asked: false }
     }
 
     /// Asks for what is due and for nothing else.
-    pub(super) fn partial(held: Arc<Held>, now: SystemTime, due: BTreeMap<SecretId, Due>) -> Self {
-        Self { errand: Errand::partial(held, now, wanted(&due)), due, is_asked: false }
+    pub(super) fn partial(held: Arc<KnownSecrets>, now: SystemTime, due: BTreeMap<SecretId, Due>) -> Self {
+        Self { errand: FetchPlan::partial(held, now, wanted(&due)), due, is_asked: false }
     }
 
     /// Takes the versions before those that are held.
-    pub(super) fn reverting(held: Arc<Held>, now: SystemTime, secrets: BTreeSet<SecretId>) -> Self {
-        let errand = Errand::partial(held, now, BTreeMap::new()).reverting(secrets);
+    pub(super) fn reverting(held: Arc<KnownSecrets>, now: SystemTime, secrets: BTreeSet<SecretId>) -> Self {
+        let errand = FetchPlan::partial(held, now, BTreeMap::new()).reverting(secrets);
         Self { errand, due: BTreeMap::new(), is_asked: false }
     }
 
@@ -53,12 +52,12 @@ impl Job {
     /// It ends, for what is tried again is always less: of everything, what is due; of that, what could be read; and of
     /// settings that were refused, half of what made them.
     pub(super) fn held_back(&mut self, error: &Error) -> BTreeMap<SecretId, Due> {
-        let is_complete = self.errand.is_complete();
+        let is_complete = self.errand.is_full();
         let due = std::mem::take(&mut self.due);
         let rest = due.len() - due.len() / 2;
         let (held_back, rest): (BTreeMap<_, _>, BTreeMap<_, _>) = match Fault::of(error) {
             // Without the other news they are other settings.
-            Fault::Settings if is_complete && self.errand.has_other_news() => (due, BTreeMap::new()),
+            Fault::Settings if is_complete && self.errand.has_other_changes() => (due, BTreeMap::new()),
             Fault::Settings if is_complete => (BTreeMap::new(), due),
             Fault::Settings => {
                 let (rest, held_back): (Vec<_>, Vec<_>) = due.into_iter().enumerate().partition(|(n, _)| *n < rest);
@@ -90,9 +89,9 @@ enum Fault {
 
 impl Fault {
     fn of(error: &Error) -> Self {
-        use ErrorKind::{Denied, NotFound, Rejected, Throttled, Unavailable};
+        use ErrorKind::{Denied, InvalidSettings, NotFound, Throttled, Unavailable};
         let all = |is: fn(ErrorKind) -> bool| error.failures().iter().all(|failure| is(failure.kind()));
-        if all(|kind| kind == Rejected) {
+        if all(|kind| kind == InvalidSettings) {
             Fault::Settings
         } else if all(|kind| matches!(kind, Denied | NotFound | Throttled { .. } | Unavailable)) {
             Fault::Vaults
@@ -111,7 +110,7 @@ fn is_to_blame(id: &SecretId, failures: &[Error]) -> bool {
     })
 }
 
-fn wanted(due: &BTreeMap<SecretId, Due>) -> BTreeMap<SecretId, Wanted> {
+fn wanted(due: &BTreeMap<SecretId, Due>) -> BTreeMap<SecretId, Want> {
     due.iter().map(|(id, due)| (id.clone(), due.wanted.clone())).collect()
 }
 
@@ -120,8 +119,7 @@ mod tests {
     use tokio::time::Instant;
 
     use super::*;
-    use crate::properties::SecretProperties;
-    use crate::secret::Secret;
+    use crate::secret::{Secret, SecretProperties};
 
     fn id(name: &str) -> SecretId {
         SecretId::parse(&format!("https://{name}/secrets/a")).unwrap()
@@ -138,13 +136,13 @@ mod tests {
     /// Does a job in which both secrets are due and the first is read, and tells which are held back by what.
     fn held_back(is_complete: bool, others: &[&str], failures: Vec<Error>) -> Vec<String> {
         let (held, now) = (Arc::default(), SystemTime::UNIX_EPOCH);
-        let due = [HERE, THERE].map(|name| (id(name), Due::new(Instant::now(), Wanted::latest()))).into();
+        let due = [HERE, THERE].map(|name| (id(name), Due::new(Instant::now(), Want::latest()))).into();
         let mut job = match is_complete {
             true => Job::complete(held, now, due, BTreeSet::new()),
             false => Job::partial(held, now, due),
         };
         for read in others.iter().chain([&HERE]) {
-            job.errand.took(&id(read), &Ok(secret(id(read))));
+            job.errand.set_read(&id(read), &Ok(secret(id(read))));
         }
         let held_back = job.held_back(&Error::join(failures).unwrap());
         assert_eq!(held_back.len() + job.due.len(), 2, "nothing is lost");
@@ -153,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_is_broken_holds_back_nothing_else() {
-        use ErrorKind::{Denied, Invalid, NotFound, Rejected, Throttled, Unavailable};
+        use ErrorKind::{Denied, Invalid, InvalidSettings, NotFound, Throttled, Unavailable};
         let throttled = Throttled { retry_after: None };
         let of = |kind, name| Error::new(kind, "broken").about(&id(name));
         let plain = |kind| Error::new(kind, "broken");
@@ -165,14 +163,14 @@ mod tests {
             (vec![of(throttled, THERE)], &["contoso"], &["contoso"]),
             (vec![plain(throttled)], &[], &[]),
             (vec![of(Denied, HERE), of(Denied, THERE)], &[], &[]),
-            (vec![of(Denied, THERE), plain(Rejected)], &[], &[]),
+            (vec![of(Denied, THERE), plain(InvalidSettings)], &[], &[]),
             (vec![plain(Invalid)], &[], &[]),
-            (vec![plain(Rejected)], &[], &["fabrikam"]),
+            (vec![plain(InvalidSettings)], &[], &["fabrikam"]),
         ] {
             assert_eq!(held_back(true, &[], failures.clone()), of_everything, "{failures:?}");
             assert_eq!(held_back(false, &[], failures.clone()), of_what_is_due, "{failures:?}");
         }
-        let refused = || vec![plain(Rejected)];
+        let refused = || vec![plain(InvalidSettings)];
         assert_eq!(held_back(true, &[OTHER], refused()), ["contoso", "fabrikam"], "without the other they are others");
     }
 
@@ -180,12 +178,12 @@ mod tests {
     fn of_settings_that_are_refused_half_is_tried_at_once_until_one_is_left() {
         let names = ["a", "b", "c", "d", "e"].map(|name| format!("{name}{HERE}"));
         let mut due: BTreeMap<_, _> =
-            names.iter().map(|name| (id(name), Due::new(Instant::now(), Wanted::latest()))).collect();
+            names.iter().map(|name| (id(name), Due::new(Instant::now(), Want::latest()))).collect();
         let mut left = Vec::new();
         while !due.is_empty() {
             left.push(due.len());
             let mut job = Job::partial(Arc::default(), SystemTime::UNIX_EPOCH, due);
-            due = job.held_back(&Error::new(ErrorKind::Rejected, "refused"));
+            due = job.held_back(&Error::new(ErrorKind::InvalidSettings, "refused"));
         }
         assert_eq!(left, [5, 2, 1]);
     }

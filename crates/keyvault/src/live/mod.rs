@@ -44,16 +44,16 @@ use self::engine::Shared;
 pub use self::health::{Health, PushHealth, SecretHealth, SecretStatus};
 pub use self::projection::{Projected, Projection};
 pub use self::reader::Reader;
-pub use self::rejected::{PreviousVersion, Rejected};
+pub use self::rejected::{CredentialCheck, PreviousVersion};
 pub use self::revocation::Revocation;
-pub use self::subject::Subject;
-pub use self::validate::{AsyncHook, Rejection, Unvalidated, Validate};
+pub use self::subject::SecretSelector;
+pub use self::validate::{AsyncHook, Unvalidated, Validate, ValidationError};
 pub use self::watcher::{Change, Notice, Watcher};
 use crate::error::{Error, ErrorKind, Result};
-use crate::origin::Origins;
 use crate::push::PushEvent;
 use crate::report::Report;
-use crate::snapshot::Snapshot;
+use crate::resolver::Snapshot;
+use crate::settings::Origins;
 
 /// Settings that follow rotation: always whole, always valid, replaced in one step.
 ///
@@ -224,12 +224,12 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// published where [`previous_version`](LiveBuilder::previous_version) allows it. A version that was refused does not
     /// come back by itself until there is a newer one; if both were refused, the latest is used again.
     ///
-    /// A vault that had nothing newer a moment ago is not asked, and the answer is [`Same`](Rejected::Same): for a tenth of a
+    /// A vault that had nothing newer a moment ago is not asked, and the answer is [`Same`](CredentialCheck::Same): for a tenth of a
     /// second at first, and twice as long [each time](LiveBuilder::rejection_budget).
     ///
     /// Say it of a refused credential and of no other failure. A caller that may hold older settings names the version that it
     /// used, as [`origins`](Published::origins) tell it, or those [of a derived resource](Derived::current_with_origins): if
-    /// the settings have another one by now, the answer is at once [`Changed`](Rejected::Changed).
+    /// the settings have another one by now, the answer is at once [`Changed`](CredentialCheck::Changed).
     ///
     /// # Errors
     ///
@@ -240,7 +240,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// # Cancel safety
     ///
     /// Dropping the future leaves the refresh running for the others who joined it.
-    pub async fn rejected(&self, subject: impl Into<Subject> + Send) -> Result<Rejected> {
+    pub async fn rejected(&self, subject: impl Into<SecretSelector> + Send) -> Result<CredentialCheck> {
         let subject = subject.into();
         let suspects = {
             let published = self.shared.published.load();

@@ -8,11 +8,9 @@ use tokio::time::Instant;
 use super::clock::Moment;
 use super::health::{Health, PushHealth, SecretHealth, SecretStatus};
 use super::inbox::News;
-use crate::errand::Errand;
 use crate::error::Error;
-use crate::held::{Holding, Standing};
+use crate::resolver::{FetchPlan, KnownSecret, Snapshot, VersionState};
 use crate::secret::SecretId;
-use crate::snapshot::Snapshot;
 
 /// What a health is told from. Success and failure are each their own field, so that old settings cannot look fresh.
 #[derive(Debug)]
@@ -30,7 +28,7 @@ pub(super) struct Pulse {
     failing: Failing,
     is_revoked: bool,
     /// What the versions in use are to the vault, where they are not the latest.
-    standings: BTreeMap<SecretId, Standing>,
+    standings: BTreeMap<SecretId, VersionState>,
     notices: Notices,
     pub(super) sources: usize,
 }
@@ -55,15 +53,15 @@ impl Failing {
         !self.complete && self.single.is_empty()
     }
 
-    fn add(&mut self, errand: &Errand) {
-        self.complete |= errand.is_complete();
-        if !errand.is_complete() {
+    fn add(&mut self, errand: &FetchPlan) {
+        self.complete |= errand.is_full();
+        if !errand.is_full() {
             self.single.extend(errand.due().keys().cloned());
         }
     }
 
-    fn settle(&mut self, errand: &Errand) {
-        if errand.is_complete() {
+    fn settle(&mut self, errand: &FetchPlan) {
+        if errand.is_full() {
             *self = Self::default();
         }
         self.single.retain(|id| !errand.due().contains_key(id));
@@ -125,9 +123,9 @@ impl Pulse {
     /// The vaults answered what `errand` asked for; where there is a `lapse`, not for all of it.
     ///
     /// One secret that could be read says nothing about the others.
-    pub(super) fn answered(&mut self, errand: &Errand, lapse: Option<Error>) {
+    pub(super) fn answered(&mut self, errand: &FetchPlan, lapse: Option<Error>) {
         self.failing.settle(errand);
-        if errand.is_complete() {
+        if errand.is_full() {
             self.is_revoked = false;
         }
         self.lapse.clone_from(&lapse);
@@ -144,7 +142,7 @@ impl Pulse {
     }
 
     /// Nothing came of `errand`.
-    pub(super) fn failed(&mut self, errand: &Errand, failure: Failure) {
+    pub(super) fn failed(&mut self, errand: &FetchPlan, failure: Failure) {
         self.failing.add(errand);
         // Nobody but a pass that asks for everything can tell that nothing else was taken away.
         self.failing.complete |= failure.is_revocation;
@@ -172,9 +170,9 @@ impl Pulse {
     }
 
     /// Learns what the versions in use are to the vault.
-    pub(super) fn learn<'h>(&mut self, held: impl Iterator<Item = (&'h SecretId, &'h Holding)>) {
-        let odd = held.filter(|(_, holding)| *holding.standing() != Standing::Latest);
-        self.standings = odd.map(|(id, holding)| (id.clone(), holding.standing().clone())).collect();
+    pub(super) fn learn<'h>(&mut self, held: impl Iterator<Item = (&'h SecretId, &'h KnownSecret)>) {
+        let odd = held.filter(|(_, holding)| *holding.state() != VersionState::Latest);
+        self.standings = odd.map(|(id, holding)| (id.clone(), holding.state().clone())).collect();
     }
 
     pub(super) fn tell(&mut self, secret: SecretHealth) {

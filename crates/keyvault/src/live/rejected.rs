@@ -8,13 +8,13 @@ use tokio::time::Instant;
 use super::budget::{Allowance, Budget};
 use super::rest::Rest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::held::{Held, Standing};
+use crate::resolver::{KnownSecrets, VersionState};
 use crate::secret::SecretId;
 
 /// What became of a credential that was [rejected](super::Live::rejected).
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Rejected {
+pub enum CredentialCheck {
     /// The settings have another version than the one that was refused: try again with the current ones.
     Changed,
     /// The vault has nothing else to try, or had nothing a moment ago. Whoever rotates may not be done yet: try again later.
@@ -61,7 +61,7 @@ enum Stage {
     Reverting,
 }
 
-pub(super) type Verdict = oneshot::Sender<Result<Rejected>>;
+pub(super) type Verdict = oneshot::Sender<Result<CredentialCheck>>;
 
 impl Docket {
     pub(super) fn new(allowance: Allowance, policy: PreviousVersion) -> Self {
@@ -81,7 +81,7 @@ impl Docket {
     }
 
     /// Hears the new cases: some can be answered at once, and the latest version is asked for on behalf of the others.
-    pub(super) fn hear(&mut self, held: &mut Held, now: Instant) -> BTreeSet<SecretId> {
+    pub(super) fn hear(&mut self, held: &mut KnownSecrets, now: Instant) -> BTreeSet<SecretId> {
         self.budgets.retain(|id, _| held.get(id).is_some());
         self.rests.retain(|id, _| held.get(&id.latest()).is_some_and(|holding| holding.secret().id() == id));
         let mut granted = BTreeSet::new();
@@ -106,20 +106,20 @@ impl Docket {
     fn answer_at_once(
         &mut self,
         case: &Case,
-        held: &Held,
+        held: &KnownSecrets,
         granted: &mut BTreeSet<SecretId>,
         now: Instant,
-    ) -> Option<Result<Rejected>> {
+    ) -> Option<Result<CredentialCheck>> {
         if case.suspects.is_empty() {
-            return Some(Ok(Rejected::Same));
+            return Some(Ok(CredentialCheck::Same));
         }
         if case.has_changed(held) {
-            return Some(Ok(Rejected::Changed));
+            return Some(Ok(CredentialCheck::Changed));
         }
         let rests = |id: &SecretId| self.rests.get(id).is_some_and(|rest| !rest.is_over(now));
         // Who comes together with the one that begins a rest is asked for with that one.
         if case.suspects.iter().all(|suspect| !granted.contains(&suspect.latest()) && rests(suspect)) {
-            return Some(Ok(Rejected::Same));
+            return Some(Ok(CredentialCheck::Same));
         }
         for suspect in &case.suspects {
             let id = suspect.latest();
@@ -146,11 +146,11 @@ impl Docket {
     }
 
     /// Draws the consequences of a step.
-    pub(super) fn conclude(&mut self, held: &Held, failure: Option<&Error>) {
+    pub(super) fn conclude(&mut self, held: &KnownSecrets, failure: Option<&Error>) {
         for mut case in std::mem::take(&mut self.cases) {
             match (case.stage, case.has_changed(held), failure) {
                 (Stage::New, ..) => self.cases.push(case),
-                (Stage::Asked, true, _) => case.close(Ok(Rejected::Changed)),
+                (Stage::Asked, true, _) => case.close(Ok(CredentialCheck::Changed)),
                 (Stage::Asked, false, Some(error)) => {
                     // What the vault has is not known.
                     case.suspects.iter().for_each(|suspect| _ = self.rests.remove(suspect));
@@ -160,29 +160,29 @@ impl Docket {
                     case.stage = Stage::Reverting;
                     self.cases.push(case);
                 }
-                (Stage::Reverting, true, _) => case.close(Ok(Rejected::Previous)),
-                (Stage::Asked | Stage::Reverting, false, _) => case.close(Ok(Rejected::Same)),
+                (Stage::Reverting, true, _) => case.close(Ok(CredentialCheck::Previous)),
+                (Stage::Asked | Stage::Reverting, false, _) => case.close(Ok(CredentialCheck::Same)),
             }
         }
     }
 }
 
 impl Case {
-    fn has_changed(&self, held: &Held) -> bool {
+    fn has_changed(&self, held: &KnownSecrets) -> bool {
         self.suspects.iter().any(|id| held.get(&id.latest()).is_some_and(|holding| holding.secret().id() != id))
     }
 
-    fn close(self, verdict: Result<Rejected>) {
+    fn close(self, verdict: Result<CredentialCheck>) {
         // Whoever gave up waiting needs no answer.
         _ = self.reply.send(verdict);
     }
 }
 
 /// Remembers what was refused. Where that is the version before, the latest gets another chance.
-fn condemn(held: &mut Held, suspect: &SecretId) {
+fn condemn(held: &mut KnownSecrets, suspect: &SecretId) {
     let id = suspect.latest();
-    if held.get(&id).is_some_and(|holding| *holding.standing() == Standing::Previous) {
-        held.acquit(&id);
+    if held.get(&id).is_some_and(|holding| *holding.state() == VersionState::Previous) {
+        held.clear_rejected(&id);
     }
     if let Some(version) = suspect.version() {
         held.reject(&id, version);

@@ -47,7 +47,7 @@ mod tests {
             (denied().about(&id("unused")), false),
             (denied().about(&id("used")).with_answer(firewall), false),
             (Error::new(ErrorKind::Unavailable, "down").about(&id("used")), false),
-            (Error::new(ErrorKind::Rejected, "not valid"), false),
+            (Error::new(ErrorKind::InvalidSettings, "not valid"), false),
         ] {
             assert_eq!(takes_away(&error, |used| *used == id("used")), expected, "{error}");
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::origin::Origins;
+use crate::settings::Origins;
 
 /// How long changes must have paused before they are published, and the longest that they may be held back.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +42,7 @@ impl Settle {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::key::Key;
-    use crate::origin::{Fingerprint, Origin};
+    use crate::settings::{Fingerprint, Key, Origin};
 
     fn origins(text: &str) -> Origins {
         let mut origins = Origins::default();

@@ -13,15 +13,15 @@ use super::events::Events;
 use super::pulse::Pulse;
 use super::schedule::Schedule;
 use super::validate::Validate;
-use crate::errand::Errand;
 use crate::error::{Error, Result};
-use crate::layers::Layers;
+use crate::resolver::FetchPlan;
 use crate::sealed::Sealer;
+use crate::settings::Layers;
 
 /// The first settings, what was found on the way to them, and how fresh they are.
 pub(super) struct First<T> {
     pub(super) built: Built<T>,
-    pub(super) errand: Errand,
+    pub(super) errand: FetchPlan,
     pub(super) pulse: Pulse,
 }
 
@@ -57,7 +57,7 @@ impl<L: Layers, V> Engine<L, V> {
         let mut schedule = Schedule::new(self.timing.interval);
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            let errand = Errand::complete(Arc::default(), self.clock.now());
+            let errand = FetchPlan::full(Arc::default(), self.clock.now());
             let error = match self.build(left, None, &errand, |_| None).await {
                 Ok(Build { made: Made::New(built), .. }) => {
                     return Ok(First { built, errand, pulse: Pulse::started(self.now()) });
@@ -114,7 +114,7 @@ impl<L: Layers, V> Engine<L, V> {
         V: Validate<T>,
     {
         let (resolver, as_of) = sealer.open(&self.resolver).await?;
-        let errand = Errand::complete(Arc::default(), self.clock.now());
+        let errand = FetchPlan::full(Arc::default(), self.clock.now());
         let build = self.build_from(&resolver, left, None, &errand, |_| None).await?;
         let Made::New(built) = build.made else { unreachable!("a first build has nothing to equal") };
         let pulse = Pulse::started_from_sealed(self.now(), as_of, failure.clone());

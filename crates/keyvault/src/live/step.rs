@@ -16,11 +16,11 @@ use super::settle::Settling;
 use super::task::Task;
 use super::validate::Validate;
 use super::watcher::Change;
-use crate::errand::Errand;
 use crate::error::{Error, Result};
-use crate::layers::Layers;
 use crate::report::Report;
+use crate::resolver::FetchPlan;
 use crate::secret::SecretId;
+use crate::settings::Layers;
 
 /// What a step came to.
 pub(super) enum Outcome {
@@ -79,15 +79,15 @@ where
     }
 
     /// Writes down a refresh after which the settings are what was read. Where everything was, they are fresh.
-    fn write_down(&self, generation: u64, errand: &Errand, lapse: Option<Error>) {
-        if errand.is_complete() && lapse.is_none() {
+    fn write_down(&self, generation: u64, errand: &FetchPlan, lapse: Option<Error>) {
+        if errand.is_full() && lapse.is_none() {
             self.shared.pulse().refreshed(self.engine.now());
         }
         self.answered(generation, errand, lapse);
     }
 
     /// Writes down what the vaults answered. Where an earlier version of a secret stays in use, not all was well.
-    fn answered(&self, generation: u64, errand: &Errand, lapse: Option<Error>) {
+    fn answered(&self, generation: u64, errand: &FetchPlan, lapse: Option<Error>) {
         for error in lapse.iter().flat_map(Error::failures) {
             tracing::warn!(%error, generation, "a secret could not be read anew, and its last good version stays");
         }
@@ -106,7 +106,7 @@ where
         }
     }
 
-    fn publish(&self, old: &Published<T>, built: Built<T>, errand: &Errand, lapse: Option<Error>) -> Change {
+    fn publish(&self, old: &Published<T>, built: Built<T>, errand: &FetchPlan, lapse: Option<Error>) -> Change {
         let new = built.publish(old.generation + 1, self.engine.now().time);
         let change = Change { generation: new.generation, at: new.at, keys: new.changed.to_vec() };
         self.shared.published.store(Arc::new(new));
@@ -118,10 +118,10 @@ where
         change
     }
 
-    fn fail(&self, published: &Published<T>, error: &Error, errand: &Errand) {
+    fn fail(&self, published: &Published<T>, error: &Error, errand: &FetchPlan) {
         let is_used = |id: &SecretId| published.snapshot.get(id).is_some();
         let is_revocation = self.engine.choices.revocation == Revocation::Revoke
-            && (takes_away(error, is_used) || errand.has_lost_a_name());
+            && (takes_away(error, is_used) || errand.has_lost_mapped_secret());
         tracing::warn!(%error, is_revocation, generation = published.generation, "settings could not be refreshed and stay");
         self.shared.pulse().failed(errand, Failure { error: error.clone(), is_revocation });
         self.waker.send_modify(|signal| signal.failures += 1);

@@ -2,15 +2,15 @@
 
 use std::fmt;
 
-use crate::origin::Origins;
 use crate::secret::SecretId;
+use crate::settings::Origins;
 
 /// Secrets, named as the application knows them: by the key of a setting, or by their own name.
 ///
 /// Text is the key of a setting (`database.password`), or that of a table, which stands for everything under it
 /// (`database`); if there is no such key, it is the name of a secret. An id with a version means this version only.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Subject(Inner);
+pub struct SecretSelector(Inner);
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Inner {
@@ -18,7 +18,7 @@ enum Inner {
     Secret(SecretId),
 }
 
-impl Subject {
+impl SecretSelector {
     /// Finds the secrets that are meant, among those that are in the settings, with their versions.
     pub(super) fn secrets(&self, origins: &Origins) -> Vec<SecretId> {
         let used = || origins.iter().flat_map(|(key, origin)| origin.secrets().iter().map(move |id| (key, id)));
@@ -56,31 +56,31 @@ impl Subject {
     }
 }
 
-impl From<&str> for Subject {
+impl From<&str> for SecretSelector {
     fn from(text: &str) -> Self {
         Self(Inner::Text(text.to_owned()))
     }
 }
 
-impl From<String> for Subject {
+impl From<String> for SecretSelector {
     fn from(text: String) -> Self {
         Self(Inner::Text(text))
     }
 }
 
-impl From<SecretId> for Subject {
+impl From<SecretId> for SecretSelector {
     fn from(id: SecretId) -> Self {
         Self(Inner::Secret(id))
     }
 }
 
-impl From<&SecretId> for Subject {
+impl From<&SecretId> for SecretSelector {
     fn from(id: &SecretId) -> Self {
         Self(Inner::Secret(id.clone()))
     }
 }
 
-impl fmt::Display for Subject {
+impl fmt::Display for SecretSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Inner::Text(text) => f.write_str(text),

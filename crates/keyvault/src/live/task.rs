@@ -24,20 +24,17 @@ use super::settle::Settling;
 use super::step::Outcome;
 use super::validate::Validate;
 use super::watcher::Change;
-use crate::errand::{Errand, Wanted};
 use crate::error::{Error, Result};
-use crate::held::Held;
-use crate::ids::IdSet;
-use crate::layers::Layers;
 use crate::metrics;
-use crate::name::SecretVersion;
 use crate::push::PushEvent;
-use crate::secret::SecretId;
+use crate::resolver::{FetchPlan, KnownSecrets, Want};
+use crate::secret::{SecretId, SecretVersion};
+use crate::settings::Layers;
 
 /// The background task.
 pub(super) struct Task<L, V, T> {
     pub(super) engine: Engine<L, V>,
-    held: Arc<Held>,
+    held: Arc<KnownSecrets>,
     agenda: Agenda,
     /// Of the passes that ask for everything.
     complete: Schedule,
@@ -66,7 +63,7 @@ where
 {
     pub(super) fn new(
         engine: Engine<L, V>,
-        errand: Errand,
+        errand: FetchPlan,
         shared: Arc<Shared<T>>,
         waker: watch::Sender<Signal>,
     ) -> Self {
@@ -102,7 +99,7 @@ where
         }
         while let Some(job) = self.pause(&mut intake, &mut calls).await {
             let Some(outcome) = self.step_unless_ended(&job, &mut intake, &mut calls).await else { break };
-            let (is_complete, is_asked) = (job.errand.is_complete(), job.is_asked);
+            let (is_complete, is_asked) = (job.errand.is_full(), job.is_asked);
             let failure = outcome.as_ref().err().cloned();
             let answer = self.learn(job, outcome);
             // What was done for a rejection alone is no answer to anybody else.
@@ -185,7 +182,7 @@ where
             let granted = calls.docket.hear(Arc::make_mut(&mut self.held), now);
             if !granted.is_empty() {
                 // Somebody cannot log in. Nothing else that is due or broken may keep them waiting.
-                let due = granted.into_iter().map(|id| (id, Due::new(now, Wanted::latest()))).collect();
+                let due = granted.into_iter().map(|id| (id, Due::new(now, Want::latest()))).collect();
                 return Some(Job::partial(Arc::clone(&self.held), time, due).asked());
             }
         }
@@ -202,7 +199,7 @@ where
     }
 
     /// Tells whether anything is wanted that was not read since it became due.
-    fn is_news(&self, id: &SecretId, wanted: &mut Wanted) -> bool {
+    fn is_news(&self, id: &SecretId, wanted: &mut Want) -> bool {
         if let Some(holding) = self.held.get(id) {
             wanted.versions.retain(|version: &SecretVersion| !holding.has_seen(version));
         }
@@ -253,7 +250,7 @@ where
     }
 
     fn schedule(&mut self, job: &Job) -> &mut Schedule {
-        if job.errand.is_complete() { &mut self.complete } else { &mut self.single }
+        if job.errand.is_full() { &mut self.complete } else { &mut self.single }
     }
 
     /// Plans the next try after a step that failed. What was due and is not to blame need not wait for it.
@@ -262,7 +259,7 @@ where
         // What is not valid yet is refused by whoever tries it, and is worth a try when it is.
         let valid = job.errand.until_valid().map(|left| left + SHORTEST_SLEEP.mul_f64(random));
         let pause = self.schedule(&job).after_failure(error, random).min(valid.unwrap_or(Duration::MAX));
-        if job.errand.is_complete() {
+        if job.errand.is_full() {
             self.agenda.complete_at(now + pause);
         }
         self.agenda.put_back(job.held_back(error), now);
@@ -275,7 +272,7 @@ where
         let end = self.engine.timing.settle.map_or(now, |settle| settle.end(&settling));
         self.schedule(&job).after_success(fastrand::f64());
         self.settling = Some(settling);
-        if job.errand.is_complete() {
+        if job.errand.is_full() {
             self.agenda.complete_at(end);
         } else {
             // Passes that ask for single secrets see each its own change, and would put off the one that sees all for ever.
@@ -286,7 +283,7 @@ where
 
     /// Takes over what was found, now that its settings stand, and plans the next refresh.
     fn conclude(&mut self, mut job: Job) {
-        let (now, random, is_complete) = (Instant::now(), fastrand::f64(), job.errand.is_complete());
+        let (now, random, is_complete) = (Instant::now(), fastrand::f64(), job.errand.is_full());
         let tries: BTreeMap<SecretId, u8> = job.due.iter().map(|(id, due)| (id.clone(), due.tries)).collect();
         // A secret whose last good version stayed is asked for again as after a failure.
         let lapse = self.shared.lapse();
@@ -302,7 +299,7 @@ where
         }
         self.agenda.put_back(std::mem::take(&mut job.due), now + pause);
         self.settling = None;
-        for (id, versions) in job.errand.awaited() {
+        for (id, versions) in job.errand.take_awaited() {
             let tries = tries.get(&id).copied().unwrap_or_default() + 1;
             self.wait_for(id, versions, tries);
         }
@@ -318,13 +315,13 @@ where
             return;
         }
         let at = Instant::now() + FIRST_TRY * (1 << (tries - 1));
-        self.agenda.add(id, Due { at, wanted: Wanted { versions, latest: false }, tries });
+        self.agenda.add(id, Due { at, wanted: Want { versions, latest: false }, tries });
     }
 
     /// Takes over what was found, now that its settings stand; some of them with `kept` secrets.
-    fn commit(&mut self, errand: Errand, kept: &BTreeSet<SecretId>) {
-        let found = errand.into_found();
-        let asked: IdSet = found.standings.keys().cloned().collect();
+    fn commit(&mut self, errand: FetchPlan, kept: &BTreeSet<SecretId>) {
+        let found = errand.into_observed();
+        let asked: BTreeSet<SecretId> = found.states.keys().cloned().collect();
         Arc::make_mut(&mut self.held).commit(found, kept);
         self.shared.inbox.learn(Arc::clone(&self.held));
         let (now, published) = (self.engine.now(), self.shared.published.load());

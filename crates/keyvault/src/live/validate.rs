@@ -11,18 +11,18 @@ use futures::future::BoxFuture;
 ///
 /// The reason is `'static`, so that no value can get into it: it is logged and shown.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Rejection {
+pub struct ValidationError {
     reason: &'static str,
     key: Option<&'static str>,
 }
 
-impl Rejection {
+impl ValidationError {
     /// Refuses with a reason: `"pool size is zero"`.
     pub fn new(reason: &'static str) -> Self {
         Self { reason, key: None }
     }
 
-    /// Refuses with a reason in the place of an error, which is forgotten: `.map_err(Rejection::because("login failed"))`.
+    /// Refuses with a reason in the place of an error, which is forgotten: `.map_err(ValidationError::because("login failed"))`.
     pub fn because<E>(reason: &'static str) -> impl FnOnce(E) -> Self {
         move |_| Self::new(reason)
     }
@@ -45,26 +45,26 @@ impl Rejection {
     }
 }
 
-impl From<&'static str> for Rejection {
+impl From<&'static str> for ValidationError {
     fn from(reason: &'static str) -> Self {
         Self::new(reason)
     }
 }
 
-impl fmt::Display for Rejection {
+impl fmt::Display for ValidationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.reason)
     }
 }
 
-impl std::error::Error for Rejection {}
+impl std::error::Error for ValidationError {}
 
 /// What is asked before settings are published.
 ///
 /// Implemented by closures that take `&T`; an [`AsyncHook`] may wait: "can I log in with it?".
 pub trait Validate<T>: Send + Sync + 'static {
     /// Says whether `settings` may be published.
-    fn validate<'a>(&'a self, settings: &'a Arc<T>) -> BoxFuture<'a, Result<(), Rejection>>;
+    fn validate<'a>(&'a self, settings: &'a Arc<T>) -> BoxFuture<'a, Result<(), ValidationError>>;
 }
 
 /// No question asked.
@@ -72,16 +72,16 @@ pub trait Validate<T>: Send + Sync + 'static {
 pub struct Unvalidated;
 
 impl<T> Validate<T> for Unvalidated {
-    fn validate<'a>(&'a self, _: &'a Arc<T>) -> BoxFuture<'a, Result<(), Rejection>> {
+    fn validate<'a>(&'a self, _: &'a Arc<T>) -> BoxFuture<'a, Result<(), ValidationError>> {
         std::future::ready(Ok(())).boxed()
     }
 }
 
 impl<T, F> Validate<T> for F
 where
-    F: Fn(&T) -> Result<(), Rejection> + Send + Sync + 'static,
+    F: Fn(&T) -> Result<(), ValidationError> + Send + Sync + 'static,
 {
-    fn validate<'a>(&'a self, settings: &'a Arc<T>) -> BoxFuture<'a, Result<(), Rejection>> {
+    fn validate<'a>(&'a self, settings: &'a Arc<T>) -> BoxFuture<'a, Result<(), ValidationError>> {
         std::future::ready(self(settings)).boxed()
     }
 }
@@ -93,9 +93,9 @@ pub struct AsyncHook<F>(pub(crate) F);
 impl<T, F, Fut> Validate<T> for AsyncHook<F>
 where
     F: Fn(Arc<T>) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<(), Rejection>> + Send + 'static,
+    Fut: Future<Output = Result<(), ValidationError>> + Send + 'static,
 {
-    fn validate<'a>(&'a self, settings: &'a Arc<T>) -> BoxFuture<'a, Result<(), Rejection>> {
+    fn validate<'a>(&'a self, settings: &'a Arc<T>) -> BoxFuture<'a, Result<(), ValidationError>> {
         self.0(Arc::clone(settings)).boxed()
     }
 }

@@ -11,7 +11,7 @@ use super::engine::{Shared, Signal};
 use super::health::SecretHealth;
 use super::pulse::Failure;
 use crate::error::Error;
-use crate::origin::Origins;
+use crate::settings::Origins;
 
 /// Tells of every change and failure since it was made.
 ///

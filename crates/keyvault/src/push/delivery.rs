@@ -6,7 +6,7 @@ use super::envelope::{Batch, Envelope};
 use super::event::SecretEvent;
 use super::news::News;
 use crate::error::{Error, Result};
-use crate::vault::Vault;
+use crate::secret::Vault;
 
 /// Everything that was in one body.
 #[derive(Debug, Default, Eq, PartialEq)]

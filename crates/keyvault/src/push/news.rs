@@ -4,8 +4,7 @@ use std::time::SystemTime;
 
 use super::envelope::Envelope;
 use super::event::{SecretEvent, SecretEventKind};
-use crate::secret::SecretId;
-use crate::vault::Vault;
+use crate::secret::{SecretId, Vault};
 
 /// What one event comes to.
 #[derive(Debug, Eq, PartialEq)]

@@ -13,7 +13,7 @@ use super::delivery::{Delivery, LARGEST_BODY, too_large};
 use super::event::PushEvent;
 use super::mailbox::Mailbox;
 use crate::error::{Error, ErrorKind, Result};
-use crate::vault::Vault;
+use crate::secret::Vault;
 
 /// Makes a webhook that takes the events of all vaults, and the stream of what it takes.
 ///

@@ -1,113 +1,78 @@
-//! What became of every reference of one load, for people and for scripts.
+//! The report of one load: one row for each reference and each secret mapped by name.
+//!
+//! This room holds plain data, so that an [`Error`](crate::Error) can carry a report. Read [`ReferenceStatus`] first, then
+//! [`ReportRow`]; `table` prints a report. The `resolver` room makes the rows.
+
+mod row;
+mod status;
+mod table;
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
-use std::time::SystemTime;
+use std::sync::{Arc, LazyLock};
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::key::Key;
-use crate::named::NameNote;
-use crate::secret::SecretId;
-use crate::status::ReferenceStatus;
-
-mod row;
-mod table;
-
 pub use self::row::ReportRow;
+pub use self::status::ReferenceStatus;
 
-/// What became of every reference and of every secret that was mapped by its name, in one load. Holds no value.
+/// The outcome of every reference and of every secret mapped by name, in one load. Holds no value.
 ///
-/// The failing rows come first, then all in the order of their settings. A secret by name has a row where it is in
-/// effect; a layer above it leaves nothing of it to report.
+/// The failed rows come first, then all rows are in the order of their settings. A secret mapped by name has a row if it
+/// is in effect; a layer that overrides it leaves nothing to report.
 ///
 /// `Display` writes a table for people, at most 80 columns wide however long the names are. `Serialize` writes
-/// `{"resolved":…,"rows":[…]}` in snake case, with every field of [`ReportRow`] in each row, `null` where there is
-/// nothing, and dates in RFC 3339; `docs/report.schema.json` in the repository is its JSON Schema.
-#[derive(Clone, Default)]
+/// `{"resolved":…,"rows":[…]}` in snake case, with every field of [`ReportRow`] in each row, `null` for an absent value,
+/// and dates in RFC 3339; `docs/report.schema.json` in the repository is its JSON Schema.
+#[derive(Clone)]
 pub struct Report {
-    entries: Vec<Entry>,
-    notes: Arc<[NameNote]>,
-    /// Made when they are asked for: of most reports nobody reads a word.
-    rows: OnceLock<Vec<ReportRow>>,
+    rows: Arc<LazyLock<Vec<ReportRow>, MakeRows>>,
 }
 
-/// What a row is made of.
-#[derive(Clone, Eq, PartialEq)]
-pub(crate) enum Entry {
-    /// A reference.
-    Row(Box<ReportRow>),
-    /// A secret by name that is in effect.
-    Named { key: Key, secret: SecretId, expires: Option<SystemTime> },
-}
+type MakeRows = Box<dyn FnOnce() -> Vec<ReportRow> + Send>;
 
 impl Report {
     pub(crate) fn new(rows: Vec<ReportRow>) -> Self {
-        Self::of(rows.into_iter().map(Entry::from).collect(), Arc::default())
+        Self::lazy(|| rows)
     }
 
-    /// Tells what became of `entries`, and what was found about secrets by name.
-    pub(crate) fn of(entries: Vec<Entry>, notes: Arc<[NameNote]>) -> Self {
-        Self { entries, notes, rows: OnceLock::new() }
-    }
-
-    /// Gives the rows: the failing ones first, then by setting. The first call makes them.
-    pub fn rows(&self) -> &[ReportRow] {
-        self.rows.get_or_init(|| {
-            let mut rows: Vec<ReportRow> = self.entries.iter().map(Entry::row).collect();
-            self.notes.iter().for_each(|note| put_note(&mut rows, note));
+    /// Creates a report whose rows are made when they are first read: a refresh makes a report that is rarely read.
+    pub(crate) fn lazy(make: impl FnOnce() -> Vec<ReportRow> + Send + 'static) -> Self {
+        let sorted = || {
+            let mut rows = make();
             rows.sort_by_cached_key(|row| (!row.is_failed(), row.setting.clone()));
             rows
-        })
+        };
+        Self { rows: Arc::new(LazyLock::new(Box::new(sorted))) }
     }
 
-    /// Tells whether no row [failed](ReportRow::is_failed).
+    /// Returns the rows: the failed ones first, then by setting. The first call makes them.
+    pub fn rows(&self) -> &[ReportRow] {
+        &self.rows
+    }
+
+    /// Returns whether no row [failed](ReportRow::is_failed).
     pub fn is_resolved(&self) -> bool {
         !self.rows().iter().any(ReportRow::is_failed)
     }
 }
 
-/// Adds what was found about a secret by name: a row if it was left out, a word in its row if it was not.
-fn put_note(rows: &mut Vec<ReportRow>, note: &NameNote) {
-    let row = ReportRow::of_note(note);
-    if !note.is_taken {
-        rows.push(row);
-        return;
+impl Default for Report {
+    fn default() -> Self {
+        Self::new(Vec::new())
     }
-    let same = |held: &&mut ReportRow| (&held.vault, &held.secret) == (&row.vault, &row.secret);
-    let unsaid = |held: &&mut ReportRow| held.origin == row.origin && held.detail.is_none();
-    rows.iter_mut().filter(same).filter(unsaid).for_each(|held| held.detail.clone_from(&row.detail));
 }
 
 impl Eq for Report {}
 
 impl PartialEq for Report {
     fn eq(&self, other: &Self) -> bool {
-        (&self.entries, &self.notes) == (&other.entries, &other.notes)
+        self.rows() == other.rows()
     }
 }
 
 impl fmt::Debug for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Report").field("rows", &self.rows()).finish()
-    }
-}
-
-impl Entry {
-    fn row(&self) -> ReportRow {
-        match self {
-            Entry::Row(row) => ReportRow::clone(row),
-            Entry::Named { key, secret, expires } => {
-                let row = ReportRow::at(key.to_string(), format!("the names in vault {}", secret.vault()));
-                ReportRow { status: ReferenceStatus::Resolved, expires: *expires, ..row.about(secret) }
-            }
-        }
-    }
-}
-
-impl From<ReportRow> for Entry {
-    fn from(row: ReportRow) -> Self {
-        Entry::Row(Box::new(row))
     }
 }
 
@@ -128,42 +93,44 @@ mod tests {
 
     use super::table::{WIDTH, length};
     use super::*;
-    use crate::error::{Error, ErrorKind};
-    use crate::secret::Secret;
+    use crate::secret::{Secret, SecretId, SecretProperties};
 
     fn id(url: &str) -> SecretId {
         SecretId::parse(url).unwrap()
     }
 
     fn secret(url: &str) -> Secret {
-        let mut properties = crate::SecretProperties::new(id(url));
+        let mut properties = SecretProperties::new(id(url));
         properties.set_expires(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
         Secret::new(properties, "canary", UNIX_EPOCH)
     }
 
     fn row(setting: &str, origin: &str) -> ReportRow {
-        ReportRow::at(setting.into(), origin.into())
+        ReportRow::new(setting.into(), origin.into())
     }
 
     fn report() -> Report {
-        let missing = Error::new(ErrorKind::NotFound, "secret not found")
-            .about(&id("https://contoso.vault.azure.net/secrets/gone"));
-        let denied = Error::new(ErrorKind::Denied, "vault is not one that this program allows")
-            .about(&id("https://stranger.vault.azure.net/secrets/mail-key"))
-            .with_help("allow the vault by giving its client to Resolver::builder(…).vault(…)");
         let good = secret("https://contoso.vault.azure.net/secrets/db-password/0af1c2d30af1c2d30af1c2d30af1c2d3");
         let pinned = ReportRow { is_pinned: true, ..row("database.password", "settings.toml key database.password") };
-        Report::new(vec![
-            pinned.resolved(&good),
-            ReportRow { is_optional: true, is_absent: true, ..row("api.key", "variable SHOP_API__KEY") }
-                .failed(&missing),
-            row("mail.servers[0].credentials.smtp.key", "settings.toml key mail.servers.0.credentials.smtp.key")
-                .failed(&denied),
-        ])
+        let missing = ReportRow {
+            is_optional: true,
+            is_absent: true,
+            status: ReferenceStatus::SecretNotFound,
+            detail: Some("secret not found".into()),
+            ..row("api.key", "variable SHOP_API__KEY").about(&id("https://contoso.vault.azure.net/secrets/gone"))
+        };
+        let denied = ReportRow {
+            status: ReferenceStatus::AccessToKeyVaultDenied,
+            detail: Some("vault is not one that this program allows".into()),
+            advice: Some("allow the vault by giving its client to Resolver::builder(…).vault(…)".into()),
+            ..row("mail.servers[0].credentials.smtp.key", "settings.toml key mail.servers.0.credentials.smtp.key")
+                .about(&id("https://stranger.vault.azure.net/secrets/mail-key"))
+        };
+        Report::new(vec![pinned.resolved(&good), missing, denied])
     }
 
     #[test]
-    fn a_table_tells_failures_first_and_all_that_is_known() {
+    fn a_table_shows_failures_first_and_every_known_fact() {
         let expected = "\
 SETTING            STATUS                  SECRET
 mail.servers[0].credentials.smtp.key
@@ -180,7 +147,7 @@ database.password  Resolved                db-password in contoso
     version 0af1c2d3; pinned: never rotates; expires 2027-01-15";
         assert_eq!(report().to_string(), expected);
         assert!(!report().is_resolved());
-        assert_eq!(Report::default().to_string(), "no reference and no secret by name");
+        assert_eq!(Report::default().to_string(), "no references and no secrets mapped by name");
     }
 
     #[test]

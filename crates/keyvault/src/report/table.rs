@@ -2,18 +2,19 @@
 
 use std::fmt;
 
-use super::{Report, ReportRow};
+use super::Report;
+use super::row::ReportRow;
 
-/// The widest that a table gets.
+/// The maximum width of a table, in columns.
 pub(super) const WIDTH: usize = 80;
-/// The widest that the first column gets; a longer key has a line of its own.
+/// The maximum width of the first column; a longer key gets its own line.
 const WIDEST_SETTING: usize = 30;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let rows = self.rows();
         if rows.is_empty() {
-            return f.write_str("no reference and no secret by name");
+            return f.write_str("no references and no secrets mapped by name");
         }
         let settings = rows.iter().map(|row| length(&row.setting)).filter(|length| *length <= WIDEST_SETTING);
         let setting = settings.max().unwrap_or_default().max("SETTING".len());
@@ -59,7 +60,7 @@ impl ReportRow {
 
 const INDENT: &str = "    ";
 
-/// Writes lines of their own, broken at spaces where there are some and within a word where it is longer than a line.
+/// Writes `text` on its own lines, broken at spaces if there are any, else within a word.
 fn write_wrapped(f: &mut fmt::Formatter<'_>, text: &str, indent: &str) -> fmt::Result {
     let width = WIDTH - indent.len();
     let mut rest: Vec<char> = text.chars().collect();
@@ -74,7 +75,7 @@ fn write_wrapped(f: &mut fmt::Formatter<'_>, text: &str, indent: &str) -> fmt::R
     write!(f, "\n{indent}{}", rest.into_iter().collect::<String>())
 }
 
-/// A key or a file's name may hold what moves a terminal's cursor.
+/// Replaces control characters: a key or a file name may contain one that moves the terminal's cursor.
 fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }

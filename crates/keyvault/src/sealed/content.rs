@@ -2,16 +2,12 @@
 //!
 //! The format is documented at [`SealedSnapshot`](crate::SealedSnapshot).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::held::Listing;
-use crate::ids::IdMap;
-use crate::name::SecretVersion;
-use crate::properties::SecretProperties;
-use crate::secret::{Secret, SecretId};
-use crate::snapshot::Snapshot;
+use crate::resolver::{Listing, Snapshot};
+use crate::secret::{Secret, SecretId, SecretProperties, SecretVersion};
 
 /// Tells how many bytes [`encode`] writes, so that no buffer with plaintext has to grow and leave a copy behind.
 pub(super) fn length(snapshot: &Snapshot) -> usize {
@@ -45,7 +41,7 @@ pub(super) fn encode(snapshot: &Snapshot, sink: &mut impl Sink) {
 /// Reads what [`encode`] wrote; none if it is anything else.
 pub(super) fn decode(bytes: &[u8]) -> Option<Snapshot> {
     let mut source = Source(bytes);
-    let mut secrets = IdMap::default();
+    let mut secrets = BTreeMap::new();
     for _ in 0..source.number()? {
         let (asked, properties) = (source.id()?, source.properties()?);
         let secret = Secret::new(properties, source.text()?, source.time()??);
@@ -65,7 +61,7 @@ pub(super) fn decode(bytes: &[u8]) -> Option<Snapshot> {
     } else {
         None
     };
-    source.0.is_empty().then(|| Snapshot::new(secrets, absent, listed))
+    source.0.is_empty().then(|| Snapshot::new(Arc::new(secrets), absent, listed))
 }
 
 /// Where bytes go.
@@ -249,7 +245,11 @@ pub(super) mod tests {
             (id("user/01"), secret(SecretProperties::new(id("user/01")), "")),
         ];
         let listed = [SecretProperties::new(id("user")), full].map(|item| (item.id().name().clone(), item));
-        Snapshot::new(secrets.into_iter().collect(), [id("gone")].into(), Some(Arc::new(listed.into_iter().collect())))
+        Snapshot::new(
+            Arc::new(secrets.into_iter().collect()),
+            [id("gone")].into(),
+            Some(Arc::new(listed.into_iter().collect())),
+        )
     }
 
     pub(in crate::sealed) fn assert_same(one: &Snapshot, other: &Snapshot) {
@@ -286,7 +286,7 @@ pub(super) mod tests {
                 properties.set_content_type(tag.clone());
                 (id(&format!("s{i}")), Arc::new(Secret::new(properties, value.as_str(), SystemTime::UNIX_EPOCH)))
             });
-            let snapshot = Snapshot::new(secrets.collect(), BTreeSet::new(), None);
+            let snapshot = Snapshot::new(Arc::new(secrets.collect()), BTreeSet::new(), None);
             assert_same(&decode(&bytes_of(&snapshot)).unwrap(), &snapshot);
         }
 

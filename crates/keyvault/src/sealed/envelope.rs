@@ -15,8 +15,8 @@ use super::content;
 use super::key::SealingKey;
 use super::refusal::SealedRefusal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::snapshot::Snapshot;
-use crate::vault::Vault;
+use crate::resolver::Snapshot;
+use crate::secret::Vault;
 
 /// Whose secrets they are: a file of others is not opened.
 #[derive(Clone, Debug)]

@@ -7,18 +7,14 @@ use futures::StreamExt;
 use futures::stream::{self, BoxStream};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::SecretName;
-use crate::properties::SecretProperties;
-use crate::resolver::Resolver;
-use crate::secret::{Secret, SecretId};
-use crate::snapshot::Snapshot;
+use crate::resolver::{Resolver, Snapshot};
+use crate::secret::{Secret, SecretId, SecretName, SecretProperties, Vault};
 use crate::store::SecretStore;
-use crate::vault::Vault;
 
 /// Gives a resolver for the vaults of `resolver`, to whose questions `snapshot` has the answers.
 pub(super) fn resolver(resolver: &Resolver, snapshot: Snapshot) -> Resolver {
     let snapshot = Arc::new(snapshot);
-    resolver.answered_by(|vault| Arc::new(Offline { vault: vault.clone(), snapshot: Arc::clone(&snapshot) }))
+    resolver.with_stores(|vault| Arc::new(Offline { vault: vault.clone(), snapshot: Arc::clone(&snapshot) }))
 }
 
 /// One vault as it was when it was sealed.

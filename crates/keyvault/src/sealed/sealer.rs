@@ -8,14 +8,12 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
 use super::envelope::{self, Binding};
-use super::file;
 use super::health::SealedHealth;
-use super::offline;
 use super::refusal::SealedRefusal;
 use super::snapshot::SealedSnapshot;
+use super::{file, offline};
 use crate::error::{Error, ErrorKind, Result};
-use crate::resolver::Resolver;
-use crate::snapshot::Snapshot;
+use crate::resolver::{Resolver, Snapshot};
 
 /// Opens the sealed snapshot of live settings, and writes it again, on threads that may block.
 #[derive(Clone)]
@@ -149,7 +147,7 @@ mod tests {
 
     use super::super::key::SealingKey;
     use super::*;
-    use crate::memory::InMemory;
+    use crate::store::InMemory;
 
     /// Its shutdown is promised within a second.
     #[tokio::test]

@@ -10,9 +10,8 @@ use super::file;
 use super::key::SealingKey;
 use super::refusal::SealedRefusal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::resolver::Resolver;
+use crate::resolver::{Resolver, Snapshot};
 use crate::secret::SecretId;
-use crate::snapshot::Snapshot;
 
 /// The last good secrets of live settings in an encrypted file, so that a program can start while no vault can be reached.
 ///

@@ -5,8 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use super::health::SealedHealth;
 use crate::error::Result;
-use crate::resolver::Resolver;
-use crate::snapshot::Snapshot;
+use crate::resolver::{Resolver, Snapshot};
 
 #[derive(Clone, Debug)]
 pub(crate) enum Sealer {}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-use super::super::validate::Rejection;
+use super::super::validate::ValidationError;
 use super::super::{Live, Watcher};
 use super::back_off::BackOff;
 use super::derived::Derived;
@@ -38,7 +38,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///
     /// A build that refuses, panics or hangs leaves the current resource in place. It is seen in [`Derived::health`], by
     /// each [`DerivedWatcher`](crate::DerivedWatcher) and as a `tracing` event, and tried again with back-off, at once if
-    /// there are newer settings. It refuses by a [`Rejection`], which has room for a reason and not for an error: a driver's
+    /// there are newer settings. It refuses by a [`ValidationError`], which has room for a reason and not for an error: a driver's
     /// error may quote a connection string. Log such an error yourself if you know that it does not.
     ///
     /// # Errors
@@ -61,7 +61,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// # async fn example(live: Live<Settings>) -> keyvault::Result<()> {
     /// let pool: Derived<Pool> = live
     ///     .derive(["database"], async |settings| {
-    ///         connect(&settings.database).await.map_err(Rejection::because("the database refused the login"))
+    ///         connect(&settings.database).await.map_err(ValidationError::because("the database refused the login"))
     ///     })
     ///     .await?;
     /// let connection = pool.current();
@@ -77,7 +77,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// let pool = live
     ///     .derive(["database"], async |settings: Arc<Settings>| {
     ///         let options = PgConnectOptions::new().host(&settings.database.host).password(&settings.database.password);
-    ///         PgPool::connect_with(options).await.map_err(Rejection::because("the database refused the login"))
+    ///         PgPool::connect_with(options).await.map_err(ValidationError::because("the database refused the login"))
     ///     })
     ///     .drain(async |old: Arc<PgPool>| old.close().await)
     ///     .await?;
@@ -86,7 +86,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///     .derive(["database"], async |settings: Arc<Settings>| Ok(pool_of(&settings.database)))
     ///     .probe(async |new: Arc<Pool>| match new.get().await {
     ///         Ok(_) => Ok(()),
-    ///         Err(_) => Err(Rejection::new("the database refused the login")),
+    ///         Err(_) => Err(ValidationError::new("the database refused the login")),
     ///     })
     ///     .drain(async |old: Arc<Pool>| old.close())
     ///     .await?;
@@ -109,10 +109,10 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// let client = live
     ///     .derive(["api_key"], async |settings: Arc<Settings>| {
     ///         let key = HeaderValue::from_str(&settings.api_key);
-    ///         let mut key = key.map_err(Rejection::because("the key cannot stand in a header"))?;
+    ///         let mut key = key.map_err(ValidationError::because("the key cannot stand in a header"))?;
     ///         key.set_sensitive(true);
     ///         let client = reqwest::Client::builder().default_headers(HeaderMap::from_iter([(AUTHORIZATION, key)]));
-    ///         client.build().map_err(Rejection::because("the HTTP client cannot be set up"))
+    ///         client.build().map_err(ValidationError::because("the HTTP client cannot be set up"))
     ///     })
     ///     .await?;
     /// client.current().get("https://api.example").send().await?;
@@ -132,7 +132,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     where
         R: Send + Sync + 'static,
         F: Fn(Arc<T>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, Rejection>> + Send + 'static,
+        Fut: Future<Output = Result<R, ValidationError>> + Send + 'static,
     {
         Derive {
             watcher: self.watch(),
@@ -164,7 +164,7 @@ where
     pub fn probe<F, Fut>(mut self, probe: F) -> Self
     where
         F: Fn(Arc<R>) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<(), Rejection>> + Send + 'static,
+        Fut: Future<Output = Result<(), ValidationError>> + Send + 'static,
     {
         self.recipe.probe = Some(Box::new(move |new| probe(new).boxed()));
         self

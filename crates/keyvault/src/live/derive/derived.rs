@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, watch};
 use super::follower::Shutdown;
 use super::health::{DerivedHealth, State};
 use super::watcher::DerivedWatcher;
-use crate::origin::Origins;
+use crate::settings::Origins;
 
 /// A resource that follows settings: always whole, always proven, replaced in one step.
 ///

@@ -15,7 +15,7 @@ use super::old::Old;
 use super::recipe::Recipe;
 use crate::error::Result;
 use crate::metrics;
-use crate::origin::Origins;
+use crate::settings::Origins;
 
 /// Makes resources from settings, one at a time.
 pub(super) struct Maker<T, R> {

@@ -11,9 +11,9 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, timeout_at};
 
 use super::super::Published;
-use super::super::validate::Rejection;
+use super::super::validate::ValidationError;
 use crate::error::{Error, ErrorKind, Result};
-use crate::origin::Origins;
+use crate::settings::Origins;
 
 /// What the application does to make a resource and to look whether it is good.
 pub(super) struct Recipe<T, R> {
@@ -23,8 +23,8 @@ pub(super) struct Recipe<T, R> {
     pub(super) deadline: Duration,
 }
 
-pub(super) type Build<T, R> = Box<dyn Fn(Arc<T>) -> BoxFuture<'static, Result<R, Rejection>> + Send + Sync>;
-pub(super) type Probe<R> = Box<dyn Fn(Arc<R>) -> BoxFuture<'static, Result<(), Rejection>> + Send + Sync>;
+pub(super) type Build<T, R> = Box<dyn Fn(Arc<T>) -> BoxFuture<'static, Result<R, ValidationError>> + Send + Sync>;
+pub(super) type Probe<R> = Box<dyn Fn(Arc<R>) -> BoxFuture<'static, Result<(), ValidationError>> + Send + Sync>;
 
 /// The settings that a resource is made from, with everything below them.
 #[derive(Clone)]
@@ -55,21 +55,22 @@ where
 async fn contained<U: Send>(
     deadline: Instant,
     origins: &Origins,
-    code: impl Future<Output = Result<U, Rejection>> + Send,
+    code: impl Future<Output = Result<U, ValidationError>> + Send,
 ) -> Result<U> {
     match timeout_at(deadline, AssertUnwindSafe(code).catch_unwind()).await {
         Ok(Ok(Ok(good))) => Ok(good),
         Ok(Ok(Err(rejection))) => Err(refused(rejection, origins)),
-        Ok(Err(_panic)) => {
-            Err(Error::new(ErrorKind::Rejected, "application's code panicked while a derived resource was built"))
-        }
+        Ok(Err(_panic)) => Err(Error::new(
+            ErrorKind::InvalidSettings,
+            "application's code panicked while a derived resource was built",
+        )),
         Err(_elapsed) => Err(Error::new(ErrorKind::Unavailable, "derived resource was not built in time")),
     }
 }
 
-fn refused(rejection: Rejection, origins: &Origins) -> Error {
+fn refused(rejection: ValidationError, origins: &Origins) -> Error {
     let clause = format!("derived resource could not be built: {}", rejection.reason());
-    let error = Error::from_clause(ErrorKind::Rejected, clause);
+    let error = Error::from_clause(ErrorKind::InvalidSettings, clause);
     match rejection.key() {
         Some(key) => error.at(key, origins.get(key).map_or("the merged layers".into(), ToString::to_string)),
         None => error,

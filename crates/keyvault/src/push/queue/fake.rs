@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::messages::{MOST_AT_ONCE, Message, Messages};
 use super::{Inner, StorageQueue};
 use crate::error::{Error, ErrorKind, Result};
-use crate::vault::Vault;
+use crate::secret::Vault;
 
 /// A queue in this process, of which a test can have everything go wrong.
 #[derive(Clone, Default)]

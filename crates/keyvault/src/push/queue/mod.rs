@@ -26,7 +26,7 @@ use self::messages::{AzureMessages, Messages};
 use self::reader::Reader;
 use super::event::PushEvent;
 use crate::error::{Error, Result};
-use crate::vault::Vault;
+use crate::secret::Vault;
 
 /// A queue in a storage account to which Event Grid delivers.
 ///

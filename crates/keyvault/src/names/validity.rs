@@ -1,0 +1,144 @@
+//! What becomes of secrets that are disabled, have expired or are not valid yet.
+
+use std::time::SystemTime;
+
+use crate::secret::SecretProperties;
+use crate::settings::SecretIssue;
+
+/// What becomes of a disabled secret. Its value cannot be had: the vault refuses to give it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum IfDisabled {
+    /// It is left out, so that a lower layer or a default applies.
+    #[default]
+    Skip,
+    /// It is left out, with a warning.
+    Warn,
+    /// Nothing is loaded.
+    Fail,
+}
+
+/// What becomes of a secret outside its dates, which the vault gives all the same: they are
+/// [informational](https://learn.microsoft.com/azure/key-vault/secrets/about-secrets#date-time-controlled-operations).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum IfOutdated {
+    /// It is left out, so that a lower layer or a default applies.
+    Skip,
+    /// It is taken like any other.
+    Load,
+    /// It is taken, with a warning.
+    #[default]
+    Warn,
+    /// Nothing is loaded.
+    Fail,
+}
+
+/// What a map does with the secrets that something is the matter with.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct ValidityRules {
+    pub(super) disabled: IfDisabled,
+    pub(super) expired: IfOutdated,
+    pub(super) not_yet_valid: IfOutdated,
+}
+
+/// What is done about a finding, the mildest first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) enum Consequence {
+    Take { warn: bool },
+    Skip { warn: bool },
+    Fail,
+}
+
+impl ValidityRules {
+    /// Tells what is the matter with a secret at a time, and what is done about it; of several things, the gravest.
+    pub(crate) fn check(&self, secret: &SecretProperties, now: SystemTime) -> Option<(SecretIssue, Consequence)> {
+        if !secret.enabled() {
+            return Some(self.disabled());
+        }
+        let not_yet = secret.not_before().filter(|begin| *begin > now);
+        let not_yet = not_yet.map(|until| (SecretIssue::NotYetValid { until }, outdated(self.not_yet_valid)));
+        let expired = secret.expires().filter(|end| *end <= now);
+        let expired = expired.map(|since| (SecretIssue::Expired { since }, outdated(self.expired)));
+        not_yet.into_iter().chain(expired).max_by_key(|(_, consequence)| *consequence)
+    }
+
+    pub(crate) fn disabled(&self) -> (SecretIssue, Consequence) {
+        let consequence = match self.disabled {
+            IfDisabled::Skip => Consequence::Skip { warn: false },
+            IfDisabled::Warn => Consequence::Skip { warn: true },
+            IfDisabled::Fail => Consequence::Fail,
+        };
+        (SecretIssue::Disabled, consequence)
+    }
+}
+
+fn outdated(policy: IfOutdated) -> Consequence {
+    match policy {
+        IfOutdated::Skip => Consequence::Skip { warn: false },
+        IfOutdated::Load => Consequence::Take { warn: false },
+        IfOutdated::Warn => Consequence::Take { warn: true },
+        IfOutdated::Fail => Consequence::Fail,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::secret::SecretId;
+
+    fn time(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn the_most_severe_issue_decides() {
+        use Consequence::Take;
+        use IfOutdated::{Fail, Load, Skip, Warn};
+        let rules = |expired, not_yet_valid| ValidityRules { disabled: IfDisabled::Warn, expired, not_yet_valid };
+        let (since, until) = (time(50), time(150));
+        let (old, young) = (SecretIssue::Expired { since }, SecretIssue::NotYetValid { until });
+        for (rules, enabled, not_before, expires, expected) in [
+            (ValidityRules::default(), true, None, None, None),
+            (ValidityRules::default(), true, Some(100), Some(101), None),
+            (ValidityRules::default(), true, None, Some(50), Some((old, Take { warn: true }))),
+            (ValidityRules::default(), true, Some(150), None, Some((young, Take { warn: true }))),
+            (
+                ValidityRules::default(),
+                false,
+                None,
+                Some(50),
+                Some((SecretIssue::Disabled, Consequence::Skip { warn: false })),
+            ),
+            (
+                rules(Skip, Fail),
+                false,
+                Some(150),
+                Some(50),
+                Some((SecretIssue::Disabled, Consequence::Skip { warn: true })),
+            ),
+            (rules(Skip, Fail), true, Some(150), Some(50), Some((young, Consequence::Fail))),
+            (rules(Skip, Load), true, Some(150), Some(50), Some((old, Consequence::Skip { warn: false }))),
+            (rules(Load, Warn), true, Some(150), Some(50), Some((young, Take { warn: true }))),
+            (rules(Load, Load), true, None, Some(50), Some((old, Take { warn: false }))),
+        ] {
+            let mut secret =
+                SecretProperties::new(SecretId::parse("https://contoso.vault.azure.net/secrets/a").unwrap());
+            secret.set_enabled(enabled);
+            secret.set_not_before(not_before.map(time));
+            secret.set_expires(expires.map(time));
+            let found = rules.check(&secret, time(100));
+            assert_eq!(found, expected, "{rules:?} {enabled} {not_before:?} {expires:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_is_valid_from_its_first_second_and_expired_from_its_last() {
+        let mut secret = SecretProperties::new(SecretId::parse("https://contoso.vault.azure.net/secrets/a").unwrap());
+        secret.set_not_before(time(100));
+        secret.set_expires(time(200));
+        for (now, is_valid) in [(99, false), (100, true), (199, true), (200, false)] {
+            assert_eq!(ValidityRules::default().check(&secret, time(now)).is_none(), is_valid, "{now}");
+        }
+    }
+}

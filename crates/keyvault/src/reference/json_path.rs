@@ -1,0 +1,142 @@
+//! A member of a secret that is JSON.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use super::json_string::unescaped;
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::ReferenceStatus;
+
+/// A path to a member of a JSON secret: `user`, `tls.key`, `servers[0].password`.
+///
+/// A whole rest of the path that is itself a key wins over taking it apart, so `tls.key` finds `{"tls.key":…}` first.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct JsonPath(Box<str>);
+
+impl JsonPath {
+    pub(crate) fn parse(path: &str) -> Result<Self> {
+        if steps(path).split('.').any(str::is_empty) || path.contains([')', ';', '@', '\n']) || !is_indexed(path) {
+            return Err(Error::invalid("not a path of names and indexes")
+                .with_help("write members with dots between and elements by number, as in servers[0].password"));
+        }
+        Ok(Self(path.into()))
+    }
+
+    /// Takes the member out of `json`: a string as it is, anything else as JSON.
+    ///
+    /// The text is borrowed all the way down, so that no copy of the secret stays behind in a tree of values.
+    pub(crate) fn of(&self, json: &str) -> Result<Zeroizing<String>> {
+        let whole: &RawValue = serde_json::from_str(json).map_err(|_| {
+            rejected("secret is not JSON, and its reference has a Property")
+                .with_help("leave Property out, or store the secret as JSON")
+        })?;
+        let member = find(whole, &steps(&self.0)).filter(|member| member.get() != "null").ok_or_else(|| {
+            rejected("secret has no member at the Property of its reference")
+                .with_help("compare Property with the secret's members: names have case, elements count from 0")
+        })?;
+        Ok(unescaped(member.get()).unwrap_or_else(|| Zeroizing::new(member.get().to_owned())))
+    }
+}
+
+fn rejected(clause: &'static str) -> Error {
+    Error::new(ErrorKind::InvalidSettings, clause).with_status(ReferenceStatus::OtherReasons)
+}
+
+/// Writes `a[0].b` as `a.0.b`.
+fn steps(path: &str) -> String {
+    let steps = path.replace('[', ".").replace(']', "");
+    if path.starts_with('[') { steps[1..].to_owned() } else { steps }
+}
+
+/// Tells whether each bracket holds a number and is closed.
+fn is_indexed(path: &str) -> bool {
+    let mut pieces = path.split('[');
+    let first = pieces.next().unwrap_or_default();
+    let is_index = |piece: &str| {
+        piece.split_once(']').is_some_and(|(index, rest)| {
+            let ends = rest.is_empty() || rest.starts_with('.') && !rest.contains(']');
+            !index.is_empty() && index.bytes().all(|b| b.is_ascii_digit()) && ends
+        })
+    };
+    !first.contains(']') && pieces.all(is_index)
+}
+
+fn find<'a>(value: &'a RawValue, path: &str) -> Option<&'a RawValue> {
+    if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(value.get()) {
+        let (index, rest) = path.split_once('.').map_or((path, None), |(i, rest)| (i, Some(rest)));
+        let item = items.get(index.parse::<usize>().ok()?)?;
+        return rest.map_or(Some(*item), |rest| find(item, rest));
+    }
+    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(value.get()).ok()?;
+    if let Some(member) = members.get(path) {
+        return Some(member);
+    }
+    let (name, rest) = path.split_once('.')?;
+    find(members.get(name)?, rest)
+}
+
+impl fmt::Display for JsonPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_takes_names_indexes_and_keys_with_dots() {
+        let json =
+            r#"{"user":"ann\n","port":5432,"tls":{"key":"k"},"tls.cert":"c","n":null,"hosts":[{"name":"a"},"b"]}"#;
+        for (path, expected) in [
+            ("user", Some("ann\n")),
+            ("port", Some("5432")),
+            ("tls.key", Some("k")),
+            ("tls", Some(r#"{"key":"k"}"#)),
+            ("tls.cert", Some("c")),
+            ("hosts[0].name", Some("a")),
+            ("hosts.1", Some("b")),
+            ("hosts[2]", None),
+            ("hosts.x", None),
+            ("n", None),
+            ("user.name", None),
+            ("missing", None),
+        ] {
+            let found = JsonPath::parse(path).unwrap().of(json).ok();
+            assert_eq!(found.as_deref().map(String::as_str), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_missing_member_is_told_from_a_secret_that_is_no_json() {
+        for (json, clause, help) in [
+            (r#"{"b":"canary"}"#, "secret has no member", "names have case"),
+            (r#"["canary"]"#, "secret has no member", "names have case"),
+            (r#""canary""#, "secret has no member", "names have case"),
+            ("canary", "secret is not JSON", "leave Property out"),
+            ("", "secret is not JSON", "leave Property out"),
+            (r#"{"a":"canary"} {}"#, "secret is not JSON", "leave Property out"),
+        ] {
+            let error = JsonPath::parse("a").unwrap().of(json).expect_err(json);
+            assert!(error.to_string().contains(clause), "{json}: {error}");
+            assert!(error.advice().is_some_and(|advice| advice.contains(help)), "{json}: {error:?}");
+            assert_eq!(error.status(), ReferenceStatus::OtherReasons, "{json}");
+            assert!(!format!("{error:?}").contains("canary"), "{json}: {error:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_checked_before_anything_is_fetched() {
+        for path in ["", ".", "a.", "a..b", "a[", "a]", "a[]", "a[x]", "a[0", "a[0]b", "a]0[", "[0", "a[-1]", "[]"] {
+            assert!(JsonPath::parse(path).is_err(), "{path}");
+        }
+        for path in ["a", "a.b", "[0].b", "a[0]", "a[0][1].b", "0", "a-b.c_d", "ü"] {
+            assert!(JsonPath::parse(path).is_ok(), "{path}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! A string of JSON, taken out without a copy that stays behind.
+
+use serde::de::{Deserialize, Deserializer, Error};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+/// A string that is read out of JSON in memory.
+///
+/// `serde_json` gathers a string that is written with escapes, as every key in PEM is, in a buffer of its own, which grows
+/// and is not wiped. This one is written once, into memory that is large enough and is wiped.
+pub(crate) struct JsonString(pub(crate) Zeroizing<String>);
+
+impl<'de> Deserialize<'de> for JsonString {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        unescaped(raw.get()).map(Self).ok_or_else(|| D::Error::custom("not a string"))
+    }
+}
+
+/// Reads `json`, which is one value in valid JSON; none if it is no string, or has half a surrogate pair in it.
+pub(crate) fn unescaped(json: &str) -> Option<Zeroizing<String>> {
+    let mut rest = json.trim_matches([' ', '\t', '\r', '\n']).strip_prefix('"')?.strip_suffix('"')?;
+    // No escape is shorter than what it stands for.
+    let mut text = Zeroizing::new(String::with_capacity(rest.len()));
+    while let Some((before, escape)) = rest.split_once('\\') {
+        text.push_str(before);
+        let (letter, after) = (escape.chars().next()?, escape.get(1..)?);
+        rest = after;
+        text.push(match letter {
+            'b' => '\u{8}',
+            'f' => '\u{c}',
+            'n' => '\n',
+            'r' => '\r',
+            't' => '\t',
+            'u' => {
+                let (unit, after) = code_unit(after)?;
+                let (letter, after) = letter_of(unit, after)?;
+                rest = after;
+                letter
+            }
+            '"' | '\\' | '/' => letter,
+            _ => return None,
+        });
+    }
+    text.push_str(rest);
+    Some(text)
+}
+
+/// Reads four digits of hex.
+fn code_unit(text: &str) -> Option<(u16, &str)> {
+    let (digits, after) = text.split_at_checked(4)?;
+    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_hex.then(|| u16::from_str_radix(digits, 16).ok()).flatten().map(|unit| (unit, after))
+}
+
+/// Reads the second half of a surrogate pair, if `unit` is the first.
+fn letter_of(unit: u16, after: &str) -> Option<(char, &str)> {
+    if let Some(letter) = char::from_u32(unit.into()) {
+        return Some((letter, after));
+    }
+    let (low, after) = code_unit(after.strip_prefix("\\u")?)?;
+    let letter = char::decode_utf16([unit, low]).next()?.ok()?;
+    Some((letter, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// What `serde_json` makes of it.
+    fn expected(json: &str) -> Option<String> {
+        serde_json::from_str(json).ok()
+    }
+
+    #[test]
+    fn strings_are_read_as_the_parser_reads_them() {
+        for json in [
+            r#""""#,
+            r#""plain ü🔑""#,
+            r#""\"\\\/\b\f\n\r\t""#,
+            r#""-----BEGIN KEY-----\nline\n-----END KEY-----\n""#,
+            r#""\u0041\u00e9\u20AC\ud83d\ude00""#,
+            r#" "white space" "#,
+            r#""\ud83d""#,
+            r#""\ud83d\u0041""#,
+            r#""\ude00\ud83d""#,
+            "null",
+            "12",
+            r#"["a"]"#,
+        ] {
+            assert_eq!(unescaped(json).as_deref().cloned(), expected(json), "{json}");
+            let read = serde_json::from_str::<JsonString>(json).ok().map(|text| (*text.0).clone());
+            assert_eq!(read, expected(json), "{json}");
+        }
+    }
+
+    #[test]
+    fn the_buffer_is_never_outgrown() {
+        let json = format!("\"{}\"", "\\n\\u0041ü".repeat(1_000));
+        let text = unescaped(&json).unwrap();
+        assert_eq!(text.capacity(), json.len() - 2);
+    }
+
+    proptest! {
+        #[test]
+        fn any_string_comes_out_as_it_went_in(text in any::<String>(), ascii in any::<bool>()) {
+            let mut json = serde_json::to_string(&text).unwrap();
+            if ascii {
+                let escaped = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+                json = json.chars().map(|c| if c.is_ascii() { c.to_string() } else { escaped(c) }).collect();
+            }
+            let found = unescaped(&json).unwrap();
+            prop_assert_eq!(&*found, &text);
+        }
+
+        #[test]
+        fn anything_between_quotes_is_read_as_the_parser_reads_it(inner in r#"(\\["\\/bfnrtux]|\\u[0-9a-fA-F]{0,4}|\\ud[89a-f][0-9a-f]{2}|[a-z"ü ])*"#) {
+            let json = format!("\"{inner}\"");
+            // What is no JSON at all never comes here.
+            if serde_json::from_str::<&RawValue>(&json).is_ok() {
+                prop_assert_eq!(unescaped(&json).as_deref().cloned(), expected(&json));
+            }
+        }
+    }
+}

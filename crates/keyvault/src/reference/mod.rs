@@ -1,0 +1,321 @@
+//! Key Vault references: text that stands for a secret.
+//!
+//! Read the grammar at [`Reference`], then [`Template`], which is text with references in it. `parameters` parses what is
+//! between the parentheses, `json_path` takes a member out of a JSON secret, `json_string` unescapes JSON strings without
+//! leaving copies, and `app_configuration` reads the form that Azure App Configuration uses.
+
+pub(crate) mod app_configuration;
+mod json_path;
+mod json_string;
+mod parameters;
+mod template;
+
+use std::fmt;
+use std::str::FromStr;
+
+use self::json_path::JsonPath;
+pub(crate) use self::json_string::{JsonString, unescaped};
+use self::parameters::Parameters;
+pub use self::template::Template;
+use crate::error::{Error, Result};
+use crate::secret::{Cloud, SecretId, SecretName, SecretVersion, Vault};
+
+/// A Key Vault reference, as App Service has it: text that stands for a secret.
+///
+/// ```text
+/// reference = ("@Microsoft.KeyVault(" | "@KeyVault(") param *(";" param) [";"] ")"
+/// param     = key "=" value          keys in any order and any case; spaces around ";" and "=" are ignored
+/// key       = SecretUri | VaultName | SecretName | SecretVersion | Property | Optional
+/// ```
+///
+/// * `SecretUri` wins over `VaultName`, `SecretName` and `SecretVersion`. A `/` at its end means the latest version.
+/// * `SecretName` without `VaultName` means the resolver's default vault.
+/// * `Property=tls.key` takes a member of a secret that is JSON, `Property=hosts[0].name` one of an element. A string
+///   member is taken as it is, any other as JSON. A member that is missing or `null` is an error, with `Optional=true` too:
+///   the secret is there, and whoever changed its members wants to be noticed.
+/// * `Optional=true`: a secret that does not exist makes the setting absent instead of failing the load.
+///
+/// The part without `Property` and `Optional` is
+/// [App Service's syntax](https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#understand-source-app-settings-from-key-vault).
+/// Whatever its [open parser](https://github.com/Azure/azure-functions-core-tools) takes in its tests is taken. Beyond
+/// these it is lenient by accident, and this grammar is not:
+///
+/// | written | the open parser | here |
+/// |---|---|---|
+/// | `a @Microsoft.KeyVault(…) b`, several in one text | text | references, in a [`Template`](crate::Template) |
+/// | `@microsoft.keyvault(secretname=…)` | text | a reference |
+/// | `SecretName = x ; …` | an error, or a name with a space | the name without spaces |
+/// | `FooSecretName=x` | `SecretName` | an error: the parameter is unknown |
+/// | `SecretName=a)b` | the name `a)b` | an error: `)` ends the reference, and no name has one |
+/// | `SecretName=s` without `VaultName` | an error | a secret of the default vault |
+/// | a malformed reference | a warning, and the text reaches the program | an error |
+/// Text with references in it is a [`Template`](crate::Template).
+///
+/// # Examples
+///
+/// ```
+/// use keyvault::Reference;
+///
+/// let reference = Reference::parse("@Microsoft.KeyVault(VaultName=contoso; SecretName=db-password)")?;
+/// assert_eq!(reference.secret_name().as_str(), "db-password");
+/// # Ok::<_, keyvault::Error>(())
+/// ```
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct Reference {
+    target: Target,
+    property: Option<JsonPath>,
+    optional: bool,
+}
+
+/// Which secret a reference means.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Target {
+    Uri(SecretId),
+    Named { vault: Option<Box<str>>, name: SecretName, version: Option<SecretVersion> },
+}
+
+impl Reference {
+    /// Parses text that is one reference and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid), with the status
+    /// [`InvalidSyntax`](crate::ReferenceStatus::InvalidSyntax): an unknown, repeated or missing key, an empty value, a
+    /// URL that is not a secret's, or text around the reference. The message names keys and never repeats a value.
+    pub fn parse(text: &str) -> Result<Self> {
+        match Self::read(text) {
+            Some(Ok((reference, ""))) => Ok(reference),
+            Some(Ok(_)) => Err(Error::invalid("reference is followed by other text")),
+            Some(Err(error)) => Err(error),
+            None => Err(Error::invalid("text does not begin with @Microsoft.KeyVault(")),
+        }
+    }
+
+    /// Refers to the whole of one secret.
+    pub(crate) fn to(secret: SecretId) -> Self {
+        Self { target: Target::Uri(secret), property: None, optional: false }
+    }
+
+    /// Reads a reference at the beginning of `text` and gives what follows it; none if no reference begins there.
+    ///
+    /// What begins like a reference and is malformed is an error and never plain text: a typed setting must not receive
+    /// the letters of a reference.
+    pub(crate) fn read(text: &str) -> Option<Result<(Self, &str)>> {
+        let opened = strip_marker(text)?;
+        Some(Self::read_opened(opened))
+    }
+
+    fn read_opened(opened: AfterMarker<'_>) -> Result<(Self, &str)> {
+        if opened.spaced {
+            return Err(Error::invalid("reference has a space before its parenthesis"));
+        }
+        let unclosed =
+            || Error::invalid("reference has no closing parenthesis").with_help("write ) behind the last parameter");
+        let (parameters, rest) = opened.rest.split_once(')').ok_or_else(unclosed)?;
+        // What is closed on another line, or behind another reference, belongs to something else.
+        if parameters.match_indices('@').any(|(at, _)| strip_marker(&parameters[at..]).is_some()) {
+            return Err(unclosed());
+        }
+        match Parameters::parse(parameters).and_then(Parameters::into_parts) {
+            Ok((target, property, optional)) => Ok((Self { target, property, optional }, rest)),
+            Err(_) if parameters.trim().contains('\n') && parameters.contains(['"', '\'']) => Err(unclosed()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tells the name of the secret.
+    pub fn secret_name(&self) -> &SecretName {
+        match &self.target {
+            Target::Uri(id) => id.name(),
+            Target::Named { name, .. } => name,
+        }
+    }
+
+    /// Tells whether the reference names a version: then it never rotates.
+    pub fn is_pinned(&self) -> bool {
+        match &self.target {
+            Target::Uri(id) => id.version().is_some(),
+            Target::Named { version, .. } => version.is_some(),
+        }
+    }
+
+    /// Tells whether a secret that does not exist makes the setting absent.
+    pub fn is_optional(&self) -> bool {
+        self.optional
+    }
+
+    /// Tells which member of the secret is meant, if not all of it.
+    pub(crate) fn property(&self) -> Option<&JsonPath> {
+        self.property.as_ref()
+    }
+
+    /// Tells the secret: `default` is the vault where none is named, `cloud` completes a `VaultName`.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) if `VaultName` cannot be a vault's name.
+    pub fn secret_id(&self, default: &Vault, cloud: Cloud) -> Result<SecretId> {
+        match &self.target {
+            Target::Uri(id) => Ok(id.clone()),
+            Target::Named { vault, name, version } => {
+                let vault = match vault {
+                    Some(vault) => Vault::named(vault, cloud)?,
+                    None => default.clone(),
+                };
+                let id = SecretId::new(vault, name.clone());
+                Ok(match version {
+                    Some(version) => id.with_version(version.clone()),
+                    None => id,
+                })
+            }
+        }
+    }
+}
+
+/// What stands after a marker and its parenthesis.
+pub(crate) struct AfterMarker<'a> {
+    rest: &'a str,
+    spaced: bool,
+}
+
+/// Takes `@Microsoft.KeyVault(` or `@KeyVault(`, in any case, off the beginning of `text`.
+///
+/// Spaces before the parenthesis are let through to be refused: nobody writes them but by mistake.
+pub(crate) fn strip_marker(text: &str) -> Option<AfterMarker<'_>> {
+    MARKERS.into_iter().find_map(|marker| {
+        let (head, tail) = text.split_at_checked(marker.len())?;
+        if !head.eq_ignore_ascii_case(marker) {
+            return None;
+        }
+        let unspaced = tail.trim_start();
+        Some(AfterMarker { rest: unspaced.strip_prefix('(')?, spaced: unspaced.len() != tail.len() })
+    })
+}
+
+const MARKERS: [&str; 2] = ["@Microsoft.KeyVault", "@KeyVault"];
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("@Microsoft.KeyVault(")?;
+        match &self.target {
+            Target::Uri(id) => write!(f, "SecretUri={}", id.url())?,
+            Target::Named { vault, name, version } => {
+                if let Some(vault) = vault {
+                    write!(f, "VaultName={vault};")?;
+                }
+                write!(f, "SecretName={name}")?;
+                if let Some(version) = version {
+                    write!(f, ";SecretVersion={version}")?;
+                }
+            }
+        }
+        if let Some(property) = &self.property {
+            write!(f, ";Property={property}")?;
+        }
+        if self.optional {
+            f.write_str(";Optional=true")?;
+        }
+        f.write_str(")")
+    }
+}
+
+impl FromStr for Reference {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::report::ReferenceStatus;
+
+    fn parts(text: &str) -> Result<(String, String, Option<String>)> {
+        let default = Vault::parse("https://default.vault.azure.net")?;
+        let id = Reference::parse(text)?.secret_id(&default, Cloud::Public)?;
+        let version = id.version().map(|version| version.to_string());
+        Ok((id.vault().host().to_owned(), id.name().to_string(), version))
+    }
+
+    /// The cases of the one open parser of App Service's syntax, with the host spelt as a vault's where a vault's name
+    /// is completed.
+    #[test]
+    fn app_services_conformance_cases_hold() {
+        for (inside, vault, name, version) in [
+            ("SecretUri=https://h/secrets/mysecret/version", "h", "mysecret", Some("version")),
+            ("SecretUri=https://h/secrets/mysecret/version;", "h", "mysecret", Some("version")),
+            ("SecretUri=https://h/secrets/mysecret/", "h", "mysecret", None),
+            ("VaultName=vau;SecretName=s", "vau.vault.azure.net", "s", None),
+            ("VaultName=vau;SecretName=s;", "vau.vault.azure.net", "s", None),
+            ("VaultName=vau;SecretName=s;SecretVersion=x", "vau.vault.azure.net", "s", Some("x")),
+            ("SecretName=s;VaultName=vau;SecretVersion=x", "vau.vault.azure.net", "s", Some("x")),
+        ] {
+            let text = format!("@Microsoft.KeyVault({inside})");
+            let expected = (vault.to_owned(), name.to_owned(), version.map(str::to_owned));
+            assert_eq!(parts(&text).unwrap(), expected, "{text}");
+        }
+        assert!(Reference::parse("@Microsoft.KeyVault(VaultName=v;SecretName=s)").is_ok());
+        for inside in ["", "string", "SecretUri=bad uri", "VaultName=vault;"] {
+            let error = Reference::parse(&format!("@Microsoft.KeyVault({inside})")).expect_err(inside);
+            assert_eq!(error.status(), ReferenceStatus::InvalidSyntax, "{inside}");
+        }
+        for text in ["@Microsoft-KeyVault()", "", "ordinary text", r#"{"uri":"x"}"#] {
+            assert!(Reference::read(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_rest_of_the_grammar_holds() {
+        for (text, expected) in [
+            ("@KeyVault(SecretName=s)", ("default.vault.azure.net", "s", None)),
+            ("@microsoft.keyvault(secretname=s)", ("default.vault.azure.net", "s", None)),
+            ("@KeyVault( SecretName = s ; SecretVersion = 1 ; )", ("default.vault.azure.net", "s", Some("1"))),
+            ("@KeyVault(SecretName=other;SecretUri=https://h/secrets/s)", ("h", "s", None)),
+            ("@KeyVault(SecretURI=https://h:443/secrets/s)", ("h", "s", None)),
+        ] {
+            let expected = (expected.0.to_owned(), expected.1.to_owned(), expected.2.map(str::to_owned));
+            assert_eq!(parts(text).unwrap(), expected, "{text}");
+        }
+        let reference = Reference::parse("@KeyVault(SecretName=s;Property=a.b;Optional=TRUE)").unwrap();
+        assert!(reference.is_optional() && reference.property().is_some());
+    }
+
+    #[test]
+    fn malformed_references_are_refused_without_repeating_them() {
+        for inside in [
+            "SecretName=canary;SecretName=canary",
+            "SecretNam=canary",
+            "SecretName=",
+            "SecretName=;",
+            "SecretName=canary;;VaultName=canary",
+            "SecretName=canary/../keys",
+            "SecretName=..",
+            "SecretName=canary;Optional=canary",
+            "SecretName=canary;Property=",
+            "SecretName=canary;canary",
+            "VaultName=canary canary;SecretName=canary",
+            "SecretUri=http://canary.vault.azure.net/secrets/s",
+            "SecretUri=canary.vault.azure.net/secrets/s",
+            "SecretUri=https://canary.vault.azure.net.evil.example/secrets/s",
+            "SecretUri=https://canary.vault.azure.net@evil.example/secrets/s",
+            "SecretUri=https://canary.vault.azure.net:8443/secrets/s",
+            "SecretUri=https://canary.vault.azure.net/keys/k",
+            "SecretUri=https://canary.vault.azure.net/secrets/s?x=canary",
+        ] {
+            let error = Reference::parse(&format!("@KeyVault({inside})")).expect_err(inside);
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{inside}");
+            assert!(!format!("{error} {error:?}").contains("canary"), "{inside}: {error}");
+        }
+        for text in [
+            "@KeyVault(SecretName=s",
+            "@KeyVault (SecretName=s)",
+            "@KeyVault\n(SecretName=s)",
+            "@KeyVault(SecretName=s) ",
+        ] {
+            assert!(Reference::parse(text).is_err(), "{text}");
+        }
+    }
+}

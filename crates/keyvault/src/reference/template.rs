@@ -1,0 +1,288 @@
+//! Text with references in it.
+
+use std::fmt;
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::{Reference, strip_marker};
+use crate::error::Result;
+
+/// Text in which references stand: one that is the whole value, or several inside a longer string.
+///
+/// `Server=db;Password=@KeyVault(SecretName=db-password)` keeps its text and takes the secret in. A reference that
+/// shall stay text is escaped with a second `@`: `@@KeyVault(` is a literal `@KeyVault(`.
+///
+/// # Examples
+///
+/// ```
+/// use keyvault::Template;
+///
+/// let template = Template::parse("Server=db;Password=@KeyVault(SecretName=db-password)")?;
+/// assert_eq!(template.unwrap().references().count(), 1);
+/// assert!(Template::parse("just text")?.is_none());
+/// # Ok::<_, keyvault::Error>(())
+/// ```
+#[derive(Clone, Eq, PartialEq)]
+pub struct Template {
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Eq, PartialEq)]
+enum Part {
+    Text(Box<str>),
+    Reference(Reference),
+}
+
+impl Template {
+    /// Parses text; none if it is neither a reference nor has one in it, nor an escaped one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reference::parse`], if anything in the text begins like a reference and is malformed.
+    pub fn parse(text: &str) -> Result<Option<Self>> {
+        let mut parts = Vec::new();
+        let mut literal = String::new();
+        let mut special = false;
+        let mut rest = text;
+        while let Some(at) = rest.find('@') {
+            let (before, here) = rest.split_at(at);
+            literal.push_str(before);
+            if strip_marker(&here[1..]).is_some() {
+                special = true;
+                literal.push('@');
+                rest = &here[2..];
+            } else if let Some(read) = Reference::read(here) {
+                let (reference, after) = read?;
+                special = true;
+                push_text(&mut parts, std::mem::take(&mut literal));
+                parts.push(Part::Reference(reference));
+                rest = after;
+            } else {
+                literal.push('@');
+                rest = &here[1..];
+            }
+        }
+        literal.push_str(rest);
+        push_text(&mut parts, literal);
+        Ok(special.then_some(Self { parts }))
+    }
+
+    /// Makes the text that is `reference` and nothing else.
+    pub(crate) fn whole(reference: Reference) -> Self {
+        Self { parts: vec![Part::Reference(reference)] }
+    }
+
+    /// Gives the references, in the order of the text.
+    pub fn references(&self) -> impl Iterator<Item = &Reference> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Reference(reference) => Some(reference),
+            Part::Text(_) => None,
+        })
+    }
+
+    /// Finds everything in `text` that is or begins like a reference, with its range of bytes.
+    ///
+    /// What is malformed is an error, whose range ends at the parenthesis that closes it, at the end of its line or before
+    /// the next one that begins, whichever comes first. Escaped references are left out.
+    pub fn scan(text: &str) -> Vec<(Range<usize>, Result<Reference>)> {
+        let mut found = Vec::new();
+        let mut at = 0;
+        while let Some(step) = text[at..].find('@') {
+            at += step;
+            let here = &text[at..];
+            if strip_marker(&here[1..]).is_some() {
+                at += 2;
+                continue;
+            }
+            let length = match Reference::read(here) {
+                None => 1,
+                Some(Ok((reference, after))) => {
+                    let length = here.len() - after.len();
+                    found.push((at..at + length, Ok(reference)));
+                    length
+                }
+                Some(Err(error)) => {
+                    let length = malformed_len(here);
+                    found.push((at..at + length, Err(error)));
+                    length
+                }
+            };
+            at += length;
+        }
+        found
+    }
+
+    /// Writes the text with `values` in the place of the references. What is put in is not parsed again.
+    pub(crate) fn fill(&self, values: &[Zeroizing<String>]) -> Zeroizing<String> {
+        let literal: usize = self.parts.iter().map(Part::text_len).sum();
+        // Exactly as long as it gets: a string that grows leaves copies of itself behind.
+        let length = literal + values.iter().map(|value| value.len()).sum::<usize>();
+        let mut filled = Zeroizing::new(String::with_capacity(length));
+        let mut values = values.iter();
+        for part in &self.parts {
+            match part {
+                Part::Text(text) => filled.push_str(text),
+                Part::Reference(_) => filled.extend(values.next().map(|value| value.as_str())),
+            }
+        }
+        filled
+    }
+}
+
+/// Tells how much of `text` belongs to the malformed reference at its beginning.
+fn malformed_len(text: &str) -> usize {
+    let end = text.find([')', '\n']).map_or(text.len(), |at| at + usize::from(text[at..].starts_with(')')));
+    let next = text[1..end].match_indices('@').map(|(at, _)| at + 1).find(|at| strip_marker(&text[*at..]).is_some());
+    next.unwrap_or(end)
+}
+
+impl Part {
+    fn text_len(&self) -> usize {
+        match self {
+            Part::Text(text) => text.len(),
+            Part::Reference(_) => 0,
+        }
+    }
+}
+
+fn push_text(parts: &mut Vec<Part>, text: String) {
+    if !text.is_empty() {
+        parts.push(Part::Text(text.into()));
+    }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for part in &self.parts {
+            match part {
+                Part::Reference(reference) => reference.fmt(f)?,
+                Part::Text(text) => write_escaped(text, f)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_escaped(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut rest = text;
+    while let Some(at) = rest.find('@') {
+        let (before, here) = rest.split_at(at);
+        let escape = if strip_marker(here).is_some() { "@@" } else { "@" };
+        write!(f, "{before}{escape}")?;
+        rest = &here[1..];
+    }
+    f.write_str(rest)
+}
+
+impl fmt::Debug for Template {
+    /// The text around a reference may itself be confidential, so only the references are shown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let references: Vec<_> = self.references().collect();
+        f.debug_struct("Template").field("references", &references).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn filled(text: &str) -> Result<Option<String>> {
+        let value = |reference: &Reference| Zeroizing::new(format!("<{}>", reference.secret_name()));
+        let fill = |template: Template| template.fill(&template.references().map(value).collect::<Vec<_>>());
+        Ok(Template::parse(text)?.map(fill).map(|text| text.to_string()))
+    }
+
+    #[test]
+    fn references_are_found_wherever_they_stand() {
+        for (text, expected) in [
+            ("@KeyVault(SecretName=a)", Some("<a>")),
+            ("P=@KeyVault(SecretName=a);", Some("P=<a>;")),
+            ("@KeyVault(SecretName=a)@KeyVault(SecretName=b)", Some("<a><b>")),
+            ("x@@KeyVault(SecretName=a)", Some("x@KeyVault(SecretName=a)")),
+            ("@@@KeyVault(SecretName=a)", Some("@@KeyVault(SecretName=a)")),
+            ("@@microsoft.keyvault(x", Some("@microsoft.keyvault(x")),
+            ("a@b.example", None),
+            ("@@", None),
+            ("@KeyVault", None),
+            ("@Microsoft-KeyVault()", None),
+            ("", None),
+        ] {
+            assert_eq!(filled(text).unwrap().as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_malformed_reference_spoils_the_text() {
+        for text in ["a @KeyVault(", "@KeyVault(SecretName=a) @KeyVault(x)", "@KEYVAULT (SecretName=a)"] {
+            assert!(Template::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_put_in_is_not_parsed_again() {
+        let template = Template::parse("@KeyVault(SecretName=a)").unwrap().unwrap();
+        let text = template.fill(&[Zeroizing::new("@KeyVault(SecretName=b)".into())]);
+        assert_eq!(*text, "@KeyVault(SecretName=b)");
+    }
+
+    /// Text that is made of the pieces of the grammar finds far more than random letters do.
+    fn almost_a_template() -> impl Strategy<Value = String> {
+        let piece = prop::sample::select(vec![
+            "@",
+            "@@",
+            "@KeyVault(",
+            "@Microsoft.KeyVault(",
+            "@keyvault",
+            " ",
+            "(",
+            ")",
+            ";",
+            "=",
+            "SecretName=",
+            "s",
+            "SecretUri=https://contoso.vault.azure.net/secrets/",
+            "VaultName=",
+            "SecretVersion=",
+            "0af1",
+            "Property=a.b",
+            "Optional=true",
+            "ü",
+            "\0",
+            "/",
+            "contoso",
+        ]);
+        prop_oneof![prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat()), any::<String>(),]
+    }
+
+    proptest! {
+        #[test]
+        fn no_input_panics_and_what_parses_round_trips(text in almost_a_template()) {
+            if let Ok(Some(template)) = Template::parse(&text) {
+                let written = template.to_string();
+                prop_assert_eq!(Template::parse(&written).unwrap(), Some(template), "{}", written);
+            }
+            let _ = Reference::parse(&text);
+        }
+
+        #[test]
+        fn a_reference_is_written_as_it_is_read(
+            uri in any::<bool>(), vault in "[a-z][a-z0-9]{2,23}", name in "[0-9a-zA-Z-]{1,127}",
+            version in prop::option::of("[0-9a-f]{32}"), property in prop::option::of("[a-z]{1,5}(\\.[a-z0-9]{1,5}){0,3}"),
+            optional in any::<bool>(),
+        ) {
+            let mut text = String::from("@Microsoft.KeyVault(");
+            match (uri, &version) {
+                (true, Some(v)) => text += &format!("SecretUri=https://{vault}.vault.azure.net/secrets/{name}/{v}"),
+                (true, None) => text += &format!("SecretUri=https://{vault}.vault.azure.net/secrets/{name}"),
+                (false, Some(v)) => text += &format!("VaultName={vault};SecretName={name};SecretVersion={v}"),
+                (false, None) => text += &format!("VaultName={vault};SecretName={name}"),
+            }
+            text += &property.map(|p| format!(";Property={p}")).unwrap_or_default();
+            text += if optional { ";Optional=true)" } else { ")" };
+            prop_assert_eq!(Reference::parse(&text).unwrap().to_string(), text);
+        }
+    }
+}

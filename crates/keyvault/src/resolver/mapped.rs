@@ -1,0 +1,123 @@
+//! The secrets of the default vault, mapped by name.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures::StreamExt;
+use futures::future::join_all;
+use futures::stream::FuturesUnordered;
+
+use super::Resolver;
+use super::fetch_plan::FetchPlan;
+use super::known_secrets::Listing;
+use super::loader::Loader;
+use crate::error::{Error, ErrorKind, Result};
+use crate::names::{MappingBuilder, NameMap, RequestedSecret, Requirement};
+use crate::secret::SecretId;
+use crate::settings::{MappedSecrets, MappingNote};
+
+impl Resolver {
+    /// Fetches the secrets of the default vault that `map` takes, under the keys of their names.
+    ///
+    /// Skips disabled secrets and those of certificates, unless the map says otherwise; [`notes`](MappedSecrets::notes)
+    /// lists them. Costs ⌈secrets / 25⌉ requests to list the vault and one for each secret that is not in the cache. A map
+    /// of names or of known keys costs one request for each of them and no list.
+    ///
+    /// # Errors
+    ///
+    /// All failures in one error. [`Invalid`](ErrorKind::Invalid) if several names give one key, a key is both a value and
+    /// a table, or the map cannot work; [`InvalidSettings`](ErrorKind::InvalidSettings) if a JSON secret to expand is not
+    /// JSON, or a strict map finds a secret outside its dates; otherwise the store's error.
+    pub async fn mapped(&self, map: &NameMap) -> Result<MappedSecrets> {
+        let plan = FetchPlan::full(Arc::default(), SystemTime::now());
+        Loader::new(self, &plan).mapped(map).await
+    }
+}
+
+impl Loader<'_> {
+    /// Fetches the secrets of the default vault that `map` takes, under their keys.
+    ///
+    /// A listing map costs one request for 25 secrets of the vault and one for each changed secret; fetching overlaps with
+    /// listing. A map of names costs one request for each.
+    pub(super) async fn mapped(&mut self, map: &NameMap) -> Result<MappedSecrets> {
+        // One time for all secrets, so that two that expire together are judged alike.
+        let mut mapping = MappingBuilder::new(map, self.now());
+        let requests = match map.requested()? {
+            Some(requests) => self.fetch_by_name(requests).await,
+            None => self.fetch_by_list(&mut mapping).await?,
+        };
+        requests.into_iter().for_each(|request| self.add(&mut mapping, request));
+        let mapped = mapping.finish()?;
+        self.log(mapped.notes());
+        self.set_notes(mapped.shared_notes());
+        Ok(mapped)
+    }
+
+    /// Adds a secret that was read to the mapping.
+    fn add(&self, mapping: &mut MappingBuilder<'_>, request: RequestedSecret) {
+        let id = SecretId::new(self.resolver.vault().clone(), request.name.clone());
+        self.plan.set_mapped(&id);
+        mapping.add(request, &id, self.result(&id));
+    }
+
+    async fn fetch_by_name(&self, requests: Vec<RequestedSecret>) -> Vec<RequestedSecret> {
+        let ids = requests.iter().map(|request| SecretId::new(self.resolver.vault().clone(), request.name.clone()));
+        join_all(ids.map(|id| self.fetch_one(id))).await;
+        requests
+    }
+
+    /// Lists the vault and fetches the secrets of each page while the next one is on its way.
+    async fn fetch_by_list(&mut self, mapping: &mut MappingBuilder<'_>) -> Result<Vec<RequestedSecret>> {
+        let mut listing = Listing::new();
+        let mut list = self.list().fuse();
+        let mut fetches = FuturesUnordered::new();
+        let mut requests = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                item = list.next(), if !list.is_done() => {
+                    let Some(item) = item else { continue };
+                    let item = item.map_err(|error| self.list_error(error))?;
+                    let name = item.id().name().clone();
+                    let is_due = self.plan.due().contains_key(item.id());
+                    if let Some(key) = mapping.admit(&item, is_due) {
+                        let request = RequestedSecret { name: name.clone(), key, requirement: Requirement::Listed };
+                        if self.read_known(&item) {
+                            self.add(mapping, request);
+                        } else {
+                            requests.push(request);
+                            let (loader, item) = (&*self, item.clone());
+                            fetches.push(async move { loader.fetch_listed(&item).await });
+                        }
+                    }
+                    listing.insert(name, item);
+                }
+                Some(()) = fetches.next() => {}
+                else => break,
+            }
+        }
+        drop(fetches);
+        self.set_listing(listing);
+        Ok(requests)
+    }
+
+    /// Adds to an error of the list, which names no secret, what the list was for.
+    fn list_error(&self, error: Error) -> Error {
+        let error = match error.kind() {
+            ErrorKind::Denied => error.with_help(
+                "let the identity list secrets (role Key Vault Secrets User, or List in an access policy), or do without: \
+                 NameMap::only_keys_of or only, or references_only()",
+            ),
+            _ => error,
+        };
+        error.at("the secrets by name", format!("vault {}", self.resolver.vault()))
+    }
+
+    /// Logs a warning for each new note. A refresh finds the same notes again.
+    fn log(&self, notes: &[MappingNote]) {
+        for note in notes.iter().filter(|note| note.is_warning() && self.resolver.is_new(note)) {
+            let MappingNote { key, secret, issue, is_taken, .. } = note;
+            tracing::warn!(setting = %key, %secret, is_taken, "{issue}");
+        }
+    }
+}

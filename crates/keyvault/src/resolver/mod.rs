@@ -1,0 +1,254 @@
+//! From references to secrets: the cache, one load of the vaults, and the resolution of references.
+//!
+//! Read [`Resolver`] first: it knows which vaults are allowed and coalesces concurrent fetches in the `cache`. One load goes
+//! through `load`: `fetch_plan` decides what to fetch, comparing with the `known_secrets` of the previous load; `loader`
+//! fetches each secret at most once; `mapped` maps the default vault's secrets by name; `resolve` replaces the references
+//! in the values of a tree; `snapshot` holds the secrets that one load used.
+
+mod builder;
+mod cache;
+mod fetch;
+mod fetch_plan;
+mod known_secrets;
+mod load;
+mod loader;
+mod mapped;
+mod report_rows;
+mod resolve;
+mod snapshot;
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures::stream::BoxStream;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+pub use self::builder::ResolverBuilder;
+use self::cache::{Freshness, SecretCache};
+pub(crate) use self::fetch_plan::{FetchPlan, Want};
+#[cfg(feature = "sealed")]
+pub(crate) use self::known_secrets::Listing;
+pub(crate) use self::known_secrets::{KnownSecret, KnownSecrets, VersionState};
+pub use self::load::Loaded;
+pub(crate) use self::load::{Facts, contained, load};
+pub use self::resolve::Checked;
+pub(crate) use self::resolve::ResolveContext;
+pub use self::snapshot::Snapshot;
+use crate::error::{Error, ErrorKind, Result};
+use crate::metrics;
+use crate::reference::Reference;
+use crate::secret::{Cloud, Secret, SecretId, SecretProperties, Vault};
+use crate::settings::MappingNote;
+use crate::store::SecretStore;
+
+/// Resolves references against the vaults that the program allows.
+///
+/// The resolver fetches a secret once, however many settings and tasks need it, fetches at most 100 secrets concurrently,
+/// and keeps fetched secrets up to a bound. Giving a vault's store to the builder allows the vault; a reference to any
+/// other vault is refused before a request is made.
+///
+/// `Clone` is cheap and shares everything. One store converts into a resolver with `into()`.
+///
+/// # Examples
+///
+/// ```
+/// use keyvault::{InMemory, Resolver};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> keyvault::Result<()> {
+/// let contoso = InMemory::new("https://contoso.vault.azure.net".parse()?);
+/// let shared = InMemory::new("https://shared.vault.azure.net".parse()?);
+/// contoso.set("user", "app")?;
+/// shared.set("password", "correct horse")?;
+///
+/// let resolver = Resolver::builder(contoso).vault(shared).build()?;
+/// let text = "User=@KeyVault(SecretName=user);Password=@KeyVault(VaultName=shared;SecretName=password)";
+/// let resolved = resolver.resolve(text).await?.expect("no reference is optional");
+/// assert_eq!(resolved.expose_secret(), "User=app;Password=correct horse");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Resolver {
+    inner: Arc<Inner>,
+    app_configuration: bool,
+}
+
+struct Inner {
+    default: Arc<dyn SecretStore>,
+    others: Vec<Arc<dyn SecretStore>>,
+    cloud: Cloud,
+    cache: SecretCache,
+    concurrency: Semaphore,
+    max_age: Duration,
+    requests: AtomicU64,
+    /// The notes that were logged, because each refresh finds them again.
+    logged: Mutex<HashSet<MappingNote>>,
+}
+
+impl Resolver {
+    /// Creates a builder of a resolver whose default vault is that of `store`.
+    pub fn builder(store: impl SecretStore) -> ResolverBuilder {
+        ResolverBuilder::new(Arc::new(store))
+    }
+
+    /// Returns the default vault, in which names without a vault are looked up.
+    pub fn vault(&self) -> &Vault {
+        self.inner.default.vault()
+    }
+
+    /// Returns a secret, from the cache if it is recent enough there.
+    ///
+    /// Costs at most one request. A pinned version never changes and is fetched once.
+    ///
+    /// # Errors
+    ///
+    /// [`Denied`](ErrorKind::Denied) if the program does not allow the vault; otherwise the store's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future leaves the fetch to the other callers that wait for it.
+    pub async fn get(&self, id: &SecretId) -> Result<Arc<Secret>> {
+        self.get_fresh(id, self.max_age()).await
+    }
+
+    /// Returns the identifier of the secret that a reference means.
+    pub(crate) fn secret_id(&self, reference: &Reference) -> Result<SecretId> {
+        Ok(reference.secret_id(self.vault(), self.inner.cloud)?)
+    }
+
+    /// Returns the identifier of the secret that a reference means, if the program allows its vault.
+    pub(crate) fn allowed(&self, reference: &Reference) -> Result<SecretId> {
+        let id = self.secret_id(reference)?;
+        self.store(&id)?;
+        Ok(id)
+    }
+
+    /// Returns a copy that reads App Configuration's references too.
+    pub(crate) fn with_app_configuration(self) -> Self {
+        Self { app_configuration: true, ..self }
+    }
+
+    pub(crate) fn reads_app_configuration(&self) -> bool {
+        self.app_configuration
+    }
+
+    /// Returns the freshness required outside a load. A clock younger than the maximum age makes every fetch recent enough.
+    fn max_age(&self) -> Freshness {
+        Instant::now().checked_sub(self.inner.max_age).map_or(Freshness::Any, Freshness::Since)
+    }
+
+    /// Returns the freshness required in a load that begins now.
+    fn newer_than_now(&self) -> Freshness {
+        Freshness::After(self.inner.cache.now())
+    }
+
+    /// Lists the properties of every secret in the default vault.
+    fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
+        self.inner.requests.fetch_add(1, Ordering::Relaxed);
+        self.inner.default.list()
+    }
+
+    /// Returns how many requests were made to the stores.
+    pub(crate) fn requests(&self) -> u64 {
+        self.inner.requests.load(Ordering::Relaxed)
+    }
+
+    /// Returns every allowed vault: the default one first, then the others in order.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn vaults(&self) -> Vec<Vault> {
+        let mut vaults: Vec<Vault> = self.inner.others.iter().map(|store| store.vault().clone()).collect();
+        vaults.sort();
+        vaults.insert(0, self.vault().clone());
+        vaults
+    }
+
+    /// Creates a resolver for the same vaults that uses other stores, with an empty cache.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn with_stores(&self, replace: impl Fn(&Vault) -> Arc<dyn SecretStore>) -> Self {
+        let inner = &self.inner;
+        let mut builder = ResolverBuilder::new(replace(inner.default.vault())).cloud(inner.cloud);
+        for store in &inner.others {
+            builder = builder.store(replace(store.vault()));
+        }
+        Self { app_configuration: self.app_configuration, ..builder.make() }
+    }
+
+    /// Returns whether a note was not logged yet, and remembers it.
+    fn is_new(&self, note: &MappingNote) -> bool {
+        let mut logged = self.inner.logged.lock().unwrap_or_else(PoisonError::into_inner);
+        // Logging a note again is harmless; remembering every note for ever is not.
+        if logged.len() >= MAX_LOGGED_NOTES {
+            logged.clear();
+        }
+        logged.insert(note.clone())
+    }
+
+    fn cached(&self, id: &SecretId) -> Option<Arc<Secret>> {
+        self.inner.cache.peek(id)
+    }
+
+    /// Returns a secret that is fresh enough. A pinned version always is.
+    async fn get_fresh(&self, id: &SecretId, freshness: Freshness) -> Result<Arc<Secret>> {
+        let store = self.store(id)?;
+        let freshness = if id.version().is_some() { Freshness::Any } else { freshness };
+        let fetch = || async {
+            let fetched = self.fetch(store, id).await;
+            metrics::fetched(id.vault(), fetched.as_ref().err());
+            fetched
+        };
+        self.inner.cache.get(id, freshness, fetch).await
+    }
+
+    /// Fetches a secret, whatever is in the cache.
+    async fn fetch_uncached(&self, id: &SecretId) -> Result<Secret> {
+        self.fetch(self.store(id)?, id).await
+    }
+
+    async fn fetch(&self, store: &dyn SecretStore, id: &SecretId) -> Result<Secret> {
+        // The semaphore is never closed, so this waits and does not fail.
+        let _permit = self.inner.concurrency.acquire().await;
+        self.inner.requests.fetch_add(1, Ordering::Relaxed);
+        store.get(id).await
+    }
+
+    /// Lists the versions of a secret.
+    fn versions(&self, id: &SecretId) -> Result<BoxStream<'_, Result<SecretProperties>>> {
+        Ok(self.store(id)?.versions(id.name()))
+    }
+
+    fn store(&self, id: &SecretId) -> Result<&dyn SecretStore> {
+        let allowed = std::iter::once(&self.inner.default).chain(&self.inner.others);
+        let mut allowed = allowed.filter(|store| store.vault() == id.vault());
+        allowed.next().map(|store| &**store).ok_or_else(|| {
+            let clause = match id.vault().cloud() {
+                Some(_) => "vault is not one that this program allows",
+                None => "host is not a Key Vault host and not one that this program allows",
+            };
+            Error::new(ErrorKind::Denied, clause)
+                .about(id)
+                .with_help("allow the vault: Resolver::builder(…).vault(…) in code, --vault on the command line")
+        })
+    }
+}
+
+const MAX_LOGGED_NOTES: usize = 10_000;
+
+impl<S: SecretStore> From<S> for Resolver {
+    fn from(store: S) -> Self {
+        Self::builder(store).make()
+    }
+}
+
+impl fmt::Debug for Resolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Resolver")
+            .field("default", &self.inner.default)
+            .field("others", &self.inner.others)
+            .finish_non_exhaustive()
+    }
+}

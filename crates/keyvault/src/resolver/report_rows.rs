@@ -1,0 +1,90 @@
+//! The rows of a report, made from the values, references and secrets of one load.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::error::Error;
+use crate::reference::Reference;
+use crate::report::{ReferenceStatus, Report, ReportRow};
+use crate::secret::SecretId;
+use crate::settings::{ConfigValue, Key, MappedSecrets, MappingNote, SecretIssue};
+
+/// The source of one row.
+#[derive(Clone)]
+pub(super) enum ReportEntry {
+    /// A reference.
+    Row(Box<ReportRow>),
+    /// A secret mapped by name that is in effect.
+    Mapped { key: Key, secret: SecretId, expires: Option<SystemTime> },
+}
+
+impl ReportEntry {
+    /// Creates the report of `entries`, with the notes on mapped secrets.
+    pub(super) fn report(entries: Vec<Self>, notes: Arc<[MappingNote]>) -> Report {
+        Report::lazy(move || {
+            let mut rows: Vec<ReportRow> = entries.into_iter().map(Self::into_row).collect();
+            notes.iter().for_each(|note| add_note(&mut rows, note));
+            rows
+        })
+    }
+
+    fn into_row(self) -> ReportRow {
+        match self {
+            ReportEntry::Row(row) => *row,
+            ReportEntry::Mapped { key, secret, expires } => {
+                let row = ReportRow::new(key.to_string(), MappedSecrets::origin(&secret));
+                ReportRow { status: ReferenceStatus::Resolved, expires, ..row.about(&secret) }
+            }
+        }
+    }
+}
+
+impl From<ReportRow> for ReportEntry {
+    fn from(row: ReportRow) -> Self {
+        ReportEntry::Row(Box::new(row))
+    }
+}
+
+/// Adds a note: as a row if the secret was skipped, as the detail of its row if it was taken.
+fn add_note(rows: &mut Vec<ReportRow>, note: &MappingNote) {
+    let row = ReportRow::of_note(note);
+    if !note.is_taken {
+        rows.push(row);
+        return;
+    }
+    let same = |other: &&mut ReportRow| (&other.vault, &other.secret) == (&row.vault, &row.secret);
+    let without_detail = |other: &&mut ReportRow| other.origin == row.origin && other.detail.is_none();
+    rows.iter_mut().filter(same).filter(without_detail).for_each(|other| other.detail.clone_from(&row.detail));
+}
+
+impl ReportRow {
+    /// Creates a row for a reference or a mapped secret in `value` that was not tried yet.
+    pub(super) fn of(value: &ConfigValue) -> Self {
+        Self::new(value.key.to_string(), value.place())
+    }
+
+    /// Creates the row of a failure that names its secret and its setting.
+    pub(super) fn of_failure(error: &Error) -> Option<Self> {
+        error.secret()?;
+        Some(Self::new(error.setting()?.to_owned(), error.origin()?.to_owned()).failed(error))
+    }
+
+    /// Creates the row of a mapped secret that was skipped, which fails nothing.
+    fn of_note(note: &MappingNote) -> Self {
+        let row = Self::new(note.key.to_string(), MappedSecrets::origin(&note.secret)).about(&note.secret);
+        let row = row.failed(&note.issue.error());
+        Self { is_absent: true, is_optional: note.issue == SecretIssue::Missing, advice: None, ..row }
+    }
+
+    pub(super) fn referring(self, reference: &Reference) -> Self {
+        Self { is_pinned: reference.is_pinned(), is_optional: reference.is_optional(), ..self }
+    }
+
+    pub(super) fn failed(self, error: &Error) -> Self {
+        let row = match error.secret() {
+            Some(secret) => self.about(secret),
+            None => self,
+        };
+        Self { status: error.status(), detail: Some(error.detail()), advice: error.advice().map(str::to_owned), ..row }
+    }
+}

@@ -1,0 +1,21 @@
+//! Secrets and their identifiers.
+//!
+//! This room holds plain data and knows nothing else of the crate. Read [`Vault`] first: it is the origin that a token may
+//! be sent to. [`SecretName`] and [`SecretVersion`] are checked before they become part of a URL, [`SecretId`] joins the
+//! three, and [`Secret`] is one version with its [`SecretProperties`] and its value.
+
+mod cloud;
+mod id;
+mod name;
+mod parse_error;
+mod properties;
+mod value;
+mod vault;
+
+pub use self::cloud::Cloud;
+pub use self::id::SecretId;
+pub use self::name::{SecretName, SecretVersion};
+pub use self::parse_error::ParseError;
+pub use self::properties::SecretProperties;
+pub use self::value::Secret;
+pub use self::vault::Vault;

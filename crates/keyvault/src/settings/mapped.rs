@@ -1,0 +1,189 @@
+//! The secrets that a name map turned into settings.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use zeroize::Zeroizing;
+
+use super::key::Key;
+use super::secret_issue::SecretIssue;
+use crate::secret::{Secret, SecretId, SecretProperties};
+
+/// The secrets that a name map turned into settings, each under the key of its name.
+///
+/// `Clone` is cheap. `Debug` shows keys and the names of secrets.
+#[derive(Clone, Default)]
+pub struct MappedSecrets {
+    /// In the order of the keys.
+    secrets: Arc<[(Key, MappedSecret)]>,
+    notes: Arc<[MappingNote]>,
+}
+
+/// The secret behind one setting: the whole secret, or a value in an expanded JSON secret.
+#[derive(Clone)]
+pub struct MappedSecret {
+    secret: Arc<Secret>,
+    /// `None` for the whole secret.
+    part: Option<Arc<MappedContent>>,
+}
+
+/// The kind of value of a [`MappedSecret`].
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MappedKind {
+    /// Text. The other kinds occur in expanded JSON secrets only.
+    Text,
+    /// A table without members.
+    EmptyTable,
+    /// A list without elements.
+    EmptyList,
+    /// An empty element of a list.
+    Null,
+}
+
+/// A note on a secret that a name map took or skipped, because of an issue with it.
+#[non_exhaustive]
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub struct MappingNote {
+    /// The setting that the secret gives.
+    pub key: Key,
+    /// The secret, with its version if it was fetched.
+    pub secret: SecretId,
+    /// The issue with it.
+    pub issue: SecretIssue,
+    /// Whether the map took the secret anyway.
+    pub is_taken: bool,
+    is_warning: bool,
+    /// Distinguishes versions of a secret that was only listed.
+    created: Option<SystemTime>,
+}
+
+/// A value of an expanded JSON secret.
+pub(crate) enum MappedContent {
+    /// The text of a string, or the JSON text of a number, a boolean, or what lies too deep.
+    Text(Zeroizing<String>),
+    /// A table without members.
+    EmptyTable,
+    /// A list without elements.
+    EmptyList,
+    /// `null` in a list, where the elements behind it would move up if it were left out.
+    Null,
+}
+
+impl MappedSecrets {
+    pub(crate) fn new(secrets: Arc<[(Key, MappedSecret)]>, notes: Arc<[MappingNote]>) -> Self {
+        Self { secrets, notes }
+    }
+
+    /// Returns every secret with its key, in the order of the keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &MappedSecret)> {
+        self.secrets.iter().map(|(key, secret)| (key, secret))
+    }
+
+    /// Returns the secret at `key`.
+    pub fn get(&self, key: &Key) -> Option<&MappedSecret> {
+        let at = self.secrets.binary_search_by(|(one, _)| one.cmp(key)).ok()?;
+        Some(&self.secrets[at].1)
+    }
+
+    /// Returns the notes on secrets that are disabled, outside their dates, or absent although optional, in the order of
+    /// the keys.
+    pub fn notes(&self) -> &[MappingNote] {
+        &self.notes
+    }
+
+    pub(crate) fn shared_notes(&self) -> &Arc<[MappingNote]> {
+        &self.notes
+    }
+
+    pub(super) fn as_slice(&self) -> &[(Key, MappedSecret)] {
+        &self.secrets
+    }
+
+    /// Returns where a mapped setting is written, for errors and reports.
+    pub(crate) fn origin(id: &SecretId) -> String {
+        format!("the names in vault {}", id.vault())
+    }
+}
+
+impl MappingNote {
+    pub(crate) fn new(
+        key: Key,
+        secret: &SecretProperties,
+        issue: SecretIssue,
+        is_taken: bool,
+        is_warning: bool,
+    ) -> Self {
+        Self { key, secret: secret.id().clone(), issue, is_taken, is_warning, created: secret.created() }
+    }
+
+    /// Returns whether the map is set to log a warning.
+    pub(crate) fn is_warning(&self) -> bool {
+        self.is_warning
+    }
+}
+
+impl MappedSecret {
+    /// Maps a whole secret.
+    pub(crate) fn whole(secret: Arc<Secret>) -> Self {
+        Self { secret, part: None }
+    }
+
+    /// Maps one value of an expanded JSON secret.
+    pub(crate) fn part(secret: Arc<Secret>, part: MappedContent) -> Self {
+        Self { secret, part: Some(Arc::new(part)) }
+    }
+
+    pub(crate) fn secret(&self) -> &Arc<Secret> {
+        &self.secret
+    }
+
+    /// Returns the identifier of the secret, with its version.
+    pub fn id(&self) -> &SecretId {
+        self.secret.id()
+    }
+
+    /// Returns everything about the secret but its value.
+    pub fn properties(&self) -> &SecretProperties {
+        self.secret.properties()
+    }
+
+    /// Returns the kind of value.
+    pub fn kind(&self) -> MappedKind {
+        match self.part.as_deref() {
+            None | Some(MappedContent::Text(_)) => MappedKind::Text,
+            Some(MappedContent::EmptyTable) => MappedKind::EmptyTable,
+            Some(MappedContent::EmptyList) => MappedKind::EmptyList,
+            Some(MappedContent::Null) => MappedKind::Null,
+        }
+    }
+
+    /// Returns the plaintext, which is empty if the value is not text.
+    pub fn expose_secret(&self) -> &str {
+        match self.part.as_deref() {
+            None => self.secret.expose_secret(),
+            Some(MappedContent::Text(text)) => text,
+            Some(_) => "",
+        }
+    }
+}
+
+impl fmt::Debug for MappedSecrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(key, secret)| (key.to_string(), secret.id()))).finish()
+    }
+}
+
+impl fmt::Debug for MappedSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MappedSecret").field("id", self.id()).field("kind", &self.kind()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for MappingNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = if self.is_taken { "taken" } else { "skipped" };
+        write!(f, "{} is {outcome}: {}: {}", self.key, self.issue, self.secret)
+    }
+}

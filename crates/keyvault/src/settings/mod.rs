@@ -1,0 +1,37 @@
+//! What an adapter implements: the values of a configuration framework, as core sees them.
+//!
+//! Read `layers` first: an adapter implements [`Layers`] and [`Tree`] over its framework. A tree consists of
+//! [`ConfigValue`]s, each at a [`Key`]. [`MappedSecrets`] are the secrets that a name map turned into settings, which the
+//! layers merge below the others. [`Origins`] tell where each value came from, [`Policy`] sets what happens if a reference
+//! cannot be resolved, and [`Mismatch`] is the reason that a tree does not make settings, without a value in it.
+
+mod config_value;
+mod key;
+mod layers;
+mod mapped;
+mod mapped_tree;
+mod mismatch;
+mod origin;
+mod policy;
+mod reference_table;
+mod resolved;
+mod secret_issue;
+mod source_line;
+
+pub use self::config_value::ConfigValue;
+pub(crate) use self::config_value::ValueContent;
+pub use self::key::{Key, Segment};
+pub use self::layers::{Layers, Tree};
+pub(crate) use self::mapped::MappedContent;
+pub use self::mapped::{MappedKind, MappedSecret, MappedSecrets, MappingNote};
+pub use self::mapped_tree::MappedTree;
+pub use self::mismatch::Mismatch;
+pub(crate) use self::origin::Fingerprint;
+pub use self::origin::{Origin, Origins};
+pub use self::policy::Policy;
+pub(crate) use self::policy::{Pattern, Policies, Terms};
+pub(crate) use self::reference_table::join_tables;
+pub use self::resolved::Resolved;
+pub(crate) use self::secret_issue::HELP_WITH_DISABLED;
+pub use self::secret_issue::SecretIssue;
+pub(crate) use self::source_line::locate;

@@ -1,0 +1,190 @@
+//! A vault in this process.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+
+use super::SecretStore;
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::ReferenceStatus;
+use crate::secret::{Secret, SecretId, SecretName, SecretProperties, SecretVersion, Vault};
+
+/// A vault that lives in this process: for tests, examples and programs that run without Azure.
+///
+/// It keeps versions, refuses disabled secrets and can be told to fail, and passes the same suite as the client does.
+/// `Clone` shares the secrets. It never waits.
+///
+/// # Examples
+///
+/// ```
+/// use keyvault::{InMemory, SecretStore};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> keyvault::Result<()> {
+/// let vault = InMemory::new("https://contoso.vault.azure.net".parse()?);
+/// vault.set("db-password", "correct horse")?;
+/// # let id = keyvault::SecretId::parse("https://contoso.vault.azure.net/secrets/db-password")?;
+/// assert_eq!(vault.get(&id).await?.expose_secret(), "correct horse");
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct InMemory {
+    vault: Vault,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The versions of each secret, the latest last.
+    secrets: BTreeMap<SecretName, Vec<Secret>>,
+    failure: Option<Error>,
+    reads: ReadCounts,
+}
+
+/// How often an [`InMemory`] vault was asked.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ReadCounts {
+    /// Secrets asked for.
+    pub gets: u64,
+    /// Lists begun.
+    pub lists: u64,
+}
+
+impl InMemory {
+    /// Makes an empty vault that answers to the name of `vault`.
+    pub fn new(vault: Vault) -> Self {
+        Self { vault, state: Arc::default() }
+    }
+
+    /// Sets a secret: makes a new version, which is the latest from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if `name` cannot be a secret's.
+    pub fn set(&self, name: &str, value: impl Into<Box<str>>) -> Result<SecretVersion> {
+        self.set_with(name, value, |_| {})
+    }
+
+    /// Sets a secret whose properties `change` changes: to be disabled, to expire, to have tags.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if `name` cannot be a secret's.
+    pub fn set_with(
+        &self,
+        name: &str,
+        value: impl Into<Box<str>>,
+        change: impl FnOnce(&mut SecretProperties),
+    ) -> Result<SecretVersion> {
+        let name = SecretName::parse(name)?;
+        let version = SecretVersion::parse(&format!("{:032x}", fastrand::u128(..)))?;
+        let id = SecretId::new(self.vault.clone(), name.clone()).with_version(version.clone());
+        let now = SystemTime::now();
+        let mut properties = SecretProperties::new(id);
+        properties.set_created(now);
+        properties.set_updated(now);
+        change(&mut properties);
+        let secret = Secret::new(properties, value, now);
+        self.state().secrets.entry(name).or_default().push(secret);
+        Ok(version)
+    }
+
+    /// Deletes a secret with all its versions; tells whether it was there.
+    pub fn delete(&self, name: &str) -> bool {
+        SecretName::parse(name).is_ok_and(|name| self.state().secrets.remove(&name).is_some())
+    }
+
+    /// Answers everything with `failure` from now on, or as usual again if it is none.
+    pub fn fail(&self, failure: impl Into<Option<Error>>) {
+        self.state().failure = failure.into();
+    }
+
+    /// Tells how often the vault was asked since it was made.
+    pub fn reads(&self) -> ReadCounts {
+        self.state().reads
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere cannot leave the state half changed: every change is one assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self, id: &SecretId) -> Result<Secret> {
+        let mut state = self.state();
+        state.reads.gets += 1;
+        if let Some(failure) = &state.failure {
+            return Err(failure.clone());
+        }
+        let versions = state.secrets.get(id.name()).map_or(&[][..], Vec::as_slice);
+        let found = match id.version() {
+            Some(version) => versions.iter().find(|secret| secret.id().version() == Some(version)),
+            None => versions.last(),
+        };
+        match found {
+            None => Err(Error::new(ErrorKind::NotFound, "secret not found").about(id)),
+            Some(secret) if !secret.properties().enabled() => {
+                Err(Error::new(ErrorKind::NotFound, "secret is disabled")
+                    .with_status(ReferenceStatus::AccessToKeyVaultDenied)
+                    .about(id))
+            }
+            Some(secret) => Ok(Secret::new(secret.properties().clone(), secret.expose_secret(), SystemTime::now())),
+        }
+    }
+
+    fn listed(&self) -> Vec<Result<SecretProperties>> {
+        let mut state = self.state();
+        state.reads.lists += 1;
+        if let Some(failure) = &state.failure {
+            return vec![Err(failure.clone())];
+        }
+        let latest = state.secrets.values().filter_map(|versions| versions.last());
+        latest.map(|secret| Ok(secret.properties().without_version())).collect()
+    }
+
+    fn listed_versions(&self, name: &SecretName) -> Vec<Result<SecretProperties>> {
+        let mut state = self.state();
+        state.reads.lists += 1;
+        if let Some(failure) = &state.failure {
+            return vec![Err(failure.clone())];
+        }
+        let versions = state.secrets.get(name).into_iter().flatten();
+        versions.map(|secret| Ok(secret.properties().clone())).collect()
+    }
+}
+
+#[async_trait]
+impl SecretStore for InMemory {
+    fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    async fn get(&self, id: &SecretId) -> Result<Secret> {
+        self.read(id)
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
+        // Asked when it is polled, as a vault is, and not when the stream is made.
+        stream::once(async { stream::iter(self.listed()) }).flatten().boxed()
+    }
+
+    fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
+        let name = name.clone();
+        stream::once(async move { stream::iter(self.listed_versions(&name)) }).flatten().boxed()
+    }
+}
+
+impl fmt::Debug for InMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InMemory")
+            .field("vault", &self.vault)
+            .field("secrets", &self.state().secrets.len())
+            .finish_non_exhaustive()
+    }
+}
