@@ -240,7 +240,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// # Cancel safety
     ///
     /// Dropping the future leaves the refresh running for the others who joined it.
-    pub async fn rejected(&self, subject: impl Into<SecretSelector> + Send) -> Result<CredentialCheck> {
+    pub async fn report_rejected(&self, subject: impl Into<SecretSelector> + Send) -> Result<CredentialCheck> {
         let subject = subject.into();
         let suspects = {
             let published = self.shared.published.load();
