@@ -32,9 +32,9 @@
 //!
 //! # Connecting a client
 //!
-//! A client needs the [URL](Emulator::vault_url), trust in the [authority](Emulator::ca_pem), and tokens. The Azure SDKs
-//! need a transport with that certificate, `verify_challenge_resource` switched off (a loopback address does not end in
-//! `.vault.azure.net`), and one of
+//! A client needs the [URL](Emulator::vault_url), trust in the [authority](Emulator::ca_pem), and tokens. The Azure
+//! SDKs need a transport with that certificate, `verify_challenge_resource` switched off (a loopback address does not
+//! end in `.vault.azure.net`), and one of
 //!
 //! - a client secret credential with [`authority_url`](Emulator::authority_url), [`tenant_id`](Emulator::tenant_id),
 //!   [`client_id`](Emulator::client_id) and [`client_secret`](Emulator::client_secret);
@@ -53,27 +53,30 @@
 //!
 //! # The control endpoint
 //!
-//! A test in another language uses the control endpoint for the same purposes as a Rust test uses [`Emulator`]: JSON over
-//! plain http, under [`control_url`](Emulator::control_url), without a token. Times are in seconds. Durations may have
-//! fractions.
+//! A test in another language uses the control endpoint for the same purposes as a Rust test uses [`Emulator`]: JSON
+//! over plain http, under [`control_url`](Emulator::control_url), without a token. Times are in seconds. Durations may
+//! have fractions.
 //!
 //! | path | `GET` | `POST` | `DELETE` |
 //! | --- | --- | --- | --- |
-//! | `/clock` | `now`, `shift_seconds`, `frozen` | sets any of them; `{"shift_seconds": 86400}` adds to the shift | resets the clock |
-//! | `/faults` | the active faults | adds a fault, see below | removes all |
-//! | `/throttle` | the limits, or null | sets the limits: `{}` for the service's, or any of `sets`, `others`, `window_seconds`, `retry_after_seconds` | removes the limits |
-//! | `/access` | the denials | adds a denial: `{"deny": "access-policy"}`, or `rbac`, `firewall`, `private-link` | removes all |
+//! | `/clock` | `now`, `shift_seconds`, `frozen` | sets any of them; shifts add up | resets the clock |
+//! | `/faults` | the active faults | adds a fault | removes all |
+//! | `/throttle` | the limits, or null | sets the limits | removes the limits |
+//! | `/access` | the denials | adds a denial | removes all |
 //! | `/requests` | the [counters](Requests) | | resets counters and log |
 //! | `/log` | the [requests](LoggedRequest), oldest first | | resets counters and log |
 //! | `/latency` | `milliseconds` | sets the latency | sets it to zero |
 //! | `/secrets` | | sets the secrets of a [seed](Seed); `?vault=NAME` for another vault | empties every vault |
 //! | `/tokens` | | | revokes every token |
 //!
+//! The limits are `sets`, `others`, `window_seconds` and `retry_after_seconds`. An absent limit is that of the service.
+//! The field `deny` names a [denial](Denial): `access-policy`, `rbac`, `firewall` or `private-link`.
+//!
 //! The field `fault` names a fault: `status` (with `status`, and optionally `retry_after`, `headers`, `body`),
 //! `unauthorized`, `insufficient-claims`, `challenge` (with `challenge`), `redirect` (with `location`), `latency` (with
 //! `milliseconds`), `hang`, `reset`, `hang-in-body`, `truncated`, `oversized` (with `bytes`), `not-json`, `wrong-json`,
-//! `wrong-id`, `next-link` (with `link`), `empty-page`. [`Fault`] describes each. A fault applies `count` times, or until
-//! it is removed. With `"tokens": true` it applies to the token endpoints instead of the vaults.
+//! `wrong-id`, `next-link` (with `link`), `empty-page`. [`Fault`] describes each. A fault applies `count` times, or
+//! until it is removed. With `"tokens": true` it applies to the token endpoints instead of the vaults.
 //!
 //! Faults and denials apply to all requests, or to those that match every given field: `operations` (a list of
 //! [names](Operation::as_str)), `method`, and `path`, in which `*` matches any text.
@@ -86,9 +89,9 @@
 //!
 //! # Limits
 //!
-//! The emulator serves secrets only. It has no keys, no certificates except [behind secrets](SetSecret::certificate), and
-//! no role assignments except [denials](Emulator::deny). Do not store real secrets in it: backups and data files are not
-//! encrypted.
+//! The emulator serves secrets only. It has no keys, no certificates except [behind secrets](SetSecret::certificate),
+//! and no role assignments except [denials](Emulator::deny). Do not store real secrets in it: backups and data files
+//! are not encrypted.
 //!
 //! # The code
 //!

@@ -1,4 +1,4 @@
-//! X.509: certificates behind secrets, and the authority that vouches for the TLS listener.
+//! X.509: certificates behind secrets, and the authority that signs those of the TLS listener.
 //!
 //! Reading order: [`certificate`] is a key with its chain, as a vault stores it; [`pkcs12`] writes it in that format;
 //! [`authority`] signs the certificates of the listener.

@@ -139,7 +139,8 @@ impl FaultCommand {
             _ => {
                 return Err(ErrorResponse::bad_parameter(
                     "`fault` must be one of status, unauthorized, insufficient-claims, challenge, redirect, latency, \
-                     hang, reset, hang-in-body, truncated, oversized, not-json, wrong-json, wrong-id, next-link and empty-page.",
+                     hang, reset, hang-in-body, truncated, oversized, not-json, wrong-json, wrong-id, next-link and \
+                     empty-page.",
                 ));
             }
         })

@@ -66,48 +66,45 @@ impl Denial {
 
     /// Creates the service's error for a denied request.
     pub(crate) fn error(self, registration: &AppRegistration, request: &VaultRequest<'_>) -> ErrorResponse {
+        let inner_code = match self {
+            Self::PrivateLink => "ForbiddenByConnection",
+            Self::Firewall => "ForbiddenByFirewall",
+            Self::AccessPolicy => "AccessDenied",
+            Self::Rbac => "ForbiddenByRbac",
+        };
+        ErrorResponse::new(403, "Forbidden", self.message(registration, request)).inner_code(inner_code)
+    }
+
+    fn message(self, registration: &AppRegistration, request: &VaultRequest<'_>) -> String {
         let vault = if request.vault.is_empty() { "emulator" } else { request.vault.as_str() };
         let (client, tenant) = (&registration.client_id, &registration.tenant_id);
         let issuer = format!("https://sts.windows.net/{tenant}/");
         let caller = format!("appid={client};oid={client};iss={issuer}");
         let operation = request.route.operation;
-        let (inner_code, message) = match self {
-            Self::PrivateLink => (
-                "ForbiddenByConnection",
-                format!(
-                    "Public network access is disabled and request is not from a trusted service nor via an approved \
-                     private link.\r\nCaller: {caller}\r\nVault: {vault};location={REGION}"
-                ),
+        match self {
+            Self::PrivateLink => format!(
+                "Public network access is disabled and request is not from a trusted service nor via an approved \
+                 private link.\r\nCaller: {caller}\r\nVault: {vault};location={REGION}"
             ),
-            Self::Firewall => (
-                "ForbiddenByFirewall",
-                format!(
-                    "Client address is not authorized and caller is not a trusted service.\r\nClient address: \
-                     127.0.0.1\r\nCaller: {caller}\r\nVault: {vault};location={REGION}"
-                ),
+            Self::Firewall => format!(
+                "Client address is not authorized and caller is not a trusted service.\r\nClient address: \
+                 127.0.0.1\r\nCaller: {caller}\r\nVault: {vault};location={REGION}"
             ),
-            Self::AccessPolicy => (
-                "AccessDenied",
-                format!(
-                    "The user, group or application 'appid={client};oid={client};numgroups=2;iss={issuer}' does not \
-                     have secrets {} permission on key vault '{vault};location={REGION}'. For help resolving this \
-                     issue, please see https://go.microsoft.com/fwlink/?linkid=2125287",
-                    permission(operation)
-                ),
+            Self::AccessPolicy => format!(
+                "The user, group or application 'appid={client};oid={client};numgroups=2;iss={issuer}' does not \
+                 have secrets {} permission on key vault '{vault};location={REGION}'. For help resolving this \
+                 issue, please see https://go.microsoft.com/fwlink/?linkid=2125287",
+                permission(operation)
             ),
-            Self::Rbac => (
-                "ForbiddenByRbac",
-                format!(
-                    "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments \
-                     or role definitions were changed recently, please observe propagation time.\r\nCaller: \
-                     {caller}\r\nAction: 'Microsoft.KeyVault/vaults/secrets/{}'\r\nResource: '{}'\r\nAssignment: (not \
-                     found)\r\nDenyAssignmentId: null\r\nDecisionReason: null\r\nVault: {vault};location={REGION}\r\n",
-                    action(operation),
-                    resource(tenant, vault, &request.route.name),
-                ),
+            Self::Rbac => format!(
+                "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments \
+                 or role definitions were changed recently, please observe propagation time.\r\nCaller: \
+                 {caller}\r\nAction: 'Microsoft.KeyVault/vaults/secrets/{}'\r\nResource: '{}'\r\nAssignment: (not \
+                 found)\r\nDenyAssignmentId: null\r\nDecisionReason: null\r\nVault: {vault};location={REGION}\r\n",
+                action(operation),
+                resource(tenant, vault, &request.route.name),
             ),
-        };
-        ErrorResponse::new(403, "Forbidden", message).inner_code(inner_code)
+        }
     }
 }
 

@@ -51,8 +51,8 @@ pub enum Fault {
     WrongId,
     /// A response fault for lists: sets this `nextLink`.
     NextLink(String),
-    /// A response fault for lists: sends a page without items whose `nextLink` repeats the request. The service may send
-    /// such pages.
+    /// A response fault for lists: sends a page without items whose `nextLink` repeats the request. The service may
+    /// send such pages.
     EmptyPage,
 }
 

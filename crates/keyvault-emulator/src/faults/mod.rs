@@ -1,8 +1,8 @@
 //! The failures that a test sets up: faults, denials and throttling.
 //!
-//! Reading order: [`fault`] is a failure on demand and [`fault_list`] selects the one for a request; [`denial`] rejects a
-//! caller with a valid token; both apply to the requests of a [`request_matcher`]. [`throttle`] limits the requests to
-//! each vault.
+//! Reading order: [`fault`] is a failure on demand and [`fault_list`] selects the one for a request; [`denial`] rejects
+//! a caller with a valid token; both apply to the requests of a [`request_matcher`]. [`throttle`] limits the requests
+//! to each vault.
 
 mod denial;
 mod fault;

@@ -23,7 +23,8 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// Returns the limits of the service: 300 new versions and 4,000 other requests in 10 seconds, without `Retry-After`.
+    /// Returns the limits of the service: 300 new versions and 4,000 other requests in 10 seconds, without
+    /// `Retry-After`.
     ///
     /// See [service limits](https://learn.microsoft.com/azure/key-vault/general/service-limits).
     pub fn service() -> Self {

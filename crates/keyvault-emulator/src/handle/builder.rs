@@ -114,8 +114,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the duration of a deletion or recovery, and of a purge until the name is free. In the service these take some
-    /// seconds.
+    /// Sets the duration of a deletion or recovery, and of a purge until the name is free. In the service these take
+    /// some seconds.
     ///
     /// The [clock](Self::clock) measures it. Default: zero. At most one year.
     pub fn deletion_time(mut self, time: Duration) -> Self {
@@ -154,8 +154,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets a function that receives each request when its response is ready, with the time that it took. Status 0 means
-    /// that there is no response.
+    /// Sets a function that receives each request when its response is ready, with the time that it took. Status 0
+    /// means that there is no response.
     ///
     /// The task that responds calls `observer`, which must not block.
     pub fn on_request(mut self, observer: impl Fn(&LoggedRequest, Duration) + Send + Sync + 'static) -> Self {

@@ -56,8 +56,8 @@ impl Emulator {
         }
     }
 
-    /// Writes the [data file](EmulatorBuilder::data_file) now, if there is one. The file already contains every change of
-    /// a client. It contains a change of a test shortly after, at the latest when the emulator stops.
+    /// Writes the [data file](EmulatorBuilder::data_file) now, if there is one. The file already contains every change
+    /// of a client. It contains a change of a test shortly after, at the latest when the emulator stops.
     ///
     /// # Errors
     ///
@@ -113,8 +113,8 @@ impl Emulator {
         self.service().state().tokens.revoke();
     }
 
-    /// Returns the authority host for a client secret credential: https, with a certificate of the same authority as the
-    /// vault's.
+    /// Returns the authority host for a client secret credential: https, with a certificate of the same authority as
+    /// the vault's.
     pub fn authority_url(&self) -> &str {
         &self.service().authority
     }

@@ -8,8 +8,8 @@ use crate::operations::{Operation, RequestHead};
 
 /// Faults: failures between a client and a vault.
 impl Emulator {
-    /// Applies a fault to every request to a vault until [`clear_faults`](Self::clear_faults). The newest such fault has
-    /// precedence.
+    /// Applies a fault to every request to a vault until [`clear_faults`](Self::clear_faults). The newest such fault
+    /// has precedence.
     pub fn fault(&self, fault: Fault) {
         self.fault_matching(None, |_| true, fault);
     }

@@ -1,7 +1,7 @@
 //! The public handle: starts an emulator, and observes and changes it from a test. No other room knows it.
 //!
-//! Reading order: [`builder`] configures and starts an [`emulator`]; [`vault_handle`] changes one vault; [`failures`] and
-//! [`clock`] are the methods for faults, denials, throttling and time.
+//! Reading order: [`builder`] configures and starts an [`emulator`]; [`vault_handle`] changes one vault; [`failures`]
+//! and [`clock`] are the methods for faults, denials, throttling and time.
 
 mod builder;
 mod clock;

@@ -18,7 +18,7 @@ pub(crate) fn claims_challenge(authority: &str, tenant: &str, now: Duration) -> 
     let claims = json!({ "access_token": { "nbf": { "essential": true, "value": now.as_secs().to_string() } } });
     let claims = STANDARD.encode(claims.to_string());
     format!(
-        "Bearer realm=\"\", authorization_uri=\"{authority}/{tenant}/oauth2/authorize\", error=\"insufficient_claims\", \
-         claims=\"{claims}\""
+        "Bearer realm=\"\", authorization_uri=\"{authority}/{tenant}/oauth2/authorize\", \
+         error=\"insufficient_claims\", claims=\"{claims}\""
     )
 }

@@ -17,7 +17,9 @@ pub(crate) enum IdentityEndpoint {
     Entra { tenant: String },
     /// [App Service](https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference).
     AppService,
-    /// [Virtual machine](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token).
+    /// [Virtual machine].
+    ///
+    /// [Virtual machine]: https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
     VirtualMachine,
     /// The OpenID configuration of a tenant.
     OpenId { tenant: String },

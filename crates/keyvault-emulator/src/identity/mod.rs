@@ -1,7 +1,7 @@
 //! The identity provider: Entra and managed identity endpoints, and the tokens they issue.
 //!
-//! Reading order: [`registration`] holds the one tenant and its one application; [`tokens`] issues and checks tokens and
-//! [`challenge`](mod@challenge) asks for one; [`endpoint`] finds the endpoint of a path, which [`entra`],
+//! Reading order: [`registration`] holds the one tenant and its one application; [`tokens`] issues and checks tokens
+//! and [`challenge`](mod@challenge) asks for one; [`endpoint`] finds the endpoint of a path, which [`entra`],
 //! [`managed_identity`] or [`discovery`] serves, the first two with a [`token_issuer`].
 
 mod challenge;

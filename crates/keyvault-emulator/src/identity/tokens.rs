@@ -1,6 +1,7 @@
 //! Tokens, which the emulator's own endpoints issue and its vaults check.
 //!
-//! See [authentication, requests and responses](https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses).
+//! See [authentication, requests and
+//! responses](https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses).
 
 use std::collections::HashMap;
 use std::time::Duration;

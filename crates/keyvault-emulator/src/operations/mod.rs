@@ -1,8 +1,8 @@
 //! The operations on secrets: from the method and path of a request to the JSON of its response.
 //!
-//! Reading order: [`operation`] names the operations and [`request_head`] describes a request to filters and logs;
-//! [`route`] parses method and path; [`perform`] runs the operation on a vault; [`bundle`] writes secrets as JSON,
-//! [`page`] divides lists into pages, and [`api_version`] knows what differs between versions of the API.
+//! Reading order: [`operation`] names the operations and [`request_head`] describes a request for faults and logs;
+//! [`route`] parses method and path; [`perform`](mod@perform) runs the operation on a vault; [`bundle`] writes secrets
+//! as JSON, [`page`] divides lists into pages, and [`api_version`] knows what differs between versions of the API.
 
 mod api_version;
 mod bundle;

@@ -83,6 +83,24 @@ fn perform_on_secret(
             vault.check_not_managed(name, "delete")?;
             ok(&writer.deleted(vault.delete(name, policy, now)?))
         }
+        Operation::Backup => ok(&BackupBody { value: vault.backup(name, now)? }),
+        Operation::Restore => {
+            let backup: BackupBody = serde_json::from_slice(body).map_err(|_| ErrorResponse::corrupt_backup())?;
+            let secret = vault.restore(&backup.value, request.base, now)?;
+            ok(&writer.properties(secret, secret.latest()))
+        }
+        _ => perform_on_deleted(vault, request, writer),
+    }
+}
+
+/// Performs an operation on one deleted secret.
+fn perform_on_deleted(
+    vault: &mut Vault,
+    request: &VaultRequest<'_>,
+    writer: BundleWriter<'_>,
+) -> Result<Response<Bytes>, ErrorResponse> {
+    let (name, policy, now) = (request.route.name.as_str(), request.policy, request.now);
+    match request.route.operation {
         Operation::GetDeleted => ok(&writer.deleted(vault.get_deleted(name, now)?)),
         Operation::Recover => {
             let secret = vault.recover(name, policy, now)?;
@@ -93,12 +111,6 @@ fn perform_on_secret(
             let mut response = response(204, JSON, Bytes::new());
             response.headers_mut().remove(CONTENT_TYPE);
             Ok(response)
-        }
-        Operation::Backup => ok(&BackupBody { value: vault.backup(name, now)? }),
-        Operation::Restore => {
-            let backup: BackupBody = serde_json::from_slice(body).map_err(|_| ErrorResponse::corrupt_backup())?;
-            let secret = vault.restore(&backup.value, request.base, now)?;
-            ok(&writer.properties(secret, secret.latest()))
         }
         // A route contains no other operation.
         other => Err(ErrorResponse::new(404, "NotFound", format!("{other:?} is not an operation on one secret."))),

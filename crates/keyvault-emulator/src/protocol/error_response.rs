@@ -1,6 +1,7 @@
 //! The errors of the service: a status, a code, an inner code for some, and a message.
 //!
-//! The shapes are those of [REST API error codes](https://learn.microsoft.com/azure/key-vault/general/rest-error-codes).
+//! The shapes are those of [REST API error
+//! codes](https://learn.microsoft.com/azure/key-vault/general/rest-error-codes).
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
-//! What every endpoint needs to read a request and to write a response.
+//! URIs, responses and errors in the form of the service, for every endpoint.
 //!
-//! Reading order: [`uri`] takes paths, queries and base URLs apart, [`response`] writes a response, and
-//! [`error_response`] holds the errors of the service with their codes and messages.
+//! Reading order: [`uri`] parses paths, queries and base URLs; [`response`](mod@response) creates a response;
+//! [`error_response`] lists the errors of the service with their codes and messages.
 
 mod error_response;
 mod response;

@@ -1,8 +1,8 @@
 //! The service as a function from a request to a reply. Nothing here waits or opens a socket.
 //!
-//! Reading order: [`state`] is everything the service knows, behind one lock; [`pipeline`] plans the reply to a request:
-//! faults, token, throttling, denials, operation; [`apply_fault`] is what a fault does to a [`reply`]; [`request_log`]
-//! and [`in_flight`] are what a test can observe.
+//! Reading order: [`state`] is everything the service knows, behind one lock; [`pipeline`] plans the [`reply`] to a
+//! request: faults, token, throttling, denials, operation; [`apply_fault`] is the effect of a fault; [`request_log`]
+//! and [`in_flight`] count the requests for a test.
 
 mod apply_fault;
 mod in_flight;

@@ -154,7 +154,9 @@ impl Service {
 
 /// Returns the method that a client means: one that cannot send a method sends it in a header of a POST.
 ///
-/// See [common parameters and headers](https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses#supported-http-methods-and-headers).
+/// See [common parameters and headers].
+///
+/// [common parameters and headers]: https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses
 fn effective_method(request: &Request<Bytes>) -> Method {
     let header = ["x-http-method", "x-http-request"].iter().find_map(|name| request.headers().get(*name));
     match header.map(|value| Method::from_bytes(value.as_bytes())) {

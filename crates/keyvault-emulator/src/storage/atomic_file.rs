@@ -44,3 +44,34 @@ fn replace(target: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
     // Only syncing the directory makes the rename durable.
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn a_write_sets_the_permissions_and_replaces_the_target_of_a_link() {
+        let directory = tempfile::tempdir().unwrap();
+        let (link, target) = (directory.path().join("link"), directory.path().join("target"));
+        let ordinary = directory.path().join("ordinary");
+        fs::write(&ordinary, "").unwrap();
+        fs::write(&target, "old").unwrap();
+        symlink(&target, &link).unwrap();
+        for (readers, expected) in [(Readers::Owner, 0o600), (Readers::Everyone, mode(&ordinary))] {
+            write(&link, b"new", readers).unwrap();
+            assert_eq!(
+                (fs::read_to_string(&target).unwrap().as_str(), mode(&target)),
+                ("new", expected),
+                "{readers:?}"
+            );
+            assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+        }
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 3, "no temporary file remains");
+    }
+}

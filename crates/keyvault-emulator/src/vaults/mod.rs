@@ -1,9 +1,9 @@
 //! The vaults: plain state without HTTP, sockets or a clock. Every function takes the time as an argument.
 //!
-//! Reading order: [`set_secret`] and [`update_secret`] are what a caller sends, parsed by [`request_body`];
-//! [`secret_version`] and [`stored_secret`] are what a vault stores; [`vault`] sets, gets, deletes and recovers by its
-//! [`recovery_policy`]; [`vault_map`] holds the vaults by name, which [`host`] reads from a host name; [`seed`] loads
-//! secrets written by a person. [`name`] is the grammar of names and versions.
+//! Reading order: a caller sends a [`set_secret`] or an [`update_secret`], both parsed from a [`request_body`]; a vault
+//! stores a [`secret_version`] in a [`stored_secret`]; [`vault`] sets, gets, deletes and recovers by its
+//! [`recovery_policy`]; [`vault_map`] contains the vaults by name, which [`host`] reads from a host name; [`seed`]
+//! loads secrets written by a person. [`name`] is the grammar of names and versions.
 
 pub(crate) mod host;
 pub(crate) mod name;

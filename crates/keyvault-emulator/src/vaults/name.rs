@@ -1,6 +1,6 @@
 //! The grammar of secret names and versions.
 //!
-//! See [object identifiers](https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#objects-identifiers-and-versioning).
+//! See [object identifiers](https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates).
 
 /// Returns whether a text is a valid secret name: 1 to 127 letters, digits and hyphens.
 pub(crate) fn is_name(text: &str) -> bool {

@@ -20,8 +20,8 @@ use crate::protocol::ErrorResponse;
 /// The JSON is an object. Each key is a secret name, or `VAULT/NAME` for a secret outside the default vault. Each value
 /// is the secret's value as a string, or an object with these fields:
 ///
-/// - `value`, a string. Instead of it, `certificate` with a host name creates a self-signed certificate, and `pem` takes
-///   a key in PKCS#8 and its chain. A certificate is stored as PKCS#12 unless `content_type` is
+/// - `value`, a string. Instead of it, `certificate` with a host name creates a self-signed certificate, and `pem`
+///   takes a key in PKCS#8 and its chain. A certificate is stored as PKCS#12 unless `content_type` is
 ///   `application/x-pem-file`.
 /// - `content_type`, `tags` (an object of strings) and `enabled`.
 /// - `not_before` and `expires`: seconds since 1970, or a date like `2027-01-31T00:00:00Z`.

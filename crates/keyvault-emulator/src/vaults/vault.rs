@@ -51,7 +51,8 @@ impl Vault {
         Ok(stored)
     }
 
-    /// Returns whether this program could have written the vault: keys match valid names, and each secret has a version.
+    /// Returns whether this program could have written the vault: keys match valid names, and each secret has a
+    /// version.
     pub(crate) fn is_valid(&self) -> bool {
         let deleted = self.deleted.iter().map(|(key, deleted)| (key, &deleted.secret));
         self.live.iter().chain(deleted).all(|(stored_key, secret)| {
