@@ -51,12 +51,9 @@ mod tests {
 
     use super::*;
 
-    fn mode(path: &Path) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
-    }
-
     #[test]
     fn a_write_sets_the_permissions_and_replaces_the_target_of_a_link() {
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         let directory = tempfile::tempdir().unwrap();
         let (link, target) = (directory.path().join("link"), directory.path().join("target"));
         let ordinary = directory.path().join("ordinary");
