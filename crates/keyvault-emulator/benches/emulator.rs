@@ -1,9 +1,9 @@
-//! How fast the emulator starts and answers, and how much memory it takes. Prints figures, judges nothing.
+//! The start time, throughput and memory of the emulator. Prints figures and asserts none of them.
 //!
-//! `cargo bench -p keyvault-emulator`. Client and server share the machine; the client is no more than a TLS stream that
-//! writes the same bytes again and again, so that most of the time goes to the server.
+//! Run it with `cargo bench -p keyvault-emulator`. Client and server share the machine. The client is a TLS stream that
+//! repeats the same bytes, so the server uses most of the time.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops where it stands")]
+#![allow(clippy::unwrap_used, reason = "a failed step fails the benchmark")]
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -23,19 +23,19 @@ const SECRETS: usize = 10_000;
 
 #[tokio::main]
 async fn main() {
-    // Asked for as a test (`cargo test --benches`), it only has to run.
+    // `cargo test --benches` only checks that it runs.
     let duration = if std::env::args().any(|argument| argument == "--bench") { DURATION } else { Duration::ZERO };
 
     let begun = Instant::now();
     let emulator = Emulator::start().await.unwrap();
     let started = begun.elapsed();
-    // The client's own preparation is not the emulator's time.
+    // Excludes the time in which the client prepares.
     let connector = connector(&emulator);
     emulator.set("s00000", "hunter2");
     let request = request(&emulator, "/secrets/s00000");
     let connecting = Instant::now();
     let mut stream = connect(&emulator, &connector).await;
-    exchange(&mut stream, &request).await;
+    send(&mut stream, &request).await;
     println!("start                {:>10.1} ms", millis(started));
     println!("start to first GET   {:>10.1} ms", millis(started + connecting.elapsed()));
     println!("resident, idle       {:>10.1} MB", resident());
@@ -49,7 +49,7 @@ async fn main() {
     println!("list, 25 a page      {:>10.0} /s", rate(&emulator, &connector, list, duration).await);
 }
 
-/// Asks again and again over kept connections, and returns how many answers a second brought.
+/// Returns the number of responses per second over persistent connections.
 async fn rate(emulator: &Emulator, connector: &TlsConnector, request: Vec<u8>, duration: Duration) -> f64 {
     let request = Arc::new(request);
     let mut streams = Vec::new();
@@ -64,7 +64,7 @@ async fn rate(emulator: &Emulator, connector: &TlsConnector, request: Vec<u8>, d
             tokio::spawn(async move {
                 let mut count = 0_u32;
                 while count == 0 || begun.elapsed() < duration {
-                    exchange(&mut stream, &request).await;
+                    send(&mut stream, &request).await;
                     count += 1;
                 }
                 count
@@ -81,7 +81,7 @@ async fn rate(emulator: &Emulator, connector: &TlsConnector, request: Vec<u8>, d
 fn connector(emulator: &Emulator) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(emulator.ca_pem().as_bytes()).unwrap()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
     TlsConnector::from(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
@@ -98,18 +98,18 @@ fn request(emulator: &Emulator, path: &str) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Sends a request and reads its answer to the end.
-async fn exchange(stream: &mut TlsStream<TcpStream>, request: &[u8]) {
+/// Sends a request and reads its whole response.
+async fn send(stream: &mut TlsStream<TcpStream>, request: &[u8]) {
     stream.write_all(request).await.unwrap();
     stream.flush().await.unwrap();
-    let mut answer = Vec::with_capacity(16 * 1024);
+    let mut response = Vec::with_capacity(16 * 1024);
     loop {
-        assert_ne!(stream.read_buf(&mut answer).await.unwrap(), 0, "the server is gone");
-        let Some(end) = answer.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-        let head = std::str::from_utf8(&answer[..end]).unwrap();
+        assert_ne!(stream.read_buf(&mut response).await.unwrap(), 0, "the server closed the connection");
+        let Some(end) = response.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let head = std::str::from_utf8(&response[..end]).unwrap();
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap();
-        if answer.len() == end + 4 + length.parse::<usize>().unwrap() {
+        if response.len() == end + 4 + length.parse::<usize>().unwrap() {
             return;
         }
     }
@@ -119,7 +119,7 @@ fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// Returns the resident memory of this process, in megabytes; 0 where the system does not tell.
+/// Returns the resident memory of this process, in megabytes. 0 if the system does not report it.
 fn resident() -> f64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

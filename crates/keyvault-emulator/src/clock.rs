@@ -1,96 +1,104 @@
-//! The time, which a test can shift and stop.
+//! The clock of the vaults, which a test can shift and freeze.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use crate::emulator::Emulator;
+/// Returns the unadjusted time.
+pub(crate) type TimeSource = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
-/// Tells the time that the clock starts from.
-pub(crate) type Source = Arc<dyn Fn() -> SystemTime + Send + Sync>;
-
-/// A clock: where the time comes from, and what was done to it since.
+/// A clock: a time source and the adjustments made to it since the start.
 pub(crate) struct Clock {
-    source: Source,
-    setting: Mutex<Setting>,
+    source: TimeSource,
+    adjustment: Mutex<Adjustment>,
 }
 
 #[derive(Clone, Copy, Default)]
-struct Setting {
+struct Adjustment {
     /// Nanoseconds that the clock is ahead of its source.
     shift: i128,
-    /// The moment at which it stands, in nanoseconds since 1970.
-    stands_at: Option<i128>,
+    /// The time the clock shows while it is frozen, in nanoseconds since 1970.
+    frozen_at: Option<i128>,
 }
 
 impl Clock {
-    /// Makes a clock that runs with its source.
-    pub(crate) fn new(source: Source) -> Self {
-        Self { source, setting: Mutex::default() }
+    /// Creates a clock that runs with its source.
+    pub(crate) fn new(source: TimeSource) -> Self {
+        Self { source, adjustment: Mutex::default() }
     }
 
     /// Returns the time since 1970.
     pub(crate) fn now(&self) -> Duration {
-        let setting = *self.setting();
-        let nanos = setting.stands_at.unwrap_or_else(|| self.source().saturating_add(setting.shift));
+        let adjustment = *self.adjustment();
+        let nanos = adjustment.frozen_at.unwrap_or_else(|| self.source().saturating_add(adjustment.shift));
         since_1970(nanos)
     }
 
-    /// Tells by how many seconds the clock is ahead of its source; cut towards zero.
+    /// Returns by how many seconds the clock is ahead of its source, rounded towards zero.
     pub(crate) fn shift_seconds(&self) -> i64 {
-        let setting = *self.setting();
-        let shift = setting.stands_at.map_or(setting.shift, |at| at - self.source());
+        let adjustment = *self.adjustment();
+        let shift = adjustment.frozen_at.map_or(adjustment.shift, |at| at - self.source());
         i64::try_from(shift / NANOS).unwrap_or(i64::MAX)
     }
 
-    /// Tells whether the clock stands still.
+    /// Returns whether the clock is frozen.
     pub(crate) fn is_frozen(&self) -> bool {
-        self.setting().stands_at.is_some()
+        self.adjustment().frozen_at.is_some()
     }
 
-    /// Moves the clock by a number of seconds, forward or back; one that stands still does so elsewhere then.
+    /// Shifts the clock by a number of seconds, forward or back. A frozen clock stays frozen, at the new time.
     pub(crate) fn shift(&self, seconds: f64) {
-        // A float converts by saturation: nonsense moves far, and never panics.
+        // The conversion from a float saturates, so an absurd number shifts far and never panics.
         self.shift_nanos((seconds * 1e9) as i128);
     }
 
-    /// Moves the clock to a moment.
+    /// Shifts the clock forward.
+    pub(crate) fn advance(&self, by: Duration) {
+        self.shift_nanos(nanos(by));
+    }
+
+    /// Shifts the clock back.
+    pub(crate) fn rewind(&self, by: Duration) {
+        self.shift_nanos(-nanos(by));
+    }
+
+    /// Shifts the clock to a time since 1970.
     pub(crate) fn set(&self, now: Duration) {
         self.shift_nanos(nanos(now) - nanos(self.now()));
     }
 
-    /// Stops the clock where it is.
+    /// Freezes the clock at the current time.
     pub(crate) fn freeze(&self) {
         let now = nanos(self.now());
-        self.setting().stands_at = Some(now);
+        self.adjustment().frozen_at = Some(now);
     }
 
-    /// Lets the clock run on from where it stands.
+    /// Lets a frozen clock run again, from the time it shows.
     pub(crate) fn resume(&self) {
         let source = self.source();
-        let mut setting = self.setting();
-        if let Some(at) = setting.stands_at.take() {
-            setting.shift = at - source;
+        let mut adjustment = self.adjustment();
+        if let Some(at) = adjustment.frozen_at.take() {
+            adjustment.shift = at - source;
         }
     }
 
-    /// Undoes all that was done to the clock.
+    /// Undoes every adjustment.
     pub(crate) fn reset(&self) {
-        *self.setting() = Setting::default();
+        *self.adjustment() = Adjustment::default();
     }
 
     fn shift_nanos(&self, by: i128) {
-        let mut setting = self.setting();
-        setting.shift = setting.shift.saturating_add(by);
-        setting.stands_at = setting.stands_at.map(|at| at.saturating_add(by));
+        let mut adjustment = self.adjustment();
+        adjustment.shift = adjustment.shift.saturating_add(by);
+        adjustment.frozen_at = adjustment.frozen_at.map(|at| at.saturating_add(by));
     }
 
     fn source(&self) -> i128 {
         nanos((self.source)().duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 
-    fn setting(&self) -> MutexGuard<'_, Setting> {
-        self.setting.lock().unwrap_or_else(PoisonError::into_inner)
+    fn adjustment(&self) -> MutexGuard<'_, Adjustment> {
+        self.adjustment.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,74 +108,27 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// The clock that dates secrets and tokens, schedules purges and counts for throttling. Latencies do not follow it, nor
-/// does the validity of the certificate that the listener shows.
-impl Emulator {
-    /// Returns what time it is for the vaults.
-    pub fn now(&self) -> SystemTime {
-        UNIX_EPOCH + self.engine.service.now()
-    }
-
-    /// Moves the clock forward: what is due by then — a purge, the end of a token — happens.
-    ///
-    /// ```
-    /// # use std::time::Duration;
-    /// # #[tokio::main(flavor = "current_thread")]
-    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let emulator = keyvault_emulator::Emulator::start().await?;
-    /// emulator.set("a", "1");
-    /// emulator.delete("a");
-    /// emulator.advance_clock(Duration::from_secs(90 * 86_400));
-    /// emulator.set("a", "2"); // purged by then: the name is free
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub fn advance_clock(&self, by: Duration) {
-        self.engine.service.clock.shift_nanos(nanos(by));
-    }
-
-    /// Moves the clock back. What has happened meanwhile has happened.
-    pub fn rewind_clock(&self, by: Duration) {
-        self.engine.service.clock.shift_nanos(-nanos(by));
-    }
-
-    /// Stops the clock where it is. It can still be moved.
-    pub fn freeze_clock(&self) {
-        self.engine.service.clock.freeze();
-    }
-
-    /// Lets the clock run on from where it stands.
-    pub fn resume_clock(&self) {
-        self.engine.service.clock.resume();
-    }
-
-    /// Undoes all that was done to the clock since the start.
-    pub fn reset_clock(&self) {
-        self.engine.service.clock.reset();
-    }
-}
-
 fn nanos(duration: Duration) -> i128 {
     i128::try_from(duration.as_nanos()).unwrap_or(i128::MAX)
 }
 
-/// Before 1970 it is 1970; after the year 9999, as far as dates go, it is that.
+/// Clamps a time to the years 1970 to 9999, the range of the dates that the service writes.
 fn since_1970(nanos: i128) -> Duration {
-    let nanos = nanos.clamp(0, LATEST * NANOS);
+    let nanos = nanos.clamp(0, LATEST_SECOND * NANOS);
     // Both fit after the clamp.
     Duration::new(u64::try_from(nanos / NANOS).unwrap_or(0), u32::try_from(nanos % NANOS).unwrap_or(0))
 }
 
 const NANOS: i128 = 1_000_000_000;
 /// The last second of the year 9999.
-const LATEST: i128 = 253_402_300_799;
+const LATEST_SECOND: i128 = 253_402_300_799;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_clock_moves_stops_and_runs_on_from_where_it_stood() {
+    fn a_clock_shifts_freezes_and_resumes_from_the_time_it_shows() {
         let source = Arc::new(Mutex::new(1_000_u64));
         let read = Arc::clone(&source);
         let clock = Clock::new(Arc::new(move || UNIX_EPOCH + Duration::from_secs(*read.lock().unwrap())));

@@ -2,16 +2,16 @@
 
 use std::fmt::Write;
 
-use aws_lc_rs::rand;
+use ring::rand::{SecureRandom, SystemRandom};
 
-/// Fills an array with random bytes.
+/// Returns an array of random bytes.
 pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    rand::fill(&mut bytes).expect("the system has random bytes");
+    SystemRandom::new().fill(&mut bytes).expect("the system has random bytes");
     bytes
 }
 
-/// Makes 32 lower-case hexadecimal digits, as the service names a version.
+/// Returns 32 lower-case hexadecimal digits, the form of a version identifier.
 pub(crate) fn hex() -> String {
     bytes::<16>().iter().fold(String::with_capacity(32), |mut text, byte| {
         // Writing to a string cannot fail.
@@ -20,7 +20,7 @@ pub(crate) fn hex() -> String {
     })
 }
 
-/// Makes a UUID of version 4.
+/// Returns a UUID of version 4.
 pub(crate) fn uuid() -> String {
     let hex = hex();
     format!("{}-{}-4{}-a{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])

@@ -1,4 +1,4 @@
-//! Secrets that a certificate made.
+//! Secrets behind a certificate.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -18,7 +18,7 @@ async fn emulator() -> Emulator {
 }
 
 #[tokio::test]
-async fn a_certificate_makes_a_managed_secret_with_its_dates_and_the_key_beside_it() {
+async fn a_certificate_creates_a_managed_secret_with_its_dates_and_key_identifier() {
     let emulator = emulator().await;
     let secret = get(&emulator, "/secrets/tls").await;
     let body = secret.json();
@@ -28,8 +28,8 @@ async fn a_certificate_makes_a_managed_secret_with_its_dates_and_the_key_beside_
     assert_eq!(exp.unwrap() - nbf.unwrap(), 365 * 86_400);
     let value = STANDARD.decode(body["value"].as_str().unwrap()).unwrap();
     assert_eq!(&value[..2], &[0x30, 0x82], "DER");
-    let order = ["\"value\"", "\"contentType\"", "\"id\"", "\"managed\"", "\"attributes\"", "\"kid\""];
-    assert!(order.iter().map(|field| secret.text().find(field)).is_sorted(), "{body}");
+    let fields = ["\"value\"", "\"contentType\"", "\"id\"", "\"managed\"", "\"attributes\"", "\"kid\""];
+    assert!(fields.iter().map(|field| secret.text().find(field)).is_sorted(), "{body}");
 
     let pem = get(&emulator, "/secrets/pem").await.json();
     assert_eq!(pem["contentType"], "application/x-pem-file");
@@ -45,40 +45,40 @@ async fn a_certificate_makes_a_managed_secret_with_its_dates_and_the_key_beside_
 }
 
 #[tokio::test]
-async fn only_the_certificate_itself_can_be_deleted_or_set_anew() {
+async fn a_client_cannot_delete_or_set_a_managed_secret() {
     let emulator = emulator().await;
     for (method, body) in [("DELETE", ""), ("PUT", r#"{"value":"mine"}"#)] {
-        let answer = call(&emulator, method, &with_version("/secrets/tls"), body).await;
-        assert_eq!(answer.error(), (403, "Forbidden".to_owned(), "SecretManagedByKeyVault".to_owned()), "{method}");
+        let response = call(&emulator, method, &with_version("/secrets/tls"), body).await;
+        assert_eq!(response.error(), (403, "Forbidden".to_owned(), "SecretManagedByKeyVault".to_owned()), "{method}");
     }
-    assert!(emulator.vault("contoso").delete("tls"), "as the deletion of the certificate does");
+    assert!(emulator.vault("contoso").delete("tls"), "like a deletion of the certificate");
     assert_eq!(get(&emulator, "/deletedsecrets/tls").await.json()["managed"], true);
 }
 
 #[tokio::test]
-async fn a_pfx_and_nothing_else_can_be_had_as_pem_since_2025_07_01() {
+async fn only_a_pfx_converts_to_pem_since_2025_07_01() {
     let emulator = emulator().await;
     let pem = get(&emulator, "/secrets/pem").await.json()["value"].clone();
-    let asked = |name: &str, version: &str| {
+    let path = |name: &str, version: &str| {
         format!("/secrets/{name}/?api-version={version}&outContentType=application%2Fx-pem-file")
     };
     for version in ["2025-07-01", "2026-04-01"] {
-        let answer = call(&emulator, "GET", &asked("tls", version), "").await.json();
-        assert_eq!((&answer["value"], &answer["contentType"]), (&pem, &Value::from("application/x-pem-file")));
+        let response = call(&emulator, "GET", &path("tls", version), "").await.json();
+        assert_eq!((&response["value"], &response["contentType"]), (&pem, &Value::from("application/x-pem-file")));
     }
-    let old = call(&emulator, "GET", &asked("tls", "7.6"), "").await.json();
-    assert_eq!(old["contentType"], "application/x-pkcs12", "the parameter means nothing yet");
+    let old = call(&emulator, "GET", &path("tls", "7.6"), "").await.json();
+    assert_eq!(old["contentType"], "application/x-pkcs12", "an older version ignores the parameter");
     for name in ["plain", "pem"] {
-        let answer = call(&emulator, "GET", &asked(name, "2025-07-01"), "").await;
+        let response = call(&emulator, "GET", &path(name, "2025-07-01"), "").await;
         assert_eq!(
-            answer.text(),
+            response.text(),
             r#"{"error":{"code":"BadParameter","message":"The 'Unsupported' to 'PEM' transformation is not supported. Only PFX to PEM transformation is supported."}}"#
         );
     }
 }
 
 #[tokio::test]
-async fn a_renewed_certificate_names_the_version_before() {
+async fn a_renewed_certificate_names_its_previous_version() {
     let emulator = emulator().await;
     let first = get(&emulator, "/secrets/tls").await.json();
     let first_version = first["id"].as_str().unwrap().rsplit('/').next().unwrap();
@@ -91,7 +91,7 @@ async fn a_renewed_certificate_names_the_version_before() {
 }
 
 #[tokio::test]
-async fn a_certificate_still_to_be_issued_cannot_be_read() {
+async fn a_certificate_that_is_not_issued_yet_cannot_be_read() {
     let emulator = emulator().await;
     let pending = SetSecret::certificate(Certificate::self_signed("b").unwrap()).enabled(false);
     emulator.vault("contoso").set_secret("pending", pending);

@@ -1,4 +1,4 @@
-//! The control endpoint, as a test in another language uses it.
+//! The control endpoint, used as a test in another language uses it.
 
 use keyvault_emulator::Emulator;
 use serde_json::{Value, json};
@@ -8,15 +8,15 @@ use crate::{client, get};
 async fn control(emulator: &Emulator, method: &str, path: &str, body: Value) -> (u16, Value) {
     let url = format!("{}/{path}", emulator.control_url());
     let body = if body.is_null() { String::new() } else { body.to_string() };
-    let answer = client(emulator).request(method.parse().unwrap(), url).body(body).send().await.unwrap();
-    let status = answer.status().as_u16();
-    (status, serde_json::from_str(&answer.text().await.unwrap()).unwrap())
+    let response = client(emulator).request(method.parse().unwrap(), url).body(body).send().await.unwrap();
+    let status = response.status().as_u16();
+    (status, serde_json::from_str(&response.text().await.unwrap()).unwrap())
 }
 
 async fn post(emulator: &Emulator, path: &str, body: Value) -> Value {
-    let (status, answer) = control(emulator, "POST", path, body).await;
-    assert_eq!(status, 200, "{answer}");
-    answer
+    let (status, response) = control(emulator, "POST", path, body).await;
+    assert_eq!(status, 200, "{response}");
+    response
 }
 
 async fn delete(emulator: &Emulator, path: &str) {
@@ -24,19 +24,19 @@ async fn delete(emulator: &Emulator, path: &str) {
 }
 
 #[tokio::test]
-async fn secrets_can_be_seeded_into_any_vault() {
+async fn a_seed_can_be_loaded_into_any_vault() {
     let emulator = Emulator::start().await.unwrap();
     let seed = json!({ "a": "1", "other/b": { "versions": ["1", { "value": "2", "tags": { "k": "v" } }] } });
     assert_eq!(post(&emulator, "secrets?vault=Contoso", seed).await, json!({ "secrets": 2 }));
     assert_eq!(get(&emulator, "/secrets/a").await.json()["value"], "1");
-    let (status, answer) = control(&emulator, "POST", "secrets", json!({ "a": 1 })).await;
-    assert_eq!((status, &answer["error"]["code"]), (400, &"BadParameter".into()));
+    let (status, response) = control(&emulator, "POST", "secrets", json!({ "a": 1 })).await;
+    assert_eq!((status, &response["error"]["code"]), (400, &"BadParameter".into()));
     delete(&emulator, "secrets").await;
     assert_eq!(get(&emulator, "/secrets/a").await.status(), 404);
 }
 
 #[tokio::test]
-async fn the_clock_moves_dates_purges_and_the_life_of_tokens() {
+async fn the_clock_determines_dates_purges_and_token_expiry() {
     let emulator = Emulator::start().await.unwrap();
     let frozen = post(&emulator, "clock", json!({ "now": 1_800_000_000, "frozen": true })).await;
     assert_eq!((&frozen["now"], &frozen["frozen"]), (&1_800_000_000.into(), &true.into()));
@@ -56,18 +56,18 @@ async fn the_clock_moves_dates_purges_and_the_life_of_tokens() {
         .header("authorization", format!("Bearer {token}"))
         .body(bytes::Bytes::new())
         .unwrap();
-    assert_eq!(emulator.handle(request).await.status(), 401, "the token has expired meanwhile");
+    assert_eq!(emulator.handle(request).await.status(), 401, "the token is expired");
     delete(&emulator, "clock").await;
     let (_, clock) = control(&emulator, "GET", "clock", Value::Null).await;
     assert_eq!((&clock["shift_seconds"], &clock["frozen"]), (&0.into(), &false.into()));
 }
 
 #[tokio::test]
-async fn faults_strike_what_they_are_for_and_as_often_as_they_are_told() {
+async fn faults_apply_to_the_selected_requests_as_often_as_requested() {
     let emulator = Emulator::start().await.unwrap();
     emulator.vault("contoso").set("a", "1");
-    let order = json!({ "fault": "status", "status": 503, "retry_after": "2", "count": 2, "path": "/secrets/a*" });
-    let faults = post(&emulator, "faults", order).await;
+    let command = json!({ "fault": "status", "status": 503, "retry_after": "2", "count": 2, "path": "/secrets/a*" });
+    let faults = post(&emulator, "faults", command).await;
     assert_eq!(faults[0]["left"], 2);
     for (path, status) in [("/secrets", 200), ("/secrets/a", 503), ("/secrets/a/versions", 503), ("/secrets/a", 200)] {
         assert_eq!(get(&emulator, path).await.status(), status, "{path}");
@@ -78,8 +78,8 @@ async fn faults_strike_what_they_are_for_and_as_often_as_they_are_told() {
     assert_eq!(get(&emulator, "/secrets/a").await.status(), 200);
     delete(&emulator, "faults").await;
     assert_eq!(get(&emulator, "/secrets").await.status(), 200);
-    for wrong in [json!({ "fault": "flood" }), json!({ "fault": "hang", "colour": 1 }), json!([]), json!({})] {
-        assert_eq!(control(&emulator, "POST", "faults", wrong).await.0, 400);
+    for invalid in [json!({ "fault": "flood" }), json!({ "fault": "hang", "colour": 1 }), json!([]), json!({})] {
+        assert_eq!(control(&emulator, "POST", "faults", invalid).await.0, 400);
     }
 }
 
@@ -95,8 +95,8 @@ async fn access_throttling_and_latency_are_set_and_cleared() {
     let expected = json!({ "sets": 300, "others": 4000, "window_seconds": 10.0, "retry_after_seconds": null });
     assert_eq!(limits, expected);
     post(&emulator, "throttle", json!({ "others": 0, "retry_after_seconds": 7 })).await;
-    let refused = get(&emulator, "/secrets").await;
-    assert_eq!((refused.status(), refused.header("retry-after")), (429, Some("7")));
+    let rejected = get(&emulator, "/secrets").await;
+    assert_eq!((rejected.status(), rejected.header("retry-after")), (429, Some("7")));
     delete(&emulator, "throttle").await;
 
     assert_eq!(post(&emulator, "latency", json!({ "milliseconds": 1.5 })).await, json!({ "milliseconds": 1.5 }));
@@ -106,7 +106,7 @@ async fn access_throttling_and_latency_are_set_and_cleared() {
 }
 
 #[tokio::test]
-async fn counters_and_log_are_there_to_read_and_the_endpoint_itself_is_not_in_them() {
+async fn counters_and_log_can_be_read_and_exclude_the_endpoint_itself() {
     let emulator = Emulator::start().await.unwrap();
     get(&emulator, "/secrets/none").await;
     let (_, requests) = control(&emulator, "GET", "requests", Value::Null).await;
@@ -126,11 +126,11 @@ async fn counters_and_log_are_there_to_read_and_the_endpoint_itself_is_not_in_th
 }
 
 #[tokio::test]
-async fn the_endpoint_is_on_the_plain_listener_only_and_not_for_web_pages() {
+async fn the_endpoint_is_only_on_the_plain_listener_and_rejects_web_pages() {
     let emulator = Emulator::start().await.unwrap();
     let url = format!("{}/_emulator/clock", emulator.vault_url());
-    let answer = client(&emulator).get(url).bearer_auth(emulator.token()).send().await.unwrap();
-    assert_eq!(answer.status().as_u16(), 404);
+    let response = client(&emulator).get(url).bearer_auth(emulator.token()).send().await.unwrap();
+    assert_eq!(response.status().as_u16(), 404);
     let url = format!("{}/secrets", emulator.control_url());
     let page = client(&emulator).delete(url).header("origin", "https://evil.example").send().await.unwrap();
     assert_eq!(page.status().as_u16(), 403);

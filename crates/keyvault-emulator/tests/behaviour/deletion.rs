@@ -8,17 +8,17 @@ use keyvault_emulator::Emulator;
 
 use crate::{call, get, with_version};
 
-async fn act(emulator: &Emulator, method: &str, path: &str) -> crate::Answer {
+async fn send(emulator: &Emulator, method: &str, path: &str) -> crate::TestResponse {
     call(emulator, method, &with_version(path), "").await
 }
 
 #[tokio::test]
-async fn a_deleted_secret_is_gone_until_it_is_recovered_with_all_its_versions() {
+async fn a_deleted_secret_is_absent_until_a_recovery_restores_all_versions() {
     let emulator = Emulator::start().await.unwrap();
     let old = emulator.vault("contoso").set("Name", "1");
     let new = emulator.vault("contoso").set("name", "2");
 
-    let deleted = act(&emulator, "DELETE", "/secrets/NAME").await;
+    let deleted = send(&emulator, "DELETE", "/secrets/NAME").await;
     let start = r#"{"recoveryId":"https://contoso.vault.azure.net/deletedsecrets/Name","deletedDate":"#;
     assert!(deleted.text().starts_with(start), "{}", deleted.text());
     let body = deleted.json();
@@ -33,7 +33,7 @@ async fn a_deleted_secret_is_gone_until_it_is_recovered_with_all_its_versions() 
     let listed = get(&emulator, "/deletedsecrets").await.json();
     assert_eq!(listed["value"][0]["id"], "https://contoso.vault.azure.net/secrets/Name");
 
-    let recovered = act(&emulator, "POST", "/deletedsecrets/name/recover").await.json();
+    let recovered = send(&emulator, "POST", "/deletedsecrets/name/recover").await.json();
     assert_eq!(recovered.get("value"), None);
     assert_eq!(get(&emulator, &format!("/secrets/name/{old}")).await.json()["value"], "1");
     assert_eq!(get(&emulator, "/secrets/name").await.json()["value"], "2");
@@ -43,26 +43,26 @@ async fn a_deleted_secret_is_gone_until_it_is_recovered_with_all_its_versions() 
 async fn a_purge_frees_the_name() {
     let emulator = Emulator::start().await.unwrap();
     emulator.vault("contoso").set("a", "1");
-    act(&emulator, "DELETE", "/secrets/a").await;
-    let purged = act(&emulator, "DELETE", "/deletedsecrets/a").await;
+    send(&emulator, "DELETE", "/secrets/a").await;
+    let purged = send(&emulator, "DELETE", "/deletedsecrets/a").await;
     assert_eq!((purged.status(), purged.text(), purged.header("content-type")), (204, "", None));
     assert_eq!(get(&emulator, "/deletedsecrets/a").await.status(), 404);
     assert_eq!(call(&emulator, "PUT", &with_version("/secrets/a"), r#"{"value":"2"}"#).await.status(), 200);
 }
 
 #[tokio::test]
-async fn purge_protection_and_retention_show_in_the_recovery_level() {
+async fn the_recovery_level_shows_purge_protection_and_retention() {
     let emulator = Emulator::builder().purge_protection().retention_days(7).start().await.unwrap();
     emulator.vault("contoso").set("a", "1");
     let attributes = get(&emulator, "/secrets/a").await.json()["attributes"].clone();
     assert_eq!(attributes["recoveryLevel"], "CustomizedRecoverable");
     assert_eq!(attributes["recoverableDays"], 7);
-    act(&emulator, "DELETE", "/secrets/a").await;
-    assert_eq!(act(&emulator, "DELETE", "/deletedsecrets/a").await.status(), 403);
+    send(&emulator, "DELETE", "/secrets/a").await;
+    assert_eq!(send(&emulator, "DELETE", "/deletedsecrets/a").await.status(), 403);
 }
 
 #[tokio::test]
-async fn a_deletion_that_takes_time_is_seen_when_the_clock_has_moved() {
+async fn a_slow_deletion_is_visible_after_its_duration() {
     let seconds = Arc::new(AtomicU64::new(1_800_000_000));
     let clock = Arc::clone(&seconds);
     let emulator = Emulator::builder()
@@ -72,25 +72,25 @@ async fn a_deletion_that_takes_time_is_seen_when_the_clock_has_moved() {
         .await
         .unwrap();
     emulator.vault("contoso").set("a", "1");
-    assert_eq!(act(&emulator, "DELETE", "/secrets/a").await.status(), 200);
+    assert_eq!(send(&emulator, "DELETE", "/secrets/a").await.status(), 200);
     assert_eq!(get(&emulator, "/deletedsecrets/a").await.status(), 404);
-    let purge = act(&emulator, "DELETE", "/deletedsecrets/a").await.error();
+    let purge = send(&emulator, "DELETE", "/deletedsecrets/a").await.error();
     assert_eq!(purge, (409, "Conflict".to_owned(), "ObjectIsBeingDeleted".to_owned()));
     seconds.fetch_add(3, Ordering::Relaxed);
     assert_eq!(get(&emulator, "/deletedsecrets/a").await.status(), 200);
 }
 
 #[tokio::test]
-async fn a_backup_brings_back_all_versions_but_never_over_a_name_in_use() {
+async fn a_backup_restores_all_versions_unless_the_name_is_in_use() {
     let emulator = Emulator::start().await.unwrap();
     let old = emulator.vault("contoso").set("a", "1");
     emulator.vault("contoso").set("a", "2");
-    let backup = act(&emulator, "POST", "/secrets/a/backup").await.text().to_owned();
+    let backup = send(&emulator, "POST", "/secrets/a/backup").await.text().to_owned();
 
     let restore = with_version("/secrets/restore");
     assert_eq!(call(&emulator, "POST", &restore, &backup).await.error(), (409, "Conflict".to_owned(), String::new()));
-    act(&emulator, "DELETE", "/secrets/a").await;
-    assert_eq!(call(&emulator, "POST", &restore, &backup).await.status(), 409, "deleted is in use too");
+    send(&emulator, "DELETE", "/secrets/a").await;
+    assert_eq!(call(&emulator, "POST", &restore, &backup).await.status(), 409, "a deleted secret still uses its name");
 
     let other = Emulator::start().await.unwrap();
     let restored = call(&other, "POST", &restore, &backup).await;

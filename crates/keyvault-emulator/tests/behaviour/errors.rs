@@ -1,4 +1,4 @@
-//! Refusals: status, code, inner code, message.
+//! Errors: status, code, inner code, message.
 
 use keyvault_emulator::{Emulator, SetSecret};
 
@@ -7,7 +7,7 @@ use crate::{call, get, with_version};
 const MISSING_VERSION: &str = "0123456789abcdef0123456789abcdef";
 
 #[tokio::test]
-async fn each_refusal_has_the_status_and_codes_of_the_service() {
+async fn each_error_has_the_status_and_codes_of_the_service() {
     let emulator = Emulator::start().await.unwrap();
     let vault = emulator.vault("contoso");
     vault.set("live", "1");
@@ -40,18 +40,18 @@ async fn each_refusal_has_the_status_and_codes_of_the_service() {
         ("GET", "/secrets/live?outContentType=application/x-pem-file", "", (400, "BadParameter", "")),
         ("GET", "/secrets?maxresults=0", "", (400, "BadParameter", "")),
         ("GET", "/secrets?maxresults=26", "", (400, "BadParameter", "")),
-        ("GET", "/secrets?$skiptoken=rubbish", "", (400, "BadParameter", "")),
+        ("GET", "/secrets?$skiptoken=invalid", "", (400, "BadParameter", "")),
         ("POST", "/secrets/restore", r#"{"value":"AAAA"}"#, (400, "Malformed backup blob", "")),
         ("GET", "/keys", "", (404, "NotFound", "")),
     ] {
-        let answer = call(&emulator, method, &with_version(path), body).await;
-        let (status, code, inner) = answer.error();
-        assert_eq!((status, code.as_str(), inner.as_str()), expected, "{method} {path}: {}", answer.text());
+        let response = call(&emulator, method, &with_version(path), body).await;
+        let (status, code, inner) = response.error();
+        assert_eq!((status, code.as_str(), inner.as_str()), expected, "{method} {path}: {}", response.text());
     }
 }
 
 #[tokio::test]
-async fn messages_are_those_of_the_service() {
+async fn each_error_has_the_message_of_the_service() {
     let emulator = Emulator::start().await.unwrap();
     let vault = emulator.vault("contoso");
     vault.set("gone", "1");
@@ -76,8 +76,8 @@ async fn messages_are_those_of_the_service() {
              state, the secret can only be recovered or purged.",
         ),
     ] {
-        let answer = call(&emulator, method, &with_version(path), r#"{"value":"1"}"#).await.json();
-        let found = answer["error"]["message"].as_str().unwrap();
+        let response = call(&emulator, method, &with_version(path), r#"{"value":"1"}"#).await.json();
+        let found = response["error"]["message"].as_str().unwrap();
         assert!(found.starts_with(message), "{method} {path}: {found}");
     }
 }
@@ -90,14 +90,14 @@ async fn the_api_version_is_required_and_must_be_known() {
         ("?api-version=1.0", "The specified version (1.0) is not recognized."),
         ("?version=7.4", "api-version must be specified"),
     ] {
-        let answer = call(&emulator, "GET", &format!("/secrets{query}"), "").await;
-        assert_eq!(answer.error(), (400, "BadParameter".to_owned(), String::new()), "{query}");
-        assert!(answer.json()["error"]["message"].as_str().unwrap().starts_with(start), "{query}");
+        let response = call(&emulator, "GET", &format!("/secrets{query}"), "").await;
+        assert_eq!(response.error(), (400, "BadParameter".to_owned(), String::new()), "{query}");
+        assert!(response.json()["error"]["message"].as_str().unwrap().starts_with(start), "{query}");
     }
 }
 
 #[tokio::test]
-async fn a_disabled_newest_version_is_not_passed_over_for_an_older_one() {
+async fn a_disabled_latest_version_is_an_error_even_with_an_older_enabled_one() {
     let emulator = Emulator::start().await.unwrap();
     let vault = emulator.vault("contoso");
     let old = vault.set("a", "1");
@@ -107,5 +107,5 @@ async fn a_disabled_newest_version_is_not_passed_over_for_an_older_one() {
     assert_eq!(get(&emulator, &format!("/secrets/a/{new}")).await.status(), 403);
     assert_eq!(get(&emulator, &format!("/secrets/a/{old}")).await.json()["value"], "1");
     assert_eq!(get(&emulator, "/secrets").await.json()["value"][0]["attributes"]["enabled"], false);
-    assert!(!vault.set_enabled("b", None, false), "there is none");
+    assert!(!vault.set_enabled("b", None, false), "the secret does not exist");
 }

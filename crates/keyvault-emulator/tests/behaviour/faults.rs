@@ -1,4 +1,4 @@
-//! Each fault, seen from the client's side.
+//! Each fault, as a client observes it.
 
 use std::error::Error as _;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use keyvault_emulator::{Emulator, Fault, Operation};
 use serde_json::Value;
 use tokio::time::{Instant, timeout};
 
-use crate::{Answer, client, client_builder, get, request};
+use crate::{TestResponse, client, client_builder, get, request};
 
 async fn emulator() -> Emulator {
     let emulator = Emulator::start().await.unwrap();
@@ -16,18 +16,19 @@ async fn emulator() -> Emulator {
     emulator
 }
 
-/// Sends a GET that no fault concerns, to have something that ends.
+/// Returns whether a GET that no fault matches succeeds.
 async fn is_alive(emulator: &Emulator) -> bool {
-    let answer = request(emulator, &client(emulator), "/secrets?bystander=1").send().await;
-    answer.is_ok_and(|answer| answer.status() == 200)
+    let response = request(emulator, &client(emulator), "/secrets?unaffected=1").send().await;
+    response.is_ok_and(|response| response.status() == 200)
 }
 
-fn bystanders_aside(emulator: &Emulator, fault: Fault) {
-    emulator.fault_matching(None, |head| !head.path_and_query.contains("bystander"), fault);
+/// Applies a fault to all requests but those of [`is_alive`].
+fn fault_others(emulator: &Emulator, fault: Fault) {
+    emulator.fault_matching(None, |head| !head.path_and_query.contains("unaffected"), fault);
 }
 
 #[tokio::test]
-async fn a_status_comes_with_the_error_of_the_service_or_with_what_the_test_says() {
+async fn a_status_has_the_error_of_the_service_or_the_given_body() {
     let emulator = emulator().await;
     for (fault, status, code, retry_after) in [
         (Fault::status(429), 429, "Throttled", None),
@@ -44,19 +45,19 @@ async fn a_status_comes_with_the_error_of_the_service_or_with_what_the_test_says
         (Fault::status(404).body(r#"{"error":{"code":"VaultNotFound"}}"#), 404, "VaultNotFound", None),
     ] {
         emulator.fault_next(1, fault);
-        let answer = get(&emulator, "/secrets/a").await;
-        assert_eq!((answer.status(), answer.error().1.as_str()), (status, code));
-        assert_eq!(answer.header("retry-after"), retry_after);
+        let response = get(&emulator, "/secrets/a").await;
+        assert_eq!((response.status(), response.error().1.as_str()), (status, code));
+        assert_eq!(response.header("retry-after"), retry_after);
     }
     emulator.fault_next(1, Fault::status(429).header("retry-after-ms", "10").body("<html>"));
-    let answer = get(&emulator, "/secrets/a").await;
-    assert_eq!((answer.header("retry-after-ms"), answer.text()), (Some("10"), "<html>"));
-    assert_eq!(get(&emulator, "/secrets/a").await.status(), 200, "the faults are used up");
+    let response = get(&emulator, "/secrets/a").await;
+    assert_eq!((response.header("retry-after-ms"), response.text()), (Some("10"), "<html>"));
+    assert_eq!(get(&emulator, "/secrets/a").await.status(), 200, "no applications are left");
     assert_eq!(emulator.requests().throttled, 3);
 }
 
 #[tokio::test]
-async fn a_standing_fault_lasts_until_it_is_cleared_and_counted_ones_come_first() {
+async fn an_unlimited_fault_lasts_until_it_is_cleared_and_counted_faults_have_precedence() {
     let emulator = emulator().await;
     emulator.fault(Fault::status(500));
     emulator.fault_next(1, Fault::status(429));
@@ -71,7 +72,7 @@ async fn a_standing_fault_lasts_until_it_is_cleared_and_counted_ones_come_first(
 }
 
 #[tokio::test]
-async fn a_fault_can_be_for_some_requests_only() {
+async fn a_fault_can_select_requests() {
     let emulator = emulator().await;
     emulator.fault_matching(Some(1), |head| head.operation == Operation::List, Fault::status(500));
     assert_eq!(get(&emulator, "/secrets/a").await.status(), 200);
@@ -80,56 +81,56 @@ async fn a_fault_can_be_for_some_requests_only() {
 }
 
 #[tokio::test]
-async fn challenges_and_redirects_carry_what_the_test_says() {
+async fn challenges_and_redirects_contain_the_given_value() {
     let emulator = emulator().await;
     emulator.fault_next(1, Fault::Unauthorized);
-    let answer = get(&emulator, "/secrets/a").await;
-    assert_eq!(answer.status(), 401);
-    assert!(answer.header("www-authenticate").unwrap().contains(emulator.authority_url()));
+    let response = get(&emulator, "/secrets/a").await;
+    assert_eq!(response.status(), 401);
+    assert!(response.header("www-authenticate").unwrap().contains(emulator.authority_url()));
 
     let claims = r#"Bearer error="insufficient_claims", claims="e30=""#;
     emulator.fault_next(1, Fault::Challenge(claims.to_owned()));
-    let answer = get(&emulator, "/secrets/a").await;
-    assert_eq!((answer.status(), answer.header("www-authenticate")), (401, Some(claims)));
+    let response = get(&emulator, "/secrets/a").await;
+    assert_eq!((response.status(), response.header("www-authenticate")), (401, Some(claims)));
 
     emulator.fault_next(1, Fault::Redirect("https://evil.example/".to_owned()));
-    let answer = request(&emulator, &client(&emulator), "/secrets/a").send().await.unwrap();
+    let response = request(&emulator, &client(&emulator), "/secrets/a").send().await.unwrap();
     assert_eq!(
-        (answer.status().as_u16(), &answer.headers()["location"]),
+        (response.status().as_u16(), &response.headers()["location"]),
         (307, &"https://evil.example/".parse().unwrap())
     );
     assert_eq!(emulator.requests().unauthorized, 2);
 }
 
 #[tokio::test]
-async fn spoilt_answers_arrive_as_successes() {
+async fn response_faults_keep_the_status_200() {
     let emulator = emulator().await;
-    let spoilt = |fault: Fault, path: &'static str| {
+    let with_fault = |fault: Fault, path: &'static str| {
         emulator.fault_next(1, fault);
         get(&emulator, path)
     };
-    let answer = spoilt(Fault::NotJson, "/secrets/a").await;
-    assert_eq!((answer.status(), answer.header("content-type")), (200, Some("text/html; charset=utf-8")));
-    assert!(serde_json::from_str::<Value>(answer.text()).is_err());
+    let response = with_fault(Fault::NotJson, "/secrets/a").await;
+    assert_eq!((response.status(), response.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(serde_json::from_str::<Value>(response.text()).is_err());
 
-    let answer = spoilt(Fault::WrongJson, "/secrets/a").await;
-    assert!(answer.status() == 200 && answer.json()["value"].as_str().is_none());
+    let response = with_fault(Fault::WrongJson, "/secrets/a").await;
+    assert!(response.status() == 200 && response.json()["value"].as_str().is_none());
 
-    let answer = spoilt(Fault::WrongId, "/secrets/a").await;
-    assert!(answer.json()["id"].as_str().unwrap().contains("/secrets/another-secret/"), "{}", answer.text());
-    let answer = spoilt(Fault::WrongId, "/secrets").await;
-    assert_eq!(answer.names(), ["another-secret"]);
+    let response = with_fault(Fault::WrongId, "/secrets/a").await;
+    assert!(response.json()["id"].as_str().unwrap().contains("/secrets/another-secret/"), "{}", response.text());
+    let response = with_fault(Fault::WrongId, "/secrets").await;
+    assert_eq!(response.names(), ["another-secret"]);
 
-    let answer = spoilt(Fault::NextLink("https://evil.example/secrets".to_owned()), "/secrets").await;
-    assert_eq!(answer.json()["nextLink"], "https://evil.example/secrets");
-    assert_eq!(answer.names(), ["a"]);
+    let response = with_fault(Fault::NextLink("https://evil.example/secrets".to_owned()), "/secrets").await;
+    assert_eq!(response.json()["nextLink"], "https://evil.example/secrets");
+    assert_eq!(response.names(), ["a"]);
 }
 
 #[tokio::test]
-async fn an_empty_page_links_to_the_page_it_stands_for() {
+async fn an_empty_page_links_to_the_page_it_replaces() {
     let emulator = emulator().await;
     emulator.fault_next(2, Fault::EmptyPage);
-    assert_eq!(get(&emulator, "/secrets/a").await.status(), 200, "a get does not use it up");
+    assert_eq!(get(&emulator, "/secrets/a").await.status(), 200, "a get does not count");
     let mut path = crate::with_version("/secrets?maxresults=5");
     for _ in 0..2 {
         let page = crate::call(&emulator, "GET", &path, "").await;
@@ -140,17 +141,17 @@ async fn an_empty_page_links_to_the_page_it_stands_for() {
 }
 
 #[tokio::test]
-async fn a_fault_that_spoils_answers_waits_for_one_that_succeeds() {
+async fn a_response_fault_applies_to_the_next_success() {
     let emulator = emulator().await;
     emulator.fault_next(1, Fault::NotJson);
     let no_token = http::Request::get("https://localhost/secrets/a?api-version=7.4").body(bytes::Bytes::new());
-    assert_eq!(Answer(emulator.handle(no_token.unwrap()).await).error().0, 401);
+    assert_eq!(TestResponse(emulator.handle(no_token.unwrap()).await).error().0, 401);
     assert_eq!(get(&emulator, "/secrets/none").await.error().0, 404);
     assert!(get(&emulator, "/secrets/a").await.text().starts_with("<html>"));
 }
 
 #[tokio::test]
-async fn an_oversized_answer_is_as_long_as_it_says_and_is_never_held_in_memory() {
+async fn an_oversized_response_has_the_given_length_and_is_never_held_in_memory() {
     let emulator = emulator().await;
     emulator.fault_next(1, Fault::Oversized(1_000_000));
     assert_eq!(get(&emulator, "/secrets/a").await.0.body().len(), 1_000_000);
@@ -159,26 +160,26 @@ async fn an_oversized_answer_is_as_long_as_it_says_and_is_never_held_in_memory()
 
     let length = 1 << 40;
     emulator.fault_next(1, Fault::Oversized(length));
-    let mut answer = request(&emulator, &client(&emulator), "/secrets/a").send().await.unwrap();
-    assert_eq!(answer.content_length(), Some(length));
+    let mut response = request(&emulator, &client(&emulator), "/secrets/a").send().await.unwrap();
+    assert_eq!(response.content_length(), Some(length));
     let mut read = 0;
     while read < 1_000_000 {
-        read += answer.chunk().await.unwrap().unwrap().len();
+        read += response.chunk().await.unwrap().unwrap().len();
     }
 }
 
 #[tokio::test]
-async fn a_reset_is_a_reset_and_the_server_goes_on() {
+async fn a_reset_resets_the_connection_and_the_server_continues() {
     let emulator = emulator().await;
     for builder in [client_builder(&emulator), client_builder(&emulator).http1_only()] {
-        bystanders_aside(&emulator, Fault::Reset);
+        fault_others(&emulator, Fault::Reset);
         let error = request(&emulator, &builder.build().unwrap(), "/secrets/a").send().await.unwrap_err();
         assert!(is_reset(&error), "{error:?}");
         emulator.clear_faults();
         assert!(is_alive(&emulator).await);
     }
-    bystanders_aside(&emulator, Fault::Reset);
-    assert_eq!(get(&emulator, "/secrets/a").await.status(), 502, "what a response can tell of it");
+    fault_others(&emulator, Fault::Reset);
+    assert_eq!(get(&emulator, "/secrets/a").await.status(), 502, "a response cannot represent a lost connection");
     let no_token = http::Request::get("https://localhost/secrets/a").body(bytes::Bytes::new()).unwrap();
     let error = emulator.exchange(no_token).await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
@@ -198,59 +199,59 @@ fn is_reset(error: &reqwest::Error) -> bool {
 }
 
 #[tokio::test]
-async fn a_truncated_answer_announces_the_whole_and_breaks_off_half_way() {
+async fn a_truncated_response_declares_the_full_length_and_ends_halfway() {
     let emulator = emulator().await;
     let whole = request(&emulator, &client(&emulator), "/secrets/a").send().await.unwrap().content_length();
     for builder in [client_builder(&emulator), client_builder(&emulator).http1_only()] {
         emulator.fault_next(1, Fault::Truncated);
-        let mut answer = request(&emulator, &builder.build().unwrap(), "/secrets/a").send().await.unwrap();
-        assert_eq!((answer.status().as_u16(), answer.content_length()), (200, whole));
-        let half = answer.chunk().await.unwrap().unwrap();
+        let mut response = request(&emulator, &builder.build().unwrap(), "/secrets/a").send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.content_length()), (200, whole));
+        let half = response.chunk().await.unwrap().unwrap();
         assert_eq!(half.len() as u64, whole.unwrap() / 2);
         assert!(half.starts_with(br#"{"value":"hunter2""#));
-        assert!(answer.chunk().await.is_err());
+        assert!(response.chunk().await.is_err());
         assert!(is_alive(&emulator).await);
     }
     emulator.fault_next(1, Fault::Truncated);
-    assert_eq!(get(&emulator, "/secrets/a").await.status(), 502, "what a response can tell of it");
+    assert_eq!(get(&emulator, "/secrets/a").await.status(), 502, "a response cannot represent a lost connection");
 }
 
 #[tokio::test]
-async fn a_body_that_hangs_stops_half_way_while_others_are_answered() {
+async fn a_hanging_body_stops_halfway_while_other_requests_succeed() {
     let emulator = emulator().await;
     for builder in [client_builder(&emulator), client_builder(&emulator).http1_only()] {
         emulator.fault_next(1, Fault::HangInBody);
-        let mut answer = request(&emulator, &builder.build().unwrap(), "/secrets/a").send().await.unwrap();
-        assert!(answer.chunk().await.unwrap().is_some());
+        let mut response = request(&emulator, &builder.build().unwrap(), "/secrets/a").send().await.unwrap();
+        assert!(response.chunk().await.unwrap().is_some());
         tokio::select! {
             biased;
-            more = answer.chunk() => panic!("{more:?}"),
+            more = response.chunk() => panic!("{more:?}"),
             alive = is_alive(&emulator) => assert!(alive),
         }
     }
 }
 
 #[tokio::test]
-async fn a_hanging_request_is_not_answered_while_others_are() {
+async fn a_hanging_request_gets_no_response_while_other_requests_succeed() {
     let emulator = emulator().await;
-    bystanders_aside(&emulator, Fault::Hang);
+    fault_others(&emulator, Fault::Hang);
     let client = client(&emulator);
     tokio::select! {
         biased;
-        answer = request(&emulator, &client, "/secrets/a").send() => panic!("{answer:?}"),
+        response = request(&emulator, &client, "/secrets/a").send() => panic!("{response:?}"),
         alive = is_alive(&emulator) => assert!(alive),
     }
 }
 
 #[tokio::test]
-async fn a_client_that_gives_up_on_a_hanging_request_leaves_nothing_behind() {
+async fn a_client_that_drops_a_hanging_request_frees_it_on_the_server() {
     let emulator = emulator().await;
     for builder in [client_builder(&emulator), client_builder(&emulator).http1_only()] {
-        bystanders_aside(&emulator, Fault::Hang);
+        fault_others(&emulator, Fault::Hang);
         let client = builder.build().unwrap();
         tokio::select! {
             biased;
-            answer = request(&emulator, &client, "/secrets/a").send() => panic!("{answer:?}"),
+            response = request(&emulator, &client, "/secrets/a").send() => panic!("{response:?}"),
             () = until(|| emulator.max_in_flight() == 1) => {}
         }
         emulator.clear_faults();
@@ -262,10 +263,10 @@ async fn a_client_that_gives_up_on_a_hanging_request_leaves_nothing_behind() {
     }
 }
 
-/// Waits until something is so.
-async fn until(is_so: impl Fn() -> bool + Send + Sync) {
+/// Waits until a condition holds, at most 10 seconds.
+async fn until(condition: impl Fn() -> bool + Send + Sync) {
     let wait = async {
-        while !is_so() {
+        while !condition() {
             tokio::task::yield_now().await;
         }
     };
@@ -273,7 +274,7 @@ async fn until(is_so: impl Fn() -> bool + Send + Sync) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_socket_a_hang_lasts_for_ever_and_a_latency_as_long_as_it_says() {
+async fn without_a_socket_a_hang_never_ends_and_a_latency_has_its_duration() {
     let emulator = emulator().await;
     let year = Duration::from_secs(365 * 86_400);
     for fault in [Fault::Hang, Fault::HangInBody] {

@@ -1,4 +1,4 @@
-//! Over real connections: protocols, certificates, and clients that misbehave.
+//! Real connections: protocols, certificates, and clients that violate the protocol.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -10,15 +10,15 @@ use tokio::net::TcpStream;
 use crate::{client, client_builder, request};
 
 #[tokio::test]
-async fn https_speaks_both_versions_of_http_and_a_value_comes_back() {
+async fn https_serves_both_versions_of_http() {
     let emulator = Emulator::start().await.unwrap();
     emulator.set("a", "hunter2");
     for (builder, version) in
         [(client_builder(&emulator), Version::HTTP_2), (client_builder(&emulator).http1_only(), Version::HTTP_11)]
     {
-        let answer = request(&emulator, &builder.build().unwrap(), "/secrets/a").send().await.unwrap();
-        assert_eq!(answer.version(), version);
-        let text = answer.text().await.unwrap();
+        let response = request(&emulator, &builder.build().unwrap(), "/secrets/a").send().await.unwrap();
+        assert_eq!(response.version(), version);
+        let text = response.text().await.unwrap();
         let start = format!(r#"{{"value":"hunter2","id":"{}/secrets/a/"#, emulator.vault_url());
         assert!(text.starts_with(&start), "{text}");
     }
@@ -34,7 +34,7 @@ async fn plain_http_serves_the_same_vault_under_its_own_scheme() {
 }
 
 #[tokio::test]
-async fn the_certificate_is_good_for_every_name_a_client_may_use() {
+async fn the_certificate_covers_every_host_name_of_the_emulator() {
     let emulator = Emulator::start().await.unwrap();
     let port = emulator.vault_url().rsplit_once(':').unwrap().1.to_owned();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse().unwrap()));
@@ -50,14 +50,14 @@ async fn the_certificate_is_good_for_every_name_a_client_may_use() {
         emulator.vault("fabrikam").set("a", "fabrikam");
         let client = client_builder(&emulator).resolve(host, address).build().unwrap();
         let url = format!("https://{host}:{port}/secrets/a?api-version=7.4");
-        let answer = client.get(url).bearer_auth(emulator.token()).send().await;
-        let text = answer.unwrap_or_else(|error| panic!("{host}: {error:?}")).text().await.unwrap();
+        let response = client.get(url).bearer_auth(emulator.token()).send().await;
+        let text = response.unwrap_or_else(|error| panic!("{host}: {error:?}")).text().await.unwrap();
         assert!(text.starts_with(&format!(r#"{{"value":"{value}""#)), "{host}: {text}");
     }
 }
 
 #[tokio::test]
-async fn who_does_not_know_the_authority_does_not_trust_it() {
+async fn a_client_that_does_not_trust_the_authority_cannot_connect() {
     let emulator = Emulator::start().await.unwrap();
     let other = Emulator::start().await.unwrap();
     assert!(request(&emulator, &client(&other), "/secrets").send().await.is_err());
@@ -66,39 +66,39 @@ async fn who_does_not_know_the_authority_does_not_trust_it() {
 #[tokio::test]
 async fn the_authority_can_be_written_to_a_file() {
     let emulator = Emulator::start().await.unwrap();
-    let path = std::env::temp_dir().join(format!("keyvault-emulator-{}.pem", std::process::id()));
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.pem");
     emulator.write_ca(&path).unwrap();
     let text = std::fs::read_to_string(&path).unwrap();
-    std::fs::remove_file(&path).unwrap();
     assert_eq!(text, emulator.ca_pem());
     assert!(text.starts_with("-----BEGIN CERTIFICATE-----"));
 }
 
 #[tokio::test]
-async fn clients_that_break_the_protocol_harm_nobody_else() {
+async fn a_client_that_violates_the_protocol_does_not_affect_others() {
     let emulator = Emulator::start().await.unwrap();
     let https = emulator.vault_url().strip_prefix("https://").unwrap().to_owned();
     let http = emulator.http_url().strip_prefix("http://").unwrap().to_owned();
-    let mut held = Vec::new();
+    let mut open = Vec::new();
     for address in [&https, &http] {
         for bytes in
-            [&b""[..], b"rubbish\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", b"\x16\x03\x01\xff\xff", b"GET /"]
+            [&b""[..], b"invalid\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", b"\x16\x03\x01\xff\xff", b"GET /"]
         {
             let mut stream = TcpStream::connect(address).await.unwrap();
             stream.write_all(bytes).await.unwrap();
-            held.push(stream);
+            open.push(stream);
         }
     }
     assert_eq!(request(&emulator, &client(&emulator), "/secrets").send().await.unwrap().status(), 200);
 }
 
 #[tokio::test]
-async fn a_request_body_that_is_too_long_is_refused() {
+async fn a_request_body_that_is_too_long_is_rejected() {
     let emulator = Emulator::start().await.unwrap();
     let url = format!("{}/secrets/a?api-version=7.4", emulator.vault_url());
     let body = format!(r#"{{"value":"{}"}}"#, "a".repeat(2 * 1024 * 1024));
-    let answer = client(&emulator).put(url).bearer_auth(emulator.token()).body(body).send().await.unwrap();
-    assert_eq!(answer.status(), 413);
+    let response = client(&emulator).put(url).bearer_auth(emulator.token()).body(body).send().await.unwrap();
+    assert_eq!(response.status(), 413);
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_dropped_emulator_cuts_its_connections() {
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_an_error() {
+async fn a_port_in_use_is_an_error() {
     let emulator = Emulator::start().await.unwrap();
     let address: SocketAddr = emulator.vault_url().strip_prefix("https://").unwrap().parse().unwrap();
     let error = Emulator::builder().listen(address).start().await.unwrap_err();
@@ -138,14 +138,14 @@ async fn a_given_port_is_used() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_requests_at_once_are_all_answered() {
+async fn many_concurrent_requests_all_succeed() {
     let emulator = Emulator::start().await.unwrap();
     let client = client(&emulator);
     let set = |n: usize| {
         let url = format!("{}/secrets/s{}?api-version=7.4", emulator.vault_url(), n % 20);
         client.put(url).bearer_auth(emulator.token()).body(format!(r#"{{"value":"{n}"}}"#)).send()
     };
-    let answers = futures::future::join_all((0..400).map(set)).await;
-    assert!(answers.iter().all(|answer| answer.as_ref().is_ok_and(|answer| answer.status() == 200)));
+    let responses = futures::future::join_all((0..400).map(set)).await;
+    assert!(responses.iter().all(|response| response.as_ref().is_ok_and(|response| response.status() == 200)));
     assert_eq!((emulator.requests().set, emulator.requests().total), (400, 400));
 }

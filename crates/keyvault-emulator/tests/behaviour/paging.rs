@@ -1,4 +1,4 @@
-//! Lists: order, pages, and what happens between pages.
+//! Lists: order, pages, and changes between pages.
 
 use keyvault_emulator::{Emulator, SetSecret};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::{call, get};
 
 #[tokio::test]
-async fn pages_hold_25_in_the_order_of_upper_cased_names_and_the_last_link_is_null() {
+async fn pages_contain_25_secrets_in_the_order_of_upper_cased_names_and_the_last_link_is_null() {
     let emulator = Emulator::start().await.unwrap();
     let vault = emulator.vault("contoso");
     let mut expected: Vec<String> = (0..60).map(|n| format!("{}-{n:02}", if n % 2 == 0 { "s" } else { "S" })).collect();
@@ -35,7 +35,7 @@ async fn pages_hold_25_in_the_order_of_upper_cased_names_and_the_last_link_is_nu
 }
 
 #[tokio::test]
-async fn what_is_set_and_deleted_between_two_pages_neither_hides_nor_repeats_another() {
+async fn a_change_between_two_pages_neither_hides_nor_repeats_another_secret() {
     let emulator = Emulator::start().await.unwrap();
     let vault = emulator.vault("contoso");
     for name in ["b", "d", "f", "h"] {
@@ -67,7 +67,7 @@ async fn a_full_last_page_has_no_link() {
 }
 
 #[tokio::test]
-async fn versions_are_listed_by_identifier_and_those_of_an_absent_secret_are_none() {
+async fn versions_are_listed_by_identifier_and_an_unknown_secret_has_an_empty_list() {
     let emulator = Emulator::start().await.unwrap();
     let mut expected: Vec<String> = (0..5).map(|n| emulator.vault("contoso").set("a", &n.to_string())).collect();
     emulator.vault("contoso").set("aa", "1");
@@ -88,7 +88,7 @@ async fn versions_are_listed_by_identifier_and_those_of_an_absent_secret_are_non
 }
 
 #[tokio::test]
-async fn the_size_of_a_page_can_be_set() {
+async fn the_page_size_can_be_set() {
     let emulator = Emulator::builder().page_size(3).start().await.unwrap();
     for n in 0..5 {
         emulator.vault("contoso").set(&format!("s{n}"), "1");

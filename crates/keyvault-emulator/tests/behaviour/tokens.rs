@@ -1,4 +1,4 @@
-//! Who may ask: the challenge, and the tokens that answer it.
+//! The challenge, and the tokens that satisfy it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,35 +11,35 @@ use http::Request;
 use keyvault_emulator::{Emulator, Fault};
 use serde_json::Value;
 
-use crate::Answer;
+use crate::TestResponse;
 
-async fn with_header(emulator: &Emulator, authorization: Option<String>) -> Answer {
+async fn with_header(emulator: &Emulator, authorization: Option<String>) -> TestResponse {
     let mut request = Request::get("https://localhost/secrets?api-version=7.4");
     if let Some(authorization) = authorization {
         request = request.header("authorization", authorization);
     }
-    Answer(emulator.handle(request.body(Bytes::new()).unwrap()).await)
+    TestResponse(emulator.handle(request.body(Bytes::new()).unwrap()).await)
 }
 
 #[tokio::test]
-async fn a_request_without_a_token_is_challenged_as_the_service_does() {
+async fn a_request_without_a_token_gets_the_challenge_of_the_service() {
     let emulator = Emulator::start().await.unwrap();
-    let answer = with_header(&emulator, None).await;
-    assert_eq!(answer.status(), 401);
+    let response = with_header(&emulator, None).await;
+    assert_eq!(response.status(), 401);
     let challenge = format!(
         "Bearer authorization=\"{}/{}\", resource=\"https://vault.azure.net\"",
         emulator.authority_url(),
         emulator.tenant_id()
     );
-    assert_eq!(answer.header("www-authenticate"), Some(challenge.as_str()));
+    assert_eq!(response.header("www-authenticate"), Some(challenge.as_str()));
     assert_eq!(
-        answer.text(),
+        response.text(),
         r#"{"error":{"code":"Unauthorized","message":"AKV10000: Request is missing a Bearer, PoP, or MTLS_POP token."}}"#
     );
 }
 
 #[tokio::test]
-async fn a_token_must_be_ours_for_the_vault_not_revoked_and_in_its_time() {
+async fn a_token_must_be_issued_by_the_emulator_for_the_vault_unrevoked_and_unexpired() {
     let seconds = Arc::new(AtomicU64::new(1_800_000_000));
     let clock = Arc::clone(&seconds);
     let emulator = Emulator::builder()
@@ -47,23 +47,23 @@ async fn a_token_must_be_ours_for_the_vault_not_revoked_and_in_its_time() {
         .start()
         .await
         .unwrap();
-    let good = emulator.token();
+    let valid = emulator.token();
     for (token, status, start) in [
         ("made-up".to_owned(), 401, "AKV10000: "),
         (emulator.token_for("https://management.azure.com/"), 401, "AKV10022: Invalid audience."),
         (emulator.token_for("https://vault.azure.net/"), 200, ""),
-        (good.clone(), 200, ""),
+        (valid.clone(), 200, ""),
     ] {
-        let answer = with_header(&emulator, Some(format!("Bearer {token}"))).await;
-        assert_eq!(answer.status(), status, "{start}");
+        let response = with_header(&emulator, Some(format!("Bearer {token}"))).await;
+        assert_eq!(response.status(), status, "{start}");
         if status == 401 {
-            assert!(answer.json()["error"]["message"].as_str().unwrap().starts_with(start), "{}", answer.text());
-            assert!(answer.header("www-authenticate").is_some(), "{start}");
+            assert!(response.json()["error"]["message"].as_str().unwrap().starts_with(start), "{}", response.text());
+            assert!(response.header("www-authenticate").is_some(), "{start}");
         }
     }
 
     emulator.revoke_tokens();
-    assert_eq!(with_header(&emulator, Some(format!("Bearer {good}"))).await.status(), 401);
+    assert_eq!(with_header(&emulator, Some(format!("Bearer {valid}"))).await.status(), 401);
     let fresh = format!("Bearer {}", emulator.token());
     assert_eq!(with_header(&emulator, Some(fresh.clone())).await.status(), 200);
     seconds.fetch_add(3600, Ordering::Relaxed);
@@ -71,31 +71,31 @@ async fn a_token_must_be_ours_for_the_vault_not_revoked_and_in_its_time() {
 }
 
 #[tokio::test]
-async fn the_challenged_resource_can_be_another() {
+async fn the_resource_of_the_challenge_can_be_set() {
     let emulator = Emulator::builder().challenge_resource("https://vault.azure.cn").start().await.unwrap();
-    let answer = with_header(&emulator, None).await;
-    assert!(answer.header("www-authenticate").unwrap().ends_with(r#"resource="https://vault.azure.cn""#));
+    let response = with_header(&emulator, None).await;
+    assert!(response.header("www-authenticate").unwrap().ends_with(r#"resource="https://vault.azure.cn""#));
     let token = emulator.token_for("https://vault.azure.cn");
     assert_eq!(with_header(&emulator, Some(format!("Bearer {token}"))).await.status(), 200);
 
     emulator.challenge_resource("https://evil.example");
-    let answer = with_header(&emulator, None).await;
-    assert!(answer.header("www-authenticate").unwrap().ends_with(r#"resource="https://evil.example""#));
+    let response = with_header(&emulator, None).await;
+    assert!(response.header("www-authenticate").unwrap().ends_with(r#"resource="https://evil.example""#));
 }
 
 #[tokio::test]
-async fn any_token_will_do_where_the_builder_says_so() {
+async fn accept_any_token_accepts_a_fake_token() {
     let emulator = Emulator::builder().accept_any_token().start().await.unwrap();
     assert_eq!(with_header(&emulator, Some("Bearer fake".to_owned())).await.status(), 200);
     assert_eq!(with_header(&emulator, None).await.status(), 401);
 }
 
 #[tokio::test]
-async fn a_claims_challenge_names_what_the_next_token_needs_and_no_resource() {
+async fn a_claims_challenge_contains_the_required_claims_and_no_resource() {
     let emulator = Emulator::start().await.unwrap();
     emulator.fault_next(1, Fault::InsufficientClaims);
-    let answer = with_header(&emulator, Some(format!("Bearer {}", emulator.token()))).await;
-    let challenge = answer.header("www-authenticate").unwrap();
+    let response = with_header(&emulator, Some(format!("Bearer {}", emulator.token()))).await;
+    let challenge = response.header("www-authenticate").unwrap();
     let start = format!(
         "Bearer realm=\"\", authorization_uri=\"{}/{}/oauth2/authorize\", error=\"insufficient_claims\", claims=\"",
         emulator.authority_url(),
@@ -104,5 +104,5 @@ async fn a_claims_challenge_names_what_the_next_token_needs_and_no_resource() {
     let claims = challenge.strip_prefix(&start).and_then(|rest| rest.strip_suffix('"')).unwrap();
     let claims: Value = serde_json::from_slice(&STANDARD.decode(claims).unwrap()).unwrap();
     assert_eq!(claims["access_token"]["nbf"]["essential"], true);
-    assert_eq!(answer.status(), 401);
+    assert_eq!(response.status(), 401);
 }

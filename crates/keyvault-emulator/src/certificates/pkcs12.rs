@@ -1,0 +1,105 @@
+//! PKCS#12 as a vault returns it: one key, its certificates, and an empty password.
+//!
+//! This module only writes the format, because certificates arrive as PEM. The bags are not encrypted, because an
+//! empty password protects nothing. There is a MAC, because some readers require one. See
+//! [RFC 7292](https://www.rfc-editor.org/rfc/rfc7292).
+
+use ring::{digest, hmac};
+use yasna::models::ObjectIdentifier;
+use yasna::{DERWriter, DERWriterSeq, Tag};
+
+use crate::random;
+
+/// Encodes a key (PKCS#8) and its certificates (X.509), the key's own first.
+pub(super) fn encode(key: &[u8], certificates: &[Vec<u8>]) -> Vec<u8> {
+    let safe = authenticated_safe(key, certificates);
+    let salt = random::bytes::<8>();
+    let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &mac_key(&salt)), &safe);
+    yasna::construct_der(|writer| {
+        writer.write_sequence(|pfx| {
+            pfx.next().write_u8(3);
+            write_data(pfx.next(), &safe);
+            pfx.next().write_sequence(|data| {
+                data.next().write_sequence(|info| {
+                    info.next().write_sequence(|algorithm| {
+                        write_oid(algorithm, SHA256);
+                        algorithm.next().write_null();
+                    });
+                    info.next().write_bytes(mac.as_ref());
+                });
+                data.next().write_bytes(&salt);
+                data.next().write_u32(ITERATIONS);
+            });
+        });
+    })
+}
+
+fn authenticated_safe(key: &[u8], certificates: &[Vec<u8>]) -> Vec<u8> {
+    // The same identifier on the key and on its certificate links the two.
+    let local_key_id = digest::digest(&digest::SHA256, certificates.first().map_or(key, |own| own.as_slice()));
+    let contents = yasna::construct_der(|writer| {
+        writer.write_sequence(|bags| {
+            write_bag(bags.next(), KEY_BAG, Some(local_key_id.as_ref()), |value| value.write_der(key));
+            for (n, certificate) in certificates.iter().enumerate() {
+                let id = (n == 0).then(|| local_key_id.as_ref());
+                write_bag(bags.next(), CERTIFICATE_BAG, id, |value| {
+                    value.write_sequence(|bag| {
+                        write_oid(bag, X509);
+                        bag.next().write_tagged(Tag::context(0), |value| value.write_bytes(certificate));
+                    });
+                });
+            }
+        });
+    });
+    yasna::construct_der(|writer| writer.write_sequence(|safe| write_data(safe.next(), &contents)))
+}
+
+fn write_bag(writer: DERWriter<'_>, kind: &[u64], local_key_id: Option<&[u8]>, value: impl FnOnce(DERWriter<'_>)) {
+    writer.write_sequence(|bag| {
+        write_oid(bag, kind);
+        bag.next().write_tagged(Tag::context(0), value);
+        if let Some(id) = local_key_id {
+            bag.next().write_set(|attributes| {
+                attributes.next().write_sequence(|attribute| {
+                    write_oid(attribute, LOCAL_KEY_ID);
+                    attribute.next().write_set(|values| values.next().write_bytes(id));
+                });
+            });
+        }
+    });
+}
+
+/// Writes bytes with the content type "data".
+fn write_data(writer: DERWriter<'_>, bytes: &[u8]) {
+    writer.write_sequence(|info| {
+        write_oid(info, DATA);
+        info.next().write_tagged(Tag::context(0), |content| content.write_bytes(bytes));
+    });
+}
+
+fn write_oid(writer: &mut DERWriterSeq<'_>, oid: &[u64]) {
+    writer.next().write_oid(&ObjectIdentifier::from_slice(oid));
+}
+
+/// Derives the key of the MAC from the empty password, by
+/// [RFC 7292, appendix B](https://www.rfc-editor.org/rfc/rfc7292#appendix-B). One block of SHA-256 is enough.
+fn mac_key(salt: &[u8; 8]) -> Vec<u8> {
+    let mut input = vec![MAC_PURPOSE; 64];
+    input.extend(salt.iter().cycle().take(64));
+    // The empty password still has its terminator, a zero of two bytes.
+    input.extend([0; 64]);
+    let mut key = digest::digest(&digest::SHA256, &input);
+    for _ in 1..ITERATIONS {
+        key = digest::digest(&digest::SHA256, key.as_ref());
+    }
+    key.as_ref().to_vec()
+}
+
+const ITERATIONS: u32 = 2_048;
+const MAC_PURPOSE: u8 = 3;
+const SHA256: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
+const DATA: &[u64] = &[1, 2, 840, 113_549, 1, 7, 1];
+const KEY_BAG: &[u64] = &[1, 2, 840, 113_549, 1, 12, 10, 1, 1];
+const CERTIFICATE_BAG: &[u64] = &[1, 2, 840, 113_549, 1, 12, 10, 1, 3];
+const X509: &[u64] = &[1, 2, 840, 113_549, 1, 9, 22, 1];
+const LOCAL_KEY_ID: &[u64] = &[1, 2, 840, 113_549, 1, 9, 21];

@@ -1,0 +1,250 @@
+//! The paths of the control endpoint.
+//!
+//! The endpoint is on the plain listener only and needs no token. Its requests are neither counted nor logged, and no
+//! fault applies to them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::ORIGIN;
+use http::uri::Scheme;
+use http::{Method, Request, Response};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::command::{AccessCommand, ClockCommand, FaultCommand, LatencyCommand, ThrottleCommand};
+use crate::faults::{Denial, Fault, RequestMatcher};
+use crate::protocol::uri::query;
+use crate::protocol::{ErrorResponse, JSON, response};
+use crate::service::Service;
+use crate::vaults::{OnExisting, Seed};
+
+/// The first segment of every path of the endpoint, which no vault has.
+pub(crate) const ROOT: &str = "/_emulator";
+
+/// Returns whether a request is for the control endpoint.
+pub(crate) fn is_control(request: &Request<Bytes>) -> bool {
+    let is_plain = request.uri().scheme() == Some(&Scheme::HTTP);
+    let rest = request.uri().path().strip_prefix(ROOT);
+    is_plain && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Serves a request.
+pub(crate) fn serve(service: &Service, request: &Request<Bytes>) -> Response<Bytes> {
+    // A web page in a local browser can send requests here too, and must not succeed.
+    if request.headers().contains_key(ORIGIN) {
+        return ErrorResponse::new(403, "Forbidden", "The control endpoint rejects requests of web pages.")
+            .to_response();
+    }
+    match (ControlRequest { service, request }).perform() {
+        Ok(body) => response(200, JSON, body.to_string()),
+        Err(error) => error.to_response(),
+    }
+}
+
+/// A request to the control endpoint.
+struct ControlRequest<'a> {
+    service: &'a Service,
+    request: &'a Request<Bytes>,
+}
+
+impl ControlRequest<'_> {
+    fn perform(&self) -> Result<Value, ErrorResponse> {
+        let path = self.request.uri().path();
+        let name = path.strip_prefix(ROOT).unwrap_or_default().trim_matches('/');
+        match *self.request.method() {
+            Method::GET => self.get(name),
+            Method::POST | Method::PUT => self.post(name),
+            Method::DELETE => self.delete(name),
+            _ => Err(self.unsupported(name)),
+        }
+    }
+
+    fn get(&self, name: &str) -> Result<Value, ErrorResponse> {
+        Ok(match name {
+            "" => json!({
+                "clock": self.clock(),
+                "faults": self.faults(),
+                "throttle": self.throttle(),
+                "access": self.access(),
+                "requests": self.requests(),
+                "latency": self.latency(),
+            }),
+            "clock" => self.clock(),
+            "faults" => self.faults(),
+            "throttle" => self.throttle(),
+            "access" => self.access(),
+            "requests" => self.requests(),
+            "log" => self.log(),
+            "latency" => self.latency(),
+            _ => return Err(self.unsupported(name)),
+        })
+    }
+
+    fn post(&self, name: &str) -> Result<Value, ErrorResponse> {
+        match name {
+            "clock" => self.set_clock(),
+            "faults" => self.add_fault(),
+            "throttle" => self.set_throttle(),
+            "access" => self.deny(),
+            "secrets" => self.load(),
+            "latency" => self.set_latency(),
+            _ => Err(self.unsupported(name)),
+        }
+    }
+
+    /// Resets a part of the emulator to its initial state.
+    fn delete(&self, name: &str) -> Result<Value, ErrorResponse> {
+        let service = self.service;
+        match name {
+            "clock" => service.clock.reset(),
+            "faults" => service.state().faults.clear(),
+            "throttle" => service.state().throttler.set(None),
+            "access" => service.state().denials.clear(),
+            "requests" | "log" => service.reset_requests(),
+            "tokens" => service.state().tokens.revoke(),
+            "latency" => service.state().latency = Duration::ZERO,
+            "secrets" => {
+                let mut state = service.state();
+                state.vaults.clear();
+                service.record_change(&mut state);
+            }
+            _ => return Err(ErrorResponse::method_not_allowed(&Method::DELETE)),
+        }
+        Ok(json!({}))
+    }
+
+    /// Returns the error for a known name without this method, or for an unknown name.
+    fn unsupported(&self, name: &str) -> ErrorResponse {
+        match name {
+            "" | "clock" | "faults" | "throttle" | "access" | "requests" | "log" | "secrets" | "latency" => {
+                ErrorResponse::method_not_allowed(self.request.method())
+            }
+            _ => ErrorResponse::new(404, "NotFound", format!("The paths under {ROOT} are {NAMES}.")),
+        }
+    }
+
+    fn clock(&self) -> Value {
+        let clock = &self.service.clock;
+        json!({
+            "now": clock.now().as_secs(),
+            "shift_seconds": clock.shift_seconds(),
+            "frozen": clock.is_frozen(),
+        })
+    }
+
+    fn set_clock(&self) -> Result<Value, ErrorResponse> {
+        let command: ClockCommand = self.command()?;
+        let clock = &self.service.clock;
+        if let Some(now) = command.now {
+            clock.set(Duration::from_secs(now));
+        }
+        if let Some(seconds) = command.shift_seconds {
+            clock.shift(seconds);
+        }
+        match command.frozen {
+            Some(true) => clock.freeze(),
+            Some(false) => clock.resume(),
+            None => {}
+        }
+        Ok(self.clock())
+    }
+
+    fn faults(&self) -> Value {
+        let state = self.service.state();
+        let fault = |(fault, left): (&Fault, Option<u64>)| json!({ "fault": format!("{fault:?}"), "left": left });
+        state.faults.iter().map(fault).collect()
+    }
+
+    fn add_fault(&self) -> Result<Value, ErrorResponse> {
+        let command: FaultCommand = self.command()?;
+        let fault = command.fault()?;
+        let (count, tokens) = (command.count, command.tokens);
+        let selected = command.filter().into_matcher();
+        let matcher: RequestMatcher = Box::new(move |head| head.operation.is_vault() != tokens && selected(head));
+        self.service.state().faults.add(count, matcher, fault);
+        Ok(self.faults())
+    }
+
+    fn throttle(&self) -> Value {
+        let limits = self.service.state().throttler.limits();
+        limits.map_or(Value::Null, |limits| {
+            json!({
+                "sets": limits.sets,
+                "others": limits.others,
+                "window_seconds": limits.window.as_secs_f64(),
+                "retry_after_seconds": limits.retry_after.map(|time| time.as_secs()),
+            })
+        })
+    }
+
+    fn set_throttle(&self) -> Result<Value, ErrorResponse> {
+        let command: ThrottleCommand = self.command()?;
+        let limits = command.limits()?;
+        self.service.state().throttler.set(Some(limits));
+        Ok(self.throttle())
+    }
+
+    fn access(&self) -> Value {
+        self.service.state().denials.iter().map(Denial::as_str).collect()
+    }
+
+    fn deny(&self) -> Result<Value, ErrorResponse> {
+        let command: AccessCommand = self.command()?;
+        let denial = command.denial()?;
+        self.service.state().denials.add(denial, command.filter().into_matcher());
+        Ok(self.access())
+    }
+
+    fn requests(&self) -> Value {
+        let mut requests = json!(self.service.state().log.requests());
+        requests["max_in_flight"] = self.service.in_flight.max().into();
+        requests
+    }
+
+    fn log(&self) -> Value {
+        let entries = self.service.state().log.entries();
+        entries
+            .iter()
+            .map(|request| {
+                json!({
+                    "operation": request.operation.as_str(),
+                    "method": request.method.as_str(),
+                    "path_and_query": request.path_and_query,
+                    "host": request.host,
+                    "authorized": request.authorized,
+                    "status": request.status,
+                })
+            })
+            .collect()
+    }
+
+    fn latency(&self) -> Value {
+        json!({ "milliseconds": self.service.state().latency.as_secs_f64() * 1e3 })
+    }
+
+    fn set_latency(&self) -> Result<Value, ErrorResponse> {
+        let command: LatencyCommand = self.command()?;
+        let latency = command.duration()?;
+        self.service.state().latency = latency;
+        Ok(self.latency())
+    }
+
+    fn load(&self) -> Result<Value, ErrorResponse> {
+        let invalid = |error: &dyn std::fmt::Display| ErrorResponse::bad_parameter(error.to_string());
+        let text = std::str::from_utf8(self.request.body()).map_err(|error| invalid(&error))?;
+        let vault = query(self.request.uri()).into_iter().find(|(name, _)| name == "vault");
+        let seed = Seed::from_json(text).map_err(|error| invalid(&error))?;
+        let seed = seed.for_vault(vault.map(|(_, vault)| vault).as_deref());
+        let count = self.service.load(&seed, OnExisting::AddVersions).map_err(|error| invalid(&error))?;
+        Ok(json!({ "secrets": count }))
+    }
+
+    /// Parses the body. An empty body is an object without fields.
+    fn command<T: DeserializeOwned>(&self) -> Result<T, ErrorResponse> {
+        let body: &[u8] = if self.request.body().is_empty() { b"{}" } else { self.request.body() };
+        serde_json::from_slice(body).map_err(|error| ErrorResponse::bad_parameter(error.to_string()))
+    }
+}
+
+const NAMES: &str = "clock, faults, throttle, access, requests, log, latency, secrets and tokens";

@@ -1,0 +1,70 @@
+//! The requests that a control command selects.
+
+use http::Method;
+
+use crate::faults::RequestMatcher;
+use crate::operations::{Operation, RequestHead};
+
+/// A selection of requests. An absent field selects all.
+#[derive(Default)]
+pub(super) struct RequestFilter {
+    pub(super) operations: Option<Vec<Operation>>,
+    pub(super) method: Option<String>,
+    /// The path, without the query. `*` matches any text.
+    pub(super) path: Option<String>,
+}
+
+impl RequestFilter {
+    /// Returns a function that matches the selected requests.
+    pub(super) fn into_matcher(self) -> RequestMatcher {
+        Box::new(move |head| self.matches(head))
+    }
+
+    fn matches(&self, head: &RequestHead) -> bool {
+        let is_method = |method: &String| method.eq_ignore_ascii_case(Method::as_str(&head.method));
+        let path = head.path_and_query.split('?').next().unwrap_or_default();
+        self.operations.as_ref().is_none_or(|operations| operations.contains(&head.operation))
+            && self.method.as_ref().is_none_or(is_method)
+            && self.path.as_ref().is_none_or(|pattern| path_matches(pattern, path))
+    }
+}
+
+/// Returns whether a path matches a pattern in which `*` matches any text, even the empty one.
+fn path_matches(pattern: &str, path: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| path.strip_prefix(first)) else { return false };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_matches_any_text() {
+        for (pattern, path, expected) in [
+            ("/secrets/a", "/secrets/a", true),
+            ("/secrets/a", "/secrets/ab", false),
+            ("/secrets/a*", "/secrets/ab", true),
+            ("*", "", true),
+            ("*/versions", "/secrets/a/versions", true),
+            ("*/versions", "/secrets/a/", false),
+            ("/secrets/*/b*d", "/secrets/a/bcd", true),
+            ("/secrets/*/b*d", "/secrets/bcd", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(path_matches(pattern, path), expected, "{pattern} {path}");
+        }
+    }
+}

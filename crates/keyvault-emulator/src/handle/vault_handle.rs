@@ -1,0 +1,80 @@
+//! One vault of an emulator.
+
+use crate::protocol::ErrorResponse;
+use crate::service::Service;
+use crate::vaults::name::is_name;
+use crate::vaults::{SetSecret, UpdateSecret, Vault};
+
+/// A vault of an [`Emulator`](crate::Emulator), by name. Its methods are not counted as requests.
+#[derive(Clone, Debug)]
+pub struct VaultHandle<'a> {
+    service: &'a Service,
+    /// The URL of the default vault.
+    default_url: &'a str,
+    name: String,
+}
+
+impl<'a> VaultHandle<'a> {
+    pub(super) fn new(service: &'a Service, default_url: &'a str, name: String) -> Self {
+        Self { service, default_url, name }
+    }
+
+    /// Returns the URL of the vault, without a trailing slash.
+    ///
+    /// The client must resolve `NAME.localhost`, which not every system does.
+    pub fn url(&self) -> String {
+        match (self.name.as_str(), self.default_url.rsplit_once(':')) {
+            ("", _) | (_, None) => self.default_url.to_owned(),
+            (name, Some((_, port))) => format!("https://{name}.localhost:{port}"),
+        }
+    }
+
+    /// Sets a new version and returns its identifier.
+    ///
+    /// # Panics
+    ///
+    /// The service would reject the request: the name is invalid, the value is too long, or a deleted secret has the
+    /// name.
+    pub fn set(&self, name: &str, value: &str) -> String {
+        self.set_secret(name, SetSecret::new(value))
+    }
+
+    /// Sets a new version with all its properties and returns its identifier.
+    ///
+    /// # Panics
+    ///
+    /// The service would reject the request: the name is invalid, a property is too long, or a deleted secret has the
+    /// name.
+    pub fn set_secret(&self, name: &str, secret: SetSecret) -> String {
+        let now = self.service.now();
+        // The lock is released before the panic.
+        let result = self.change(|vault| {
+            if !is_name(name) {
+                return Err(ErrorResponse::bad_name(name));
+            }
+            secret.check()?;
+            vault.set(name, secret, now).map(|secret| secret.latest().id.clone())
+        });
+        result.unwrap_or_else(|error| panic!("cannot set {name}: {}", error.message))
+    }
+
+    /// Enables or disables a version, or the latest. Returns false if it does not exist.
+    pub fn set_enabled(&self, name: &str, version: Option<&str>, enabled: bool) -> bool {
+        let now = self.service.now();
+        let update = UpdateSecret::enabled(enabled);
+        self.change(|vault| vault.update(name, version, update, now).is_ok())
+    }
+
+    /// Deletes a secret, which can then be recovered. Returns false if it does not exist.
+    pub fn delete(&self, name: &str) -> bool {
+        let now = self.service.now();
+        self.change(|vault| vault.delete(name, self.service.policy, now).is_ok())
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Vault) -> T) -> T {
+        let mut state = self.service.state();
+        let result = change(state.vaults.open(&self.name, self.service.now()));
+        self.service.record_change(&mut state);
+        result
+    }
+}

@@ -1,0 +1,64 @@
+//! The router: passes each request to the control endpoint or the service, and sends the reply after its delay.
+
+use std::fmt;
+use std::future;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, Response};
+
+use super::body::Body;
+use crate::control::endpoint as control;
+use crate::protocol::ErrorResponse;
+use crate::service::{LoggedRequest, Reply, Service};
+use crate::storage::DataFile;
+
+/// The entry point of every request, with or without a socket.
+pub(crate) struct Router {
+    pub(crate) service: Arc<Service>,
+    pub(crate) data_file: Option<Arc<DataFile>>,
+    pub(crate) observer: Option<Observer>,
+}
+
+/// Receives each request when its response is ready, with the time that it took.
+pub(crate) type Observer = Box<dyn Fn(&LoggedRequest, Duration) + Send + Sync>;
+
+impl Router {
+    /// Responds to a request. An error represents a connection reset.
+    pub(crate) async fn route(&self, request: Request<Bytes>) -> io::Result<Response<Body>> {
+        if control::is_control(&request) {
+            return Ok(control::serve(&self.service, &request).map(Body::complete));
+        }
+        let _in_flight = Service::is_for_vault(&request).then(|| self.service.in_flight.enter());
+        let arrived = Instant::now();
+        let mut plan = self.service.plan(&request);
+        if !plan.delay.is_zero() {
+            tokio::time::sleep(plan.delay).await;
+        }
+        if let (Some(change), Some(file)) = (plan.change, &self.data_file)
+            && !file.wait_for(change).await
+        {
+            let error = ErrorResponse::new(500, "InternalServerError", "The data file cannot be written.");
+            plan.reply = Reply::Complete(error.to_response());
+        }
+        if let Some(observer) = &self.observer {
+            observer(&plan.logged, arrived.elapsed());
+        }
+        Ok(match plan.reply {
+            Reply::Complete(response) => response.map(Body::complete),
+            Reply::HangInBody(response) => response.map(|bytes| Body::hanging(&bytes)),
+            Reply::Truncated(response) => response.map(|bytes| Body::truncated(&bytes)),
+            Reply::Oversized(response, length) => response.map(|_| Body::oversized(length)),
+            Reply::Hang => future::pending().await,
+            Reply::Reset => return Err(io::ErrorKind::ConnectionReset.into()),
+        })
+    }
+}
+
+impl fmt::Debug for Router {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Router").field("service", &self.service).finish_non_exhaustive()
+    }
+}

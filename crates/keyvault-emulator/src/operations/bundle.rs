@@ -1,0 +1,167 @@
+//! Secrets as JSON, with the fields of the service in their order.
+//!
+//! See [Get Secret](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret). An absent property is
+//! omitted, never null.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::api_version::ApiVersion;
+use crate::certificates::{PEM, PKCS12};
+use crate::protocol::ErrorResponse;
+use crate::vaults::{DeletedSecret, RecoveryPolicy, SecretVersion, StoredSecret};
+
+/// Writes the bundles of one response.
+#[derive(Clone, Copy)]
+pub(super) struct BundleWriter<'a> {
+    /// The vault's URL as the client wrote it, without a trailing slash.
+    pub(super) base: &'a str,
+    pub(super) api: ApiVersion,
+    pub(super) policy: RecoveryPolicy,
+}
+
+impl<'a> BundleWriter<'a> {
+    /// Returns a version with its value.
+    pub(super) fn secret(self, secret: &StoredSecret, version: &'a SecretVersion) -> Bundle<'a> {
+        Bundle { value: Some(&version.value), ..self.properties(secret, version) }
+    }
+
+    /// Returns a version with its value in another content type. Only PKCS#12 converts, and only to PEM.
+    pub(super) fn converted(
+        self,
+        secret: &StoredSecret,
+        version: &'a SecretVersion,
+        content_type: &str,
+    ) -> Result<Bundle<'a>, ErrorResponse> {
+        let is_pkcs12 = version.content_type.as_deref() == Some(PKCS12);
+        let from = if is_pkcs12 { "PFX" } else { "Unsupported" };
+        let to = match content_type {
+            PEM => "PEM",
+            PKCS12 => "PFX",
+            _ => "Unsupported",
+        };
+        match &version.backing {
+            Some(backing) if is_pkcs12 && content_type == PEM => {
+                Ok(Bundle { value: Some(&backing.pem), content_type: Some(PEM), ..self.properties(secret, version) })
+            }
+            _ => Err(ErrorResponse::no_transformation(from, to)),
+        }
+    }
+
+    /// Returns a version without its value.
+    pub(super) fn properties(self, secret: &StoredSecret, version: &'a SecretVersion) -> Bundle<'a> {
+        let backing = version.backing.as_ref();
+        let previous = backing.and_then(|backing| backing.previous.as_deref());
+        Bundle {
+            kid: backing.map(|_| format!("{}/keys/{}/{}", self.base, secret.name, version.id)),
+            previous_version: previous.filter(|_| self.api.has_previous_version()),
+            ..self.list_version(secret, version)
+        }
+    }
+
+    /// Returns a version as a list entry.
+    pub(super) fn list_version(self, secret: &StoredSecret, version: &'a SecretVersion) -> Bundle<'a> {
+        self.bundle(format!("{}/secrets/{}/{}", self.base, secret.name, version.id), version)
+    }
+
+    /// Returns a secret as a list entry: its latest version, with an `id` that contains no version.
+    pub(super) fn list_secret(self, secret: &'a StoredSecret) -> Bundle<'a> {
+        self.bundle(format!("{}/secrets/{}", self.base, secret.name), secret.latest())
+    }
+
+    /// Returns a deleted secret.
+    pub(super) fn deleted(self, deleted: &'a DeletedSecret) -> Bundle<'a> {
+        self.with_deletion(deleted, self.properties(&deleted.secret, deleted.secret.latest()))
+    }
+
+    /// Returns a deleted secret as a list entry.
+    pub(super) fn list_deleted(self, deleted: &'a DeletedSecret) -> Bundle<'a> {
+        self.with_deletion(deleted, self.list_secret(&deleted.secret))
+    }
+
+    fn with_deletion(self, deleted: &DeletedSecret, bundle: Bundle<'a>) -> Bundle<'a> {
+        Bundle {
+            recovery_id: Some(format!("{}/deletedsecrets/{}", self.base, deleted.secret.name)),
+            deleted_date: Some(deleted.deleted_at.as_secs()),
+            // Computed from the whole second above, so that the two dates differ by whole days.
+            scheduled_purge_date: Some(
+                deleted.deleted_at.as_secs() + (deleted.purged_at - deleted.deleted_at).as_secs(),
+            ),
+            ..bundle
+        }
+    }
+
+    fn bundle(self, id: String, version: &'a SecretVersion) -> Bundle<'a> {
+        Bundle {
+            recovery_id: None,
+            deleted_date: None,
+            scheduled_purge_date: None,
+            value: None,
+            content_type: version.content_type.as_deref(),
+            id,
+            managed: version.backing.as_ref().map(|_| true),
+            attributes: BundleAttributes {
+                enabled: version.enabled,
+                nbf: version.nbf,
+                exp: version.exp,
+                created: version.created,
+                updated: version.updated,
+                recovery_level: self.policy.recovery_level(),
+                recoverable_days: self.api.has_recoverable_days().then_some(self.policy.retention_days),
+            },
+            tags: version.tags.as_ref(),
+            kid: None,
+            previous_version: None,
+        }
+    }
+}
+
+/// A secret in a response.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Bundle<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recovery_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    deleted_date: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scheduled_purge_date: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content_type: Option<&'a str>,
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    managed: Option<bool>,
+    attributes: BundleAttributes,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tags: Option<&'a BTreeMap<String, String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_version: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct BundleAttributes {
+    enabled: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exp: Option<i64>,
+    created: u64,
+    updated: u64,
+    recovery_level: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recoverable_days: Option<u8>,
+}
+
+/// A page of a list. Its link is null on the last page.
+#[derive(Serialize)]
+pub(super) struct BundlePage<'a> {
+    pub(super) value: Vec<Bundle<'a>>,
+    #[serde(rename = "nextLink")]
+    pub(super) next_link: Option<String>,
+}

@@ -1,0 +1,52 @@
+//! Paths, queries and base URLs.
+
+use http::Uri;
+use percent_encoding::percent_decode_str;
+
+/// Splits a path into its decoded segments. Doubled and trailing slashes have no meaning.
+pub(crate) fn path_segments(path: &str) -> Vec<String> {
+    path.split('/')
+        .filter(|segment| !segment.is_empty())
+        .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
+        .collect()
+}
+
+/// Returns the decoded names and values of a query. Some clients encode names too: `api%2Dversion`.
+pub(crate) fn query(uri: &Uri) -> Vec<(String, String)> {
+    form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes()).into_owned().collect()
+}
+
+/// Returns the host and port of a base URL.
+pub(crate) fn host_and_port(base: &str) -> &str {
+    base.split_once("://").map_or(base, |(_, host)| host)
+}
+
+/// Adds the default port of the scheme to a base URL without one.
+pub(crate) fn with_port(base: &str) -> String {
+    let (scheme, host) = base.split_once("://").unwrap_or(("https", base));
+    // The colons inside `[::1]` belong to the address.
+    let after_address = host.rsplit_once(']').map_or(host, |(_, rest)| rest);
+    match (after_address.contains(':'), scheme) {
+        (true, _) => base.to_owned(),
+        (false, "http") => format!("{base}:80"),
+        (false, _) => format!("{base}:443"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_base_url_without_a_port_gets_the_default_port_of_its_scheme() {
+        for (base, expected) in [
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net:443"),
+            ("https://127.0.0.1:8443", "https://127.0.0.1:8443"),
+            ("http://localhost", "http://localhost:80"),
+            ("https://[::1]", "https://[::1]:443"),
+            ("https://[::1]:8443", "https://[::1]:8443"),
+        ] {
+            assert_eq!(with_port(base), expected);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The way of a request through the service: faults, token, throttling, denials, operation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, EXPIRES, HOST, PRAGMA, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+};
+use http::uri::Scheme;
+use http::{HeaderValue, Method, Request, Response};
+
+use super::apply_fault::{self, FaultEffect};
+use super::reply::Reply;
+use super::request_log::LoggedRequest;
+use super::state::{Service, State};
+use crate::faults::Stage;
+use crate::identity::IdentityEndpoint;
+use crate::operations::{Operation, RequestHead, Route, VaultRequest, perform};
+use crate::protocol::REGION;
+use crate::protocol::uri::host_and_port;
+use crate::random;
+use crate::vaults::host::vault_name;
+
+/// The plan for a request: wait for the delay, then send the reply.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) delay: Duration,
+    pub(crate) reply: Reply,
+    /// The number of the change that the request made to a vault. `None` if it made no change.
+    pub(crate) change: Option<u64>,
+    pub(crate) logged: Arc<LoggedRequest>,
+}
+
+/// A request and the data derived from it.
+struct RequestContext<'a> {
+    request: &'a Request<Bytes>,
+    /// The URL of this server as the client wrote it.
+    base: &'a str,
+    head: RequestHead,
+    /// The name of the secret, if there is one.
+    name: Option<String>,
+}
+
+impl Service {
+    /// Returns whether a request is for a vault rather than for a token endpoint.
+    pub(crate) fn is_for_vault(request: &Request<Bytes>) -> bool {
+        IdentityEndpoint::parse(request.uri().path()).is_none()
+    }
+
+    /// Performs a request, logs it, and returns the reply to send.
+    pub(crate) fn plan(&self, request: &Request<Bytes>) -> Plan {
+        let mut state = self.state();
+        let base = self.base(request);
+        let mut plan = match IdentityEndpoint::parse(request.uri().path()) {
+            Some(endpoint) => self.plan_identity(&mut state, request, &base, &endpoint),
+            None => self.plan_vault(&mut state, request, &base),
+        };
+        if let Some(response) = plan.reply.response_mut() {
+            add_common_headers(request, response);
+        }
+        plan
+    }
+
+    fn plan_identity(
+        &self,
+        state: &mut State,
+        request: &Request<Bytes>,
+        base: &str,
+        endpoint: &IdentityEndpoint,
+    ) -> Plan {
+        let head = head(request, request.method(), base, endpoint.operation(), false);
+        let context = RequestContext { request, base, head, name: None };
+        self.plan_with_faults(state, context, Duration::ZERO, |state| {
+            endpoint.serve(self.token_issuer(state), request, base)
+        })
+    }
+
+    fn plan_vault(&self, state: &mut State, request: &Request<Bytes>, base: &str) -> Plan {
+        let method = effective_method(request);
+        let route = Route::parse(&method, request.uri().path());
+        let operation = route.as_ref().map_or(Operation::Other, |route| route.operation);
+        let name = route.as_ref().ok().map(|route| route.name.clone());
+
+        let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let now = self.now();
+        let token = state.tokens.check(authorization, &state.resource, &self.registration.tenant_id, now);
+        let head = head(request, &method, base, operation, token.is_ok());
+
+        let denial = state.denials.find(&head);
+        let context = RequestContext { request, base, head, name };
+        let (latency, changes) = (state.latency, state.changes);
+        let mut plan = self.plan_with_faults(state, context, latency, |state| {
+            let result = token.and(route).and_then(|route| {
+                let vault = vault_name(base);
+                let (policy, page_size) = (self.policy, state.page_size);
+                let vault_request = VaultRequest { request, route, base, vault, policy, page_size, now };
+                state.throttler.admit(&vault_request.vault, operation, now)?;
+                if let Some(denial) = denial {
+                    return Err(denial.error(&self.registration, &vault_request));
+                }
+                let response = perform(&mut state.vaults, &vault_request)?;
+                if operation.is_change() {
+                    self.record_change(state);
+                }
+                Ok(response)
+            });
+            result.unwrap_or_else(|error| self.error_response(state, &error))
+        });
+        plan.change = Some(state.changes).filter(|now| *now != changes);
+        plan
+    }
+
+    /// Plans the reply: a request fault or the response, changed by a response fault if it is a success.
+    fn plan_with_faults(
+        &self,
+        state: &mut State,
+        context: RequestContext<'_>,
+        mut delay: Duration,
+        respond: impl FnOnce(&mut State) -> Response<Bytes>,
+    ) -> Plan {
+        let RequestContext { request, base, head, name } = context;
+        let fault = state.faults.take(&head, Stage::Request);
+        let effect = fault.map(|fault| apply_fault::apply_to_request(self, state, fault, name.as_deref()));
+        let mut reply = match effect {
+            Some(FaultEffect::Reply(reply)) => reply,
+            Some(FaultEffect::Delay(extra)) => {
+                delay += extra;
+                Reply::Complete(respond(state))
+            }
+            None => Reply::Complete(respond(state)),
+        };
+        if let Reply::Complete(response) = &mut reply
+            && response.status() == 200
+            && let Some(fault) = state.faults.take(&head, Stage::Response)
+        {
+            reply = apply_fault::apply_to_response(fault, std::mem::take(response), request, base);
+        }
+        let logged = state.log.record(head, reply.status());
+        Plan { delay, reply, change: None, logged }
+    }
+
+    /// Returns the URL of this server as the client wrote it.
+    fn base(&self, request: &Request<Bytes>) -> String {
+        let scheme = request.uri().scheme().unwrap_or(&Scheme::HTTPS);
+        let authority = request.uri().authority().map(|authority| authority.as_str());
+        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+        match authority.or(host) {
+            Some(host) => format!("{scheme}://{host}"),
+            None => self.authority.clone(),
+        }
+    }
+}
+
+/// Returns the method that a client means: one that cannot send a method sends it in a header of a POST.
+///
+/// See [common parameters and headers].
+///
+/// [common parameters and headers]: https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses
+fn effective_method(request: &Request<Bytes>) -> Method {
+    let header = ["x-http-method", "x-http-request"].iter().find_map(|name| request.headers().get(*name));
+    match header.map(|value| Method::from_bytes(value.as_bytes())) {
+        Some(Ok(method)) if request.method() == Method::POST => method,
+        _ => request.method().clone(),
+    }
+}
+
+fn head(request: &Request<Bytes>, method: &Method, base: &str, operation: Operation, authorized: bool) -> RequestHead {
+    RequestHead {
+        operation,
+        method: method.clone(),
+        path_and_query: request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        host: host_and_port(base).to_owned(),
+        authorized,
+    }
+}
+
+/// Adds the headers of every response of the service.
+fn add_common_headers(request: &Request<Bytes>, response: &mut Response<Bytes>) {
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (CACHE_CONTROL, "no-cache"),
+        (PRAGMA, "no-cache"),
+        (EXPIRES, "-1"),
+        (STRICT_TRANSPORT_SECURITY, "max-age=31536000;includeSubDomains"),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    if let Ok(id) = HeaderValue::try_from(random::uuid()) {
+        headers.insert("x-ms-request-id", id);
+    }
+    if let Some(id) = request.headers().get("x-ms-client-request-id") {
+        headers.insert("x-ms-client-request-id", id.clone());
+    }
+    if Service::is_for_vault(request) {
+        headers.insert("x-ms-keyvault-region", HeaderValue::from_static(REGION));
+        headers.insert("x-ms-keyvault-service-version", HeaderValue::from_static("1.9.3449.1"));
+        headers.insert(
+            "x-ms-keyvault-network-info",
+            HeaderValue::from_static("conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;"),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use http::Uri;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::identity::{AppRegistration, TokenRegistry};
+    use crate::vaults::RecoveryPolicy;
+
+    fn service() -> Service {
+        let state = State { tokens: TokenRegistry::new(true, "key"), ..State::default() };
+        let clock = Clock::new(Arc::new(SystemTime::now));
+        let registration = AppRegistration::random();
+        Service::new("https://localhost".to_owned(), registration, RecoveryPolicy::default(), clock, state)
+    }
+
+    proptest! {
+        #[test]
+        fn every_request_gets_a_response(
+            method in "GET|PUT|PATCH|DELETE|POST|HEAD|X",
+            path in "(/|//)(secrets|deletedsecrets|msi|t)?(/[a-z%0-9F.-]{0,8}){0,3}",
+            query in r"(api-version=(7\.4|2016-10-01|1))?(&(maxresults|\$skiptoken|outContentType)=[a-zA-Z0-9%]{0,6}){0,2}",
+            host in r"[a-z\[\]:.0-9]{0,12}",
+            body in r#"(\{"value":[a-z0-9"{}]{0,8}\})|.{0,16}"#,
+        ) {
+            let Ok(uri) = format!("{path}?{query}").parse::<Uri>() else { return Ok(()) };
+            let request = Request::builder()
+                .method(method.as_str())
+                .uri(uri)
+                .header(HOST, host)
+                .header(AUTHORIZATION, "Bearer any")
+                .body(Bytes::from(body))
+                .unwrap();
+            let status = service().plan(&request).reply.status().unwrap();
+            prop_assert!([200, 204, 400, 401, 404, 405].contains(&status), "{status}");
+        }
+    }
+}

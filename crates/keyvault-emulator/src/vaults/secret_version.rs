@@ -1,0 +1,61 @@
+//! One version of a secret, as a vault stores it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::set_secret::SetSecret;
+use super::update_secret::UpdateSecret;
+
+/// One version. The data file and backups contain it in this form.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct SecretVersion {
+    pub(crate) id: String,
+    pub(crate) value: String,
+    pub(crate) content_type: Option<String>,
+    pub(crate) tags: Option<BTreeMap<String, String>>,
+    pub(crate) enabled: bool,
+    pub(crate) nbf: Option<i64>,
+    pub(crate) exp: Option<i64>,
+    pub(crate) created: u64,
+    pub(crate) updated: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) backing: Option<CertificateBacking>,
+}
+
+/// The extra data of a version that a certificate created.
+#[derive(Clone, Deserialize, Serialize)]
+pub(crate) struct CertificateBacking {
+    pub(crate) pem: String,
+    /// The previous version.
+    pub(crate) previous: Option<String>,
+}
+
+impl SecretVersion {
+    /// Creates a version from a set request.
+    pub(crate) fn new(id: String, secret: SetSecret, previous: Option<String>, now: Duration) -> Self {
+        Self {
+            id,
+            value: secret.value,
+            content_type: secret.content_type,
+            tags: secret.tags,
+            enabled: secret.enabled,
+            nbf: secret.not_before,
+            exp: secret.expires,
+            created: now.as_secs(),
+            updated: now.as_secs(),
+            backing: secret.certificate.map(|certificate| CertificateBacking { pem: certificate.pem, previous }),
+        }
+    }
+
+    /// Applies an update. New tags replace all old tags.
+    pub(crate) fn update(&mut self, update: UpdateSecret, now: Duration) {
+        self.content_type = update.content_type.or_else(|| self.content_type.take());
+        self.tags = update.tags.or_else(|| self.tags.take());
+        self.enabled = update.enabled.unwrap_or(self.enabled);
+        self.nbf = update.nbf.or(self.nbf);
+        self.exp = update.exp.or(self.exp);
+        self.updated = now.as_secs();
+    }
+}
