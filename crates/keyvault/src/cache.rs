@@ -1,96 +1,93 @@
-//! Secrets that were fetched already, or are being fetched.
+//! Fetched secrets, and the fetches under way.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
-use std::hash::BuildHasher;
-use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use crate::error::Result;
-use crate::flights::Flights;
-use crate::ids::Fixed;
 use crate::secret::{Secret, SecretId};
 
-/// A bounded cache with one flight per secret: whoever asks while a fetch is under way waits for that one.
+/// A bounded cache that fetches each secret once for all concurrent callers.
 ///
-/// An entry has no time to live. Whoever asks says how old an answer may be, for a refresh wants what a start does not.
+/// `moka` holds the secrets and evicts the least recently used. Entries have no time to live: each caller states how old
+/// an answer may be.
+///
+/// Concurrent callers share a [`OnceCell`], not `moka`'s own initialization. That one panics in a waiting caller after 200
+/// others, one after another, dropped their futures, as callers with a timeout do while a vault hangs. It also keeps the
+/// answer in memory that is freed late.
 pub(crate) struct SecretCache {
-    shelf: Mutex<Shelf>,
-    flights: Flights<SecretId, Fetched>,
-    /// Counts moments: a clock may stand still between two things that happen one after the other.
-    moments: AtomicU64,
-    began: Instant,
+    secrets: Cache<SecretId, Arc<Slot>>,
+    fetches: Mutex<HashMap<SecretId, Weak<Fetch>>>,
+    /// A logical clock. The clock of the system may show the same time at two consecutive events.
+    clock: AtomicU64,
 }
 
 /// How old an answer may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Freshness {
-    /// Any age: a version does not change.
+    /// Of any age.
     Any,
     /// From a fetch that began at this time or later.
     Since(Instant),
-    /// From a fetch that began after this moment.
-    After(Moment),
+    /// From a fetch that began after this time.
+    After(LogicalTime),
 }
 
-/// A moment in the life of a cache: after everything that it began earlier, before everything that it begins later.
+/// A time on the logical clock of a cache, where no two events have the same time.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Moment(NonZeroU64);
+pub(crate) struct LogicalTime(u64);
 
-/// When a fetch began: what changed later it may not have seen.
+/// When a fetch began. Its answer may miss any later change.
 #[derive(Clone, Copy)]
 struct Start {
-    /// Nanoseconds in the life of the cache.
-    time: u64,
-    moment: Moment,
+    time: Instant,
+    logical_time: LogicalTime,
 }
 
-/// What a fetch came to. A failure is shared by those who waited for it, and never served to anybody who comes after.
+/// A fetch under way: one caller runs it, the others wait. If that caller is dropped, the next one takes over.
+type Fetch = OnceCell<Fetched>;
+
+/// The result of a fetch. Its callers share a failure, which is never cached.
 #[derive(Clone)]
 struct Fetched {
     start: Start,
     result: Result<Arc<Secret>>,
 }
 
-/// Secrets, each under the id by which it was asked for. That is its own but for the version, so it is not kept again.
-struct Shelf {
-    secrets: HashTable<Held>,
-    hasher: Fixed,
-    capacity: usize,
-    /// Where to look next for a secret to make room.
-    hand: usize,
-}
-
-enum Held {
-    /// The latest version when it was asked for.
-    Latest(Arc<Secret>, Start),
-    /// A version that was asked for by its name.
-    Version(Arc<Secret>, u64),
-}
+/// A cached secret, which is removed as soon as the cache replaces or evicts it.
+struct Slot(Mutex<Option<(Arc<Secret>, Start)>>);
 
 impl SecretCache {
     pub(crate) fn new(capacity: usize) -> Self {
-        let shelf = Shelf { secrets: HashTable::new(), hasher: Fixed::default(), capacity, hand: 0 };
-        Self { shelf: Mutex::new(shelf), flights: Flights::new(), moments: AtomicU64::new(1), began: Instant::now() }
+        let secrets = Cache::builder()
+            .max_capacity(capacity as u64)
+            // The default policy may refuse a new secret to keep one that is read more often.
+            .eviction_policy(EvictionPolicy::lru())
+            // `moka` frees a removed entry only after every thread in the process that uses `crossbeam-epoch` has moved on,
+            // which may take arbitrarily long. The secret must be wiped earlier, so it leaves its slot at once.
+            .eviction_listener(|_, slot: Arc<Slot>, _| slot.clear())
+            .build();
+        Self { secrets, fetches: Mutex::default(), clock: AtomicU64::new(0) }
     }
 
-    /// Gives the present moment.
-    pub(crate) fn now(&self) -> Moment {
-        let moment = NonZeroU64::new(self.moments.fetch_add(1, Ordering::Relaxed));
-        Moment(moment.unwrap_or(NonZeroU64::MAX))
+    /// Advances the logical clock and returns its time.
+    pub(crate) fn now(&self) -> LogicalTime {
+        LogicalTime(self.clock.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Gives the secret if it is here, however old.
+    /// Returns the cached secret, of any age.
     pub(crate) fn peek(&self, id: &SecretId) -> Option<Arc<Secret>> {
-        self.shelf().find(id).map(|held| Arc::clone(held.secret()))
+        Some(self.secrets.get(id)?.secret()?.0)
     }
 
-    /// Gives the secret, fetched anew unless what is here is fresh enough.
+    /// Returns the cached secret if it is fresh enough, or else fetches it. A version never changes, so it is always fresh.
     pub(crate) async fn get<F>(
         &self,
         id: &SecretId,
@@ -100,173 +97,174 @@ impl SecretCache {
     where
         F: Future<Output = Result<Secret>> + Send,
     {
+        let freshness = if id.version().is_some() { Freshness::Any } else { freshness };
         loop {
-            if let Some(fetched) = self.held(id, freshness) {
+            if let Some(fetched) = self.fresh(id, freshness) {
                 return fetched.result;
             }
-            let flight = || async {
-                // Another flight may have landed since.
-                if let Some(fetched) = self.held(id, freshness) {
+            let run = || async {
+                // Another fetch may have ended since the look above.
+                if let Some(fetched) = self.fresh(id, freshness) {
                     return fetched;
                 }
-                let start = Start { time: self.time(Instant::now()), moment: self.now() };
-                let fetched = Fetched { start, result: fetch().await.map(Arc::new) };
-                if let Ok(secret) = &fetched.result {
-                    self.shelf().put(id, secret, start);
+                let start = Start { time: Instant::now(), logical_time: self.now() };
+                let result = fetch().await.map(Arc::new);
+                if let Ok(secret) = &result {
+                    self.insert(id, secret, start);
                 }
-                fetched
+                Fetched { start, result }
             };
-            let fetched = self.flights.join(id, flight).await;
-            // A flight that was joined may have begun too early.
-            if self.is_fresh(fetched.start, freshness) {
-                return fetched.result;
+            let joined = self.join(id);
+            let fetched = joined.fetch.get_or_init(run).await;
+            // The joined fetch may have begun too early.
+            if fetched.start.is_fresh(freshness) {
+                return fetched.result.clone();
             }
         }
     }
 
-    /// Gives what is here, if it is fresh enough.
-    fn held(&self, id: &SecretId, freshness: Freshness) -> Option<Fetched> {
-        let shelf = self.shelf();
-        let (secret, start) = match shelf.find(id)? {
-            Held::Latest(secret, start) => (secret, *start),
-            // As fresh as if it had been fetched now.
-            Held::Version(secret, _) => (secret, Start { time: u64::MAX, moment: Moment(NonZeroU64::MAX) }),
-        };
-        self.is_fresh(start, freshness).then(|| Fetched { start, result: Ok(Arc::clone(secret)) })
+    /// Returns the cached secret if it is fresh enough.
+    fn fresh(&self, id: &SecretId, freshness: Freshness) -> Option<Fetched> {
+        let (secret, start) = self.secrets.get(id)?.secret()?;
+        start.is_fresh(freshness).then(|| Fetched { start, result: Ok(secret) })
     }
 
-    fn is_fresh(&self, start: Start, freshness: Freshness) -> bool {
+    /// Caches a secret, unless the store answered with another one than was requested.
+    fn insert(&self, id: &SecretId, secret: &Arc<Secret>, start: Start) {
+        let answer = secret.id();
+        let is_requested = answer.vault() == id.vault() && answer.name() == id.name();
+        if is_requested && (id.version().is_none() || answer.version() == id.version()) {
+            self.secrets.insert(id.clone(), Arc::new(Slot(Mutex::new(Some((Arc::clone(secret), start))))));
+            // Evicts now instead of at a later call.
+            self.secrets.run_pending_tasks();
+        }
+    }
+
+    /// Joins the fetch of a secret that is under way, or registers a new one.
+    fn join<'c>(&'c self, id: &'c SecretId) -> Joined<'c> {
+        let mut fetches = self.fetches();
+        let under_way = fetches.get(id).and_then(Weak::upgrade).filter(|fetch| !fetch.initialized());
+        let fetch = under_way.unwrap_or_else(|| {
+            let fetch = Arc::default();
+            fetches.insert(id.clone(), Arc::downgrade(&fetch));
+            fetch
+        });
+        Joined { fetch, _registration: Registration { cache: self, id } }
+    }
+
+    fn fetches(&self) -> MutexGuard<'_, HashMap<SecretId, Weak<Fetch>>> {
+        // Every change is one step, so a panic elsewhere leaves none half done.
+        self.fetches.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Start {
+    fn is_fresh(self, freshness: Freshness) -> bool {
         match freshness {
             Freshness::Any => true,
-            Freshness::Since(time) => start.time >= self.time(time),
-            Freshness::After(moment) => start.moment > moment,
-        }
-    }
-
-    /// Tells a time in the life of the cache; what was before is its beginning.
-    fn time(&self, time: Instant) -> u64 {
-        u64::try_from(time.saturating_duration_since(self.began).as_nanos()).unwrap_or(u64::MAX)
-    }
-
-    fn shelf(&self) -> MutexGuard<'_, Shelf> {
-        // Every change is one step, so a panic elsewhere leaves none half done.
-        self.shelf.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Held {
-    fn secret(&self) -> &Arc<Secret> {
-        match self {
-            Held::Latest(secret, _) | Held::Version(secret, _) => secret,
-        }
-    }
-
-    fn time(&self) -> u64 {
-        match self {
-            Held::Latest(_, start) => start.time,
-            Held::Version(_, time) => *time,
-        }
-    }
-
-    fn is_asked_for_as(&self, id: &SecretId) -> bool {
-        let own = self.secret().id();
-        let is_same = match self {
-            Held::Latest(..) => id.version().is_none(),
-            Held::Version(..) => id.version() == own.version(),
-        };
-        is_same && own.name() == id.name() && own.vault() == id.vault()
-    }
-}
-
-impl Shelf {
-    fn find(&self, id: &SecretId) -> Option<&Held> {
-        self.secrets.find(self.hash(id), |held| held.is_asked_for_as(id))
-    }
-
-    /// All versions of a secret have one hash.
-    fn hash(&self, id: &SecretId) -> u64 {
-        self.hasher.hash_one(id)
-    }
-
-    /// Puts a secret in its place, and takes another out if there is no room. A store that answers with another secret than
-    /// the one asked for is not believed here.
-    fn put(&mut self, id: &SecretId, secret: &Arc<Secret>, start: Start) {
-        let held = match id.version() {
-            None => Held::Latest(Arc::clone(secret), start),
-            Some(_) => Held::Version(Arc::clone(secret), start.time),
-        };
-        if !held.is_asked_for_as(id) {
-            return;
-        }
-        let hash = self.hash(id);
-        let Self { secrets, hasher, .. } = self;
-        let rehash = |held: &Held| hasher.hash_one(held.secret().id());
-        match secrets.entry(hash, |held| held.is_asked_for_as(id), rehash) {
-            Entry::Occupied(mut place) => *place.get_mut() = held,
-            Entry::Vacant(place) => _ = place.insert(held),
-        }
-        if self.secrets.len() > self.capacity {
-            self.make_room();
-        }
-    }
-
-    /// Takes one secret out: of the next few the one that was fetched longest ago.
-    fn make_room(&mut self) {
-        let buckets = self.secrets.num_buckets();
-        let turn = (0..buckets).map(|step| (self.hand + step) % buckets);
-        let next = turn.filter_map(|bucket| Some((bucket, self.secrets.get_bucket(bucket)?.time())));
-        let next: Vec<(usize, u64)> = next.take(LOOKED_AT).collect();
-        let Some((oldest, _)) = next.iter().min_by_key(|(_, time)| time) else { return };
-        self.hand = next.last().map_or(0, |(last, _)| last + 1);
-        if let Ok(place) = self.secrets.get_bucket_entry(*oldest) {
-            place.remove();
+            Freshness::Since(time) => self.time >= time,
+            Freshness::After(time) => self.logical_time > time,
         }
     }
 }
 
-/// Enough that what goes is most likely among the oldest tenth.
-const LOOKED_AT: usize = 16;
+impl Slot {
+    fn secret(&self) -> Option<(Arc<Secret>, Start)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn clear(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+}
+
+/// One caller's part in a fetch. Fields are dropped in order, so the registration is checked after the caller has left.
+struct Joined<'c> {
+    fetch: Arc<Fetch>,
+    _registration: Registration<'c>,
+}
+
+/// Removes a fetch from the map when its last caller has left.
+struct Registration<'c> {
+    cache: &'c SecretCache,
+    id: &'c SecretId,
+}
+
+impl Drop for Registration<'_> {
+    fn drop(&mut self) {
+        let mut fetches = self.cache.fetches();
+        if fetches.get(self.id).is_some_and(|fetch| fetch.strong_count() == 0) {
+            fetches.remove(self.id);
+            // Returns the memory of a burst.
+            if fetches.is_empty() {
+                fetches.shrink_to_fit();
+            }
+        }
+    }
+}
+
+impl Drop for SecretCache {
+    fn drop(&mut self) {
+        // As on eviction: `moka` may free the entries later.
+        self.secrets.iter().for_each(|(_, slot)| slot.clear());
+    }
+}
 
 impl fmt::Debug for SecretCache {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SecretCache").field("secrets", &self.shelf().secrets.len()).finish_non_exhaustive()
+        f.debug_struct("SecretCache").field("secrets", &self.secrets.entry_count()).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, AtomicU32};
     use std::time::{Duration, SystemTime};
 
     use futures::future::join_all;
+    use futures::poll;
+    use tokio::time::{sleep, timeout};
 
     use super::*;
     use crate::error::{Error, ErrorKind};
     use crate::properties::SecretProperties;
 
+    /// A vault that takes a second for each answer.
     struct Vault {
         cache: SecretCache,
         fetches: AtomicU32,
+        is_down: AtomicBool,
     }
 
     impl Vault {
-        fn new() -> Self {
-            Self { cache: SecretCache::new(10), fetches: AtomicU32::new(0) }
+        fn with_capacity(capacity: usize) -> Self {
+            Self { cache: SecretCache::new(capacity), fetches: AtomicU32::new(0), is_down: AtomicBool::new(false) }
         }
 
-        async fn get(&self, freshness: Freshness, good: bool) -> Result<Arc<Secret>> {
-            let id = SecretId::parse("https://contoso.vault.azure.net/secrets/a").unwrap();
+        fn new() -> Self {
+            Self::with_capacity(10)
+        }
+
+        async fn get(&self, freshness: Freshness) -> Result<Arc<Secret>> {
+            self.get_by_id(&id("a"), freshness).await
+        }
+
+        async fn get_by_id(&self, id: &SecretId, freshness: Freshness) -> Result<Arc<Secret>> {
             self.cache
-                .get(&id, freshness, || async {
+                .get(id, freshness, || async {
                     self.fetches.fetch_add(1, Ordering::Relaxed);
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                    if good {
-                        Ok(Secret::new(SecretProperties::new(id.clone()), "v", SystemTime::now()))
-                    } else {
-                        Err(Error::new(ErrorKind::Unavailable, "down"))
+                    sleep(SECOND).await;
+                    if self.is_down.load(Ordering::Relaxed) {
+                        return Err(Error::new(ErrorKind::Unavailable, "down"));
                     }
+                    Ok(Secret::new(SecretProperties::new(id.clone()), "v", SystemTime::now()))
                 })
                 .await
+        }
+
+        fn is_down(&self, is_down: bool) {
+            self.is_down.store(is_down, Ordering::Relaxed);
         }
 
         fn fetches(&self) -> u32 {
@@ -274,98 +272,179 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn those_who_ask_together_share_one_fetch_or_its_failure() {
-        let vault = Vault::new();
-        let down = join_all((0..100).map(|_| vault.get(Freshness::Any, false))).await;
-        assert!(down.iter().all(Result::is_err));
-        assert_eq!(vault.fetches(), 1);
-        let up = join_all((0..100).map(|_| vault.get(Freshness::Any, true))).await;
-        assert!(up.iter().all(Result::is_ok), "a failure is no value");
-        assert_eq!(vault.fetches(), 2);
-    }
+    const SECOND: Duration = Duration::from_secs(1);
 
-    #[tokio::test(start_paused = true)]
-    async fn a_flight_that_began_too_early_is_not_enough() {
-        let vault = Vault::new();
-        let late = async {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            vault.get(Freshness::After(vault.cache.now()), true).await
-        };
-        let (early, late) = tokio::join!(vault.get(Freshness::Any, true), late);
-        assert!(early.is_ok() && late.is_ok());
-        assert_eq!(vault.fetches(), 2);
-        assert!(vault.get(Freshness::Any, true).await.is_ok());
-        assert_eq!(vault.fetches(), 2);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_fetch_that_was_given_up_is_taken_over() {
-        let vault = Vault::new();
-        let given_up = tokio::time::timeout(Duration::from_millis(500), vault.get(Freshness::Any, true));
-        let (given_up, taken_over) = tokio::join!(given_up, vault.get(Freshness::Any, true));
-        assert!(given_up.is_err() && taken_over.is_ok());
-        assert_eq!(vault.fetches(), 2);
-        let given_up =
-            tokio::time::timeout(Duration::from_millis(500), vault.get(Freshness::After(vault.cache.now()), true));
-        assert!(given_up.await.is_err());
-        assert_eq!(vault.cache.flights.count(), 0, "a flight without passengers is forgotten");
+    fn id(path: &str) -> SecretId {
+        SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{path}")).unwrap()
     }
 
     fn secret(path: &str) -> Arc<Secret> {
-        let id = SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{path}")).unwrap();
-        Arc::new(Secret::new(SecretProperties::new(id), "v", SystemTime::now()))
+        Arc::new(Secret::new(SecretProperties::new(id(path)), "v", SystemTime::now()))
     }
 
-    fn start(time: u64) -> Start {
-        Start { time, moment: Moment(NonZeroU64::MIN) }
+    fn start(cache: &SecretCache) -> Start {
+        Start { time: Instant::now(), logical_time: cache.now() }
+    }
+
+    fn insert(cache: &SecretCache, requested: &str, answer: &Arc<Secret>) {
+        cache.insert(&id(requested), answer, start(cache));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn concurrent_callers_share_one_fetch_or_its_failure() {
+        for capacity in [0, 10] {
+            let vault = Vault::with_capacity(capacity);
+            vault.is_down(true);
+            let down = join_all((0..100).map(|_| vault.get(Freshness::Any))).await;
+            assert!(down.iter().all(Result::is_err));
+            assert_eq!(vault.fetches(), 1, "capacity {capacity}");
+            vault.is_down(false);
+            let up = join_all((0..100).map(|_| vault.get(Freshness::Any))).await;
+            assert!(up.iter().all(Result::is_ok), "a failure is not cached");
+            assert_eq!(vault.fetches(), 2, "capacity {capacity}");
+            assert!(vault.cache.fetches().is_empty());
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_fetch_keeps_the_cached_secret() {
+        let vault = Vault::new();
+        vault.get(Freshness::Any).await.unwrap();
+        vault.is_down(true);
+        vault.get(Freshness::After(vault.cache.now())).await.unwrap_err();
+        assert!(vault.cache.peek(&id("a")).is_some());
+        vault.get(Freshness::Any).await.unwrap();
+        assert_eq!(vault.fetches(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_not_shared_with_a_later_caller() {
+        let vault = Vault::new();
+        vault.is_down(true);
+        let mut running = pin!(vault.get(Freshness::Any));
+        let mut waiting = pin!(vault.get(Freshness::Any));
+        assert!(poll!(running.as_mut()).is_pending() && poll!(waiting.as_mut()).is_pending());
+        running.await.unwrap_err();
+        vault.is_down(false);
+        vault.get(Freshness::Any).await.unwrap();
+        waiting.await.unwrap_err();
+        assert_eq!(vault.fetches(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_fetch_that_began_too_early_is_repeated() {
+        let vault = Vault::new();
+        let late = async {
+            sleep(SECOND / 2).await;
+            vault.get(Freshness::After(vault.cache.now())).await
+        };
+        let (early, late) = tokio::join!(vault.get(Freshness::Any), late);
+        assert!(early.is_ok() && late.is_ok());
+        assert_eq!(vault.fetches(), 2);
+        vault.get(Freshness::Any).await.unwrap();
+        assert_eq!(vault.fetches(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn freshness_decides_whether_a_cached_secret_is_fetched_again() {
+        let vault = Vault::new();
+        let (before, time) = (vault.cache.now(), Instant::now());
+        vault.get(Freshness::Any).await.unwrap();
+        for (freshness, is_fetched) in [
+            (Freshness::Any, false),
+            (Freshness::Since(time), false),
+            (Freshness::After(before), false),
+            (Freshness::After(vault.cache.now()), true),
+            (Freshness::Since(time + 2 * SECOND), true),
+        ] {
+            let fetches = vault.fetches();
+            vault.get(freshness).await.unwrap();
+            assert_eq!(vault.fetches() - fetches, u32::from(is_fetched), "{freshness:?}");
+        }
+        let fetches = vault.fetches();
+        vault.get_by_id(&id("a/01"), Freshness::Any).await.unwrap();
+        vault.get_by_id(&id("a/01"), Freshness::After(vault.cache.now())).await.unwrap();
+        assert_eq!(vault.fetches() - fetches, 1, "a version does not change");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiting_caller_takes_over_a_dropped_fetch() {
+        let vault = Vault::new();
+        let dropped = timeout(SECOND / 2, vault.get(Freshness::Any));
+        let (dropped, taken_over) = tokio::join!(dropped, vault.get(Freshness::Any));
+        assert!(dropped.is_err() && taken_over.is_ok());
+        assert_eq!(vault.fetches(), 2);
+        let dropped = timeout(SECOND / 2, vault.get(Freshness::After(vault.cache.now())));
+        assert!(dropped.await.is_err());
+        assert!(vault.cache.fetches().is_empty(), "a fetch without callers is forgotten");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn any_number_of_dropped_fetches_does_not_disturb_a_waiting_caller() {
+        let vault = Vault::new();
+        let impatient = (0..500).map(|_| timeout(SECOND / 2, vault.get(Freshness::Any)));
+        let impatient = join_all(impatient.enumerate().map(async |(n, get)| {
+            sleep(Duration::from_millis(n as u64)).await;
+            get.await
+        }));
+        let patient = async {
+            sleep(SECOND / 4).await;
+            vault.get(Freshness::Any).await
+        };
+        let (impatient, patient) = tokio::join!(impatient, patient);
+        assert!(impatient.iter().take(250).all(Result::is_err));
+        patient.unwrap();
     }
 
     #[test]
-    fn the_latest_and_a_version_by_its_name_are_two_things() {
+    fn the_latest_and_a_named_version_are_separate_entries() {
         let cache = SecretCache::new(10);
         let (old, new) = (secret("a/01"), secret("a/02"));
-        let latest = old.id().latest();
-        cache.shelf().put(old.id(), &old, start(1));
-        assert!(cache.peek(&latest).is_none() && cache.peek(new.id()).is_none());
-        cache.shelf().put(&latest, &new, start(2));
-        assert!(cache.peek(new.id()).is_none(), "who asks for a version by its name is told of that one's end");
-        assert_eq!(cache.peek(old.id()).unwrap().id(), old.id());
-        assert_eq!(cache.peek(&latest).unwrap().id(), new.id());
-        let later = Freshness::After(cache.now());
-        assert!(cache.held(old.id(), later).is_some(), "a version does not change");
-        assert!(cache.held(&latest, later).is_none());
+        insert(&cache, "a/01", &old);
+        assert!(cache.peek(&id("a")).is_none() && cache.peek(&id("a/02")).is_none());
+        insert(&cache, "a", &new);
+        assert!(cache.peek(&id("a/02")).is_none(), "a request for a named version reports that version's removal");
+        assert_eq!(cache.peek(&id("a/01")).unwrap().id(), old.id());
+        assert_eq!(cache.peek(&id("a")).unwrap().id(), new.id());
     }
 
     #[test]
-    fn another_secret_than_the_one_asked_for_is_not_kept() {
+    fn another_secret_than_the_requested_one_is_not_cached() {
         let cache = SecretCache::new(10);
-        for (asked, answer) in [("a", "b/01"), ("a/01", "a/02"), ("a/01", "a")] {
-            cache.shelf().put(secret(asked).id(), &secret(answer), start(1));
+        for (requested, answer) in [("a", "b/01"), ("a/01", "a/02"), ("a/01", "a")] {
+            insert(&cache, requested, &secret(answer));
+            assert!(cache.peek(&id(requested)).is_none(), "{requested}, {answer}");
         }
-        assert_eq!(cache.shelf().secrets.len(), 0);
+        assert_eq!(cache.secrets.entry_count(), 0);
     }
 
     #[test]
-    fn there_is_a_bound_and_what_is_old_goes_first() {
-        let cache = SecretCache::new(100);
-        for time in 0..1_000 {
-            let secret = secret(&format!("s{time}/01"));
-            cache.shelf().put(&secret.id().latest(), &secret, start(time));
-            assert!(cache.shelf().secrets.len() <= 100);
+    fn the_least_recently_used_secret_is_evicted_first() {
+        for capacity in [0, 1, 100] {
+            let cache = SecretCache::new(capacity);
+            for n in 0..1_000 {
+                insert(&cache, &format!("s{n}"), &secret(&format!("s{n}/01")));
+                assert!(cache.secrets.iter().count() <= capacity, "{n} of {capacity}");
+            }
+            for n in 0..1_000 {
+                assert_eq!(cache.peek(&id(&format!("s{n}"))).is_some(), n + capacity >= 1_000, "{n} of {capacity}");
+            }
         }
-        let shelf = cache.shelf();
-        assert_eq!(shelf.secrets.len(), 100);
-        let young = shelf.secrets.iter().filter(|held| held.time() >= 700).count();
-        assert!(young >= 90, "{young}");
-        drop(shelf);
-        let nothing = SecretCache::new(0);
-        nothing.shelf().put(&secret("a").id().latest(), &secret("a"), start(1));
-        assert_eq!(nothing.shelf().secrets.len(), 0);
     }
 
     #[test]
-    fn an_entry_is_no_larger_than_it_must_be() {
-        assert_eq!(size_of::<Held>(), 24);
+    fn a_removed_secret_is_dropped_at_once() {
+        // While this is held, `moka` frees none of its entries.
+        let _pinned = crossbeam_epoch::pin();
+        let cache = SecretCache::new(1);
+        let insert = |name: &str| {
+            let secret = secret(name);
+            insert(&cache, name, &secret);
+            Arc::downgrade(&secret)
+        };
+        let (replaced, evicted, last) = (insert("a"), insert("a"), insert("b"));
+        assert!(replaced.upgrade().is_none() && evicted.upgrade().is_none() && last.upgrade().is_some());
+        drop(cache);
+        assert!(last.upgrade().is_none());
     }
 }

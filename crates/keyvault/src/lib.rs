@@ -65,7 +65,6 @@ mod credential;
 mod date;
 mod errand;
 mod error;
-mod flights;
 mod held;
 mod ids;
 mod json_text;
