@@ -24,7 +24,7 @@ use crate::secret::{Secret, SecretId};
 /// answer in memory that is freed late.
 pub(crate) struct SecretCache {
     secrets: Cache<SecretId, Arc<Slot>>,
-    fetches: Mutex<HashMap<SecretId, Weak<Fetch>>>,
+    fetches: Mutex<HashMap<SecretId, Weak<SharedFetch>>>,
     /// A logical clock. The clock of the system may show the same time at two consecutive events.
     clock: AtomicU64,
 }
@@ -52,7 +52,7 @@ struct Start {
 }
 
 /// A fetch under way: one caller runs it, the others wait. If that caller is dropped, the next one takes over.
-type Fetch = OnceCell<Fetched>;
+type SharedFetch = OnceCell<Fetched>;
 
 /// The result of a fetch. Its callers share a failure, which is never cached.
 #[derive(Clone)]
@@ -152,7 +152,7 @@ impl SecretCache {
         Joined { fetch, _registration: Registration { cache: self, id } }
     }
 
-    fn fetches(&self) -> MutexGuard<'_, HashMap<SecretId, Weak<Fetch>>> {
+    fn fetches(&self) -> MutexGuard<'_, HashMap<SecretId, Weak<SharedFetch>>> {
         // Every change is one step, so a panic elsewhere leaves none half done.
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -180,7 +180,7 @@ impl Slot {
 
 /// One caller's part in a fetch. Fields are dropped in order, so the registration is checked after the caller has left.
 struct Joined<'c> {
-    fetch: Arc<Fetch>,
+    fetch: Arc<SharedFetch>,
     _registration: Registration<'c>,
 }
 
