@@ -94,7 +94,7 @@ async fn rotate(rotations: usize, emulator: &Emulator, server: &Server, weather:
 }
 
 const SECRET: &str = "Weather--Api-Key";
-/// How long the server accepts the old key.
+/// The time for which the server accepts the old key.
 const OVERLAP: Duration = Duration::from_secs(4);
 
 /// A server that answers requests with an accepted key.

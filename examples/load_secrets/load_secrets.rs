@@ -41,7 +41,7 @@ struct Arguments {
     /// URL of the vault.
     #[arg(long)]
     vault: String,
-    /// What to measure.
+    /// Operation to measure.
     #[arg(long, value_enum)]
     mode: Mode,
     /// File with the name of one secret on each line.

@@ -93,6 +93,7 @@ async fn run() -> Result {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let probe = Probe::new(&authority, listener.local_addr()?)?;
     let server = tokio::spawn(serve(listener, tls.clone()));
+    probe.clone().connect().await?;
 
     let repeated = probe.clone();
     let load = Load::start(4, Duration::from_millis(10), move || repeated.clone().connect());

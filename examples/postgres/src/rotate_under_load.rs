@@ -64,7 +64,7 @@ async fn run<P: Pool>(server: PostgresServer, rotations: usize) -> Result {
     }
 }
 
-/// How many reports of a refused login may reach the vault at once, and how soon the next may.
+/// The number of reported logins that may reach the vault at once, and the time until one more may.
 ///
 /// The default suits passwords that rotate once in hours. Here a password rotates every second.
 const BURST: u32 = 5;
