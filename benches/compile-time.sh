@@ -6,6 +6,7 @@
 # Each round touches the source of a program and builds it. The table shows the medians. Each build is a full one of the
 # program's own crate: an incremental build of an unchanged source would measure nothing.
 set -euo pipefail
+shopt -s inherit_errexit
 
 rounds=${1:-5}
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -13,6 +14,7 @@ project=$(mktemp -d)
 trap 'rm -rf "$project"' EXIT
 export CARGO_INCREMENTAL=0 CARGO_TARGET_DIR="$project/target" CARGO_TERM_QUIET=true
 TIMEFORMAT='%R %U %S'
+exec 3>&2 # for the errors of a build that is timed
 
 # Prints the source of a program with the given number of settings types.
 program() {
@@ -90,7 +92,7 @@ measure() {
   : > times
   for round in $(seq "$rounds"); do
     touch "src/bin/types$types.rs"
-    { time cargo build "${flag[@]}" --bin "types$types" 2>/dev/null; } 2>> times
+    { time cargo build "${flag[@]}" --bin "types$types" 2> errors || { cat errors >&3; exit 1; }; } 2>> times
   done
   echo "$(cut -d' ' -f1 times | median) $(awk '{ print $2 + $3 }' times | median)" \
     "$(stat -c %s "target/$profile/types$types")"
@@ -107,7 +109,9 @@ echo "|----------------------------------|-------:|-------:|--------:|"
 for profile in debug release; do
   [ "$profile" = release ] && flag=(--release) || flag=()
   cargo build "${flag[@]}"
-  none=$(measure "$profile" 0) one=$(measure "$profile" 1) five=$(measure "$profile" 5)
+  none=$(measure "$profile" 0)
+  one=$(measure "$profile" 1)
+  five=$(measure "$profile" 5)
   row "empty program, $profile" "0 0 0" "$none" 1
   row "+ the first settings type" "$none" "$one" 1
   row "+ each further settings type" "$one" "$five" 4
