@@ -1,13 +1,12 @@
-//! An API key rotates under load, and no request is refused: with `reqwest`.
+//! Rotates an API key under load without a refused request, with `reqwest`.
 //!
 //! ```sh
 //! cargo run --example api_key
 //! ```
 //!
-//! Whoever issued the key accepts the old one beside the new one for a while. That is all the time there is: a client that
-//! has the key in its headers must be replaced within it.
+//! The issuer accepts the old key beside the new one for a while. Within that time, the service must replace the client
+//! that has the key in its headers.
 
-use std::error::Error;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -18,9 +17,9 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use keyvault::Rejection;
+use keyvault::{Derived, Rejection};
 use keyvault_emulator::Emulator;
-use keyvault_examples::{Load, Outcome, client, new_password};
+use keyvault_examples_support::{Load, Result, client, new_password};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -36,20 +35,20 @@ struct Weather {
     api_key: SecretString,
 }
 
-/// Makes a client that has the key in each of its requests, and does not show it.
+/// Creates a client that sends the key with each request. Its `Debug` output does not contain the key.
 fn client_with(key: &SecretString) -> Result<reqwest::Client, Rejection> {
-    let unfit = Rejection::because("the key cannot stand in a header");
-    let mut key = HeaderValue::from_str(key.expose_secret()).map_err(unfit)?;
+    let invalid = Rejection::because("the key is not a valid header value");
+    let mut key = HeaderValue::from_str(key.expose_secret()).map_err(invalid)?;
     key.set_sensitive(true);
     let headers = HeaderMap::from_iter([(API_KEY, key)]);
     let client = reqwest::Client::builder().default_headers(headers).no_proxy().timeout(Duration::from_secs(10));
-    client.build().map_err(Rejection::because("the HTTP client cannot be set up"))
+    client.build().map_err(Rejection::because("the HTTP client cannot be created"))
 }
 
 const API_KEY: http::HeaderName = http::HeaderName::from_static("x-api-key");
 
-/// Tells the story.
-async fn run(rotations: usize) -> Outcome {
+/// Rotates the key and fails unless every request succeeds.
+async fn run(rotations: usize) -> Result {
     let emulator = Emulator::start().await?;
     let key = new_password();
     emulator.set(SECRET, &key);
@@ -61,71 +60,79 @@ async fn run(rotations: usize) -> Outcome {
     let weather =
         live.derive(["weather"], async |settings: Arc<Settings>| client_with(&settings.weather.api_key)).await?;
 
-    let (url, asking) = (format!("http://{}/", server.address), weather.clone());
-    let load = Load::begin(8, Duration::from_millis(5), move || {
-        let (client, url) = (asking.current(), url.clone());
+    let (url, clients) = (format!("http://{}/", server.address), weather.clone());
+    let load = Load::start(8, Duration::from_millis(5), move || {
+        let (client, url) = (clients.current(), url.clone());
         async move {
             client.get(url).send().await?.error_for_status()?;
             Ok(())
         }
     });
+    rotate(rotations, &emulator, &server, &weather).await?;
+    // Keeps up the load with the last key alone.
+    sleep(interval).await;
+    let counts = load.stop().await;
+    weather.shutdown().await;
+    live.shutdown().await;
+    counts.check()
+}
+
+/// Rotates the key while the server accepts the old one for a while.
+async fn rotate(rotations: usize, emulator: &Emulator, server: &Server, weather: &Derived<reqwest::Client>) -> Result {
     let mut watcher = weather.watch();
     for n in 1..=rotations {
-        let begun = Instant::now();
+        let rotated = Instant::now();
         let key = new_password();
         server.accept(key.clone());
         emulator.set(SECRET, &key);
-        timeout(OVERLAP, watcher.replaced()).await?.ok_or("the client does not follow")?;
-        println!("{n:>3} new client after {} ms", begun.elapsed().as_millis());
-        sleep(OVERLAP.saturating_sub(begun.elapsed())).await;
-        server.refuse_all_but_the_newest();
+        timeout(OVERLAP, watcher.replaced()).await?.ok_or("the client was not replaced")?;
+        println!("{n:>3} new client after {} ms", rotated.elapsed().as_millis());
+        sleep(OVERLAP.saturating_sub(rotated.elapsed())).await;
+        server.revoke_old_keys();
     }
-    // Still under load, with nothing but the last key.
-    sleep(interval).await;
-    let counts = load.end().await;
-    weather.shutdown().await;
-    live.shutdown().await;
-    counts.all_served()
+    Ok(())
 }
 
 const SECRET: &str = "Weather--Api-Key";
-/// How long the server accepts the old key.
+/// The time for which the server accepts the old key.
 const OVERLAP: Duration = Duration::from_secs(4);
 
-/// A server that answers those who have a key.
+/// A server that answers requests with an accepted key.
 struct Server {
     address: SocketAddr,
     keys: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
-    async fn start(key: String) -> Outcome<Self> {
+    async fn start(key: String) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let this = Self { address: listener.local_addr()?, keys: Arc::new(Mutex::new(vec![key])) };
         let keys = Arc::clone(&this.keys);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let keys = Arc::clone(&keys);
-                let answer = service_fn(move |request: Request<Incoming>| {
+                let service = service_fn(move |request: Request<Incoming>| {
                     let key = request.headers().get(API_KEY).and_then(|key| key.to_str().ok()).unwrap_or_default();
-                    let known = keys.lock().is_ok_and(|keys| keys.iter().any(|known| known == key));
+                    let accepted = keys.lock().is_ok_and(|keys| keys.iter().any(|accepted| accepted == key));
                     let mut response = Response::new(String::new());
-                    *response.status_mut() = if known { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+                    *response.status_mut() = if accepted { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
                     std::future::ready(Ok::<_, std::convert::Infallible>(response))
                 });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), answer));
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(socket), service));
             }
         });
         Ok(this)
     }
 
+    /// Accepts one more key.
     fn accept(&self, key: String) {
         if let Ok(mut keys) = self.keys.lock() {
             keys.push(key);
         }
     }
 
-    fn refuse_all_but_the_newest(&self) {
+    /// Revokes every key except the newest.
+    fn revoke_old_keys(&self) {
         if let Ok(mut keys) = self.keys.lock() {
             let old = keys.len().saturating_sub(1);
             keys.drain(..old);
@@ -134,6 +141,8 @@ impl Server {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn main() -> Result {
+    // `reqwest` without a TLS provider of its own uses that of the process.
+    _ = rustls::crypto::ring::default_provider().install_default();
     run(3).await
 }

@@ -1,31 +1,28 @@
-//! The main job in one run: settings from a vault, a file and the environment, and a rotation that arrives without a
-//! restart.
+//! Loads settings from a vault, a file and the environment, and follows a rotation without a restart.
 //!
 //! ```sh
 //! cargo run --example quickstart                     # figment
 //! cargo run --example quickstart -- --with config
 //! ```
 //!
-//! The vault is an emulator in this process, so that the example runs anywhere; its client is all that would be different
-//! with a vault in Azure:
+//! The vault is an emulator in this process, so that the example runs anywhere. With a vault in Azure, only the client
+//! differs:
 //!
 //! ```ignore
-//! SecretClient::builder("https://contoso.vault.azure.net").credential(ManagedIdentityCredential::new(None)?).build()
+//! SecretClient::builder("https://contoso.vault.azure.net").credential(default_credential()?).build()
 //! ```
 
 use std::env;
-use std::error::Error;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use clap::{Parser, ValueEnum};
 use keyvault::{Live, Notice, Rejection, SecretClient};
 use keyvault_emulator::{Emulator, SetSecret};
-use keyvault_examples::client;
+use keyvault_examples_support::{Result, client, print_heading};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-/// What the service wants to know. Any type that serde can read will do.
+/// The settings of the service: any type that implements `serde::Deserialize`.
 #[derive(Deserialize)]
 struct Settings {
     server: Server,
@@ -51,7 +48,7 @@ struct Payment {
     signing_key: SecretString,
 }
 
-/// The five lines, for either framework.
+/// Starts live settings with either framework.
 async fn start(framework: Framework, vault: SecretClient) -> keyvault::Result<Live<Settings>> {
     match framework {
         Framework::Figment => {
@@ -62,7 +59,7 @@ async fn start(framework: Framework, vault: SecretClient) -> keyvault::Result<Li
                 Figment::new().merge(Toml::file(FILE)).merge(Env::prefixed("SHOP_").split("__"))
             })
             .refresh_every(INTERVAL)
-            .validate(check)
+            .validate(validate)
             .start()
             .await
         }
@@ -75,77 +72,75 @@ async fn start(framework: Framework, vault: SecretClient) -> keyvault::Result<Li
                     .add_source(Environment::with_prefix("SHOP").prefix_separator("_").separator("__"))
             })
             .refresh_every(INTERVAL)
-            .validate(check)
+            .validate(validate)
             .start()
             .await
         }
     }
 }
 
-/// What the application says to new settings before they are published.
-fn check(settings: &Settings) -> Result<(), Rejection> {
+/// Validates new settings before they are published.
+fn validate(settings: &Settings) -> Result<(), Rejection> {
     if settings.payment.api_key.expose_secret().len() < 12 {
-        return Err(Rejection::new("key is shorter than 12 characters").of("payment.api_key"));
+        return Err(Rejection::new("the key is shorter than 12 characters").of("payment.api_key"));
     }
     Ok(())
 }
 
-/// Tells the story.
-async fn run(framework: Framework) -> Result<(), Box<dyn Error>> {
+async fn run(framework: Framework) -> Result {
     let emulator = Emulator::start().await?;
-    fill(&emulator);
-    heading("A vault");
-    println!("The emulator answers at {}, over TLS, in this process.", emulator.vault_url());
+    set_secrets(&emulator);
+    print_heading("Vault");
+    println!("The emulator listens at {}, over TLS, in this process.", emulator.vault_url());
 
-    let began = Instant::now();
+    let started = Instant::now();
     let live = start(framework, client(&emulator)?).await?;
-    heading(&format!("Settings from the vault, {FILE} and the environment, by {framework:?}"));
+    print_heading(&format!("Settings from the vault, {FILE} and the environment, with {framework:?}"));
     print_settings(&live);
-    println!("\nLoaded in {} ms.", began.elapsed().as_millis());
+    println!("\nLoaded in {} ms.", started.elapsed().as_millis());
 
-    heading("Rotation");
+    print_heading("Rotation");
     let mut watcher = live.watch();
     let rotated = Instant::now();
-    emulator.set("db-password", "a new password that nobody has seen");
-    println!("The secret db-password has a new version. This process goes on running and asks every {INTERVAL:?}.");
-    let change = watcher.changed().await.ok_or("the refresh has ended")?;
-    println!("It arrived after {} ms. Changed: {}.", rotated.elapsed().as_millis(), change.keys.join(", "));
-    println!("(db_password is the same secret under the key that its own name gives; nothing reads it here.)");
-    println!("database.url is now from {}.", origin(&live, "database.url"));
+    emulator.set("db-password", "a new password after the rotation");
+    println!("The secret db-password has a new version. This process refreshes its settings every {INTERVAL:?}.");
+    let change = watcher.changed().await.ok_or("the refresh ended")?;
+    println!("The change arrived after {} ms. Keys: {}.", rotated.elapsed().as_millis(), change.keys.join(", "));
+    println!("(The key db_password is the same secret under its own name. No setting reads it.)");
+    println!("The origin of database.url is now: {}.", origin(&live, "database.url"));
 
-    heading("A rotation that the application refuses");
+    print_heading("Rotation to an invalid value");
     emulator.set("payment-api-key", "too short");
-    println!("The secret payment-api-key has a new version, which is no good.");
-    let Some(Notice::Failed(error)) = watcher.next().await else { return Err("the refusal was not told".into()) };
+    println!("The secret payment-api-key has a new version, which fails the validation.");
+    let Some(Notice::Failed(error)) = watcher.next().await else { return Err("no failure was reported".into()) };
     println!("\n{}\n", error.report());
-    let health = live.health();
-    println!(
-        "The last good settings stay: the key in use has {} characters.",
-        live.current().payment.api_key.expose_secret().len()
-    );
-    println!(
-        "Health: {} failure in a row, settings are {} ms old.",
-        health.consecutive_failures,
-        health.age.as_millis()
-    );
-    println!("payment.api_key is still from {}.", origin(&live, "payment.api_key"));
+    print_last_good(&live);
 
     live.shutdown().await;
     println!("\nThe vault answered {} requests.", emulator.requests().total);
     Ok(())
 }
 
-fn fill(emulator: &Emulator) {
+fn set_secrets(emulator: &Emulator) {
     emulator.set("Database--User", "shop-app");
-    emulator.set("Server--Host", "only without the file");
+    emulator.set("Server--Host", "not used: the file sets the host");
     emulator.set("db-password", "correct horse battery staple");
     emulator.set("payment-api-key", "live-key-0123456789");
-    let pinned =
-        SetSecret::new("the key that old invoices are signed with").version("4387e9f3d6e14c459867679a90fd0f79");
+    let pinned = SetSecret::new("the key that signed the old invoices").version("4387e9f3d6e14c459867679a90fd0f79");
     emulator.set_secret("payment-signing-key", pinned);
-    emulator.set("payment-signing-key", "a newer key, which the settings do not ask for");
+    emulator.set("payment-signing-key", "a newer key that no setting reads");
 }
 
+/// Prints what stays in place after a failed refresh.
+fn print_last_good(live: &Live<Settings>) {
+    let health = live.health();
+    let key_length = live.current().payment.api_key.expose_secret().len();
+    println!("The last good settings stay in place: the API key in use has {key_length} characters.");
+    println!("Health: {} failed refresh, age {} ms.", health.consecutive_failures, health.age.as_millis());
+    println!("The origin of payment.api_key is still: {}.", origin(live, "payment.api_key"));
+}
+
+/// Prints each setting with its origin, and the values that are not secret.
 fn print_settings(live: &Live<Settings>) {
     let settings = live.current();
     let values = [
@@ -170,32 +165,37 @@ fn origin(live: &Live<Settings>, key: &str) -> String {
     live.published().origins().get(key).map(ToString::to_string).unwrap_or_default()
 }
 
-fn heading(text: &str) {
-    println!("\n── {text} ──\n");
-}
-
 const FILE: &str = "examples/quickstart.toml";
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The main job on the embedded emulator.
-#[derive(Parser)]
-struct Arguments {
-    /// The framework that merges the layers.
-    #[arg(long = "with", value_enum, default_value = "figment")]
-    framework: Framework,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
+/// The framework that merges the layers.
+#[derive(Clone, Copy, Debug)]
 enum Framework {
     Config,
     Figment,
 }
 
+impl Framework {
+    /// Parses the command line. `None` if it cannot be parsed.
+    fn from_arguments() -> Option<Self> {
+        let arguments: Vec<String> = env::args().skip(1).collect();
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        match arguments[..] {
+            [] | ["--with", "figment"] => Some(Self::Figment),
+            ["--with", "config"] => Some(Self::Config),
+            _ => None,
+        }
+    }
+}
+
 #[tokio::main]
 async fn main() -> ExitCode {
-    let framework = Arguments::parse().framework;
+    let Some(framework) = Framework::from_arguments() else {
+        eprintln!("usage: quickstart [--with figment|config]");
+        return ExitCode::FAILURE;
+    };
     if env::var_os(VARIABLE).is_none() {
-        return with_variable();
+        return run_with_variable();
     }
     match run(framework).await {
         Ok(()) => ExitCode::SUCCESS,
@@ -206,8 +206,8 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Runs this program again with a variable in its environment that beats the file, for it cannot set its own.
-fn with_variable() -> ExitCode {
+/// Runs this program again with an environment variable that overrides the file: a program cannot set its own safely.
+fn run_with_variable() -> ExitCode {
     let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
     let run =
         |program| Command::new(program).args(env::args_os().skip(1)).env(VARIABLE, "9090").current_dir(root).status();
@@ -215,7 +215,7 @@ fn with_variable() -> ExitCode {
         Ok(status) if status.success() => ExitCode::SUCCESS,
         Ok(_) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("the quickstart cannot start itself: {error}");
+            eprintln!("the quickstart cannot run itself: {error}");
             ExitCode::FAILURE
         }
     }

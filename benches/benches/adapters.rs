@@ -1,12 +1,12 @@
-//! From secrets that were fetched to typed settings, beside the framework alone with the same tree.
+//! Measures the time from fetched secrets to typed settings, in ratio to the framework alone with the same values.
 //!
-//! `cargo bench -p keyvault-benches --bench adapters`. The ratio of the adapters as a layer is to the framework alone, and so
-//! is that of live settings, which are more: they are followed, and it is known where each value came from.
+//! `cargo bench -p keyvault-benches --bench adapters`. Two ways are measured: the adapter as a layer, and live
+//! settings, which also keep the origin of each value and follow the vault.
 //!
-//! `--count NAME N` makes settings of 1,000 keys only N times and in one way, for callgrind to count: twice, and the
-//! difference is theirs. `--count event N` has N events change one of them each.
+//! `--count NAME N` builds settings of 1,000 keys N times in one way, for callgrind: count twice with different N, and
+//! divide the difference. `--count event N` changes one key with each of N events.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops where it stands")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails panics at the place of the failure")]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ async fn count(kind: &str, times: usize) {
     }
 }
 
-/// Changes secrets one after the other, and waits until each change has come by event.
+/// Changes one secret after another, and waits until the event of each has changed the settings.
 async fn events(keys: usize, times: usize) {
     let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
     for n in 0..keys {
@@ -66,7 +66,7 @@ async fn events(keys: usize, times: usize) {
     }
 }
 
-/// What settings are made of.
+/// The same values as secrets and as a tree.
 struct Bench {
     keys: usize,
     resolver: Resolver,
@@ -93,48 +93,48 @@ impl Bench {
         Self { keys, resolver, provider, source, tree }
     }
 
-    /// Makes settings in one way, and tells how long it took until they were there.
+    /// Builds settings in one way, and returns how long it took.
     async fn settings(&self, kind: &str) -> (Duration, Settings) {
-        let begun = Instant::now();
+        let started = Instant::now();
         let built = |builder: ConfigBuilder<DefaultState>| builder.build().unwrap().try_deserialize().unwrap();
         let settings = match kind {
-            // What a framework costs that has the same values in a tree already.
+            // The framework alone, with the values in a tree.
             "figment" => Figment::from(Serialized::defaults(&self.tree)).extract().unwrap(),
             "config" => built(Config::builder().add_source(Config::try_from(&self.tree).unwrap())),
-            // The same with the adapter in the place of the tree.
+            // The adapter instead of the tree.
             "figment layer" => Figment::from(self.provider.clone()).extract().unwrap(),
             "config layer" => built(Config::builder().add_source(self.source.clone())),
-            // All that a start does. It has first to get the secrets, which is measured by itself.
+            // A whole start. It includes reading the secrets, which "secrets" measures alone.
             "figment live" => {
                 let live = keyvault_figment::layered(self.resolver.clone(), Figment::new).start().await.unwrap();
-                return (begun.elapsed(), Settings::clone(&live.current()));
+                return (started.elapsed(), Settings::clone(&live.current()));
             }
             "config live" => {
                 let live = keyvault_config::layered(self.resolver.clone(), Config::builder).start().await.unwrap();
-                return (begun.elapsed(), Settings::clone(&live.current()));
+                return (started.elapsed(), Settings::clone(&live.current()));
             }
             "secrets" => {
                 self.resolver.named(&NameMap::new()).await.unwrap();
-                return (begun.elapsed(), self.tree.clone());
+                return (started.elapsed(), self.tree.clone());
             }
-            _ => panic!("no such way to settings: {kind}"),
+            _ => panic!("unknown way: {kind}"),
         };
-        (begun.elapsed(), settings)
+        (started.elapsed(), settings)
     }
 
     fn measure(&self, criterion: &mut Criterion<Ratio>) {
         let runtime = runtime();
         let time = |kind: &str, times| runtime.block_on(self.time(kind, times));
         let mut group = criterion.benchmark_group(format!("adapters/{}", self.keys));
-        // Some ways take seconds.
+        // Some ways take seconds for one sample.
         group.sample_size(20).sampling_mode(SamplingMode::Flat);
         for host in ["figment", "config"] {
             let layer = format!("{host} layer");
             let layer = Ratio::compare(&mut group, &layer, |times| (time(&layer, times), time(host, times)));
             let live = format!("{host} live");
-            // A start gets its secrets first.
-            let made = |times| time(&live, times) - time("secrets", times);
-            let live = Ratio::compare(&mut group, &live, |times| (made(times), time(host, times)));
+            // Subtracts the time to read the secrets.
+            let build = |times| time(&live, times) - time("secrets", times);
+            let live = Ratio::compare(&mut group, &live, |times| (build(times), time(host, times)));
             for (name, compared) in [("layer", layer), ("live", live)] {
                 let Some(Compared { way, bound, ratio }) = compared else { continue };
                 println!("{host} alone {bound:.2} ms, {name} {way:.2} ms, ratio {ratio:.2}");
@@ -143,15 +143,15 @@ impl Bench {
         group.finish();
     }
 
-    /// Tells how many milliseconds it takes to make settings so often.
+    /// Returns how many milliseconds it takes to build settings `times` times.
     async fn time(&self, kind: &str, times: u64) -> f64 {
-        let mut all = Duration::ZERO;
+        let mut total = Duration::ZERO;
         for _ in 0..times {
             let (took, settings) = self.settings(kind).await;
             assert_eq!(settings, self.tree);
-            all += took;
+            total += took;
         }
-        all.as_secs_f64() * 1e3
+        total.as_secs_f64() * 1e3
     }
 }
 

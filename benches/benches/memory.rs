@@ -1,8 +1,8 @@
-//! How much of the heap a secret takes that is held: its value of 64 characters, its name of 23, version and dates.
+//! Measures the heap memory of one secret with a value of 64 characters, a name of 23, a version and dates.
 //!
-//! `cargo bench -p keyvault-benches --bench memory`. Counted by the allocator, not judged by the system.
+//! `cargo bench -p keyvault-benches --bench memory`. The allocator counts the bytes.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops where it stands")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails panics at the place of the failure")]
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -27,51 +27,51 @@ fn main() {
         (0..secrets).map(id).collect::<Vec<_>>()
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let map = held(|| (0..secrets).map(|n| (name(n), format!("{:<64}", n))).collect::<HashMap<_, _>>());
+    let map = heap_of(|| (0..secrets).map(|n| (name(n), format!("{:<64}", n))).collect::<HashMap<_, _>>());
     let per_secret = |what: &str, bytes: i64| {
         let (each, ratio) = (bytes as f64 / secrets as f64, bytes as f64 / map as f64);
         println!("{what:<34}{each:>6.0} B a secret   ratio {ratio:.2}");
     };
-    per_secret("a map of names to values", map);
-    let secret = held(|| {
+    per_secret("a map from names to values", map);
+    let secret = heap_of(|| {
         let resolver = Resolver::builder(vault.clone()).cache_capacity(0).build().unwrap();
         let secrets = runtime.block_on(join_all(ids().iter().map(|id| resolver.get(id))));
         secrets.into_iter().map(Result::unwrap).collect::<Vec<Arc<_>>>()
     });
     per_secret("the secrets alone", secret);
-    let resolver = held(|| {
+    let resolver = heap_of(|| {
         let resolver = Resolver::from(vault.clone());
         runtime.block_on(join_all(ids().iter().map(|id| resolver.get(id))));
         resolver
     });
-    per_secret("a resolver that read them", resolver);
-    let by_name = held(|| {
+    per_secret("a resolver with them in its cache", resolver);
+    let by_name = heap_of(|| {
         let resolver = Resolver::from(vault.clone());
         let named = runtime.block_on(resolver.named(&NameMap::new())).unwrap();
         (resolver, named)
     });
-    per_secret("the same, under their keys", by_name);
-    let settings = held(|| {
+    per_secret("the same, mapped to keys", by_name);
+    let settings = heap_of(|| {
         let layered = keyvault_figment::layered(vault.clone(), Figment::new);
         runtime.block_on(layered.start::<BTreeMap<String, String>>()).unwrap()
     });
     per_secret("live settings of them", settings);
 }
 
-/// A vault whose answers share no text with what it keeps, as one's beyond a network do not.
+/// A vault whose responses share no memory with its own data, like a vault behind a network.
 #[derive(Clone, Debug)]
 struct Azure(InMemory);
 
 impl Azure {
-    fn answer(properties: &SecretProperties) -> SecretProperties {
+    fn copy(properties: &SecretProperties) -> SecretProperties {
         let id = SecretId::new(properties.id().vault().clone(), properties.id().name().as_str().parse().unwrap());
         let id = properties.id().version().map_or(id.clone(), |version| id.with_version(version.clone()));
-        let mut answer = SecretProperties::new(id);
-        answer.set_created(properties.created());
-        answer.set_updated(properties.updated());
-        answer.set_recovery_level(Some("Recoverable+Purgeable"));
-        answer.set_recoverable_days(90);
-        answer
+        let mut copy = SecretProperties::new(id);
+        copy.set_created(properties.created());
+        copy.set_updated(properties.updated());
+        copy.set_recovery_level(Some("Recoverable+Purgeable"));
+        copy.set_recoverable_days(90);
+        copy
     }
 }
 
@@ -83,22 +83,22 @@ impl SecretStore for Azure {
 
     async fn get(&self, id: &SecretId) -> keyvault::Result<Secret> {
         let secret = self.0.get(id).await?;
-        Ok(Secret::new(Self::answer(secret.properties()), secret.expose_secret(), SystemTime::now()))
+        Ok(Secret::new(Self::copy(secret.properties()), secret.expose_secret(), SystemTime::now()))
     }
 
     fn list(&self) -> BoxStream<'_, keyvault::Result<SecretProperties>> {
-        self.0.list().map_ok(|item| Self::answer(&item)).boxed()
+        self.0.list().map_ok(|item| Self::copy(&item)).boxed()
     }
 
     fn versions(&self, name: &SecretName) -> BoxStream<'_, keyvault::Result<SecretProperties>> {
-        self.0.versions(name).map_ok(|item| Self::answer(&item)).boxed()
+        self.0.versions(name).map_ok(|item| Self::copy(&item)).boxed()
     }
 }
 
-/// Tells how many bytes more are in use while `made` is held than before it was made.
-fn held<T>(make: impl FnOnce() -> T) -> i64 {
-    let mut made = None;
-    let info = allocation_counter::measure(|| made = Some(make()));
-    drop(made);
+/// Returns how many bytes of heap the result of `create` occupies.
+fn heap_of<T>(create: impl FnOnce() -> T) -> i64 {
+    let mut created = None;
+    let info = allocation_counter::measure(|| created = Some(create()));
+    drop(created);
     info.bytes_current
 }

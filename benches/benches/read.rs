@@ -1,11 +1,10 @@
-//! One read of settings that follow rotation, beside what else a program could read.
+//! Measures one read of live settings, in ratio to a bare `ArcSwap::load`, and alternatives to it.
 //!
-//! `cargo bench -p keyvault-benches --bench read`, with what else criterion is to be told behind `--`. The ratio is to the
-//! bare `ArcSwap::load`, or to the bare `arc_swap::Cache` where that is what a reader is made of.
+//! `cargo bench -p keyvault-benches --bench read`, with options of criterion after `--`.
 //!
-//! `--count NAME N` does only N reads of one kind, for callgrind to count: twice, and the difference is theirs.
+//! `--count NAME N` does N reads of one kind, for callgrind: count twice with different N, and divide the difference.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops where it stands")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails panics at the place of the failure")]
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -13,7 +12,7 @@ use std::hint::black_box;
 use std::sync::{Arc, RwLock};
 use std::time::Instant;
 
-use arc_swap::{ArcSwap, Cache};
+use arc_swap::ArcSwap;
 use config::{Config, FileFormat};
 use figment::Figment;
 use figment::providers::{Format, Json};
@@ -25,16 +24,16 @@ use serde_json::json;
 #[derive(Clone, Deserialize)]
 struct Settings {
     port: u64,
-    #[expect(dead_code, reason = "settings have more than what is read")]
+    #[expect(dead_code, reason = "only the port is read")]
     password: String,
 }
 
 const TEXT: &str = r#"{"port": 8080, "password": "correct horse battery staple"}"#;
 
-/// Reads as often as it is told.
+/// Reads the given number of times.
 type Read = Box<dyn FnMut(u64)>;
 
-/// A way to read settings, and what bounds it.
+/// A way to read settings, and the name of its bound.
 struct Way {
     name: &'static str,
     bound: Option<&'static str>,
@@ -46,11 +45,11 @@ impl Way {
         Self { name, bound: bound.into(), read: RefCell::new(Box::new(read)) }
     }
 
-    /// Tells how many nanoseconds it takes to read so often.
+    /// Returns how many nanoseconds `times` reads take.
     fn time(&self, times: u64) -> f64 {
-        let begun = Instant::now();
+        let started = Instant::now();
         (self.read.borrow_mut())(times);
-        begun.elapsed().as_secs_f64() * 1e9
+        started.elapsed().as_secs_f64() * 1e9
     }
 }
 
@@ -60,17 +59,13 @@ async fn main() {
     let live =
         keyvault_figment::layered(vault, || Figment::from(Json::string(TEXT))).start::<Settings>().await.unwrap();
     let settings: Settings = serde_json::from_str(TEXT).unwrap();
-    let swap = Arc::new(ArcSwap::from_pointee(settings.clone()));
-    let mut cache = Cache::new(Arc::clone(&swap));
+    let swap = ArcSwap::from_pointee(settings.clone());
     let lock = RwLock::new(Arc::new(settings));
     let config = Config::builder().add_source(config::File::from_str(TEXT, FileFormat::Json)).build().unwrap();
     let figment = Figment::from(Json::string(TEXT));
-    let mut reader = live.reader();
     let ways = [
         Way::new("arc_swap", None, move |n| repeat(n, || swap.load().port)),
         Way::new("current", "arc_swap", move |n| repeat(n, || live.current().port)),
-        Way::new("arc_swap_cache", None, move |n| repeat(n, || cache.load().port)),
-        Way::new("reader", "arc_swap_cache", move |n| repeat(n, || reader.current().port)),
         Way::new("rwlock", "arc_swap", move |n| repeat(n, || lock.read().unwrap().port)),
         Way::new("config_get", "arc_swap", move |n| repeat(n, || config.get::<u64>("port").unwrap())),
         Way::new("figment_extract", "arc_swap", move |n| repeat(n, || figment.extract::<Settings>().unwrap().port)),
@@ -82,7 +77,7 @@ async fn main() {
     }
 }
 
-/// Eight in a turn of the loop, so that it matters less where in memory the loop lies.
+/// Unrolls the loop eight times, so that its alignment in memory matters less.
 #[inline(always)]
 fn repeat(times: u64, mut read: impl FnMut() -> u64) {
     for _ in 0..times / 8 {
@@ -115,7 +110,7 @@ fn measure(ways: &[Way]) {
             way.name, compared.way, bound.name, compared.bound, compared.ratio
         );
         medians.insert(way.name, compared.way);
-        // The first that was measured, right before what is ours.
+        // The first measurement of the bound, next to that of `current`.
         medians.entry(bound.name).or_insert(compared.bound);
     }
     group.finish();
@@ -126,5 +121,5 @@ fn measure(ways: &[Way]) {
     }
 }
 
-/// How often a way and its bound have their turns in what criterion takes for one sample.
+/// How often a way and its bound alternate within one sample of criterion.
 const TURNS: u64 = 16;

@@ -1,7 +1,7 @@
-//! What the benchmarks have in common: a vault in a process of its own, and the arithmetic of rounds.
+//! Code that the benchmarks share: a vault in a process of its own, and the statistics of rounds.
 //!
-//! Each prints the ratio to a bound that it measured in the same rounds: the only figure that another machine, or a busy one,
-//! gives too.
+//! Each benchmark prints the ratio to a bound that it measures in the same rounds. Only this ratio is comparable
+//! between machines, and stable on a busy one.
 
 mod ratio;
 mod rounds;

@@ -1,4 +1,4 @@
-//! A figure that also holds on a machine that is not quiet: how many times the bound something takes, both in turn.
+//! The ratio to a bound, measured in alternation, so that it is stable on a busy machine.
 
 use std::time::Instant;
 
@@ -7,33 +7,32 @@ use criterion::{BenchmarkGroup, Criterion, Throughput};
 
 use crate::Rounds;
 
-/// What criterion measures here: the ratio to a bound.
+/// A measurement for criterion: the ratio to a bound.
 ///
-/// It measures one function until it is done with it, and then the next; the machine may have become another by then. So
-/// what it is given is a round, in which the bound has its turn, too.
+/// Criterion measures one function after another, and the speed of the machine may change in between. Therefore each
+/// round measures both the way and its bound.
 #[derive(Debug)]
 pub struct Ratio;
 
-/// What a way and its bound took, the median of the rounds.
+/// The medians of a way and its bound.
 #[derive(Clone, Copy, Debug)]
 pub struct Compared {
-    /// The way's, in the unit of the rounds.
+    /// The median of the way, in the unit of the rounds.
     pub way: f64,
-    /// The bound's.
+    /// The median of the bound, in the same unit.
     pub bound: f64,
     /// The median of the ratios.
     pub ratio: f64,
 }
 
 impl Ratio {
-    /// Gives a criterion that is told by the command line what to do.
+    /// Creates a criterion that the command line configures.
     pub fn criterion() -> Criterion<Self> {
         Criterion::default().without_plots().with_measurement(Self).configure_from_args()
     }
 
-    /// Measures a way beside its bound. `round` is told how many times, and gives what both took, the way first.
-    ///
-    /// None if the command line asks for others.
+    /// Measures a way against its bound. `round` runs both the given number of times and returns their durations, the
+    /// way first. Returns `None` if the filter on the command line excludes `name`.
     pub fn compare(
         group: &mut BenchmarkGroup<'_, Self>,
         name: &str,
@@ -61,9 +60,9 @@ impl Measurement for Ratio {
         Instant::now()
     }
 
-    /// Where nothing else is, the bound is a second.
-    fn end(&self, begun: Instant) -> f64 {
-        begun.elapsed().as_secs_f64()
+    /// The bound of a plain duration is one second.
+    fn end(&self, started: Instant) -> f64 {
+        started.elapsed().as_secs_f64()
     }
 
     fn add(&self, one: &f64, other: &f64) -> f64 {

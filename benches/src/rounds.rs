@@ -1,4 +1,4 @@
-//! Rounds of measurements, and what stands out of them.
+//! Repeated measurements, and the files for the plots.
 
 use std::fs;
 use std::io;
@@ -6,33 +6,33 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// The same measurement, many times.
+/// Repetitions of one measurement.
 #[derive(Clone, Debug, Default)]
 pub struct Rounds(Vec<f64>);
 
 impl Rounds {
-    /// Adds one.
+    /// Adds a measurement.
     pub fn push(&mut self, measured: f64) {
         self.0.push(measured);
         self.0.sort_by(f64::total_cmp);
     }
 
-    /// Gives the middle one; of none, not a number.
+    /// Returns the median, or NaN without a measurement.
     pub fn median(&self) -> f64 {
         self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
     }
 }
 
-/// Tells whether this is a measurement; `cargo test --benches` only wants to know that it runs.
+/// Returns whether this is `cargo bench`. Under `cargo test --benches` each benchmark runs once, with little work.
 pub fn is_bench() -> bool {
     std::env::args().any(|argument| argument == "--bench")
 }
 
-/// Keeps `measured` for the plots, if this is a measurement.
+/// Saves `measured` for the plots. Does nothing unless [`is_bench`].
 ///
 /// # Errors
 ///
-/// A file that cannot be written.
+/// The file cannot be written.
 pub fn save(name: &str, measured: &Value) -> io::Result<()> {
     if !is_bench() {
         return Ok(());

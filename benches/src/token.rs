@@ -1,11 +1,11 @@
-//! A credential that has its token at hand.
+//! A credential with a fixed token.
 
 use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::time::OffsetDateTime;
 
-/// Gives a token that the emulator accepts, at once.
+/// A credential whose token the emulator accepts.
 #[derive(Debug)]
 pub struct FixedToken;
 

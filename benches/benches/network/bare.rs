@@ -1,4 +1,4 @@
-//! A client that does the requests and nothing else: what a round trip costs, whoever asks.
+//! A bare client of hyper, which sends the requests and does nothing else: the bound of any client.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -18,47 +18,47 @@ use tokio::sync::Mutex;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::{Task, ordered, print, ready};
+use super::{Task, print, read_command, ready};
 
 pub(super) async fn run(task: &Task) {
-    let begun = Instant::now();
+    let started = Instant::now();
     let client = Client::new(task);
     match task.mode.as_str() {
         "one" => {
             let mut rounds = Rounds::default();
             client.get(&secret(0)).await;
             for _ in 0..5 {
-                let begun = Instant::now();
+                let started = Instant::now();
                 client.get(&secret(0)).await;
-                rounds.push(begun.elapsed().as_secs_f64() * 1e3);
+                rounds.push(started.elapsed().as_secs_f64() * 1e3);
             }
             print((rounds.median(), 1));
         }
         "list" => {
             let loaded = client.load(task.count).await;
-            print((begun.elapsed().as_secs_f64() * 1e3, loaded));
+            print((started.elapsed().as_secs_f64() * 1e3, loaded));
         }
         "refresh" => {
             ready();
-            while ordered().is_some() {
-                let begun = Instant::now();
+            while read_command().is_some() {
+                let started = Instant::now();
                 client.pages().await;
-                print((begun.elapsed().as_secs_f64() * 1e3, task.count));
+                print((started.elapsed().as_secs_f64() * 1e3, task.count));
             }
         }
         "event" => {
             client.get(&secret(0)).await;
             ready();
-            while let Some(version) = ordered() {
+            while let Some(version) = read_command() {
                 let path = format!("/secrets/{version}?api-version=2025-07-01");
-                let begun = Instant::now();
+                let started = Instant::now();
                 client.get(&path).await;
-                print((begun.elapsed().as_secs_f64() * 1e3, 1));
+                print((started.elapsed().as_secs_f64() * 1e3, 1));
             }
         }
         _ => {
             let loaded = join_all((0..task.count).map(|n| client.get_owned(n))).await.len();
-            print((begun.elapsed().as_secs_f64() * 1e3, loaded));
+            print((started.elapsed().as_secs_f64() * 1e3, loaded));
         }
     }
 }
@@ -70,13 +70,13 @@ fn secret(n: usize) -> String {
 struct Client {
     host: String,
     tls: TlsConnector,
-    lines: Lines,
+    connections: Connections,
 }
 
-enum Lines {
-    /// One connection, which carries everything.
+enum Connections {
+    /// One HTTP/2 connection for all requests.
     Shared(tokio::sync::OnceCell<hyper::client::conn::http2::SendRequest<Empty<Bytes>>>),
-    /// Connections that nobody uses at the moment.
+    /// Idle HTTP/1.1 connections, and the limit of all connections.
     Idle(Mutex<Vec<hyper::client::conn::http1::SendRequest<Empty<Bytes>>>>, tokio::sync::Semaphore),
 }
 
@@ -88,11 +88,11 @@ impl Client {
         let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
         let mut tls = builder.with_root_certificates(roots).with_no_client_auth();
         tls.alpn_protocols = vec![if task.http1 { b"http/1.1".to_vec() } else { b"h2".to_vec() }];
-        let lines = match task.http1 {
-            true => Lines::Idle(Mutex::default(), tokio::sync::Semaphore::new(64)),
-            false => Lines::Shared(tokio::sync::OnceCell::new()),
+        let connections = match task.http1 {
+            true => Connections::Idle(Mutex::default(), tokio::sync::Semaphore::new(64)),
+            false => Connections::Shared(tokio::sync::OnceCell::new()),
         };
-        Self { host: task.url["https://".len()..].to_owned(), tls: TlsConnector::from(Arc::new(tls)), lines }
+        Self { host: task.url["https://".len()..].to_owned(), tls: TlsConnector::from(Arc::new(tls)), connections }
     }
 
     async fn connect(&self) -> TokioIo<TlsStream<TcpStream>> {
@@ -112,42 +112,42 @@ impl Client {
                 Request::get(uri).header("authorization", "Bearer any-token-will-do").header("host", &self.host);
             request.body(Empty::new()).unwrap()
         };
-        match &self.lines {
-            Lines::Shared(line) => {
-                let line = line.get_or_init(|| async {
-                    let (line, connection) =
+        match &self.connections {
+            Connections::Shared(sender) => {
+                let sender = sender.get_or_init(|| async {
+                    let (sender, connection) =
                         hyper::client::conn::http2::handshake(TokioExecutor::new(), self.connect().await)
                             .await
                             .unwrap();
                     tokio::spawn(connection);
-                    line
+                    sender
                 });
-                let mut line = line.await.clone();
-                let answer = line.send_request(request(format!("https://{}{path}", self.host))).await.unwrap();
-                answer.into_body().collect().await.unwrap().to_bytes()
+                let mut sender = sender.await.clone();
+                let response = sender.send_request(request(format!("https://{}{path}", self.host))).await.unwrap();
+                response.into_body().collect().await.unwrap().to_bytes()
             }
-            Lines::Idle(idle, most) => {
-                let _turn = most.acquire().await.unwrap();
-                let line = idle.lock().await.pop();
-                let mut line = match line {
-                    Some(line) => line,
+            Connections::Idle(idle, limit) => {
+                let _permit = limit.acquire().await.unwrap();
+                let sender = idle.lock().await.pop();
+                let mut sender = match sender {
+                    Some(sender) => sender,
                     None => {
-                        let (line, connection) =
+                        let (sender, connection) =
                             hyper::client::conn::http1::handshake(self.connect().await).await.unwrap();
                         tokio::spawn(connection);
-                        line
+                        sender
                     }
                 };
-                line.ready().await.unwrap();
-                let answer = line.send_request(request(path.to_owned())).await.unwrap();
-                let body = answer.into_body().collect().await.unwrap().to_bytes();
-                idle.lock().await.push(line);
+                sender.ready().await.unwrap();
+                let response = sender.send_request(request(path.to_owned())).await.unwrap();
+                let body = response.into_body().collect().await.unwrap().to_bytes();
+                idle.lock().await.push(sender);
                 body
             }
         }
     }
 
-    /// Lists, and begins to get each page's secrets while the list goes on.
+    /// Lists the vault, and gets the secrets of each page while the list continues.
     async fn load(&self, count: usize) -> usize {
         let mut gets = FuturesUnordered::new();
         let mut loaded = 0;
@@ -170,6 +170,7 @@ impl Client {
         loaded
     }
 
+    /// Lists the vault.
     async fn pages(&self) {
         let mut next = Some("/secrets?api-version=2025-07-01".to_owned());
         while let Some(path) = next {

@@ -1,16 +1,16 @@
-//! Cold load, references, refresh and rotation, found by a refresh and by an event, over TLS, with 20 ms for each request:
-//! ours, the official client's, and the bound's.
+//! Measures cold loads, references, refreshes and rotations over TLS, with a latency of 20 ms for each request, for
+//! this library and the official client.
 //!
-//! `cargo bench -p keyvault-benches --bench network`, with a filter behind `--`: `http2`, `http1/refs`, `http2/event/1000`. Each
-//! start is a process of its own, as is the vault. Two things take minutes and are asked for by name: `--starts` counts how
-//! many of 500 cold starts with 100 references fail, and `--throttled` loads 10,000 secrets from a vault that refuses what is
-//! above the service's limit; with `--http1` they do so over HTTP/1.1.
+//! `cargo bench -p keyvault-benches --bench network`, with a filter after `--`: `http2`, `http1/refs`,
+//! `http2/event/1000`. Each start is a process of its own, as is the vault. Two measurements take minutes and run only
+//! on request: `--starts` counts how many of 500 cold starts with 100 references fail, and `--throttled` loads 10,000
+//! secrets from a vault that refuses requests above the service's limit. Both use HTTP/1.1 with `--http1`.
 //!
-//! The bound is computed from R, the round trip that a bare client of hyper measured in the same round: a list is in
-//! series, so a load is (pages + 1)·R, references are R, a refresh is pages·R, an event is R. The bare client does the same
-//! requests, reads nothing of the answers but the link to the next page, and keeps nothing.
+//! The bound comes from R, the round trip that a bare client of hyper measures in the same round. The pages of a list
+//! are sequential, so the bound of a load is (pages + 1)·R, of references R, of a refresh pages·R, and of an event R.
+//! The bare client sends the same requests, reads only the link to the next page, and keeps nothing.
 
-#![allow(clippy::unwrap_used, reason = "a measurement that cannot go on stops where it stands")]
+#![allow(clippy::unwrap_used, reason = "a benchmark that fails panics at the place of the failure")]
 
 mod bare;
 mod official;
@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 use self::process::{Process, round_trip};
 
-/// What a process that is measured is told.
+/// The task of a process that runs one client.
 #[derive(Clone, Debug)]
 struct Task {
     peer: String,
@@ -39,81 +39,81 @@ struct Task {
     http1: bool,
 }
 
-/// What it answers: milliseconds, and how many secrets it has.
-type Answered = (f64, usize);
+/// Milliseconds, and the number of secrets loaded.
+type Measurement = (f64, usize);
 
 #[tokio::main]
 async fn main() {
     let arguments: Vec<String> = std::env::args().collect();
     if let Some(at) = arguments.iter().position(|argument| argument == "--peer") {
-        return serve(&arguments[at + 1..]).await;
+        return run_peer(&arguments[at + 1..]).await;
     }
-    let asked = |option: &str| arguments.iter().any(|argument| argument == option);
-    let http1 = asked("--http1");
-    if asked("--starts") {
+    let has = |option: &str| arguments.iter().any(|argument| argument == option);
+    let http1 = has("--http1");
+    if has("--starts") {
         return starts(http1);
     }
-    if asked("--throttled") {
+    if has("--throttled") {
         return throttled(http1);
     }
     let mut criterion = Ratio::criterion();
     let loads = network(&mut criterion, "http2");
     network(&mut criterion, "http1");
     criterion.final_summary();
-    // None is whole if only some were asked for.
+    // A filter leaves the results incomplete.
     if loads.iter().all(|load| PEERS.iter().all(|peer| load["milliseconds"][peer].is_number())) {
         save("load", &Value::from(loads)).unwrap();
     }
 }
 
-/// Measures everything over one version of HTTP, and gives what cold loads took.
+/// Measures everything over one version of HTTP, and returns the times of cold loads.
 fn network(criterion: &mut Criterion<Ratio>, version: &str) -> Vec<Value> {
     let sizes: &[usize] = if is_bench() { &[10, 30, 100, 300, 1_000] } else { &[10] };
     let mut loads = Vec::new();
     for &n in sizes {
-        let scene = &Scene { vault: OnceCell::new(), secrets: n, http1: version == "http1" };
+        let setup = &Setup { vault: OnceCell::new(), secrets: n, http1: version == "http1" };
         let pages = n.div_ceil(25) as f64;
-        let list = cold(group(criterion, version, "list", n), scene, "list", n, pages + 1.0);
+        let list = cold(group(criterion, version, "list", n), setup, "list", n, pages + 1.0);
         let mut medians: BTreeMap<&str, f64> =
             list.iter().map(|(peer, measured)| (*peer, measured.compared.way)).collect();
         medians.extend(list.get("ours").map(|measured| ("bound", measured.compared.bound)));
         loads.push(json!({ "secrets": n, "milliseconds": medians }));
         if matches!(n, 10 | 1_000) {
             if n == 1_000 {
-                cold(group(criterion, version, "names", n), scene, "names", n, pages + 1.0);
-                cold(group(criterion, version, "refs", 10), scene, "refs", 10, 1.0);
-                cold(group(criterion, version, "refs", 100), scene, "refs", 100, 1.0);
+                cold(group(criterion, version, "names", n), setup, "names", n, pages + 1.0);
+                cold(group(criterion, version, "refs", 10), setup, "refs", 10, 1.0);
+                cold(group(criterion, version, "refs", 100), setup, "refs", 100, 1.0);
             }
-            refresh(group(criterion, version, "refresh", n), scene, false);
-            refresh(group(criterion, version, "rotation", n), scene, true);
-            event(group(criterion, version, "event", n), scene);
+            refresh(group(criterion, version, "refresh", n), setup, false);
+            refresh(group(criterion, version, "rotation", n), setup, true);
+            event(group(criterion, version, "event", n), setup);
         }
     }
     loads
 }
 
-/// Some rounds take seconds: then criterion gets the ten that it must have, and says that it wanted more time.
+/// Creates a group with the fewest samples that criterion allows, because some rounds take seconds.
 fn group<'c>(criterion: &'c mut Criterion<Ratio>, version: &str, mode: &str, n: usize) -> BenchmarkGroup<'c, Ratio> {
     let mut group = criterion.benchmark_group(format!("{version}/{mode}/{n}"));
     group.sample_size(10).sampling_mode(SamplingMode::Flat).warm_up_time(Duration::from_millis(1));
     group
 }
 
-/// What was measured of one client.
+/// The result for one client.
 struct Measured {
     compared: Compared,
-    /// How many requests the last round took, and how many of these were throttled and unauthorized.
+    /// The requests of the last round: all, throttled, and unauthorized.
     requests: String,
 }
 
-/// A vault, which is started when somebody wants it.
-struct Scene {
+/// A vault, started on its first use.
+struct Setup {
     vault: OnceCell<RefCell<Vault>>,
     secrets: usize,
     http1: bool,
 }
 
-impl Scene {
+impl Setup {
     fn vault(&self) -> RefMut<'_, Vault> {
         self.vault.get_or_init(|| RefCell::new(vault(self.secrets))).borrow_mut()
     }
@@ -122,9 +122,9 @@ impl Scene {
         Process::start(&self.vault(), peer, mode, count, self.http1)
     }
 
-    /// Tells how many requests there were since it was last asked, and how many of these were throttled and unauthorized.
+    /// Returns the requests since the last call: all, throttled, and unauthorized.
     fn requests(&self) -> String {
-        self.vault().tell("requests").unwrap()
+        self.vault().command("requests").unwrap()
     }
 }
 
@@ -135,95 +135,95 @@ fn vault(secrets: usize) -> Vault {
 /// Measures cold starts, each in a process of its own.
 fn cold(
     group: BenchmarkGroup<'_, Ratio>,
-    scene: &Scene,
+    setup: &Setup,
     mode: &str,
     count: usize,
     round_trips: f64,
 ) -> BTreeMap<&'static str, Measured> {
     let peers = PEERS.into_iter().filter(|peer| *peer != "official" || mode != "names");
-    compare(group, scene, peers, round_trips, |peer| {
+    compare(group, setup, peers, round_trips, |peer| {
         move || {
-            let (wall, loaded) = scene.start(peer, mode, count).measured();
+            let (wall, loaded) = setup.start(peer, mode, count).measurement();
             assert_eq!(loaded, count, "{peer} {mode}");
-            (wall, scene.requests())
+            (wall, setup.requests())
         }
     })
 }
 
-/// Measures refreshes in which nothing changed, or the secret in the middle.
-fn refresh(group: BenchmarkGroup<'_, Ratio>, scene: &Scene, rotation: bool) {
-    let count = scene.secrets;
+/// Measures refreshes in which nothing changed, or one secret in the middle.
+fn refresh(group: BenchmarkGroup<'_, Ratio>, setup: &Setup, rotation: bool) {
+    let count = setup.secrets;
     let pages = count.div_ceil(25);
-    // Items come in the order of their names.
+    // The list is sorted by name.
     let page = (count / 2) / 25 + 1;
     let round_trips = if rotation { pages.max(page + 1) } else { pages } as f64;
-    compare(group, scene, PEERS.into_iter(), round_trips, |peer| {
+    compare(group, setup, PEERS.into_iter(), round_trips, |peer| {
         let mut process = None;
         move || {
             let process = process.get_or_insert_with(|| {
-                let mut process = scene.start(peer, "refresh", count);
-                settle(&mut process);
+                let mut process = setup.start(peer, "refresh", count);
+                refresh_again(&mut process);
                 process
             });
             if rotation {
-                scene.vault().tell(&format!("set {}", name(count / 2))).unwrap();
+                setup.vault().command(&format!("set {}", name(count / 2))).unwrap();
             }
-            scene.requests();
-            process.go();
-            let (wall, _) = process.measured();
-            let requests = scene.requests();
+            setup.requests();
+            process.start_round();
+            let (wall, _) = process.measurement();
+            let requests = setup.requests();
             if rotation {
-                settle(process);
+                refresh_again(process);
             }
             (wall, requests)
         }
     });
 }
 
-/// Refreshes once more: a secret that was read in the second that it was set in may be newer still, and is read again.
-fn settle(process: &mut Process) {
+/// Refreshes once more, because the library reads a secret again that it read in the second of its last change.
+fn refresh_again(process: &mut Process) {
     pause();
-    process.go();
-    process.measured();
+    process.start_round();
+    process.measurement();
 }
 
-/// Versions are told apart by their dates, which have whole seconds.
+/// Waits until the next version has another date: dates are in whole seconds.
 fn pause() {
     std::thread::sleep(Duration::from_secs(3));
 }
 
-/// Measures rotations of which an event tells: from handing it over until somebody who waits for new settings has them.
+/// Measures rotations announced by an event, from its delivery until a watcher has the new settings.
 ///
-/// It names the version, as Azure does, so one request is all that it may cost. The bare client is told of the version, too;
-/// the official client takes no events.
-fn event(group: BenchmarkGroup<'_, Ratio>, scene: &Scene) {
-    let secret = name(scene.secrets / 2);
+/// The event names the version, like those of Azure, so it may cost one request only. The bare client gets the version,
+/// too. The official client supports no events.
+fn event(group: BenchmarkGroup<'_, Ratio>, setup: &Setup) {
+    let secret = name(setup.secrets / 2);
     let peers = PEERS.into_iter().filter(|peer| *peer != "official");
-    let measured = compare(group, scene, peers, 1.0, |peer| {
+    let measured = compare(group, setup, peers, 1.0, |peer| {
         let (secret, mut process) = (&secret, None);
         move || {
             let process = process.get_or_insert_with(|| {
-                let process = scene.start(peer, "event", scene.secrets);
+                let process = setup.start(peer, "event", setup.secrets);
                 pause();
                 process
             });
-            let version = scene.vault().tell(&format!("set {secret}")).unwrap();
-            scene.requests();
-            process.tell(&format!("{secret}/{version}"));
-            let (wall, _) = process.measured();
-            // What else it led to would have come by then.
+            let version = setup.vault().command(&format!("set {secret}")).unwrap();
+            setup.requests();
+            process.send(&format!("{secret}/{version}"));
+            let (wall, _) = process.measurement();
+            // Counts requests that the event causes later, too.
             pause();
-            (wall, scene.requests())
+            (wall, setup.requests())
         }
     });
-    assert!(measured.values().all(|measured| measured.requests == "1 0 0"), "each asks once for an event");
+    assert!(measured.values().all(|measured| measured.requests == "1 0 0"), "each event costs one request");
 }
 
-/// Measures each of `peers` beside a bound of so many round trips, and tells what it cost; `way` makes what is done in a round,
-/// which gives milliseconds and requests.
+/// Measures each of `peers` against a bound of `round_trips`, and prints the results. `way` returns the function that
+/// runs one round and returns its milliseconds and requests.
 fn compare<'p, W: FnMut() -> (f64, String)>(
     mut group: BenchmarkGroup<'_, Ratio>,
-    scene: &Scene,
+    setup: &Setup,
     peers: impl Iterator<Item = &'p str>,
     round_trips: f64,
     mut way: impl FnMut(&'p str) -> W,
@@ -234,19 +234,19 @@ fn compare<'p, W: FnMut() -> (f64, String)>(
         let compared = Ratio::compare(&mut group, peer, |times| {
             let (mut wall, mut bound) = (0.0, 0.0);
             for _ in 0..times {
-                bound += round_trip(&scene.vault()) * round_trips;
-                scene.requests();
-                let (took, asked) = round();
+                bound += round_trip(&setup.vault()) * round_trips;
+                setup.requests();
+                let (took, sent) = round();
                 wall += took;
-                requests = asked;
+                requests = sent;
             }
             (wall, bound)
         });
         let Some(compared) = compared else { continue };
         let Compared { way, bound, ratio } = compared;
         println!(
-            "{peer} {way:.1} ms, bound {bound:.1} ms, {:.1} ms above, ratio {ratio:.2}; requests, throttled, unauthorized: \
-             {requests}",
+            "{peer} {way:.1} ms, bound {bound:.1} ms, {:.1} ms above, ratio {ratio:.2}; requests, throttled, \
+             unauthorized: {requests}",
             way - bound
         );
         all.insert(peer, Measured { compared, requests });
@@ -255,44 +255,47 @@ fn compare<'p, W: FnMut() -> (f64, String)>(
     all
 }
 
-/// Counts the cold starts that fail: a client that loses its token to another request's challenge fails now and then.
+/// Counts the cold starts that fail. A client fails now and then if the challenge of one request discards the token of
+/// another.
 fn starts(http1: bool) {
     const STARTS: usize = 500;
     let mut vault = vault(100);
     for peer in ["official", "ours"] {
-        vault.tell("requests").unwrap();
-        let fails = || Process::start(&vault, peer, "refs", 100, http1).outcome().is_none();
+        vault.command("requests").unwrap();
+        let fails = || Process::start(&vault, peer, "refs", 100, http1).try_measurement().is_none();
         let failed = (0..STARTS).filter(|_| fails()).count();
-        println!("{peer:<10} {failed} of {STARTS} failed; requests {}", vault.tell("requests").unwrap());
+        println!("{peer:<10} {failed} of {STARTS} failed; requests {}", vault.command("requests").unwrap());
     }
 }
 
-/// Measures loads of 10,000 secrets from a vault that refuses what is above the service's limit: 4,000 in ten seconds.
+/// Measures loads of 10,000 secrets from a vault that refuses requests above the service's limit of 4,000 in ten
+/// seconds.
 ///
-/// The service does not tell how it counts. One that has a bucket of 4,000, filled by 400 a second, takes up to 8,000 in ten
-/// seconds from who keeps to it, and so it is 16 seconds for 10,400 requests. One that counts what came in the last ten
-/// seconds takes 4,000 at once and 4,000 after ten seconds; after twenty, the rest of the list is in series.
+/// The service does not document how it counts. A token bucket of 4,000 that gains 400 a second accepts up to 8,000
+/// requests in the first ten seconds, so 10,400 requests take 16 seconds. A sliding window of ten seconds accepts 4,000
+/// at once and 4,000 after ten seconds; after twenty, the rest of the list is sequential.
 fn throttled(http1: bool) {
     const SECRETS: usize = 10_000;
     let requests = SECRETS + SECRETS / 25;
     let mut vault = vault(SECRETS);
     let in_series = ((requests - 8_000) / 26) as f64 * round_trip(&vault);
-    // Who does not keep to a bucket gets more from a vault that takes 8,000 than from one that has a bucket.
-    let bucket = ("in a bucket", 8_000, (requests - 4_000) as f64 * 2.5, &["ours"][..]);
-    let window = ("in a window", 4_000, 20_000.0 + in_series, &["official", "ours"][..]);
+    // The official client has no token bucket: a vault that accepts 8,000 requests would give it more than a bucket
+    // does.
+    let bucket = ("in a token bucket", 8_000, (requests - 4_000) as f64 * 2.5, &["ours"][..]);
+    let window = ("in a sliding window", 4_000, 20_000.0 + in_series, &["official", "ours"][..]);
     for (counted, most, bound, peers) in [bucket, window] {
         for &peer in peers {
             for _ in 0..3 {
-                // Each begins with a full allowance.
-                vault.tell(&format!("throttle {most}")).unwrap();
-                vault.tell("requests").unwrap();
-                let (wall, loaded) = Process::start(&vault, peer, "list", SECRETS, http1).measured();
+                // Each run starts with the full limit.
+                vault.command(&format!("throttle {most}")).unwrap();
+                vault.command("requests").unwrap();
+                let (wall, loaded) = Process::start(&vault, peer, "list", SECRETS, http1).measurement();
                 assert_eq!(loaded, SECRETS, "{peer}");
                 println!(
                     "counted {counted}: {peer} {wall:.0} ms, bound {bound:.0} ms, ratio {:.3}; requests, throttled, \
                      unauthorized: {}",
                     wall / bound,
-                    vault.tell("requests").unwrap()
+                    vault.command("requests").unwrap()
                 );
             }
         }
@@ -301,9 +304,9 @@ fn throttled(http1: bool) {
 
 const PEERS: [&str; 3] = ["bare", "official", "ours"];
 
-/// Is the process that is measured.
-async fn serve(arguments: &[String]) {
-    let [peer, mode, url, authority, count, http1] = arguments else { panic!("six arguments are wanted") };
+/// Runs one client in this process.
+async fn run_peer(arguments: &[String]) {
+    let [peer, mode, url, authority, count, http1] = arguments else { panic!("six arguments are required") };
     let task = Task {
         peer: peer.clone(),
         mode: mode.clone(),
@@ -319,8 +322,8 @@ async fn serve(arguments: &[String]) {
     }
 }
 
-/// Waits for the order to refresh, or for the version that an event tells of; none at the end of input.
-fn ordered() -> Option<String> {
+/// Waits for the next round and returns its argument, such as the version in an event. `None` at the end of input.
+fn read_command() -> Option<String> {
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line).unwrap();
     (read > 0).then(|| line.trim().to_owned())
@@ -330,6 +333,6 @@ fn ready() {
     println!("ready");
 }
 
-fn print((wall, loaded): Answered) {
+fn print((wall, loaded): Measurement) {
     println!("{wall} {loaded}");
 }

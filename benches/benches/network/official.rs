@@ -1,4 +1,5 @@
-//! `azure_security_keyvault_secrets`, used as well as we know how: 32 requests at a time, begun while the list goes on.
+//! The official client, `azure_security_keyvault_secrets`, with 32 concurrent requests that start while the list
+//! continues.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -9,19 +10,19 @@ use azure_security_keyvault_secrets::{ResourceExt, SecretClient, SecretClientOpt
 use futures::{StreamExt, TryStreamExt, stream};
 use keyvault_benches::{FixedToken, name};
 
-use super::{Task, ordered, print, ready};
+use super::{Task, print, read_command, ready};
 
 pub(super) async fn run(task: &Task) {
     let names: Vec<String> = (0..task.count).map(name).collect();
-    let begun = Instant::now();
+    let started = Instant::now();
     let client = client(task);
     if task.mode == "refresh" {
         list(&client).await;
         ready();
-        while ordered().is_some() {
-            let begun = Instant::now();
+        while read_command().is_some() {
+            let started = Instant::now();
             let secrets = list(&client).await;
-            print((begun.elapsed().as_secs_f64() * 1e3, secrets.len()));
+            print((started.elapsed().as_secs_f64() * 1e3, secrets.len()));
         }
         return;
     }
@@ -29,7 +30,7 @@ pub(super) async fn run(task: &Task) {
         "list" => list(&client).await,
         _ => all(&client, stream::iter(names.into_iter().map(azure_core::Result::Ok))).await,
     };
-    print((begun.elapsed().as_secs_f64() * 1e3, secrets.len()));
+    print((started.elapsed().as_secs_f64() * 1e3, secrets.len()));
 }
 
 async fn list(client: &SecretClient) -> HashMap<String, String> {

@@ -1,4 +1,4 @@
-//! This library, as a program would use it.
+//! This library, as a program uses it.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -12,7 +12,7 @@ use keyvault::{NameMap, Resolver, SecretClient, SecretId, push};
 use keyvault_benches::{FixedToken, name};
 use serde_json::json;
 
-use super::{Answered, Task, ordered, print, ready};
+use super::{Measurement, Task, print, read_command, ready};
 
 pub(super) async fn run(task: &Task) {
     match task.mode.as_str() {
@@ -21,24 +21,24 @@ pub(super) async fn run(task: &Task) {
         _ => {}
     }
     let names: Vec<String> = (0..task.count).map(name).collect();
-    let begun = Instant::now();
+    let started = Instant::now();
     let client = client(task);
     let resolver = Resolver::from(client.clone());
-    let measured: Answered = match task.mode.as_str() {
+    let measured: Measurement = match task.mode.as_str() {
         "list" => {
             let secrets = resolver.named(&NameMap::new()).await.unwrap();
-            (millis(begun), secrets.iter().count())
+            (millis(started), secrets.iter().count())
         }
         "names" => {
             let id = |name: &String| SecretId::new(client.vault().clone(), name.parse().unwrap());
             let ids: Vec<SecretId> = names.iter().map(id).collect();
             let secrets = try_join_all(ids.iter().map(|id| resolver.get(id))).await.unwrap();
-            (millis(begun), secrets.len())
+            (millis(started), secrets.len())
         }
         _ => {
             let texts: Vec<String> = names.iter().map(|name| format!("@KeyVault(SecretName={name})")).collect();
             let secrets = try_join_all(texts.iter().map(|text| resolver.resolve(text))).await.unwrap();
-            (millis(begun), secrets.len())
+            (millis(started), secrets.len())
         }
     };
     print(measured);
@@ -48,38 +48,38 @@ async fn refresh(task: &Task) {
     let layered = keyvault_figment::layered(client(task), Figment::new).refresh_every(Duration::from_secs(86_400));
     let live = layered.start::<BTreeMap<String, String>>().await.unwrap();
     ready();
-    while ordered().is_some() {
-        let begun = Instant::now();
+    while read_command().is_some() {
+        let started = Instant::now();
         live.refresh_now().await.unwrap();
-        print((millis(begun), live.current().len()));
+        print((millis(started), live.current().len()));
     }
 }
 
-/// Hears of rotations by webhook, and tells how long it takes until somebody who waits for a change has it.
+/// Measures the time from the delivery of an event to a webhook until a watcher has the change.
 async fn event(task: &Task) {
     let (webhook, events) = push::webhook();
     let live = keyvault_figment::layered(client(task), Figment::new)
         .refresh_every(Duration::from_secs(86_400))
         .events(events)
-        // The default spreads a fleet over half a minute; here it is the way that is measured, and not the draw.
+        // The default delays each refresh by up to half a minute, which is not measured here.
         .event_spread(Duration::ZERO)
         .start::<BTreeMap<String, String>>()
         .await
         .unwrap();
     let mut watcher = live.watch();
     ready();
-    while let Some(version) = ordered() {
+    while let Some(version) = read_command() {
         let body = json!([{
             "id": "00eccf70-95a7-4e7c-8299-2eb17ee9ad64",
             "eventType": "Microsoft.KeyVault.SecretNewVersionCreated",
             "data": { "Id": format!("{}/secrets/{version}", task.url.trim_end_matches('/')) }
         }]);
         let body = body.to_string();
-        let begun = Instant::now();
-        let answer = webhook.answer("POST", |_| None, stream::iter([Ok::<_, Infallible>(&body)])).await;
+        let started = Instant::now();
+        let response = webhook.answer("POST", |_| None, stream::iter([Ok::<_, Infallible>(&body)])).await;
         let change = watcher.changed().await.unwrap();
-        let wall = millis(begun);
-        assert_eq!((answer.status(), change.keys.len()), (200, 1));
+        let wall = millis(started);
+        assert_eq!((response.status(), change.keys.len()), (200, 1));
         print((wall, live.current().len()));
     }
 }
@@ -91,6 +91,6 @@ fn client(task: &Task) -> SecretClient {
     builder.build().unwrap()
 }
 
-fn millis(begun: Instant) -> f64 {
-    begun.elapsed().as_secs_f64() * 1e3
+fn millis(started: Instant) -> f64 {
+    started.elapsed().as_secs_f64() * 1e3
 }

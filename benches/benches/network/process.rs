@@ -1,17 +1,17 @@
-//! A client that is measured, in a process of its own.
+//! A client in a process of its own.
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use keyvault_benches::Vault;
 
-use super::Answered;
+use super::Measurement;
 
-/// A process that is measured.
+/// A process that runs one client.
 pub(super) struct Process {
     child: Child,
-    orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
 }
 
 impl Process {
@@ -22,31 +22,34 @@ impl Process {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        let orders = child.stdin.take().unwrap();
-        let mut answers = BufReader::new(child.stdout.take().unwrap());
+        let input = child.stdin.take().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
         if matches!(mode, "refresh" | "event") {
             let mut ready = String::new();
-            answers.read_line(&mut ready).unwrap();
+            output.read_line(&mut ready).unwrap();
         }
-        Self { child, orders, answers }
+        Self { child, input, output }
     }
 
-    pub(super) fn go(&mut self) {
-        self.tell("");
+    /// Starts the next measurement.
+    pub(super) fn start_round(&mut self) {
+        self.send("");
     }
 
-    pub(super) fn tell(&mut self, order: &str) {
-        writeln!(self.orders, "{order}").unwrap();
+    /// Starts the next measurement, with an argument.
+    pub(super) fn send(&mut self, line: &str) {
+        writeln!(self.input, "{line}").unwrap();
     }
 
-    pub(super) fn measured(&mut self) -> Answered {
-        self.outcome().expect("the peer measures, and does not fail")
+    /// Waits for the next measurement.
+    pub(super) fn measurement(&mut self) -> Measurement {
+        self.try_measurement().expect("the client does not fail")
     }
 
-    /// Gives what was measured; none if the process failed.
-    pub(super) fn outcome(&mut self) -> Option<Answered> {
+    /// Waits for the next measurement. `None` if the process failed.
+    pub(super) fn try_measurement(&mut self) -> Option<Measurement> {
         let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
+        self.output.read_line(&mut line).unwrap();
         let (wall, loaded) = line.trim().split_once(' ')?;
         Some((wall.parse().unwrap(), loaded.parse().unwrap()))
     }
@@ -59,8 +62,8 @@ impl Drop for Process {
     }
 }
 
-/// Measures R, in milliseconds: the median of some requests over a connection that is open.
+/// Measures R in milliseconds: the median of five requests over an open connection.
 pub(super) fn round_trip(vault: &Vault) -> f64 {
-    let (round_trip, _) = Process::start(vault, "bare", "one", 1, false).measured();
+    let (round_trip, _) = Process::start(vault, "bare", "one", 1, false).measurement();
     round_trip
 }

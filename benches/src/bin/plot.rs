@@ -1,6 +1,7 @@
-//! Draws what the benchmarks measured: `cargo run -p keyvault-benches --bin plot`.
+//! Draws the plots of the benchmarks: `cargo run -p keyvault-benches --bin plot`.
 //!
-//! It reads `docs/performance/load.json` and `read.json`, which `cargo bench` writes, and writes an SVG beside each.
+//! The program reads `docs/performance/load.json` and `read.json`, which `cargo bench` writes, and writes an SVG beside
+//! each.
 
 use std::error::Error;
 use std::fmt::Write;
@@ -13,7 +14,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let directory = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/performance"));
     for (name, draw) in [("load", load as fn(&Value) -> Option<String>), ("read", read)] {
         let measured: Value = serde_json::from_str(&fs::read_to_string(directory.join(format!("{name}.json")))?)?;
-        let body = draw(&measured).ok_or("the file is not what a benchmark writes")?;
+        let body = draw(&measured).ok_or("the file is not the output of a benchmark")?;
         fs::write(directory.join(format!("{name}.svg")), page(&body))?;
     }
     Ok(())
@@ -26,7 +27,7 @@ fn page(body: &str) -> String {
     )
 }
 
-/// Cold load against the number of secrets, both axes logarithmic.
+/// Plots cold loads over the number of secrets. Both axes are logarithmic.
 fn load(measured: &Value) -> Option<String> {
     let mut svg = title("Cold load over HTTP/2, 20 ms a request (milliseconds, log scale)");
     let points = measured.as_array()?;
@@ -57,7 +58,7 @@ fn load(measured: &Value) -> Option<String> {
     Some(svg)
 }
 
-/// One read, a bar for each way to do it, on a logarithmic axis.
+/// Plots one read in a bar for each way, on a logarithmic axis.
 fn read(measured: &Value) -> Option<String> {
     let mut svg = title("One read of the settings (nanoseconds, log scale)");
     let bars = measured.as_array()?;
@@ -66,12 +67,8 @@ fn read(measured: &Value) -> Option<String> {
     for (n, bar) in bars.iter().enumerate() {
         let (name, time) = (bar["name"].as_str()?, bar["nanoseconds"].as_f64()?);
         let top = TOP + step * n as f64;
-        let ours = matches!(name, "current" | "reader");
-        let (colour, name) = match name {
-            "current" => ("#1f6feb", "live.current()"),
-            "reader" => ("#1f6feb", "live.reader()"),
-            name => ("#999", name),
-        };
+        let ours = name == "current";
+        let (colour, name) = if ours { ("#1f6feb", "live.current()") } else { ("#999", name) };
         label(&mut svg, 162.0, top + step / 2.0 + 4.0, "end", if ours { colour } else { "#333" }, name);
         writeln!(
             svg,
@@ -93,7 +90,7 @@ fn title(text: &str) -> String {
 }
 
 fn label(svg: &mut String, x: f64, y: f64, anchor: &str, colour: &str, text: &str) {
-    // Writing to a `String` does not fail.
+    // Writing to a `String` cannot fail.
     _ = writeln!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"{colour}\">{text}</text>");
 }
 

@@ -1,8 +1,15 @@
-//! The vault of the benchmarks: an emulator that takes orders, a line each, and answers each with a line.
+//! The vault of the benchmarks: an emulator that reads one command a line and answers each with one line.
 //!
-//! `url`, `authority` (newlines as bars), `set NAME` (answered with the new version), `requests` (all, throttled and unauthorized, since it
-//! was last asked), `throttle MOST` (in ten seconds) or `unthrottle`. Its arguments are the latency in milliseconds and the
-//! number of secrets.
+//! | command | answer |
+//! |---|---|
+//! | `url` | the URL |
+//! | `authority` | the certificate authority as PEM, with `|` for newlines |
+//! | `set NAME` | the new version |
+//! | `requests` | the requests since the last such command: all, throttled, and unauthorized |
+//! | `throttle LIMIT` | an empty line; from now on, the vault accepts `LIMIT` requests in ten seconds |
+//! | `unthrottle` | an empty line |
+//!
+//! The arguments are the latency in milliseconds and the number of secrets.
 
 use std::error::Error;
 use std::io::{self, BufRead, Write};
@@ -14,8 +21,8 @@ use keyvault_emulator::{Emulator, Throttle};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let latency = arguments.next().ok_or("latency in milliseconds is missing")?.parse()?;
-    let secrets = arguments.next().ok_or("number of secrets is missing")?.parse()?;
+    let latency = arguments.next().ok_or("the latency in milliseconds is missing")?.parse()?;
+    let secrets = arguments.next().ok_or("the number of secrets is missing")?.parse()?;
     let emulator = Emulator::builder().latency(Duration::from_millis(latency)).accept_any_token().start().await?;
     for n in 0..secrets {
         emulator.set(&name(n), &format!("{:<64}", format!("value {n}")));
@@ -23,8 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut written = 0_u64;
     for line in io::stdin().lock().lines() {
         let line = line?;
-        let (order, argument) = line.split_once(' ').unwrap_or((&line, ""));
-        let answer = match order {
+        let (command, argument) = line.split_once(' ').unwrap_or((&line, ""));
+        let answer = match command {
             "url" => emulator.vault_url().to_owned(),
             "authority" => emulator.ca_pem().replace('\n', "|"),
             "set" => {
@@ -44,7 +51,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 emulator.unthrottle();
                 String::new()
             }
-            _ => return Err("no such order".into()),
+            _ => return Err("unknown command".into()),
         };
         writeln!(io::stdout(), "{answer}")?;
     }

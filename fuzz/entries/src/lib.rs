@@ -1,30 +1,30 @@
-//! Where bytes from outside come in: one function each, which panics if a promise does not hold.
+//! One function for each kind of untrusted input. Each panics if the library breaks a promise.
 //!
-//! The fuzzers in `fuzz/fuzz_targets` call them with what they find, and the test suite with the corpus and with random
-//! changes to it, so that both ask the same questions.
+//! The fuzzers in `fuzz/fuzz_targets` call these functions with generated input. The test suite calls them with the
+//! corpus and with random changes to it.
 
-#![allow(clippy::unwrap_used, reason = "a promise that does not hold stops the fuzzer where it stands")]
+#![allow(clippy::unwrap_used, reason = "a panic is how an entry reports a broken promise")]
 
-mod answers;
 mod events;
 mod references;
+mod responses;
 mod sealed;
 mod settings;
-mod wire;
+mod transport;
 
-/// What a fuzzer calls: bytes from outside.
+/// A function that a fuzzer calls with untrusted bytes.
 pub type Entry = fn(&[u8]);
 
-/// Every entry by the name of its fuzz target and of its folder in the corpus.
+/// Every entry, with the name of its fuzz target and of its folder in the corpus.
 pub const ENTRIES: &[(&str, Entry)] = &[
     ("reference", references::reference),
     ("template", references::template),
     ("settings", settings::settings),
-    ("secret_body", answers::secret_body),
-    ("list_body", answers::list_body),
-    ("error_body", answers::error_body),
-    ("retry_after", answers::retry_after),
-    ("challenge", answers::challenge),
+    ("secret_body", responses::secret_body),
+    ("list_body", responses::list_body),
+    ("error_body", responses::error_body),
+    ("retry_after", responses::retry_after),
+    ("challenge", responses::challenge),
     ("event_body", events::event_body),
     ("sealed_file", sealed::sealed_file),
 ];
@@ -33,30 +33,30 @@ pub const ENTRIES: &[(&str, Entry)] = &[
 ///
 /// # Panics
 ///
-/// If there is none, or a promise does not hold.
+/// If there is no such entry, or the library breaks a promise.
 pub fn call(name: &str, data: &[u8]) {
     let entry = ENTRIES.iter().find(|(entry, _)| *entry == name).map(|(_, entry)| entry);
-    entry.unwrap_or_else(|| panic!("no entry is called {name}"))(data);
+    entry.unwrap_or_else(|| panic!("no entry has the name {name}"))(data);
 }
 
-/// A word that stands for everything confidential: wherever it comes in, no error and no `Debug` may have it.
+/// A word that marks confidential input: no error and no `Debug` output may contain it.
 const CANARY: &str = "c4narybird";
 
-/// Panics if what an error or a value shows has the canary in it.
+/// Panics if the `Debug` output of a value contains the canary.
 fn assert_value_free(shown: &impl std::fmt::Debug) {
-    assert!(!format!("{shown:?}").contains(CANARY), "the canary was let out");
+    assert!(!format!("{shown:?}").contains(CANARY), "the canary leaked");
 }
 
-/// Panics if anything that an error shows has the canary in it, its sources included.
+/// Panics if an error or one of its sources contains the canary.
 fn assert_error_is_value_free(error: &keyvault::Error) {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        assert!(!format!("{error} {error:?}").contains(CANARY), "the canary was let out by an error");
+        assert!(!format!("{error} {error:?}").contains(CANARY), "an error leaks the canary");
         cause = error.source();
     }
 }
 
-/// Runs to the end without waiting: time goes by itself when there is nothing to do.
+/// Runs a future to its end on a paused clock, which advances whenever every task waits.
 fn run<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     runtime.block_on(future)

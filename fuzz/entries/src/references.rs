@@ -1,10 +1,10 @@
-//! References and text with references in it.
+//! References, and text with references.
 
 use keyvault::{Cloud, Reference, Template, Vault};
 
 use crate::{assert_error_is_value_free, assert_value_free};
 
-/// One reference: what parses is written as it reads, and is of a vault that is one.
+/// Checks a reference: parsed and written again, it stays the same, and its secret ID is valid.
 pub(crate) fn reference(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     match Reference::parse(text) {
@@ -20,7 +20,7 @@ pub(crate) fn reference(data: &[u8]) {
     }
 }
 
-/// Text: what has no marker stays as it is, what has one is a reference, an escape or an error.
+/// Checks a text: without a marker it contains no reference; with one, the result is a template or an error.
 pub(crate) fn template(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let marked = is_marked(text);
@@ -28,17 +28,17 @@ pub(crate) fn template(data: &[u8]) {
         Ok(Some(template)) => {
             let written = template.to_string();
             assert_eq!(Template::parse(&written).unwrap().as_ref(), Some(&template), "{written}");
-            // Where the canary is the name of a secret, it is none.
+            // The name of a secret is not confidential.
             if !template.references().any(|reference| reference.to_string().contains(crate::CANARY)) {
                 assert_value_free(&template);
             }
         }
-        Ok(None) => assert!(!marked, "a reference was taken for text"),
+        Ok(None) => assert!(!marked, "a reference was not recognized"),
         Err(error) => assert_error_is_value_free(&error),
     }
 }
 
-/// Tells whether anything in `text` begins like a reference.
+/// Returns whether `text` contains the start of a reference.
 pub(crate) fn is_marked(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     ["@keyvault(", "@microsoft.keyvault("].iter().any(|marker| text.contains(marker))

@@ -1,4 +1,4 @@
-//! What lies on a disk that others can write to: the sealed snapshot.
+//! The sealed snapshot, a file that other programs can change.
 
 use std::fs;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use keyvault::{InMemory, Resolver, SealedRefusal, SealedSnapshot, SealingKey};
 
 use crate::assert_value_free;
 
-/// The file of a sealed snapshot: the one in the corpus is opened, and whatever differs from it by a bit is refused.
+/// Checks the file of a sealed snapshot: only the file in the corpus can be opened.
 pub(crate) fn sealed_file(data: &[u8]) {
     let path = path();
     fs::write(&path, data).unwrap();
@@ -18,18 +18,18 @@ pub(crate) fn sealed_file(data: &[u8]) {
     _ = fs::remove_file(&path);
     match checked {
         Ok(contents) => {
-            assert_eq!(data, GENUINE, "a file was opened that nobody sealed");
+            assert_eq!(data, GENUINE, "a forged file was opened");
             assert_eq!(contents.secrets.len(), 2);
             assert_value_free(&contents);
         }
         Err(refusal) => {
-            assert_ne!(data, GENUINE, "the file that was sealed is refused: {refusal}");
+            assert_ne!(data, GENUINE, "the genuine file was refused: {refusal}");
             assert_ne!(refusal, SealedRefusal::Missing);
         }
     }
 }
 
-/// Sealed with [`KEY`], for the identity `shop` and the vault of [`RESOLVER`].
+/// The file sealed with [`KEY`], for the identity `shop` and the vault of [`RESOLVER`].
 const GENUINE: &[u8] = include_bytes!("../../corpus/sealed_file/genuine");
 const KEY: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
@@ -37,7 +37,7 @@ const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 static RESOLVER: LazyLock<Resolver> =
     LazyLock::new(|| InMemory::new("https://contoso.vault.azure.net".parse().unwrap()).into());
 
-/// One file for each thread that calls, in memory where there is such a place.
+/// Returns the path of a file for this thread, in memory where the system supports it.
 fn path() -> PathBuf {
     let memory = PathBuf::from("/dev/shm");
     let directory = if memory.is_dir() { memory } else { std::env::temp_dir() };

@@ -1,4 +1,4 @@
-//! Settings files with anything in them.
+//! Settings files.
 
 use config::{Config, File, FileFormat};
 use figment::Figment;
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::references::is_marked;
 use crate::{CANARY, assert_error_is_value_free, run};
 
-/// A file in TOML, resolved by both adapters: no letters of a reference reach the settings, and no error shows a value.
+/// Checks a TOML file with both adapters: no text of a reference reaches the settings, and no error contains a value.
 pub(crate) fn settings(data: &[u8]) {
     let Ok(text) = str::from_utf8(data) else { return };
     let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
@@ -30,11 +30,11 @@ pub(crate) fn settings(data: &[u8]) {
 
 fn check(text: &str, settings: keyvault::Result<Value>) {
     match settings {
-        // An escape, however TOML spells its letters, is a reference's letters on purpose.
+        // An escape, which TOML can write in several ways, is the intended text of a reference.
         Ok(settings) if !text.contains("@@") && !text.contains('\\') => assert_resolved(&settings),
         Ok(_) => {}
         Err(error) => {
-            // The key of a setting is no value.
+            // The key of a setting is not confidential.
             if !error.failures().iter().any(|failure| failure.setting().is_some_and(|key| key.contains(CANARY))) {
                 assert_error_is_value_free(&error);
             }
@@ -44,7 +44,7 @@ fn check(text: &str, settings: keyvault::Result<Value>) {
 
 fn assert_resolved(value: &Value) {
     match value {
-        Value::String(text) => assert!(!is_marked(text), "a reference reached the settings"),
+        Value::String(text) => assert!(!is_marked(text), "the text of a reference reached the settings"),
         Value::Array(items) => items.iter().for_each(assert_resolved),
         Value::Object(members) => members.values().for_each(assert_resolved),
         _ => {}

@@ -1,0 +1,36 @@
+# Shared by `run` and `release`: prints each step, and at the end how long each one took.
+
+export CARGO_TERM_COLOR=never
+export CARGO_INCREMENTAL=0
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+steps=()
+# Ends the current step and starts the next one.
+step() {
+  finish_step
+  current=$* started=$SECONDS
+  printf '\n=== %s\n' "$current"
+}
+
+finish_step() {
+  [ -n "${current:-}" ] || return 0
+  steps+=("$(printf '%4d s  %s' $((SECONDS - started)) "$current")")
+  current=
+}
+
+# Prints the time of each step, also after a failure.
+summary() {
+  local status=$?
+  [ -z "${current:-}" ] || [ "$status" = 0 ] || current="$current: FAILED"
+  finish_step
+  printf '\n=== time of each step\n'
+  printf '%s\n' "${steps[@]}"
+  printf '%4d s  total\n' "$SECONDS"
+}
+trap summary EXIT
+
+# Installs Debian packages.
+packages() {
+  [ -n "${updated:-}" ] || { apt-get update -qq; updated=yes; }
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}

@@ -1,0 +1,191 @@
+//! A connection pool that follows a rotating password.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use keyvault::{Derived, ErrorKind, Live, Origins, Rejected, Rejection};
+use keyvault_examples_support::Result;
+use secrecy::SecretString;
+use serde::Deserialize;
+use tokio::time::{sleep, timeout};
+
+/// The settings of a service with a database.
+#[derive(Debug, Deserialize)]
+pub struct Settings {
+    /// The settings of the database.
+    pub database: DatabaseSettings,
+}
+
+/// The address of a database and the login for it.
+#[derive(Debug, Deserialize)]
+pub struct DatabaseSettings {
+    /// The host name.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+    /// The role that logs in.
+    pub user: String,
+    /// The password of the role.
+    pub password: SecretString,
+}
+
+/// A pool of PostgreSQL connections: the part that differs between the libraries.
+pub trait Pool: Sized + Send + Sync + 'static {
+    /// A connection that one query owns.
+    type Connection: Send;
+    /// The error of [`connection`](Self::connection).
+    type Error: Error + Send + Sync + 'static;
+
+    /// Creates a pool and logs in once, so that a pool with a bad password never replaces a good one.
+    fn connect(settings: &DatabaseSettings) -> impl Future<Output = Result<Self, Rejection>> + Send;
+
+    /// Takes a connection from the pool, or opens one.
+    fn connection(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
+
+    /// Runs the service's query.
+    fn query(connection: Self::Connection) -> impl Future<Output = Result> + Send;
+
+    /// Closes the pool. No caller takes a connection from it any more.
+    fn close(&self) -> impl Future<Output = ()> + Send;
+
+    /// Returns the reason why [`connection`](Self::connection) failed.
+    fn failure(error: &Self::Error) -> ConnectionFailure;
+}
+
+/// The reason why a pool has no connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum ConnectionFailure {
+    /// The server refused the role or its password.
+    LoginRefused,
+    /// The pool is closed, because a new pool replaced it.
+    PoolClosed,
+    /// Any other reason, which no rotation explains.
+    Other,
+}
+
+/// A pool that follows the settings.
+pub struct Database<P> {
+    live: Live<Settings>,
+    pool: Derived<P>,
+    refused_logins: Arc<AtomicU64>,
+}
+
+impl<P: Pool> Database<P> {
+    /// Creates the pool, and replaces it whenever the settings of the database change.
+    ///
+    /// # Errors
+    ///
+    /// The database refuses the first login.
+    pub async fn start(live: Live<Settings>) -> keyvault::Result<Self> {
+        let pool = live
+            .derive(["database"], async |settings: Arc<Settings>| P::connect(&settings.database).await)
+            .retry(Duration::from_millis(100), Duration::from_secs(5))
+            // Longer than a caller holds the pool before it has its connection.
+            .grace(Duration::from_secs(5))
+            .drain(async |old: Arc<P>| old.close().await)
+            .await?;
+        Ok(Self { live, pool, refused_logins: Arc::default() })
+    }
+
+    /// Returns a connection.
+    ///
+    /// Open connections survive a change of the password; new connections need the new one. Between the change in the
+    /// server and the change in the settings, a pool that opens a connection is refused. No query has been sent by
+    /// then, so this method reports the password and retries, for up to 15 seconds.
+    ///
+    /// # Errors
+    ///
+    /// A refused login after 15 seconds; any other failure at once.
+    pub async fn connection(&self) -> Result<P::Connection, P::Error> {
+        let deadline = Instant::now() + LOGIN_TIMEOUT;
+        loop {
+            let (pool, origins) = self.pool.current_with_origins();
+            let error = match pool.connection().await {
+                Ok(connection) => return Ok(connection),
+                Err(error) => error,
+            };
+            let remaining = deadline.saturating_duration_since(Instant::now());
+            match P::failure(&error) {
+                _ if remaining.is_zero() => return Err(error),
+                // The next turn of the loop reads the new pool.
+                ConnectionFailure::PoolClosed => {}
+                ConnectionFailure::LoginRefused => {
+                    self.refused_logins.fetch_add(1, Ordering::Relaxed);
+                    self.report_refused_login(&origins, remaining).await;
+                }
+                ConnectionFailure::Other => return Err(error),
+            }
+        }
+    }
+
+    /// Reports the password that the database refused, and waits at most `limit` until a retry is worthwhile.
+    async fn report_refused_login(&self, origins: &Origins, limit: Duration) {
+        let mut pool = self.pool.watch();
+        // The origins belong to the pool that was refused: the settings may be newer.
+        let Some(password) = origins.get(PASSWORD).and_then(|origin| origin.secrets().first()) else {
+            // The password is from a file, so no vault has a newer one.
+            return sleep(PAUSE.min(limit)).await;
+        };
+        // Concurrent reports share one request to the vault.
+        let pause = match self.live.rejected(password).await {
+            Ok(Rejected::Changed | Rejected::Previous) => {
+                // The pool with the new password is ready, or will be soon.
+                _ = timeout(PAUSE.min(limit), pool.replaced()).await;
+                return;
+            }
+            Err(error) => match error.kind() {
+                ErrorKind::Throttled { retry_after: Some(wait) } => wait,
+                _ => PAUSE,
+            },
+            // The rotation has changed the server and not yet the vault.
+            Ok(_) => PAUSE,
+        };
+        sleep(pause.min(limit)).await;
+    }
+
+    /// Takes a connection and runs the service's query.
+    ///
+    /// # Errors
+    ///
+    /// There is no connection, or the query fails.
+    pub async fn query(self) -> Result {
+        P::query(self.connection().await?).await
+    }
+
+    /// Returns the pool.
+    pub fn pool(&self) -> &Derived<P> {
+        &self.pool
+    }
+
+    /// Returns the number of logins that were refused and retried.
+    pub fn refused_logins(&self) -> u64 {
+        self.refused_logins.load(Ordering::Relaxed)
+    }
+
+    /// Stops following the settings and closes the pool.
+    pub async fn shutdown(&self) {
+        self.pool.shutdown().await;
+        self.live.shutdown().await;
+    }
+}
+
+impl<P> Clone for Database<P> {
+    fn clone(&self) -> Self {
+        Self { live: self.live.clone(), pool: self.pool.clone(), refused_logins: Arc::clone(&self.refused_logins) }
+    }
+}
+
+impl<P> fmt::Debug for Database<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("refused_logins", &self.refused_logins).finish_non_exhaustive()
+    }
+}
+
+/// Longer than a rotation and a refresh take.
+const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
+const PAUSE: Duration = Duration::from_millis(50);
+const PASSWORD: &str = "database.password";
