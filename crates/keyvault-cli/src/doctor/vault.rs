@@ -35,7 +35,7 @@ pub(super) async fn examine(
     let mut findings = vec![
         Finding::new("reachable", Health::Healthy, format!("in {} ms", response.time.as_millis())),
         clock(response.skew),
-        read_finding("get permission", "secrets may be read", outcome),
+        read_finding("get", "secrets may be read", outcome),
     ];
     for name in secrets {
         findings.push(read_finding(&format!("secret {name}"), "can be read", client.get(name).await.map(drop)));
@@ -60,7 +60,7 @@ fn read_finding(subject: &str, success: &str, outcome: Result<(), Error>) -> Fin
 }
 
 async fn list_permission(client: &SecretClient) -> Finding {
-    let subject = "list permission";
+    let subject = "list";
     match client.list().page_size(1).pages().next().await {
         None | Some(Ok(_)) => Finding::new(subject, Health::Healthy, "secrets may be listed"),
         Some(Err(error)) if error.kind() == ErrorKind::Denied => Finding::failed(subject, &error)
