@@ -12,7 +12,7 @@ use crate::output::number;
 /// The number of columns that text for people fits in.
 pub(crate) const WIDTH: usize = 80;
 
-/// The colours of a stream: none in a pipe or where [`NO_COLOR`](https://no-color.org) is set.
+/// The colours of a stream. A pipe has no colours, nor has a terminal where [`NO_COLOR`](https://no-color.org) is set.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Style {
     is_coloured: bool,

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::iter::Peekable;
 
 use figment::value::{Dict, Tag, Value};
-use figment::{Figment, Profile};
+use figment::{Figment, Profile, Provider};
 use keyvault::{Key, Leaf, Mismatch, NamedSecret, NamedSecrets, Segment};
 
 use crate::mismatch::unreadable;

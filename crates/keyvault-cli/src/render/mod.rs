@@ -28,7 +28,7 @@ use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 /// line.
 ///
 /// With -o the file is replaced atomically: the text is written to a temporary file beside it, synced to disk and renamed.
-/// The file gets mode 0600 and belongs to you, whatever the old file's mode and owner are. A symbolic link is replaced,
+/// The file gets the mode of --mode and belongs to you, whatever the old file's mode and owner are. A symbolic link is replaced,
 /// not followed.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]

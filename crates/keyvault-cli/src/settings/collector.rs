@@ -1,4 +1,4 @@
-//! What parsers pass their values to.
+//! The collector of the values that parsers find.
 
 use keyvault::Key;
 use zeroize::Zeroizing;

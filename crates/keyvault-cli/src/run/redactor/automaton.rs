@@ -1,7 +1,7 @@
 //! The search for all secrets at once, by Aho and Corasick's algorithm: each byte costs one step, however many secrets
 //! there are.
-// Not the crate `aho-corasick`: it copies the secrets to memory that we cannot wipe, and does not tell the length of a match
-// that has begun, which is what the redactor must hold back.
+// The crate `aho-corasick` keeps copies of the secrets that we cannot wipe, and hides the depth of a state, which is the
+// number of bytes that the redactor must hold back.
 
 use zeroize::{Zeroize, Zeroizing};
 

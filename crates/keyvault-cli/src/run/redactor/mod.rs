@@ -18,7 +18,7 @@ pub(super) struct Redactor<'a> {
     held_back: Zeroizing<Vec<u8>>,
     /// The position of `held_back` in the stream.
     start: usize,
-    /// The ranges of the stream that are masked, in order and disjoint. None ends before `start`.
+    /// The ranges of the stream that are masked, in order and disjoint. Each ends after `start`.
     masked: Vec<(usize, usize)>,
     /// Whether the last byte that was returned belongs to a mask. Adjacent secrets share one mask.
     is_masking: bool,
