@@ -21,7 +21,8 @@ pub(crate) enum Existing {
 ///
 /// # Errors
 ///
-/// `path` is a directory or a device, or exists and `existing` is [`Existing::Keep`]. Also each error of the file system.
+/// `path` is a directory or a device, or exists and `existing` is [`Existing::Keep`]. Also each error of the file
+/// system.
 pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
     check_replaceable(path)?;
     let mut file = create_beside(path)?;

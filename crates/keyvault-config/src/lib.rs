@@ -1,5 +1,5 @@
-//! Azure Key Vault for [config](https://docs.rs/config): vault secrets as a layer, references resolved in any value, and
-//! settings that follow rotation.
+//! Azure Key Vault for [config](https://docs.rs/config): vault secrets as a layer, references resolved in any value,
+//! and settings that follow rotation.
 //!
 //! ```
 //! use std::time::Duration;
@@ -37,7 +37,8 @@
 //! # }
 //! ```
 //!
-//! In production, pass a [`SecretClient`](keyvault::SecretClient) in place of the [`InMemory`](keyvault::InMemory) vault.
+//! In production, pass a [`SecretClient`](keyvault::SecretClient) in place of the [`InMemory`](keyvault::InMemory)
+//! vault.
 //!
 //! | to | use |
 //! |---|---|
@@ -51,20 +52,21 @@
 //! # Layers
 //!
 //! The secrets of the vault are the lowest layer: a file, a variable or a default overrides a secret of the same key. A
-//! secret name gives a lower-case key, in which `--` separates levels: `Database--Password` becomes `database.password`.
-//! Keys are case-sensitive, and [`Environment`](config::Environment) gives lower-case keys as well.
+//! secret name gives a lower-case key, in which `--` separates levels: `Database--Password` becomes
+//! `database.password`. Keys are case-sensitive, and [`Environment`](config::Environment) gives lower-case keys as
+//! well.
 //!
 //! # Values and types
 //!
-//! A secret is a string and arrives unchanged in a string. It converts to any other type as a variable of the environment
-//! does, so the secret `5432` makes a `u16`.
+//! A secret is a string and arrives unchanged in a string. It converts to any other type as a variable of the
+//! environment does, so the secret `5432` makes a `u16`.
 //!
 //! References are resolved after the layers are merged, in defaults and overrides too.
 //!
 //! # Errors and `Debug`
 //!
-//! The errors of config quote the value that does not fit, and its `Debug` prints every value. The errors and the `Debug`
-//! of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
+//! The errors of config quote the value that does not fit, and its `Debug` prints every value. The errors and the
+//! `Debug` of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
 //! [`Config`](config::Config) that [`ResolvedConfig::into_config`] returns behaves like any other of config.
 
 mod layered;

@@ -6,8 +6,8 @@ use config::ConfigError;
 use keyvault::Mismatch;
 use serde_path_to_error::{Path, Segment};
 
-/// Keeps the parts of `error` that contain no value: the expected type, the kind of the value found, the line of a syntax
-/// error.
+/// Keeps the parts of `error` that contain no value: the expected type, the kind of the value found, the line of a
+/// syntax error.
 pub(crate) fn mismatch(error: &ConfigError) -> Mismatch {
     let invalid = Mismatch::new("value is not valid");
     match error {

@@ -5,8 +5,8 @@ use keyvault::{NameMap, NamedKind, NamedSecrets, NamedTree, Resolver, Result};
 
 /// A source with the secrets of a vault, each under the key that its name gives.
 ///
-/// The secrets are fetched before the source is created, so it is an ordinary source and needs no async builder. `Debug`
-/// prints keys and secret names.
+/// The secrets are fetched before the source is created, so it is an ordinary source and needs no async builder.
+/// `Debug` prints keys and secret names.
 #[derive(Clone, Debug)]
 pub struct KeyVaultSource {
     secrets: NamedSecrets,

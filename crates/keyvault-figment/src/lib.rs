@@ -1,5 +1,5 @@
-//! Azure Key Vault for [figment](https://docs.rs/figment): vault secrets as a layer, references resolved in any value, and
-//! settings that follow rotation.
+//! Azure Key Vault for [figment](https://docs.rs/figment): vault secrets as a layer, references resolved in any value,
+//! and settings that follow rotation.
 //!
 //! ```
 //! use std::time::Duration;
@@ -35,7 +35,8 @@
 //! # }
 //! ```
 //!
-//! In production, pass a [`SecretClient`](keyvault::SecretClient) in place of the [`InMemory`](keyvault::InMemory) vault.
+//! In production, pass a [`SecretClient`](keyvault::SecretClient) in place of the [`InMemory`](keyvault::InMemory)
+//! vault.
 //!
 //! | to | use |
 //! |---|---|
@@ -49,14 +50,15 @@
 //! # Layers
 //!
 //! The secrets of the vault are the lowest layer: a file, a variable or a default overrides a secret of the same key. A
-//! secret name gives a lower-case key, in which `--` separates levels: `Database--Password` becomes `database.password`.
+//! secret name gives a lower-case key, in which `--` separates levels: `Database--Password` becomes
+//! `database.password`.
 //!
 //! # Profiles
 //!
 //! Secrets belong to figment's default profile. References are resolved in the profile that is selected when the layers
-//! are made, together with the default and the global profile. A reference that a higher profile overrides is not fetched.
-//! After the selection of another profile, a resolved figment shows that profile's references as they are written. If an
-//! optional secret is missing, the value of a lower profile applies.
+//! are made, together with the default and the global profile. A reference that a higher profile overrides is not
+//! fetched. After the selection of another profile, a resolved figment shows that profile's references as they are
+//! written. If an optional secret is missing, the value of a lower profile applies.
 //!
 //! # Values and types
 //!
@@ -65,8 +67,8 @@
 //!
 //! # Errors and `Debug`
 //!
-//! The errors of figment quote the value that does not fit, and its `Debug` prints every value. The errors and the `Debug`
-//! of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
+//! The errors of figment quote the value that does not fit, and its `Debug` prints every value. The errors and the
+//! `Debug` of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
 //! [`Figment`](figment::Figment) that [`ResolvedFigment::into_figment`] returns behaves like any other of figment.
 
 mod layered;

@@ -76,7 +76,7 @@ fn mismatch_of_kind(kind: &Kind) -> Mismatch {
             ..Mismatch::new("unknown setting")
         },
         Kind::MissingField(name) => missing(name),
-        Kind::DuplicateField(_) => Mismatch::new("setting is given twice"),
+        Kind::DuplicateField(_) => Mismatch::new("setting is set twice"),
         Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => Mismatch::new("number is out of range"),
         Kind::Unsupported(found) | Kind::UnsupportedKey(found, _) => {
             Mismatch { found: Some(found_kind(found)), ..invalid }

@@ -1,7 +1,7 @@
 //! Replacing and removing values of a figment, whose layers keep their metadata.
 //!
-//! figment cannot change a value in place. Replaced values are merged as further layers, and removed values need a figment
-//! that is built anew.
+//! figment cannot change a value in place. Replaced values are merged as further layers, and removed values need a
+//! figment that is built anew.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -93,8 +93,8 @@ fn with_secrets(layer: Metadata, urls: BTreeMap<Vec<String>, String>) -> Metadat
     })
 }
 
-/// Rebuilds the figment without the values at `keys`. Each is removed from the profile that it is in effect from, so that
-/// the value of a lower profile may apply.
+/// Rebuilds the figment without the values at `keys`. Each is removed from the profile that it is in effect from, so
+/// that the value of a lower profile may apply.
 fn without(figment: Figment, mut keys: Vec<Key>) -> Result<Figment, Mismatch> {
     let mut data = data(&figment)?;
     // Last key first, so that removing an element does not shift the index of one that is still to be removed.
@@ -128,8 +128,8 @@ impl Provider for Rebuilt {
         Some(self.profile.clone())
     }
 
-    // figment uses this hidden method to keep metadata when it merges one figment into another. No public way to remove a
-    // value exists.
+    // figment uses this hidden method to keep metadata when it merges one figment into another. No public way to remove
+    // a value exists.
     fn __metadata_map(&self) -> Option<Map<Tag, Metadata>> {
         self.original.__metadata_map()
     }

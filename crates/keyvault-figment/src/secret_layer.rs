@@ -38,8 +38,8 @@ impl KeyVaultProvider {
 /// The metadata name of this provider. It identifies values of this provider after a merge.
 pub(crate) const METADATA_NAME: &str = "Azure Key Vault";
 
-/// A key that no secret name gives. The metadata of a provider interpolates it to the identity of the provider's secrets,
-/// because figment keeps nothing else of a provider.
+/// A key that no secret name gives. The metadata of a provider interpolates it to the identity of the provider's
+/// secrets, because figment keeps nothing else of a provider.
 const IDENTITY_KEY: &str = "\0secrets";
 
 /// Returns whether values with this metadata are `secrets`.

@@ -6,8 +6,8 @@ use keyvault::{Key, Segment};
 
 use crate::settings::{Entry, Problem};
 
-/// Returns the keys that are set twice, that differ only in characters that secret names cannot distinguish, or that are
-/// a value in one place and a table in another.
+/// Returns the keys that are set twice, that differ only in characters that secret names cannot distinguish, or that
+/// are a value in one place and a table in another.
 ///
 /// A collision is reported only if one of the two settings has a reference.
 pub(crate) fn collisions(entries: &[Entry]) -> Vec<Problem> {

@@ -19,8 +19,8 @@ use crate::vault::AllowedVaultsArguments;
 
 /// Check that every reference in settings files and in the environment resolves
 ///
-/// Parses TOML, JSON, YAML, INI and .env files, and searches any other file as text. Reports for each reference the file,
-/// line and key it is in, the secret it names, and its status. Never prints a value.
+/// Parses TOML, JSON, YAML, INI and .env files, and searches any other file as text. Reports for each reference the
+/// file, line and key it is in, the secret it names, and its status. Never prints a value.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Check {
@@ -40,8 +40,8 @@ pub(crate) struct Check {
     #[arg(long, value_name = "PREFIX")]
     env_prefix: Option<String>,
 
-    /// Contact no vault: check the syntax, that the vaults are among those of --vault (if any is given), and that no two
-    /// settings collide
+    /// Contact no vault: check the syntax, that the vaults are among those of --vault (if any is given), and that no
+    /// two settings collide
     #[arg(long)]
     offline: bool,
 

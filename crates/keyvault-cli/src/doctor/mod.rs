@@ -25,8 +25,8 @@ use crate::vault::AllowedVaultsArguments;
 /// Find out why secrets cannot be read
 ///
 /// Reports which credential is used, and for each vault whether it responds, whether the clocks agree, and whether the
-/// credential may read and list secrets. Adds advice for everything that fails. Prints no value and no token, and changes
-/// nothing.
+/// credential may read and list secrets. Adds advice for everything that fails. Prints no value and no token, and
+/// changes nothing.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Doctor {

@@ -39,8 +39,8 @@ pub(crate) struct EmulatorArguments {
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
 
-    /// Keep secrets, certificate authority and client secret in this file, so that clients survive a restart; the file is
-    /// not encrypted, and only you can read it
+    /// Keep secrets, certificate authority and client secret in this file, so that clients survive a restart; the file
+    /// is not encrypted, and only you can read it
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 

@@ -1,7 +1,7 @@
 //! `keyvault render`: writes a file of any kind with the references in it resolved.
 //!
-//! In reading order: `template` resolves the references of a text, `watch` repeats that and rewrites the file on a change,
-//! and `hook` runs the command of `--then` after each write.
+//! In reading order: `template` resolves the references of a text, `watch` repeats that and rewrites the file on a
+//! change, and `hook` runs the command of `--then` after each write.
 
 mod hook;
 mod template;
@@ -23,13 +23,13 @@ use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 
 /// Write a file of any kind with the references in it resolved
 ///
-/// The text around references stays as it is; @@KeyVault( becomes a literal @KeyVault(. A line with an optional reference
-/// whose secret does not exist is left out. If a reference cannot be resolved, nothing is written, and a report names its
-/// line.
+/// The text around references stays as it is; @@KeyVault( becomes a literal @KeyVault(. A line with an optional
+/// reference whose secret does not exist is left out. If a reference cannot be resolved, nothing is written, and a
+/// report names its line.
 ///
-/// With -o the file is replaced atomically: the text is written to a temporary file beside it, synced to disk and renamed.
-/// The file gets the mode of --mode and belongs to you, whatever the old file's mode and owner are. A symbolic link is replaced,
-/// not followed.
+/// With -o the file is replaced atomically: the text is written to a temporary file beside it, synced to disk and
+/// renamed. The file gets the mode of --mode and belongs to you, whatever the old file's mode and owner are. A symbolic
+/// link is replaced, not followed.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Render {
@@ -44,7 +44,8 @@ pub(crate) struct Render {
     #[arg(long, value_parser = parse_mode, default_value = "600", requires = "output")]
     mode: u32,
 
-    /// Keep running: check for new versions and for changes of the template, and rewrite the file when its content changes
+    /// Keep running: check for new versions and for changes of the template, and rewrite the file when its content
+    /// changes
     #[arg(long, requires = "output")]
     watch: bool,
 

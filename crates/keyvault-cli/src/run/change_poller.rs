@@ -52,8 +52,8 @@ impl ChangePoller {
     }
 }
 
-/// The delay before the next poll. It doubles after each change, so that secrets that change all the time do not restart
-/// the child all the time.
+/// The delay before the next poll. It doubles after each change, so that secrets that change all the time do not
+/// restart the child all the time.
 struct PollDelay {
     interval: Duration,
     factor: u32,

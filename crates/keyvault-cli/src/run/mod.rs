@@ -33,17 +33,17 @@ use crate::vault::AllowedVaultsArguments;
 
 /// Run a command with the references in its environment resolved
 ///
-/// Each reference in a variable is replaced by its secret, whether it is the whole value or a part of it. A variable with
-/// an optional reference whose secret does not exist is unset. If a reference cannot be resolved, the command does not
-/// start, and a report says why.
+/// Each reference in a variable is replaced by its secret, whether it is the whole value or a part of it. A variable
+/// with an optional reference whose secret does not exist is unset. If a reference cannot be resolved, the command does
+/// not start, and a report says why.
 ///
-/// Without --mask and --restart-on-change the command replaces the keyvault process. With them keyvault stays its parent,
-/// forwards TERM, INT, HUP, QUIT, USR1 and USR2, and exits with its exit code.
+/// Without --mask and --restart-on-change the command replaces the keyvault process. With them keyvault stays its
+/// parent, forwards TERM, INT, HUP, QUIT, USR1 and USR2, and exits with its exit code.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Run {
-    /// Also set the variables of this file with NAME=VALUE lines; repeat it for several files: a later file overrides an
-    /// earlier one, and the environment overrides all files
+    /// Also set the variables of this file with NAME=VALUE lines; repeat it for several files: a later file overrides
+    /// an earlier one, and the environment overrides all files
     #[arg(long, value_name = "FILE")]
     env_file: Vec<String>,
 
@@ -60,7 +60,8 @@ pub(crate) struct Run {
     #[arg(long)]
     mask: bool,
 
-    /// Check for new versions, and restart the command when its variables change; changes in a row lengthen the interval
+    /// Check for new versions, and restart the command when its variables change; changes in a row lengthen the
+    /// interval
     #[arg(long)]
     restart_on_change: bool,
 

@@ -1,7 +1,7 @@
 //! `keyvault secret`: every operation of the secrets API.
 //!
-//! `read` prints secrets, `write` creates and updates them, `delete` deletes, recovers and purges them, and `backup` saves
-//! and restores them. `input` reads values, dates and confirmations.
+//! `read` prints secrets, `write` creates and updates them, `delete` deletes, recovers and purges them, and `backup`
+//! saves and restores them. `input` reads values, dates and confirmations.
 
 mod backup;
 mod delete;

@@ -10,8 +10,8 @@ use crate::failure::Failure;
 
 /// Set a secret: create it, or create a new version of it
 ///
-/// The value comes from --value-file, from standard input or from a prompt. It is no argument, because other users of the
-/// machine can see arguments. A final newline of standard input is removed; a file is taken as it is.
+/// The value comes from --value-file, from standard input or from a prompt. It is no argument, because other users of
+/// the machine can see arguments. A final newline of standard input is removed; a file is taken as it is.
 #[derive(clap::Args)]
 pub(crate) struct Set {
     /// The name of the secret

@@ -1,8 +1,8 @@
 //! `.env`: `NAME=VALUE` lines.
 //!
-//! A name may follow `export`. Single quotes keep a value as it is; double quotes support `\n`, `\t`, `\r`, `\"`, `\\` and
-//! `\$`. A quoted value may span several lines. An unquoted value ends before ` #` or at the end of its line. Variables
-//! are not expanded.
+//! A name may follow `export`. Single quotes keep a value as it is; double quotes support the escapes `\n`, `\t`, `\r`,
+//! `\"`, `\\` and `\$`. A quoted value may span several lines. An unquoted value ends before ` #` or at the end of its
+//! line. Variables are not expanded.
 
 use keyvault::Key;
 use zeroize::Zeroizing;

@@ -69,15 +69,18 @@ mod tests {
 
     #[test]
     fn every_format_reports_the_line_and_key_of_a_reference() {
-        let toml = "# @KeyVault(SecretName=comment)\na = '@KeyVault(SecretName=a)'\n[b.c]\nd = [1, \"@KeyVault(SecretName=d)\"]\n\
+        let toml = "# @KeyVault(SecretName=comment)\na = '@KeyVault(SecretName=a)'\n[b.c]\n\
+                    d = [1, \"@KeyVault(SecretName=d)\"]\n\
                     e = \"\"\"\n\nx @KeyVault(SecretName=e)\"\"\"\n[[f]]\ng = { h = '@KeyVault(SecretName=h)' }\n";
         let json = "{\n \"a\": \"@KeyVault(SecretName=a)\", // @KeyVault(SecretName=comment)\n \"b\": {\"c\":\n  [1, \
                     \"\\u0040KeyVault(SecretName=c)\"],},\n/* \"x\" */ \"d\\n\": \"//@KeyVault(SecretName=d)\"\n}";
-        let yaml = "a: '@KeyVault(SecretName=a)' # @KeyVault(SecretName=comment)\nb:\n  - 1\n  - c: \"@KeyVault(SecretName=c)\"\n\
+        let yaml = "a: '@KeyVault(SecretName=a)' # @KeyVault(SecretName=comment)\nb:\n  - 1\n\
+                    \x20 - c: \"@KeyVault(SecretName=c)\"\n\
                     d: &x |\n  one\n  @KeyVault(SecretName=d)\ne: *x\n---\na: \"@KeyVault(SecretName=a2)\"\n";
         let ini = "; @KeyVault(SecretName=comment)\na=@KeyVault(VaultName=contoso;SecretName=a)\r\n[b.c]\n\n d = \
                    \"@KeyVault(SecretName=d)\"\ne: @KeyVault(SecretName=e)\n";
-        let env = "# @KeyVault(SecretName=comment)\nexport A=@KeyVault(VaultName=contoso; SecretName=a) # note\nB='x@KeyVault(SecretName=b)'\n\
+        let env = "# @KeyVault(SecretName=comment)\nexport A=@KeyVault(VaultName=contoso; SecretName=a) # note\n\
+                   B='x@KeyVault(SecretName=b)'\n\
                    C=\"\n@KeyVault(SecretName=c)\\\"\"\n";
         let text = "x\nserver @KeyVault(SecretName=a) @KeyVault(SecretName=b);\n@@KeyVault(\n@KeyVault(\n";
         for (format, text, expected) in [

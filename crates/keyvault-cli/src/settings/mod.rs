@@ -1,8 +1,8 @@
 //! Settings files: their values, and the file and line of each.
 //!
-//! In reading order: `entry` is one value and its origin. `format` selects a parser by the file name; the parsers `toml`,
-//! `json`, `yaml`, `ini`, `dotenv` and `text` pass the values they find to a `collector`. `problem` describes a file that
-//! cannot be read. It never quotes the file.
+//! In reading order: `entry` is one value and its origin. `format` selects a parser by the file name. The parsers
+//! (`toml`, `json`, `yaml`, `ini`, `dotenv` and `text`) pass the values that they find to a `collector`. `problem`
+//! describes a file that cannot be read, and never quotes it.
 
 mod collector;
 mod dotenv;

@@ -5,7 +5,8 @@ use keyvault_emulator::{Fault, SetSecret};
 use crate::fixture::{CANARY, Fixture, run, run_with};
 
 const TOML: &str = "[database]\npassword = \"@KeyVault(SecretName=db-password)\"\nport = 5432\n\n[mail]\nkey = \
-                    \"x@KeyVault(SecretName=mail-key;Property=keys.0)\"\nproxy = '@KeyVault(SecretName=proxy;Optional=true)'\n";
+                    \"x@KeyVault(SecretName=mail-key;Property=keys.0)\"\n\
+                    proxy = '@KeyVault(SecretName=proxy;Optional=true)'\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_resolved_reference_is_listed_without_its_value() {

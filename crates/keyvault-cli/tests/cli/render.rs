@@ -11,7 +11,8 @@ async fn any_text_is_rendered_to_a_private_file() {
     let fixture = Fixture::start().await;
     fixture.emulator.set("db", "hunter2");
     fixture.emulator.set("nested", "@KeyVault(SecretName=db)\0🔑\n");
-    let template = "user = app\npass = \"@KeyVault(SecretName=db)\"; # @@KeyVault(x)\nproxy = @KeyVault(SecretName=gone;Optional=true)\n\
+    let template = "user = app\npass = \"@KeyVault(SecretName=db)\"; # @@KeyVault(x)\n\
+                    proxy = @KeyVault(SecretName=gone;Optional=true)\n\
                     both @keyvault(SecretName=db)@Microsoft.KeyVault(SecretName=nested)end";
     let expected = "user = app\npass = \"hunter2\"; # @KeyVault(x)\nboth hunter2@KeyVault(SecretName=db)\0🔑\nend";
     fixture.write("a.template", template);
@@ -65,7 +66,8 @@ async fn a_watched_file_is_written_only_on_change_whatever_the_hook_does() {
     fixture.emulator.set("db", "first-7f3a");
     fixture.write("a.conf", "pass=@KeyVault(SecretName=db)\n");
     // The hook fails once, then hangs, then succeeds.
-    let then = "echo run >> runs; env | grep -q KEYVAULT_TOKEN && echo leak >> runs; n=$(wc -l < runs); [ $n = 1 ] && exit 1; \
+    let then = "echo run >> runs; env | grep -q KEYVAULT_TOKEN && echo leak >> runs; \
+                n=$(wc -l < runs); [ $n = 1 ] && exit 1; \
                 [ $n = 2 ] && sleep 100; cp out seen";
     let mut command = fixture.command("render");
     command.args(["a.conf", "-o", "out", "--watch", "--interval", "1s", "--then", then, "--then-timeout", "500ms"]);

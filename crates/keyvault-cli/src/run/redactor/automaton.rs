@@ -1,7 +1,7 @@
 //! The search for all secrets at once, by Aho and Corasick's algorithm: each byte costs one step, however many secrets
 //! there are.
-// The crate `aho-corasick` keeps copies of the secrets that we cannot wipe, and hides the depth of a state, which is the
-// number of bytes that the redactor must hold back.
+// The crate `aho-corasick` keeps copies of the secrets that we cannot wipe, and hides the depth of a state, which is
+// the number of bytes that the redactor must hold back.
 
 use zeroize::{Zeroize, Zeroizing};
 
@@ -41,8 +41,8 @@ struct Node {
 pub(super) const ROOT: usize = 0;
 
 impl Automaton {
-    /// Builds the automaton for the secrets without surrounding white space, for their long lines, and for their JSON and
-    /// URL encodings.
+    /// Builds the automaton for the secrets without surrounding white space, for their long lines, and for their JSON
+    /// and URL encodings.
     pub(crate) fn new<'v>(secrets: impl IntoIterator<Item = &'v str>) -> Self {
         let patterns: Vec<Zeroizing<Vec<u8>>> = secrets.into_iter().flat_map(patterns).collect();
         let capacity = 1 + patterns.iter().map(|pattern| pattern.len()).sum::<usize>();
