@@ -1,25 +1,26 @@
-//! Why a command failed, and what it ends with.
+//! Why a command failed, and its exit code.
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::process::ExitCode;
 
 use keyvault::{Error, ErrorKind};
 
 use crate::settings::Problem;
 
-/// What a command ends with if it does not work.
+/// The reason a command failed.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It was called in a way that cannot work.
+    /// The arguments or files that the user gave are wrong.
     Usage(String),
-    /// This machine failed: a file, a pipe, a port.
+    /// An operation of this machine failed: a file, a pipe, a port.
     Io(io::Error),
-    /// The vault, or the way to it.
+    /// A vault or the connection to it failed.
     Vault(Error),
-    /// References that cannot be resolved: the report, and what they have in common.
+    /// References cannot be resolved: the report, and the exit code that they have in common.
     References { report: String, code: u8 },
-    /// Something else that has a code of its own: a program that could not be started, a file that cannot be read.
+    /// Another failure that has an exit code of its own.
     Other { text: String, code: u8 },
 }
 
@@ -28,8 +29,8 @@ impl Failure {
         Self::Usage(text.into())
     }
 
-    /// Names the file that could not be used, as the system's own error does not.
-    pub(crate) fn of_file(path: &std::path::Path, error: io::Error) -> Self {
+    /// Adds the path to `error`, because the system's error text does not contain it.
+    pub(crate) fn of_file(path: &Path, error: io::Error) -> Self {
         Self::Io(io::Error::new(error.kind(), format!("{}: {error}", path.display())))
     }
 
@@ -38,7 +39,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Io(_) => 1,
             Self::Vault(error) => match error.kind() {
-                // What the vault refuses was not necessarily wrong usage; what never reached it was.
+                // Without a status no request was sent, so the arguments are wrong.
                 ErrorKind::Invalid if error.http_status().is_none() => 2,
                 ErrorKind::NotFound => 3,
                 ErrorKind::Denied => 4,

@@ -1,21 +1,38 @@
-//! The command `keyvault`.
+//! The command `keyvault`: Azure Key Vault secrets from the command line.
+//!
+//! Each subcommand has a module of its own, which holds its arguments, its help text and its `run` function:
+//!
+//! | module | subcommand |
+//! |---|---|
+//! | `run` | `keyvault run`: starts a program with references in its environment resolved |
+//! | `render` | `keyvault render`: writes a file with the references in it resolved |
+//! | `check` | `keyvault check`: reports whether every reference resolves |
+//! | `doctor` | `keyvault doctor`: finds out why secrets cannot be read |
+//! | `secret` | `keyvault secret …`: every operation of the secrets API |
+//! | `emulator` | `keyvault emulator`: runs a vault on this machine |
+//!
+//! The other modules serve several subcommands. In reading order: `settings` parses settings files and finds the
+//! references in them, `vault` resolves these, `report` shows the result, and `failure` maps it to an exit code.
+//! `output` and `terminal` print, `atomic_file` writes files, and `shutdown` waits for a signal.
 
+#[cfg(unix)] // for `render` and `run`
+mod arguments;
+mod atomic_file;
 mod check;
-mod collision;
 mod doctor;
 mod emulator;
 mod failure;
 mod output;
-#[cfg(unix)] // modes of files, groups of processes
+#[cfg(unix)] // file modes, process groups
 mod render;
 mod report;
-#[cfg(unix)] // a program becomes another one, or passes its signals on
+#[cfg(unix)] // exec, signals
 mod run;
 mod secret;
 mod settings;
+mod shutdown;
 mod terminal;
 mod vault;
-mod vaults;
 
 use std::io;
 use std::process::ExitCode;
@@ -26,7 +43,7 @@ use tokio::runtime::Runtime;
 
 use crate::failure::Failure;
 
-/// Azure Key Vault secrets, from the command line.
+/// Azure Key Vault secrets from the command line
 #[derive(Parser)]
 #[command(name = "keyvault", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
@@ -43,23 +60,23 @@ enum Command {
     Render(render::Render),
     Doctor(doctor::Doctor),
     #[command(subcommand)]
-    Secret(secret::Command),
-    Emulator(emulator::Arguments),
-    /// Print a script that completes commands and options
+    Secret(secret::SecretCommand),
+    Emulator(emulator::EmulatorArguments),
+    /// Print a shell script that completes commands and options
     ///
     /// Example: keyvault completions bash > /etc/bash_completion.d/keyvault
     #[command(verbatim_doc_comment)]
     Completions {
-        /// The shell to write it for
+        /// The shell that will source the script
         shell: Shell,
     },
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 it worked, 1 the operation failed, 2 wrong usage, 3 not found, 4 denied, \
-                          5 the vault is unavailable or throttles";
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong usage, 3 not found, 4 denied, \
+                          5 vault unavailable or throttling";
 
 fn main() -> ExitCode {
-    match start(Arguments::parse().command) {
+    match run_command(Arguments::parse().command) {
         Ok(code) => code,
         Err(failure) => {
             eprintln!("keyvault: {failure}");
@@ -68,8 +85,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a command; the runtime is made by those that wait for something.
-fn start(command: Command) -> Result<ExitCode, Failure> {
+/// Runs a command. `run`, `check` and `render` create a runtime only if they need one.
+fn run_command(command: Command) -> Result<ExitCode, Failure> {
     let success = |()| ExitCode::SUCCESS;
     match command {
         #[cfg(unix)]
@@ -78,7 +95,7 @@ fn start(command: Command) -> Result<ExitCode, Failure> {
         #[cfg(unix)]
         Command::Render(render) => render.run(),
         Command::Doctor(doctor) => runtime()?.block_on(doctor.run()),
-        Command::Secret(command) => runtime()?.block_on(secret::run(command)).map(success),
+        Command::Secret(command) => runtime()?.block_on(command.run()).map(success),
         Command::Emulator(arguments) => Ok(runtime()?.block_on(emulator::run(arguments)).map(success)?),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "keyvault", &mut io::stdout());

@@ -1,4 +1,4 @@
-//! What people and scripts read.
+//! Printing to standard output: JSON, tables, dates, numbers and the properties of secrets.
 
 use std::io::{self, Write};
 use std::time::SystemTime;
@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use keyvault::{DeletedSecret, SecretProperties};
 use serde_json::{Value, json};
 
-/// Prints lines that stay when the reader goes away early: `keyvault secret list | head`.
+/// Prints `text`. A reader that closes the pipe early is no error: `keyvault secret list | head`.
 pub(crate) fn print(text: &str) -> io::Result<()> {
     match io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
@@ -18,7 +18,7 @@ pub(crate) fn print_json(value: &Value) -> io::Result<()> {
     print(&format!("{value:#}\n"))
 }
 
-/// Writes rows in columns as wide as they need, the last one as wide as it gets.
+/// Formats rows in columns that are as wide as their longest cell.
 pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).chain([header[column].len()]).max();
     let widths: Vec<usize> = (0..header.len()).map(|column| width(column).unwrap_or_default()).collect();
@@ -30,11 +30,24 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
     line(header.to_vec()) + &body.collect::<String>()
 }
 
+/// Formats a time as RFC 3339, or returns an empty string for `None`.
 pub(crate) fn date(time: Option<SystemTime>) -> String {
     time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default()
 }
 
-/// Everything about a secret but its value.
+/// Formats a number with thousands separators: `10,000`.
+pub(crate) fn number(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits.as_bytes().rchunks(3).rev().filter_map(|group| str::from_utf8(group).ok()).collect();
+    groups.join(",")
+}
+
+/// Formats a count with its noun: `1 reference`, `2 references`.
+pub(crate) fn count(count: usize, noun: &str) -> String {
+    format!("{} {noun}{}", number(count), if count == 1 { "" } else { "s" })
+}
+
+/// Returns the properties of a secret as JSON, without its value.
 pub(crate) fn properties_json(properties: &SecretProperties) -> Value {
     let time = |time: Option<SystemTime>| time.map(|time| humantime::format_rfc3339_seconds(time).to_string());
     let id = properties.id();
@@ -53,6 +66,7 @@ pub(crate) fn properties_json(properties: &SecretProperties) -> Value {
     })
 }
 
+/// Returns the properties of a deleted secret as JSON.
 pub(crate) fn deleted_json(deleted: &DeletedSecret) -> Value {
     let mut value = properties_json(&deleted.properties);
     value["recovery_id"] = json!(deleted.recovery_id);
@@ -61,11 +75,11 @@ pub(crate) fn deleted_json(deleted: &DeletedSecret) -> Value {
     value
 }
 
-/// The same for people, a line each, without what is not there.
+/// Formats the properties of a secret as text, one line for each property that is set.
 pub(crate) fn properties_text(properties: &SecretProperties) -> String {
     let id = properties.id();
     let tags = properties.tags().iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
-    let lines = [
+    fields_text(&[
         ("name", id.name().to_string()),
         ("vault", id.vault().to_string()),
         ("version", id.version().map(ToString::to_string).unwrap_or_default()),
@@ -76,8 +90,17 @@ pub(crate) fn properties_text(properties: &SecretProperties) -> String {
         ("expires", date(properties.expires())),
         ("type", properties.content_type().unwrap_or_default().to_owned()),
         ("tags", tags),
-    ];
-    let present = lines.iter().filter(|(_, value)| !value.is_empty());
+    ])
+}
+
+/// Formats the properties of a deleted secret as text.
+pub(crate) fn deleted_text(deleted: &DeletedSecret) -> String {
+    let dates = [("deleted", date(deleted.deleted)), ("purged on", date(deleted.scheduled_purge))];
+    properties_text(&deleted.properties) + &fields_text(&dates)
+}
+
+fn fields_text(fields: &[(&str, String)]) -> String {
+    let present = fields.iter().filter(|(_, value)| !value.is_empty());
     present.map(|(name, value)| format!("{name:<10}  {value}\n")).collect()
 }
 
@@ -86,8 +109,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_as_wide_as_they_need() {
+    fn columns_are_as_wide_as_their_longest_cell() {
         let rows = [vec!["a".to_owned(), "yes".to_owned()], vec!["longer".to_owned(), "no".to_owned()]];
         assert_eq!(table(&["NAME", "ENABLED"], &rows), "NAME    ENABLED\na       yes\nlonger  no\n");
+    }
+
+    #[test]
+    fn numbers_have_separators_and_nouns_a_plural() {
+        for (given, expected) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+            assert_eq!(number(given), expected);
+        }
+        assert_eq!((count(1, "key"), count(2, "key")), ("1 key".to_owned(), "2 keys".to_owned()));
     }
 }

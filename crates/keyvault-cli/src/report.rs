@@ -1,30 +1,30 @@
-//! What became of references, for people.
+//! The report on references that people read, and the exit code that it leads to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use keyvault::{ReferenceStatus, ReportRow};
 
 use crate::failure::Failure;
-use crate::output;
+use crate::output::{self, count, number};
 use crate::settings::Problem;
-use crate::terminal::{Style, WIDTH, count, number, printable, wrapped};
-use crate::vaults::Waiting;
+use crate::terminal::{Style, WIDTH, printable, wrapped};
 
-/// Everything that was found: what became of references, and what is wrong with the files they are in.
-pub(crate) struct Findings<'f> {
-    rows: &'f [ReportRow],
-    problems: &'f [Problem],
-    waiting: Waiting,
+/// The status of every reference, and the problems of the files that they are in.
+pub(crate) struct ReferenceReport<'r> {
+    rows: &'r [ReportRow],
+    problems: &'r [Problem],
+    transient: BTreeSet<String>,
 }
 
-impl<'f> Findings<'f> {
-    pub(crate) fn of(rows: &'f [ReportRow], problems: &'f [Problem], waiting: Waiting) -> Self {
-        Self { rows, problems, waiting }
+impl<'r> ReferenceReport<'r> {
+    /// Creates the report. `transient` lists the settings whose failure may go away on a retry.
+    pub(crate) fn new(rows: &'r [ReportRow], problems: &'r [Problem], transient: BTreeSet<String>) -> Self {
+        Self { rows, problems, transient }
     }
 
-    /// Fails with the report if anything is wrong.
+    /// Returns the report as a failure unless everything resolved.
     pub(crate) fn into_result(self) -> Result<(), Failure> {
-        match self.code() {
+        match self.exit_code() {
             0 => Ok(()),
             code => {
                 let style = Style::of(&std::io::stderr());
@@ -35,84 +35,90 @@ impl<'f> Findings<'f> {
                     (failed, rows) if failed == rows => format!("{all} cannot be resolved\n"),
                     (failed, _) => format!("{} of {all} cannot be resolved\n", number(failed)),
                 };
-                Err(Failure::References { report: head + &self.bad(style, MOST_ROWS), code })
+                Err(Failure::References { report: head + &self.errors_text(style, MAX_ROWS), code })
             }
         }
     }
 
-    /// What everything that is wrong has in common: 2 malformed, 3 not found, 4 denied, 5 unavailable, 1 nothing.
-    pub(crate) fn code(&self) -> u8 {
+    /// Returns the exit code of all failures: 2 malformed, 3 not found, 4 denied, 5 unavailable, 1 several of these.
+    pub(crate) fn exit_code(&self) -> u8 {
         let rows =
-            self.failed().map(|row| if self.waiting.contains(&row.setting) { 5 } else { status_code(row.status) });
-        common(rows.chain(self.problems.iter().map(|problem| problem.code)))
+            self.failed().map(|row| if self.transient.contains(&row.setting) { 5 } else { exit_code(row.status) });
+        combined_exit_code(rows.chain(self.problems.iter().map(|problem| problem.code)))
     }
 
-    fn failed(&self) -> impl Iterator<Item = &'f ReportRow> + use<'f> {
+    fn failed(&self) -> impl Iterator<Item = &'r ReportRow> + use<'r> {
         self.rows.iter().filter(|row| row.is_failed())
     }
 
-    /// Writes everything, `most` rows of a kind.
-    pub(crate) fn text(&self, style: Style, most: usize) -> String {
-        let mut text = self.bad(style, most);
+    /// Formats all references, failures first, at most `max_rows` in each section.
+    pub(crate) fn text(&self, style: Style, max_rows: usize) -> String {
+        let mut text = self.errors_text(style, max_rows);
         let good: Vec<&ReportRow> = self.rows.iter().filter(|row| !row.is_failed()).collect();
-        for status in [ReferenceStatus::Initialized, ReferenceStatus::Resolved] {
+        for (status, heading) in
+            [(ReferenceStatus::Initialized, "Well formed, not fetched"), (ReferenceStatus::Resolved, "Resolved")]
+        {
             let rows: Vec<&ReportRow> =
                 good.iter().copied().filter(|row| !row.is_absent && row.status == status).collect();
-            let head = if status == ReferenceStatus::Initialized { "Well formed, not asked for" } else { "Resolved" };
-            text.push_str(&section(&style.good(head), &rows, most, style));
+            text.push_str(&section(&style.success(heading), &rows, max_rows, style));
         }
         let absent: Vec<&ReportRow> = good.iter().copied().filter(|row| row.is_absent).collect();
-        text.push_str(&section(&style.doubtful("Optional and absent"), &absent, most, style));
+        text.push_str(&section(&style.warning("Optional and absent"), &absent, max_rows, style));
         text
     }
 
-    /// Writes what is wrong: one section for all that have the same cause.
-    fn bad(&self, style: Style, most: usize) -> String {
+    /// Formats the failures, one section for each cause.
+    fn errors_text(&self, style: Style, max_rows: usize) -> String {
         let mut text = String::new();
-        for problem in self.problems.iter().take(most) {
+        for problem in self.problems.iter().take(max_rows) {
             text.push_str(&wrapped(&printable(&problem.to_string()), 0));
         }
-        if self.problems.len() > most {
-            text.push_str(&format!("... and {} more of these\n", number(self.problems.len() - most)));
+        if self.problems.len() > max_rows {
+            text.push_str(&format!("... and {} more of these\n", number(self.problems.len() - max_rows)));
         }
-        let mut causes: BTreeMap<(&str, &str, &str), Vec<&ReportRow>> = BTreeMap::new();
-        for row in self.failed() {
-            let (mut detail, advice) = (row.detail.as_deref().unwrap_or(""), row.advice.as_deref().unwrap_or(""));
-            if status_code(row.status) == 3 {
-                // That the vault said so is no other cause.
-                detail = detail.split(", caused by").next().unwrap_or(detail);
-            }
-            causes.entry((row.status.as_str(), detail, advice)).or_default().push(row);
-        }
-        for ((status, detail, advice), rows) in causes.iter().take(most) {
+        let causes = self.causes();
+        for ((status, detail, advice), rows) in causes.iter().take(max_rows) {
             let head = wrapped(&format!("{status}: {}", printable(detail)), 0);
-            let head = head.trim_end().replacen(status, &style.bad(status), 1);
-            text.push_str(&section(head.trim_end_matches(": "), rows, most, style));
+            let head = head.trim_end().replacen(status, &style.error(status), 1);
+            text.push_str(&section(head.trim_end_matches(": "), rows, max_rows, style));
             if !advice.is_empty() {
                 text.push_str(&wrapped(&format!("help: {}", printable(advice)), INDENT));
             }
         }
-        if causes.len() > most {
-            text.push_str(&format!("... and {} more causes; --json has all\n", number(causes.len() - most)));
+        if causes.len() > max_rows {
+            text.push_str(&format!("... and {} more causes; --json lists all\n", number(causes.len() - max_rows)));
         }
         text
     }
 
-    /// Writes how many there are of what.
+    /// Groups the failures by status, detail and advice.
+    fn causes(&self) -> BTreeMap<(&'r str, &'r str, &'r str), Vec<&'r ReportRow>> {
+        let mut causes: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for row in self.failed() {
+            let (mut detail, advice) = (row.detail.as_deref().unwrap_or(""), row.advice.as_deref().unwrap_or(""));
+            if exit_code(row.status) == 3 {
+                // The same failure with and without the vault's own error text is one cause.
+                detail = detail.split(", caused by").next().unwrap_or(detail);
+            }
+            causes.entry((row.status.as_str(), detail, advice)).or_default().push(row);
+        }
+        causes
+    }
+
+    /// Formats the number of references with each outcome in one line.
     pub(crate) fn summary(&self) -> String {
         let absent = self.rows.iter().filter(|row| row.is_absent).count();
         let failed = self.failed().count();
-        let untried = self.rows.iter().filter(|row| row.status == ReferenceStatus::Initialized).count();
-        let resolved = self.rows.len() - absent - failed - untried;
+        let not_fetched = self.rows.iter().filter(|row| row.status == ReferenceStatus::Initialized).count();
+        let resolved = self.rows.len() - absent - failed - not_fetched;
         let counts = [
             (resolved, "resolved"),
-            (untried, "well formed"),
+            (not_fetched, "well formed"),
             (absent, "absent and optional"),
             (failed, "not resolved"),
         ];
-        let counts =
-            counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{} {what}", number(*count)));
-        let counts: Vec<String> = counts.collect();
+        let counts = counts.iter().filter(|(count, _)| *count > 0);
+        let counts: Vec<String> = counts.map(|(count, outcome)| format!("{} {outcome}", number(*count))).collect();
         match self.rows.len() {
             0 => "no references".to_owned(),
             rows => format!("{}: {}", count(rows, "reference"), counts.join(", ")),
@@ -120,13 +126,13 @@ impl<'f> Findings<'f> {
     }
 }
 
-/// More of a kind do not tell a person more.
-pub(crate) const MOST_ROWS: usize = 20;
+/// The number of rows in a section unless `--all` is given.
+pub(crate) const MAX_ROWS: usize = 20;
 
 const INDENT: usize = 4;
 
-/// Gives the code that all have in common: 0 if there is none, 1 if there are several.
-pub(crate) fn common(mut codes: impl Iterator<Item = u8>) -> u8 {
+/// Returns the code that all failures have in common: 0 without a failure, 1 for different codes.
+pub(crate) fn combined_exit_code(mut codes: impl Iterator<Item = u8>) -> u8 {
     match codes.next() {
         None => 0,
         Some(first) if codes.all(|code| code == first) => first,
@@ -134,8 +140,8 @@ pub(crate) fn common(mut codes: impl Iterator<Item = u8>) -> u8 {
     }
 }
 
-/// Tells what a command ends with for this reason.
-pub(crate) fn status_code(status: ReferenceStatus) -> u8 {
+/// Returns the exit code of a failed reference.
+pub(crate) fn exit_code(status: ReferenceStatus) -> u8 {
     match status {
         ReferenceStatus::InvalidSyntax => 2,
         ReferenceStatus::SecretNotFound | ReferenceStatus::SecretVersionNotFound => 3,
@@ -147,24 +153,24 @@ pub(crate) fn status_code(status: ReferenceStatus) -> u8 {
     }
 }
 
-/// Writes a head and rows under it: in columns where they fit, else each on lines of its own.
-fn section(head: &str, rows: &[&ReportRow], most: usize, style: Style) -> String {
+/// Formats a heading and its rows: in columns where they fit, otherwise each row on two lines.
+fn section(heading: &str, rows: &[&ReportRow], max_rows: usize, style: Style) -> String {
     if rows.is_empty() {
         return String::new();
     }
-    let shown = &rows[..rows.len().min(most)];
+    let shown = &rows[..rows.len().min(max_rows)];
     let cells: Vec<[String; 3]> =
-        shown.iter().map(|row| [printable(&row.origin), setting(row), printable(&what(row))]).collect();
+        shown.iter().map(|row| [printable(&row.origin), setting_cell(row), printable(&secret_cell(row))]).collect();
     let width = |column: usize| cells.iter().map(|cells| cells[column].chars().count()).max().unwrap_or_default();
-    let [place, setting, secret] = [width(0), width(1), width(2)];
-    let is_table = INDENT + place + 2 + setting + 2 + secret <= WIDTH;
-    let mut text = format!("{head}\n");
-    for (row, [at, key, what]) in shown.iter().zip(&cells) {
+    let [origin_width, setting_width, secret_width] = [width(0), width(1), width(2)];
+    let is_table = INDENT + origin_width + 2 + setting_width + 2 + secret_width <= WIDTH;
+    let mut text = format!("{heading}\n");
+    for (row, [origin, setting, secret]) in shown.iter().zip(&cells) {
         let line = if is_table {
-            format!("{:INDENT$}{at:<place$}  {key:<setting$}  {what}", "")
+            format!("{:INDENT$}{origin:<origin_width$}  {setting:<setting_width$}  {secret}", "")
         } else {
-            let rest = wrapped(&format!("{key}  {what}"), 2 * INDENT);
-            format!("{:INDENT$}{at}\n{}", "", rest.trim_end())
+            let rest = wrapped(&format!("{setting}  {secret}"), 2 * INDENT);
+            format!("{:INDENT$}{origin}\n{}", "", rest.trim_end())
         };
         text.push_str(line.trim_end());
         text.push('\n');
@@ -173,19 +179,19 @@ fn section(head: &str, rows: &[&ReportRow], most: usize, style: Style) -> String
             text.push('\n');
         }
     }
-    if rows.len() > most {
-        text.push_str(&format!("{:INDENT$}... and {} more; --json has all\n", "", number(rows.len() - most)));
+    if rows.len() > max_rows {
+        text.push_str(&format!("{:INDENT$}... and {} more; --json lists all\n", "", number(rows.len() - max_rows)));
     }
     text
 }
 
-/// A variable is its own setting.
-fn setting(row: &ReportRow) -> String {
-    let is_said = row.origin.ends_with(&format!(" {}", row.setting)) || row.setting.starts_with("line ");
-    if is_said { String::new() } else { printable(&row.setting) }
+/// Returns the setting, or an empty string where the origin already names it: a variable or a line.
+fn setting_cell(row: &ReportRow) -> String {
+    let is_in_origin = row.origin.ends_with(&format!(" {}", row.setting)) || row.setting.starts_with("line ");
+    if is_in_origin { String::new() } else { printable(&row.setting) }
 }
 
-fn what(row: &ReportRow) -> String {
+fn secret_cell(row: &ReportRow) -> String {
     match (&row.secret, &row.vault) {
         (Some(secret), Some(vault)) => format!("{secret} in {vault}"),
         (Some(secret), None) => secret.clone(),
@@ -198,8 +204,8 @@ fn notes(row: &ReportRow) -> Option<String> {
     let notes = [
         version.map(|version| format!("pinned to version {version}: never rotates")),
         row.expires.map(|time| {
-            let expired = time < std::time::SystemTime::now();
-            format!("{} {}", if expired { "expired" } else { "expires" }, output::date(Some(time)))
+            let has_expired = time < std::time::SystemTime::now();
+            format!("{} {}", if has_expired { "expired" } else { "expires" }, output::date(Some(time)))
         }),
     ];
     let notes: Vec<String> = notes.into_iter().flatten().collect();

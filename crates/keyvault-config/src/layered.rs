@@ -1,33 +1,33 @@
-//! Layers over a vault, kept live.
+//! Settings in layers that follow rotation.
 
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, ConfigError};
 use keyvault::{Layers, LiveBuilder, Mismatch, NamedSecrets, Resolver};
 
 use crate::mismatch::mismatch;
-use crate::source::KeyVaultSource;
+use crate::secret_layer::KeyVaultSource;
 use crate::tree::ConfigTree;
 
-/// Puts the secrets of `vault` under `layers`, and resolves every reference in what comes out.
+/// Puts the secrets of `vault` below `layers`, and resolves every reference in the merged values.
 ///
-/// `layers` is called at the start and at every refresh, so files and variables are read anew each time. Whatever it
-/// sets beats a secret of the same key, and so do its defaults: [`layered_with`] can put the vault over those.
+/// Each start and each refresh calls `layers`, so that files and variables are read again. A value of `layers`, even a
+/// default, overrides a secret of the same key. Use [`layered_with`] to let secrets override some of the layers.
 ///
-/// What it costs and how it fails stands at [`LiveBuilder::start`].
+/// [`LiveBuilder::start`] describes the cost and the errors.
 pub fn layered<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<impl Layers>
 where
     F: Fn() -> ConfigBuilder<DefaultState> + Send + Sync + 'static,
 {
-    // A builder takes no source below those that it has, but what it builds is a source itself.
+    // A builder cannot add a source below its others, but a built `Config` is a source itself.
     live(vault, move |secrets| Config::builder().add_source(secrets).add_source(layers().build()?).build())
 }
 
-/// Gives the secrets of `vault` to `layers` to be put at any place among them, and resolves every reference in what
-/// comes out.
+/// Lets `layers` put the secrets of `vault` at any place among the layers, and resolves every reference in the merged
+/// values.
 ///
 /// # Examples
 ///
-/// The vault over the file and under the environment:
+/// Secrets override the file, and the environment overrides secrets:
 ///
 /// ```
 /// use config::{Config, Environment, File};
@@ -53,9 +53,9 @@ fn live<F>(vault: impl Into<Resolver>, build: F) -> LiveBuilder<impl Layers>
 where
     F: Fn(KeyVaultSource) -> Result<Config, ConfigError> + Send + Sync + 'static,
 {
-    let merge = move |named: &NamedSecrets| -> Result<ConfigTree, Mismatch> {
-        let config = build(KeyVaultSource::new(named.clone())).map_err(|error| mismatch(&error))?;
-        Ok(ConfigTree::new(config, named.clone()))
+    let merge = move |secrets: &NamedSecrets| -> Result<ConfigTree, Mismatch> {
+        let config = build(KeyVaultSource::new(secrets.clone())).map_err(|error| mismatch(&error))?;
+        Ok(ConfigTree::new(config, secrets.clone()))
     };
     LiveBuilder::new(vault, merge)
 }

@@ -1,5 +1,5 @@
-//! Azure Key Vault for [config](https://docs.rs/config): secrets as a layer, references resolved wherever they stand, and
-//! settings that follow rotation.
+//! Azure Key Vault for [config](https://docs.rs/config): vault secrets as a layer, references resolved in any value,
+//! and settings that follow rotation.
 //!
 //! ```
 //! use std::time::Duration;
@@ -37,34 +37,47 @@
 //! # }
 //! ```
 //!
+//! In production, pass a [`SecretClient`](keyvault::SecretClient) in place of the [`InMemory`](keyvault::InMemory)
+//! vault.
+//!
 //! | to | use |
 //! |---|---|
-//! | do all of it | [`layered`] |
-//! | put the vault at another place among the layers | [`layered_with`] |
-//! | have the secrets as a source, once | [`KeyVaultSource`] |
-//! | resolve references, once | [`resolve`] |
+//! | layer, resolve and refresh settings | [`layered`] |
+//! | put the secrets at another place among the layers | [`layered_with`] |
+//! | fetch the secrets once, as a source | [`KeyVaultSource`] |
+//! | resolve references once | [`resolve`] |
+//!
+//! The crate `keyvault-figment` offers the same functions for figment.
+//!
+//! # Layers
+//!
+//! The secrets of the vault are the lowest layer: a file, a variable or a default overrides a secret of the same key. A
+//! secret name gives a lower-case key, in which `--` separates levels: `Database--Password` becomes
+//! `database.password`. Keys are case-sensitive, and [`Environment`](config::Environment) gives lower-case keys as
+//! well.
 //!
 //! # Values and types
 //!
-//! A secret is a string, and arrives unchanged in one. Into other types it converts as a string from the environment
-//! does, so the secret `5432` makes a `u16`.
+//! A secret is a string and arrives unchanged in a string. It converts to any other type as a variable of the
+//! environment does, so the secret `5432` makes a `u16`.
 //!
-//! References are resolved in the merged values, so also in defaults and overrides. Keys have case: secrets give
-//! lower-case ones, as [`Environment`](config::Environment) does.
+//! References are resolved after the layers are merged, in defaults and overrides too.
 //!
 //! # Errors and `Debug`
 //!
-//! config quotes the offending value in its errors and prints every value in `Debug`. Nothing that this crate returns
-//! does: errors name the setting, where it is written, the secret and the expected type. A [`Config`](config::Config)
-//! that you take out by [`ResolvedConfig::into_config`] is config's again.
+//! The errors of config quote the value that does not fit, and its `Debug` prints every value. The errors and the
+//! `Debug` of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
+//! [`Config`](config::Config) that [`ResolvedConfig::into_config`] returns behaves like any other of config.
 
 mod layered;
 mod mismatch;
-mod place;
+mod origin;
+mod replace;
 mod resolve;
-mod source;
+mod secret_layer;
 mod tree;
+mod values;
 
 pub use self::layered::{layered, layered_with};
 pub use self::resolve::{ResolvedConfig, resolve};
-pub use self::source::KeyVaultSource;
+pub use self::secret_layer::KeyVaultSource;

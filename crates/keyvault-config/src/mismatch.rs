@@ -1,4 +1,4 @@
-//! config's errors, taken apart so that no value is left in them.
+//! Converting the errors of config to errors without a value.
 
 use std::io;
 
@@ -6,7 +6,8 @@ use config::ConfigError;
 use keyvault::Mismatch;
 use serde_path_to_error::{Path, Segment};
 
-/// Takes what may be told out of `error`: what was expected, the kind of what was found, where a file does not parse.
+/// Keeps the parts of `error` that contain no value: the expected type, the kind of the value found, the line of a
+/// syntax error.
 pub(crate) fn mismatch(error: &ConfigError) -> Mismatch {
     let invalid = Mismatch::new("value is not valid");
     match error {
@@ -28,26 +29,26 @@ pub(crate) fn mismatch(error: &ConfigError) -> Mismatch {
             Some(error) => Mismatch::unreadable(unusable_file(&error.to_string()), ""),
             None => Mismatch::unreadable(None, ""),
         },
-        // The text is the type's own, or a parser's, and may quote the value.
+        // The text comes from the settings type or from a parser, and may quote the value.
         _ => invalid,
     }
 }
 
-/// As [`mismatch`], with the path that the deserialiser took.
+/// Does the same as [`mismatch`], and adds the path of the deserializer.
 pub(crate) fn mismatch_at(path: &Path, error: &ConfigError) -> Mismatch {
-    let steps = path.iter().filter_map(|segment| match segment {
+    let path = path.iter().filter_map(|segment| match segment {
         Segment::Seq { index } => Some(index.to_string()),
         Segment::Map { key } => Some(key.clone()),
         Segment::Enum { .. } | Segment::Unknown => None,
     });
     let mut mismatch = mismatch(error);
     if mismatch.path.is_empty() {
-        mismatch.path = steps.collect();
+        mismatch.path = path.collect();
     }
     mismatch
 }
 
-/// The kind stands in front of the value in config's text, and its type cannot be named.
+/// Parses the kind from config's text, where the value follows it, because the type of `unexpected` is private.
 fn found_kind(unexpected: &str) -> &'static str {
     let kinds = [
         ("boolean", "a boolean"),
@@ -63,12 +64,12 @@ fn found_kind(unexpected: &str) -> &'static str {
     found.map_or("something else", |(_, kind)| kind)
 }
 
-/// config names a file that it cannot use between quotes; nothing else of an error's text is let through.
+/// Extracts the file name from the errors about a file that cannot be used. Every other text is dropped.
 fn unusable_file(text: &str) -> Option<String> {
     let (name, why) = text.strip_prefix("configuration file \"")?.rsplit_once('"')?;
     match why {
         " not found" => Some(format!("missing file {name}")),
-        " is not of a supported file format" => Some(format!("file {name} of no known format")),
+        " is not of a supported file format" => Some(format!("file {name} with an unknown format")),
         _ => None,
     }
 }

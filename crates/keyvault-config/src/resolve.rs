@@ -1,4 +1,4 @@
-//! References resolved once, without a background task.
+//! Resolving references once, without a background task.
 
 use config::Config;
 use keyvault::{Loaded, NamedSecrets, Origins, Report, Resolver, Result};
@@ -8,48 +8,48 @@ use crate::tree::ConfigTree;
 
 /// Resolves every reference in `config`, in defaults and overrides too.
 ///
-/// One request for each distinct secret. Each value keeps its origin, with the secret added to it.
+/// Costs one request for each distinct secret. Each value keeps its origin, with the secret appended.
 ///
 /// # Errors
 ///
-/// Every setting whose references could not be resolved, in one error.
+/// One error that reports every setting whose references cannot be resolved.
 pub async fn resolve(config: Config, vault: impl Into<Resolver>) -> Result<ResolvedConfig> {
     let loaded = vault.into().resolve_tree(ConfigTree::new(config, NamedSecrets::default())).await?;
     Ok(ResolvedConfig { loaded })
 }
 
-/// A configuration without references in it.
+/// A configuration whose references are resolved.
 ///
-/// `Debug` shows where values came from and no value.
+/// `Debug` prints the origins of values, but no value.
 #[derive(Debug)]
 pub struct ResolvedConfig {
     loaded: Loaded<ConfigTree>,
 }
 
 impl ResolvedConfig {
-    /// Makes typed settings.
+    /// Deserializes the settings.
     ///
     /// # Errors
     ///
-    /// [`Rejected`](keyvault::ErrorKind::Rejected) with key, origin and expected type of the value that does not fit, and
-    /// not with the value.
+    /// [`Rejected`](keyvault::ErrorKind::Rejected) with the key, the origin and the expected type of a value that does
+    /// not fit. The error does not contain the value.
     pub fn extract<T: DeserializeOwned>(self) -> Result<T> {
         self.loaded.extract()
     }
 
-    /// Tells where every value came from.
+    /// Returns the origin of every value.
     pub fn origins(&self) -> &Origins {
         self.loaded.origins()
     }
 
-    /// Tells what became of every reference.
+    /// Returns the status of every reference.
     pub fn report(&self) -> &Report {
         self.loaded.report()
     }
 
-    /// Gives out the configuration. Its errors and its `Debug` show values, secret ones too.
+    /// Returns the configuration. Its errors and its `Debug` print values, and secrets are among them.
     ///
-    /// Do not resolve it once more: a secret that reads like a reference would be taken for one.
+    /// Do not resolve it again: a secret whose text looks like a reference would be resolved as one.
     pub fn into_config(self) -> Config {
         self.loaded.into_tree().into_config()
     }

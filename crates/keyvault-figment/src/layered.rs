@@ -1,17 +1,17 @@
-//! Layers over a vault, kept live.
+//! Settings in layers that follow rotation.
 
 use figment::Figment;
 use keyvault::{Layers, LiveBuilder, NamedSecrets, Resolver};
 
-use crate::provider::KeyVaultProvider;
+use crate::secret_layer::KeyVaultProvider;
 use crate::tree::FigmentTree;
 
-/// Puts the secrets of `vault` under `layers`, and resolves every reference in what comes out.
+/// Puts the secrets of `vault` below `layers`, and resolves every reference in the merged values.
 ///
-/// `layers` is called at the start and at every refresh, so files and variables are read anew each time. Whatever it
-/// sets beats a secret of the same key, and so do its defaults: [`layered_with`] can put the vault over those.
+/// Each start and each refresh calls `layers`, so that files and variables are read again. A value of `layers`, even a
+/// default, overrides a secret of the same key. Use [`layered_with`] to let secrets override some of the layers.
 ///
-/// What it costs and how it fails stands at [`LiveBuilder::start`].
+/// [`LiveBuilder::start`] describes the cost and the errors.
 pub fn layered<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<impl Layers>
 where
     F: Fn() -> Figment + Send + Sync + 'static,
@@ -19,14 +19,15 @@ where
     layered_with(vault, move |secrets| layers().join(secrets))
 }
 
-/// Gives the secrets of `vault` to `layers` to be put at any place among them, and resolves every reference in what
-/// comes out.
+/// Lets `layers` put the secrets of `vault` at any place among the layers, and resolves every reference in the merged
+/// values.
 ///
-/// Secrets are of figment's default profile: what another selected profile or the global one sets beats them at any place.
+/// Secrets belong to figment's default profile. A value of another selected profile or of the global profile overrides
+/// them at any place.
 ///
 /// # Examples
 ///
-/// The vault over the file and under the environment:
+/// Secrets override the file, and the environment overrides secrets:
 ///
 /// ```
 /// use figment::Figment;
@@ -46,7 +47,9 @@ pub fn layered_with<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<imp
 where
     F: Fn(KeyVaultProvider) -> Figment + Send + Sync + 'static,
 {
-    let merge =
-        move |named: &NamedSecrets| Ok(FigmentTree::new(layers(KeyVaultProvider::new(named.clone())), named.clone()));
+    let merge = move |secrets: &NamedSecrets| {
+        let figment = layers(KeyVaultProvider::new(secrets.clone()));
+        Ok(FigmentTree::new(figment, secrets.clone()))
+    };
     LiveBuilder::new(vault, merge)
 }

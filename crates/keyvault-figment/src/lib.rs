@@ -1,4 +1,4 @@
-//! Azure Key Vault for [figment](https://docs.rs/figment): secrets as a layer, references resolved wherever they stand,
+//! Azure Key Vault for [figment](https://docs.rs/figment): vault secrets as a layer, references resolved in any value,
 //! and settings that follow rotation.
 //!
 //! ```
@@ -35,40 +35,51 @@
 //! # }
 //! ```
 //!
+//! In production, pass a [`SecretClient`](keyvault::SecretClient) in place of the [`InMemory`](keyvault::InMemory)
+//! vault.
+//!
 //! | to | use |
 //! |---|---|
-//! | do all of it | [`layered`] |
-//! | put the vault at another place among the layers | [`layered_with`] |
-//! | have the secrets as a provider, once | [`KeyVaultProvider`] |
-//! | resolve references, once | [`resolve`] |
+//! | layer, resolve and refresh settings | [`layered`] |
+//! | put the secrets at another place among the layers | [`layered_with`] |
+//! | fetch the secrets once, as a provider | [`KeyVaultProvider`] |
+//! | resolve references once | [`resolve`] |
+//!
+//! The crate `keyvault-config` offers the same functions for config.
+//!
+//! # Layers
+//!
+//! The secrets of the vault are the lowest layer: a file, a variable or a default overrides a secret of the same key. A
+//! secret name gives a lower-case key, in which `--` separates levels: `Database--Password` becomes
+//! `database.password`.
+//!
+//! # Profiles
+//!
+//! Secrets belong to figment's default profile. References are resolved in the profile that is selected when the layers
+//! are made, together with the default and the global profile. A reference that a higher profile overrides is not
+//! fetched. After the selection of another profile, a resolved figment shows that profile's references as they are
+//! written. If an optional secret is missing, the value of a lower profile applies.
 //!
 //! # Values and types
 //!
-//! A secret is a string, and arrives unchanged in one. Numbers and booleans are read from strings as
-//! [`Figment::extract_lossy`] does, so the secret `5432` makes a `u16`.
-//!
-//! The profile that is selected when the layers are made is the one that is resolved, with figment's default and global
-//! profiles: a reference that a higher profile hides is not fetched. Selecting another profile of a resolved figment
-//! shows that profile's references as they are written. Where an optional secret is missing, what a lower profile sets
-//! applies.
+//! A secret is a string and arrives unchanged in a string. Numbers and booleans are parsed from strings as in
+//! [`Figment::extract_lossy`](figment::Figment::extract_lossy), so the secret `5432` makes a `u16`.
 //!
 //! # Errors and `Debug`
 //!
-//! figment quotes the offending value in its errors and prints every value in `Debug`. Nothing that this crate returns
-//! does: errors name the setting, where it is written, the secret and the expected type. A [`Figment`] that
-//! you take out by [`ResolvedFigment::into_figment`] is figment's again.
-//!
-//! [`Figment`]: figment::Figment
-//! [`Figment::extract_lossy`]: figment::Figment::extract_lossy
+//! The errors of figment quote the value that does not fit, and its `Debug` prints every value. The errors and the
+//! `Debug` of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
+//! [`Figment`](figment::Figment) that [`ResolvedFigment::into_figment`] returns behaves like any other of figment.
 
 mod layered;
 mod mismatch;
-mod place;
-mod provider;
+mod origin;
+mod replace;
 mod resolve;
+mod secret_layer;
 mod tree;
-mod walk;
+mod values;
 
 pub use self::layered::{layered, layered_with};
-pub use self::provider::KeyVaultProvider;
 pub use self::resolve::{ResolvedFigment, resolve};
+pub use self::secret_layer::KeyVaultProvider;

@@ -1,31 +1,31 @@
-//! figment's errors, taken apart so that no value is left in them.
+//! Converting the errors of figment to errors without a value.
 
 use figment::Error;
 use figment::error::{Actual, Kind};
 use keyvault::Mismatch;
 
-use crate::place;
+use crate::origin;
 
-/// Takes what may be told out of `error`: the path, what was expected, the kind of what was found.
+/// Keeps the parts of `error` that contain no value: the path, the expected type, the kind of the value found.
 pub(crate) fn mismatch(error: &Error) -> Mismatch {
-    let mut mismatch = of_kind(&error.kind);
+    let mut mismatch = mismatch_of_kind(&error.kind);
     mismatch.path.splice(..0, error.path.iter().cloned());
     mismatch
 }
 
-/// As [`mismatch`], of what failed before there were values: a file that does not parse.
+/// Converts an error about a layer that cannot be read, for example a file with a syntax error.
 pub(crate) fn unreadable(error: &Error) -> Mismatch {
-    let place = error.metadata.as_ref().map(place::source);
+    let place = error.metadata.as_ref().map(origin::source);
     match &error.kind {
         Kind::Message(message) => Mismatch::unreadable(place, message),
         _ => Mismatch { place, ..mismatch(error) },
     }
 }
 
-/// Tells whether an expectation is in serde's own words, which quote nothing.
+/// Returns whether serde itself wrote the expectation.
 ///
-/// A type's own may have the value in them, as it is or in base64, hex or whatever else nobody would look for.
-fn is_of_serde(expected: &str) -> bool {
+/// Any other text comes from the settings type, which may have put the value into it in any encoding.
+fn is_written_by_serde(expected: &str) -> bool {
     let words = [
         "u8",
         "u16",
@@ -60,13 +60,13 @@ fn is_of_serde(expected: &str) -> bool {
     words.contains(&expected) || named.iter().any(|word| expected.strip_prefix(word).is_some_and(is_name))
 }
 
-fn of_kind(kind: &Kind) -> Mismatch {
+fn mismatch_of_kind(kind: &Kind) -> Mismatch {
     let invalid = Mismatch::new("value is not valid");
     match kind {
         Kind::InvalidType(found, expected) | Kind::InvalidValue(found, expected) => {
-            Mismatch { expected: told(expected), found: Some(found_kind(found)), ..invalid }
+            Mismatch { expected: without_value(expected), found: Some(found_kind(found)), ..invalid }
         }
-        Kind::InvalidLength(_, expected) => Mismatch { expected: told(expected), ..invalid },
+        Kind::InvalidLength(_, expected) => Mismatch { expected: without_value(expected), ..invalid },
         Kind::UnknownVariant(_, expected) => {
             Mismatch { expected: Some(one_of(expected)), found: Some("something else"), ..invalid }
         }
@@ -76,23 +76,23 @@ fn of_kind(kind: &Kind) -> Mismatch {
             ..Mismatch::new("unknown setting")
         },
         Kind::MissingField(name) => missing(name),
-        Kind::DuplicateField(_) => Mismatch::new("setting is given twice"),
+        Kind::DuplicateField(_) => Mismatch::new("setting is set twice"),
         Kind::ISizeOutOfRange(_) | Kind::USizeOutOfRange(_) => Mismatch::new("number is out of range"),
         Kind::Unsupported(found) | Kind::UnsupportedKey(found, _) => {
             Mismatch { found: Some(found_kind(found)), ..invalid }
         }
-        // The text is the type's own and may quote the value.
+        // The text comes from the settings type and may quote the value.
         Kind::Message(_) => invalid,
     }
 }
 
-/// figment's path ends above the field that is missing; its name is the type's and no value.
+/// Adds the field to the path, because figment's path ends above it. A field name is no value.
 fn missing(name: &str) -> Mismatch {
     Mismatch { path: vec![name.to_owned()], ..Mismatch::new("setting is missing") }
 }
 
-fn told(expected: &str) -> Option<String> {
-    is_of_serde(expected).then(|| expected.to_owned())
+fn without_value(expected: &str) -> Option<String> {
+    is_written_by_serde(expected).then(|| expected.to_owned())
 }
 
 fn one_of(names: &[&str]) -> String {

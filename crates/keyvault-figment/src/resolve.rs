@@ -1,4 +1,4 @@
-//! References resolved once, without a background task.
+//! Resolving references once, without a background task.
 
 use figment::Figment;
 use keyvault::{Loaded, NamedSecrets, Origins, Report, Resolver, Result};
@@ -6,50 +6,50 @@ use serde::de::DeserializeOwned;
 
 use crate::tree::FigmentTree;
 
-/// Resolves every reference in `figment` that is in effect.
+/// Resolves every reference in `figment` that no other layer or profile overrides.
 ///
-/// One request for each distinct secret. Each value keeps its metadata, with the secret added to it.
+/// Costs one request for each distinct secret. Each value keeps its metadata, with the secret added.
 ///
 /// # Errors
 ///
-/// Every setting whose references could not be resolved, in one error.
+/// One error that reports every setting whose references cannot be resolved.
 pub async fn resolve(figment: Figment, vault: impl Into<Resolver>) -> Result<ResolvedFigment> {
     let loaded = vault.into().resolve_tree(FigmentTree::new(figment, NamedSecrets::default())).await?;
     Ok(ResolvedFigment { loaded })
 }
 
-/// A figment without references in it.
+/// A figment whose references are resolved.
 ///
-/// `Debug` shows where values came from and no value.
+/// `Debug` prints the origins of values, but no value.
 #[derive(Debug)]
 pub struct ResolvedFigment {
     loaded: Loaded<FigmentTree>,
 }
 
 impl ResolvedFigment {
-    /// Makes typed settings.
+    /// Deserializes the settings.
     ///
     /// # Errors
     ///
-    /// [`Rejected`](keyvault::ErrorKind::Rejected) with key, origin and expected type of the value that does not fit, and
-    /// not with the value.
+    /// [`Rejected`](keyvault::ErrorKind::Rejected) with the key, the origin and the expected type of a value that does
+    /// not fit. The error does not contain the value.
     pub fn extract<T: DeserializeOwned>(self) -> Result<T> {
         self.loaded.extract()
     }
 
-    /// Tells where every value came from.
+    /// Returns the origin of every value.
     pub fn origins(&self) -> &Origins {
         self.loaded.origins()
     }
 
-    /// Tells what became of every reference.
+    /// Returns the status of every reference.
     pub fn report(&self) -> &Report {
         self.loaded.report()
     }
 
-    /// Gives out the figment. Its errors and its `Debug` show values, secret ones too.
+    /// Returns the figment. Its errors and its `Debug` print values, and secrets are among them.
     ///
-    /// Do not resolve it once more: a secret that reads like a reference would be taken for one.
+    /// Do not resolve it again: a secret whose text looks like a reference would be resolved as one.
     pub fn into_figment(self) -> Figment {
         self.loaded.into_tree().into_figment()
     }

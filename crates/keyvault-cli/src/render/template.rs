@@ -1,4 +1,4 @@
-//! Text of any kind with references in it, and what it becomes.
+//! Text of any kind with references in it.
 
 use std::ops::Range;
 
@@ -6,24 +6,24 @@ use keyvault::{Key, Template};
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;
-use crate::report::Findings;
+use crate::report::ReferenceReport;
 use crate::settings::{self, Entry};
-use crate::vaults::Vaults;
+use crate::vault::AllowedVaults;
 
-/// Reads the template at `path`, asks the vaults, and gives the text with secrets in it.
-pub(crate) async fn render(path: &str, vaults: &Vaults) -> Result<Zeroizing<String>, Failure> {
+/// Reads the template at `path` and returns its text with the references resolved.
+pub(super) async fn render(path: &str, vaults: &AllowedVaults) -> Result<Zeroizing<String>, Failure> {
     let (file, text) = settings::read_text(path)?;
     let (ranges, entries): (Vec<_>, Vec<_>) = references(&file, &text).into_iter().unzip();
     let outcome = vaults.check(&entries).await?;
-    Findings::of(&outcome.report, &[], outcome.waiting()).into_result()?;
+    ReferenceReport::new(&outcome.report, &[], outcome.transient_settings()).into_result()?;
     let absent = outcome.values().zip(&ranges).filter(|((_, value), _)| value.is_none()).map(|(_, range)| range);
     let present = without_lines(&text, absent);
-    // Without an absent one there is none that makes the whole absent.
+    // No reference that is left is absent, so the whole text is not absent either.
     let rendered = vaults.resolve(&present).await?;
     Ok(Zeroizing::new(rendered.map(|text| text.expose_secret().to_owned()).unwrap_or_default()))
 }
 
-/// Gives every reference with its place in the text.
+/// Returns every reference with its position in the text.
 fn references(file: &str, text: &str) -> Vec<(Range<usize>, Entry)> {
     let mut line = 1;
     let mut counted = 0;
@@ -32,7 +32,7 @@ fn references(file: &str, text: &str) -> Vec<(Range<usize>, Entry)> {
         counted = range.start;
         let entry = Entry {
             key: Key::root().member(&format!("line {line}")),
-            place: format!("{file}:{line}"),
+            origin: format!("{file}:{line}"),
             document: 0,
             text: Some(Zeroizing::new(text[range.clone()].to_owned())),
         };
@@ -41,18 +41,18 @@ fn references(file: &str, text: &str) -> Vec<(Range<usize>, Entry)> {
     Template::scan(text).into_iter().map(entry).collect()
 }
 
-/// Leaves out every line on which something absent stands: there, the setting is absent.
+/// Removes every line with an absent reference, so that its setting is absent.
 fn without_lines<'r>(text: &str, absent: impl Iterator<Item = &'r Range<usize>>) -> Zeroizing<String> {
-    let mut left = Zeroizing::new(String::with_capacity(text.len()));
+    let mut kept = Zeroizing::new(String::with_capacity(text.len()));
     let mut at = 0;
     for range in absent {
         let start = text[..range.start].rfind('\n').map_or(0, |end| end + 1);
-        left.push_str(&text[at..start.max(at)]);
+        kept.push_str(&text[at..start.max(at)]);
         let end = text[range.end..].find('\n').map_or(text.len(), |length| range.end + length + 1);
         at = end.max(at);
     }
-    left.push_str(&text[at..]);
-    left
+    kept.push_str(&text[at..]);
+    kept
 }
 
 #[cfg(test)]
@@ -60,15 +60,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_lines() {
+    fn the_origin_of_a_reference_is_the_line_it_starts_on() {
         let text = "a\n@KeyVault(SecretName=a) @KeyVault(\nSecretName=b)\n\n@KeyVault(SecretName=c)";
         let found = references("f", text);
-        let places: Vec<&str> = found.iter().map(|(_, entry)| entry.place.as_str()).collect();
-        assert_eq!(places, ["f:2", "f:2", "f:5"]);
+        let origins: Vec<&str> = found.iter().map(|(_, entry)| entry.origin.as_str()).collect();
+        assert_eq!(origins, ["f:2", "f:2", "f:5"]);
     }
 
     #[test]
-    fn lines_of_what_is_absent_are_left_out() {
+    fn a_line_with_an_absent_reference_is_removed() {
         for (text, absent, expected) in [
             ("a\nb\nc", &["b"][..], "a\nc"),
             ("a b\nc", &["a", "b"], "c"),
@@ -77,9 +77,9 @@ mod tests {
             ("a\nb c\nd", &["a\nb"], "d"),
             ("a", &[], "a"),
         ] {
-            let place = |part: &&str| text.find(part).map(|start| start..start + part.len()).unwrap();
-            let places: Vec<_> = absent.iter().map(place).collect();
-            assert_eq!(*without_lines(text, places.iter()), expected, "{text:?} without {absent:?}");
+            let range = |part: &&str| text.find(part).map(|start| start..start + part.len()).unwrap();
+            let ranges: Vec<_> = absent.iter().map(range).collect();
+            assert_eq!(*without_lines(text, ranges.iter()), expected, "{text:?} without {absent:?}");
         }
     }
 }

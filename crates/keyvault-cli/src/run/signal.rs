@@ -1,4 +1,4 @@
-//! Signals that are for the child.
+//! Signals that are forwarded to the child.
 
 use std::io;
 use std::thread;
@@ -12,15 +12,15 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A signal that this process received.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Received {
-    pub(crate) signal: Signal,
-    /// A terminal sends to everybody in the foreground: the child has it already, and a second one means more than one.
-    pub(crate) is_from_terminal: bool,
+pub(super) struct ReceivedSignal {
+    pub(super) signal: Signal,
+    /// A terminal signals the whole foreground process group, so the child already received the signal.
+    pub(super) is_from_terminal: bool,
 }
 
-impl Received {
-    /// Tells whether somebody wants an end. HUP that is not of a terminal asks a server to read its settings again.
-    pub(crate) fn ends(self) -> bool {
+impl ReceivedSignal {
+    /// Returns whether the sender wants the command to end. A HUP from a process asks a server to reload instead.
+    pub(super) fn is_termination(self) -> bool {
         match self.signal {
             Signal::USR1 | Signal::USR2 => false,
             Signal::HUP => self.is_from_terminal,
@@ -29,15 +29,15 @@ impl Received {
     }
 }
 
-/// Catches the signals that are passed on, from now on.
-pub(crate) fn catch() -> io::Result<UnboundedReceiver<Received>> {
+/// Registers for the signals that are forwarded, and returns them as a channel.
+pub(super) fn listen() -> io::Result<UnboundedReceiver<ReceivedSignal>> {
     let (sender, receiver) = unbounded_channel();
-    let mut signals = SignalsInfo::<WithOrigin>::new(CAUGHT.map(|(number, _)| number))?;
+    let mut signals = SignalsInfo::<WithOrigin>::new(FORWARDED.map(|(number, _)| number))?;
     thread::spawn(move || {
         for origin in &mut signals {
-            let caught = CAUGHT.into_iter().find(|(number, _)| *number == origin.signal);
-            let Some((_, signal)) = caught else { continue };
-            let received = Received { signal, is_from_terminal: matches!(origin.cause, Cause::Kernel) };
+            let forwarded = FORWARDED.into_iter().find(|(number, _)| *number == origin.signal);
+            let Some((_, signal)) = forwarded else { continue };
+            let received = ReceivedSignal { signal, is_from_terminal: matches!(origin.cause, Cause::Kernel) };
             if sender.send(received).is_err() {
                 return;
             }
@@ -46,7 +46,7 @@ pub(crate) fn catch() -> io::Result<UnboundedReceiver<Received>> {
     Ok(receiver)
 }
 
-const CAUGHT: [(i32, Signal); 6] = [
+const FORWARDED: [(i32, Signal); 6] = [
     (SIGTERM, Signal::TERM),
     (SIGINT, Signal::INT),
     (SIGHUP, Signal::HUP),
@@ -55,8 +55,8 @@ const CAUGHT: [(i32, Signal); 6] = [
     (SIGUSR2, Signal::USR2),
 ];
 
-/// Sends `signal` to a child that was not waited for yet. That it is gone already is no failure.
-pub(crate) fn send(child: &tokio::process::Child, signal: Signal) {
+/// Sends `signal` to a child that was not waited for. Does nothing if the child has already ended.
+pub(super) fn send(child: &tokio::process::Child, signal: Signal) {
     let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     if let Some(id) = id {
         let _ = kill_process(id, signal);

@@ -1,39 +1,51 @@
-//! Reading: `get`, `show`, `list`, `versions`.
+//! `get`, `show`, `list` and `versions`.
 
 use futures::TryStreamExt;
 use keyvault::{Secret, SecretClient, SecretProperties};
 use serde_json::{Value, json};
 
+use super::CommonArguments;
 use crate::failure::Failure;
 use crate::output;
-use crate::vault::VaultArguments;
 
-/// Print the value of a secret, and nothing else
+/// The secret to read.
 #[derive(clap::Args)]
-pub(crate) struct Get {
-    /// The secret
+struct SecretArguments {
+    /// The name of the secret
     name: String,
 
-    /// This version and not the latest
+    /// Use this version instead of the latest
     #[arg(long)]
     version: Option<String>,
+}
+
+impl SecretArguments {
+    async fn fetch(&self, client: &SecretClient) -> keyvault::Result<Secret> {
+        match &self.version {
+            Some(version) => client.get_version(&self.name, version).await,
+            None => client.get(&self.name).await,
+        }
+    }
+}
+
+/// Print the value of a secret and nothing else
+#[derive(clap::Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    secret: SecretArguments,
 
     /// Print no newline after the value
     #[arg(short = 'n', long, conflicts_with = "json")]
     no_newline: bool,
 
-    /// Print the value with everything about it, as JSON
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    vault: VaultArguments,
+    common: CommonArguments,
 }
 
 impl Get {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        let secret = fetch(&self.vault.client()?, &self.name, self.version.as_deref()).await?;
-        if self.json {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let secret = self.secret.fetch(&self.common.vault.client()?).await?;
+        if self.common.json {
             let mut value = output::properties_json(secret.properties());
             value["value"] = json!(secret.expose_secret());
             output::print_json(&value)?;
@@ -45,95 +57,78 @@ impl Get {
     }
 }
 
-/// Show everything about a secret but its value
+/// Show the properties of a secret without its value
 #[derive(clap::Args)]
 pub(crate) struct Show {
-    /// The secret
-    name: String,
-
-    /// This version and not the latest
-    #[arg(long)]
-    version: Option<String>,
-
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    secret: SecretArguments,
 
     #[command(flatten)]
-    vault: VaultArguments,
+    common: CommonArguments,
 }
 
 impl Show {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        let secret = fetch(&self.vault.client()?, &self.name, self.version.as_deref()).await?;
-        print_properties(secret.properties(), self.json)
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let secret = self.secret.fetch(&self.common.vault.client()?).await?;
+        print_properties(secret.properties(), self.common.json)
     }
 }
 
 /// List the secrets of the vault
 #[derive(clap::Args)]
 pub(crate) struct List {
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    vault: VaultArguments,
+    common: CommonArguments,
 }
 
 impl List {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        let listed: Vec<SecretProperties> = self.vault.client()?.list().try_collect().await?;
-        if self.json {
-            return Ok(output::print_json(&listed.iter().map(output::properties_json).collect::<Value>())?);
-        }
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let listed: Vec<SecretProperties> = self.common.vault.client()?.list().try_collect().await?;
         let row = |item: &SecretProperties| {
             vec![item.id().name().to_string(), state(item), output::date(item.updated()), output::date(item.expires())]
         };
-        let rows: Vec<Vec<String>> = listed.iter().map(row).collect();
-        Ok(output::print(&output::table(&["NAME", "STATE", "UPDATED", "EXPIRES"], &rows))?)
+        print_list(&listed, self.common.json, &["NAME", "STATE", "UPDATED", "EXPIRES"], row)
     }
 }
 
-/// List the versions of a secret, the newest first
+/// List the versions of a secret, newest first
 #[derive(clap::Args)]
 pub(crate) struct Versions {
-    /// The secret
+    /// The name of the secret
     name: String,
 
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    vault: VaultArguments,
+    common: CommonArguments,
 }
 
 impl Versions {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        let mut listed: Vec<SecretProperties> = self.vault.client()?.list_versions(&self.name).try_collect().await?;
-        // The vault lists them in no order of time.
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let client = self.common.vault.client()?;
+        let mut listed: Vec<SecretProperties> = client.list_versions(&self.name).try_collect().await?;
+        // The vault does not list versions by time.
         listed.sort_by_key(|version| std::cmp::Reverse(version.created()));
-        if self.json {
-            return Ok(output::print_json(&listed.iter().map(output::properties_json).collect::<Value>())?);
-        }
         let row = |item: &SecretProperties| {
             let version = item.id().version().map(ToString::to_string).unwrap_or_default();
             vec![version, state(item), output::date(item.created()), output::date(item.expires())]
         };
-        let rows: Vec<Vec<String>> = listed.iter().map(row).collect();
-        Ok(output::print(&output::table(&["VERSION", "STATE", "CREATED", "EXPIRES"], &rows))?)
+        print_list(&listed, self.common.json, &["VERSION", "STATE", "CREATED", "EXPIRES"], row)
     }
 }
 
-async fn fetch(client: &SecretClient, name: &str, version: Option<&str>) -> keyvault::Result<Secret> {
-    match version {
-        Some(version) => client.get_version(name, version).await,
-        None => client.get(name).await,
+fn print_list(
+    listed: &[SecretProperties],
+    json: bool,
+    header: &[&str],
+    row: impl Fn(&SecretProperties) -> Vec<String>,
+) -> Result<(), Failure> {
+    if json {
+        return Ok(output::print_json(&listed.iter().map(output::properties_json).collect::<Value>())?);
     }
+    let rows: Vec<Vec<String>> = listed.iter().map(row).collect();
+    Ok(output::print(&output::table(header, &rows))?)
 }
 
-pub(crate) fn print_properties(properties: &SecretProperties, json: bool) -> Result<(), Failure> {
+pub(super) fn print_properties(properties: &SecretProperties, json: bool) -> Result<(), Failure> {
     if json {
         output::print_json(&output::properties_json(properties))?;
     } else {

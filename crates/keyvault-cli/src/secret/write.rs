@@ -1,21 +1,20 @@
-//! Writing: `set`, `update`.
+//! `set` and `update`.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
 
 use keyvault::{NewSecret, SecretUpdate};
 
-use super::{input, read};
+use super::{CommonArguments, input, read};
 use crate::failure::Failure;
-use crate::vault::VaultArguments;
 
-/// Set a secret: make a new version of it, or the first one
+/// Set a secret: create it, or create a new version of it
 ///
-/// The value is read from --value-file, from standard input, or asked for. It is no argument, for those are seen by
-/// everybody on the machine. A newline at the end of what is piped in is cut off; a file is taken as it is.
+/// The value comes from --value-file, from standard input or from a prompt. It is no argument, because other users of
+/// the machine can see arguments. A final newline of standard input is removed; a file is taken as it is.
 #[derive(clap::Args)]
 pub(crate) struct Set {
-    /// The secret
+    /// The name of the secret
     name: String,
 
     /// Read the value from this file
@@ -23,121 +22,113 @@ pub(crate) struct Set {
     value_file: Option<PathBuf>,
 
     #[command(flatten)]
-    about: About,
-
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    properties: PropertyArguments,
 
     #[command(flatten)]
-    vault: VaultArguments,
+    common: CommonArguments,
 }
 
-/// What can be said about a version.
+/// The properties of a version.
 #[derive(clap::Args)]
-struct About {
-    /// What kind of value it is: text/plain, application/json
+struct PropertyArguments {
+    /// The type of the value, for example text/plain or application/json
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
 
-    /// A tag; may be given several times
+    /// A tag; repeat it for several tags
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = input::tag)]
     tags: Vec<(String, String)>,
 
-    /// When the value stops being valid
+    /// The time from which on the value is no longer valid
     #[arg(long, value_name = "DATE", value_parser = input::date)]
     expires: Option<SystemTime>,
 
-    /// When the value begins to be valid
+    /// The time from which on the value is valid
     #[arg(long, value_name = "DATE", value_parser = input::date)]
     not_before: Option<SystemTime>,
 
-    /// Disable the version: nobody can read it
+    /// Disable the version, so that it cannot be read
     #[arg(long)]
     disable: bool,
 }
 
 impl Set {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        let client = self.vault.client()?;
-        let mut secret = NewSecret::new(input::value(self.value_file.as_ref())?);
-        for (name, value) in self.about.tags {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let client = self.common.vault.client()?;
+        let mut secret = NewSecret::new(input::value(self.value_file.as_deref())?);
+        for (name, value) in self.properties.tags {
             secret = secret.tag(name, value);
         }
-        if let Some(content_type) = self.about.content_type {
+        if let Some(content_type) = self.properties.content_type {
             secret = secret.content_type(content_type);
         }
-        if let Some(time) = self.about.expires {
+        if let Some(time) = self.properties.expires {
             secret = secret.expires(time);
         }
-        if let Some(time) = self.about.not_before {
+        if let Some(time) = self.properties.not_before {
             secret = secret.not_before(time);
         }
-        if self.about.disable {
+        if self.properties.disable {
             secret = secret.disabled();
         }
         let set = client.set(&self.name, secret).await?;
-        read::print_properties(set.properties(), self.json)
+        read::print_properties(set.properties(), self.common.json)
     }
 }
 
-/// Change what is said about a version; its value cannot be changed
+/// Update the properties of a version; its value cannot be changed
 ///
-/// What is not given stays as it is. Tags are replaced all at once.
+/// A property that is not given stays as it is. --tag replaces all tags.
 #[derive(clap::Args)]
 pub(crate) struct Update {
-    /// The secret
+    /// The name of the secret
     name: String,
 
-    /// This version and not the latest
+    /// Use this version instead of the latest
     #[arg(long)]
     version: Option<String>,
 
     #[command(flatten)]
-    about: About,
+    properties: PropertyArguments,
 
     /// Enable the version
     #[arg(long, conflicts_with = "disable")]
     enable: bool,
 
-    /// Take all tags away
+    /// Remove all tags
     #[arg(long, conflicts_with = "tags")]
     no_tags: bool,
 
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-
     #[command(flatten)]
-    vault: VaultArguments,
+    common: CommonArguments,
 }
 
 impl Update {
-    pub(crate) async fn run(self) -> Result<(), Failure> {
-        let client = self.vault.client()?;
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let client = self.common.vault.client()?;
         let mut update = SecretUpdate::new();
         if let Some(version) = self.version {
             update = update.version(version);
         }
-        if let Some(content_type) = self.about.content_type {
+        if let Some(content_type) = self.properties.content_type {
             update = update.content_type(content_type);
         }
-        if self.no_tags || !self.about.tags.is_empty() {
-            update = update.tags(self.about.tags.into_iter().collect());
+        if self.no_tags || !self.properties.tags.is_empty() {
+            update = update.tags(self.properties.tags.into_iter().collect());
         }
-        if let Some(time) = self.about.expires {
+        if let Some(time) = self.properties.expires {
             update = update.expires(time);
         }
-        if let Some(time) = self.about.not_before {
+        if let Some(time) = self.properties.not_before {
             update = update.not_before(time);
         }
         if self.enable {
             update = update.enabled();
         }
-        if self.about.disable {
+        if self.properties.disable {
             update = update.disabled();
         }
         let updated = client.update(&self.name, update).await?;
-        read::print_properties(&updated, self.json)
+        read::print_properties(&updated, self.common.json)
     }
 }

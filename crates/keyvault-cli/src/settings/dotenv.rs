@@ -1,35 +1,32 @@
 //! `.env`: `NAME=VALUE` lines.
 //!
-//! `export` may stand before a name. A value in single quotes is taken as it is, in double quotes `\n`, `\t`, `\"`, `\\`
-//! and `\$` are read, and both may have several lines. Without quotes a value ends before ` #` or with its line. Nothing
-//! is expanded.
+//! A name may follow `export`. Single quotes keep a value as it is; double quotes support the escapes `\n`, `\t`, `\r`,
+//! `\"`, `\\` and `\$`. A quoted value may span several lines. An unquoted value ends before ` #` or at the end of its
+//! line. Variables are not expanded.
 
 use keyvault::Key;
 use zeroize::Zeroizing;
 
-use super::{Entries, Unreadable};
+use super::collector::EntryCollector;
+use super::problem::SyntaxError;
 
-/// A variable of a file, its value, and the first and last line that it is written on.
+/// A variable and the lines that it spans.
 pub(crate) struct Variable {
     pub(crate) name: String,
     pub(crate) value: Zeroizing<String>,
-    pub(crate) first: usize,
-    pub(crate) last: usize,
+    pub(crate) first_line: usize,
+    last_line: usize,
 }
 
-pub(super) fn read(entries: &mut Entries<'_>) -> Result<(), Unreadable> {
-    for Variable { name, value, first, last } in variables(entries.text)? {
-        entries.string(Key::root().member(&name), first, last, value.to_string());
+pub(super) fn parse(collector: &mut EntryCollector<'_>) -> Result<(), SyntaxError> {
+    for Variable { name, value, first_line, last_line } in variables(collector.text)? {
+        collector.string(Key::root().member(&name), first_line, last_line, value.to_string());
     }
     Ok(())
 }
 
-/// Reads a file of variables; the line of what cannot be read and why.
-pub(crate) fn parse(text: &str) -> Result<Vec<Variable>, (usize, &'static str)> {
-    variables(text).map_err(|unread| (unread.line, unread.clause))
-}
-
-fn variables(text: &str) -> Result<Vec<Variable>, Unreadable> {
+/// Returns the variables of a file.
+pub(crate) fn variables(text: &str) -> Result<Vec<Variable>, SyntaxError> {
     let mut variables = Vec::new();
     let mut rest = text;
     let mut line = 1;
@@ -40,41 +37,47 @@ fn variables(text: &str) -> Result<Vec<Variable>, Unreadable> {
             (rest, line) = (after, line + 1);
             continue;
         }
-        let unread = |clause| Unreadable { line, clause };
-        let at = here.find('=').ok_or_else(|| unread("not NAME=VALUE"))?;
-        let name = here[..at].trim();
-        let name = name.strip_prefix("export ").map_or(name, str::trim);
-        if !is_name(name) {
-            return Err(unread("not a name before ="));
-        }
-        let begun = rest[at + 1..].trim_start_matches([' ', '\t']);
-        let (value, after) = match begun.chars().next() {
-            Some(quote @ ('"' | '\'')) => {
-                let (value, after) = quoted(&begun[1..], quote).ok_or_else(|| unread("quote is not closed"))?;
-                let (remark, after) = after.split_once('\n').unwrap_or((after, ""));
-                if !(remark.trim().is_empty() || remark.trim_start().starts_with('#')) {
-                    return Err(unread("text after the closing quote"));
-                }
-                (value, after)
-            }
-            _ => (Zeroizing::new(bare(here[at + 1..].trim()).to_owned()), after),
-        };
-        let read = &rest[..rest.len() - after.len()];
-        let last = line + read.trim_end_matches('\n').matches('\n').count();
-        variables.push(Variable { name: name.to_owned(), value, first: line, last });
-        line += read.matches('\n').count();
+        let (variable, after) = variable(rest, line).map_err(|message| SyntaxError { line, message })?;
+        variables.push(variable);
+        line += rest[..rest.len() - after.len()].matches('\n').count();
         rest = after;
     }
     Ok(variables)
 }
 
-fn is_name(name: &str) -> bool {
-    let known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    !name.is_empty() && name.chars().all(known) && !name.starts_with(|c: char| c.is_ascii_digit())
+/// Parses the variable that `text` starts with, and returns it with the rest of `text`.
+fn variable(text: &str, line: usize) -> Result<(Variable, &str), &'static str> {
+    let (here, next_lines) = text.split_once('\n').unwrap_or((text, ""));
+    let equals = here.find('=').ok_or("expected NAME=VALUE")?;
+    let name = here[..equals].trim();
+    let name = name.strip_prefix("export ").map_or(name, str::trim);
+    if !is_name(name) {
+        return Err("invalid name before =");
+    }
+    let start = text[equals + 1..].trim_start_matches([' ', '\t']);
+    let (value, rest) = match start.chars().next() {
+        Some(quote @ ('"' | '\'')) => {
+            let (value, rest) = quoted(&start[1..], quote).ok_or("quote is not closed")?;
+            let (comment, rest) = rest.split_once('\n').unwrap_or((rest, ""));
+            if !(comment.trim().is_empty() || comment.trim_start().starts_with('#')) {
+                return Err("text after the closing quote");
+            }
+            (value, rest)
+        }
+        _ => (Zeroizing::new(unquoted(here[equals + 1..].trim()).to_owned()), next_lines),
+    };
+    let parsed = &text[..text.len() - rest.len()];
+    let last_line = line + parsed.trim_end_matches('\n').matches('\n').count();
+    Ok((Variable { name: name.to_owned(), value, first_line: line, last_line }, rest))
 }
 
-/// A value without quotes ends before a comment.
-fn bare(value: &str) -> &str {
+fn is_name(name: &str) -> bool {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+    !name.is_empty() && name.chars().all(is_allowed) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
+
+/// Cuts off a comment.
+fn unquoted(value: &str) -> &str {
     if value.starts_with('#') {
         return "";
     }
@@ -82,7 +85,7 @@ fn bare(value: &str) -> &str {
     comment.map_or(value, |at| value[..at].trim_end())
 }
 
-/// Reads to the closing quote and gives what follows.
+/// Parses up to the closing quote and returns the value with the rest. `None` if no quote closes it.
 fn quoted(text: &str, quote: char) -> Option<(Zeroizing<String>, &str)> {
     let mut value = Zeroizing::new(String::with_capacity(text.find(quote)?));
     let mut chars = text.char_indices();
@@ -107,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_read_as_shells_and_libraries_do() {
+    fn values_are_parsed_as_shells_and_libraries_do() {
         for (text, name, value) in [
             ("A=b", "A", "b"),
             ("A = b c ", "A", "b c"),
@@ -123,11 +126,11 @@ mod tests {
             ("A=ü🔑", "A", "ü🔑"),
             ("a.b-c=d", "a.b-c", "d"),
         ] {
-            let read = parse(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
-            let [variable] = &read[..] else { panic!("{text}: {}", read.len()) };
+            let parsed = variables(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
+            let [variable] = &parsed[..] else { panic!("{text}: {}", parsed.len()) };
             assert_eq!((variable.name.as_str(), variable.value.as_str()), (name, value), "{text}");
         }
-        let lines: Vec<_> = parse("A='1\n2'\n\nB=3").unwrap().iter().map(|v| (v.first, v.last)).collect();
+        let lines: Vec<_> = variables("A='1\n2'\n\nB=3").unwrap().iter().map(|v| (v.first_line, v.last_line)).collect();
         assert_eq!(lines, [(1, 2), (4, 4)]);
     }
 }

@@ -1,12 +1,14 @@
-//! INI: sections, and `name = value` or `name: value` lines. Comments stand on lines of their own.
+//! INI: sections, and `name = value` or `name: value` lines. A comment needs a line of its own.
 
 use keyvault::Key;
 
-use super::{Entries, Unreadable, dotted, has_marker};
+use super::collector::EntryCollector;
+use super::entry::may_contain_reference;
+use super::problem::SyntaxError;
 
-pub(super) fn parse(entries: &mut Entries<'_>) -> Result<(), Unreadable> {
+pub(super) fn parse(collector: &mut EntryCollector<'_>) -> Result<(), SyntaxError> {
     let mut section = Key::root();
-    for (index, line) in entries.text.lines().enumerate() {
+    for (index, line) in collector.text.lines().enumerate() {
         let number = index + 1;
         let line = line.trim();
         if line.is_empty() || line.starts_with([';', '#']) {
@@ -14,19 +16,21 @@ pub(super) fn parse(entries: &mut Entries<'_>) -> Result<(), Unreadable> {
         }
         if let Some(rest) = line.strip_prefix('[') {
             let name = rest.strip_suffix(']');
-            let name = name.ok_or(Unreadable { line: number, clause: "not INI: a section without ]" })?;
-            section = dotted(name);
+            let name = name.ok_or(SyntaxError { line: number, message: "section without ]" })?;
+            section = name.split('.').map(str::trim).collect();
             continue;
         }
         let key = |name: &str| name.trim().split('.').fold(section.clone(), |key, name| key.member(name.trim()));
         match line.find(['=', ':']) {
-            // A reference that no name stands before belongs to the line.
-            Some(at) if !has_marker(&line[..at]) => {
+            // The = or : of a reference does not end a name.
+            Some(at) if !may_contain_reference(&line[..at]) => {
                 let text = unquoted(line[at + 1..].trim()).to_owned();
-                entries.string(key(&line[..at]), number, number, text);
+                collector.string(key(&line[..at]), number, number, text);
             }
-            _ if has_marker(line) => entries.string(key(&format!("line {number}")), number, number, line.to_owned()),
-            _ => entries.other(key(line), number),
+            _ if may_contain_reference(line) => {
+                collector.string(key(&format!("line {number}")), number, number, line.to_owned());
+            }
+            _ => collector.other(key(line), number),
         }
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! JSON, with the comments and last commas that settings files have in practice.
+//! JSON with comments and trailing commas, as settings files often have.
 
 use std::fmt;
 
@@ -6,49 +6,56 @@ use keyvault::Key;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::{Entries, Unreadable};
+use super::collector::EntryCollector;
+use super::problem::SyntaxError;
 
-pub(super) fn parse(entries: &mut Entries<'_>) -> Result<(), Unreadable> {
-    let plain = without_comments(entries.text);
-    let raw: &RawValue =
-        serde_json::from_str(&plain).map_err(|error| Unreadable { line: error.line().max(1), clause: "not JSON" })?;
-    walk(entries, &plain, &Key::root(), raw, 0)
+pub(super) fn parse(collector: &mut EntryCollector<'_>) -> Result<(), SyntaxError> {
+    let plain = without_comments(collector.text);
+    let raw: &RawValue = serde_json::from_str(&plain)
+        .map_err(|error| SyntaxError { line: error.line().max(1), message: "invalid JSON" })?;
+    walk(collector, &plain, &Key::root(), raw, 0)
 }
 
-/// Every value is kept as a piece of the text, so that its place in it can be told.
-fn walk(entries: &mut Entries<'_>, text: &str, key: &Key, raw: &RawValue, depth: usize) -> Result<(), Unreadable> {
+/// Walks raw values, which are slices of the text: their address is their position in it.
+fn walk(
+    collector: &mut EntryCollector<'_>,
+    text: &str,
+    key: &Key,
+    raw: &RawValue,
+    depth: usize,
+) -> Result<(), SyntaxError> {
     let json = raw.get();
     let start = json.as_ptr() as usize - text.as_ptr() as usize;
-    let line = entries.line(start);
-    let unread = |_| Unreadable { line, clause: "not JSON" };
-    if depth > DEEPEST {
-        return Err(Unreadable { line, clause: "nests too deep" });
+    let line = collector.line(start);
+    let invalid = |_| SyntaxError { line, message: "invalid JSON" };
+    if depth > MAX_DEPTH {
+        return Err(SyntaxError { line, message: "nested too deeply" });
     }
     match json.as_bytes().first() {
         Some(b'{') => {
-            let Members(members) = serde_json::from_str(json).map_err(unread)?;
+            let Members(members) = serde_json::from_str(json).map_err(invalid)?;
             for (name, value) in members {
-                walk(entries, text, &key.member(&name), value, depth + 1)?;
+                walk(collector, text, &key.member(&name), value, depth + 1)?;
             }
         }
         Some(b'[') => {
-            let elements: Vec<&RawValue> = serde_json::from_str(json).map_err(unread)?;
+            let elements: Vec<&RawValue> = serde_json::from_str(json).map_err(invalid)?;
             for (index, value) in elements.into_iter().enumerate() {
-                walk(entries, text, &key.element(index), value, depth + 1)?;
+                walk(collector, text, &key.element(index), value, depth + 1)?;
             }
         }
         Some(b'"') => {
-            let string = serde_json::from_str(json).map_err(unread)?;
-            entries.string(key.clone(), line, line, string);
+            let string = serde_json::from_str(json).map_err(invalid)?;
+            collector.string(key.clone(), line, line, string);
         }
-        _ => entries.other(key.clone(), line),
+        _ => collector.other(key.clone(), line),
     }
     Ok(())
 }
 
-const DEEPEST: usize = 128;
+const MAX_DEPTH: usize = 128;
 
-/// The members of an object as they stand, those that are given twice too.
+/// The members of an object in order, duplicates included.
 struct Members<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Members<'de> {
@@ -73,7 +80,7 @@ impl<'de> Deserialize<'de> for Members<'de> {
     }
 }
 
-/// Puts spaces in the place of comments and of commas before a closing bracket; every place in the text stays what it is.
+/// Replaces comments and trailing commas by spaces, so that each offset stays the same.
 fn without_comments(text: &str) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let mut comma = None;

@@ -1,12 +1,12 @@
-//! Text of any kind: each reference in it counts, whatever is around it.
+//! Any other text: each reference in it is a value, with its line as the key.
 
 use keyvault::{Key, Template};
 
-use super::Entries;
+use super::collector::EntryCollector;
 
-pub(super) fn parse(entries: &mut Entries<'_>) {
-    for (range, _) in Template::scan(entries.text) {
-        let line = entries.line(range.start);
-        entries.string(Key::root().member(&format!("line {line}")), line, line, entries.text[range].to_owned());
+pub(super) fn parse(collector: &mut EntryCollector<'_>) {
+    for (range, _) in Template::scan(collector.text) {
+        let line = collector.line(range.start);
+        collector.string(Key::root().member(&format!("line {line}")), line, line, collector.text[range].to_owned());
     }
 }

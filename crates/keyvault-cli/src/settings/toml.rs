@@ -4,40 +4,41 @@ use keyvault::Key;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::{Entries, Unreadable};
+use super::collector::EntryCollector;
+use super::problem::SyntaxError;
 
-pub(super) fn parse(entries: &mut Entries<'_>) -> Result<(), Unreadable> {
-    let text = entries.text;
-    let table = DeTable::parse(text).map_err(|error| Unreadable {
-        line: entries.line(error.span().map_or(0, |span| span.start)),
-        clause: "not TOML",
+pub(super) fn parse(collector: &mut EntryCollector<'_>) -> Result<(), SyntaxError> {
+    let text = collector.text;
+    let table = DeTable::parse(text).map_err(|error| SyntaxError {
+        line: collector.line(error.span().map_or(0, |span| span.start)),
+        message: "invalid TOML",
     })?;
-    walk_table(entries, &Key::root(), table.get_ref());
+    walk_table(collector, &Key::root(), table.get_ref());
     Ok(())
 }
 
-fn walk_table(entries: &mut Entries<'_>, key: &Key, table: &DeTable<'_>) {
-    // In the order of the file, which the map does not keep.
+fn walk_table(collector: &mut EntryCollector<'_>, key: &Key, table: &DeTable<'_>) {
+    // The map is not in the order of the file.
     let mut members: Vec<_> = table.iter().collect();
     members.sort_by_key(|(name, _)| name.span().start);
     for (name, value) in members {
-        walk(entries, &key.member(name.get_ref()), value);
+        walk(collector, &key.member(name.get_ref()), value);
     }
 }
 
-fn walk(entries: &mut Entries<'_>, key: &Key, value: &Spanned<DeValue<'_>>) {
-    let first = entries.line(value.span().start);
+fn walk(collector: &mut EntryCollector<'_>, key: &Key, value: &Spanned<DeValue<'_>>) {
+    let first = collector.line(value.span().start);
     match value.get_ref() {
         DeValue::String(text) => {
-            let last = entries.line(value.span().end);
-            entries.string(key.clone(), first, last, text.to_string());
+            let last = collector.line(value.span().end);
+            collector.string(key.clone(), first, last, text.to_string());
         }
-        DeValue::Table(table) => walk_table(entries, key, table),
+        DeValue::Table(table) => walk_table(collector, key, table),
         DeValue::Array(array) => {
             for (index, value) in array.iter().enumerate() {
-                walk(entries, &key.element(index), value);
+                walk(collector, &key.element(index), value);
             }
         }
-        _ => entries.other(key.clone(), first),
+        _ => collector.other(key.clone(), first),
     }
 }

@@ -1,34 +1,37 @@
-//! YAML: its events, for they tell places and cannot grow by aliases.
+//! YAML, read as events: these have positions, and an alias cannot expand them.
 
 use keyvault::Key;
 use saphyr_parser::{Event, Parser, Span};
 
-use super::{Entries, Unreadable};
+use super::collector::EntryCollector;
+use super::problem::SyntaxError;
 
-/// A collection that is being read.
-enum Open {
+/// A collection whose end has not been read.
+enum OpenCollection {
+    /// The key, and the index of the next element.
     Sequence(Key, usize),
-    /// The member whose value comes next, once its name was read.
+    /// The key, and the name of the member whose value comes next. `None` if a name comes next.
     Mapping(Key, Option<String>),
 }
 
-pub(super) fn parse(entries: &mut Entries<'_>) -> Result<(), Unreadable> {
-    let mut open: Vec<Open> = Vec::new();
-    let mut parser = Parser::new_from_str(entries.text);
+pub(super) fn parse(collector: &mut EntryCollector<'_>) -> Result<(), SyntaxError> {
+    let mut open: Vec<OpenCollection> = Vec::new();
+    let mut parser = Parser::new_from_str(collector.text);
     while let Some(event) = parser.next_event() {
-        let (event, span) = event.map_err(|error| Unreadable { line: error.marker().line(), clause: "not YAML" })?;
+        let (event, span) =
+            event.map_err(|error| SyntaxError { line: error.marker().line(), message: "invalid YAML" })?;
         match event {
-            Event::DocumentStart(_) => entries.document += 1,
-            Event::Scalar(text, ..) => scalar(entries, &mut open, text.into_owned(), span),
-            // What it stands for was read where it is written.
+            Event::DocumentStart(_) => collector.document += 1,
+            Event::Scalar(text, ..) => scalar(collector, &mut open, text.into_owned(), span),
+            // The anchor's value is already collected where it is written.
             Event::Alias(_) => drop(next_key(&mut open)),
             Event::SequenceStart(..) => {
                 let key = next_key(&mut open);
-                open.push(Open::Sequence(key, 0));
+                open.push(OpenCollection::Sequence(key, 0));
             }
             Event::MappingStart(..) => {
                 let key = next_key(&mut open);
-                open.push(Open::Mapping(key, None));
+                open.push(OpenCollection::Mapping(key, None));
             }
             Event::SequenceEnd | Event::MappingEnd => drop(open.pop()),
             _ => {}
@@ -37,25 +40,25 @@ pub(super) fn parse(entries: &mut Entries<'_>) -> Result<(), Unreadable> {
     Ok(())
 }
 
-fn scalar(entries: &mut Entries<'_>, open: &mut [Open], text: String, span: Span) {
-    if let Some(Open::Mapping(_, name @ None)) = open.last_mut() {
+fn scalar(collector: &mut EntryCollector<'_>, open: &mut [OpenCollection], text: String, span: Span) {
+    if let Some(OpenCollection::Mapping(_, name @ None)) = open.last_mut() {
         *name = Some(text);
         return;
     }
     let key = next_key(open);
     let first = span.start.line();
-    entries.string(key, first, span.end.line().max(first), text);
+    collector.string(key, first, span.end.line().max(first), text);
 }
 
-/// Tells the key of the value that comes next. A collection in the place of a name has none of its own.
-fn next_key(open: &mut [Open]) -> Key {
+/// Returns the key of the next value, and advances. A collection that is itself a member's name gets the key `?`.
+fn next_key(open: &mut [OpenCollection]) -> Key {
     match open.last_mut() {
         None => Key::root(),
-        Some(Open::Sequence(key, index)) => {
+        Some(OpenCollection::Sequence(key, index)) => {
             *index += 1;
             key.element(*index - 1)
         }
-        Some(Open::Mapping(key, name)) => match name.take() {
+        Some(OpenCollection::Mapping(key, name)) => match name.take() {
             Some(name) => key.member(&name),
             None => {
                 *name = Some("?".to_owned());

@@ -1,0 +1,102 @@
+//! `keyvault doctor`: finds out why secrets cannot be read.
+//!
+//! In reading order: `finding` is one result and its text and JSON, `credential` tries the credential chain, `vault`
+//! sends requests to one vault, and `timing` records how long the vault takes and what its clock says.
+
+mod credential;
+mod finding;
+mod timing;
+mod vault;
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use keyvault::Vault;
+use serde_json::{Value, json};
+
+use self::finding::{Finding, Health, json_section, text_section};
+use crate::failure::Failure;
+use crate::output;
+use crate::report::combined_exit_code;
+use crate::terminal::Style;
+use crate::vault::AllowedVaultsArguments;
+
+/// Find out why secrets cannot be read
+///
+/// Reports which credential is used, and for each vault whether it responds, whether the clocks agree, and whether the
+/// credential may read and list secrets. Adds advice for everything that fails. Prints no value and no token, and
+/// changes nothing.
+#[derive(clap::Args)]
+#[command(after_long_help = EXAMPLES)]
+pub(crate) struct Doctor {
+    /// Also read this secret of the first vault and discard it, for an identity that may read some secrets only
+    #[arg(long, value_name = "NAME")]
+    secret: Vec<String>,
+
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    vaults: AllowedVaultsArguments,
+}
+
+const EXAMPLES: &str = r#"Examples:
+  On the laptop, in the pod, in the pipeline:
+    keyvault doctor --vault contoso
+
+  For an identity that may read a single secret:
+    keyvault doctor --vault contoso --secret db-password
+
+  In a script:
+    keyvault doctor --vault contoso --json | jq .healthy
+
+To test the permission to read, the command requests a secret that does not
+exist: "not found" means that reading is permitted. Only loading secrets by
+name needs the permission to list, so its absence is a warning.
+
+Exit codes: 0 healthy, 4 no credential or no permission, 5 a vault is
+unavailable or throttles, 1 several of these or anything else, 2 wrong usage"#;
+
+impl Doctor {
+    pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
+        let vaults = self.vaults.vaults()?;
+        let cloud = vaults.first().and_then(Vault::cloud).unwrap_or_default();
+        let (credential, findings) = credential::examine(cloud).await;
+        let mut sections = vec![("credential".to_owned(), findings)];
+        for (index, vault) in vaults.iter().enumerate() {
+            let secrets = if index == 0 { &self.secret[..] } else { &[] };
+            let findings = match &credential {
+                Some(credential) => {
+                    vault::examine(&self.vaults.connection, vault, Arc::clone(credential), secrets).await?
+                }
+                None => Vec::new(),
+            };
+            sections.push((format!("vault {vault}"), findings));
+        }
+        if vaults.is_empty() {
+            let finding = Finding::new("vaults", Health::Unknown, "no --vault was given");
+            sections.push((
+                "vaults".to_owned(),
+                vec![finding.with_advice("name the vaults of your program: --vault NAME")],
+            ));
+        }
+        self.print(&sections)
+    }
+
+    fn print(&self, sections: &[(String, Vec<Finding>)]) -> Result<ExitCode, Failure> {
+        let findings = sections.iter().flat_map(|(_, findings)| findings);
+        let code = combined_exit_code(findings.filter_map(Finding::exit_code));
+        if self.json {
+            let sections: Vec<Value> = sections.iter().map(|(name, findings)| json_section(name, findings)).collect();
+            output::print_json(&json!({ "healthy": code == 0, "sections": sections }))?;
+        } else {
+            let style = Style::of(&io::stdout());
+            let text: Vec<String> =
+                sections.iter().map(|(name, findings)| text_section(name, findings, style)).collect();
+            output::print(&text.join("\n"))?;
+        }
+        Ok(ExitCode::from(code))
+    }
+}

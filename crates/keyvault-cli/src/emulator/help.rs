@@ -1,0 +1,64 @@
+//! The examples of `keyvault emulator --help`.
+
+pub(super) const EXAMPLES: &str = r#"Examples:
+  On fixed ports, with the certificate authority in a file to trust:
+    keyvault emulator --listen 127.0.0.1:8443 --http 127.0.0.1:8080 --ca-file ca.pem
+
+  With initial secrets, kept across restarts:
+    keyvault emulator --seed seed.toml --data vault.json
+
+  With the latency and throttling of the service:
+    keyvault emulator --latency 20ms --async-delete 3s --throttle
+
+Connecting, where ready is the JSON object of the first line:
+  Python, azure-keyvault-secrets and azure-identity:
+    credential = ClientSecretCredential(ready["tenant_id"], ready["client_id"], ready["client_secret"],
+        authority=ready["authority_url"], disable_instance_discovery=True, connection_verify=ready["ca_file"])
+    client = SecretClient(ready["vault_url"], credential,
+        verify_challenge_resource=False, connection_verify=ready["ca_file"])
+
+  JavaScript, @azure/keyvault-secrets and @azure/identity, where ca is the text of ca_file:
+    const credential = new ClientSecretCredential(ready.tenant_id, ready.client_id, ready.client_secret,
+        { authorityHost: ready.authority_url, disableInstanceDiscovery: true, tlsOptions: { ca } })
+    const client = new SecretClient(ready.vault_url, credential,
+        { disableChallengeResourceVerification: true, tlsOptions: { ca } })
+
+  Managed identity: set IDENTITY_ENDPOINT to identity_endpoint and IDENTITY_HEADER to identity_header, or set
+  AZURE_POD_IDENTITY_AUTHORITY_HOST to http_url.
+
+  With curl, if --accept-any-token is given:
+    curl -H "Authorization: Bearer any" "http://127.0.0.1:8080/secrets/db-password?api-version=2025-07-01"
+
+A seed, as TOML:
+    db-password = "hunter2"
+    "other-vault/db-password" = "hunter3"
+
+    [api-key]
+    value = "k-123"
+    content_type = "text/plain"
+    tags = { team = "billing" }
+    enabled = true
+    not_before = 2026-01-01T00:00:00Z
+    expires = 2027-01-01T00:00:00Z
+
+    [rotated]
+    versions = ["old", { value = "new", version = "0123456789abcdef0123456789abcdef" }]
+
+    [tls]
+    certificate = "app.example"     # self-signed; or pem = "..." with a key and its chain
+
+The same as JSON: {"db-password": "hunter2", "api-key": {"value": "k-123"}}
+
+Several vaults: the hosts NAME.vault.azure.net and NAME.localhost lead to the vault NAME, any other host to the
+default vault.
+
+The control endpoint, where CONTROL is the control_url of the first line:
+    curl -d '{"shift_seconds": 86400}'                         $CONTROL/clock     (GET, DELETE)
+    curl -d '{"frozen": true}'                                 $CONTROL/clock
+    curl -d '{"fault": "status", "status": 503, "count": 2}'   $CONTROL/faults    (GET, DELETE)
+    curl -d '{"fault": "hang", "path": "/secrets/db-*"}'       $CONTROL/faults
+    curl -d '{"deny": "rbac", "operations": ["get", "list"]}'  $CONTROL/access    (GET, DELETE)
+    curl -d '{"others": 100}'                                  $CONTROL/throttle  (GET, DELETE)
+    curl -d '{"db-password": "new"}'                           $CONTROL/secrets   (DELETE)
+    curl                                                       $CONTROL/requests  (DELETE)
+    curl                                                       $CONTROL/log       (DELETE)"#;

@@ -1,0 +1,134 @@
+//! `keyvault emulator`: runs a vault on this machine.
+
+mod help;
+mod request_log;
+mod seed;
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use keyvault_emulator::{Emulator, Throttle};
+use serde_json::json;
+
+use self::request_log::RequestLog;
+use crate::shutdown;
+
+/// Run a Key Vault on this machine until it is interrupted
+///
+/// Once it is ready, it prints one line of JSON to standard output and nothing else: the URLs of the vault, the
+/// certificate authority to trust, the parameters of a credential, and the URL that controls faults and time. Then it
+/// writes one line for each request to standard error: method, path, status and milliseconds, never values or tokens.
+#[derive(clap::Args)]
+#[command(after_long_help = help::EXAMPLES)]
+pub(crate) struct EmulatorArguments {
+    /// The address for https; port 0 takes a free port
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+
+    /// The address for plain http: the same vaults, managed identity and the control endpoint; port 0 takes a free port
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    http: SocketAddr,
+
+    /// Write the certificate authority to this file, as PEM
+    #[arg(long, value_name = "PATH")]
+    ca_file: Option<PathBuf>,
+
+    /// Start with the secrets of this JSON or TOML file; secrets that --data already has stay as they are
+    #[arg(long, value_name = "FILE")]
+    seed: Option<PathBuf>,
+
+    /// Keep secrets, certificate authority and client secret in this file, so that clients survive a restart; the file
+    /// is not encrypted, and only you can read it
+    #[arg(long, value_name = "FILE")]
+    data: Option<PathBuf>,
+
+    /// Take at least this long for each request to a vault
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+    latency: Duration,
+
+    /// Let this time pass until a deletion or recovery is visible and a purged name is free; the service takes some
+    /// seconds
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
+    async_delete: Duration,
+
+    /// Keep deleted secrets for this many days
+    #[arg(long, value_name = "DAYS", default_value_t = 90, value_parser = clap::value_parser!(u8).range(7..=90))]
+    retention_days: u8,
+
+    /// Refuse to purge a secret before its retention period ends
+    #[arg(long)]
+    purge_protection: bool,
+
+    /// Throttle as the service does: 300 new versions and 4,000 other requests in 10 seconds
+    #[arg(long)]
+    throttle: bool,
+
+    /// Accept any bearer token
+    #[arg(long)]
+    accept_any_token: bool,
+}
+
+pub(crate) async fn run(arguments: EmulatorArguments) -> io::Result<()> {
+    // The handler is registered before the ready line is printed, because its reader may stop the emulator at once.
+    let shutdown = shutdown::signal()?;
+    let emulator = start(&arguments).await?;
+    if let Some(path) = &arguments.ca_file {
+        emulator.write_ca(path)?;
+    }
+    print_ready_line(&emulator, &arguments)?;
+    shutdown.await;
+    let saved = emulator.save();
+    emulator.stop().await;
+    saved
+}
+
+async fn start(arguments: &EmulatorArguments) -> io::Result<Emulator> {
+    let log = RequestLog::start();
+    let mut builder = Emulator::builder()
+        .listen(arguments.listen)
+        .listen_http(arguments.http)
+        .latency(arguments.latency)
+        .deletion_time(arguments.async_delete)
+        .retention_days(arguments.retention_days)
+        .on_request(move |request, time| log.record(request, time));
+    if let Some(path) = &arguments.seed {
+        builder = builder.seed(seed::read(path)?);
+    }
+    if let Some(path) = &arguments.data {
+        builder = builder.data_file(path);
+    }
+    if arguments.purge_protection {
+        builder = builder.purge_protection();
+    }
+    if arguments.throttle {
+        builder = builder.throttle(Throttle::service());
+    }
+    if arguments.accept_any_token {
+        builder = builder.accept_any_token();
+    }
+    builder.start().await
+}
+
+fn print_ready_line(emulator: &Emulator, arguments: &EmulatorArguments) -> io::Result<()> {
+    // The reader may run in another directory.
+    let absolute = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
+    let ready = json!({
+        "vault_url": emulator.vault_url(),
+        "http_url": emulator.http_url(),
+        "ca_file": absolute(&arguments.ca_file)?,
+        "authority_url": emulator.authority_url(),
+        "token_endpoint": format!("{}/{}/oauth2/v2.0/token", emulator.authority_url(), emulator.tenant_id()),
+        "identity_endpoint": emulator.identity_endpoint(),
+        "identity_header": emulator.identity_header(),
+        "control_url": emulator.control_url(),
+        "tenant_id": emulator.tenant_id(),
+        "client_id": emulator.client_id(),
+        "client_secret": emulator.client_secret(),
+        "data_file": absolute(&arguments.data)?,
+    });
+    let mut out = io::stdout().lock();
+    writeln!(out, "{ready}")?;
+    out.flush()
+}

@@ -1,0 +1,116 @@
+//! Running the program as a child: masking its output, and restarting it when a secret changes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, Receiver, UnboundedReceiver};
+use tokio::time::{sleep, timeout};
+use zeroize::Zeroizing;
+
+use super::change_poller::ChangePoller;
+use super::child::{Child, exit_code};
+use super::environment::ChildEnvironment;
+use super::program::Program;
+use super::redactor::{Automaton, MIN_LENGTH};
+use super::signal::{self, ReceivedSignal};
+use crate::failure::Failure;
+
+/// Runs a program until it ends.
+pub(super) struct Supervisor {
+    pub(super) program: Program,
+    pub(super) is_masking: bool,
+    /// The time between TERM and KILL at a restart.
+    pub(super) grace: Duration,
+    /// The secrets of this and earlier environments. A log may still contain a replaced value.
+    secrets: Vec<Zeroizing<String>>,
+}
+
+/// Why a child is no longer supervised.
+enum Event {
+    Ended { code: u8, is_terminating: bool },
+    Changed(Arc<ChildEnvironment>),
+}
+
+impl Supervisor {
+    pub(super) fn new(program: Program, is_masking: bool, grace: Duration) -> Self {
+        Self { program, is_masking, grace, secrets: Vec::new() }
+    }
+
+    /// Runs the program, restarts it on each change that `poller` finds, and returns its exit code.
+    pub(super) async fn run(mut self, poller: Option<ChangePoller>) -> Result<u8, Failure> {
+        let mut signals = signal::listen()?;
+        let (sender, mut changes) = mpsc::channel(1);
+        if let Some(poller) = poller {
+            tokio::spawn(poller.run(sender));
+        }
+        loop {
+            let masked = self.masked();
+            let mut child = self.program.spawn(masked)?;
+            let newer = match next_event(&mut child, &mut signals, &mut changes).await? {
+                Event::Changed(newer) => newer,
+                Event::Ended { code, is_terminating } => {
+                    drain_unless_terminated(child, &mut signals, is_terminating).await;
+                    return Ok(code);
+                }
+            };
+            let (status, termination) = child.terminate(self.grace, &mut signals).await?;
+            if termination.is_some() {
+                drain_unless_terminated(child, &mut signals, true).await;
+                return Ok(exit_code(status));
+            }
+            // A slow reader does not delay the restart.
+            let _ = timeout(MAX_DRAIN, child.drain()).await;
+            self.program.environment = newer;
+        }
+    }
+
+    /// Returns the automaton for the current and all earlier secrets. `None` without `--mask`.
+    fn masked(&mut self) -> Option<Arc<Automaton>> {
+        if !self.is_masking {
+            return None;
+        }
+        let environment = &self.program.environment;
+        if environment.secrets().any(|secret| (1..MIN_LENGTH).contains(&secret.trim().len())) {
+            eprintln!("keyvault: a secret is shorter than {MIN_LENGTH} characters and is not masked in the output");
+        }
+        self.secrets.extend(environment.secrets().map(|secret| Zeroizing::new(secret.to_owned())));
+        self.secrets.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
+        self.secrets.dedup();
+        Some(Arc::new(Automaton::new(self.secrets.iter().map(|secret| secret.as_str()))))
+    }
+}
+
+/// Waits until the child ends or its environment changes, and forwards signals meanwhile.
+async fn next_event(
+    child: &mut Child,
+    signals: &mut UnboundedReceiver<ReceivedSignal>,
+    changes: &mut Receiver<Arc<ChildEnvironment>>,
+) -> Result<Event, Failure> {
+    let mut is_terminating = false;
+    loop {
+        tokio::select! {
+            biased;
+            Some(received) = signals.recv() => {
+                is_terminating |= received.is_termination();
+                child.forward(received);
+            }
+            status = child.wait() => return Ok(Event::Ended { code: exit_code(status?), is_terminating }),
+            Some(newer) = changes.recv(), if !is_terminating => return Ok(Event::Changed(newer)),
+        }
+    }
+}
+
+/// Waits for a slow reader of the output, but only for a moment after a termination signal.
+async fn drain_unless_terminated(child: Child, signals: &mut UnboundedReceiver<ReceivedSignal>, is_terminating: bool) {
+    let terminated = async {
+        while !is_terminating && !signals.recv().await.is_none_or(ReceivedSignal::is_termination) {}
+        sleep(MAX_DRAIN).await;
+    };
+    tokio::select! {
+        () = child.drain() => {}
+        () = terminated => {}
+    }
+}
+
+/// The time for writing the remaining output at a restart or after a termination signal.
+const MAX_DRAIN: Duration = Duration::from_secs(2);

@@ -1,0 +1,62 @@
+//! `backup` and `restore`.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use keyvault::SecretBackup;
+
+use super::{CommonArguments, input, read};
+use crate::atomic_file::{self, Existing};
+use crate::failure::Failure;
+use crate::vault::VaultArguments;
+
+/// Back up a secret with all its versions
+///
+/// Only a vault of the same subscription and geography can restore it.
+#[derive(clap::Args)]
+pub(crate) struct Backup {
+    /// The name of the secret
+    name: String,
+
+    /// Write to this new file, which only you can read, instead of standard output
+    #[arg(short, long, value_name = "PATH")]
+    output: Option<PathBuf>,
+
+    #[command(flatten)]
+    vault: VaultArguments,
+}
+
+impl Backup {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        if self.output.is_none() && io::stdout().is_terminal() {
+            return Err(Failure::usage("standard output is a terminal: name a file with --output, or use a pipe"));
+        }
+        let backup = self.vault.client()?.backup(&self.name).await?;
+        let bytes = backup.expose_secret();
+        match &self.output {
+            // An existing file may be the only backup.
+            Some(path) => {
+                atomic_file::write(path, bytes, 0o600, Existing::Keep).map_err(|error| Failure::of_file(path, error))
+            }
+            None => Ok(io::stdout().lock().write_all(bytes)?),
+        }
+    }
+}
+
+/// Restore a secret from its backup, if the vault has no secret of its name
+#[derive(clap::Args)]
+pub(crate) struct Restore {
+    /// The backup file; standard input if it is not given
+    file: Option<PathBuf>,
+
+    #[command(flatten)]
+    common: CommonArguments,
+}
+
+impl Restore {
+    pub(super) async fn run(self) -> Result<(), Failure> {
+        let backup = SecretBackup::new(input::backup(self.file.as_deref())?);
+        let restored = self.common.vault.client()?.restore(&backup).await?;
+        read::print_properties(&restored, self.common.json)
+    }
+}

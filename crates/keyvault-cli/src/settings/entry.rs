@@ -1,0 +1,48 @@
+//! One value and its origin.
+
+use keyvault::{Key, Leaf};
+use zeroize::Zeroizing;
+
+/// One value of a file or of the environment.
+pub(crate) struct Entry {
+    pub(crate) key: Key,
+    /// `settings.toml:3` or `variable SHOP_PORT`.
+    pub(crate) origin: String,
+    /// The index of the YAML document that the value is in, 0 in other formats.
+    pub(crate) document: usize,
+    /// The value. `None` if it is no string, so no reference can be in it.
+    pub(crate) text: Option<Zeroizing<String>>,
+}
+
+impl Entry {
+    /// Returns whether the value may contain a reference, a malformed one or an escaped one.
+    pub(crate) fn may_contain_reference(&self) -> bool {
+        self.text.as_deref().is_some_and(|text| may_contain_reference(text))
+    }
+
+    /// Returns the file that the value is in, or `variable` for each variable.
+    pub(crate) fn source(&self) -> &str {
+        match self.origin.rsplit_once(':') {
+            Some((file, _)) => file,
+            None => self.origin.split(' ').next().unwrap_or_default(),
+        }
+    }
+
+    /// Returns the value for a resolver. `None` if it is no string.
+    pub(crate) fn config_value(&self) -> Option<Leaf> {
+        let text = self.text.as_deref()?;
+        Some(Leaf::text(self.key.clone(), self.origin.clone(), text.as_str()))
+    }
+}
+
+/// Returns whether `text` contains the beginning of a reference.
+///
+/// Parses nothing, because `keyvault run` calls it for every variable at every start.
+pub(crate) fn may_contain_reference(text: &str) -> bool {
+    text.match_indices('@').any(|(at, _)| {
+        let rest = &text.as_bytes()[at..];
+        MARKERS.iter().any(|marker| rest.get(..marker.len()).is_some_and(|head| head.eq_ignore_ascii_case(marker)))
+    })
+}
+
+const MARKERS: [&[u8]; 2] = [b"@Microsoft.KeyVault", b"@KeyVault"];

@@ -1,0 +1,32 @@
+//! Details and advice of a report that depend on the command line.
+
+use std::collections::BTreeSet;
+
+use keyvault::{Cloud, ReferenceStatus, ReportRow, Vault};
+
+/// Replaces the detail and advice of each reference to a vault that `--vault` does not allow.
+///
+/// The resolver's own advice is to change the program.
+pub(super) fn advise(rows: &mut [ReportRow], allowed: &[Vault], referenced: &BTreeSet<Vault>) {
+    for row in rows {
+        let Some(name) = row.vault.as_deref().filter(|_| row.is_failed()) else { continue };
+        if allowed.iter().any(|vault| vault.name() == name) {
+            continue;
+        }
+        let vault = referenced.iter().find(|vault| vault.name() == name);
+        row.detail = Some("vault was not named on the command line".to_owned());
+        row.advice = vault.map(|vault| match vault.cloud() {
+            Some(Cloud::Public) => format!("allow it with --vault {name}"),
+            Some(_) => format!("allow it with --vault {}", vault.origin()),
+            None => format!("this is no Key Vault host; if it is yours, allow it with --vault {}", vault.origin()),
+        });
+    }
+}
+
+/// Fails a reference that needs the default vault when no vault was given.
+pub(super) fn require_vault(row: &mut ReportRow) {
+    row.vault = None;
+    row.status = ReferenceStatus::VaultNotFound;
+    row.detail = Some("the reference names no vault, and there is no --vault".to_owned());
+    row.advice = Some("name the vault with --vault NAME or KEYVAULT_VAULT=NAME".to_owned());
+}

@@ -1,0 +1,150 @@
+//! Resolving references against the vaults of `--vault`.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use keyvault::{
+    Checked, InMemory, NameMap, NamedSecrets, ReportRow, Resolved, Resolver, SecretClient, SecretId, Template, Vault,
+};
+
+use super::advice::{advise, require_vault};
+use super::arguments::AllowedVaultsArguments;
+use super::counting_store::CountingStore;
+use crate::failure::Failure;
+use crate::settings::Entry;
+use crate::terminal;
+
+/// The vaults of `--vault`, the only ones that are contacted.
+pub(crate) struct AllowedVaults {
+    resolver: Resolver,
+    vaults: Vec<Vault>,
+    /// The number of secrets fetched by the current check.
+    fetched: Arc<AtomicUsize>,
+}
+
+/// The outcome of a check: one row for each reference, and the resolved values.
+pub(crate) struct CheckOutcome {
+    pub(crate) report: Vec<ReportRow>,
+    /// `None` if no vault was contacted.
+    checked: Option<Checked>,
+}
+
+impl AllowedVaultsArguments {
+    /// Creates the clients. Does no I/O to a vault, and creates no client if `is_needed` is false.
+    pub(crate) fn connect(&self, is_needed: bool) -> Result<AllowedVaults, Failure> {
+        let vaults = if is_needed { self.vaults()? } else { Vec::new() };
+        let fetched = Arc::new(AtomicUsize::new(0));
+        let Some(first) = vaults.first() else {
+            return Ok(AllowedVaults { resolver: InMemory::new(placeholder_vault()?).into(), vaults, fetched });
+        };
+        let client = self.connection.client(first.origin())?;
+        let store = |client: SecretClient| CountingStore { client, fetched: Arc::clone(&fetched) };
+        // A check fetches each secret anew. `resolve` then uses what the check fetched, however long ago that was.
+        let mut resolver = Resolver::builder(store(client.clone())).cache_capacity(1_000_000).max_age(A_DAY);
+        for vault in &vaults[1..] {
+            resolver = resolver.vault(store(client.with_vault(vault.origin())?));
+        }
+        Ok(AllowedVaults { resolver: resolver.build()?, vaults, fetched })
+    }
+
+    /// Checks references without a network: their syntax, and that their vaults are among those of `--vault`. Without a
+    /// `--vault` every Azure vault is allowed.
+    pub(crate) fn check_offline(&self, entries: &[Entry]) -> Result<CheckOutcome, Failure> {
+        let placeholder = placeholder_vault()?;
+        let referenced = vaults_of(entries, &placeholder);
+        let mut allowed = self.vaults()?;
+        if allowed.is_empty() {
+            allowed.push(placeholder.clone());
+            allowed.extend(referenced.iter().filter(|vault| vault.cloud().is_some()).cloned());
+        }
+        let default = InMemory::new(allowed[0].clone());
+        let resolver = allowed[1..]
+            .iter()
+            .fold(Resolver::builder(default), |resolver, vault| resolver.vault(InMemory::new(vault.clone())));
+        let report = resolver.build()?.check_offline(entries.iter().filter_map(Entry::config_value).collect());
+        let mut report = report.rows().to_vec();
+        advise(&mut report, &allowed, &referenced);
+        for row in report.iter_mut().filter(|row| row.vault.as_deref() == Some(placeholder.name())) {
+            row.vault = None;
+        }
+        Ok(CheckOutcome { report, checked: None })
+    }
+}
+
+const A_DAY: Duration = Duration::from_secs(86_400);
+
+/// Returns the default vault where `--vault` gives none. It is never contacted.
+fn placeholder_vault() -> keyvault::Result<Vault> {
+    Vault::parse("https://no-vault.invalid")
+}
+
+impl AllowedVaults {
+    /// Resolves every reference in `entries`. A reference that fails is a row of the report.
+    pub(crate) async fn check<'e>(
+        &self,
+        entries: impl IntoIterator<Item = &'e Entry>,
+    ) -> Result<CheckOutcome, Failure> {
+        let entries: Vec<&Entry> = entries.into_iter().collect();
+        let placeholder = placeholder_vault()?;
+        let default = self.vaults.first().unwrap_or(&placeholder);
+        let referenced = vaults_of(entries.iter().copied(), default);
+        let values = entries.iter().filter_map(|entry| entry.config_value()).collect();
+        if self.vaults.is_empty() {
+            let mut report = self.resolver.check_offline(values).rows().to_vec();
+            advise(&mut report, &[], &referenced);
+            report.iter_mut().filter(|row| row.vault.as_deref() == Some(placeholder.name())).for_each(require_vault);
+            return Ok(CheckOutcome { report, checked: None });
+        }
+        self.fetched.store(0, Ordering::Relaxed);
+        let total = secrets_of(entries.iter().copied(), default).len();
+        let checked = terminal::with_progress(self.resolver.check(values), &self.fetched, total).await;
+        let mut report = checked.report().rows().to_vec();
+        advise(&mut report, &self.vaults, &referenced);
+        Ok(CheckOutcome { report, checked: Some(checked) })
+    }
+
+    /// Fetches the secrets of the default vault that `map` selects by name.
+    #[cfg(unix)]
+    pub(crate) async fn mapped(&self, map: &NameMap) -> Result<NamedSecrets, Failure> {
+        if self.vaults.is_empty() {
+            return Err(Failure::usage("--prefix and --all need a vault: name it with --vault"));
+        }
+        Ok(self.resolver.named(map).await?)
+    }
+
+    /// Resolves the references in `text`, from the cache where it has the secret.
+    #[cfg(unix)]
+    pub(crate) async fn resolve(&self, text: &str) -> Result<Option<Resolved>, Failure> {
+        Ok(self.resolver.resolve(text).await?)
+    }
+}
+
+impl CheckOutcome {
+    /// Returns the settings whose failure may go away on a retry.
+    pub(crate) fn transient_settings(&self) -> BTreeSet<String> {
+        let values = self.checked.iter().flat_map(Checked::values);
+        let transient = values.filter(|(_, value)| value.is_err_and(|error| error.is_transient()));
+        transient.map(|(value, _)| value.key().to_string()).collect()
+    }
+
+    /// Returns every resolved value with its setting. The value is `None` if it is optional and its secret is missing.
+    #[cfg(unix)]
+    pub(crate) fn values(&self) -> impl Iterator<Item = (String, Option<&Resolved>)> {
+        let values = self.checked.iter().flat_map(Checked::values);
+        values.filter_map(|(value, resolved)| Some((value.key().to_string(), resolved.ok()?)))
+    }
+}
+
+fn secrets_of<'e>(entries: impl IntoIterator<Item = &'e Entry>, default: &Vault) -> BTreeSet<SecretId> {
+    let cloud = default.cloud().unwrap_or_default();
+    let texts = entries.into_iter().filter(|entry| entry.may_contain_reference());
+    let texts = texts.filter_map(|entry| entry.text.as_deref());
+    let references = texts.flat_map(|text| Template::scan(text)).filter_map(|(_, reference)| reference.ok());
+    references.filter_map(|reference| reference.secret_id(default, cloud).ok()).collect()
+}
+
+fn vaults_of<'e>(entries: impl IntoIterator<Item = &'e Entry>, default: &Vault) -> BTreeSet<Vault> {
+    secrets_of(entries, default).into_iter().map(|id| id.vault().clone()).collect()
+}

@@ -1,0 +1,167 @@
+//! `keyvault check`.
+
+use keyvault_emulator::{Fault, SetSecret};
+
+use crate::fixture::{CANARY, Fixture, run, run_with};
+
+const TOML: &str = "[database]\npassword = \"@KeyVault(SecretName=db-password)\"\nport = 5432\n\n[mail]\nkey = \
+                    \"x@KeyVault(SecretName=mail-key;Property=keys.0)\"\n\
+                    proxy = '@KeyVault(SecretName=proxy;Optional=true)'\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_resolved_reference_is_listed_without_its_value() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("db-password", CANARY);
+    fixture.emulator.set("mail-key", &format!(r#"{{"keys":["{CANARY}"]}}"#));
+    fixture.write("settings.toml", TOML);
+    let mut command = fixture.command("check");
+    command.arg("settings.toml");
+    let output = run(command).await;
+    output.assert_code(0).assert_no_canary();
+    for line in [
+        "    settings.toml:2  database.password  db-password in ",
+        "    settings.toml:6  mail.key           mail-key in ",
+        "Optional and absent",
+        "3 references: 2 resolved, 1 absent and optional (in 4 values of 1 file)",
+    ] {
+        assert!(output.out.contains(line), "{line}\n{}", output.out);
+    }
+    assert!(output.err.is_empty() && !output.out.contains('\x1b'), "{}", output.err);
+
+    let mut command = fixture.command("check");
+    command.args(["settings.toml", "--json"]);
+    let output = run(command).await;
+    let json = output.assert_code(0).assert_no_canary().json();
+    assert_eq!(json["resolved"], true);
+    assert_eq!(json["rows"][0]["origin"], "settings.toml:2");
+    assert_eq!(json["rows"][0]["status"], "Resolved");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_failure_has_an_origin_and_an_exit_code() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("db", CANARY);
+    let pinned = "0".repeat(32);
+    for (name, text, code, expected) in [
+        ("a.toml", "a = '@KeyVault(SecretNam=canary-7f3a9c)'", 2, &["a.toml:1", "InvalidSyntax"][..]),
+        ("b.json", "{\n\"a\": \"@KeyVault(SecretName=gone)\"}", 3, &["b.json:2  a", "SecretNotFound", "gone in"]),
+        ("c.yaml", "x:\n- '@KeyVault(SecretName=db'\n", 2, &["c.yaml:2", "x[0]", "parenthesis"]),
+        ("d.ini", "[s]\nk=@KeyVault(VaultName=stranger;SecretName=db)", 4, &["d.ini:2  s.k", "--vault stranger"]),
+        (".env", "A=@KeyVault(SecretUri=https://contoso.vault.azure.net/keys/db)", 2, &[".env:1  A"]),
+        ("e.env", "A=@KeyVault(SecretName=)", 2, &["e.env:1", "empty"]),
+        ("f.toml", &format!("a='@KeyVault(SecretName=db;SecretVersion={pinned})'"), 3, &["SecretVersionNotFound"]),
+        ("g.toml", "a='@KeyVault(SecretUri=https://evil.example/secrets/a)'", 4, &["  https://evil.example"]),
+        ("h.conf", "x\ny @KeyVault(SecretName=gone)\n", 3, &["h.conf:2"]),
+        ("i.toml", "a = 'canary-7f3a9c\n", 2, &["i.toml:1: invalid TOML"]),
+        ("j.toml", "a='@KeyVault(SecretName=gone)'\nb='@KeyVault('", 1, &["j.toml:1  a", "j.toml:2"]),
+    ] {
+        fixture.write(name, text);
+        let mut command = fixture.command("check");
+        command.arg(name);
+        let output = run(command).await;
+        output.assert_code(code).assert_no_canary();
+        for part in expected {
+            assert!(output.out.contains(part), "{name} prints {part}:\n{}", output.out);
+        }
+        assert!(output.out.lines().all(|line| line.chars().count() <= 80), "{}", output.out);
+    }
+    let mut command = fixture.command("check");
+    command.arg("missing.toml");
+    assert!(run(command).await.assert_code(1).out.contains("missing.toml: No such file"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn offline_no_vault_is_contacted() {
+    let fixture = Fixture::start().await;
+    for (text, vault, code) in [
+        ("a='@KeyVault(SecretName=a)'", None, 0),
+        ("a='@KeyVault(VaultName=contoso;SecretName=a)'", None, 0),
+        ("a='@KeyVault(VaultName=contoso;SecretName=a)'", Some("contoso"), 0),
+        ("a='@KeyVault(VaultName=shared;SecretName=a)'", Some("contoso"), 4),
+        ("a='@KeyVault(VaultName=shared;SecretName=a)'", Some("contoso,shared"), 0),
+        ("a='@KeyVault(SecretUri=https://contoso.vault.azure.net.evil.example/secrets/a)'", None, 2),
+        ("a='@KeyVault(SecretUri=https://evil.example/secrets/a)'", None, 4),
+        ("a='@KeyVault(SecretName=a)'\n[A]\nb=1", None, 2),
+    ] {
+        fixture.write("a.toml", text);
+        let mut command = fixture.command_without_vault("check");
+        command.args(["--offline", "a.toml"]).args(vault.map(|vault| ["--vault", vault]).into_iter().flatten());
+        let output = run(command).await;
+        assert_eq!(output.code, Some(code), "{text} with {vault:?}\n{}{}", output.out, output.err);
+    }
+    assert!(fixture.emulator.request_log().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_vault_the_report_advises_to_name_one() {
+    let fixture = Fixture::start().await;
+    let mut command = fixture.command_without_vault("check");
+    command.env("A", "@KeyVault(SecretName=a)").env("B", "@KeyVault(VaultName=contoso;SecretName=b)");
+    let output = run(command).await;
+    output.assert_code(1);
+    assert!(output.out.contains("--vault NAME") && output.out.contains("--vault contoso"), "{}", output.out);
+    assert!(fixture.emulator.request_log().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn variables_and_standard_input_are_checked_if_selected() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("db", CANARY);
+    let mut command = fixture.command("check");
+    command.env("SHOP_DB__URL", "x@KeyVault(SecretName=db)").env("OTHER", "@KeyVault(").args(["--env-prefix", "SHOP_"]);
+    let output = run(command).await;
+    output.assert_code(0).assert_no_canary();
+    assert!(output.out.contains("variable SHOP_DB__URL  db.url"), "{}", output.out);
+    let mut command = fixture.command("check");
+    command.args(["-", "--format", "yaml"]);
+    let output = run_with(command, "a:\n  b: '@KeyVault(SecretName=gone)'\n").await;
+    assert!(output.assert_code(3).out.contains("standard input:2  a.b"), "{}", output.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_references_take_seconds_and_fit_on_a_screen() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("s-1", CANARY);
+    let line = |n: u32| {
+        format!(
+            "[[server]]\nname = 'server number {n} of them all'\nurl = 'https://u:@KeyVault(SecretName=s-1)@h{n}'\n"
+        )
+    };
+    fixture.write("many.toml", &(0..10_000).map(line).collect::<String>());
+    let mut command = fixture.command("check");
+    command.arg("many.toml");
+    let started = std::time::Instant::now();
+    let output = run(command).await;
+    output.assert_code(0).assert_no_canary();
+    assert!(started.elapsed().as_secs() < 60, "{:?}", started.elapsed());
+    assert!(
+        output.out.contains("10,000 references: 10,000 resolved") && output.out.lines().count() < 60,
+        "{}",
+        output.out
+    );
+
+    fixture
+        .write("gone.env", &(0..10_000).map(|n| format!("V{n}=@KeyVault(SecretName=gone-{n})\n")).collect::<String>());
+    let mut command = fixture.command("check");
+    command.arg("gone.env");
+    let output = run(command).await;
+    output.assert_code(3);
+    assert!(output.out.contains("and 9,980 more") && output.out.lines().count() < 60, "{}", output.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_expiry_is_shown_and_an_unavailable_vault_has_its_own_exit_code() {
+    let fixture = Fixture::start().await;
+    let date = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_900_000_000);
+    fixture.emulator.set_secret("dated", SetSecret::new(CANARY).expires(date));
+    fixture.write("a.toml", "a = '@KeyVault(SecretName=dated)'");
+    let mut command = fixture.command("check");
+    command.arg("a.toml");
+    let output = run(command).await;
+    assert!(output.assert_code(0).assert_no_canary().out.contains("expires 2030-03-17T17:46:40Z"), "{}", output.out);
+    fixture.emulator.fault(Fault::status(503));
+    let mut command = fixture.command("check");
+    command.args(["a.toml", "--timeout", "2s"]);
+    let output = run(command).await;
+    output.assert_code(5);
+}

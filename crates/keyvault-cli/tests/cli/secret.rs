@@ -1,0 +1,125 @@
+//! `keyvault secret`, and the texts of `--help` and `completions`.
+
+use keyvault_emulator::Fault;
+
+use crate::fixture::{CommandOutput, Fixture, keyvault, run_with};
+
+async fn secret(fixture: &Fixture, arguments: &[&str], input: &str) -> CommandOutput {
+    let (name, rest) = arguments.split_first().expect("a subcommand");
+    let mut command = fixture.command(&format!("secret {name}"));
+    command.args(["--timeout", "10s"]).args(rest);
+    run_with(command, input).await
+}
+
+/// Runs a subcommand that succeeds, and returns its standard output.
+async fn succeeds(fixture: &Fixture, arguments: &[&str], input: &str) -> String {
+    let output = secret(fixture, arguments, input).await;
+    assert_eq!(output.code, Some(0), "{arguments:?}: {}", output.err);
+    output.out
+}
+
+/// Runs a subcommand that fails with `code`, and returns its standard error.
+async fn fails(fixture: &Fixture, arguments: &[&str], code: i32) -> String {
+    let output = secret(fixture, arguments, "").await;
+    assert_eq!(output.code, Some(code), "{arguments:?}: {}", output.err);
+    assert!(output.out.is_empty(), "{arguments:?}: {}", output.out);
+    output.err
+}
+
+fn json(text: &str) -> serde_json::Value {
+    serde_json::from_str(text).expect("output is JSON")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_operation_on_a_secret_works() {
+    let fixture = Fixture::start().await;
+    let set =
+        succeeds(&fixture, &["set", "db", "--tag", "team=shop", "--expires", "2030-01-31", "--json"], "first\n").await;
+    assert!(!set.contains("first"), "set prints no value");
+    let set = json(&set);
+    assert_eq!((set["tags"]["team"].as_str(), set["expires"].as_str()), (Some("shop"), Some("2030-01-31T00:00:00Z")));
+    let first = set["version"].as_str().expect("a version").to_owned();
+    succeeds(&fixture, &["set", "db"], "second").await;
+
+    assert_eq!(succeeds(&fixture, &["get", "db"], "").await, "second\n");
+    assert_eq!(succeeds(&fixture, &["get", "-n", "db", "--version", &first], "").await, "first");
+    assert_eq!(json(&succeeds(&fixture, &["get", "db", "--json"], "").await)["value"], "second");
+    let shown = succeeds(&fixture, &["show", "db"], "").await;
+    assert!(shown.contains("name        db") && !shown.contains("second"), "{shown}");
+
+    let versions = json(&succeeds(&fixture, &["versions", "db", "--json"], "").await);
+    assert_eq!(versions.as_array().map(Vec::len), Some(2));
+    succeeds(&fixture, &["update", "db", "--disable", "--tag", "a=b"], "").await;
+    let listed = succeeds(&fixture, &["list"], "").await;
+    assert!(listed.starts_with("NAME  STATE     UPDATED") && listed.contains("db    disabled"), "{listed}");
+    succeeds(&fixture, &["update", "db", "--enable"], "").await;
+
+    let path = fixture.path("db.backup");
+    succeeds(&fixture, &["backup", "db", "-o", &path], "").await;
+    let again = fails(&fixture, &["backup", "db", "-o", &path], 1).await;
+    assert!(again.contains(&path), "a backup is not written over another: {again}");
+
+    succeeds(&fixture, &["delete", "db", "--yes"], "").await;
+    assert!(succeeds(&fixture, &["deleted"], "").await.contains("db"));
+    succeeds(&fixture, &["recover", "db"], "").await;
+    assert_eq!(succeeds(&fixture, &["get", "-n", "db"], "").await, "second");
+    succeeds(&fixture, &["delete", "db", "--yes", "--json"], "").await;
+    succeeds(&fixture, &["purge", "db", "--yes"], "").await;
+    succeeds(&fixture, &["restore", &path], "").await;
+    assert_eq!(succeeds(&fixture, &["get", "-n", "db", "--version", &first], "").await, "first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_is_stored_and_printed_unchanged() {
+    let fixture = Fixture::start().await;
+    for (piped, stored) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("", ""), ("ü🔑\"\\", "ü🔑\"\\")] {
+        succeeds(&fixture, &["set", "v"], piped).await;
+        assert_eq!(succeeds(&fixture, &["get", "-n", "v"], "").await, stored, "{piped:?}");
+    }
+    let file = fixture.write("value", "kept\n");
+    succeeds(&fixture, &["set", "v", "--value-file", &file], "not this").await;
+    assert_eq!(succeeds(&fixture, &["get", "-n", "v"], "").await, "kept\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_has_an_exit_code_and_prints_no_value() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("here", "canary-value");
+    let missing = fails(&fixture, &["get", "missing"], 3).await;
+    assert!(missing.contains("secret not found: missing"), "{missing}");
+    fails(&fixture, &["get", "not/a/name"], 2).await;
+    fails(&fixture, &["get"], 2).await;
+    fails(&fixture, &["set", "x", "--value-file", "/nonexistent"], 1).await;
+    for command in ["delete", "purge"] {
+        let err = fails(&fixture, &[command, "here"], 2).await;
+        assert!(err.contains("--yes"), "without a terminal: {err}");
+    }
+    assert_eq!(succeeds(&fixture, &["get", "-n", "here"], "").await, "canary-value", "nothing was changed");
+    fixture.emulator.fault(Fault::status(403));
+    let denied = fails(&fixture, &["get", "here"], 4).await;
+    assert!(denied.contains("help:"), "a denial comes with advice: {denied}");
+    fixture.emulator.clear_faults();
+    fixture.emulator.fault(Fault::status(503));
+    fails(&fixture, &["get", "here"], 5).await;
+    fixture.emulator.clear_faults();
+    fixture.emulator.fault(Fault::NotJson);
+    assert!(!fails(&fixture, &["get", "here"], 5).await.contains("canary"));
+}
+
+#[test]
+fn help_has_examples_and_every_shell_has_completions() {
+    let run = |arguments: &[&str]| {
+        let output = CommandOutput::from(keyvault().args(arguments).output().expect("the command runs"));
+        output.assert_code(0);
+        output.out
+    };
+    let help = run(&["secret", "--help"]);
+    assert!(help.contains("keyvault secret set db-password --vault contoso"), "{help}");
+    assert!(run(&["--help"]).contains("Exit codes: 0 success"));
+    for shell in ["bash", "zsh", "fish", "powershell"] {
+        let script = run(&["completions", shell]);
+        for command in ["run", "check", "render", "doctor", "restart-on-change"] {
+            assert!(script.contains(command), "{shell} completes {command}");
+        }
+    }
+}

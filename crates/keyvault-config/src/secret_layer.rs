@@ -1,0 +1,69 @@
+//! The secrets of a vault as a source.
+
+use config::{ConfigError, Map, Source, Value, ValueKind};
+use keyvault::{NameMap, NamedKind, NamedSecrets, NamedTree, Resolver, Result};
+
+/// A source with the secrets of a vault, each under the key that its name gives.
+///
+/// The secrets are fetched before the source is created, so it is an ordinary source and needs no async builder.
+/// `Debug` prints keys and secret names.
+#[derive(Clone, Debug)]
+pub struct KeyVaultSource {
+    secrets: NamedSecrets,
+}
+
+impl KeyVaultSource {
+    /// Fetches the secrets that `map` selects, once.
+    ///
+    /// Costs ⌈secrets / 25⌉ list requests and one request for each secret, unless the map names the secrets itself.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Resolver::named`].
+    pub async fn fetch(vault: impl Into<Resolver>, map: &NameMap) -> Result<Self> {
+        Ok(Self::new(vault.into().named(map).await?))
+    }
+
+    /// Returns the secrets and the notes on their names.
+    pub fn secrets(&self) -> &NamedSecrets {
+        &self.secrets
+    }
+
+    pub(crate) fn new(secrets: NamedSecrets) -> Self {
+        Self { secrets }
+    }
+}
+
+/// The start of the origin of each value of this source. It identifies these values after a merge.
+pub(crate) const ORIGIN_PREFIX: &str = "Azure Key Vault ";
+
+impl Source for KeyVaultSource {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> std::result::Result<Map<String, Value>, ConfigError> {
+        value(self.secrets.tree()).into_table()
+    }
+}
+
+/// Builds the nested value here, because config would parse a name with a dot as a path.
+fn value(tree: NamedTree<'_>) -> Value {
+    match tree {
+        NamedTree::Table(members) => {
+            let members = members.into_iter().map(|(name, member)| (name.to_owned(), value(member)));
+            Value::new(None, ValueKind::Table(members.collect()))
+        }
+        NamedTree::List(items) => Value::new(None, ValueKind::Array(items.into_iter().map(value).collect())),
+        NamedTree::Secret(secret) => {
+            let origin = format!("{ORIGIN_PREFIX}{}", secret.id().url());
+            let kind = match secret.kind() {
+                NamedKind::EmptyTable => ValueKind::Table(Map::new()),
+                NamedKind::EmptyList => ValueKind::Array(Vec::new()),
+                NamedKind::Null => ValueKind::Nil,
+                _ => ValueKind::String(secret.expose_secret().to_owned()),
+            };
+            Value::new(Some(&origin), kind)
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The values of a configuration, one after the other.
+
+use config::{Value, ValueKind};
+use keyvault::{Key, Leaf, NamedSecrets, SecretId};
+
+use crate::origin;
+
+/// Returns every value below `root`. `secrets` are those that were passed to the layers.
+pub(crate) fn values(root: &Value, secrets: &NamedSecrets) -> Vec<Leaf> {
+    let mut walk = Walk { secrets, values: Vec::new() };
+    walk.visit(root, &Key::root());
+    walk.values
+}
+
+struct Walk<'w> {
+    secrets: &'w NamedSecrets,
+    values: Vec<Leaf>,
+}
+
+impl Walk<'_> {
+    fn visit(&mut self, value: &Value, key: &Key) {
+        match &value.kind {
+            ValueKind::Table(table) if !table.is_empty() => {
+                table.iter().for_each(|(name, value)| self.visit(value, &key.member(name)));
+            }
+            ValueKind::Array(items) if !items.is_empty() => {
+                items.iter().enumerate().for_each(|(i, item)| self.visit(item, &key.element(i)));
+            }
+            _ if key.segments().is_empty() => {}
+            // An empty table or list is a value, so that a change to or from it is seen.
+            kind => {
+                let value = self.config_value(value, kind, key);
+                self.values.push(value);
+            }
+        }
+    }
+
+    fn config_value(&self, value: &Value, kind: &ValueKind, key: &Key) -> Leaf {
+        if let Some(url) = origin::secret(value) {
+            // The layers may add secrets of their own, or move a secret to another key.
+            let passed = self.secrets.get(key).filter(|secret| secret.id().url() == url);
+            let passed = passed.map(|secret| Leaf::named(key.clone(), secret));
+            let other = || Some(Leaf::earlier(key.clone(), SecretId::parse(url).ok()?));
+            if let Some(value) = passed.or_else(other) {
+                return value;
+            }
+        }
+        let origin = origin::origin(value, key);
+        let key = key.clone();
+        match kind {
+            ValueKind::String(text) => match origin::file(value) {
+                Some(file) => Leaf::text(key, origin, text.as_str()).in_file(file),
+                None => Leaf::text(key, origin, text.as_str()),
+            },
+            _ => Leaf::other(key, origin, format!("{kind:?}")),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! The secrets of a vault as a provider.
+
+use figment::value::{Dict, Empty, Map, Tag, Value};
+use figment::{Error, Metadata, Profile, Provider};
+use keyvault::{Key, NameMap, NamedKind, NamedSecret, NamedSecrets, NamedTree, Resolver, Result, Segment};
+
+/// A provider with the secrets of a vault, each under the key that its name gives.
+///
+/// The secrets are fetched before the provider is created, because figment cannot wait for a provider. `Debug` prints
+/// keys and secret names.
+#[derive(Clone, Debug)]
+pub struct KeyVaultProvider {
+    secrets: NamedSecrets,
+}
+
+impl KeyVaultProvider {
+    /// Fetches the secrets that `map` selects, once.
+    ///
+    /// Costs ⌈secrets / 25⌉ list requests and one request for each secret, unless the map names the secrets itself.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`Resolver::named`].
+    pub async fn fetch(vault: impl Into<Resolver>, map: &NameMap) -> Result<Self> {
+        Ok(Self::new(vault.into().named(map).await?))
+    }
+
+    /// Returns the secrets and the notes on their names.
+    pub fn secrets(&self) -> &NamedSecrets {
+        &self.secrets
+    }
+
+    pub(crate) fn new(secrets: NamedSecrets) -> Self {
+        Self { secrets }
+    }
+}
+
+/// The metadata name of this provider. It identifies values of this provider after a merge.
+pub(crate) const METADATA_NAME: &str = "Azure Key Vault";
+
+/// A key that no secret name gives. The metadata of a provider interpolates it to the identity of the provider's
+/// secrets, because figment keeps nothing else of a provider.
+const IDENTITY_KEY: &str = "\0secrets";
+
+/// Returns whether values with this metadata are `secrets`.
+pub(crate) fn is_metadata_of(metadata: &Metadata, secrets: &NamedSecrets) -> bool {
+    metadata.name == METADATA_NAME && metadata.interpolate(&Profile::Default, &[IDENTITY_KEY]) == identity(secrets)
+}
+
+/// Returns the address of the first secret, which clones share.
+fn identity(secrets: &NamedSecrets) -> String {
+    secrets.iter().next().map(|(_, secret)| format!("{secret:p}")).unwrap_or_default()
+}
+
+impl Provider for KeyVaultProvider {
+    fn metadata(&self) -> Metadata {
+        // Errors name the URL of a secret in place of its key.
+        let secrets = self.secrets.clone();
+        Metadata::named(METADATA_NAME).interpolater(move |_: &Profile, path: &[&str]| match path {
+            [IDENTITY_KEY] => identity(&secrets),
+            path => find(&secrets, path).map_or_else(|| path.join("."), |secret| secret.id().url()),
+        })
+    }
+
+    fn data(&self) -> std::result::Result<Map<Profile, Dict>, Error> {
+        Ok(Map::from([(Profile::Default, value(self.secrets.tree()).into_dict().unwrap_or_default())]))
+    }
+}
+
+fn value(tree: NamedTree<'_>) -> Value {
+    match tree {
+        NamedTree::Table(members) => {
+            let members = members.into_iter().map(|(name, member)| (name.to_owned(), value(member)));
+            Value::Dict(Tag::Default, members.collect())
+        }
+        NamedTree::List(items) => Value::Array(Tag::Default, items.into_iter().map(value).collect()),
+        NamedTree::Secret(secret) => match secret.kind() {
+            NamedKind::EmptyTable => Value::Dict(Tag::Default, Dict::new()),
+            NamedKind::EmptyList => Value::Array(Tag::Default, Vec::new()),
+            NamedKind::Null => Value::Empty(Tag::Default, Empty::None),
+            _ => Value::String(Tag::Default, secret.expose_secret().to_owned()),
+        },
+    }
+}
+
+/// Returns the secret at a path of figment, in which an index is text like a name.
+fn find<'s>(secrets: &'s NamedSecrets, path: &[&str]) -> Option<&'s NamedSecret> {
+    let is_same = |(segment, step): (&Segment, &&str)| match segment {
+        Segment::Name(name) => **name == **step,
+        Segment::Index(index) => *step == index.to_string(),
+    };
+    let is_at_path = |key: &Key| key.segments().len() == path.len() && key.segments().iter().zip(path).all(is_same);
+    let in_lists = || secrets.iter().find(|(key, _)| is_at_path(key)).map(|(_, secret)| secret);
+    let is_number = |step: &&str| step.bytes().all(|b| b.is_ascii_digit());
+    let found = secrets.get(&path.iter().copied().collect());
+    found.or_else(|| path.iter().any(is_number).then(in_lists).flatten())
+}

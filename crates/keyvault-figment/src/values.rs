@@ -1,0 +1,156 @@
+//! The values of a figment that are in effect, one after the other.
+
+use std::cmp::Ordering;
+use std::iter::Peekable;
+
+use figment::value::{Dict, Tag, Value};
+use figment::{Figment, Profile, Provider};
+use keyvault::{Key, Leaf, Mismatch, NamedSecret, NamedSecrets, Segment};
+
+use crate::mismatch::unreadable;
+use crate::origin;
+use crate::secret_layer::is_metadata_of;
+
+/// Returns the merged values of the selected profile.
+pub(crate) fn effective(figment: &Figment) -> Result<Value, Mismatch> {
+    // Merging profiles moves every value, which a figment with one profile does not need.
+    if figment.profiles().all(|profile| *profile == Profile::Default)
+        && let Ok(mut data) = figment.data()
+    {
+        return Ok(Value::Dict(Tag::Default, data.remove(&Profile::Default).unwrap_or_default()));
+    }
+    figment.find_value("").map_err(|error| unreadable(&error))
+}
+
+/// Returns every value below `root`. `secrets` are those that were passed to the layers.
+pub(crate) fn values(figment: &Figment, root: &Value, secrets: &NamedSecrets) -> Vec<Leaf> {
+    let secret_tag = tag_of(figment, secrets);
+    let secrets = secrets.iter().peekable();
+    let mut walk = Walk { figment, secret_tag, secrets, path: Vec::new(), values: Vec::new() };
+    walk.visit(root);
+    walk.values
+}
+
+/// Returns the names and indexes of a key as figment writes them.
+pub(crate) fn names(key: &Key) -> Vec<String> {
+    let name = |segment: &Segment| match segment {
+        Segment::Name(name) => name.to_string(),
+        Segment::Index(index) => index.to_string(),
+    };
+    key.segments().iter().map(name).collect()
+}
+
+/// Returns the tag of the secrets. `None` if the layers do not contain them.
+fn tag_of(figment: &Figment, secrets: &NamedSecrets) -> Option<Tag> {
+    let layers = figment.__metadata_map()?;
+    layers.into_iter().find(|(_, metadata)| is_metadata_of(metadata, secrets)).map(|(tag, _)| tag)
+}
+
+struct Walk<'w, S: Iterator> {
+    figment: &'w Figment,
+    secret_tag: Option<Tag>,
+    /// The secrets that are not before `path`. They are in the order of the walk, so each is compared once.
+    secrets: Peekable<S>,
+    path: Vec<Step<'w>>,
+    values: Vec<Leaf>,
+}
+
+/// A borrowed [`Segment`] with the same order.
+#[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
+enum Step<'s> {
+    Name(&'s str),
+    Index(usize),
+}
+
+impl<'w, S: Iterator<Item = (&'w Key, &'w NamedSecret)>> Walk<'w, S> {
+    fn visit(&mut self, value: &'w Value) {
+        match value {
+            Value::Dict(_, dict) if !dict.is_empty() => {
+                dict.iter().for_each(|(name, value)| self.visit_child(Step::Name(name), value));
+            }
+            Value::Array(_, items) if !items.is_empty() => {
+                items.iter().enumerate().for_each(|(i, item)| self.visit_child(Step::Index(i), item));
+            }
+            _ if self.path.is_empty() => {}
+            // An empty table or list is a value, so that a change to or from it is seen.
+            _ => {
+                let value = self.config_value(value);
+                self.values.push(value);
+            }
+        }
+    }
+
+    fn visit_child(&mut self, step: Step<'w>, value: &'w Value) {
+        self.path.push(step);
+        self.visit(value);
+        self.path.pop();
+    }
+
+    fn config_value(&mut self, value: &Value) -> Leaf {
+        if Some(value.tag()) == self.secret_tag
+            && let Some((key, secret)) = self.secret_at_path()
+        {
+            return Leaf::named(key.clone(), secret);
+        }
+        self.other_value(value, self.path.iter().map(Step::segment).collect())
+    }
+
+    /// Returns the secret that was passed to the layers for this path.
+    fn secret_at_path(&mut self) -> Option<(&'w Key, &'w NamedSecret)> {
+        loop {
+            let (key, _) = self.secrets.peek()?;
+            match key.segments().iter().map(Step::of).cmp(self.path.iter().copied()) {
+                Ordering::Less => _ = self.secrets.next(),
+                Ordering::Equal => return self.secrets.next(),
+                Ordering::Greater => return None,
+            }
+        }
+    }
+
+    /// Describes a value that is not one of the secrets, or is one that the layers moved to another key.
+    fn other_value(&self, value: &Value, key: Key) -> Leaf {
+        let names = names(&key);
+        let metadata = self.figment.get_metadata(value.tag()).filter(|metadata| origin::is_secret_layer(metadata));
+        if let Some(secret) = metadata.and_then(|metadata| origin::secret(metadata, &names)) {
+            return Leaf::earlier(key, secret);
+        }
+        let origin = origin::origin(self.figment, value.tag(), &names);
+        match (value, metadata) {
+            (Value::String(_, text), None) => match origin::file(self.figment, value.tag()) {
+                Some(file) => Leaf::text(key, origin, text.as_str()).in_file(file),
+                None => Leaf::text(key, origin, text.as_str()),
+            },
+            // The metadata does not reveal which secret a moved value is.
+            _ => Leaf::other(key, origin, format!("{:?}", without_tag(value))),
+        }
+    }
+}
+
+impl<'s> Step<'s> {
+    fn of(segment: &'s Segment) -> Self {
+        match segment {
+            Segment::Name(name) => Step::Name(name),
+            Segment::Index(index) => Step::Index(*index),
+        }
+    }
+
+    fn segment(&self) -> Segment {
+        match *self {
+            Step::Name(name) => Segment::Name(name.into()),
+            Step::Index(index) => Segment::Index(index),
+        }
+    }
+}
+
+/// Removes the tag, which differs at each load. A table or list is empty here.
+fn without_tag(value: &Value) -> Value {
+    match value {
+        Value::Char(_, c) => Value::Char(Tag::Default, *c),
+        Value::Bool(_, b) => Value::Bool(Tag::Default, *b),
+        Value::Num(_, n) => Value::Num(Tag::Default, *n),
+        Value::Empty(_, e) => Value::Empty(Tag::Default, *e),
+        Value::Dict(..) => Value::Dict(Tag::Default, Dict::new()),
+        Value::Array(..) => Value::Array(Tag::Default, Vec::new()),
+        other => other.clone(),
+    }
+}
