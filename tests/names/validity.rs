@@ -199,7 +199,7 @@ async fn a_report_has_a_row_for_what_was_left_out_and_a_word_for_what_was_taken_
         for (setting, status, is_absent, detail) in [
             ("good", ReferenceStatus::Resolved, false, ""),
             ("bad_one", ReferenceStatus::AccessToKeyVaultDenied, true, "secret is disabled"),
-            ("old", ReferenceStatus::Resolved, false, "secret has expired on "),
+            ("old", ReferenceStatus::Resolved, false, "secret expired on "),
             ("young", ReferenceStatus::OtherReasons, true, "secret is not valid before "),
         ] {
             let row = row(setting);

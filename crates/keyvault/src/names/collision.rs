@@ -1,4 +1,4 @@
-//! Settings that more than one secret gives.
+//! Collisions: settings that more than one secret gives.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,15 +6,15 @@ use crate::error::{Error, ErrorKind};
 use crate::report::ReferenceStatus;
 use crate::settings::{Key, Segment};
 
-/// Who gives which setting. Each is called by a secret's name, with the member of it that gives the setting.
+/// The contributors of each setting: the name of a secret, with the member of an expanded JSON secret.
 pub(crate) type Contributors = BTreeMap<Key, Vec<String>>;
 
-/// Tells whether no two of `keys`, which are in order, are in each other's way: then there are no [`collisions`].
+/// Returns whether no two of the sorted `keys` collide. Then there are no [`collisions`].
 pub(crate) fn is_clear<'k>(keys: impl Iterator<Item = &'k Key>) -> bool {
     let mut before: Option<&Key> = None;
     for key in keys {
-        let is_in_the_way = before.is_some_and(|before| before == key || before.is_above(key));
-        if is_in_the_way || list_trouble(before, key).is_some() {
+        let collides = before.is_some_and(|before| before == key || before.is_above(key));
+        if collides || list_collision(before, key).is_some() {
             return false;
         }
         before = Some(key);
@@ -22,38 +22,39 @@ pub(crate) fn is_clear<'k>(keys: impl Iterator<Item = &'k Key>) -> bool {
     true
 }
 
-/// Finds the settings that more than one secret gives, that are a value and a table at once, or a table and a list; and
-/// lists with gaps. One error for each, which names everybody who takes part.
-pub(crate) fn collisions(givers: &Contributors) -> Vec<Error> {
+/// Returns an error for each setting that more than one secret gives, that is both a value and a table, or both a table
+/// and a list, and for each list with gaps. The error names every contributor.
+pub(crate) fn collisions(contributors: &Contributors) -> Vec<Error> {
     let mut found: BTreeMap<Key, Collision> = BTreeMap::new();
     let mut note = |key: &Key, collision: Collision| {
-        let held = found.entry(key.clone()).or_insert(collision);
-        *held = collision.max(*held);
+        let entry = found.entry(key.clone()).or_insert(collision);
+        *entry = collision.max(*entry);
     };
     let mut before: Option<&Key> = None;
-    for (key, parties) in givers {
-        if parties.len() > 1 {
+    for (key, names) in contributors {
+        if names.len() > 1 {
             note(key, Collision::SameSetting);
         }
-        // In order, everything under a key follows it at once, and a table's members come before a list's elements.
+        // Keys are sorted, so all keys below a key follow it directly, and a table's members precede a list's elements.
         if let Some(before) = before.filter(|before| before.is_above(key)) {
             note(before, Collision::ValueAndTable);
-        } else if let Some((list, collision)) = list_trouble(before, key) {
+        } else if let Some((list, collision)) = list_collision(before, key) {
             note(&list, collision);
         }
         before = Some(key);
     }
     let mut errors: Vec<(Key, Error)> = Vec::new();
     for (key, collision) in found {
-        // What happens under a key that is told already has the same reason.
-        if !errors.last().is_some_and(|(told, _)| told.is_above(&key)) {
-            let error = error(&key, collision, givers);
+        // A collision below a key that already has an error has the same cause.
+        if !errors.last().is_some_and(|(above, _)| above.is_above(&key)) {
+            let error = error(&key, collision, contributors);
             errors.push((key, error));
         }
     }
     errors.into_iter().map(|(_, error)| error).collect()
 }
 
+/// The kind of a collision, the least severe first.
 #[derive(Clone, Copy, Eq, Ord, PartialEq, PartialOrd)]
 enum Collision {
     Gap,
@@ -62,14 +63,14 @@ enum Collision {
     ValueAndTable,
 }
 
-/// Compares a key with the one before it where they part: the elements of a list must follow each other.
-fn list_trouble(before: Option<&Key>, key: &Key) -> Option<(Key, Collision)> {
-    let steps = key.segments();
-    let held = before.map_or(&[][..], Key::segments);
-    let parting = steps.iter().zip(held).take_while(|(one, other)| one == other).count();
-    for (depth, step) in steps.iter().enumerate().skip(parting) {
-        let Segment::Index(index) = step else { continue };
-        let collision = match held.get(depth).filter(|_| depth == parting) {
+/// Returns the list that `key` breaks, compared with the key before it: the elements of a list must be consecutive.
+fn list_collision(before: Option<&Key>, key: &Key) -> Option<(Key, Collision)> {
+    let segments = key.segments();
+    let previous = before.map_or(&[][..], Key::segments);
+    let common = segments.iter().zip(previous).take_while(|(one, other)| one == other).count();
+    for (depth, segment) in segments.iter().enumerate().skip(common) {
+        let Segment::Index(index) = segment else { continue };
+        let collision = match previous.get(depth).filter(|_| depth == common) {
             Some(Segment::Name(_)) => Collision::TableAndList,
             Some(Segment::Index(last)) if *index == last + 1 => continue,
             None if *index == 0 => continue,
@@ -80,27 +81,29 @@ fn list_trouble(before: Option<&Key>, key: &Key) -> Option<(Key, Collision)> {
     None
 }
 
-fn error(key: &Key, collision: Collision, givers: &Contributors) -> Error {
-    // Everything under a key follows it.
-    let under = givers.range(key.clone()..).take_while(|(below, _)| *below == key || key.is_above(below));
-    let all: Vec<&str> = under.flat_map(|(_, parties)| parties).map(String::as_str).collect();
+fn error(key: &Key, collision: Collision, contributors: &Contributors) -> Error {
+    // All keys below a key follow it.
+    let below = contributors.range(key.clone()..).take_while(|(below, _)| *below == key || key.is_above(below));
     let mut seen = BTreeSet::new();
-    let parties: Vec<&str> = all.into_iter().filter(|party| seen.insert(*party)).collect();
+    let names: Vec<&str> =
+        below.flat_map(|(_, names)| names).map(String::as_str).filter(|name| seen.insert(*name)).collect();
     let clause = match collision {
-        Collision::SameSetting if parties.len() == 1 => "a secret gives the same setting twice",
+        Collision::SameSetting if names.len() == 1 => "a secret gives the same setting twice",
         Collision::SameSetting => "secrets give the same setting",
         Collision::ValueAndTable => "a setting is both a value and a table",
         Collision::TableAndList => "a setting is both a table and a list",
         Collision::Gap => "a list has gaps between its elements",
     };
-    Error::from_clause(ErrorKind::Invalid, format!("{clause}: {}", enumerated(&parties)))
+    Error::from_clause(ErrorKind::Invalid, format!("{clause}: {}", enumerated(&names)))
         .at(key.to_string(), "secret names")
         .with_status(ReferenceStatus::OtherReasons)
-        .with_help("rename, disable or delete all but one of them, or take fewer secrets: NameMap::prefix, tag or only")
+        .with_help(
+            "rename, disable or delete all but one of them, or take fewer secrets with NameMap::prefix, tag or only",
+        )
 }
 
-fn enumerated(parties: &[&str]) -> String {
-    match parties {
+fn enumerated(names: &[&str]) -> String {
+    match names {
         [] => String::new(),
         [one] => (*one).to_owned(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
@@ -113,26 +116,27 @@ mod tests {
 
     use super::*;
 
-    /// Reads keys such as `a.b[0]`; `=` parts a key from who gives it, else it is the key itself.
-    fn told(settings: &[&str]) -> Vec<(String, String)> {
-        let mut givers = Contributors::new();
+    /// Parses settings such as `a.b[0]=Contributor` and returns the key and text of each error. Without `=` the key
+    /// itself is the contributor.
+    fn found(settings: &[&str]) -> Vec<(String, String)> {
+        let mut contributors = Contributors::new();
         for setting in settings {
-            let (key, giver) = setting.split_once('=').unwrap_or((setting, setting));
-            let steps = key.replace('[', ".[");
-            let key = steps.split('.').fold(Key::root(), |key, step| match step.strip_prefix('[') {
+            let (key, contributor) = setting.split_once('=').unwrap_or((setting, setting));
+            let dotted = key.replace('[', ".[");
+            let key = dotted.split('.').fold(Key::root(), |key, part| match part.strip_prefix('[') {
                 Some(index) => key.element(index.trim_end_matches(']').parse().unwrap()),
-                None => key.member(step),
+                None => key.member(part),
             });
-            givers.entry(key).or_default().push(giver.to_owned());
+            contributors.entry(key).or_default().push(contributor.to_owned());
         }
-        let errors = collisions(&givers);
-        let keys = givers.iter().flat_map(|(key, parties)| std::iter::repeat_n(key, parties.len()));
+        let errors = collisions(&contributors);
+        let keys = contributors.iter().flat_map(|(key, names)| std::iter::repeat_n(key, names.len()));
         assert_eq!(is_clear(keys), errors.is_empty(), "{settings:?}");
         errors.iter().map(|error| (error.setting().unwrap().to_owned(), error.failures()[0].to_string())).collect()
     }
 
     #[test]
-    fn everybody_who_takes_part_is_named_in_one_error() {
+    fn one_error_names_every_contributor() {
         const SAME: &str = "secrets give the same setting";
         const VALUE: &str = "a setting is both a value and a table";
         const LIST: &str = "a setting is both a table and a list";
@@ -151,16 +155,16 @@ mod tests {
             (&["a[0].x", "a[2].y"], "a", "a list has gaps between its elements: a[0].x and a[2].y".into()),
             (&["a[0][1]"], "a[0]", "a list has gaps between its elements: a[0][1]".into()),
         ] {
-            let told = told(settings);
-            assert_eq!(told.len(), 1, "{settings:?} {told:?}");
-            assert_eq!(told[0].0, key, "{settings:?}");
-            assert!(told[0].1.ends_with(&format!(": {clause}")), "{settings:?} {told:?}");
+            let errors = found(settings);
+            assert_eq!(errors.len(), 1, "{settings:?} {errors:?}");
+            assert_eq!(errors[0].0, key, "{settings:?}");
+            assert!(errors[0].1.ends_with(&format!(": {clause}")), "{settings:?} {errors:?}");
         }
-        assert_eq!(told(&["a", "a.b", "c=1", "c=2", "d.e", "d.e.f"]).len(), 3);
+        assert_eq!(found(&["a", "a.b", "c=1", "c=2", "d.e", "d.e.f"]).len(), 3);
     }
 
     #[test]
-    fn neighbours_do_not_collide() {
+    fn adjacent_keys_do_not_collide() {
         for settings in [
             &["a.b", "a.c", "ab", "a_b"][..],
             &["a[0]", "a[1]", "b"],
@@ -169,29 +173,31 @@ mod tests {
             &["a.b[0]", "a.c[0]"],
             &[],
         ] {
-            assert_eq!(told(settings), [], "{settings:?}");
+            assert_eq!(found(settings), [], "{settings:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn every_value_above_a_table_is_found(settings in prop::collection::btree_set("[ab]{1,2}(\\.[ab]{1,2}){0,2}", 1..8)) {
+        fn every_value_above_a_table_is_found(
+            settings in prop::collection::btree_set("[ab]{1,2}(\\.[ab]{1,2}){0,2}", 1..8),
+        ) {
             let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
             let collide = settings.iter().any(|a| settings.iter().any(|b| b.starts_with(&format!("{a}."))));
-            prop_assert_eq!(told(&settings).is_empty(), !collide);
+            prop_assert_eq!(found(&settings).is_empty(), !collide);
         }
 
         #[test]
-        fn every_list_that_is_none_is_found(settings in prop::collection::btree_set("a(\\[[0-2]\\]){1,2}", 1..6)) {
+        fn every_broken_list_is_found(settings in prop::collection::btree_set("a(\\[[0-2]\\]){1,2}", 1..6)) {
             let has = |prefix: &str| settings.iter().any(|setting| setting.starts_with(prefix));
             let is_value = |setting: &str| settings.iter().any(|other| other.starts_with(&format!("{setting}[")));
             let mut good = !settings.iter().any(|setting| is_value(setting));
             for list in ["a", "a[0]", "a[1]", "a[2]"] {
-                let held: Vec<bool> = (0..3).map(|i| has(&format!("{list}[{i}]"))).collect();
-                good &= held.is_sorted_by(|one, other| one >= other);
+                let present: Vec<bool> = (0..3).map(|i| has(&format!("{list}[{i}]"))).collect();
+                good &= present.is_sorted_by(|one, other| one >= other);
             }
             let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
-            prop_assert_eq!(told(&settings).is_empty(), good, "{:?}", settings);
+            prop_assert_eq!(found(&settings).is_empty(), good, "{:?}", settings);
         }
     }
 }

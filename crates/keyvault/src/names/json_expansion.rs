@@ -1,4 +1,4 @@
-//! JSON secrets, opened into one setting for each value in them.
+//! The expansion of JSON secrets into one setting for each value.
 
 use std::fmt;
 
@@ -11,8 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::reference::unescaped;
 use crate::settings::{Key, MappedContent};
 
-/// How far JSON secrets are opened into settings of their own: see
-/// [`NameMap::open_json`](crate::NameMap::open_json).
+/// The limits within which [`NameMap::open_json`](crate::NameMap::open_json) expands JSON secrets.
 ///
 /// # Examples
 ///
@@ -29,28 +28,33 @@ pub struct OpenJson {
 }
 
 impl OpenJson {
-    /// Makes the default limits.
+    /// Creates the default limits: 8 levels, 1,000 settings and 25 KiB per secret.
     pub fn new() -> Self {
         Self { depth: 8, keys: 1_000, size: 25 * 1024 }
     }
 
-    /// Sets how many levels of tables and lists become keys. What lies deeper stays one setting, its JSON text.
+    /// Sets the number of levels of tables and lists that become keys. A deeper value stays one setting with its JSON
+    /// text.
     ///
-    /// Default: 8. At most 32; 0 opens nothing but a JSON string.
+    /// Default: 8. At most 32. With 0, only a JSON string is unescaped.
     #[must_use]
     pub fn depth(mut self, levels: usize) -> Self {
-        self.depth = levels.min(DEEPEST);
+        self.depth = levels.min(MAX_DEPTH);
         self
     }
 
-    /// Sets how many settings one secret may give; more are an error. Default: 1,000.
+    /// Sets the number of settings that one secret may give. More are an error.
+    ///
+    /// Default: 1,000.
     #[must_use]
     pub fn keys(mut self, keys: usize) -> Self {
         self.keys = keys;
         self
     }
 
-    /// Sets how many bytes of JSON one secret may have; more are an error. Default: 25 KiB, the most that Key Vault keeps.
+    /// Sets the size in bytes that the JSON of one secret may have. More are an error.
+    ///
+    /// Default: 25 KiB, the largest value that Key Vault stores.
     #[must_use]
     pub fn size(mut self, bytes: usize) -> Self {
         self.size = bytes;
@@ -64,21 +68,22 @@ impl Default for OpenJson {
     }
 }
 
-/// Each level is a frame on the stack.
-const DEEPEST: usize = 32;
+/// Each level takes a stack frame.
+const MAX_DEPTH: usize = 32;
 
 /// One value of a JSON secret.
 pub(crate) struct ExpandedValue {
     pub(crate) key: Key,
-    /// The path to it as it is written in the secret, for people; empty for the whole.
+    /// The path to the value as the secret spells it, for messages. Empty for the whole secret.
     pub(crate) member: String,
     pub(crate) content: MappedContent,
 }
 
-/// Tells whether a content type says JSON: `application/json`, `text/json`, or any type with the suffix `+json`, in any case
-/// and with any parameters.
+/// Returns whether a content type is JSON: `application/json`, `text/json`, or any type with the suffix `+json`, in any
+/// case and with any parameters.
 ///
-/// [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-media-type), [RFC 6839](https://www.rfc-editor.org/rfc/rfc6839#section-3.1).
+/// [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-media-type), [RFC
+/// 6839](https://www.rfc-editor.org/rfc/rfc6839#section-3.1).
 pub(crate) fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim_matches([' ', '\t']).to_ascii_lowercase();
     let is_token = |text: &str| {
@@ -93,26 +98,26 @@ pub(crate) fn is_json(content_type: &str) -> bool {
 }
 
 impl OpenJson {
-    /// Opens `json` under `key`; `spell` spells members. `null` is absent, as a member that is not there is.
+    /// Expands `json` under `key`. `spell` converts the names of members. A `null` is absent, like a missing member.
     ///
-    /// The text is borrowed all the way down, so that no copy of the secret stays behind in a tree of values.
+    /// Every step borrows the text, so no tree of values keeps a copy of the secret.
     pub(crate) fn expand(&self, json: &str, key: &Key, spell: &dyn Fn(&str) -> String) -> Result<Vec<ExpandedValue>> {
         if json.len() > self.size {
-            return Err(invalid("JSON secret is larger than is opened").with_help("raise OpenJson::size"));
+            return Err(invalid("JSON secret is larger than the limit").with_help("raise OpenJson::size"));
         }
         let whole: &RawValue = serde_json::from_str(json).map_err(|_| not_json())?;
-        let mut opening = Expansion { limits: *self, spell, opened: Vec::new() };
+        let mut expansion = Expansion { limits: *self, spell, values: Vec::new() };
         if whole.get() != "null" {
-            opening.walk(whole, key.clone(), String::new(), self.depth)?;
+            expansion.walk(whole, key.clone(), String::new(), self.depth)?;
         }
-        Ok(opening.opened)
+        Ok(expansion.values)
     }
 }
 
 struct Expansion<'s> {
     limits: OpenJson,
     spell: &'s dyn Fn(&str) -> String,
-    opened: Vec<ExpandedValue>,
+    values: Vec<ExpandedValue>,
 }
 
 impl Expansion<'_> {
@@ -129,14 +134,14 @@ impl Expansion<'_> {
     }
 
     fn walk_table(&mut self, value: &RawValue, key: Key, member: String, levels: usize) -> Result<()> {
-        let Members(members) = serde_json::from_str(value.get()).map_err(|_| not_json())?;
-        let before = self.opened.len();
+        let TableMembers(members) = serde_json::from_str(value.get()).map_err(|_| not_json())?;
+        let before = self.values.len();
         for (name, value) in members.iter().filter(|(_, value)| value.get() != "null") {
             let path = if member.is_empty() { name.clone() } else { format!("{member}.{name}") };
             self.walk(value, key.member(&(self.spell)(name)), path, levels)?;
         }
-        // A table of which nothing is there is there itself.
-        if self.opened.len() == before {
+        // A table without members is a setting itself.
+        if self.values.len() == before {
             self.push(ExpandedValue { key, member, content: MappedContent::EmptyTable })
         } else {
             Ok(())
@@ -154,11 +159,11 @@ impl Expansion<'_> {
         Ok(())
     }
 
-    fn push(&mut self, opened: ExpandedValue) -> Result<()> {
-        if self.opened.len() == self.limits.keys {
-            return Err(invalid("JSON secret has more values than are opened").with_help("raise OpenJson::keys"));
+    fn push(&mut self, value: ExpandedValue) -> Result<()> {
+        if self.values.len() == self.limits.keys {
+            return Err(invalid("JSON secret has more values than the limit").with_help("raise OpenJson::keys"));
         }
-        self.opened.push(opened);
+        self.values.push(value);
         Ok(())
     }
 }
@@ -167,20 +172,20 @@ fn invalid(clause: &'static str) -> Error {
     Error::new(ErrorKind::InvalidSettings, clause)
 }
 
-/// The parser's own words show what it stumbled over.
+/// Drops the parser's message, because it quotes the text.
 fn not_json() -> Error {
-    invalid("secret is not JSON, and its content type says that it is")
-        .with_help("make its value JSON or its content type another, or leave out NameMap::open_json")
+    invalid("secret has a JSON content type but is not JSON")
+        .with_help("store JSON, change the content type, or leave out NameMap::open_json")
 }
 
-/// The members of a table as they stand there: two of one name are two.
-struct Members<'j>(Vec<(String, &'j RawValue)>);
+/// The members of a table in their order. A repeated name is kept twice.
+struct TableMembers<'j>(Vec<(String, &'j RawValue)>);
 
-impl<'de> Deserialize<'de> for Members<'de> {
+impl<'de> Deserialize<'de> for TableMembers<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct All;
-        impl<'de> Visitor<'de> for All {
-            type Value = Members<'de>;
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = TableMembers<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a table")
@@ -191,10 +196,10 @@ impl<'de> Deserialize<'de> for Members<'de> {
                 while let Some(member) = map.next_entry()? {
                     members.push(member);
                 }
-                Ok(Members(members))
+                Ok(TableMembers(members))
             }
         }
-        deserializer.deserialize_map(All)
+        deserializer.deserialize_map(MembersVisitor)
     }
 }
 
@@ -204,22 +209,22 @@ mod tests {
 
     use super::*;
 
-    fn open(limits: OpenJson, json: &str) -> Result<Vec<String>> {
-        let shown = |opened: ExpandedValue| {
-            let content = match opened.content {
+    fn expand(limits: OpenJson, json: &str) -> Result<Vec<String>> {
+        let shown = |value: ExpandedValue| {
+            let content = match value.content {
                 MappedContent::Text(text) => (*text).clone(),
                 MappedContent::EmptyTable => "EMPTY TABLE".into(),
                 MappedContent::EmptyList => "EMPTY LIST".into(),
                 MappedContent::Null => "NULL".into(),
             };
-            format!("{}={content}", opened.key)
+            format!("{}={content}", value.key)
         };
-        let opened = limits.expand(json, &Key::root().member("k"), &|name: &str| name.to_owned())?;
-        Ok(opened.into_iter().map(shown).collect())
+        let values = limits.expand(json, &Key::root().member("k"), &|name: &str| name.to_owned())?;
+        Ok(values.into_iter().map(shown).collect())
     }
 
     #[test]
-    fn media_types_that_say_json() {
+    fn json_is_recognised_by_its_content_type() {
         for (content_type, expected) in [
             ("application/json", true),
             ("Application/JSON", true),
@@ -274,17 +279,17 @@ mod tests {
             ("{}", &["k=EMPTY TABLE"]),
             (r#"{"a":"@KeyVault(SecretName=x)","":"\u00e9\ud83d\ude00"}"#, &["k.a=@KeyVault(SecretName=x)", "k.=é😀"]),
         ] {
-            let opened = open(OpenJson::new(), json);
+            let values = expand(OpenJson::new(), json);
             if json.contains("0123") {
-                assert!(opened.is_err(), "{json}");
+                assert!(values.is_err(), "{json}");
             } else {
-                assert_eq!(opened.unwrap(), expected, "{json}");
+                assert_eq!(values.unwrap(), expected, "{json}");
             }
         }
     }
 
     #[test]
-    fn what_lies_too_deep_stays_json() {
+    fn values_below_the_depth_limit_stay_json() {
         let json = r#"{"a":{"b":{"c":[1, 2]}},"d":"e"}"#;
         for (depth, expected) in [
             (0, &[r#"k={"a":{"b":{"c":[1, 2]}},"d":"e"}"#][..]),
@@ -293,20 +298,20 @@ mod tests {
             (3, &["k.a.b.c=[1, 2]", "k.d=e"]),
             (4, &["k.a.b.c[0]=1", "k.a.b.c[1]=2", "k.d=e"]),
         ] {
-            assert_eq!(open(OpenJson::new().depth(depth), json).unwrap(), expected, "{depth}");
+            assert_eq!(expand(OpenJson::new().depth(depth), json).unwrap(), expected, "{depth}");
         }
     }
 
     #[test]
-    fn limits_are_kept_and_errors_show_nothing() {
+    fn limits_hold_and_errors_show_no_value() {
         let deep = "[".repeat(200_000) + &"]".repeat(200_000);
-        let endless = OpenJson::new().size(usize::MAX);
-        assert_eq!(open(endless.depth(usize::MAX), &deep).unwrap().len(), 1, "32 levels and one text");
+        let unlimited = OpenJson::new().size(usize::MAX);
+        assert_eq!(expand(unlimited.depth(usize::MAX), &deep).unwrap().len(), 1, "32 levels and one text");
         let many = format!("[{}]", ["1"; 11].join(","));
-        assert!(open(OpenJson::new().keys(10), &many).is_err());
-        assert_eq!(open(OpenJson::new().keys(11), &many).unwrap().len(), 11);
-        assert!(open(OpenJson::new().size(many.len() - 1), &many).is_err());
-        assert!(open(OpenJson::new().size(many.len()), &many).is_ok());
+        assert!(expand(OpenJson::new().keys(10), &many).is_err());
+        assert_eq!(expand(OpenJson::new().keys(11), &many).unwrap().len(), 11);
+        assert!(expand(OpenJson::new().size(many.len() - 1), &many).is_err());
+        assert!(expand(OpenJson::new().size(many.len()), &many).is_ok());
         for json in [
             "canary",
             "",
@@ -317,21 +322,21 @@ mod tests {
             "{} canary",
             "{\"a\":1,}",
         ] {
-            let error = open(OpenJson::new(), json).unwrap_err();
+            let error = expand(OpenJson::new(), json).unwrap_err();
             assert!(!format!("{error}{error:?}").contains("canary"), "{error:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn anything_is_opened_or_refused(json in ".{0,64}", depth in 0usize..4) {
-            _ = open(OpenJson::new().depth(depth), &json);
+        fn any_text_is_expanded_or_refused(json in ".{0,64}", depth in 0usize..4) {
+            _ = expand(OpenJson::new().depth(depth), &json);
         }
 
         #[test]
-        fn text_comes_out_as_it_went_in(text in ".*") {
+        fn text_is_unchanged_by_expansion(text in ".*") {
             let json = serde_json::to_string(&[&text]).unwrap();
-            prop_assert_eq!(open(OpenJson::new().size(usize::MAX), &json).unwrap(), [format!("k[0]={text}")]);
+            prop_assert_eq!(expand(OpenJson::new().size(usize::MAX), &json).unwrap(), [format!("k[0]={text}")]);
         }
     }
 }

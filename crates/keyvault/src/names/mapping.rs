@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use super::collision::{Contributors, collisions, is_clear};
 use super::name_map::NameMap;
-use super::request::{RequestedSecret, Requirement};
+use super::requested_secret::{RequestedSecret, Requirement};
 use super::validity::Consequence;
 use crate::error::{Error, Result};
 use crate::secret::{Secret, SecretId, SecretProperties};
@@ -25,8 +25,8 @@ impl<'m> MappingBuilder<'m> {
         Self { map, now, candidates: Vec::new(), notes: Vec::new(), failures: Vec::new() }
     }
 
-    /// Returns the key of a listed secret if the load has to read it. A due secret is always read: the list may not show
-    /// its new version yet.
+    /// Returns the key of a listed secret if the load has to read it. A due secret is always read: the list may not
+    /// show its new version yet.
     pub(crate) fn admit(&mut self, item: &SecretProperties, is_due: bool) -> Option<Key> {
         let key = self.map.key(item.id().name())?;
         if is_due {

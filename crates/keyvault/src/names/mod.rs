@@ -1,21 +1,25 @@
 //! Name maps: the rules that turn the names of secrets into the keys of settings.
 //!
-//! Read [`NameMap`] first. `spelling` turns names into keys and back, `validity` decides about disabled and outdated
-//! secrets, `known_keys` finds the keys of a settings type, `request` lists the secrets to fetch by name, `json_expansion`
-//! opens JSON secrets, and `collision` finds secrets that give the same setting. `mapping` applies all of them to the
-//! secrets of one load.
+//! Read [`NameMap`] first; `choices` has its builder methods. `spelling` turns names into keys and back, `validity`
+//! decides about disabled and outdated secrets, `known_keys` finds the keys of a settings type with the help of
+//! `type_shape`, `selection` lists each `requested_secret` that is fetched by name, `json_expansion` expands JSON
+//! secrets, and `collision` finds secrets that give the same setting. `mapping` applies all of them to the secrets of
+//! one load.
 
+mod choices;
 mod collision;
 mod json_expansion;
 mod known_keys;
 mod mapping;
 mod name_map;
-mod request;
+mod requested_secret;
+mod selection;
 mod spelling;
+mod type_shape;
 mod validity;
 
 pub use self::json_expansion::OpenJson;
 pub(crate) use self::mapping::MappingBuilder;
 pub use self::name_map::NameMap;
-pub(crate) use self::request::{RequestedSecret, Requirement};
+pub(crate) use self::requested_secret::{RequestedSecret, Requirement};
 pub use self::validity::{IfDisabled, IfOutdated};

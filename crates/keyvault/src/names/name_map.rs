@@ -1,24 +1,22 @@
-//! The name map: how the names of secrets become the keys of settings.
+//! The name map: the rules that turn the names of secrets into the keys of settings.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
-
 use super::json_expansion::{ExpandedValue, OpenJson, is_json};
-use super::known_keys::known_keys;
-use super::request::{Only, RequestedSecret, Requirement};
-use super::spelling::{Reverse, Spelling};
-use super::validity::{IfDisabled, IfOutdated, ValidityRules};
+use super::requested_secret::RequestedSecret;
+use super::selection::Selection;
+use super::spelling::{NameFunction, Spelling};
+use super::validity::ValidityRules;
 use crate::error::Result;
 use crate::secret::{Secret, SecretName, SecretProperties};
 use crate::settings::Key;
 
-/// The rule by which secrets become settings: which are taken, and what their names say.
+/// The rules that turn secrets into settings: which secrets are taken, and which keys their names give.
 ///
-/// By default every secret is taken that is enabled and does not belong to a certificate. `--` in its name separates
-/// levels; each level is lower-cased, and `-` in it becomes `_`:
+/// By default, the map takes every secret that is enabled and does not belong to a certificate. `--` in a name
+/// separates levels. Each level is lower-cased, and `-` in it becomes `_`:
 ///
 /// | secret | setting | with [`snake_case`](NameMap::snake_case) |
 /// |---|---|---|
@@ -31,33 +29,36 @@ use crate::settings::Key;
 ///
 /// | to | use |
 /// |---|---|
-/// | share a vault with other programs | [`prefix`](NameMap::prefix), [`tag`](NameMap::tag), [`tag_value`](NameMap::tag_value) |
-/// | tell the words of `PascalCase` apart | [`snake_case`](NameMap::snake_case) |
-/// | spell keys in your own way | [`function`](NameMap::function), and back with [`reverse`](NameMap::reverse) |
-/// | do without permission to list the vault | [`only_keys_of`](NameMap::only_keys_of), [`only`](NameMap::only), [`optionally`](NameMap::optionally) |
-/// | keep several values in one secret | [`open_json`](NameMap::open_json) |
-/// | decide about disabled secrets | [`disabled`](NameMap::disabled) |
-/// | decide about those outside their dates | [`expired`](NameMap::expired), [`not_yet_valid`](NameMap::not_yet_valid) |
-/// | have a certificate with its key as a setting | [`certificates`](NameMap::certificates) |
+/// | share a vault with other programs | [`prefix`](Self::prefix), [`tag`](Self::tag), [`tag_value`](Self::tag_value) |
+/// | separate the words of `PascalCase` | [`snake_case`](Self::snake_case) |
+/// | spell keys with your own function | [`function`](Self::function), and back with [`reverse`](Self::reverse) |
+/// | need no permission to list the vault | [`only_keys_of`](Self::only_keys_of), [`only`](Self::only) |
+/// | name secrets that may be missing | [`optionally`](Self::optionally) |
+/// | keep several values in one secret | [`open_json`](Self::open_json) |
+/// | decide about disabled secrets | [`disabled`](Self::disabled) |
+/// | decide about secrets outside their dates | [`expired`](Self::expired), [`not_yet_valid`](Self::not_yet_valid) |
+/// | take a certificate with its key as a setting | [`certificates`](Self::certificates) |
 ///
-/// All of them can be combined; a secret is taken if every filter takes it.
+/// All choices combine. A map takes a secret if every filter accepts it.
 ///
-/// # What it costs
+/// # Cost
 ///
-/// | map | requests at the start | requests of a refresh in which nothing changed |
+/// | map | requests at the start | requests of a refresh without a change |
 /// |---|---|---|
-/// | that lists | ⌈secrets of the vault / 25⌉, and one for each secret taken | ⌈secrets of the vault / 25⌉ |
+/// | that lists | ⌈secrets of the vault / 25⌉, and one for each taken secret | ⌈secrets of the vault / 25⌉ |
 /// | of names or of known keys | one for each name | one for each name |
 ///
-/// A list is read page by page, while single secrets are asked for 32 at a time: names that are known come in about one
-/// round trip, and the 1,000 secrets of a large vault take 40. A map that lists has only its filtered secrets fetched.
+/// The pages of a list are read one after the other. Single secrets are fetched concurrently, by default at most 100 at
+/// a time: see [`ResolverBuilder::concurrency`](crate::resolver::ResolverBuilder::concurrency). A map of up to 100
+/// names thus takes about one round trip, and the list of 1,000 secrets takes 40. A map that lists fetches only the
+/// secrets that its filters accept.
 ///
 /// # Collisions
 ///
-/// Secrets that give one setting, a setting that is both a value and a table, and a table that is also a list are errors
-/// that name every secret that takes part: one of them would silently win otherwise. Names differ only in case to
-/// [`SecretName`] and to the vault alike, so the default map gives one key to no two names; with `snake_case`, `ApiKey`
-/// and `Api-Key` are one setting.
+/// Secrets that give one setting, a setting that is both a value and a table, and a setting that is both a table and a
+/// list are errors, because one of the secrets would win silently. The error names every secret involved.
+/// [`SecretName`] and the vault ignore case, so the default map gives each name a key of its own. With `snake_case`,
+/// `ApiKey` and `Api-Key` give the same key.
 ///
 /// # Examples
 ///
@@ -74,235 +75,36 @@ use crate::settings::Key;
 /// ```
 #[derive(Clone, Default)]
 pub struct NameMap {
-    prefix: String,
-    spelling: Spelling,
-    reverse: Option<Arc<Reverse>>,
-    tags: Vec<(String, Option<String>)>,
-    only: Option<Only>,
-    certificates: bool,
-    rules: ValidityRules,
+    pub(super) prefix: String,
+    pub(super) spelling: Spelling,
+    pub(super) reverse: Option<Arc<NameFunction>>,
+    pub(super) tags: Vec<(String, Option<String>)>,
+    pub(super) selection: Option<Selection>,
+    pub(super) certificates: bool,
+    pub(super) rules: ValidityRules,
     pub(super) json: Option<OpenJson>,
 }
 
-/// Which secrets are taken.
+/// Conversion between names and keys.
 impl NameMap {
-    /// Makes the default map, which takes every secret.
+    /// Creates the default map, which takes every secret.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes only secrets whose names begin with `prefix`, in any case, and cuts it off. Default: no prefix.
-    #[must_use]
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.prefix = prefix.into();
-        self
-    }
-
-    /// Takes only secrets that have a tag called `name`, whatever its value. Given more than once, all must be there.
-    /// Default: no tag.
-    #[must_use]
-    pub fn tag(mut self, name: impl Into<String>) -> Self {
-        self.tags.push((name.into(), None));
-        self
-    }
-
-    /// Takes only secrets whose tag `name` is `value`, letter by letter, and fits [`tag`](NameMap::tag) otherwise.
+    /// Returns the key for the name of a secret, or `None` if the map does not take the name.
     ///
-    /// Tags can be changed without a new version of the secret, and a refresh takes notice.
-    #[must_use]
-    pub fn tag_value(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.tags.push((name.into(), Some(value.into())));
-        self
-    }
-
-    /// Takes the secrets of these names and no others, asking for each by name: no permission to list is needed.
-    ///
-    /// Names are whole, with the prefix. One that does not exist is an error; see [`optionally`](NameMap::optionally). A
-    /// name is reason enough to take the secret of a certificate. Costs one request for each name, at every refresh too.
-    ///
-    /// # Errors
-    ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if a name cannot be a secret's. One that the map gives no key is an error
-    /// when secrets are loaded, before a request is made.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use keyvault::NameMap;
-    ///
-    /// let map = NameMap::new().only(["Database--Password", "Api-Key"])?.optionally(["Sentry-Dsn"])?;
-    /// # Ok::<_, keyvault::Error>(())
-    /// ```
-    pub fn only<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Result<Self> {
-        self.only.get_or_insert_default().name(names, Requirement::Required)?;
-        Ok(self)
-    }
-
-    /// Takes these secrets as [`only`](NameMap::only) does, and leaves out those that do not exist.
-    ///
-    /// # Errors
-    ///
-    /// As [`only`](NameMap::only).
-    pub fn optionally<N: AsRef<str>>(mut self, names: impl IntoIterator<Item = N>) -> Result<Self> {
-        self.only.get_or_insert_default().name(names, Requirement::Optional)?;
-        Ok(self)
-    }
-
-    /// Takes the secrets that give the keys of `T`, asking for each by [its name](NameMap::secret_name): no permission to
-    /// list is needed. A key without a secret is absent, as it is after a list.
-    ///
-    /// Costs one request for each key, at every refresh too; 32 are under way at the same time. Worth it where settings
-    /// are few and the vault is large, or may not be listed.
-    ///
-    /// Serde tells the fields of a struct and of the structs in it, through `Option`, `Box`, newtypes, `rename`, `alias`
-    /// and `default`. **What it does not tell**, and what needs [`optionally`](NameMap::optionally) beside it:
-    ///
-    /// * the members of maps, of lists, and of enums with data (with [`open_json`](NameMap::open_json), one JSON secret
-    ///   can hold them all; an enum or an untagged type is asked for as one value);
-    /// * **all fields of a struct that has a `#[serde(flatten)]` in it**, which reaches us as a map;
-    /// * fields of a `Deserialize` written by hand that asks for a map;
-    /// * a struct within itself, of which the outermost is known.
-    ///
-    /// An identity that may read single secrets and not the vault is refused those that do not exist, too, and that is an
-    /// error: name what it may read with [`only`](NameMap::only).
-    ///
-    /// [`known_keys`](NameMap::known_keys) shows what was found. `T` is deserialised in pieces, from nothing; a
-    /// `Deserialize` written by hand sees no value and gets an error.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use keyvault::NameMap;
-    ///
-    /// #[derive(serde::Deserialize)]
-    /// struct Settings {
-    ///     database: Database,
-    ///     api_key: Option<String>,
-    /// }
-    ///
-    /// #[derive(serde::Deserialize)]
-    /// struct Database {
-    ///     password: String,
-    /// }
-    ///
-    /// let map = NameMap::new().only_keys_of::<Settings>();
-    /// let names: Vec<String> = map.known_keys().map(|(_, name)| name.to_string()).collect();
-    /// assert_eq!(names, ["api-key", "database--password"]);
-    /// ```
-    #[must_use]
-    pub fn only_keys_of<T: DeserializeOwned>(mut self) -> Self {
-        self.only.get_or_insert_default().know(known_keys::<T>());
-        self
-    }
-
-    /// Takes the secrets of certificates, too: each is a private key with its chain, PKCS#12 in base64 or PEM. Default:
-    /// they are left out, for a vault with certificates has one for each.
-    #[must_use]
-    pub fn certificates(mut self) -> Self {
-        self.certificates = true;
-        self
-    }
-
-    /// Sets what becomes of disabled secrets. Default: [`IfDisabled::Skip`].
-    #[must_use]
-    pub fn disabled(mut self, policy: IfDisabled) -> Self {
-        self.rules.disabled = policy;
-        self
-    }
-
-    /// Sets what becomes of secrets whose expiry date has passed. Default: [`IfOutdated::Warn`].
-    ///
-    /// The vault gives them all the same, and a program that cannot start is worse than an old password that still works.
-    /// A warning is a `tracing` event without the value, once for each version.
-    #[must_use]
-    pub fn expired(mut self, policy: IfOutdated) -> Self {
-        self.rules.expired = policy;
-        self
-    }
-
-    /// Sets what becomes of secrets that are not valid yet. Default: [`IfOutdated::Warn`], as for
-    /// [`expired`](NameMap::expired) ones.
-    #[must_use]
-    pub fn not_yet_valid(mut self, policy: IfOutdated) -> Self {
-        self.rules.not_yet_valid = policy;
-        self
-    }
-}
-
-/// What their names say.
-impl NameMap {
-    /// Tells the words of `PascalCase` apart: `Database--ConnectionString` is `database.connection_string`, `APIKey` is
-    /// `api_key`, `S3Bucket` is `s3_bucket`. Default: only `-` separates words.
-    ///
-    /// Members of JSON secrets are spelt so, too.
-    #[must_use]
-    pub fn snake_case(mut self) -> Self {
-        self.spelling = Spelling::Snake;
-        self
-    }
-
-    /// Spells keys by `function`, which gets the name behind the prefix; it gives none for a secret that is not taken.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use keyvault::NameMap;
-    ///
-    /// // db0password: tables end at a digit.
-    /// let map = NameMap::new().function(|name| Some(name.split('0').collect()));
-    /// assert_eq!(map.key(&"db0password".parse()?).unwrap().to_string(), "db.password");
-    /// # Ok::<_, keyvault::Error>(())
-    /// ```
-    #[must_use]
-    pub fn function(mut self, function: impl Fn(&str) -> Option<Key> + Send + Sync + 'static) -> Self {
-        self.spelling = Spelling::Function(Arc::new(function));
-        self
-    }
-
-    /// Gives the way back from a key to the name behind the prefix, for [`secret_name`](NameMap::secret_name) and
-    /// [`only_keys_of`](NameMap::only_keys_of). A name that does not lead to the same key is not used.
-    ///
-    /// Default: the canonical spelling; of an own [`function`](NameMap::function) none.
-    #[must_use]
-    pub fn reverse(mut self, reverse: impl Fn(&Key) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.reverse = Some(Arc::new(reverse));
-        self
-    }
-
-    /// Opens secrets whose content type says JSON (`application/json`, `…+json`, with or without parameters) into a
-    /// setting for each value in them. Default: they are text like any other.
-    ///
-    /// The secret `Database` with `{"user": "app", "port": 5432, "hosts": ["a", "b"]}` gives `database.user`,
-    /// `database.port`, `database.hosts[0]` and `database.hosts[1]`:
-    ///
-    /// * Members keep their own spelling, but for [`snake_case`](NameMap::snake_case).
-    /// * Numbers and booleans are text, `5432`, and convert as every secret does.
-    /// * A list is a list, into which `Vec` deserialises. A layer over it replaces it as a whole.
-    /// * `null` is absent, so that a lower layer or a default applies; in a list it is an empty value.
-    /// * What lies deeper than the limit stays one setting, its JSON text.
-    /// * Every value has the secret, with its version, as its origin. Members' names are keys: they are shown.
-    ///
-    /// A content type that says JSON of what is none, and more or larger JSON than the limits, are errors that name the
-    /// secret.
-    #[must_use]
-    pub fn open_json(mut self, limits: OpenJson) -> Self {
-        self.json = Some(limits);
-        self
-    }
-
-    /// Tells the key for a secret; none if the map does not take its name.
-    ///
-    /// A name that has nothing between two separators (`a----b`) or nothing behind the prefix has no key.
+    /// A name with nothing between two separators (`a----b`) or nothing after the prefix has no key.
     pub fn key(&self, name: &SecretName) -> Option<Key> {
         let (prefix, rest) = name.as_str().split_at_checked(self.prefix.len())?;
         prefix.eq_ignore_ascii_case(&self.prefix).then(|| self.spelling.key(rest))?
     }
 
-    /// Tells the name that a secret should have for its setting to be `key`; none if no name leads there.
+    /// Returns the name of the secret that gives `key`, or `None` if no name does.
     ///
-    /// It is the canonical spelling of those that do: in lower case with hyphens, or `PascalCase` for
-    /// [`snake_case`](NameMap::snake_case). A key with capital letters, with a list in it or with more than 127 letters
-    /// has none.
+    /// Of several names, returns the canonical one: in lower case with hyphens, or in `PascalCase` with
+    /// [`snake_case`](NameMap::snake_case). A key that contains upper-case letters or a list, or whose name would be
+    /// longer than 127 characters, has no name.
     pub fn secret_name(&self, key: &Key) -> Option<SecretName> {
         let names = match &self.reverse {
             Some(reverse) => reverse(key).into_iter().collect(),
@@ -312,35 +114,36 @@ impl NameMap {
         names.find(|name| self.key(name).as_ref() == Some(key))
     }
 
-    /// Tells the keys that [`only_keys_of`](NameMap::only_keys_of) found and the secrets that are asked for them, in the
-    /// order of the keys.
+    /// Returns the keys that [`only_keys_of`](NameMap::only_keys_of) found, each with the secret that a load requests
+    /// for it, in the order of the keys.
     pub fn known_keys(&self) -> impl Iterator<Item = (Key, SecretName)> {
-        self.only.iter().flat_map(|only| only.known(self)).collect::<BTreeMap<_, _>>().into_iter()
+        self.selection.iter().flat_map(|selection| selection.known(self)).collect::<BTreeMap<_, _>>().into_iter()
     }
 }
 
 impl NameMap {
-    /// Tells the secrets to ask for by name; none if the vault is to be listed.
+    /// Returns the secrets to request by name, or `None` if the map lists the vault.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if a name has no key, or none of the keys has a name.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if a name has no key, or if the known keys have no names.
     pub(crate) fn requested(&self) -> Result<Option<Vec<RequestedSecret>>> {
-        self.only.as_ref().map(|only| only.requested(self)).transpose()
+        self.selection.as_ref().map(|selection| selection.requested(self)).transpose()
     }
 
-    /// Tells whether a secret is taken, its name and its state aside.
+    /// Returns whether the map takes a secret, apart from its name and its validity.
     pub(crate) fn takes(&self, secret: &SecretProperties, is_named: bool) -> bool {
-        let fits = |(name, value): &(String, Option<String>)| {
-            secret.tags().get(name).is_some_and(|held| value.as_ref().is_none_or(|value| value == held))
+        let has_tag = |(name, expected): &(String, Option<String>)| {
+            secret.tags().get(name).is_some_and(|value| expected.as_ref().is_none_or(|expected| expected == value))
         };
-        (!secret.managed() || self.certificates || is_named) && self.tags.iter().all(fits)
+        (!secret.managed() || self.certificates || is_named) && self.tags.iter().all(has_tag)
     }
 
-    /// Tells whether a secret of which only this is known may be taken.
+    /// Returns whether the map may take a secret of which only the name is known, and whether it belongs to a
+    /// certificate.
     pub(crate) fn may_take(&self, name: &SecretName, is_of_certificate: bool) -> bool {
-        match &self.only {
-            Some(only) => only.asks_for(name, self),
+        match &self.selection {
+            Some(selection) => selection.contains(name, self),
             None => self.key(name).is_some() && (self.certificates || !is_of_certificate),
         }
     }
@@ -349,7 +152,7 @@ impl NameMap {
         &self.rules
     }
 
-    /// Opens a JSON secret; none if this one is text.
+    /// Expands a JSON secret. Returns `None` if the map keeps this secret as text.
     pub(crate) fn expand(&self, secret: &Secret, key: &Key) -> Option<Result<Vec<ExpandedValue>>> {
         let is_json = secret.properties().content_type().is_some_and(is_json);
         let limits = self.json.filter(|_| is_json)?;
@@ -364,7 +167,7 @@ impl fmt::Debug for NameMap {
             .field("prefix", &self.prefix)
             .field("spelling", &self.spelling)
             .field("tags", &self.tags)
-            .field("only", &self.only)
+            .field("selection", &self.selection)
             .field("certificates", &self.certificates)
             .field("rules", &self.rules)
             .field("json", &self.json)
@@ -377,6 +180,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::names::requested_secret::Requirement;
 
     fn name(name: &str) -> SecretName {
         name.parse().unwrap()
@@ -458,9 +262,9 @@ mod tests {
     }
 
     #[test]
-    fn what_a_map_cannot_ask_for_is_refused() {
+    fn names_without_keys_and_keys_without_names_are_refused() {
         #[derive(serde::Deserialize)]
-        #[expect(dead_code, reason = "it is never made")]
+        #[expect(dead_code, reason = "it is never constructed")]
         struct Settings {
             database: u8,
             tags: Vec<u8>,
@@ -474,7 +278,7 @@ mod tests {
             (shop.clone().only(["Billing--a"]).unwrap(), Some(Err("Billing--a"))),
             (shop.only_keys_of::<Settings>(), Some(Ok(vec!["Shop--database"]))),
             (NameMap::new().only_keys_of::<Settings>().open_json(OpenJson::new()), Some(Ok(vec!["database", "tags"]))),
-            (own.clone().only_keys_of::<Settings>(), Some(Err("no key that a secret's name can give"))),
+            (own.clone().only_keys_of::<Settings>(), Some(Err("no key that a secret name can give"))),
             (own.reverse(|key| Some(key.to_string())).only_keys_of::<Settings>(), Some(Ok(vec!["database"]))),
             (NameMap::new().only_keys_of::<BTreeMap<String, u8>>(), Some(Err("no key"))),
         ] {
@@ -493,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_as_necessary_as_it_was_said_to_be_once() {
+    fn a_repeated_name_keeps_its_strictest_requirement() {
         let map = NameMap::new().optionally(["a", "b"]).unwrap().only(["A"]).unwrap().optionally(["a"]).unwrap();
         let requested = map.requested().unwrap().unwrap();
         let found: Vec<_> = requested.iter().map(|request| (request.name.as_str(), request.requirement)).collect();
@@ -502,7 +306,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_name_leads_to_its_key_and_back(secret in "[a-zA-Z0-9-]{1,40}", snake: bool, prefix in "[a-z-]{0,3}") {
+        fn names_and_keys_give_each_other(
+            secret in "[a-zA-Z0-9-]{1,40}", snake: bool, prefix in "[a-z-]{0,3}",
+        ) {
             let map = NameMap::new().prefix(prefix.as_str());
             let map = if snake { map.snake_case() } else { map };
             if let Some(key) = map.key(&name(&(prefix + &secret))) {
@@ -514,7 +320,9 @@ mod tests {
         }
 
         #[test]
-        fn plain_keys_have_names_in_both_spellings(setting in "[a-z][a-z0-9]{0,5}(_[a-z][a-z0-9]{1,5}){0,2}(\\.[a-z]{1,5}){0,2}") {
+        fn plain_keys_have_names_in_both_spellings(
+            setting in "[a-z][a-z0-9]{0,5}(_[a-z][a-z0-9]{1,5}){0,2}(\\.[a-z]{1,5}){0,2}",
+        ) {
             for map in [NameMap::new(), NameMap::new().snake_case()] {
                 prop_assert!(map.secret_name(&key(&setting)).is_some(), "{setting}");
             }

@@ -1,4 +1,4 @@
-//! How the letters of a name become those of a key, and back.
+//! The spelling of names as keys, and back.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,23 +6,23 @@ use std::sync::Arc;
 
 use crate::settings::{Key, Segment};
 
-/// How the levels of a name are spelt in a key.
+/// The spelling of a name's levels in a key.
 #[derive(Clone, Default)]
 pub(super) enum Spelling {
-    /// In lower case, with `_` for `-`.
+    /// Lower case, with `_` for `-`.
     #[default]
     Folded,
-    /// As `Folded`, and the words of `PascalCase` are told apart.
+    /// Like `Folded`, and with `_` between the words of `PascalCase`.
     Snake,
-    /// As the program says.
-    Function(Arc<Function>),
+    /// The program's own function.
+    Function(Arc<KeyFunction>),
 }
 
-pub(super) type Function = dyn Fn(&str) -> Option<Key> + Send + Sync;
-pub(super) type Reverse = dyn Fn(&Key) -> Option<String> + Send + Sync;
+pub(super) type KeyFunction = dyn Fn(&str) -> Option<Key> + Send + Sync;
+pub(super) type NameFunction = dyn Fn(&Key) -> Option<String> + Send + Sync;
 
 impl Spelling {
-    /// Tells the key for a name without its prefix; none if nothing stands between two separators.
+    /// Returns the key for a name without its prefix, or `None` if the name has an empty level.
     pub(super) fn key(&self, name: &str) -> Option<Key> {
         let level: fn(&str) -> String = match self {
             Spelling::Folded => fold,
@@ -34,7 +34,7 @@ impl Spelling {
         complete.then(|| levels.iter().map(String::as_str).collect())
     }
 
-    /// Spells the member of a JSON secret, which has a case of its own and is left as it is but for words told apart.
+    /// Returns the spelling of a member of a JSON secret. Only `Snake` changes it.
     pub(crate) fn member<'n>(&self, name: &'n str) -> Cow<'n, str> {
         match self {
             Spelling::Snake => Cow::Owned(snake(name)),
@@ -42,7 +42,7 @@ impl Spelling {
         }
     }
 
-    /// Gives spellings that may give `key`, the best first.
+    /// Returns names that may give `key`, the preferred one first.
     pub(super) fn names(&self, key: &Key) -> Vec<String> {
         match self {
             Spelling::Folded => joined(key, hyphenated).into_iter().collect(),
@@ -66,25 +66,27 @@ fn fold(level: &str) -> String {
     level.to_ascii_lowercase().replace('-', "_")
 }
 
-/// A word begins at a capital behind a small letter or a digit, and at the last of several capitals if a small letter is
-/// next: `APIKey` is two words. Digits belong to the word before them.
+/// Converts `PascalCase` to `snake_case`.
+///
+/// A word begins at an upper-case letter after a lower-case letter or a digit, and at the last of several upper-case
+/// letters if a lower-case letter follows: `APIKey` is two words. Digits belong to the word before them.
 fn snake(level: &str) -> String {
     let letters: Vec<char> = level.chars().collect();
-    let mut spelt = String::with_capacity(level.len() + 4);
+    let mut spelling = String::with_capacity(level.len() + 4);
     for (i, &letter) in letters.iter().enumerate() {
         let before = i.checked_sub(1).map(|i| letters[i]);
-        let after_small = before.is_some_and(|before| before.is_lowercase() || before.is_numeric());
-        let after_capital = before.is_some_and(char::is_uppercase);
-        let before_small = letters.get(i + 1).is_some_and(|after| after.is_lowercase());
-        if letter.is_uppercase() && (after_small || (after_capital && before_small)) {
-            spelt.push('_');
+        let after_lower = before.is_some_and(|before| before.is_lowercase() || before.is_numeric());
+        let after_upper = before.is_some_and(char::is_uppercase);
+        let before_lower = letters.get(i + 1).is_some_and(|after| after.is_lowercase());
+        if letter.is_uppercase() && (after_lower || (after_upper && before_lower)) {
+            spelling.push('_');
         }
         match letter {
-            '-' => spelt.push('_'),
-            letter => spelt.extend(letter.to_lowercase()),
+            '-' => spelling.push('_'),
+            letter => spelling.extend(letter.to_lowercase()),
         }
     }
-    spelt
+    spelling
 }
 
 fn joined(key: &Key, level: fn(&str) -> String) -> Option<String> {
@@ -103,20 +105,20 @@ fn hyphenated(level: &str) -> String {
     level.replace('_', "-")
 }
 
-/// Words that begin with a letter are told apart by their capitals, others by a hyphen.
+/// Converts `snake_case` to `PascalCase`, with a hyphen before a word that does not begin with a letter.
 fn pascal(level: &str) -> String {
-    let mut spelt = String::with_capacity(level.len());
+    let mut spelling = String::with_capacity(level.len());
     for (i, word) in level.split('_').enumerate() {
         let mut letters = word.chars();
         match letters.next() {
-            Some(first) if first.is_ascii_lowercase() => spelt.push(first.to_ascii_uppercase()),
-            Some(first) if i == 0 => spelt.push(first),
-            Some(first) => spelt.extend(['-', first]),
-            None => spelt.push('-'),
+            Some(first) if first.is_ascii_lowercase() => spelling.push(first.to_ascii_uppercase()),
+            Some(first) if i == 0 => spelling.push(first),
+            Some(first) => spelling.extend(['-', first]),
+            None => spelling.push('-'),
         }
-        spelt.push_str(letters.as_str());
+        spelling.push_str(letters.as_str());
     }
-    spelt
+    spelling
 }
 
 #[cfg(test)]
@@ -124,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_are_told_apart() {
+    fn pascal_case_becomes_snake_case() {
         for (level, expected) in [
             ("ConnectionString", "connection_string"),
             ("APIKey", "api_key"),
@@ -150,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_put_together() {
+    fn snake_case_becomes_pascal_case() {
         for (level, expected) in [
             ("connection_string", "ConnectionString"),
             ("s3_bucket", "S3Bucket"),

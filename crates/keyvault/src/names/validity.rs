@@ -1,38 +1,38 @@
-//! What becomes of secrets that are disabled, have expired or are not valid yet.
+//! The rules for secrets that are disabled, have expired or are not valid yet.
 
 use std::time::SystemTime;
 
 use crate::secret::SecretProperties;
 use crate::settings::SecretIssue;
 
-/// What becomes of a disabled secret. Its value cannot be had: the vault refuses to give it.
+/// The treatment of disabled secrets, whose values the vault refuses to return.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum IfDisabled {
-    /// It is left out, so that a lower layer or a default applies.
+    /// Skips the secret, so that a lower layer or a default applies.
     #[default]
     Skip,
-    /// It is left out, with a warning.
+    /// Skips the secret and logs a warning.
     Warn,
-    /// Nothing is loaded.
+    /// Fails the load.
     Fail,
 }
 
-/// What becomes of a secret outside its dates, which the vault gives all the same: they are
+/// The treatment of secrets outside their dates. The vault returns them anyway: the dates are
 /// [informational](https://learn.microsoft.com/azure/key-vault/secrets/about-secrets#date-time-controlled-operations).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum IfOutdated {
-    /// It is left out, so that a lower layer or a default applies.
+    /// Skips the secret, so that a lower layer or a default applies.
     Skip,
-    /// It is taken like any other.
+    /// Takes the secret like any other.
     Load,
-    /// It is taken, with a warning.
+    /// Takes the secret and logs a warning.
     #[default]
     Warn,
-    /// Nothing is loaded.
+    /// Fails the load.
     Fail,
 }
 
-/// What a map does with the secrets that something is the matter with.
+/// The rules of a map for secrets with an issue.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ValidityRules {
     pub(super) disabled: IfDisabled,
@@ -40,7 +40,7 @@ pub(crate) struct ValidityRules {
     pub(super) not_yet_valid: IfOutdated,
 }
 
-/// What is done about a finding, the mildest first.
+/// The consequence of an issue, the least severe first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Consequence {
     Take { warn: bool },
@@ -49,7 +49,8 @@ pub(crate) enum Consequence {
 }
 
 impl ValidityRules {
-    /// Tells what is the matter with a secret at a time, and what is done about it; of several things, the gravest.
+    /// Returns the issue with a secret at a time and its consequence. Of several issues, the most severe consequence
+    /// counts.
     pub(crate) fn check(&self, secret: &SecretProperties, now: SystemTime) -> Option<(SecretIssue, Consequence)> {
         if !secret.enabled() {
             return Some(self.disabled());
@@ -133,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_is_valid_from_its_first_second_and_expired_from_its_last() {
+    fn a_secret_is_valid_from_its_not_before_date_until_its_expiry_date() {
         let mut secret = SecretProperties::new(SecretId::parse("https://contoso.vault.azure.net/secrets/a").unwrap());
         secret.set_not_before(time(100));
         secret.set_expires(time(200));

@@ -1,4 +1,4 @@
-//! References as Azure App Configuration writes them.
+//! References in the form of Azure App Configuration.
 
 use std::fmt;
 
@@ -8,62 +8,63 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use crate::error::{Error, Result};
 use crate::secret::SecretId;
 
-/// Reads `{"uri":"https://contoso.vault.azure.net/secrets/db-password"}`; none if `text` is anything else.
+/// Parses `{"uri":"https://contoso.vault.azure.net/secrets/db-password"}`. Returns `None` for any other text.
 ///
-/// The [schema](https://github.com/Azure/AppConfiguration/blob/main/docs/ConfigurationTypes/KeyVaultReference.v1.0.0.schema.json)
-/// allows that one member. An object whose `uri` is no secret's is not a reference. One that is a reference but for a
-/// member too many, or for its JSON, is an error, so that its letters reach no setting.
+/// The
+/// [schema](https://github.com/Azure/AppConfiguration/blob/main/docs/ConfigurationTypes/KeyVaultReference.v1.0.0.schema.json)
+/// allows only that member. An object whose `uri` is not the URI of a secret is not a reference. An object with the URI
+/// of a secret and a further member, or with malformed JSON, is an error, so that no setting receives its text.
 pub(crate) fn parse(text: &str) -> Option<Result<SecretId>> {
     let text = text.trim();
     if !text.starts_with('{') || !text.contains("uri") {
         return None;
     }
-    match serde_json::from_str::<Members>(text) {
+    match serde_json::from_str::<UriMembers>(text) {
         Ok(members) => {
-            let uri = members.uri.filter(|uri| is_of_a_secret(uri))?;
+            let uri = members.uri.filter(|uri| is_secret_uri(uri))?;
             Some(match members.count {
                 1 => SecretId::parse(&uri).map_err(Error::from),
-                _ => Err(Error::invalid("App Configuration reference has more members than uri")),
+                _ => Err(Error::invalid("App Configuration reference has members other than uri")),
             })
         }
         Err(_) if text.contains("\"uri\"") && text.contains("https://") && text.contains("/secrets/") => {
-            Some(Err(Error::invalid("App Configuration reference is not JSON")))
+            Some(Err(Error::invalid("App Configuration reference is not valid JSON")))
         }
         Err(_) => None,
     }
 }
 
-/// Tells whether a URI is meant to be a secret's: `/secrets/` stands behind the host.
-pub(crate) fn is_of_a_secret(uri: &str) -> bool {
+/// Returns whether a URI looks like that of a secret: its path begins with `/secrets/`.
+pub(crate) fn is_secret_uri(uri: &str) -> bool {
     let Some((scheme, rest)) = uri.trim().split_once("://") else { return false };
     let path = rest.split_once('/').map(|(_, path)| path.to_ascii_lowercase());
     let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
     is_web && path.is_some_and(|path| path.starts_with("secrets/"))
 }
 
-/// How many members an object has, and the first of them that is called `uri`.
-struct Members {
+/// The number of members of an object, and its first member called `uri`.
+struct UriMembers {
     uri: Option<String>,
     count: usize,
 }
 
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for UriMembers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Count;
+        struct UriMembersVisitor;
 
-        impl<'de> Visitor<'de> for Count {
-            type Value = Members;
+        impl<'de> Visitor<'de> for UriMembersVisitor {
+            type Value = UriMembers;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("an object")
             }
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
-                let mut members = Members { uri: None, count: 0 };
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<UriMembers, A::Error> {
+                let mut members = UriMembers { uri: None, count: 0 };
                 while let Some(name) = map.next_key::<String>()? {
                     members.count += 1;
                     if name == "uri" && members.uri.is_none() {
-                        members.uri = map.next_value::<Text>()?.0;
+                        members.uri = map.next_value::<OptionalText>()?.0;
                     } else {
                         map.next_value::<IgnoredAny>()?;
                     }
@@ -72,16 +73,16 @@ impl<'de> Deserialize<'de> for Members {
             }
         }
 
-        deserializer.deserialize_map(Count)
+        deserializer.deserialize_map(UriMembersVisitor)
     }
 }
 
-/// A string; none for any other value.
+/// A string, or `None` for a value of another type.
 #[derive(Deserialize)]
 #[serde(from = "serde_json::Value")]
-struct Text(Option<String>);
+struct OptionalText(Option<String>);
 
-impl From<serde_json::Value> for Text {
+impl From<serde_json::Value> for OptionalText {
     fn from(value: serde_json::Value) -> Self {
         Self(value.as_str().map(str::to_owned))
     }
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_begins_like_a_reference_and_is_none_is_refused() {
+    fn malformed_references_are_refused_without_repeating_them() {
         for text in [
             r#"{"uri":"https://contoso.vault.azure.net/secrets/canary","other":1}"#,
             r#"{"uri":"https://contoso.vault.azure.net/secrets/a","uri":"https://contoso.vault.azure.net/secrets/canary"}"#,
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn other_objects_and_other_text_are_none() {
+    fn other_objects_and_other_text_are_not_references() {
         for text in [
             "",
             "{}",

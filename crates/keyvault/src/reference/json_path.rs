@@ -1,4 +1,4 @@
-//! A member of a secret that is JSON.
+//! The path to a member of a JSON secret.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,46 +13,48 @@ use crate::report::ReferenceStatus;
 
 /// A path to a member of a JSON secret: `user`, `tls.key`, `servers[0].password`.
 ///
-/// A whole rest of the path that is itself a key wins over taking it apart, so `tls.key` finds `{"tls.key":…}` first.
+/// A member whose name is the whole rest of the path wins over nested members, so `tls.key` finds `{"tls.key":…}`
+/// first.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct JsonPath(Box<str>);
 
 impl JsonPath {
     pub(crate) fn parse(path: &str) -> Result<Self> {
-        if steps(path).split('.').any(str::is_empty) || path.contains([')', ';', '@', '\n']) || !is_indexed(path) {
+        if dotted(path).split('.').any(str::is_empty) || path.contains([')', ';', '@', '\n']) || !is_indexed(path) {
             return Err(Error::invalid("not a path of names and indexes")
-                .with_help("write members with dots between and elements by number, as in servers[0].password"));
+                .with_help("separate members with dots and number elements from 0, as in servers[0].password"));
         }
         Ok(Self(path.into()))
     }
 
-    /// Takes the member out of `json`: a string as it is, anything else as JSON.
+    /// Returns the member of `json`: the text of a string, or the JSON of any other value.
     ///
-    /// The text is borrowed all the way down, so that no copy of the secret stays behind in a tree of values.
+    /// Every step borrows the text, so no tree of values keeps a copy of the secret.
     pub(crate) fn of(&self, json: &str) -> Result<Zeroizing<String>> {
         let whole: &RawValue = serde_json::from_str(json).map_err(|_| {
-            rejected("secret is not JSON, and its reference has a Property")
-                .with_help("leave Property out, or store the secret as JSON")
+            invalid_secret("reference has a Property but the secret is not JSON")
+                .with_help("remove Property, or store the secret as JSON")
         })?;
-        let member = find(whole, &steps(&self.0)).filter(|member| member.get() != "null").ok_or_else(|| {
-            rejected("secret has no member at the Property of its reference")
-                .with_help("compare Property with the secret's members: names have case, elements count from 0")
+        let member = find(whole, &dotted(&self.0)).filter(|member| member.get() != "null").ok_or_else(|| {
+            invalid_secret("secret has no member at the Property of the reference").with_help(
+                "compare Property with the secret's members: names are case-sensitive, elements count from 0",
+            )
         })?;
         Ok(unescaped(member.get()).unwrap_or_else(|| Zeroizing::new(member.get().to_owned())))
     }
 }
 
-fn rejected(clause: &'static str) -> Error {
+fn invalid_secret(clause: &'static str) -> Error {
     Error::new(ErrorKind::InvalidSettings, clause).with_status(ReferenceStatus::OtherReasons)
 }
 
-/// Writes `a[0].b` as `a.0.b`.
-fn steps(path: &str) -> String {
-    let steps = path.replace('[', ".").replace(']', "");
-    if path.starts_with('[') { steps[1..].to_owned() } else { steps }
+/// Rewrites `a[0].b` as `a.0.b`.
+fn dotted(path: &str) -> String {
+    let dotted = path.replace('[', ".").replace(']', "");
+    if path.starts_with('[') { dotted[1..].to_owned() } else { dotted }
 }
 
-/// Tells whether each bracket holds a number and is closed.
+/// Returns whether each pair of brackets contains a number.
 fn is_indexed(path: &str) -> bool {
     let mut pieces = path.split('[');
     let first = pieces.next().unwrap_or_default();
@@ -90,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_takes_names_indexes_and_keys_with_dots() {
+    fn a_path_consists_of_names_indexes_and_names_with_dots() {
         let json =
             r#"{"user":"ann\n","port":5432,"tls":{"key":"k"},"tls.cert":"c","n":null,"hosts":[{"name":"a"},"b"]}"#;
         for (path, expected) in [
@@ -113,14 +115,14 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_member_is_told_from_a_secret_that_is_no_json() {
+    fn a_missing_member_differs_from_a_secret_that_is_not_json() {
         for (json, clause, help) in [
-            (r#"{"b":"canary"}"#, "secret has no member", "names have case"),
-            (r#"["canary"]"#, "secret has no member", "names have case"),
-            (r#""canary""#, "secret has no member", "names have case"),
-            ("canary", "secret is not JSON", "leave Property out"),
-            ("", "secret is not JSON", "leave Property out"),
-            (r#"{"a":"canary"} {}"#, "secret is not JSON", "leave Property out"),
+            (r#"{"b":"canary"}"#, "secret has no member", "case-sensitive"),
+            (r#"["canary"]"#, "secret has no member", "case-sensitive"),
+            (r#""canary""#, "secret has no member", "case-sensitive"),
+            ("canary", "the secret is not JSON", "remove Property"),
+            ("", "the secret is not JSON", "remove Property"),
+            (r#"{"a":"canary"} {}"#, "the secret is not JSON", "remove Property"),
         ] {
             let error = JsonPath::parse("a").unwrap().of(json).expect_err(json);
             assert!(error.to_string().contains(clause), "{json}: {error}");
@@ -131,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_is_checked_before_anything_is_fetched() {
+    fn malformed_paths_are_refused() {
         for path in ["", ".", "a.", "a..b", "a[", "a]", "a[]", "a[x]", "a[0", "a[0]b", "a]0[", "[0", "a[-1]", "[]"] {
             assert!(JsonPath::parse(path).is_err(), "{path}");
         }

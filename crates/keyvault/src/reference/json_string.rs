@@ -1,13 +1,13 @@
-//! A string of JSON, taken out without a copy that stays behind.
+//! JSON strings, read without leaving copies in memory.
 
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-/// A string that is read out of JSON in memory.
+/// A string that is deserialised from JSON in memory.
 ///
-/// `serde_json` gathers a string that is written with escapes, as every key in PEM is, in a buffer of its own, which grows
-/// and is not wiped. This one is written once, into memory that is large enough and is wiped.
+/// `serde_json` collects a string with escapes, such as every key in PEM, in a growing buffer that it does not wipe.
+/// This type writes the string once, into a buffer that is large enough and is wiped.
 pub(crate) struct JsonString(pub(crate) Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for JsonString {
@@ -17,10 +17,11 @@ impl<'de> Deserialize<'de> for JsonString {
     }
 }
 
-/// Reads `json`, which is one value in valid JSON; none if it is no string, or has half a surrogate pair in it.
+/// Unescapes `json`, which is one valid JSON value. Returns `None` if it is not a string or contains half a surrogate
+/// pair.
 pub(crate) fn unescaped(json: &str) -> Option<Zeroizing<String>> {
     let mut rest = json.trim_matches([' ', '\t', '\r', '\n']).strip_prefix('"')?.strip_suffix('"')?;
-    // No escape is shorter than what it stands for.
+    // An escape is at least as long as its character, so the buffer never grows.
     let mut text = Zeroizing::new(String::with_capacity(rest.len()));
     while let Some((before, escape)) = rest.split_once('\\') {
         text.push_str(before);
@@ -46,14 +47,14 @@ pub(crate) fn unescaped(json: &str) -> Option<Zeroizing<String>> {
     Some(text)
 }
 
-/// Reads four digits of hex.
+/// Reads four hexadecimal digits. Returns them with the text after them.
 fn code_unit(text: &str) -> Option<(u16, &str)> {
     let (digits, after) = text.split_at_checked(4)?;
     let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     is_hex.then(|| u16::from_str_radix(digits, 16).ok()).flatten().map(|unit| (unit, after))
 }
 
-/// Reads the second half of a surrogate pair, if `unit` is the first.
+/// Decodes `unit`, with the second half of a surrogate pair from `after` if it is the first half.
 fn letter_of(unit: u16, after: &str) -> Option<(char, &str)> {
     if let Some(letter) = char::from_u32(unit.into()) {
         return Some((letter, after));
@@ -69,13 +70,13 @@ mod tests {
 
     use super::*;
 
-    /// What `serde_json` makes of it.
+    /// The result of `serde_json`.
     fn expected(json: &str) -> Option<String> {
         serde_json::from_str(json).ok()
     }
 
     #[test]
-    fn strings_are_read_as_the_parser_reads_them() {
+    fn strings_are_read_as_serde_json_reads_them() {
         for json in [
             r#""""#,
             r#""plain ü🔑""#,
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_buffer_is_never_outgrown() {
+    fn the_buffer_never_grows() {
         let json = format!("\"{}\"", "\\n\\u0041ü".repeat(1_000));
         let text = unescaped(&json).unwrap();
         assert_eq!(text.capacity(), json.len() - 2);
@@ -105,10 +106,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_string_comes_out_as_it_went_in(text in any::<String>(), ascii in any::<bool>()) {
+        fn any_string_survives_escaping_and_unescaping(text in any::<String>(), ascii in any::<bool>()) {
             let mut json = serde_json::to_string(&text).unwrap();
             if ascii {
-                let escaped = |c: char| c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect::<String>();
+                let escaped = |c: char| -> String {
+                    c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}")).collect()
+                };
                 json = json.chars().map(|c| if c.is_ascii() { c.to_string() } else { escaped(c) }).collect();
             }
             let found = unescaped(&json).unwrap();
@@ -116,9 +119,11 @@ mod tests {
         }
 
         #[test]
-        fn anything_between_quotes_is_read_as_the_parser_reads_it(inner in r#"(\\["\\/bfnrtux]|\\u[0-9a-fA-F]{0,4}|\\ud[89a-f][0-9a-f]{2}|[a-z"ü ])*"#) {
+        fn any_quoted_text_is_read_as_serde_json_reads_it(
+            inner in r#"(\\["\\/bfnrtux]|\\u[0-9a-fA-F]{0,4}|\\ud[89a-f][0-9a-f]{2}|[a-z"ü ])*"#,
+        ) {
             let json = format!("\"{inner}\"");
-            // What is no JSON at all never comes here.
+            // The function receives valid JSON only.
             if serde_json::from_str::<&RawValue>(&json).is_ok() {
                 prop_assert_eq!(unescaped(&json).as_deref().cloned(), expected(&json));
             }

@@ -1,13 +1,16 @@
-//! Key Vault references: text that stands for a secret.
+//! Key Vault references: text that refers to a secret.
 //!
-//! Read the grammar at [`Reference`], then [`Template`], which is text with references in it. `parameters` parses what is
-//! between the parentheses, `json_path` takes a member out of a JSON secret, `json_string` unescapes JSON strings without
-//! leaving copies, and `app_configuration` reads the form that Azure App Configuration uses.
+//! Read the grammar at [`Reference`], then [`Template`], which is text with references in it. `marker` recognises the
+//! beginning of a reference, `parameters` parses the text between the parentheses into a `target`, `json_path` selects
+//! a member of a JSON secret, `json_string` unescapes JSON strings without leaving copies, and `app_configuration`
+//! reads the form that Azure App Configuration uses.
 
 pub(crate) mod app_configuration;
 mod json_path;
 mod json_string;
+mod marker;
 mod parameters;
+mod target;
 mod template;
 
 use std::fmt;
@@ -15,12 +18,15 @@ use std::str::FromStr;
 
 use self::json_path::JsonPath;
 pub(crate) use self::json_string::{JsonString, unescaped};
+use self::marker::AfterMarker;
+pub(crate) use self::marker::strip_marker;
 use self::parameters::Parameters;
+use self::target::ReferenceTarget;
 pub use self::template::Template;
 use crate::error::{Error, Result};
-use crate::secret::{Cloud, SecretId, SecretName, SecretVersion, Vault};
+use crate::secret::{Cloud, SecretId, SecretName, Vault};
 
-/// A Key Vault reference, as App Service has it: text that stands for a secret.
+/// A Key Vault reference, in App Service's syntax: text that refers to a secret.
 ///
 /// ```text
 /// reference = ("@Microsoft.KeyVault(" | "@KeyVault(") param *(";" param) [";"] ")"
@@ -30,15 +36,15 @@ use crate::secret::{Cloud, SecretId, SecretName, SecretVersion, Vault};
 ///
 /// * `SecretUri` wins over `VaultName`, `SecretName` and `SecretVersion`. A `/` at its end means the latest version.
 /// * `SecretName` without `VaultName` means the resolver's default vault.
-/// * `Property=tls.key` takes a member of a secret that is JSON, `Property=hosts[0].name` one of an element. A string
-///   member is taken as it is, any other as JSON. A member that is missing or `null` is an error, with `Optional=true` too:
-///   the secret is there, and whoever changed its members wants to be noticed.
-/// * `Optional=true`: a secret that does not exist makes the setting absent instead of failing the load.
+/// * `Property=tls.key` selects a member of a JSON secret, `Property=hosts[0].name` a member of an element. A string
+///   gives its text, any other member its JSON. A missing or `null` member is an error even with `Optional=true`,
+///   because the secret exists and a change of its members must not go unnoticed.
+/// * `Optional=true`: a missing secret makes the setting absent instead of failing the load.
 ///
-/// The part without `Property` and `Optional` is
-/// [App Service's syntax](https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#understand-source-app-settings-from-key-vault).
-/// Whatever its [open parser](https://github.com/Azure/azure-functions-core-tools) takes in its tests is taken. Beyond
-/// these it is lenient by accident, and this grammar is not:
+/// Apart from `Property` and `Optional`, this is [App Service's
+/// syntax](https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#understand-source-app-settings-from-key-vault).
+/// This grammar accepts all that the [open parser](https://github.com/Azure/azure-functions-core-tools) accepts in its
+/// tests. Beyond those tests, the open parser is lenient by accident, and this grammar is strict:
 ///
 /// | written | the open parser | here |
 /// |---|---|---|
@@ -46,9 +52,10 @@ use crate::secret::{Cloud, SecretId, SecretName, SecretVersion, Vault};
 /// | `@microsoft.keyvault(secretname=…)` | text | a reference |
 /// | `SecretName = x ; …` | an error, or a name with a space | the name without spaces |
 /// | `FooSecretName=x` | `SecretName` | an error: the parameter is unknown |
-/// | `SecretName=a)b` | the name `a)b` | an error: `)` ends the reference, and no name has one |
+/// | `SecretName=a)b` | the name `a)b` | an error: `)` ends the reference, and names do not contain it |
 /// | `SecretName=s` without `VaultName` | an error | a secret of the default vault |
 /// | a malformed reference | a warning, and the text reaches the program | an error |
+///
 /// Text with references in it is a [`Template`](crate::Template).
 ///
 /// # Examples
@@ -62,26 +69,20 @@ use crate::secret::{Cloud, SecretId, SecretName, SecretVersion, Vault};
 /// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Reference {
-    target: Target,
+    target: ReferenceTarget,
     property: Option<JsonPath>,
     optional: bool,
 }
 
-/// Which secret a reference means.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub(crate) enum Target {
-    Uri(SecretId),
-    Named { vault: Option<Box<str>>, name: SecretName, version: Option<SecretVersion> },
-}
-
 impl Reference {
-    /// Parses text that is one reference and nothing else.
+    /// Parses text that consists of one reference.
     ///
     /// # Errors
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid), with the status
     /// [`InvalidSyntax`](crate::ReferenceStatus::InvalidSyntax): an unknown, repeated or missing key, an empty value, a
-    /// URL that is not a secret's, or text around the reference. The message names keys and never repeats a value.
+    /// URL that is not a secret's, or text around the reference. The message names keys and
+    /// never repeats a value.
     pub fn parse(text: &str) -> Result<Self> {
         match Self::read(text) {
             Some(Ok((reference, ""))) => Ok(reference),
@@ -91,73 +92,75 @@ impl Reference {
         }
     }
 
-    /// Refers to the whole of one secret.
+    /// Creates a reference to the whole value of a secret.
     pub(crate) fn to(secret: SecretId) -> Self {
-        Self { target: Target::Uri(secret), property: None, optional: false }
+        Self { target: ReferenceTarget::Uri(secret), property: None, optional: false }
     }
 
-    /// Reads a reference at the beginning of `text` and gives what follows it; none if no reference begins there.
+    /// Reads a reference at the beginning of `text` and returns it with the text after it, or `None` if `text` does not
+    /// begin like a reference.
     ///
-    /// What begins like a reference and is malformed is an error and never plain text: a typed setting must not receive
-    /// the letters of a reference.
+    /// Text that begins like a reference and is malformed is an error, never plain text, because a typed setting must
+    /// not receive the text of a reference.
     pub(crate) fn read(text: &str) -> Option<Result<(Self, &str)>> {
-        let opened = strip_marker(text)?;
-        Some(Self::read_opened(opened))
+        strip_marker(text).map(Self::read_after_marker)
     }
 
-    fn read_opened(opened: AfterMarker<'_>) -> Result<(Self, &str)> {
-        if opened.spaced {
+    fn read_after_marker(marked: AfterMarker<'_>) -> Result<(Self, &str)> {
+        if marked.is_spaced {
             return Err(Error::invalid("reference has a space before its parenthesis"));
         }
         let unclosed =
-            || Error::invalid("reference has no closing parenthesis").with_help("write ) behind the last parameter");
-        let (parameters, rest) = opened.rest.split_once(')').ok_or_else(unclosed)?;
-        // What is closed on another line, or behind another reference, belongs to something else.
+            || Error::invalid("reference has no closing parenthesis").with_help("write ) after the last parameter");
+        let (parameters, rest) = marked.rest.split_once(')').ok_or_else(unclosed)?;
+        // A parenthesis after a second reference closes that one.
         if parameters.match_indices('@').any(|(at, _)| strip_marker(&parameters[at..]).is_some()) {
             return Err(unclosed());
         }
         match Parameters::parse(parameters).and_then(Parameters::into_parts) {
             Ok((target, property, optional)) => Ok((Self { target, property, optional }, rest)),
+            // A parenthesis on another line, after a quotation mark, closes something else.
             Err(_) if parameters.trim().contains('\n') && parameters.contains(['"', '\'']) => Err(unclosed()),
             Err(error) => Err(error),
         }
     }
 
-    /// Tells the name of the secret.
+    /// Returns the name of the secret.
     pub fn secret_name(&self) -> &SecretName {
         match &self.target {
-            Target::Uri(id) => id.name(),
-            Target::Named { name, .. } => name,
+            ReferenceTarget::Uri(id) => id.name(),
+            ReferenceTarget::Named { name, .. } => name,
         }
     }
 
-    /// Tells whether the reference names a version: then it never rotates.
+    /// Returns whether the reference names a version. A pinned reference never rotates.
     pub fn is_pinned(&self) -> bool {
         match &self.target {
-            Target::Uri(id) => id.version().is_some(),
-            Target::Named { version, .. } => version.is_some(),
+            ReferenceTarget::Uri(id) => id.version().is_some(),
+            ReferenceTarget::Named { version, .. } => version.is_some(),
         }
     }
 
-    /// Tells whether a secret that does not exist makes the setting absent.
+    /// Returns whether a missing secret makes the setting absent.
     pub fn is_optional(&self) -> bool {
         self.optional
     }
 
-    /// Tells which member of the secret is meant, if not all of it.
+    /// Returns the path of the selected member, or `None` for the whole secret.
     pub(crate) fn property(&self) -> Option<&JsonPath> {
         self.property.as_ref()
     }
 
-    /// Tells the secret: `default` is the vault where none is named, `cloud` completes a `VaultName`.
+    /// Returns the identifier of the secret. A reference without a vault means `default`; `cloud` completes a
+    /// `VaultName`.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if `VaultName` cannot be a vault's name.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if `VaultName` is not a valid vault name.
     pub fn secret_id(&self, default: &Vault, cloud: Cloud) -> Result<SecretId> {
         match &self.target {
-            Target::Uri(id) => Ok(id.clone()),
-            Target::Named { vault, name, version } => {
+            ReferenceTarget::Uri(id) => Ok(id.clone()),
+            ReferenceTarget::Named { vault, name, version } => {
                 let vault = match vault {
                     Some(vault) => Vault::named(vault, cloud)?,
                     None => default.clone(),
@@ -172,34 +175,12 @@ impl Reference {
     }
 }
 
-/// What stands after a marker and its parenthesis.
-pub(crate) struct AfterMarker<'a> {
-    rest: &'a str,
-    spaced: bool,
-}
-
-/// Takes `@Microsoft.KeyVault(` or `@KeyVault(`, in any case, off the beginning of `text`.
-///
-/// Spaces before the parenthesis are let through to be refused: nobody writes them but by mistake.
-pub(crate) fn strip_marker(text: &str) -> Option<AfterMarker<'_>> {
-    MARKERS.into_iter().find_map(|marker| {
-        let (head, tail) = text.split_at_checked(marker.len())?;
-        if !head.eq_ignore_ascii_case(marker) {
-            return None;
-        }
-        let unspaced = tail.trim_start();
-        Some(AfterMarker { rest: unspaced.strip_prefix('(')?, spaced: unspaced.len() != tail.len() })
-    })
-}
-
-const MARKERS: [&str; 2] = ["@Microsoft.KeyVault", "@KeyVault"];
-
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("@Microsoft.KeyVault(")?;
         match &self.target {
-            Target::Uri(id) => write!(f, "SecretUri={}", id.url())?,
-            Target::Named { vault, name, version } => {
+            ReferenceTarget::Uri(id) => write!(f, "SecretUri={}", id.url())?,
+            ReferenceTarget::Named { vault, name, version } => {
                 if let Some(vault) = vault {
                     write!(f, "VaultName={vault};")?;
                 }
@@ -240,8 +221,7 @@ mod tests {
         Ok((id.vault().host().to_owned(), id.name().to_string(), version))
     }
 
-    /// The cases of the one open parser of App Service's syntax, with the host spelt as a vault's where a vault's name
-    /// is completed.
+    /// The cases of the open parser of App Service's syntax, with a full host where `VaultName` is completed.
     #[test]
     fn app_services_conformance_cases_hold() {
         for (inside, vault, name, version) in [

@@ -1,28 +1,28 @@
-//! What stands between the parentheses of a reference.
+//! The parameters of a reference, between its parentheses.
 
-use super::Target;
 use super::json_path::JsonPath;
-use crate::error::{Error, Result};
+use super::target::ReferenceTarget;
+use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{SecretId, SecretName, SecretVersion};
 
-/// The parameters as they stand, each at most once.
+/// The parameters in their order, each at most once.
 #[derive(Default)]
 pub(crate) struct Parameters<'a> {
-    given: Vec<Parameter<'a>>,
+    parameters: Vec<Parameter<'a>>,
 }
 
 #[derive(Clone, Copy)]
 struct Parameter<'a> {
-    /// Counted from 1, for people.
+    /// The position in the reference, from 1, for messages.
     ordinal: usize,
     name: &'static str,
     value: &'a str,
 }
 
-const KNOWN: [&str; 6] = ["SecretUri", "VaultName", "SecretName", "SecretVersion", "Property", "Optional"];
+const KNOWN_NAMES: [&str; 6] = ["SecretUri", "VaultName", "SecretName", "SecretVersion", "Property", "Optional"];
 
-/// What people write in the place of a name, in lower case.
-const TAKEN_FOR: [(&str, &str); 12] = [
+/// Names that people write by mistake, in lower case, with the intended name.
+const COMMON_MISTAKES: [(&str, &str); 12] = [
     ("uri", "SecretUri"),
     ("url", "SecretUri"),
     ("vault", "VaultName"),
@@ -38,26 +38,26 @@ const TAKEN_FOR: [(&str, &str); 12] = [
 ];
 
 impl<'a> Parameters<'a> {
-    /// Parses `text`. An error names a parameter by its ordinal and its known name, and repeats nothing of the text.
+    /// Parses `text`. An error names a parameter by its position and its known name, and never quotes the text.
     pub(crate) fn parse(text: &'a str) -> Result<Self> {
         let text = text.trim();
         if text.is_empty() {
-            return Err(Error::invalid("reference is empty").with_help(LEAST));
+            return Err(Error::invalid("reference is empty").with_help(MINIMAL_REFERENCE));
         }
         let text = text.strip_suffix(';').unwrap_or(text);
-        let mut parameters = Self::default();
+        let mut parsed = Self::default();
         for (at, parameter) in text.split(';').enumerate() {
             let parameter = Parameter::parse(at + 1, parameter)?;
-            if parameters.get(parameter.name).is_some() {
-                return Err(parameter.wrong("given twice"));
+            if parsed.get(parameter.name).is_some() {
+                return Err(parameter.error("repeated"));
             }
-            parameters.given.push(parameter);
+            parsed.parameters.push(parameter);
         }
-        Ok(parameters)
+        Ok(parsed)
     }
 
     fn get(&self, name: &str) -> Option<Parameter<'a>> {
-        self.given.iter().find(|parameter| parameter.name == name).copied()
+        self.parameters.iter().find(|parameter| parameter.name == name).copied()
     }
 
     fn read<T, E: Into<Error>>(&self, name: &str, read: impl FnOnce(&'a str) -> Result<T, E>) -> Result<Option<T>> {
@@ -65,69 +65,71 @@ impl<'a> Parameters<'a> {
         self.get(name).map(parsed).transpose()
     }
 
-    /// Tells which secret is meant, which member of it, and whether it may be missing.
-    pub(crate) fn into_parts(self) -> Result<(Target, Option<JsonPath>, bool)> {
+    /// Returns the secret, the path of a member, and whether the secret is optional.
+    pub(crate) fn into_parts(self) -> Result<(ReferenceTarget, Option<JsonPath>, bool)> {
         let target = match (self.read("SecretUri", SecretId::parse)?, self.read("SecretName", SecretName::parse)?) {
-            (Some(id), _) => Target::Uri(id),
-            (None, Some(name)) => Target::Named {
+            (Some(id), _) => ReferenceTarget::Uri(id),
+            (None, Some(name)) => ReferenceTarget::Named {
                 vault: self.read("VaultName", vault_name)?,
                 name,
                 version: self.read("SecretVersion", SecretVersion::parse)?,
             },
             (None, None) => {
-                return Err(Error::invalid("reference has neither SecretUri nor SecretName").with_help(LEAST));
+                return Err(
+                    Error::invalid("reference has neither SecretUri nor SecretName").with_help(MINIMAL_REFERENCE)
+                );
             }
         };
         let optional = self.read("Optional", |text| match text {
             _ if text.eq_ignore_ascii_case("true") => Ok(true),
             _ if text.eq_ignore_ascii_case("false") => Ok(false),
-            _ => Err(Error::invalid("neither true nor false")),
+            _ => Err(Error::invalid("value is neither true nor false")),
         })?;
         Ok((target, self.read("Property", JsonPath::parse)?, optional.unwrap_or(false)))
     }
 }
 
-/// The least that a reference needs.
-const LEAST: &str = "write @KeyVault(SecretName=…) for a secret of the default vault, or SecretUri=https://…/secrets/…";
+/// The shortest valid references, as advice.
+const MINIMAL_REFERENCE: &str =
+    "write @KeyVault(SecretName=…) for a secret of the default vault, or SecretUri=https://…/secrets/…";
 
 impl<'a> Parameter<'a> {
     fn parse(ordinal: usize, text: &'a str) -> Result<Self> {
-        let here = |clause: &str| Error::from_clause(INVALID, format!("reference parameter {ordinal}: {clause}"));
+        let here =
+            |clause: &str| Error::from_clause(ErrorKind::Invalid, format!("reference parameter {ordinal}: {clause}"));
         let Some((name, value)) = text.split_once('=') else {
             let text = text.trim();
             return Err(match () {
                 () if text.is_empty() => here("empty").with_help("write one ; between two parameters"),
                 () if text.get(..8).is_some_and(|begin| begin.eq_ignore_ascii_case("https://")) => {
-                    here("URL without a name").with_help("write SecretUri= in front of the URL")
+                    here("URL without a parameter name").with_help("write SecretUri= before the URL")
                 }
-                () => {
-                    here("no = in it").with_help("a parameter is a name, = and a value, as in SecretName=db-password")
-                }
+                () => here("has no =").with_help("a parameter is a name, = and a value, as in SecretName=db-password"),
             });
         };
-        let Some(name) = known(name.trim()) else {
-            return Err(match meant(name.trim()) {
+        let Some(name) = known_name(name.trim()) else {
+            return Err(match closest_name(name.trim()) {
                 Some(name) => here(&format!("unknown, did you mean {name}?")),
-                None => here(&format!("unknown, known are {}", KNOWN.join(", "))),
+                None => here(&format!("unknown, expected one of {}", KNOWN_NAMES.join(", "))),
             });
         };
         let parameter = Self { ordinal, name, value: value.trim() };
         match parameter.value {
-            "" => Err(parameter.wrong("value is empty")),
-            value if holds_another(value) => {
-                Err(parameter.wrong("another parameter in its value").with_help("write ; between two parameters"))
+            "" => Err(parameter.error("value is empty")),
+            value if contains_parameter(value) => {
+                Err(parameter.error("value contains another parameter").with_help("write ; between two parameters"))
             }
             _ => Ok(parameter),
         }
     }
 
-    fn wrong(self, clause: &str) -> Error {
-        Error::from_clause(INVALID, format!("reference parameter {}, {}: {clause}", self.ordinal, self.name))
+    fn error(self, clause: &str) -> Error {
+        Error::from_clause(ErrorKind::Invalid, format!("reference parameter {}, {}: {clause}", self.ordinal, self.name))
     }
 
-    /// Puts the place in front of what is wrong with a value.
+    /// Adds the parameter to an error about its value.
     fn explain(self, error: &Error) -> Error {
-        let explained = self.wrong(&error.detail());
+        let explained = self.error(&error.detail());
         match error.advice() {
             Some(help) => explained.with_help(help),
             None => explained,
@@ -135,33 +137,31 @@ impl<'a> Parameter<'a> {
     }
 }
 
-const INVALID: crate::ErrorKind = crate::ErrorKind::Invalid;
-
-fn known(name: &str) -> Option<&'static str> {
-    KNOWN.into_iter().find(|known| known.eq_ignore_ascii_case(name))
+fn known_name(name: &str) -> Option<&'static str> {
+    KNOWN_NAMES.into_iter().find(|known| known.eq_ignore_ascii_case(name))
 }
 
-/// Tells whether a comma was written for a semicolon: no value has both a comma and a known name behind it.
-fn holds_another(value: &str) -> bool {
+/// Returns whether a value contains another parameter after a wrong separator, such as a comma for a semicolon.
+fn contains_parameter(value: &str) -> bool {
     let mut pieces = value.split([',', '&', '|']).skip(1);
-    pieces.any(|piece| piece.split_once('=').is_some_and(|(name, _)| known(name.trim()).is_some()))
+    pieces.any(|piece| piece.split_once('=').is_some_and(|(name, _)| known_name(name.trim()).is_some()))
 }
 
-/// Guesses which name was meant.
-fn meant(name: &str) -> Option<&'static str> {
+/// Returns the known name that is closest to a misspelt one.
+fn closest_name(name: &str) -> Option<&'static str> {
     let letters: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
-    if letters.is_empty() || letters.len() > MOST_LETTERS {
+    if letters.is_empty() || letters.len() > MAX_LETTERS {
         return None;
     }
-    let taken = TAKEN_FOR.into_iter().find(|(wrong, _)| *wrong == letters).map(|(_, name)| name);
-    let close = KNOWN.into_iter().map(|known| (distance(&letters, &known.to_ascii_lowercase()), known));
-    taken.or_else(|| close.min().filter(|(distance, _)| *distance <= MOST_MISTAKES).map(|(_, known)| known))
+    let mistake = COMMON_MISTAKES.into_iter().find(|(wrong, _)| *wrong == letters).map(|(_, name)| name);
+    let close = KNOWN_NAMES.into_iter().map(|known| (distance(&letters, &known.to_ascii_lowercase()), known));
+    mistake.or_else(|| close.min().filter(|(distance, _)| *distance <= MAX_DISTANCE).map(|(_, known)| known))
 }
 
-const MOST_LETTERS: usize = 24;
-const MOST_MISTAKES: usize = 2;
+const MAX_LETTERS: usize = 24;
+const MAX_DISTANCE: usize = 2;
 
-/// Counts the letters that must be put in, taken out or changed to make one word of the other.
+/// Returns the Levenshtein distance: how many letters to insert, delete or change.
 fn distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {
@@ -175,14 +175,13 @@ fn distance(one: &str, other: &str) -> usize {
     row[other.len()]
 }
 
-/// Only the letters are checked here; whether a vault may be called so is asked when the cloud is known.
+/// Checks the characters only. The rest of the check needs the cloud.
 fn vault_name(name: &str) -> Result<Box<str>> {
     match SecretName::parse(name) {
         Ok(_) => Ok(name.into()),
-        Err(_) if name.contains('.') => {
-            Err(Error::invalid("not a vault's name").with_help("write the name alone, or the whole URL as SecretUri"))
-        }
-        Err(_) => Err(Error::invalid("not a vault's name")),
+        Err(_) if name.contains('.') => Err(Error::invalid("not a vault name")
+            .with_help("write the name without its host suffix, or the whole URL as SecretUri")),
+        Err(_) => Err(Error::invalid("not a vault name")),
     }
 }
 
@@ -190,61 +189,69 @@ fn vault_name(name: &str) -> Result<Box<str>> {
 mod tests {
     use crate::reference::Reference;
 
-    #[test]
-    fn an_error_points_at_the_parameter_and_suggests_what_was_meant() {
-        for (inside, clause, help) in [
-            ("SecretNam=canary", "reference parameter 1: unknown, did you mean SecretName?", ""),
-            ("SecretName=a;Secret_Versoin=canary", "reference parameter 2: unknown, did you mean SecretVersion?", ""),
-            ("Vault Name=canary;SecretName=a", "reference parameter 1: unknown, did you mean VaultName?", ""),
-            ("Name=canary", "reference parameter 1: unknown, did you mean SecretName?", ""),
-            ("url=canary", "reference parameter 1: unknown, did you mean SecretUri?", ""),
-            ("canary=canary", "reference parameter 1: unknown, known are SecretUri, VaultName,", ""),
-            ("🦀=canary", "reference parameter 1: unknown, known are", ""),
-            ("", "reference is empty", "SecretName=…"),
-            ("SecretName=a;;VaultName=canary", "reference parameter 2: empty", "one ;"),
-            ("canary", "reference parameter 1: no = in it", "a name, = and a value"),
-            ("https://canary.vault.azure.net/secrets/a", "reference parameter 1: URL without a name", "SecretUri="),
-            ("SecretName=", "reference parameter 1, SecretName: value is empty", ""),
-            ("VaultName=canary;SecretName=a;secretname=b", "reference parameter 3, SecretName: given twice", ""),
-            (
-                "SecretName=canary,Optional=true",
-                "reference parameter 1, SecretName: another parameter in its value",
-                "write ;",
-            ),
-            ("VaultName=canary", "reference has neither SecretUri nor SecretName", "SecretName=…"),
-            (
-                "VaultName=canary.vault.azure.net;SecretName=a",
-                "reference parameter 1, VaultName: not a vault's",
-                "alone",
-            ),
-            ("SecretName=canary canary", "reference parameter 1, SecretName: secret name is not 1 to 127 letters", ""),
-            ("SecretName=canary\0", "reference parameter 1, SecretName: secret name is not", ""),
-            ("SecretName=canary🦀", "reference parameter 1, SecretName: secret name is not", ""),
-            ("SecretName=a;SecretVersion=canary!", "reference parameter 2, SecretVersion: secret version is not", ""),
-            ("SecretName=a;Optional=canary", "reference parameter 2, Optional: neither true nor false", ""),
-            ("SecretName=a;Property=canary..b", "reference parameter 2, Property: not a path", ""),
-            ("SecretUri=http://canary", "reference parameter 1, SecretUri: vault URL does not begin with https://", ""),
-            (
-                "SecretUri=https://contoso.vault.azure.net/certificates/canary",
-                "reference parameter 1, SecretUri: URL is that of a certificate",
-                "/secrets/",
-            ),
-            (
-                "SecretUri=https://contoso.vault.azure.net/keys/canary",
-                "SecretUri: URL is that of a key",
-                "cannot be read",
-            ),
-        ] {
+    /// Checks that each text between parentheses is refused with a clause and an advice, which do not quote it.
+    fn assert_refused(cases: &[(&str, &str, &str)]) {
+        for (inside, clause, help) in cases {
             let error = Reference::parse(&format!("@KeyVault({inside})")).expect_err(inside);
             assert!(error.to_string().contains(clause), "{inside}: {error}");
             assert!(error.advice().unwrap_or_default().contains(help), "{inside}: {error:?}");
             assert!(!error.report().contains("canary"), "{inside}: {error:?}");
         }
+    }
+
+    #[test]
+    fn an_error_suggests_the_intended_name() {
+        assert_refused(&[
+            ("SecretNam=canary", "reference parameter 1: unknown, did you mean SecretName?", ""),
+            ("SecretName=a;Secret_Versoin=canary", "reference parameter 2: unknown, did you mean SecretVersion?", ""),
+            ("Vault Name=canary;SecretName=a", "reference parameter 1: unknown, did you mean VaultName?", ""),
+            ("Name=canary", "reference parameter 1: unknown, did you mean SecretName?", ""),
+            ("url=canary", "reference parameter 1: unknown, did you mean SecretUri?", ""),
+            ("canary=canary", "reference parameter 1: unknown, expected one of SecretUri, VaultName,", ""),
+            ("🦀=canary", "reference parameter 1: unknown, expected one of", ""),
+        ]);
         assert!(Reference::parse("@KeyVault(SecretURI=https://contoso.vault.azure.net/secrets/a)").is_ok());
     }
 
     #[test]
-    fn a_reference_that_is_not_closed_is_told_as_such() {
+    fn an_error_about_the_structure_names_the_position() {
+        const URL: &str = "https://canary.vault.azure.net/secrets/a";
+        const TWO: &str = "reference parameter 1, SecretName: value contains another parameter";
+        assert_refused(&[
+            ("", "reference is empty", "SecretName=…"),
+            ("SecretName=a;;VaultName=canary", "reference parameter 2: empty", "one ;"),
+            ("canary", "reference parameter 1: has no =", "a name, = and a value"),
+            (URL, "reference parameter 1: URL without a parameter name", "SecretUri="),
+            ("SecretName=", "reference parameter 1, SecretName: value is empty", ""),
+            ("VaultName=canary;SecretName=a;secretname=b", "reference parameter 3, SecretName: repeated", ""),
+            ("SecretName=canary,Optional=true", TWO, "write ;"),
+            ("VaultName=canary", "reference has neither SecretUri nor SecretName", "SecretName=…"),
+        ]);
+    }
+
+    #[test]
+    fn an_error_about_a_value_names_its_parameter() {
+        const VAULT: &str = "VaultName=canary.vault.azure.net;SecretName=a";
+        const VERSION: &str = "reference parameter 2, SecretVersion: secret version is not";
+        const CERTIFICATE: &str = "SecretUri=https://contoso.vault.azure.net/certificates/canary";
+        const KEY: &str = "SecretUri=https://contoso.vault.azure.net/keys/canary";
+        const NOT_HTTPS: &str = "reference parameter 1, SecretUri: vault URL does not begin with https://";
+        assert_refused(&[
+            (VAULT, "reference parameter 1, VaultName: not a vault name", "without its host suffix"),
+            ("SecretName=canary canary", "reference parameter 1, SecretName: secret name is not 1 to 127 letters", ""),
+            ("SecretName=canary\0", "reference parameter 1, SecretName: secret name is not", ""),
+            ("SecretName=canary🦀", "reference parameter 1, SecretName: secret name is not", ""),
+            ("SecretName=a;SecretVersion=canary!", VERSION, ""),
+            ("SecretName=a;Optional=canary", "reference parameter 2, Optional: value is neither true nor false", ""),
+            ("SecretName=a;Property=canary..b", "reference parameter 2, Property: not a path", ""),
+            ("SecretUri=http://canary", NOT_HTTPS, ""),
+            (CERTIFICATE, "reference parameter 1, SecretUri: URL is that of a certificate", "/secrets/"),
+            (KEY, "SecretUri: URL is that of a key", "cannot be read"),
+        ]);
+    }
+
+    #[test]
+    fn an_unclosed_reference_has_an_error_of_its_own() {
         for text in [
             "@KeyVault(SecretName=a",
             "@KeyVault(SecretName=a and @KeyVault(SecretName=b)",

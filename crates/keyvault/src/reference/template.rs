@@ -5,13 +5,14 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{Reference, strip_marker};
+use super::Reference;
+use super::marker::strip_marker;
 use crate::error::Result;
 
-/// Text in which references stand: one that is the whole value, or several inside a longer string.
+/// Text with references in it: one that is the whole value, or several in a longer string.
 ///
-/// `Server=db;Password=@KeyVault(SecretName=db-password)` keeps its text and takes the secret in. A reference that
-/// shall stay text is escaped with a second `@`: `@@KeyVault(` is a literal `@KeyVault(`.
+/// In `Server=db;Password=@KeyVault(SecretName=db-password)`, the secret replaces the reference and the other text
+/// stays. A second `@` escapes a reference: `@@KeyVault(` is a literal `@KeyVault(`.
 ///
 /// # Examples
 ///
@@ -25,21 +26,21 @@ use crate::error::Result;
 /// ```
 #[derive(Clone, Eq, PartialEq)]
 pub struct Template {
-    parts: Vec<Part>,
+    parts: Vec<TemplatePart>,
 }
 
 #[derive(Clone, Eq, PartialEq)]
-enum Part {
+enum TemplatePart {
     Text(Box<str>),
     Reference(Reference),
 }
 
 impl Template {
-    /// Parses text; none if it is neither a reference nor has one in it, nor an escaped one.
+    /// Parses text. Returns `None` if it contains neither a reference nor an escaped one.
     ///
     /// # Errors
     ///
-    /// As [`Reference::parse`], if anything in the text begins like a reference and is malformed.
+    /// Same as [`Reference::parse`], if any part of the text begins like a reference and is malformed.
     pub fn parse(text: &str) -> Result<Option<Self>> {
         let mut parts = Vec::new();
         let mut literal = String::new();
@@ -56,7 +57,7 @@ impl Template {
                 let (reference, after) = read?;
                 special = true;
                 push_text(&mut parts, std::mem::take(&mut literal));
-                parts.push(Part::Reference(reference));
+                parts.push(TemplatePart::Reference(reference));
                 rest = after;
             } else {
                 literal.push('@');
@@ -68,28 +69,28 @@ impl Template {
         Ok(special.then_some(Self { parts }))
     }
 
-    /// Makes the text that is `reference` and nothing else.
+    /// Creates a template that consists of one reference.
     pub(crate) fn whole(reference: Reference) -> Self {
-        Self { parts: vec![Part::Reference(reference)] }
+        Self { parts: vec![TemplatePart::Reference(reference)] }
     }
 
-    /// Gives the references, in the order of the text.
+    /// Returns the references, in the order of the text.
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
         self.parts.iter().filter_map(|part| match part {
-            Part::Reference(reference) => Some(reference),
-            Part::Text(_) => None,
+            TemplatePart::Reference(reference) => Some(reference),
+            TemplatePart::Text(_) => None,
         })
     }
 
-    /// Finds everything in `text` that is or begins like a reference, with its range of bytes.
+    /// Finds every reference in `text`, well-formed or not, with its range of bytes.
     ///
-    /// What is malformed is an error, whose range ends at the parenthesis that closes it, at the end of its line or before
-    /// the next one that begins, whichever comes first. Escaped references are left out.
+    /// A malformed reference is an error. Its range ends with its closing parenthesis, before the end of its line, or
+    /// before the next reference, whichever comes first. The result does not contain escaped references.
     pub fn scan(text: &str) -> Vec<(Range<usize>, Result<Reference>)> {
         let mut found = Vec::new();
         let mut at = 0;
-        while let Some(step) = text[at..].find('@') {
-            at += step;
+        while let Some(distance) = text[at..].find('@') {
+            at += distance;
             let here = &text[at..];
             if strip_marker(&here[1..]).is_some() {
                 at += 2;
@@ -113,42 +114,42 @@ impl Template {
         found
     }
 
-    /// Writes the text with `values` in the place of the references. What is put in is not parsed again.
+    /// Returns the text with the references replaced by `values`. The values are not parsed again.
     pub(crate) fn fill(&self, values: &[Zeroizing<String>]) -> Zeroizing<String> {
-        let literal: usize = self.parts.iter().map(Part::text_len).sum();
-        // Exactly as long as it gets: a string that grows leaves copies of itself behind.
+        let literal: usize = self.parts.iter().map(TemplatePart::text_len).sum();
+        // The capacity is exact, because a string that grows leaves copies of itself in memory.
         let length = literal + values.iter().map(|value| value.len()).sum::<usize>();
         let mut filled = Zeroizing::new(String::with_capacity(length));
         let mut values = values.iter();
         for part in &self.parts {
             match part {
-                Part::Text(text) => filled.push_str(text),
-                Part::Reference(_) => filled.extend(values.next().map(|value| value.as_str())),
+                TemplatePart::Text(text) => filled.push_str(text),
+                TemplatePart::Reference(_) => filled.extend(values.next().map(|value| value.as_str())),
             }
         }
         filled
     }
 }
 
-/// Tells how much of `text` belongs to the malformed reference at its beginning.
+/// Returns the length of the malformed reference at the beginning of `text`.
 fn malformed_len(text: &str) -> usize {
     let end = text.find([')', '\n']).map_or(text.len(), |at| at + usize::from(text[at..].starts_with(')')));
     let next = text[1..end].match_indices('@').map(|(at, _)| at + 1).find(|at| strip_marker(&text[*at..]).is_some());
     next.unwrap_or(end)
 }
 
-impl Part {
+impl TemplatePart {
     fn text_len(&self) -> usize {
         match self {
-            Part::Text(text) => text.len(),
-            Part::Reference(_) => 0,
+            TemplatePart::Text(text) => text.len(),
+            TemplatePart::Reference(_) => 0,
         }
     }
 }
 
-fn push_text(parts: &mut Vec<Part>, text: String) {
+fn push_text(parts: &mut Vec<TemplatePart>, text: String) {
     if !text.is_empty() {
-        parts.push(Part::Text(text.into()));
+        parts.push(TemplatePart::Text(text.into()));
     }
 }
 
@@ -156,8 +157,8 @@ impl fmt::Display for Template {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for part in &self.parts {
             match part {
-                Part::Reference(reference) => reference.fmt(f)?,
-                Part::Text(text) => write_escaped(text, f)?,
+                TemplatePart::Reference(reference) => reference.fmt(f)?,
+                TemplatePart::Text(text) => write_escaped(text, f)?,
             }
         }
         Ok(())
@@ -176,7 +177,7 @@ fn write_escaped(text: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 impl fmt::Debug for Template {
-    /// The text around a reference may itself be confidential, so only the references are shown.
+    /// Shows only the references, because the text around them may be confidential.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let references: Vec<_> = self.references().collect();
         f.debug_struct("Template").field("references", &references).finish_non_exhaustive()
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn references_are_found_wherever_they_stand() {
+    fn references_are_found_anywhere_in_the_text() {
         for (text, expected) in [
             ("@KeyVault(SecretName=a)", Some("<a>")),
             ("P=@KeyVault(SecretName=a);", Some("P=<a>;")),
@@ -215,20 +216,20 @@ mod tests {
     }
 
     #[test]
-    fn one_malformed_reference_spoils_the_text() {
+    fn one_malformed_reference_fails_the_whole_text() {
         for text in ["a @KeyVault(", "@KeyVault(SecretName=a) @KeyVault(x)", "@KEYVAULT (SecretName=a)"] {
             assert!(Template::parse(text).is_err(), "{text}");
         }
     }
 
     #[test]
-    fn what_is_put_in_is_not_parsed_again() {
+    fn values_are_not_parsed_again() {
         let template = Template::parse("@KeyVault(SecretName=a)").unwrap().unwrap();
         let text = template.fill(&[Zeroizing::new("@KeyVault(SecretName=b)".into())]);
         assert_eq!(*text, "@KeyVault(SecretName=b)");
     }
 
-    /// Text that is made of the pieces of the grammar finds far more than random letters do.
+    /// Combines pieces of the grammar, which finds far more errors than random characters.
     fn almost_a_template() -> impl Strategy<Value = String> {
         let piece = prop::sample::select(vec![
             "@",
@@ -259,7 +260,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_input_panics_and_what_parses_round_trips(text in almost_a_template()) {
+        fn no_input_panics_and_parsed_text_round_trips(text in almost_a_template()) {
             if let Ok(Some(template)) = Template::parse(&text) {
                 let written = template.to_string();
                 prop_assert_eq!(Template::parse(&written).unwrap(), Some(template), "{}", written);
@@ -268,9 +269,10 @@ mod tests {
         }
 
         #[test]
-        fn a_reference_is_written_as_it_is_read(
+        fn a_reference_is_displayed_as_it_was_written(
             uri in any::<bool>(), vault in "[a-z][a-z0-9]{2,23}", name in "[0-9a-zA-Z-]{1,127}",
-            version in prop::option::of("[0-9a-f]{32}"), property in prop::option::of("[a-z]{1,5}(\\.[a-z0-9]{1,5}){0,3}"),
+            version in prop::option::of("[0-9a-f]{32}"),
+            property in prop::option::of("[a-z]{1,5}(\\.[a-z0-9]{1,5}){0,3}"),
             optional in any::<bool>(),
         ) {
             let mut text = String::from("@Microsoft.KeyVault(");

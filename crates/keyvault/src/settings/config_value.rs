@@ -12,7 +12,9 @@ use super::mapped::MappedSecret;
 use super::origin::Fingerprint;
 use crate::secret::{Secret, SecretId};
 
-/// One value of a tree, with its place in the layers.
+/// One value of a tree, with its key and its place in the layers.
+///
+/// `Debug` shows the key only.
 pub struct ConfigValue {
     pub(crate) key: Key,
     place: Option<String>,
@@ -21,51 +23,53 @@ pub struct ConfigValue {
 }
 
 pub(crate) enum ValueContent {
-    /// A string, which may have references in it.
+    /// A string, which may contain references.
     Text(Zeroizing<String>),
-    /// Any other value: only whether it changed is of interest.
+    /// A value of another type. The fingerprint shows whether it changed.
     Other(Fingerprint),
-    /// A secret that was mapped by name. Its text is never read as a reference.
+    /// A secret that was mapped by name. Its text is never parsed as a reference.
     Mapped(Arc<Secret>),
-    /// One that was fetched before, of which no more is known.
+    /// A secret that a provider of the layers fetched earlier. Only its identifier is known.
     Earlier(SecretId),
 }
 
 impl ConfigValue {
-    /// Describes a string at `key`; `place` says where it is written: a file, a variable.
+    /// Creates a string value at `key`. `place` names the file or variable that contains it.
     pub fn text(key: Key, place: impl Into<String>, text: impl Into<String>) -> Self {
         Self { key, place: Some(place.into()), file: None, content: ValueContent::Text(Zeroizing::new(text.into())) }
     }
 
-    /// Describes a value that is no string. Only a keyed hash of `value` is kept.
+    /// Creates a value at `key` that is not a string. Keeps only a keyed hash of `value`.
     pub fn other(key: Key, place: impl Into<String>, value: impl Hash) -> Self {
         Self { key, place: Some(place.into()), file: None, content: ValueContent::Other(Fingerprint::of(value)) }
     }
 
-    /// Describes a secret that was mapped to `key` by its name, and that the layers were given.
+    /// Creates a value for a secret that the name map mapped to `key` and that [`Layers::merge`](super::Layers::merge)
+    /// received.
     pub fn mapped(key: Key, secret: &MappedSecret) -> Self {
         Self { key, place: None, file: None, content: ValueContent::Mapped(Arc::clone(secret.secret())) }
     }
 
-    /// Describes a secret that the layers have of themselves, from a provider that fetched it before; `secret` has its version.
+    /// Creates a value for a secret that a provider of the layers fetched earlier. `secret` names its version.
     pub fn earlier(key: Key, secret: SecretId) -> Self {
         Self { key, place: None, file: None, content: ValueContent::Earlier(secret) }
     }
 
-    /// Names the file that the value is written in, where the framework knows it: then the line of a reference is looked
-    /// for, and told if there is no doubt about it.
+    /// Sets the file that contains the value, if the framework knows it.
+    ///
+    /// Errors and reports then name the line of a reference, unless the line is ambiguous.
     #[must_use]
     pub fn in_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = Some(path.into());
         self
     }
 
-    /// Describes a table as the one string that it stands for.
+    /// Replaces a table by one string that stands for all of it.
     pub(crate) fn joined(self, key: Key, text: String) -> Self {
         Self { key, content: ValueContent::Text(Zeroizing::new(text)), ..self }
     }
 
-    /// Tells where the value is written.
+    /// Returns where the value is written.
     pub(crate) fn place(&self) -> String {
         match (&self.place, &self.content) {
             (None, ValueContent::Mapped(secret)) => secret.id().to_string(),
@@ -74,12 +78,12 @@ impl ConfigValue {
         }
     }
 
-    /// Says more about where the value is written.
+    /// Sets a more exact place.
     pub(crate) fn set_place(&mut self, place: String) {
         self.place = Some(place);
     }
 
-    /// Tells the key.
+    /// Returns the key.
     pub fn key(&self) -> &Key {
         &self.key
     }

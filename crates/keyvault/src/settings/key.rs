@@ -1,13 +1,24 @@
-//! The key of a setting: where a value stands in the tree of settings.
+//! The key of a setting: the path to a value in the tree of settings.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// The path to one value of the settings: `database.password`, `servers[0].url`. `Clone` is cheap.
+/// The path to one value of the settings, such as `database.password` and `servers[0].url`.
+///
+/// `Display` writes it in that form. `Clone` is cheap.
+///
+/// # Examples
+///
+/// ```
+/// use keyvault::settings::Key;
+///
+/// let key = Key::root().member("servers").element(0).member("url");
+/// assert_eq!(key.to_string(), "servers[0].url");
+/// ```
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct Key(Arc<[Segment]>);
 
-/// One step of a [`Key`].
+/// One segment of a [`Key`].
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Segment {
     /// A member of a table.
@@ -17,7 +28,7 @@ pub enum Segment {
 }
 
 impl Segment {
-    /// Gives the name of a table's member; none for an element of an array.
+    /// Returns the name of a table's member, or `None` for an element of an array.
     pub fn name(&self) -> Option<&str> {
         match self {
             Self::Name(name) => Some(name),
@@ -27,26 +38,26 @@ impl Segment {
 }
 
 impl Key {
-    /// Makes the key of the whole tree, which has no segments.
+    /// Creates the key of the whole tree, which has no segments.
     pub fn root() -> Self {
         Self::default()
     }
 
-    /// Copies the key, one table deeper.
+    /// Returns the key of a member of the table at this key.
     #[must_use]
     pub fn member(&self, name: &str) -> Self {
         self.with(Segment::Name(name.into()))
     }
 
-    /// Copies the key, one array deeper.
+    /// Returns the key of an element of the array at this key. `index` counts from 0.
     #[must_use]
     pub fn element(&self, index: usize) -> Self {
         self.with(Segment::Index(index))
     }
 
-    /// Copies the first steps of the key.
-    pub(crate) fn up_to(&self, steps: usize) -> Self {
-        Self(self.0[..steps].into())
+    /// Returns the key of the first `length` segments.
+    pub(crate) fn up_to(&self, length: usize) -> Self {
+        Self(self.0[..length].into())
     }
 
     fn with(&self, segment: Segment) -> Self {
@@ -57,17 +68,17 @@ impl Key {
         Self(segments.into())
     }
 
-    /// Gives the steps from the root.
+    /// Returns the segments from the root to the value.
     pub fn segments(&self) -> &[Segment] {
         &self.0
     }
 
-    /// Tells whether an array is on the way to the value.
+    /// Returns whether the path leads through an array.
     pub(crate) fn has_index(&self) -> bool {
         self.0.iter().any(|segment| matches!(segment, Segment::Index(_)))
     }
 
-    /// Tells whether this key is above `other` in the tree.
+    /// Returns whether this key is the key of a table or array that contains `other`.
     pub(crate) fn is_above(&self, other: &Key) -> bool {
         other.0.len() > self.0.len() && other.0.starts_with(&self.0)
     }
@@ -80,8 +91,8 @@ impl<'a> FromIterator<&'a str> for Key {
 }
 
 impl FromIterator<Segment> for Key {
-    fn from_iter<I: IntoIterator<Item = Segment>>(steps: I) -> Self {
-        Self(steps.into_iter().collect())
+    fn from_iter<I: IntoIterator<Item = Segment>>(segments: I) -> Self {
+        Self(segments.into_iter().collect())
     }
 }
 

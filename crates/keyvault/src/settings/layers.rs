@@ -7,16 +7,21 @@ use super::mapped::MappedSecrets;
 use super::mismatch::Mismatch;
 use super::resolved::Resolved;
 
-/// The layers of a configuration framework: what makes its merged tree, again at every refresh.
+/// The layers of a configuration framework, which every load merges anew.
 ///
-/// Implemented by closures.
+/// Closures implement it.
 pub trait Layers: Send + Sync + 'static {
     /// The merged tree.
     type Tree: Tree;
 
-    /// Merges the layers, with the secrets that were mapped by name at their place among them. Reads files; does not
-    /// wait.
-    fn merge(&self, named: &MappedSecrets) -> Result<Self::Tree, Mismatch>;
+    /// Merges the layers, with the secrets that were mapped by name at their place among them.
+    ///
+    /// May read files. Must not wait for the network.
+    ///
+    /// # Errors
+    ///
+    /// A [`Mismatch`] if a layer cannot be read or merged.
+    fn merge(&self, mapped: &MappedSecrets) -> Result<Self::Tree, Mismatch>;
 }
 
 impl<F, R> Layers for F
@@ -26,22 +31,22 @@ where
 {
     type Tree = R;
 
-    fn merge(&self, named: &MappedSecrets) -> Result<R, Mismatch> {
-        self(named)
+    fn merge(&self, mapped: &MappedSecrets) -> Result<R, Mismatch> {
+        self(mapped)
     }
 }
 
-/// The merged values of a framework, as a tree that references are resolved in.
+/// The merged values of a framework, as a tree in which references are resolved.
 ///
-/// An adapter writes these three over its framework's own type; everything else — fetching, comparing, publishing — is
-/// core's.
+/// An adapter implements these three methods over its framework's own type. Core does the rest: it fetches, compares
+/// and publishes.
 pub trait Tree: Send + Sized + 'static {
-    /// Gives every value that is in effect.
+    /// Returns every value that is in effect.
     fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch>;
 
-    /// Puts resolved text in the place of values, and takes out those that turned out to be absent.
+    /// Replaces each value by its resolved text, or removes it if the text is `None`.
     fn replace(self, resolved: Vec<(ConfigValue, Option<Resolved>)>) -> Result<Self, Mismatch>;
 
-    /// Makes typed settings.
+    /// Deserialises the tree into typed settings.
     fn extract<T: DeserializeOwned>(self) -> Result<T, Mismatch>;
 }

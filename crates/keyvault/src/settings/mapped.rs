@@ -87,8 +87,8 @@ impl MappedSecrets {
         Some(&self.secrets[at].1)
     }
 
-    /// Returns the notes on secrets that are disabled, outside their dates, or absent although optional, in the order of
-    /// the keys.
+    /// Returns the notes on secrets that are disabled, outside their dates, or absent although optional, in the order
+    /// of the keys.
     pub fn notes(&self) -> &[MappingNote] {
         &self.notes
     }

@@ -1,27 +1,29 @@
-//! The tree that the keys of mapped secrets make.
+//! The tree of the secrets that were mapped by name.
 
 use super::key::{Key, Segment};
 use super::mapped::{MappedSecret, MappedSecrets};
 
-/// The tree that the keys of mapped secrets make. An adapter turns it into its framework's value.
+/// The tree of the secrets that were mapped by name, shaped by their keys.
+///
+/// An adapter converts it into its framework's value.
 #[derive(Clone, Debug)]
 pub enum MappedTree<'s> {
     /// A setting.
     Secret(&'s MappedSecret),
-    /// A table, its members in the order of their names.
+    /// A table with its members in the order of their names.
     Table(Vec<(&'s str, MappedTree<'s>)>),
-    /// A list, its elements in order.
+    /// A list with its elements in order.
     List(Vec<MappedTree<'s>>),
 }
 
 impl MappedSecrets {
-    /// Returns the tree that the keys of the secrets make: a table, which is empty if there are no secrets.
+    /// Returns the secrets as a tree: a table, which is empty if there are no secrets.
     pub fn tree(&self) -> MappedTree<'_> {
         tree(self.as_slice(), 0)
     }
 }
 
-/// Makes the tree of `secrets`, whose keys agree up to `depth`.
+/// Builds the tree of `secrets`, whose keys agree up to `depth`.
 ///
 /// The name map ensures that no key is above another, no table is a list, and no list has gaps.
 fn tree(secrets: &[(Key, MappedSecret)], depth: usize) -> MappedTree<'_> {
@@ -33,18 +35,17 @@ fn tree(secrets: &[(Key, MappedSecret)], depth: usize) -> MappedTree<'_> {
         None => MappedTree::Secret(secret),
         Some(Segment::Index(_)) => MappedTree::List(parts.map(|(_, below)| below).collect()),
         Some(Segment::Name(_)) => {
-            MappedTree::Table(parts.filter_map(|(step, below)| Some((step.name()?, below))).collect())
+            MappedTree::Table(parts.filter_map(|(segment, below)| Some((segment.name()?, below))).collect())
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::*;
     use crate::names::NameMap;
     use crate::resolver::Resolver;
     use crate::store::InMemory;
-
-    use super::*;
 
     fn shown(tree: MappedTree<'_>) -> String {
         match tree {

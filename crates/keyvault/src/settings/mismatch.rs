@@ -1,31 +1,33 @@
 //! The reason that a tree does not make settings.
 
-/// Why a tree does not make settings: a path, what was expected there and what kind of value was found.
+/// The reason that a tree does not make settings: a path, the expectation there, and the kind of value that was found.
 ///
-/// `config` and `figment` quote the offending value in their errors. This type takes an error apart instead: it has room
-/// for words of ours, for keys, and for what the *type* expected, and none for a value or a foreign message.
+/// `config` and `figment` quote the offending value in their errors. This type keeps only the safe parts of such an
+/// error: fixed clauses, keys, and what the *type* expected. It has no field for a value or for another library's
+/// message.
 #[derive(Clone, Debug, Default)]
 pub struct Mismatch {
     /// The path to the value, from the root; empty if the framework does not know it.
     pub path: Vec<String>,
-    /// What went wrong, in words of ours: `not valid`, `missing`.
+    /// The failure, as a fixed clause: `not valid`, `missing`.
     pub clause: &'static str,
-    /// What the type expects: `u16`, `one of fast, slow`.
+    /// The expectation of the type: `u16`, `one of fast, slow`.
     pub expected: Option<String>,
     /// The kind of value that was found: `string`.
     pub found: Option<&'static str>,
-    /// Where the value is written, if no value is in the tree: a file that does not parse.
+    /// The place of the failure if the tree has no value there, such as a file that does not parse.
     pub place: Option<String>,
 }
 
 impl Mismatch {
-    /// Says what went wrong, and nothing more yet.
+    /// Creates a mismatch with a clause and no further details.
     pub fn new(clause: &'static str) -> Self {
         Self { clause, ..Self::default() }
     }
 
-    /// Says that a layer at `place` cannot be read. Of a parser's `message`, which shows the very line that it stumbled
-    /// over, line and column are kept.
+    /// Creates a mismatch for a layer at `place` that cannot be read.
+    ///
+    /// Keeps only line and column of the parser's `message`, because the message quotes the offending line.
     pub fn unreadable(place: Option<String>, message: &str) -> Self {
         let position = match (number_after(message, "line "), number_after(message, "column ")) {
             (Some(line), Some(column)) => format!(" line {line}, column {column}"),
@@ -46,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_parsers_message_only_the_position_is_kept() {
+    fn an_unreadable_layer_keeps_only_the_position_of_the_message() {
         for (message, place) in [
             ("TOML parse error at line 3, column 12\n3 | password = canary", "f line 3, column 12"),
             ("expected value at line 1 column 9", "f line 1, column 9"),

@@ -1,9 +1,10 @@
 //! What an adapter implements: the values of a configuration framework, as core sees them.
 //!
 //! Read `layers` first: an adapter implements [`Layers`] and [`Tree`] over its framework. A tree consists of
-//! [`ConfigValue`]s, each at a [`Key`]. [`MappedSecrets`] are the secrets that a name map turned into settings, which the
-//! layers merge below the others. [`Origins`] tell where each value came from, [`Policy`] sets what happens if a reference
-//! cannot be resolved, and [`Mismatch`] is the reason that a tree does not make settings, without a value in it.
+//! [`ConfigValue`]s, each at a [`Key`]. [`MappedSecrets`] are the secrets that a name map turned into settings, which
+//! the layers merge below the others. [`Origins`] tell where each value came from, [`Policy`] sets what happens if a
+//! reference cannot be resolved, and [`Mismatch`] is the reason that a tree does not make settings, without a value in
+//! it.
 
 mod config_value;
 mod key;

@@ -1,4 +1,4 @@
-//! Where the value of each setting came from.
+//! The origin of each setting's value.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -9,16 +9,16 @@ use std::sync::LazyLock;
 use super::key::{Key, Segment};
 use crate::secret::SecretId;
 
-/// Where every value of the settings came from, by key, without the values.
+/// The origin of every value of the settings, by key, without the values.
 #[derive(Clone, Default)]
 pub struct Origins {
     /// In the order of the keys.
     entries: Vec<(Key, Origin)>,
 }
 
-/// Where one value came from: a place in a layer, and the secrets that were put into it.
+/// The origin of one value: its place in a layer, and the secrets that it contains.
 ///
-/// `Display` tells the way: `settings.toml → secret db-password version 0af1c2d3 in contoso`.
+/// `Display` writes both: `settings.toml → secret db-password version 0af1c2d3 in contoso`.
 #[derive(Clone)]
 pub struct Origin {
     place: Option<String>,
@@ -26,7 +26,7 @@ pub struct Origin {
     fingerprint: Fingerprint,
 }
 
-/// Tells two texts apart without keeping either: a hash under a key that this process drew.
+/// Distinguishes two values without keeping either: a hash under a random key of this process.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Fingerprint(u64);
 
@@ -38,37 +38,37 @@ impl Fingerprint {
 }
 
 impl Origin {
-    /// The value stands in a layer as it is.
+    /// Creates the origin of a value that a layer contains as it is.
     pub(crate) fn written(place: String, fingerprint: Fingerprint) -> Self {
         Self::filled(place, fingerprint, Vec::new())
     }
 
-    /// The value is a secret that was mapped by its name.
+    /// Creates the origin of a secret that was mapped by name.
     pub(crate) fn mapped(secret: &SecretId) -> Self {
         Self { place: None, secrets: vec![secret.clone()], fingerprint: Fingerprint::of(()) }
     }
 
-    /// The value stands in a layer, and secrets were put into it.
+    /// Creates the origin of a value in a layer whose references were replaced by `secrets`.
     pub(crate) fn filled(place: String, fingerprint: Fingerprint, secrets: Vec<SecretId>) -> Self {
         Self { place: Some(place), secrets, fingerprint }
     }
 
-    /// Tells the place in a layer: a file, a variable; none for a secret that was mapped by its name.
+    /// Returns the place in a layer, such as a file or a variable, or `None` for a secret that was mapped by name.
     pub fn place(&self) -> Option<&str> {
         self.place.as_deref()
     }
 
-    /// Tells which secrets are in the value, with their versions.
+    /// Returns the secrets in the value, with their versions.
     pub fn secrets(&self) -> &[SecretId] {
         &self.secrets
     }
 
-    /// Tells whether the value has a secret in it and should not be shown.
+    /// Returns whether the value contains a secret and must not be shown.
     pub fn is_secret(&self) -> bool {
         !self.secrets.is_empty()
     }
 
-    /// Secrets are compared by version and never by value; what a layer says, by fingerprint.
+    /// Compares secrets by version, never by value, and the text of layers by fingerprint.
     fn same_value(&self, other: &Self) -> bool {
         self.secrets == other.secrets && self.fingerprint == other.fingerprint
     }
@@ -99,13 +99,13 @@ impl Origins {
         self.extend(vec![(key, origin)]);
     }
 
-    /// Adds values of other keys, all at once: most often they are all there are, and in order.
+    /// Adds the origins of further keys. One call with all of them, in the order of the keys, is cheapest.
     pub(crate) fn extend(&mut self, mut values: Vec<(Key, Origin)>) {
         self.entries.append(&mut values);
         self.entries.sort_by(|(one, _), (other, _)| one.cmp(other));
     }
 
-    /// Counts the elements of arrays anew, after those at `absent` were taken out.
+    /// Renumbers the elements of arrays after those at `absent` were removed.
     pub(crate) fn close_gaps(&mut self, absent: &[Key]) {
         let mut gaps: BTreeMap<&[Segment], Vec<usize>> = BTreeMap::new();
         for key in absent {
@@ -118,8 +118,8 @@ impl Origins {
         }
         gaps.values_mut().for_each(|gaps| gaps.sort_unstable());
         let moved = |key: &Key| {
-            let steps = key.segments().iter().enumerate();
-            steps.fold(Key::root(), |moved, (depth, step)| match step {
+            let segments = key.segments().iter().enumerate();
+            segments.fold(Key::root(), |moved, (depth, segment)| match segment {
                 Segment::Name(name) => moved.member(name),
                 Segment::Index(index) => {
                     let gaps = gaps.get(&key.segments()[..depth]);
@@ -130,32 +130,32 @@ impl Origins {
         self.entries.iter_mut().for_each(|(key, _)| *key = moved(key));
     }
 
-    /// Finds where the value at `key` came from, as it is written: `database.password`, `servers[0].url`.
+    /// Returns the origin of the value at `key`, written as `database.password` or `servers[0].url`.
     pub fn get(&self, key: &str) -> Option<&Origin> {
         let dotted = key.replace('[', ".").replace(']', "");
         self.find(&dotted.split('.').collect::<Vec<_>>()).map(|(_, origin)| origin)
     }
 
-    /// Finds by path where names and indexes look alike, as they do in a deserialiser's errors.
+    /// Finds an origin by a path that does not distinguish names from indexes, as in a deserialiser's errors.
     pub(crate) fn find(&self, path: &[&str]) -> Option<(&Key, &Origin)> {
-        let matches = |(segment, step): (&Segment, &&str)| match segment {
-            Segment::Name(name) => **name == **step,
-            Segment::Index(index) => *step == index.to_string(),
+        let matches = |(segment, part): (&Segment, &&str)| match segment {
+            Segment::Name(name) => **name == **part,
+            Segment::Index(index) => *part == index.to_string(),
         };
         let mut entries = self.iter();
         entries.find(|(key, _)| key.segments().len() == path.len() && key.segments().iter().zip(path).all(matches))
     }
 
-    /// Gives every value's key and origin, in the order of the keys.
+    /// Returns the key and origin of every value, in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Origin)> {
         self.entries.iter().map(|(key, origin)| (key, origin))
     }
 
-    /// Tells the keys whose values differ between `self` and `newer`: changed, gone and new ones.
+    /// Returns the keys whose values differ between `self` and `newer`: changed, removed and new ones.
     pub(crate) fn changed(&self, newer: &Self) -> Vec<String> {
         let (mut old, mut new) = (self.iter().peekable(), newer.iter().peekable());
         let mut keys: Vec<&Key> = Vec::new();
-        // Both are in order, so one walk does.
+        // Both are sorted, so one pass over them suffices.
         loop {
             let order = match (old.peek(), new.peek()) {
                 (Some((old, _)), Some((new, _))) => old.cmp(new),
@@ -194,20 +194,20 @@ mod tests {
     }
 
     #[test]
-    fn changed_keys_are_those_whose_value_differs() {
+    fn changed_keys_are_the_keys_whose_values_differ() {
         let text = |text: &str| Origin::written("file".into(), Fingerprint::of(text));
         let secret = |version: &str| {
             let url = format!("https://contoso.vault.azure.net/secrets/a/{version}");
             Origin::mapped(&SecretId::parse(&url).unwrap())
         };
-        let old = origins(&[("a", text("1")), ("b.c", secret("1")), ("d", text("x")), ("gone", text("x"))]);
+        let old = origins(&[("a", text("1")), ("b.c", secret("1")), ("d", text("x")), ("removed", text("x"))]);
         let new = origins(&[("a", text("2")), ("b.c", secret("2")), ("d", text("x")), ("new", text("x"))]);
-        assert_eq!(old.changed(&new), ["a", "b.c", "gone", "new"]);
+        assert_eq!(old.changed(&new), ["a", "b.c", "new", "removed"]);
         assert!(old.changed(&old).is_empty());
     }
 
     #[test]
-    fn elements_are_counted_anew_after_some_were_taken_out() {
+    fn elements_are_renumbered_after_some_were_removed() {
         let key = |steps: &[usize]| steps.iter().fold(Key::root().member("a"), |key, step| key.element(*step));
         let mut before = Origins::default();
         for steps in [&[1][..], &[3, 0], &[3, 2], &[4]] {

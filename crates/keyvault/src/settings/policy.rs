@@ -1,57 +1,58 @@
-//! What becomes of a load when a reference cannot be resolved.
+//! The policy for references that cannot be resolved.
 
 use super::key::{Key, Segment};
 use crate::error::{Error, Result};
+use crate::reference::Reference;
 
-/// What becomes of a load when a reference in a setting cannot be resolved.
+/// The rule for a setting whose reference cannot be resolved.
 ///
-/// A policy is given to the settings that a pattern matches, by [`LiveBuilder::policy`](crate::LiveBuilder::policy):
+/// [`LiveBuilder::policy`](crate::LiveBuilder::policy) sets a policy for the settings that a pattern matches:
 ///
 /// | pattern | matches |
 /// |---|---|
 /// | `smtp.password` | that setting |
-/// | `smtp.*` | what stands one step below `smtp` |
+/// | `smtp.*` | every setting one step below `smtp` |
 /// | `smtp.**` | `smtp` and everything below it |
-/// | `servers[0].password`, `servers[*].password` | of one element, of every element |
+/// | `servers[0].password`, `servers[*].password` | the password of one element, of every element |
 /// | `**.password` | every `password`, at any depth |
 /// | `**` | everything |
 ///
-/// A step is a name, in its case, or an index; `*` is any one step and `**` any number of them. Where several patterns
-/// match, the later ones add to the earlier: `Optional` and `KeepLastGood` go together, and `Required` takes both back.
+/// A step is a name, which is case-sensitive, or an index; `*` matches any one step and `**` any number of steps. If
+/// several patterns match, the later ones add to the earlier: `Optional` and `KeepLastGood` combine, and `Required`
+/// undoes both.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Policy {
-    /// The load fails, even where the reference says `Optional=true`. Without `Optional=true` this is the default.
+    /// The load fails, even if the reference has `Optional=true`. The default for references without `Optional=true`.
     Required,
-    /// A secret that does not exist makes the setting absent, as `Optional=true` in the reference does, so that a default
-    /// applies. Any other failure fails the load.
+    /// A missing secret makes the setting absent, as `Optional=true` in the reference does, so that a default applies.
+    /// Any other failure fails the load.
     Optional,
-    /// In a refresh, the version that the current settings have stays in use for this setting, while everything else is
-    /// refreshed. It is told in the report, in [`Health::kept`](crate::Health::kept), by every
-    /// [`Watcher`](crate::Watcher) and as a `tracing` event, and the age of the settings goes on growing. At the start
-    /// there is nothing to keep, and the load fails.
+    /// A refresh keeps the current version for this setting and refreshes all others. The report,
+    /// [`Health::kept`](crate::Health::kept), every [`Watcher`](crate::Watcher) and a `tracing` event show it, and the
+    /// age of the settings keeps growing. At the start there is no version to keep, so the load fails.
     ///
-    /// This is for references. Secrets that are mapped by name are refreshed together or not at all.
+    /// Applies to references only. Secrets that are mapped by name are refreshed all together or not at all.
     KeepLastGood,
 }
 
-/// Patterns with their policies, in the order in which they were given.
+/// Patterns with their policies, in the order in which the program set them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Policies {
     rules: Vec<(Pattern, Policy)>,
 }
 
-/// What the policies say of one setting.
+/// The combined policies for one setting.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Terms {
-    /// What the reference says counts where no policy does.
+    /// `None` if no policy decides, so that the reference does.
     optional: Option<bool>,
     pub(crate) keeps_last_good: bool,
 }
 
 impl Terms {
-    /// Tells whether a secret that does not exist makes the setting absent.
-    pub(crate) fn is_optional(self, reference: &crate::Reference) -> bool {
+    /// Returns whether a missing secret makes the setting absent.
+    pub(crate) fn is_optional(self, reference: &Reference) -> bool {
         self.optional.unwrap_or(reference.is_optional())
     }
 }
@@ -71,14 +72,14 @@ impl Policies {
     }
 }
 
-/// Which settings a policy is for.
+/// The settings that a policy applies to.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Pattern {
-    steps: Vec<Step>,
+    steps: Vec<PatternStep>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Step {
+enum PatternStep {
     One(Box<str>),
     Any,
     AnyNumber,
@@ -87,13 +88,13 @@ enum Step {
 impl Pattern {
     pub(crate) fn parse(text: &str) -> Result<Self> {
         let step = |step: &str| match step {
-            "*" => Ok(Step::Any),
-            "**" => Ok(Step::AnyNumber),
-            "" => Err(Error::invalid("pattern of a policy has an empty step")),
+            "*" => Ok(PatternStep::Any),
+            "**" => Ok(PatternStep::AnyNumber),
+            "" => Err(Error::invalid("policy pattern has an empty step")),
             name if name.contains(['*', '[', ']']) => {
-                Err(Error::invalid("pattern of a policy has a step that is neither a name nor * nor **"))
+                Err(Error::invalid("policy pattern has a step that is not a name, an index, * or **"))
             }
-            name => Ok(Step::One(name.into())),
+            name => Ok(PatternStep::One(name.into())),
         };
         let steps = brackets_to_steps(text).split('.').map(step).collect::<Result<_>>()?;
         Ok(Self { steps })
@@ -104,37 +105,39 @@ impl Pattern {
     }
 }
 
-/// Writes `a[0].b` as `a.0.b`; a bracket that is out of place stays.
+/// Rewrites `a[0].b` as `a.0.b`. Leaves a misplaced bracket in the text.
 fn brackets_to_steps(text: &str) -> String {
     let mut steps = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('[') {
-        let Some((index, behind)) = after.split_once(']') else { break };
-        if before.is_empty() && steps.is_empty() || !(behind.is_empty() || behind.starts_with(['.', '['])) {
+        let Some((index, following)) = after.split_once(']') else { break };
+        if before.is_empty() && steps.is_empty() || !(following.is_empty() || following.starts_with(['.', '['])) {
             break;
         }
         steps.push_str(before);
         steps.push('.');
         steps.push_str(index);
-        rest = behind;
+        rest = following;
     }
     steps + rest
 }
 
-fn matches(pattern: &[Step], key: &[Segment]) -> bool {
+fn matches(pattern: &[PatternStep], key: &[Segment]) -> bool {
     match (pattern.split_first(), key.split_first()) {
         (None, None) => true,
-        (Some((Step::AnyNumber, rest)), _) => (0..=key.len()).any(|skipped| matches(rest, &key[skipped..])),
-        (Some((step, rest)), Some((segment, below))) => is_step(step, segment) && matches(rest, below),
+        (Some((PatternStep::AnyNumber, rest)), _) => (0..=key.len()).any(|skipped| matches(rest, &key[skipped..])),
+        (Some((step, rest)), Some((segment, below))) => step.matches(segment) && matches(rest, below),
         _ => false,
     }
 }
 
-fn is_step(step: &Step, segment: &Segment) -> bool {
-    match (step, segment) {
-        (Step::One(step), Segment::Name(name)) => step == name,
-        (Step::One(step), Segment::Index(index)) => **step == index.to_string(),
-        (Step::Any | Step::AnyNumber, _) => true,
+impl PatternStep {
+    fn matches(&self, segment: &Segment) -> bool {
+        match (self, segment) {
+            (Self::One(step), Segment::Name(name)) => step == name,
+            (Self::One(step), Segment::Index(index)) => **step == index.to_string(),
+            (Self::Any | Self::AnyNumber, _) => true,
+        }
     }
 }
 
@@ -169,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_pattern_is_refused() {
+    fn malformed_patterns_are_refused() {
         for text in ["", ".", "a.", ".a", "a..b", "a*", "***", "a[", "a]", "a[]", "[0]", "a[0]b", "a[x*]"] {
             assert!(Pattern::parse(text).is_err(), "{text}");
         }

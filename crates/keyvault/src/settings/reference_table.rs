@@ -1,30 +1,30 @@
-//! Tables that are App Configuration references.
+//! Tables that are references in the form of App Configuration.
 
 use std::collections::HashMap;
 
 use super::config_value::{ConfigValue, ValueContent};
 use super::key::{Key, Segment};
-use crate::reference::app_configuration::is_of_a_secret;
+use crate::reference::app_configuration::is_secret_uri;
 
-/// Puts a value in the place of each table whose one member is `uri` and a secret's.
-pub(crate) fn join_tables(leaves: Vec<ConfigValue>) -> Vec<ConfigValue> {
+/// Replaces each table whose only member is the `uri` of a secret by one value that is a reference.
+pub(crate) fn join_tables(values: Vec<ConfigValue>) -> Vec<ConfigValue> {
     let mut members: HashMap<Vec<Segment>, usize> = HashMap::new();
-    for leaf in &leaves {
-        for depth in 1..leaf.key.segments().len() {
-            *members.entry(leaf.key.segments()[..depth].to_vec()).or_default() += 1;
+    for value in &values {
+        for depth in 1..value.key.segments().len() {
+            *members.entry(value.key.segments()[..depth].to_vec()).or_default() += 1;
         }
     }
-    let join = |leaf: ConfigValue| match (leaf.key.segments().split_last(), &leaf.content) {
+    let join = |value: ConfigValue| match (value.key.segments().split_last(), &value.content) {
         (Some((Segment::Name(name), above)), ValueContent::Text(uri))
-            if &**name == "uri" && is_of_a_secret(uri) && members.get(above) == Some(&1) =>
+            if &**name == "uri" && is_secret_uri(uri) && members.get(above) == Some(&1) =>
         {
             let json = serde_json::json!({ "uri": &**uri }).to_string();
             let key = Key::of(above);
-            leaf.joined(key, json)
+            value.joined(key, json)
         }
-        _ => leaf,
+        _ => value,
     };
-    leaves.into_iter().map(join).collect()
+    values.into_iter().map(join).collect()
 }
 
 #[cfg(test)]
@@ -33,7 +33,7 @@ mod tests {
     use crate::reference::app_configuration::parse;
 
     #[test]
-    fn a_table_is_joined_only_if_it_has_that_one_member() {
+    fn only_a_table_with_a_secret_uri_as_its_only_member_is_joined() {
         let value = |key: &[&str], text: &str| ConfigValue::text(key.iter().copied().collect(), "file", text);
         let secret = "https://contoso.vault.azure.net/secrets/a";
         let joined = join_tables(vec![
@@ -46,7 +46,7 @@ mod tests {
         ]);
         let keys: Vec<String> = joined.iter().map(|value| value.key.to_string()).collect();
         assert_eq!(keys, ["a.b", "c.uri", "c.other", "d.uri", "e.url", "uri"]);
-        let ValueContent::Text(text) = &joined[0].content else { panic!("a reference is text") };
+        let ValueContent::Text(text) = &joined[0].content else { panic!("the joined value is text") };
         assert_eq!(parse(text).unwrap().unwrap().name().as_str(), "a");
     }
 }

@@ -6,9 +6,9 @@ use zeroize::Zeroizing;
 
 use crate::secret::SecretId;
 
-/// Text in which secrets stand in the place of references.
+/// Text in which secrets replace the references.
 ///
-/// The text leaves through [`expose_secret`](Resolved::expose_secret) only, and is zeroized on drop.
+/// Only [`expose_secret`](Resolved::expose_secret) returns the text. Drop zeroizes it.
 pub struct Resolved {
     text: Zeroizing<String>,
     secrets: Vec<SecretId>,
@@ -23,12 +23,12 @@ impl Resolved {
         Self { text, secrets }
     }
 
-    /// Gives out the plaintext.
+    /// Returns the plaintext.
     pub fn expose_secret(&self) -> &str {
         &self.text
     }
 
-    /// Tells which secrets are in the text, with their versions.
+    /// Returns the secrets in the text, with their versions, in the order of the references.
     pub fn secrets(&self) -> &[SecretId] {
         &self.secrets
     }

@@ -1,4 +1,4 @@
-//! An issue with a secret that a name map found.
+//! An issue that a name map found with a secret.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -6,22 +6,22 @@ use std::time::SystemTime;
 use crate::error::{Error, ErrorKind};
 use crate::report::ReferenceStatus;
 
-/// What a name map found out about a secret that it might take.
+/// An issue that a name map found with a secret.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SecretIssue {
-    /// The vault has no secret of that name, which was said to be optional.
+    /// The vault has no secret of a name that the map calls optional.
     Missing,
     /// The secret is disabled.
     Disabled,
-    /// The secret's value stopped being valid.
+    /// The secret's expiry date has passed.
     Expired {
-        /// When it did.
+        /// The expiry date.
         since: SystemTime,
     },
-    /// The secret's value does not begin to be valid before a date.
+    /// The secret is not valid yet.
     NotYetValid {
-        /// When it does.
+        /// The date from which it is valid.
         until: SystemTime,
     },
 }
@@ -31,7 +31,7 @@ impl fmt::Display for SecretIssue {
         match self {
             SecretIssue::Missing => f.write_str("secret not found"),
             SecretIssue::Disabled => f.write_str("secret is disabled"),
-            SecretIssue::Expired { since } => write!(f, "secret has expired on {}", date(*since)),
+            SecretIssue::Expired { since } => write!(f, "secret expired on {}", date(*since)),
             SecretIssue::NotYetValid { until } => write!(f, "secret is not valid before {}", date(*until)),
         }
     }
@@ -40,13 +40,13 @@ impl fmt::Display for SecretIssue {
 fn date(time: SystemTime) -> String {
     // The formatter panics on dates before 1970 and after 9999.
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(u64::MAX, |since| since.as_secs());
-    if seconds < LAST_DATE { httpdate::fmt_http_date(time) } else { "a date that no calendar has".into() }
+    if seconds < END_OF_DATES { httpdate::fmt_http_date(time) } else { "a date out of range".into() }
 }
 
-/// The end of the year 9999.
-const LAST_DATE: u64 = 253_402_300_800;
+/// The end of the year 9999, in seconds since 1970.
+const END_OF_DATES: u64 = 253_402_300_800;
 
-pub(crate) const HELP_WITH_DISABLED: &str = "enable the secret, or leave it out: NameMap::disabled";
+pub(crate) const HELP_WITH_DISABLED: &str = "enable the secret, or skip disabled secrets with NameMap::disabled";
 
 impl SecretIssue {
     pub(crate) fn error(self) -> Error {
@@ -56,9 +56,9 @@ impl SecretIssue {
                 .with_status(ReferenceStatus::AccessToKeyVaultDenied)
                 .with_help(HELP_WITH_DISABLED),
             SecretIssue::Expired { .. } => Error::from_clause(ErrorKind::InvalidSettings, self.to_string())
-                .with_help("set the secret anew with a later date, or take it all the same: NameMap::expired"),
+                .with_help("set a later expiry date, or take expired secrets with NameMap::expired"),
             SecretIssue::NotYetValid { .. } => Error::from_clause(ErrorKind::InvalidSettings, self.to_string())
-                .with_help("wait for the date, or take the secret all the same: NameMap::not_yet_valid"),
+                .with_help("wait for the date, or take such secrets with NameMap::not_yet_valid"),
         }
     }
 }
@@ -73,10 +73,10 @@ mod tests {
     fn every_date_is_displayed() {
         let time = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let expired = |since| SecretIssue::Expired { since }.to_string();
-        assert_eq!(expired(time(0)), "secret has expired on Thu, 01 Jan 1970 00:00:00 GMT");
-        assert_eq!(expired(time(LAST_DATE - 1)), "secret has expired on Fri, 31 Dec 9999 23:59:59 GMT");
-        for time in [time(LAST_DATE), time(0) - Duration::from_secs(1)] {
-            assert_eq!(expired(time), "secret has expired on a date that no calendar has");
+        assert_eq!(expired(time(0)), "secret expired on Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(expired(time(END_OF_DATES - 1)), "secret expired on Fri, 31 Dec 9999 23:59:59 GMT");
+        for time in [time(END_OF_DATES), time(0) - Duration::from_secs(1)] {
+            assert_eq!(expired(time), "secret expired on a date out of range");
         }
     }
 }

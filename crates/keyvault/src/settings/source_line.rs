@@ -1,4 +1,4 @@
-//! On which line of its file a reference is written.
+//! The line of a reference in its source file.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -9,100 +9,101 @@ use super::config_value::{ConfigValue, ValueContent};
 use super::key::Segment;
 use crate::reference::strip_marker;
 
-/// Adds the line to the place of each value with a reference that stands in its file without doubt.
+/// Adds the line to the place of each value whose reference has an unambiguous line in its file.
 ///
-/// Frameworks do not tell the lines of values, so each file is read once more, and its references are looked for. One has
-/// a line if its letters are on one line and no other, or on one only with the key in front of them. Where it was
-/// escaped, or stands in a comment as well, or the file changed meanwhile, the place stays as it was.
-pub(crate) fn locate(leaves: &mut [ConfigValue]) {
+/// Frameworks do not report the lines of values, so this function reads each file again and searches it for references.
+/// A reference has a line if its text is on exactly one line, or on exactly one line after the key of the value.
+/// Otherwise the place does not change: the text is escaped in the file, a comment repeats it, or the file changed
+/// meanwhile.
+pub(crate) fn locate(values: &mut [ConfigValue]) {
     let mut files: BTreeMap<PathBuf, Vec<&mut ConfigValue>> = BTreeMap::new();
-    for leaf in leaves {
-        if let (Some(file), ValueContent::Text(text)) = (&leaf.file, &leaf.content)
+    for value in values {
+        if let (Some(file), ValueContent::Text(text)) = (&value.file, &value.content)
             && text.contains('@')
         {
-            files.entry(file.clone()).or_default().push(leaf);
+            files.entry(file.clone()).or_default().push(value);
         }
     }
-    for (file, leaves) in files {
+    for (file, values) in files {
         let Some(text) = read(&file) else { continue };
-        let lines = Lines::of(&text);
-        for leaf in leaves {
-            if let Some(line) = lines.find(leaf) {
-                leaf.set_place(with_line(&leaf.place(), &file, line));
+        let lines = ReferenceLines::of(&text);
+        for value in values {
+            if let Some(line) = lines.find(value) {
+                value.set_place(with_line(&value.place(), &file, line));
             }
         }
     }
 }
 
-/// A settings file is smaller.
-const LARGEST_FILE: u64 = 16 << 20;
+/// Larger than any settings file, in bytes.
+const MAX_FILE_SIZE: u64 = 16 << 20;
 
 fn read(file: &Path) -> Option<String> {
     let mut text = String::new();
-    File::open(file).ok()?.take(LARGEST_FILE).read_to_string(&mut text).ok()?;
+    File::open(file).ok()?.take(MAX_FILE_SIZE).read_to_string(&mut text).ok()?;
     Some(text)
 }
 
-/// The references in a file: their letters, where they are, and the key in front of them.
-struct Lines<'t> {
+/// The references in a file, by their text: the line of each, and the key before it on that line.
+struct ReferenceLines<'t> {
     places: HashMap<&'t str, Vec<(usize, &'t str)>>,
 }
 
-impl<'t> Lines<'t> {
+impl<'t> ReferenceLines<'t> {
     fn of(text: &'t str) -> Self {
         let mut places: HashMap<&str, Vec<(usize, &str)>> = HashMap::new();
         let (mut line, mut counted) = (1, 0);
         for at in references(text) {
             line += text[counted..at].matches('\n').count();
             counted = at;
-            let begin = text[..at].rfind('\n').map_or(0, |end| end + 1);
-            places.entry(letters(&text[at..])).or_default().push((line, key_in(&text[begin..at])));
+            let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+            places.entry(source_text(&text[at..])).or_default().push((line, key_in(&text[line_start..at])));
         }
         Self { places }
     }
 
-    fn find(&self, leaf: &ConfigValue) -> Option<usize> {
-        let ValueContent::Text(text) = &leaf.content else { return None };
+    fn find(&self, value: &ConfigValue) -> Option<usize> {
+        let ValueContent::Text(text) = &value.content else { return None };
         let at = references(text).next()?;
-        let places = self.places.get(letters(&text[at..]))?;
+        let places = self.places.get(source_text(&text[at..]))?;
         if let [(line, _)] = places[..] {
             return Some(line);
         }
-        let Some(Segment::Name(name)) = leaf.key.segments().last() else { return None };
-        let mut named = places.iter().filter(|(_, key)| *key == &**name);
-        match (named.next(), named.next()) {
+        let Some(Segment::Name(name)) = value.key.segments().last() else { return None };
+        let mut same_key = places.iter().filter(|(_, key)| *key == &**name);
+        match (same_key.next(), same_key.next()) {
             (Some((line, _)), None) => Some(*line),
             _ => None,
         }
     }
 }
 
-/// Gives the beginning of everything that is no escaped reference and begins like one.
+/// Returns the byte offset of each reference in `text`, malformed ones too, but not of escaped ones.
 fn references(text: &str) -> impl Iterator<Item = usize> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
             at += text[at..].find('@')?;
-            let here = at;
+            let start = at;
             at += 1;
             if strip_marker(&text[at..]).is_some() {
                 at += 1;
-            } else if strip_marker(&text[here..]).is_some() {
-                return Some(here);
+            } else if strip_marker(&text[start..]).is_some() {
+                return Some(start);
             }
         }
     })
 }
 
-/// Gives as much of a reference as is written in a file as it is in the value, whatever the file quotes it with.
-fn letters(reference: &str) -> &str {
+/// Returns the start of a reference that a file and the value spell alike, however the file quotes the value.
+fn source_text(reference: &str) -> &str {
     let end = reference.find([')', '"', '\'', '\\', '\r', '\n']).unwrap_or(reference.len());
     &reference[..end]
 }
 
-/// Finds the last name of the key at the beginning of a line: `password = "`, `password: `.
-fn key_in(begin: &str) -> &str {
-    let key = begin.split(['=', ':']).next().unwrap_or_default().trim();
+/// Returns the last name of the key at the start of a line, as in `password = "` and `password: `.
+fn key_in(line_start: &str) -> &str {
+    let key = line_start.split(['=', ':']).next().unwrap_or_default().trim();
     key.rsplit('.').next().unwrap_or_default().trim_matches(['"', '\'', ' ', '\t', '{', ','])
 }
 
@@ -120,7 +121,7 @@ mod tests {
     use crate::settings::key::Key;
 
     #[test]
-    fn a_line_is_told_where_there_is_no_doubt() {
+    fn a_reference_has_a_line_if_it_is_unambiguous() {
         let file = "\
 a = '@KeyVault(SecretName=a)'
 # b = '@KeyVault(SecretName=b)'
@@ -149,13 +150,13 @@ g = '@KeyVault(SecretName=twice)'
             ("a", "@KeyVault(SecretName=elsewhere)", None),
             ("a", "plain @", None),
         ] {
-            let leaf = ConfigValue::text(Key::root().member(key), "file", text);
-            assert_eq!(Lines::of(file).find(&leaf), line, "{key} {text}");
+            let value = ConfigValue::text(Key::root().member(key), "file", text);
+            assert_eq!(ReferenceLines::of(file).find(&value), line, "{key} {text}");
         }
     }
 
     #[test]
-    fn a_line_stands_behind_the_file() {
+    fn the_line_follows_the_file() {
         let path = Path::new("settings.toml");
         assert_eq!(with_line("settings.toml key a", path, 3), "settings.toml line 3 key a");
         assert_eq!(with_line("another name", path, 3), "another name line 3");

@@ -14,10 +14,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
 use crate::secret::{Secret, SecretId, SecretName, SecretProperties, SecretVersion, Vault};
 
-/// A vault that lives in this process: for tests, examples and programs that run without Azure.
+/// A vault in this process, for tests, examples and programs that run without Azure.
 ///
-/// It keeps versions, refuses disabled secrets and can be told to fail, and passes the same suite as the client does.
-/// `Clone` shares the secrets. It never waits.
+/// It keeps versions, refuses disabled secrets, fails on request, and passes the same contract suite as the client. Its
+/// calls never wait. `Clone` shares the secrets.
 ///
 /// # Examples
 ///
@@ -36,47 +36,48 @@ use crate::secret::{Secret, SecretId, SecretName, SecretProperties, SecretVersio
 #[derive(Clone)]
 pub struct InMemory {
     vault: Vault,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<InMemoryState>>,
 }
 
 #[derive(Default)]
-struct State {
-    /// The versions of each secret, the latest last.
+struct InMemoryState {
+    /// The versions of each secret, the latest one last.
     secrets: BTreeMap<SecretName, Vec<Secret>>,
     failure: Option<Error>,
     reads: ReadCounts,
 }
 
-/// How often an [`InMemory`] vault was asked.
+/// The number of reads of an [`InMemory`] vault.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ReadCounts {
-    /// Secrets asked for.
+    /// Calls of [`get`](SecretStore::get).
     pub gets: u64,
-    /// Lists begun.
+    /// Lists of secrets or versions that were begun.
     pub lists: u64,
 }
 
 impl InMemory {
-    /// Makes an empty vault that answers to the name of `vault`.
+    /// Creates an empty vault with the name of `vault`.
     pub fn new(vault: Vault) -> Self {
         Self { vault, state: Arc::default() }
     }
 
-    /// Sets a secret: makes a new version, which is the latest from now on.
+    /// Sets a secret and returns its new version, which becomes the latest.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if `name` cannot be a secret's.
+    /// [`Invalid`](ErrorKind::Invalid) if `name` is not a valid secret name.
     pub fn set(&self, name: &str, value: impl Into<Box<str>>) -> Result<SecretVersion> {
         self.set_with(name, value, |_| {})
     }
 
-    /// Sets a secret whose properties `change` changes: to be disabled, to expire, to have tags.
+    /// Sets a secret with changed properties, such as disabled, with an expiry date or with tags, and returns its new
+    /// version.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](ErrorKind::Invalid) if `name` cannot be a secret's.
+    /// [`Invalid`](ErrorKind::Invalid) if `name` is not a valid secret name.
     pub fn set_with(
         &self,
         name: &str,
@@ -96,23 +97,23 @@ impl InMemory {
         Ok(version)
     }
 
-    /// Deletes a secret with all its versions; tells whether it was there.
+    /// Deletes a secret with all its versions. Returns whether it existed.
     pub fn delete(&self, name: &str) -> bool {
         SecretName::parse(name).is_ok_and(|name| self.state().secrets.remove(&name).is_some())
     }
 
-    /// Answers everything with `failure` from now on, or as usual again if it is none.
+    /// Makes every read fail with `failure` from now on, or succeed again if `failure` is `None`.
     pub fn fail(&self, failure: impl Into<Option<Error>>) {
         self.state().failure = failure.into();
     }
 
-    /// Tells how often the vault was asked since it was made.
+    /// Returns the number of reads since the vault was created.
     pub fn reads(&self) -> ReadCounts {
         self.state().reads
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // A panic elsewhere cannot leave the state half changed: every change is one assignment.
+    fn state(&self) -> MutexGuard<'_, InMemoryState> {
+        // A panic in another thread leaves no partial change, because each change is one assignment.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -170,7 +171,7 @@ impl SecretStore for InMemory {
     }
 
     fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
-        // Asked when it is polled, as a vault is, and not when the stream is made.
+        // Reads when the stream is polled, not when it is created, like a real vault.
         stream::once(async { stream::iter(self.listed()) }).flatten().boxed()
     }
 

@@ -20,8 +20,8 @@ use crate::secret::{Secret, SecretId, SecretName, SecretProperties, Vault};
 ///
 /// [`SecretClient`](crate::SecretClient) fetches them from Azure, [`InMemory`] holds them in this process, and your own
 /// implementation may use anything else. Caching, coalescing of concurrent fetches, concurrency limits and refresh are
-/// above this trait, in [`Resolver`](crate::Resolver) and [`Live`](crate::Live); an implementation only adds a deadline to
-/// each call. The feature `testing` has a suite that checks an implementation.
+/// above this trait, in [`Resolver`](crate::Resolver) and [`Live`](crate::Live); an implementation only adds a deadline
+/// to each call. The feature `testing` has a suite that checks an implementation.
 #[async_trait]
 pub trait SecretStore: fmt::Debug + Send + Sync + 'static {
     /// Returns the vault of this store. The resolver sends references to another vault to another store.
