@@ -27,7 +27,7 @@ use azure_core::time::OffsetDateTime;
 use clap::{Parser, ValueEnum};
 use figment::Figment;
 use futures::future::try_join_all;
-use keyvault::{NameMap, Resolver, SecretClient, SecretId, SecretName, Traffic, default_credential};
+use keyvault::{ClientStats, NameMap, Resolver, SecretClient, SecretId, SecretName, default_credential};
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
@@ -112,7 +112,7 @@ async fn list(arguments: &Arguments) -> Outcome<()> {
     let client = arguments.client()?;
     let secrets = Resolver::from(client.clone()).named(&NameMap::new()).await?;
     let took = begun.elapsed();
-    print(took, secrets.iter().count(), client.traffic(), None)
+    print(took, secrets.iter().count(), client.stats(), None)
 }
 
 async fn get(arguments: &Arguments, names: &[SecretName]) -> Outcome<()> {
@@ -122,7 +122,7 @@ async fn get(arguments: &Arguments, names: &[SecretName]) -> Outcome<()> {
     let ids: Vec<SecretId> = names.iter().map(|name| SecretId::new(client.vault().clone(), name.clone())).collect();
     let secrets = try_join_all(ids.iter().map(|id| resolver.get(id))).await?;
     let took = begun.elapsed();
-    print(took, secrets.len(), client.traffic(), None)
+    print(took, secrets.len(), client.stats(), None)
 }
 
 async fn resolve(arguments: &Arguments, names: &[SecretName]) -> Outcome<()> {
@@ -132,7 +132,7 @@ async fn resolve(arguments: &Arguments, names: &[SecretName]) -> Outcome<()> {
     let references: Vec<String> = names.iter().map(reference).collect();
     let texts = try_join_all(references.iter().map(|text| resolver.resolve(text))).await?;
     let took = begun.elapsed();
-    print(took, texts.len(), client.traffic(), None)
+    print(took, texts.len(), client.stats(), None)
 }
 
 async fn refresh(arguments: &Arguments, names: Option<&[SecretName]>) -> Outcome<()> {
@@ -147,13 +147,13 @@ async fn refresh(arguments: &Arguments, names: Option<&[SecretName]>) -> Outcome
     let live = layered.refresh_every(Duration::from_secs(24 * 60 * 60)).start::<IgnoredAny>().await?;
     writeln!(std::io::stdout(), "ready")?;
     while line_came().await? {
-        let before = client.traffic();
+        let before = client.stats();
         let begun = Instant::now();
         let change = live.refresh_now().await?;
         let took = begun.elapsed();
         let changed = change.map(|change| change.keys).unwrap_or_default();
         let secrets = live.published().snapshot().len();
-        print(took, secrets, client.traffic().since(&before), Some(changed))?;
+        print(took, secrets, client.stats().since(&before), Some(changed))?;
     }
     live.shutdown().await;
     Ok(())
@@ -174,12 +174,12 @@ fn key(name: &SecretName) -> String {
     name.as_str().to_ascii_lowercase().replace('-', "_")
 }
 
-fn print(took: Duration, secrets: usize, traffic: Traffic, changed: Option<Vec<String>>) -> Outcome<()> {
+fn print(took: Duration, secrets: usize, stats: ClientStats, changed: Option<Vec<String>>) -> Outcome<()> {
     let mut line = json!({
         "wall_ms": took.as_secs_f64() * 1e3,
         "secrets": secrets,
-        "requests": traffic.requests,
-        "connections": traffic.connections,
+        "requests": stats.requests,
+        "connections": stats.connections,
         "rss_kb": resident(),
     });
     if let Some(changed) = changed {

@@ -119,14 +119,14 @@ impl Service {
         live.shutdown().await;
         _ = watcher.await;
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let traffic = client.traffic();
+        let stats = client.stats();
         Story {
             changes: of(&counts.changes),
             failures: of(&counts.failures),
             calls: of(&counts.calls),
             failed_calls: of(&counts.failed_calls),
-            requests: traffic.requests,
-            connections: traffic.connections,
+            requests: stats.requests,
+            connections: stats.connections,
         }
     }
 }

@@ -103,8 +103,8 @@ mod vault;
 
 pub use self::check::Checked;
 pub use self::client::{
-    DeleteOperation, DeletedSecret, NewSecret, PageToken, RecoverOperation, SecretBackup, SecretClient,
-    SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate, Traffic,
+    ClientStats, DeleteOperation, DeletedSecret, NewSecret, PageToken, RecoverOperation, SecretBackup, SecretClient,
+    SecretClientBuilder, SecretList, SecretPage, SecretPages, SecretUpdate,
 };
 pub use self::cloud::Cloud;
 #[cfg(feature = "identity")]

@@ -1,25 +1,25 @@
-//! What a client sent.
+//! Counters of what a client sent.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How much a client asked of its vault since it was made, its clones included.
+/// The number of requests, refusals and connections of a client and its clones so far.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Traffic {
-    /// Requests sent: every attempt counts.
+pub struct ClientStats {
+    /// Requests sent. Each attempt counts.
     pub requests: u64,
-    /// Requests that the vault refused with a 429.
+    /// Requests that the vault answered with a 429.
     pub refusals: u64,
-    /// Connections opened; none are counted on a transport that
-    /// [`client_options`](crate::SecretClientBuilder::client_options) brought.
+    /// Connections opened. Always 0 for a transport in
+    /// [`client_options`](super::SecretClientBuilder::client_options).
     pub connections: u64,
 }
 
-impl Traffic {
-    /// Tells what was sent since `before`.
+impl ClientStats {
+    /// Returns the difference to `before`.
     #[must_use]
-    pub fn since(&self, before: &Traffic) -> Traffic {
-        Traffic {
+    pub fn since(&self, before: &ClientStats) -> ClientStats {
+        ClientStats {
             requests: self.requests.saturating_sub(before.requests),
             refusals: self.refusals.saturating_sub(before.refusals),
             connections: self.connections.saturating_sub(before.connections),
@@ -27,20 +27,20 @@ impl Traffic {
     }
 }
 
-/// Counts it.
+/// The counters behind [`ClientStats`].
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(super) struct StatsCounters {
     requests: AtomicU64,
     refusals: AtomicU64,
     connections: AtomicU64,
 }
 
-impl Counters {
+impl StatsCounters {
     pub(super) fn sent(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn refused(&self) {
+    pub(super) fn throttled(&self) {
         self.refusals.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -48,8 +48,8 @@ impl Counters {
         self.connections.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn traffic(&self) -> Traffic {
-        Traffic {
+    pub(super) fn read(&self) -> ClientStats {
+        ClientStats {
             requests: self.requests.load(Ordering::Relaxed),
             refusals: self.refusals.load(Ordering::Relaxed),
             connections: self.connections.load(Ordering::Relaxed),
