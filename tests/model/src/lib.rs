@@ -1,14 +1,14 @@
 //! The concurrency of `keyvault` under every schedule that [Shuttle](https://docs.rs/shuttle) draws.
 //!
-//! The checked files are the crate's own, compiled here by `#[path]` against Shuttle's `tokio` in place of tokio. Shuttle then
-//! decides at every lock, notification and await which task continues, and detects deadlocks. Sharing by `#[path]` is the
-//! exception in this repository: Shuttle must replace the primitives when the file is compiled, and the alternative, a
-//! `cfg` in each file of the crate that uses tokio, would put the model into production code. Stand-ins replace the modules
-//! that the files use.
+//! The checked files are the crate's own, compiled here by `#[path]` against Shuttle's `tokio` in place of tokio.
+//! Shuttle then decides at every lock, notification and await which task continues, and detects deadlocks. Sharing by
+//! `#[path]` is the exception in this repository: Shuttle must replace the primitives when the file is compiled, and
+//! the alternative, a `cfg` in each file of the crate that uses tokio, would put the model into production code.
+//! Stand-ins replace the modules that the files use.
 //!
-//! Not covered: interleavings between two such points, such as inside the atomics of `arc-swap`, which count as one step; time,
-//! which does not pass here; the cache, whose coalescing is that of `moka`; and the refresh task itself, which shares only
-//! the state in these files. `tests/hostile/simulation` and `tests/hostile/cancellation` cover those.
+//! Not covered: interleavings between two such points, such as inside the atomics of `arc-swap`, which count as one
+//! step; time, which does not pass here; the cache, whose coalescing is that of `moka`; and the refresh task itself,
+//! which shares only the state in these files. `tests/hostile/simulation` and `tests/hostile/cancellation` cover those.
 
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "the model uses only a part of the crate's files")]
 

@@ -1,5 +1,5 @@
-//! Each check runs under thousands of schedules, drawn at random and by priorities (PCT). Shuttle prints a schedule that fails,
-//! and `shuttle::replay` repeats it.
+//! Each check runs under thousands of schedules, drawn at random and by priorities (PCT). Shuttle prints a schedule
+//! that fails, and `shuttle::replay` repeats it.
 
 use keyvault_model::checks;
 use keyvault_model::live::{Notice, Publisher};

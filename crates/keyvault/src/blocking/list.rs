@@ -27,14 +27,14 @@ impl<T: ListItem> SecretList<T> {
         Self { worker: worker.clone(), list: Some(list), pages: None, buffered: VecDeque::new() }
     }
 
-    /// Sets the largest number of items of a page: 1 to 25. Default: 25, the vault's choice. Has no effect after the first
-    /// item.
+    /// Sets the largest number of items of a page: 1 to 25. Default: 25, the vault's choice. Has no effect after the
+    /// first item.
     pub fn page_size(self, size: u8) -> Self {
         Self { list: self.list.map(|list| list.page_size(size)), ..self }
     }
 
-    /// Continues where an earlier list of the same kind stopped, like [`resume`](crate::SecretList::resume). Has no effect
-    /// after the first item.
+    /// Continues where an earlier list of the same kind stopped, like [`resume`](crate::SecretList::resume). Has no
+    /// effect after the first item.
     pub fn resume(self, token: &PageToken) -> Self {
         Self { list: self.list.map(|list| list.resume(token)), ..self }
     }

@@ -3,8 +3,8 @@
 //! [`SecretClient`] has every operation of [`keyvault::SecretClient`](crate::SecretClient), with the same costs, limits
 //! and errors. Each call blocks its thread until the operation ends, within the same timeout.
 
-// In reading order: `worker` runs futures on a thread of its own, `client` has the operations, `list` its iterators, and
-// `operation` what the vault completes later.
+// In reading order: `worker` runs futures on a thread of its own, `client` has the operations, `list` its iterators,
+// and `operation` what the vault completes later.
 
 mod client;
 mod list;

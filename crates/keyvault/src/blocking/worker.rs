@@ -11,8 +11,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// A runtime on a thread of its own, which ends when the last clone is dropped.
 ///
-/// A caller hands over a future and waits for the result, without entering the runtime. So it may itself run inside of a
-/// runtime.
+/// A caller hands over a future and waits for the result, without entering the runtime. So it may itself run inside of
+/// a runtime.
 #[derive(Clone)]
 pub(super) struct Worker {
     handle: Handle,

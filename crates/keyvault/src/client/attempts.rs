@@ -32,8 +32,8 @@ impl Attempts {
         self.last_error = Some(attempt.error);
     }
 
-    /// Returns the error of the attempt before, if this failure is only the echo of a success: a repeated delete that finds
-    /// nothing to delete.
+    /// Returns the error of the attempt before, if this failure is only the echo of a success: a repeated delete that
+    /// finds nothing to delete.
     pub(super) fn error_before_echo(&self, attempt: &FailedAttempt) -> Option<Error> {
         let is_not_found = attempt.error.http_status() == Some(404) && attempt.error.kind() == ErrorKind::NotFound;
         let is_removal = self.operation.idempotency() == Idempotency::NotFoundOnRepeat;

@@ -69,7 +69,7 @@ impl Authorizer {
         Self::new(Arc::clone(&self.credential), scope)
     }
 
-    /// Returns the token, after fetching one if there is none or it is about to expire.
+    /// Returns the token, and first fetches one if it is missing or about to expire.
     pub(super) async fn token(&self) -> Result<Arc<CachedToken>> {
         let scope = self.scope.load_full();
         match self.cached.load_full().filter(|cached| cached.scope == scope) {
@@ -79,8 +79,9 @@ impl Authorizer {
         }
     }
 
-    /// Returns the next token, or `cached` if there is none yet. One request at a time tries to fetch it, with a pause between
-    /// two tries and a short limit; the others use `cached`. So requests continue while tokens cannot be fetched.
+    /// Returns the next token, or `cached` until there is one. One request at a time tries to fetch it, with a pause
+    /// between two tries and a short limit; the others use `cached`. So requests continue while tokens cannot be
+    /// fetched.
     async fn renew(&self, cached: Arc<CachedToken>) -> Arc<CachedToken> {
         let Ok(mut last) = self.last_fetch.try_lock() else { return cached };
         // Another request may have renewed it just before this one took the lock.
@@ -91,7 +92,8 @@ impl Authorizer {
         self.fetch_locked(&mut last, LONGEST_RENEWAL, CredentialCache::Use).await.unwrap_or(cached)
     }
 
-    /// Returns another token than `rejected`, for `scope` if the vault named one. `None` if the credential has no other.
+    /// Returns another token than `rejected`, for `scope` if the vault named one. `None` if the credential has no
+    /// other.
     pub(super) async fn replace(
         &self,
         rejected: &Arc<CachedToken>,
@@ -226,8 +228,8 @@ fn is_transient(kind: &azure_core::error::ErrorKind) -> bool {
     }
 }
 
-/// Finds the [error code of Entra](https://learn.microsoft.com/entra/identity-platform/reference-error-codes), which people
-/// search for: `AADSTS` and digits.
+/// Finds the [error code of Entra](https://learn.microsoft.com/entra/identity-platform/reference-error-codes), which
+/// people search for: `AADSTS` and digits.
 fn find_entra_code(text: &str) -> Option<String> {
     let code = &text[text.find("AADSTS")?..];
     let digits = code["AADSTS".len()..].bytes().take(10).take_while(u8::is_ascii_digit).count();

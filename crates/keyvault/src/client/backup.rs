@@ -15,8 +15,8 @@ use crate::properties::SecretProperties;
 /// A backup of a secret with all its versions, as the vault created it.
 ///
 /// The bytes are the same that `az keyvault secret backup` writes to a file. Azure encrypts them, so they can be
-/// [restored](SecretClient::restore) only to a vault of the same subscription and geography. An emulator may not encrypt
-/// them, so they are zeroized on drop like a value, and `Debug` omits them.
+/// [restored](SecretClient::restore) only to a vault of the same subscription and geography. An emulator may not
+/// encrypt them, so they are zeroized on drop like a value, and `Debug` omits them.
 #[derive(Clone)]
 pub struct SecretBackup(Zeroizing<Vec<u8>>);
 
@@ -45,7 +45,8 @@ impl SecretClient {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](ErrorKind::NotFound) if the vault has no such secret, or an [error of the request](SecretClient#errors).
+    /// [`NotFound`](ErrorKind::NotFound) if the vault has no such secret, or an [error of the
+    /// request](SecretClient#errors).
     ///
     /// # Cancel safety
     ///
@@ -67,9 +68,9 @@ impl SecretClient {
     /// # Errors
     ///
     /// [`Conflict`](ErrorKind::Conflict) if the name is in use, deleted, or was purged a moment ago;
-    /// [`Invalid`](ErrorKind::Invalid) if the bytes are not a backup that this vault can read; or an
-    /// [error of the request](SecretClient#errors). After [`Unavailable`](ErrorKind::Unavailable) the advice says whether
-    /// the secret may have been restored.
+    /// [`Invalid`](ErrorKind::Invalid) if the bytes are not a backup that this vault can read; or an [error of the
+    /// request](SecretClient#errors). After [`Unavailable`](ErrorKind::Unavailable) the advice says whether the secret
+    /// may have been restored.
     ///
     /// # Cancel safety
     ///

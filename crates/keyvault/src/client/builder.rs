@@ -17,8 +17,9 @@ use crate::vault::Vault;
 impl SecretClient {
     /// Starts building a client for the vault at `url`: `https://contoso.vault.azure.net`.
     ///
-    /// Naming an origin here allows it: the client sends its token to this origin, even if the origin is under no Key Vault
-    /// domain, such as `https://127.0.0.1:8443` of an emulator. Never take it from where references to secrets come from.
+    /// Naming an origin here allows it: the client sends its token to this origin, even if the origin is under no Key
+    /// Vault domain, such as `https://127.0.0.1:8443` of an emulator. Never take it from where references to secrets
+    /// come from.
     pub fn builder(url: impl Into<String>) -> SecretClientBuilder {
         SecretClientBuilder::new(url.into())
     }
@@ -56,16 +57,16 @@ impl SecretClientBuilder {
     ///
     /// It is [`default_credential`](crate::default_credential), a credential of `azure_identity`, or your own.
     ///
-    /// When the vault rejects a token, because the token was revoked or lacks claims, the client asks the credential for
-    /// another one and retries once. A credential that caches tokens may return the same token again: those of
+    /// When the vault rejects a token, because the token was revoked or lacks claims, the client asks the credential
+    /// for another one and retries once. A credential that caches tokens may return the same token again: those of
     /// `azure_identity` do until it expires, [`default_credential`](crate::default_credential) fetches a new one.
     pub fn credential(mut self, credential: Arc<dyn TokenCredential>) -> Self {
         self.credential = Some(credential);
         self
     }
 
-    /// Sets the cloud that an origin under no Key Vault domain accepts tokens of. Default: the cloud of the vault's domain,
-    /// or the public cloud.
+    /// Sets the cloud that an origin under no Key Vault domain accepts tokens of. Default: the cloud of the vault's
+    /// domain, or the public cloud.
     pub fn cloud(mut self, cloud: Cloud) -> Self {
         self.settings.cloud = Some(cloud);
         self
@@ -81,22 +82,22 @@ impl SecretClientBuilder {
 
     /// Sets the largest number of requests that the vault receives per second, on average.
     ///
-    /// The worth of ten seconds can go at once. Beyond that, at most 16 requests are in flight until the vault has accepted
-    /// 160 of them. After the vault has throttled a request for the first time, no ten seconds contain more than ten
-    /// seconds' worth.
+    /// The worth of ten seconds can go at once. Beyond that, at most 16 requests are in flight until the vault has
+    /// accepted 160 of them. After the vault has throttled a request for the first time, no ten seconds contain more
+    /// than ten seconds' worth.
     ///
-    /// All clients of one vault in a process share one rate limit, and the lowest value that any client sets applies.
-    /// A client with a transport of its own has a rate limit of its own. Further requests wait for a permit; they fail with
-    /// [`Throttled`](crate::ErrorKind::Throttled) if none is available within their
+    /// All clients of one vault in a process share one rate limit, and the lowest value that any client sets applies. A
+    /// client with a transport of its own has a rate limit of its own. Further requests wait for a permit; they fail
+    /// with [`Throttled`](crate::ErrorKind::Throttled) if they get none within their
     /// [timeout](SecretClientBuilder::timeout). At most 100 requests are in flight over HTTP/2, and 64 over HTTP/1.1.
     ///
-    /// A 429 stops all clients of the vault for the time that the vault asks for, at most 16 seconds, plus a random part.
-    /// If the vault asks for no time, or keeps throttling, the pause is 1 second and doubles up to about a minute. Then one
-    /// request probes the vault, and each success admits more.
+    /// A 429 stops all clients of the vault for the time that the vault asks for, at most 16 seconds, plus a random
+    /// part. If the vault asks for no time, or keeps throttling, the pause is 1 second and doubles up to about a
+    /// minute. Then one request probes the vault, and each success admits more.
     ///
-    /// Default: 396, one percent below
-    /// [the limit of the service](https://learn.microsoft.com/azure/key-vault/general/service-limits) of 4,000 requests in 10
-    /// seconds, which all programs that use the vault share. At least 1.
+    /// Default: 396, one percent below [the limit of the
+    /// service](https://learn.microsoft.com/azure/key-vault/general/service-limits) of 4,000 requests in 10 seconds,
+    /// which all programs that use the vault share. At least 1.
     pub fn requests_per_second(mut self, requests: u32) -> Self {
         self.settings.requests_per_second = requests;
         self
@@ -108,9 +109,10 @@ impl SecretClientBuilder {
         self
     }
 
-    /// Trusts the certificate authorities in `pem` in addition to those of the platform, such as an emulator's or a proxy's.
+    /// Trusts the certificate authorities in `pem` in addition to those of the platform, such as an emulator's or a
+    /// proxy's.
     ///
-    /// Has no effect on a transport in [`client_options`](SecretClientBuilder::client_options).
+    /// Does not apply to a transport in [`client_options`](SecretClientBuilder::client_options).
     pub fn certificate_authority(mut self, pem: impl Into<String>) -> Self {
         self.certificate_authorities.push(pem.into());
         self
@@ -118,7 +120,7 @@ impl SecretClientBuilder {
 
     /// Uses HTTP/1.1 even if the vault or a proxy offers HTTP/2. Default: HTTP/2 if it is offered.
     ///
-    /// Has no effect on a transport in [`client_options`](SecretClientBuilder::client_options).
+    /// Does not apply to a transport in [`client_options`](SecretClientBuilder::client_options).
     pub fn http1_only(mut self) -> Self {
         self.http1_only = true;
         self
@@ -137,8 +139,8 @@ impl SecretClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if the URL is not a vault's, the credential is missing, or a setting is out of
-    /// range.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the URL is not a vault's, the credential is missing, or a setting is
+    /// out of range.
     pub fn build(self) -> Result<SecretClient> {
         let vault = Vault::parse(&self.url)?;
         let credential = self.credential.ok_or_else(|| Error::invalid("secret client has no credential"))?;

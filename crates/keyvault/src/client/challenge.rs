@@ -14,8 +14,8 @@ pub(crate) fn cloud_scope(cloud: Cloud) -> String {
 
 /// Returns the scope that a challenge asks for. `None` if it asks for none.
 ///
-/// A hostile server could ask for a token to another service, so the resource must be that of the cloud, or the host of the
-/// origin that the program named. The tenant of the challenge is ignored; the credential knows its own.
+/// A hostile server could ask for a token to another service, so the resource must be that of the cloud, or the host of
+/// the origin that the program named. The tenant of the challenge is ignored; the credential knows its own.
 ///
 /// [The challenge](https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses).
 pub(super) fn scope(header: &str, vault: &Vault, cloud: Cloud) -> Result<Option<String>> {
@@ -29,8 +29,8 @@ pub(super) fn scope(header: &str, vault: &Vault, cloud: Cloud) -> Result<Option<
     Ok(requested)
 }
 
-/// Returns whether a challenge demands claims that the token lacks: continuous access evaluation found a change since the
-/// token was issued.
+/// Returns whether a challenge demands claims that the token lacks: continuous access evaluation found a change since
+/// the token was issued.
 ///
 /// [The claims challenge](https://learn.microsoft.com/entra/identity-platform/claims-challenge).
 pub(super) fn demands_claims(header: &str) -> bool {

@@ -10,8 +10,9 @@ use super::connector::Protocol;
 
 /// A gate before the connection pool: while no connection is open, one request passes and opens it; the others wait.
 ///
-/// The pool would open a connection for each request that finds none, and learns only after the handshake that one
-/// connection of HTTP/2 carries all of them. Over HTTP/1.1 the waiting requests open theirs together, once the first is open.
+/// Without it the pool opens one connection per waiting request, because it learns only after the handshake that one
+/// connection of HTTP/2 carries all of them. Over HTTP/1.1 the waiting requests open theirs together, once the first is
+/// open.
 pub(super) struct ConnectionGate {
     state: Mutex<State>,
     /// The time without a request after which the pool has closed its connections.
@@ -19,7 +20,7 @@ pub(super) struct ConnectionGate {
 }
 
 struct State {
-    /// Has one permit while no connection is open, and is closed while one is.
+    /// Contains one permit while no connection is open, and is closed while one is.
     lead: Arc<Semaphore>,
     protocol: Option<Protocol>,
     last_request: Instant,
@@ -84,8 +85,8 @@ impl State {
     }
 }
 
-/// Connecting takes less, unless the host does not respond. Then the requests find that out at the same time instead of one
-/// after the other.
+/// Connecting takes less, unless the host does not respond. Then the requests find that out at the same time instead of
+/// one after the other.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
 #[cfg(test)]

@@ -65,8 +65,9 @@ impl DeleteOperation {
 
     /// Polls once. Returns the deleted secret, or `None` while the deletion is running.
     ///
-    /// Costs one request. If the identity may not get deleted secrets, the refusal proves that the deletion has ended, and
-    /// the result is [`deleted`](DeleteOperation::deleted). In a vault without soft delete the deletion ends when it starts.
+    /// Costs one request. If the identity may not get deleted secrets, the refusal proves that the deletion has ended,
+    /// and the result is [`deleted`](DeleteOperation::deleted). In a vault without soft delete the deletion ends when
+    /// it starts.
     ///
     /// # Errors
     ///
@@ -102,8 +103,8 @@ impl fmt::Debug for DeleteOperation {
 impl SecretClient {
     /// Starts to soft-delete a secret with all its versions. Does not wait for the end.
     ///
-    /// Costs one request. Reads and lists omit the secret at once. Wait for the end of the operation before you recover or
-    /// purge the secret or reuse its name.
+    /// Costs one request. Reads and lists omit the secret at once. Wait for the end of the operation before you recover
+    /// or purge the secret or reuse its name.
     ///
     /// # Errors
     ///
@@ -123,8 +124,8 @@ impl SecretClient {
 
     /// Soft-deletes a secret with all its versions, and waits until it can be recovered or purged.
     ///
-    /// Starts with [`begin_delete`](SecretClient::begin_delete) and awaits the operation: one request, and another every 2
-    /// seconds for at most 2 minutes. The service took 2 to 5 seconds in recordings.
+    /// Starts with [`begin_delete`](SecretClient::begin_delete) and awaits the operation: one request, and another
+    /// every 2 seconds for at most 2 minutes. The service took 2 to 5 seconds in recordings.
     ///
     /// # Errors
     ///

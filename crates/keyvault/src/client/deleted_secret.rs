@@ -51,8 +51,8 @@ impl SecretClient {
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such deleted secret yet, or its latest version is disabled; or
-    /// an [error of the request](SecretClient#errors).
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such deleted secret yet, or its latest version is
+    /// disabled; or an [error of the request](SecretClient#errors).
     ///
     /// # Cancel safety
     ///

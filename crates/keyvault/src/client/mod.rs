@@ -2,18 +2,19 @@
 //! [Key Vault REST API](https://learn.microsoft.com/rest/api/keyvault/secrets/operation-groups).
 //!
 //! [`SecretClient`] has a method for each operation; [`SecretClientBuilder`] configures it. Lists are streams
-//! ([`SecretList`], [`SecretPages`]), and operations that the vault completes later can be awaited ([`DeleteOperation`],
-//! [`RecoverOperation`]).
+//! ([`SecretList`], [`SecretPages`]), and operations that the vault completes later can be awaited
+//! ([`DeleteOperation`], [`RecoverOperation`]).
 
 // One request passes these files, and they read best in this order:
 //
 // 1. `secret_client` checks names and builds URLs; `builder` configures it. The other operations: `new_secret`,
-//    `secret_update`, `pages`, `deleted_secret`, `delete_operation`, `recover_operation` (both wait with `poller`), `backup`.
+//    `secret_update`, `pages`, `deleted_secret`, `delete_operation`, `recover_operation` (both wait with `poller`),
+//    `backup`.
 // 2. `request` is what is sent, `operation` what each operation costs, risks and needs.
-// 3. `pipeline` sends it: token (`authorizer`, `challenge`), rate limit (`rate_limit`), deadline and retries (`attempts`,
-//    `retry`), counters (`stats`).
-// 4. `transport` holds the connections: `tls`, one before a burst (`connection_gate`, `connector`), and no foreign text in
-//    logs and errors (`sanitize`).
+// 3. `pipeline` sends it: token (`authorizer`, `challenge`), rate limit (`rate_limit`), deadline and retries
+//    (`attempts`, `retry`), counters (`stats`).
+// 4. `transport` holds the connections: `tls`, one before a burst (`connection_gate`, `connector`), and no foreign text
+//    in logs and errors (`sanitize`).
 // 5. `response` bounds, reads and classifies the response (`service_error`), `models` parses its body.
 //
 // A file uses only files further down this list.

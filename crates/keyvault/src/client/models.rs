@@ -56,7 +56,7 @@ pub(super) struct ListBody {
     next_link: Option<String>,
 }
 
-/// What a bundle says about the deletion of its secret.
+/// The fields of a bundle that only a deleted secret has.
 pub(super) struct DeletionFields {
     pub(super) recovery_id: Option<String>,
     pub(super) deleted: Option<SystemTime>,
@@ -141,7 +141,8 @@ impl ListItem for SecretProperties {
 }
 
 /// [`BackupSecretResult`](https://learn.microsoft.com/rest/api/keyvault/secrets/backup-secret/backup-secret#backupsecretresult),
-/// and the body of [restore](https://learn.microsoft.com/rest/api/keyvault/secrets/restore-secret/restore-secret#request-body).
+/// and the body of
+/// [restore](https://learn.microsoft.com/rest/api/keyvault/secrets/restore-secret/restore-secret#request-body).
 #[derive(Deserialize, Serialize)]
 pub(super) struct BackupBody {
     pub(super) value: Zeroizing<String>,

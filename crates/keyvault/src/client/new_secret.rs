@@ -15,8 +15,8 @@ use crate::secret::Secret;
 
 /// A value and its properties, for [`set`](SecretClient::set).
 ///
-/// The value is zeroized on drop, and `Debug` omits it. By default the version is enabled and has no tags, content type or
-/// dates. It inherits nothing from the version before.
+/// The value is zeroized on drop, and `Debug` omits it. By default the version is enabled and has no tags, content type
+/// or dates. It inherits nothing from the version before.
 ///
 /// # Examples
 ///
@@ -126,15 +126,15 @@ impl fmt::Debug for NewSecret {
 impl SecretClient {
     /// Sets a secret. Creates a new version, which becomes the latest, even if the value is the same.
     ///
-    /// Costs one request. It is retried only if the vault has certainly not carried it out: the connection failed, the vault
-    /// rejected the token, throttled, or answered with a 503.
+    /// Costs one request. It is retried only if the vault has certainly not carried it out: the connection failed, the
+    /// vault rejected the token, throttled, or answered with a 503.
     ///
     /// # Errors
     ///
     /// [`Conflict`](crate::ErrorKind::Conflict) while a deleted secret has the name, or a secret is being recovered;
-    /// [`Invalid`](crate::ErrorKind::Invalid) if the name is malformed, a date is before 1970, or something is too long; or an
-    /// [error of the request](SecretClient#errors). After [`Unavailable`](crate::ErrorKind::Unavailable) the advice says
-    /// whether the secret may have been set.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the name is malformed, a date is before 1970, or something is too
+    /// long; or an [error of the request](SecretClient#errors). After [`Unavailable`](crate::ErrorKind::Unavailable)
+    /// the advice says whether the secret may have been set.
     ///
     /// # Cancel safety
     ///

@@ -102,7 +102,7 @@ impl Operation {
 
     /// Returns the advice to grant the role that the operation needs.
     ///
-    /// [The roles](https://learn.microsoft.com/azure/key-vault/general/rbac-guide#azure-built-in-roles-for-key-vault-data-plane-operations).
+    /// [Roles](https://learn.microsoft.com/azure/key-vault/general/rbac-guide#azure-built-in-roles-for-key-vault-data-plane-operations).
     pub(super) fn role_advice(self) -> &'static str {
         match self.method() {
             Method::Get => {

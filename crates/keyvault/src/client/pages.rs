@@ -38,9 +38,9 @@ impl SecretClient {
 
 /// A list of a vault: a stream of its items, or of its [`pages`](SecretList::pages).
 ///
-/// The stream sends nothing until it is polled, and fetches one page at a time: one request, with its own timeout. It ends
-/// after an error, and with an error after 100,000 items or 4,000 pages. Secrets that are set or deleted meanwhile neither
-/// hide nor repeat others.
+/// The stream sends nothing until it is polled, and fetches one page at a time: one request, with its own timeout. It
+/// ends after an error, and with an error after 100,000 items or 4,000 pages. Secrets that are set or deleted meanwhile
+/// neither hide nor repeat others.
 ///
 /// # Cancel safety
 ///
@@ -65,8 +65,8 @@ pub struct SecretPage<T = SecretProperties> {
 
 /// The position at which a list continues: the vault's own link to the next page.
 ///
-/// It is text that a program can store between two runs, and it names secrets. It is valid for the list that it came from;
-/// the vault does not document for how long.
+/// It is text that a program can store between two runs, and it names secrets. It is valid for the list that it came
+/// from; the vault does not document for how long.
 #[derive(Clone, Eq, PartialEq)]
 pub struct PageToken(Box<str>);
 

@@ -271,8 +271,8 @@ impl Pipeline {
     }
 
     async fn transmit(&self, request: &Request, token: &CachedToken) -> Result<Response, FailedAttempt> {
-        // Every URL is built from the vault's or checked against it. This is the last place to catch a mistake before the
-        // token leaves.
+        // Every URL is built from the vault's or checked against it. This is the last place to catch a mistake before
+        // the token leaves.
         if !has_origin_of(&self.vault, &request.url) {
             return Err(unauthorized().into());
         }
@@ -321,8 +321,8 @@ fn sdk_pipeline(options: ClientOptions) -> SdkPipeline {
     SdkPipeline::new(name, version, options, Vec::new(), Vec::new(), None)
 }
 
-/// Returns whether a URL starts with exactly the vault's origin. A parsed URL has no default port and a lower-case host, and
-/// user information would follow the scheme.
+/// Returns whether a URL starts with exactly the vault's origin. A parsed URL has no default port and a lower-case
+/// host, and user information would follow the scheme.
 fn has_origin_of(vault: &Vault, url: &Url) -> bool {
     url.as_str().strip_prefix(vault.origin()).is_some_and(|rest| rest.starts_with('/'))
 }

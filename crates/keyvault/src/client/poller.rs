@@ -50,10 +50,11 @@ impl Default for Poller {
     }
 }
 
-/// Returns what one poll found: `None` for a 404, and the value of `if_forbidden` for a 403, which proves that there is one.
+/// Returns what one poll found: `None` for a 404, and the value of `if_forbidden` for a 403, which proves that there is
+/// one.
 ///
-/// The Azure SDKs wait for [soft delete](https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview) by the
-/// same rules.
+/// The Azure SDKs wait for [soft delete](https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview) by
+/// the same rules.
 pub(super) fn poll_result<T>(result: Result<T>, if_forbidden: impl FnOnce() -> T) -> Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

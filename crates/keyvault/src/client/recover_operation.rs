@@ -55,8 +55,8 @@ impl RecoverOperation {
 
     /// Polls once. Returns the secret's properties, or `None` while the recovery is running.
     ///
-    /// Costs one request, a get of the latest version. If the identity may not get secrets, or the secret is disabled, the
-    /// refusal proves that the recovery has ended.
+    /// Costs one request, a get of the latest version. If the identity may not get secrets, or the secret is disabled,
+    /// the refusal proves that the recovery has ended.
     ///
     /// # Errors
     ///
@@ -110,8 +110,8 @@ impl SecretClient {
 
     /// Recovers a deleted secret with all its versions, and waits until it can be read.
     ///
-    /// Starts with [`begin_recover`](SecretClient::begin_recover) and awaits the operation: one request, and another every 2
-    /// seconds for at most 2 minutes.
+    /// Starts with [`begin_recover`](SecretClient::begin_recover) and awaits the operation: one request, and another
+    /// every 2 seconds for at most 2 minutes.
     ///
     /// # Errors
     ///

@@ -62,7 +62,7 @@ impl Response {
             challenge: header(CHALLENGE).map(str::to_owned),
             request_id: header("x-ms-request-id").filter(|id| is_request_id(id)).map(str::to_owned),
             retry_after: retry::retry_after(header, date.unwrap_or_else(SystemTime::now)),
-            // Has room for all of it: a buffer that grows leaves copies of a secret behind.
+            // Fits all of it: a buffer that grows leaves copies of a secret behind.
             body: Zeroizing::new(Vec::with_capacity(length.unwrap_or(UNKNOWN_LENGTH))),
         };
         let mut body = std::pin::pin!(body);
@@ -124,8 +124,8 @@ fn too_large(status: u16) -> FailedAttempt {
     FailedAttempt { error, retry: None, may_have_succeeded: (200..=299).contains(&status) }
 }
 
-/// Finds a header. The SDK's methods for that construct an error for an absent one, with a backtrace if those are on; and
-/// only [few headers](super::sanitize) are present.
+/// Finds a header. The SDK's methods for that construct an error for an absent one, with a backtrace if those are on;
+/// and only [few headers](super::sanitize) are present.
 fn find<'h>(headers: &'h Headers, name: &'static str) -> Option<&'h str> {
     headers.iter().find(|(present, _)| present.as_str() == name).map(|(_, value)| value.as_str())
 }

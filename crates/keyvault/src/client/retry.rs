@@ -17,9 +17,10 @@ pub(super) enum RetryReason {
 
 /// Returns the pause before attempt `next` (the second attempt is 2). `None` if the failure is final.
 ///
-/// Key Vault's guidance is [1, 2, 4, 8, 16 seconds](https://learn.microsoft.com/azure/key-vault/general/overview-throttling#recommended-client-side-throttling-when-service-limits-are-met);
-/// a lost connection is retried sooner, because no limit was hit. `random` in 0..1 spreads the pauses by a quarter to either
-/// side. A time that the vault asks for is honoured, up to 16 seconds.
+/// Key Vault's guidance is [1, 2, 4, 8, 16
+/// seconds](https://learn.microsoft.com/azure/key-vault/general/overview-throttling#recommended-client-side-throttling-when-service-limits-are-met);
+/// a lost connection is retried sooner, because no limit was hit. `random` in 0..1 spreads the pauses by a quarter to
+/// either side. A time that the vault asks for is honoured, up to 16 seconds.
 pub(super) fn pause(next: u32, reason: RetryReason, random: f64) -> Option<Duration> {
     if next > MAX_ATTEMPTS {
         return None;
@@ -36,9 +37,10 @@ pub(super) fn pause(next: u32, reason: RetryReason, random: f64) -> Option<Durat
 
 /// Returns the cool-off of a vault that has throttled so many times in a row. No request is sent to it meanwhile.
 ///
-/// The cool-off is a second at first and doubles up to about a minute: a vault that thousands of clients share serves none of
-/// them in full unless most stay away. A time that the vault asks for applies instead, plus a random part, because the vault
-/// may ask all clients for the same time. After more refusals than a request has attempts, the longer of the two applies.
+/// The cool-off is a second at first and doubles up to about a minute: a vault that thousands of clients share cannot
+/// serve any of them in full unless most stay away. A time that the vault asks for applies instead, plus a random part,
+/// because the vault may ask all clients for the same time. After more refusals than a request has attempts, the longer
+/// of the two applies.
 pub(super) fn cool_off(refusals: u32, reason: RetryReason, random: f64) -> Duration {
     let doubled = |times: u32| (FIRST_COOL_OFF * (1 << times.min(6))).mul_f64(0.75 + random / 2.0);
     match reason {
@@ -115,7 +117,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_pause_exceeds_the_longest(next in 2u32..50, wait in any::<u64>(), random in 0.0..1.0f64) {
-            for reason in [RetryReason::Connection, RetryReason::Failure, RetryReason::Throttled, RetryReason::Asked(Duration::from_secs(wait))] {
+            let asked = RetryReason::Asked(Duration::from_secs(wait));
+            for reason in [RetryReason::Connection, RetryReason::Failure, RetryReason::Throttled, asked] {
                 if let Some(pause) = pause(next, reason, random) {
                     prop_assert!(pause <= LONGEST_PAUSE.mul_f64(1.25));
                 }

@@ -12,9 +12,9 @@ use azure_core::http::{AsyncRawResponse, Context, Request, Transport};
 
 /// A policy between the SDK's pipeline and the transport that keeps foreign text out of logs.
 ///
-/// The pipeline logs headers that it considers harmless, and the text of each error. A server can put any text into both,
-/// including the token that it just received. So only the headers that the client reads pass, and only if they are well
-/// formed or not logged. Errors pass without the text of the other side.
+/// The pipeline logs headers that it considers harmless, and the text of each error. A server can put any text into
+/// both, including the token that it just received. So only the headers that the client reads pass, and only if they
+/// are well formed or not logged. Errors pass without the text of the other side.
 #[derive(Debug)]
 pub(super) struct Sanitizer(Transport);
 
@@ -93,8 +93,8 @@ fn without(token: &str, text: String) -> String {
     if token.len() < 8 { text } else { text.replace(token, "…") }
 }
 
-/// Removes the [debug data](https://www.rfc-editor.org/rfc/rfc9113#section-6.8) of a GOAWAY frame, which `h2` quotes at the
-/// end of its text.
+/// Removes the [debug data](https://www.rfc-editor.org/rfc/rfc9113#section-6.8) of a GOAWAY frame, which `h2` quotes at
+/// the end of its text.
 fn without_debug_data(mut text: String) -> String {
     if let Some(at) = text.find(" (b\"") {
         text.truncate(at);

@@ -32,8 +32,8 @@ use crate::vault::Vault;
 /// # Errors
 ///
 /// Each operation documents the errors of its own. In addition, every request can fail with
-/// [`Denied`](crate::ErrorKind::Denied) (no token, or no permission), [`NotFound`](crate::ErrorKind::NotFound) (no such secret
-/// or version, or it is disabled), [`Throttled`](crate::ErrorKind::Throttled) (the rate limit is exhausted) or
+/// [`Denied`](crate::ErrorKind::Denied) (no token, or no permission), [`NotFound`](crate::ErrorKind::NotFound) (no such
+/// secret or version, or it is disabled), [`Throttled`](crate::ErrorKind::Throttled) (the rate limit is exhausted) or
 /// [`Unavailable`](crate::ErrorKind::Unavailable) (the vault cannot be reached, fails, or does not respond in time).
 ///
 /// # Examples
@@ -88,12 +88,13 @@ impl SecretClient {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if `name` is not a valid name, or an [error of the request](SecretClient#errors).
+    /// [`Invalid`](crate::ErrorKind::Invalid) if `name` is not a valid name, or an [error of the
+    /// request](SecretClient#errors).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the request. If the future was fetching a token that other requests wait for, the next
-    /// of them fetches it.
+    /// Dropping the future cancels the request. If the future was fetching a token that other requests wait for, the
+    /// next of them fetches it.
     pub async fn get(&self, name: &str) -> Result<Secret> {
         self.fetch(&self.id(name, None)?).await
     }
@@ -105,9 +106,9 @@ impl SecretClient {
 
     /// Fetches the latest version of a certificate's secret, converted to PEM.
     ///
-    /// The secret of a certificate that was created as PKCS #12 is PKCS #12 in base64. Since API version `2025-07-01` the
-    /// vault converts it to the private key and the certificates
-    /// [in PEM](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret#contenttype). Costs and fails
+    /// The secret of a certificate that was created as PKCS #12 is PKCS #12 in base64. Since API version `2025-07-01`
+    /// the vault converts it to the private key and the certificates [in
+    /// PEM](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret#contenttype). Costs and fails
     /// like [`get`](SecretClient::get); fails with [`Invalid`](crate::ErrorKind::Invalid) for any other secret.
     pub async fn get_pem(&self, name: &str) -> Result<Secret> {
         let id = self.id(name, None)?;

@@ -60,19 +60,19 @@ pub(super) fn unauthorized() -> Error {
     Error::new(ErrorKind::Denied, "vault did not accept the token").with_status(ReferenceStatus::UnauthorizedClient)
 }
 
-/// The error of a token without the claims that the vault demands. The `TokenCredential` of `azure_core` 1.x cannot be asked
-/// for claims.
+/// The error of a token without the claims that the vault demands. The `TokenCredential` of `azure_core` 1.x cannot be
+/// asked for claims.
 fn claims_missing() -> Error {
     Error::new(ErrorKind::Denied, "vault demands claims that the credential cannot provide")
         .with_status(ReferenceStatus::UnauthorizedClient)
         .with_help(
-            "the sign-in was revoked or a policy changed: sign in again, as with `az login`, or use an identity without \
-             conditional access policies",
+            "the sign-in was revoked or a policy changed: sign in again, as with `az login`, or use an identity \
+             without conditional access policies",
         )
 }
 
-/// The error of a 403, by its
-/// [inner code](https://learn.microsoft.com/azure/key-vault/general/rest-error-codes#http-403-insufficient-permissions).
+/// The error of a 403, by its [inner
+/// code](https://learn.microsoft.com/azure/key-vault/general/rest-error-codes#http-403-insufficient-permissions).
 fn forbidden(inner_code: Option<&str>, operation: Operation) -> Error {
     let denied = |clause| Error::new(ErrorKind::Denied, clause);
     match inner_code {
@@ -111,7 +111,8 @@ fn conflict(inner_code: Option<&str>) -> Error {
     }
 }
 
-/// [The body of an error](https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses#error-responses).
+/// [The body of an
+/// error](https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses#error-responses).
 ///
 /// The strings are owned, because a JSON string can contain escapes. The message is not even read.
 #[derive(Default, Deserialize)]

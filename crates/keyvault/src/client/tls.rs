@@ -57,8 +57,8 @@ fn client_config(verifier: EitherVerifier, protocols: &[&[u8]]) -> Result<Client
 
 /// Returns the provider that the program installed for the whole process, or the one that the features choose.
 ///
-/// The default is `ring`. `aws-lc-rs`, which has post-quantum key exchange, gathers entropy before its first handshake, which
-/// blocks a thread for 25 ms.
+/// The default is `ring`. `aws-lc-rs`, which has post-quantum key exchange, gathers entropy before its first handshake,
+/// which blocks a thread for 25 ms.
 fn provider() -> Result<Arc<CryptoProvider>> {
     let provider = CryptoProvider::get_default().cloned().or_else(built_in_provider);
     provider.ok_or_else(|| Error::invalid("no cryptography provider for TLS is installed"))
@@ -84,9 +84,9 @@ const HTTP_2: &[u8] = b"h2";
 
 /// A verifier that trusts the certificate authorities that the program added, and those of the platform.
 ///
-/// It accepts a certificate if one of two verifiers does, and decides nothing itself. The platform's comes second. Loading its
-/// certificates takes some milliseconds, so a thread does it while the connection opens, unless the program added
-/// certificate authorities that may suffice.
+/// It accepts a certificate if one of two verifiers does, and decides nothing itself. The platform's comes second.
+/// Loading its certificates takes some milliseconds, so a thread does it while the connection opens, unless the program
+/// added certificate authorities that may suffice.
 struct EitherVerifier {
     custom: Option<Arc<WebPkiServerVerifier>>,
     platform: Arc<PlatformVerifier>,

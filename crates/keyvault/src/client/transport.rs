@@ -67,8 +67,8 @@ fn build(builder: ClientBuilder) -> Result<Client> {
 /// Long enough for a lost packet or two, short enough for a second attempt within the timeout of an operation.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Azure's load balancers [drop an idle connection](https://learn.microsoft.com/azure/load-balancer/load-balancer-tcp-reset)
-/// silently after four minutes.
+/// Azure's load balancers [drop an idle
+/// connection](https://learn.microsoft.com/azure/load-balancer/load-balancer-tcp-reset) silently after four minutes.
 pub(super) const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(210);
 
 /// The silence before a ping, and the time to wait for its response: together less than the time limit of an attempt.

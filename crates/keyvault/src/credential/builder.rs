@@ -13,12 +13,13 @@ use crate::error::{Error, Result};
 
 /// Creates the credential that suits most programs: the identity of the place where the program runs.
 ///
-/// It tries the steps of [`CredentialStep::ALL`] in order; [`DefaultCredential::builder`] selects among them. This reads the
-/// environment variables. Everything else happens at the first token.
+/// It tries the steps of [`CredentialStep::ALL`] in order; [`DefaultCredential::builder`] selects among them. This
+/// reads the environment variables. Everything else happens at the first token.
 ///
 /// # Errors
 ///
-/// [`Invalid`](crate::ErrorKind::Invalid) if only some of the variables of a step are set. The error names the missing ones.
+/// [`Invalid`](crate::ErrorKind::Invalid) if only some of the variables of a step are set. The error names the missing
+/// ones.
 ///
 /// # Examples
 ///
@@ -78,8 +79,8 @@ impl DefaultCredentialBuilder {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if there are no steps, or only some of the variables of a step are set. The
-    /// error names the missing ones.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if there are no steps, or only some of the variables of a step are set.
+    /// The error names the missing ones.
     pub fn build(self) -> Result<Arc<DefaultCredential>> {
         if self.steps.is_empty() {
             return Err(Error::invalid("credential has no steps"));

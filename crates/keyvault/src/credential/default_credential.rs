@@ -21,9 +21,9 @@ use crate::status::ReferenceStatus;
 
 /// A credential that finds an identity at the first token and then stays with it.
 ///
-/// It tries its steps in order, logs the first one that serves, once, and uses it from then on. If a step is configured but
-/// fails, the credential returns its error and tries no further step. If no step applies, the error says why for each of
-/// them, within ten seconds.
+/// It tries its steps in order, logs the first one that serves, once, and uses it from then on. If a step is configured
+/// but fails, the credential returns its error and tries no further step. If no step applies, the error says why for
+/// each of them, within ten seconds.
 pub struct DefaultCredential {
     steps: Vec<CredentialStep>,
     variables: Variables,
@@ -46,8 +46,8 @@ impl DefaultCredential {
         self.selected.lock().await.as_ref().map(|selected| selected.step)
     }
 
-    /// Tries each step for a token for the vaults of `cloud` and returns the outcomes. Discards the token and does not change
-    /// which step serves.
+    /// Tries each step for a token for the vaults of `cloud` and returns the outcomes. Discards the token and does not
+    /// change which step serves.
     ///
     /// Takes as long as the first token, at most nine seconds for each step.
     pub async fn diagnose(&self, cloud: Cloud) -> Vec<(CredentialStep, StepOutcome)> {

@@ -19,8 +19,8 @@ use crate::status::ReferenceStatus;
 
 /// An endpoint on the machine that issues tokens.
 ///
-/// This replaces the credential of `azure_identity`, which reads the variables of the process by itself and waits for minutes
-/// if there is no endpoint.
+/// This replaces the credential of `azure_identity`, which reads the variables of the process by itself and waits for
+/// minutes if there is no endpoint.
 #[derive(Debug)]
 struct ManagedIdentity {
     http: reqwest::Client,
@@ -63,7 +63,8 @@ async fn of_app_service(endpoint: &str, header: &str, variables: &Variables, sco
     }
 }
 
-/// Tries [the metadata service](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#get-a-token-using-http).
+/// Tries [the metadata
+/// service](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#get-a-token-using-http).
 async fn of_virtual_machine(variables: &Variables, scope: &str) -> StepAttempt {
     let host = variables.get("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or("http://169.254.169.254");
     let endpoint = format!("{}/metadata/identity/oauth2/token", host.trim_end_matches('/'));
@@ -183,7 +184,8 @@ fn failure(kind: ErrorKind, clause: &'static str) -> Error {
 
 const LONGEST_PROBE: Duration = Duration::from_secs(1);
 
-/// [The retry guidance](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#retry-guidance).
+/// [The retry
+/// guidance](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#retry-guidance).
 const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
 
 const MAX_RESPONSE: usize = 64 << 10;

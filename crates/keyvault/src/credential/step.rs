@@ -16,9 +16,9 @@ pub enum CredentialStep {
     /// [A federated token in a file](https://learn.microsoft.com/azure/aks/workload-identity-overview), as in AKS:
     /// `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_FEDERATED_TOKEN_FILE`.
     WorkloadIdentity,
-    /// The identity that Azure assigns to a machine: that of App Service, Functions and Container Apps if `IDENTITY_ENDPOINT`
-    /// and `IDENTITY_HEADER` are set, otherwise that of a virtual machine if its metadata service answers within a second.
-    /// `AZURE_CLIENT_ID` selects a user-assigned identity.
+    /// The identity that Azure assigns to a machine: that of App Service, Functions and Container Apps if
+    /// `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` are set, otherwise that of a virtual machine if its metadata service
+    /// answers within a second. `AZURE_CLIENT_ID` selects a user-assigned identity.
     ManagedIdentity,
     /// The user who signed in with `az login`.
     AzureCli,

@@ -26,7 +26,7 @@ impl Variables {
         self.0.contains_key(name)
     }
 
-    /// Returns the application with a secret. `None` if none of its variables is set.
+    /// Returns the application with a secret. `None` if its variables are not set.
     ///
     /// `AZURE_CLIENT_ID` alone selects a managed identity; with a token file, the tenant and client belong to that.
     pub(super) fn secret(&self) -> Result<Option<Application<'_, Secret>>> {

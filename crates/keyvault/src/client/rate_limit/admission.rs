@@ -12,7 +12,8 @@ pub(super) struct Admission {
     quota: Quota,
     concurrency: ConcurrencyLimit,
     in_flight: usize,
-    /// Counts refusals. The outcome of a request that was sent before the last refusal says nothing about the time after it.
+    /// Counts refusals. The outcome of a request that was sent before the last refusal says nothing about the time
+    /// after it.
     epoch: u64,
     refusals_in_a_row: u32,
     successes_since: u32,
@@ -112,8 +113,8 @@ impl Admission {
         self.cool_off_end = self.cool_off_end.max(Some(end));
     }
 
-    /// Returns whether the vault has recovered from the last refusal. Single successes do not prove that: many clients that
-    /// share a vault each get some.
+    /// Returns whether the vault has recovered from the last refusal. Single successes do not prove that: many clients
+    /// that share a vault each get some.
     fn has_recovered(&self, now: Instant) -> bool {
         let is_long_ago = self.cool_off_end.is_none_or(|end| end + RECOVERY_TIME <= now);
         self.successes_since >= RECOVERY_SUCCESSES || is_long_ago

@@ -2,9 +2,9 @@
 
 /// A concurrency limit that shrinks when the vault throttles and grows with each success.
 ///
-/// It moves like the congestion window of [TCP](https://www.rfc-editor.org/rfc/rfc5681#section-3.1). A refusal sets it to one.
-/// Then each success adds one, which doubles the limit in a round trip, up to half of the limit that was refused. From there
-/// on a whole window of successes adds one.
+/// It moves like the congestion window of [TCP](https://www.rfc-editor.org/rfc/rfc5681#section-3.1). A refusal sets it
+/// to one. Then each success adds one, which doubles the limit in a round trip, up to half of the limit that was
+/// refused. From there on a whole window of successes adds one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ConcurrencyLimit {
     limit: f64,
@@ -75,7 +75,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_limit_stays_within_its_bounds_and_recovers(good in prop::collection::vec(prop::bool::weighted(0.9), 0..500)) {
+        fn the_limit_stays_within_its_bounds_and_recovers(
+            good in prop::collection::vec(prop::bool::weighted(0.9), 0..500),
+        ) {
             let mut concurrency = ConcurrencyLimit::new(64);
             for good in good {
                 let before = concurrency.limit();

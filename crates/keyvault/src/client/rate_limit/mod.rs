@@ -1,7 +1,8 @@
 //! The rate limit of a vault, shared by every client of the process.
 //!
-//! `admission` decides when a request may start, as plain data: `quota` bounds how many requests the vault receives in ten
-//! seconds, `concurrency` how many are in flight, and a 429 starts a cool-off. This file makes requests wait for it.
+//! `admission` decides when a request may start, as plain data: `quota` bounds how many requests the vault receives in
+//! ten seconds, `concurrency` how many are in flight, and a 429 starts a cool-off. This file makes requests wait for
+//! it.
 
 mod admission;
 mod concurrency;

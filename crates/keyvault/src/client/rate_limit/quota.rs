@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 /// The quota of a vault: ten seconds' worth of requests at once.
 ///
-/// [The service states its limit](https://learn.microsoft.com/azure/key-vault/general/service-limits) for ten seconds, and not
-/// how it counts them. At first the quota is a token bucket: it allows ten seconds' worth at once, and the rate from then on.
-/// For a vault with a sliding window, that is almost twice the limit in the first ten seconds. So after the vault has
-/// throttled a request, the quota is a sliding window: a token returns ten seconds after its request completed, and no
-/// ten seconds contain more requests than the quota.
+/// [The service states its limit](https://learn.microsoft.com/azure/key-vault/general/service-limits) for ten seconds,
+/// and not how it counts them. At first the quota is a token bucket: it allows ten seconds' worth at once, and the rate
+/// from then on. For a vault with a sliding window, that is almost twice the limit in the first ten seconds. So after
+/// the vault has throttled a request, the quota is a sliding window: a token returns ten seconds after its request
+/// completed, and no ten seconds contain more requests than the quota.
 #[derive(Clone, Debug)]
 pub(super) struct Quota {
     per_second: u32,
@@ -38,7 +38,8 @@ impl Quota {
         if self.is_sliding_window { self.window_left(in_flight, now) == 0 } else { !self.bucket_wait(now).is_zero() }
     }
 
-    /// Returns whether a vault with a sliding window would throttle further requests, although none has been throttled yet.
+    /// Returns whether a vault with a sliding window would throttle further requests, although it has not throttled
+    /// yet.
     pub(super) fn is_exceeded(&mut self, in_flight: usize, now: Instant) -> bool {
         !self.is_sliding_window && self.window_left(in_flight, now) == 0
     }
@@ -196,14 +197,16 @@ mod tests {
                     if !quota.is_empty(in_flight.len(), now) {
                         break;
                     }
-                    now = in_flight.peek().map(|Reverse(end)| *end).into_iter().chain(quota.next(in_flight.len(), now)).min().unwrap();
+                    let completion = in_flight.peek().map(|Reverse(end)| *end);
+                    now = completion.into_iter().chain(quota.next(in_flight.len(), now)).min().unwrap();
                 }
                 let end = now + Duration::from_millis(takes);
                 in_flight.push(Reverse(end));
                 requests_sent.push((now, end));
             }
             for (moment, _) in &requests_sent {
-                let counted = requests_sent.iter().filter(|(sent, end)| sent <= moment && *end + WINDOW > *moment).count();
+                let counts = |(sent, end): &&(Instant, Instant)| sent <= moment && *end + WINDOW > *moment;
+                let counted = requests_sent.iter().filter(counts).count();
                 prop_assert!(counted <= 10 * rate as usize, "{counted}");
             }
         }
