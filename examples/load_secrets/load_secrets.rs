@@ -115,7 +115,7 @@ async fn list(arguments: &Arguments) -> Result {
     let client = arguments.client()?;
     let secrets = Resolver::from(client.clone()).named(&NameMap::new()).await?;
     let took = started.elapsed();
-    print(took, secrets.iter().count(), client.traffic(), None)
+    print(took, secrets.iter().count(), client.stats(), None)
 }
 
 async fn get(arguments: &Arguments, names: &[SecretName]) -> Result {
@@ -125,7 +125,7 @@ async fn get(arguments: &Arguments, names: &[SecretName]) -> Result {
     let ids: Vec<SecretId> = names.iter().map(|name| SecretId::new(client.vault().clone(), name.clone())).collect();
     let secrets = try_join_all(ids.iter().map(|id| resolver.get(id))).await?;
     let took = started.elapsed();
-    print(took, secrets.len(), client.traffic(), None)
+    print(took, secrets.len(), client.stats(), None)
 }
 
 async fn resolve(arguments: &Arguments, names: &[SecretName]) -> Result {
@@ -135,7 +135,7 @@ async fn resolve(arguments: &Arguments, names: &[SecretName]) -> Result {
     let references: Vec<String> = names.iter().map(reference).collect();
     let texts = try_join_all(references.iter().map(|text| resolver.resolve(text))).await?;
     let took = started.elapsed();
-    print(took, texts.len(), client.traffic(), None)
+    print(took, texts.len(), client.stats(), None)
 }
 
 async fn refresh(arguments: &Arguments, names: Option<&[SecretName]>) -> Result {
@@ -150,13 +150,13 @@ async fn refresh(arguments: &Arguments, names: Option<&[SecretName]>) -> Result 
     let live = layered.refresh_every(Duration::from_secs(24 * 60 * 60)).start::<IgnoredAny>().await?;
     writeln!(std::io::stdout(), "ready")?;
     while read_line().await? {
-        let before = client.traffic();
+        let before = client.stats();
         let started = Instant::now();
         let change = live.refresh_now().await?;
         let took = started.elapsed();
         let changed = change.map(|change| change.keys).unwrap_or_default();
         let secrets = live.published().snapshot().len();
-        print(took, secrets, client.traffic().since(&before), Some(changed))?;
+        print(took, secrets, client.stats().since(&before), Some(changed))?;
     }
     live.shutdown().await;
     Ok(())

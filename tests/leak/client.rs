@@ -20,7 +20,7 @@ async fn every_operation_is_done_and_nothing_comes_to_light() {
         write(&mut scan, &client).await;
         take_away(&mut scan, &client).await;
         scan.shows("client", &client);
-        scan.shows("traffic", &client.traffic());
+        scan.shows("stats", &client.stats());
         scan.shows("another vault's", &client.with_vault(place.emulator.vault_url()).unwrap());
     }
     assert!(place.emulator.requests().total > 30);

@@ -33,12 +33,12 @@ async fn a_burst_goes_over_one_connection_of_http_2_and_asks_once_for_each_secre
     let emulator = Emulator::start().await.unwrap();
     let client = scene(&emulator).await;
     burst(&client).await;
-    assert_eq!((client.traffic().connections, client.traffic().requests), (1, BURST as u64));
+    assert_eq!((client.stats().connections, client.stats().requests), (1, BURST as u64));
     assert_eq!((emulator.requests().total, emulator.requests().unauthorized), (BURST as u64, 0));
     // More than a pool of HTTP/1.1 would have under way.
     assert!(emulator.max_in_flight() > 64, "{}", emulator.max_in_flight());
     burst(&client).await;
-    assert_eq!(client.traffic().connections, 1, "it is kept");
+    assert_eq!(client.stats().connections, 1, "it is kept");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -46,13 +46,13 @@ async fn a_vault_without_http_2_is_asked_over_connections_that_are_opened_togeth
     let emulator = Emulator::builder().http1_only().start().await.unwrap();
     let client = scene(&emulator).await;
     burst(&client).await;
-    let first = client.traffic();
+    let first = client.stats();
     assert_eq!(first.requests, BURST as u64);
     // The pool opens one now and then although another is just coming back.
     assert!((2..BURST as u64).contains(&first.connections), "{first:?}");
     assert!((2..=64).contains(&emulator.max_in_flight()), "{}", emulator.max_in_flight());
     burst(&client).await;
-    let again = client.traffic().since(&first);
+    let again = client.stats().since(&first);
     assert!(again.connections < BURST as u64 / 2, "{first:?}, then {again:?}");
 }
 
@@ -63,7 +63,7 @@ async fn a_client_can_be_told_to_speak_http_1() {
     let credential = FakeCredential::fixed(emulator.token());
     let client = client_of(&emulator, &credential).http1_only().build().unwrap();
     try_join_all((0..4).map(|_| client.get("s0"))).await.unwrap();
-    assert_eq!(client.traffic().connections, 4);
+    assert_eq!(client.stats().connections, 4);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,7 +76,7 @@ async fn a_connection_that_was_cut_costs_one_more_request_and_no_error() {
         client.get("s0").await.unwrap();
         emulator.fault_next(1, Fault::Reset);
         client.get("s1").await.unwrap();
-        let traffic = client.traffic();
-        assert_eq!((traffic.connections, traffic.requests), (2, 3), "{http1_only}: {traffic:?}");
+        let stats = client.stats();
+        assert_eq!((stats.connections, stats.requests), (2, 3), "{http1_only}: {stats:?}");
     }
 }

@@ -48,7 +48,7 @@ async fn requests_beyond_the_pace_wait_their_turn() {
     }
     // Ten seconds' worth at once, and 10 a second from then on.
     assert_eq!(begun.elapsed().as_millis() / 100, 100);
-    assert_eq!(client.traffic().refusals, 0);
+    assert_eq!(client.stats().refusals, 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -119,7 +119,7 @@ impl Service {
         live.shutdown().await;
         _ = watcher.await;
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let traffic = client.traffic();
+        let traffic = client.stats();
         Totals {
             changes: load(&counts.changes),
             failed_refreshes: load(&counts.failed_refreshes),

@@ -1,4 +1,4 @@
-//! In the place of the crate's errors.
+//! A stand-in for the crate's errors.
 
 use std::fmt;
 use std::time::Duration;

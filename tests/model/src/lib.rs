@@ -1,36 +1,31 @@
-//! Where tasks of `keyvault` meet, under every schedule that [Shuttle](https://docs.rs/shuttle) draws.
+//! The concurrency of `keyvault` under every schedule that [Shuttle](https://docs.rs/shuttle) draws.
 //!
-//! The files are the crate's own, taken in by their path: nothing is rewritten to be checked. Here `tokio` is Shuttle's, which
-//! decides at every lock, notification and await who goes on, and finds who would wait for ever. What surrounds the files is
-//! stood in for, as plainly as may be.
+//! The checked files are the crate's own, compiled here by `#[path]` against Shuttle's `tokio` in place of tokio.
+//! Shuttle then decides at every lock, notification and await which task continues, and detects deadlocks. Sharing by
+//! `#[path]` is the exception in this repository: Shuttle must replace the primitives when the file is compiled, and
+//! the alternative, a `cfg` in each file of the crate that uses tokio, would put the model into production code.
+//! Stand-ins replace the modules that the files use.
 //!
-//! Not covered: what lies between two such points, as the atomics of `arc-swap` do, which are taken to be one step; time, which
-//! does not pass here; and the refresh task itself, which shares nothing but what stands in these files.
-//! `tests/hostile/simulation` and `tests/hostile/cancellation` are about those.
+//! Not covered: interleavings between two such points, such as inside the atomics of `arc-swap`, which count as one
+//! step; time, which does not pass here; the cache, whose coalescing is that of `moka`; and the refresh task itself,
+//! which shares only the state in these files. `tests/hostile/simulation` and `tests/hostile/cancellation` cover those.
 
-#![allow(dead_code, missing_docs, unreachable_pub, reason = "of the crate's files only a part is used here")]
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "the model uses only a part of the crate's files")]
 
 mod error;
-#[path = "../../../crates/keyvault/src/flights.rs"]
-mod flights;
 pub mod live;
 mod origin;
 mod status;
-pub mod together;
 mod vault;
 
-/// The way to a vault: whose turn it is, and which token is shown.
+/// The state that requests to a vault share: the rate limit and the token.
 mod client {
     #[path = "../../../../crates/keyvault/src/client/authorizer.rs"]
     pub(super) mod authorizer;
-    #[path = "../../../../crates/keyvault/src/client/bucket.rs"]
-    mod bucket;
-    #[path = "../../../../crates/keyvault/src/client/pace.rs"]
-    pub(super) mod pace;
+    #[path = "../../../../crates/keyvault/src/client/rate_limit/mod.rs"]
+    pub(super) mod rate_limit;
     #[path = "../../../../crates/keyvault/src/client/retry.rs"]
     mod retry;
-    #[path = "../../../../crates/keyvault/src/client/window.rs"]
-    mod window;
 
     pub mod checks;
 }

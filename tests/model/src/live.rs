@@ -1,4 +1,4 @@
-//! Settings, who replaces them, and who is told.
+//! Settings, the publisher that replaces them, and their watchers.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,7 +14,7 @@ mod watcher;
 
 pub use self::watcher::{Notice, Watcher};
 
-/// What the crate's settings have that watchers look at.
+/// The part of the crate's published settings that watchers read.
 #[derive(Debug)]
 pub struct Published<T> {
     settings: T,
@@ -65,7 +65,7 @@ mod pulse {
         pub is_revocation: bool,
     }
 
-    /// Nothing is to be told of single secrets.
+    /// A stand-in without notices about single secrets.
     pub struct Pulse;
 
     impl Pulse {
@@ -79,7 +79,7 @@ mod pulse {
     }
 }
 
-/// Who publishes: what the refresh task does at the end of a step.
+/// Publishes like the refresh task at the end of a cycle.
 pub struct Publisher {
     shared: Arc<Shared<u32>>,
     waker: watch::Sender<Signal>,
@@ -96,13 +96,13 @@ impl Publisher {
         Watcher::new(Arc::clone(&self.shared))
     }
 
-    /// Publishes, and then wakes.
+    /// Publishes, then wakes the watchers.
     pub fn publish(&self, generation: u64, value: u32) {
         self.store(generation, value);
         self.waker.send_modify(|_| {});
     }
 
-    /// The wrong way round.
+    /// Wakes the watchers before it publishes: a defect that the model must find.
     pub fn wake_and_publish(&self, generation: u64, value: u32) {
         self.waker.send_modify(|_| {});
         self.store(generation, value);

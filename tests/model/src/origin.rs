@@ -1,4 +1,4 @@
-//! In the place of the crate's origins: which version each of some keys has.
+//! A stand-in for the crate's origins: keys with the versions of their secrets.
 
 #[derive(Clone, Debug, Default)]
 pub struct Origins(pub Vec<(&'static str, u32)>);

@@ -1,4 +1,4 @@
-//! In the place of the crate's statuses.
+//! A stand-in for the crate's statuses.
 
 #[derive(Clone, Copy, Debug)]
 pub enum ReferenceStatus {

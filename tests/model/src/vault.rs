@@ -1,4 +1,4 @@
-//! In the place of the crate's vaults.
+//! A stand-in for the crate's vaults.
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Vault;

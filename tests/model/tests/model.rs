@@ -1,36 +1,30 @@
-//! Each check is run under thousands of schedules, drawn at random and by priorities (PCT). A schedule that fails is printed,
-//! and `shuttle::replay` runs it again.
+//! Each check runs under thousands of schedules, drawn at random and by priorities (PCT). Shuttle prints a schedule
+//! that fails, and `shuttle::replay` repeats it.
 
 use keyvault_model::checks;
 use keyvault_model::live::{Notice, Publisher};
-use keyvault_model::together;
 use shuttle::future::{block_on, spawn};
 use shuttle::{check_pct, check_random};
 
-fn check(scene: impl Fn() + Clone + Send + Sync + 'static) {
-    check_random(scene.clone(), SCHEDULES);
-    check_pct(scene, SCHEDULES, 3);
+fn check(scenario: impl Fn() + Clone + Send + Sync + 'static) {
+    check_random(scenario.clone(), SCHEDULES);
+    check_pct(scenario, SCHEDULES, 3);
 }
 
 const SCHEDULES: usize = 2_000;
 
 #[test]
-fn everybody_has_a_turn_and_one_at_a_time() {
-    check(checks::everybody_has_a_turn_and_one_at_a_time);
+fn each_request_gets_a_permit_and_one_is_in_flight_at_a_time() {
+    check(checks::each_request_gets_a_permit_and_one_is_in_flight_at_a_time);
 }
 
 #[test]
-fn a_token_is_fetched_once_for_all_and_once_more_for_all_who_were_refused() {
-    check(checks::a_token_is_fetched_once_for_all_and_once_more_for_all_who_were_refused);
+fn concurrent_requests_fetch_one_token_and_one_more_when_it_is_rejected() {
+    check(checks::concurrent_requests_fetch_one_token_and_one_more_when_it_is_rejected);
 }
 
-#[test]
-fn each_has_one_new_answer_and_nobody_waits_for_ever() {
-    check(together::each_has_one_new_answer_and_nobody_waits_for_ever);
-}
-
-/// Publishes three times, with a failure in between, while somebody watches; ends when the last was told.
-fn a_change_is_told(publish: fn(&Publisher, u64, u32)) {
+/// Publishes three times, with a failure in between, until a watcher has received the last change.
+fn watch_changes(publish: fn(&Publisher, u64, u32)) {
     block_on(async {
         let publisher = Publisher::new();
         let mut watcher = publisher.watch();
@@ -39,10 +33,13 @@ fn a_change_is_told(publish: fn(&Publisher, u64, u32)) {
             while generation < 4 {
                 match watcher.next().await {
                     Some(Notice::Changed(change)) => {
-                        assert!(change.generation > generation, "a change is told once, and in order");
+                        assert!(change.generation > generation, "a change arrives once, and in order");
                         assert_eq!(change.keys, ["key"]);
                         generation = change.generation;
-                        assert!(u64::from(*watcher.published().settings()) + 1 >= generation, "never told too early");
+                        assert!(
+                            u64::from(*watcher.published().settings()) + 1 >= generation,
+                            "no change arrives too early"
+                        );
                     }
                     Some(Notice::Failed(_)) => {}
                     other => panic!("{other:?}"),
@@ -54,19 +51,19 @@ fn a_change_is_told(publish: fn(&Publisher, u64, u32)) {
         publisher.fail();
         publish(&publisher, 3, 2);
         publish(&publisher, 4, 3);
-        // The publisher stays, as the refresh does: nobody is woken by its end.
+        // Dropping the publisher would wake the watcher, so it lives until here.
         assert_eq!(watches.await.ok(), Some(4));
         drop(publisher);
     });
 }
 
 #[test]
-fn a_watcher_is_told_of_every_change_and_misses_none() {
-    check(|| a_change_is_told(Publisher::publish));
+fn a_watcher_receives_every_change() {
+    check(|| watch_changes(Publisher::publish));
 }
 
 #[test]
 #[should_panic(expected = "deadlock")]
-fn a_wake_before_the_swap_would_be_found() {
-    check(|| a_change_is_told(Publisher::wake_and_publish));
+fn a_wake_before_the_swap_is_found() {
+    check(|| watch_changes(Publisher::wake_and_publish));
 }

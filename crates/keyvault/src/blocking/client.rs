@@ -1,19 +1,18 @@
-//! A client whose calls block.
+//! A client with blocking calls.
 
 use super::list::SecretList;
 use super::operation::{DeleteOperation, RecoverOperation};
 use super::worker::Worker;
-use crate::client::{DeletedSecret, NewSecret, SecretBackup, SecretUpdate};
+use crate::client::{DeletedSecret, NewSecret, SecretBackup, SecretClientBuilder, SecretUpdate};
 use crate::error::Result;
 use crate::secret::{Secret, SecretProperties, Vault};
 
-/// A [`SecretClient`](crate::SecretClient) whose calls block.
+/// A [`SecretClient`](crate::SecretClient) with blocking calls.
 ///
-/// It may be used anywhere: outside of a runtime and inside of one, where a call blocks the worker that makes it, as any
-/// other blocking call does. The work is done by one thread of its own, which all clones share; it ends with the last of
-/// them. `Clone` is cheap.
+/// It works outside of a runtime and inside of one, where a call blocks a worker thread of the runtime like any other
+/// blocking call. One thread of its own does the work for all clones, and ends with the last of them. `Clone` is cheap.
 ///
-/// Each method costs, fails and is limited as the one of the same name there.
+/// Each method has the costs, limits and errors of the asynchronous method of the same name.
 ///
 /// # Examples
 ///
@@ -35,114 +34,123 @@ pub struct SecretClient {
     worker: Worker,
 }
 
-impl SecretClient {
-    pub(crate) fn new(client: crate::SecretClient) -> Result<Self> {
-        Ok(Self { client, worker: Worker::start()? })
+impl SecretClientBuilder {
+    /// Builds a client with blocking calls, and starts its thread. Sends nothing to the vault.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`build`](SecretClientBuilder::build), and [`Unavailable`](crate::ErrorKind::Unavailable) if the thread
+    /// cannot be started.
+    pub fn build_blocking(self) -> Result<SecretClient> {
+        Ok(SecretClient { client: self.build()?, worker: Worker::start()? })
     }
+}
 
-    /// Copies the client for another vault; see [there](crate::SecretClient::with_vault).
+impl SecretClient {
+    /// Copies the client for another vault, like [`with_vault`](crate::SecretClient::with_vault).
     pub fn with_vault(&self, url: &str) -> Result<Self> {
         Ok(Self { client: self.client.with_vault(url)?, worker: self.worker.clone() })
     }
 
-    /// Tells which vault the client is for.
+    /// Returns the vault that this client talks to.
     pub fn vault(&self) -> &Vault {
         self.client.vault()
     }
 
-    /// Fetches the latest version of a secret; see [there](crate::SecretClient::get).
+    /// Fetches the latest version of a secret, like [`get`](crate::SecretClient::get).
     pub fn get(&self, name: &str) -> Result<Secret> {
         let (client, name) = self.with(name);
         self.worker.run(async move { client.get(&name).await })
     }
 
-    /// Fetches one version of a secret; see [there](crate::SecretClient::get_version).
+    /// Fetches one version of a secret, like [`get_version`](crate::SecretClient::get_version).
     pub fn get_version(&self, name: &str, version: &str) -> Result<Secret> {
         let ((client, name), version) = (self.with(name), version.to_owned());
         self.worker.run(async move { client.get_version(&name, &version).await })
     }
 
-    /// Fetches a certificate's secret as PEM; see [there](crate::SecretClient::get_pem).
+    /// Fetches a certificate's secret as PEM, like [`get_pem`](crate::SecretClient::get_pem).
     pub fn get_pem(&self, name: &str) -> Result<Secret> {
         let (client, name) = self.with(name);
         self.worker.run(async move { client.get_pem(&name).await })
     }
 
-    /// Lists every secret of the vault; see [there](crate::SecretClient::list).
+    /// Lists every secret of the vault, like [`list`](crate::SecretClient::list).
     pub fn list(&self) -> SecretList {
         SecretList::new(&self.worker, self.client.list())
     }
 
-    /// Lists every version of a secret; see [there](crate::SecretClient::list_versions).
+    /// Lists every version of a secret, like [`list_versions`](crate::SecretClient::list_versions).
     pub fn list_versions(&self, name: &str) -> SecretList {
         SecretList::new(&self.worker, self.client.list_versions(name))
     }
 
-    /// Sets a secret; see [there](crate::SecretClient::set).
+    /// Sets a secret, like [`set`](crate::SecretClient::set).
     pub fn set(&self, name: &str, secret: impl Into<NewSecret>) -> Result<Secret> {
         let ((client, name), secret) = (self.with(name), secret.into());
         self.worker.run(async move { client.set(&name, secret).await })
     }
 
-    /// Changes what is said about a version of a secret; see [there](crate::SecretClient::update).
+    /// Updates the properties of a version, like [`update`](crate::SecretClient::update).
     pub fn update(&self, name: &str, update: SecretUpdate) -> Result<SecretProperties> {
         let (client, name) = self.with(name);
         self.worker.run(async move { client.update(&name, update).await })
     }
 
-    /// Begins to delete a secret; see [there](crate::SecretClient::begin_delete).
+    /// Starts to delete a secret, like [`begin_delete`](crate::SecretClient::begin_delete).
     pub fn begin_delete(&self, name: &str) -> Result<DeleteOperation> {
         let (client, name) = self.with(name);
         let begun = self.worker.run(async move { client.begin_delete(&name).await })?;
         Ok(DeleteOperation::new(&self.worker, begun))
     }
 
-    /// Deletes a secret and waits for the end; see [there](crate::SecretClient::delete).
+    /// Deletes a secret and waits for the end, like [`delete`](crate::SecretClient::delete).
     pub fn delete(&self, name: &str) -> Result<DeletedSecret> {
         self.begin_delete(name)?.wait()
     }
 
-    /// Tells what is left of a deleted secret; see [there](crate::SecretClient::get_deleted).
+    /// Fetches a deleted secret, like [`get_deleted`](crate::SecretClient::get_deleted).
     pub fn get_deleted(&self, name: &str) -> Result<DeletedSecret> {
         let (client, name) = self.with(name);
         self.worker.run(async move { client.get_deleted(&name).await })
     }
 
-    /// Lists the deleted secrets of the vault; see [there](crate::SecretClient::list_deleted).
+    /// Lists the deleted secrets of the vault, like [`list_deleted`](crate::SecretClient::list_deleted).
     pub fn list_deleted(&self) -> SecretList<DeletedSecret> {
         SecretList::new(&self.worker, self.client.list_deleted())
     }
 
-    /// Begins to recover a deleted secret; see [there](crate::SecretClient::begin_recover).
+    /// Starts to recover a deleted secret, like [`begin_recover`](crate::SecretClient::begin_recover).
     pub fn begin_recover(&self, name: &str) -> Result<RecoverOperation> {
         let (client, name) = self.with(name);
         let begun = self.worker.run(async move { client.begin_recover(&name).await })?;
         Ok(RecoverOperation::new(&self.worker, begun))
     }
 
-    /// Recovers a deleted secret and waits for the end; see [there](crate::SecretClient::recover).
+    /// Recovers a deleted secret and waits for the end, like [`recover`](crate::SecretClient::recover).
     pub fn recover(&self, name: &str) -> Result<SecretProperties> {
         self.begin_recover(name)?.wait()
     }
 
-    /// Purges a deleted secret; see [there](crate::SecretClient::purge).
+    /// Purges a deleted secret, like [`purge`](crate::SecretClient::purge).
     pub fn purge(&self, name: &str) -> Result<()> {
         let (client, name) = self.with(name);
         self.worker.run(async move { client.purge(&name).await })
     }
 
-    /// Backs up a secret with all its versions; see [there](crate::SecretClient::backup).
+    /// Backs up a secret with all its versions, like [`backup`](crate::SecretClient::backup).
     pub fn backup(&self, name: &str) -> Result<SecretBackup> {
         let (client, name) = self.with(name);
         self.worker.run(async move { client.backup(&name).await })
     }
 
-    /// Restores a secret with all its versions; see [there](crate::SecretClient::restore).
+    /// Restores a secret with all its versions, like [`restore`](crate::SecretClient::restore).
     pub fn restore(&self, backup: &SecretBackup) -> Result<SecretProperties> {
         let (client, backup) = (self.client.clone(), backup.clone());
         self.worker.run(async move { client.restore(&backup).await })
     }
 
+    /// Returns copies that a future can own.
     fn with(&self, name: &str) -> (crate::SecretClient, String) {
         (self.client.clone(), name.to_owned())
     }

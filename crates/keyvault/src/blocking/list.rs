@@ -6,45 +6,47 @@ use std::fmt;
 use futures::StreamExt;
 
 use super::worker::Worker;
-use crate::client::{Item, PageToken, SecretPage};
+use crate::client::{ListItem, PageToken, SecretPage};
 use crate::error::Result;
 use crate::secret::SecretProperties;
 
-/// A list that is being fetched from a vault: an iterator over its items, or with [`pages`](SecretList::pages) over its
-/// pages. Blocks for a request at the beginning of each page; ends after an error.
+/// A list of a vault: an iterator over its items, or over its [`pages`](SecretList::pages).
+///
+/// The iterator blocks for one request at the start of each page, and ends after an error.
 #[must_use = "iterators are lazy"]
 pub struct SecretList<T = SecretProperties> {
     worker: Worker,
-    list: Option<crate::client::SecretList<T>>,
+    list: Option<crate::SecretList<T>>,
     pages: Option<SecretPages<T>>,
-    ready: VecDeque<T>,
+    buffered: VecDeque<T>,
 }
 
-#[allow(private_bounds, reason = "the items of a list are for this crate to choose")]
-impl<T: Item> SecretList<T> {
-    pub(super) fn new(worker: &Worker, list: crate::client::SecretList<T>) -> Self {
-        Self { worker: worker.clone(), list: Some(list), pages: None, ready: VecDeque::new() }
+#[allow(private_bounds, reason = "only this crate defines items of lists")]
+impl<T: ListItem> SecretList<T> {
+    pub(super) fn new(worker: &Worker, list: crate::SecretList<T>) -> Self {
+        Self { worker: worker.clone(), list: Some(list), pages: None, buffered: VecDeque::new() }
     }
 
-    /// Sets how many items a page has at most: 1 to 25. Default: the vault's choice, 25. To be set before the first item.
+    /// Sets the largest number of items of a page: 1 to 25. Default: 25, the vault's choice. Has no effect after the
+    /// first item.
     pub fn page_size(self, size: u8) -> Self {
         Self { list: self.list.map(|list| list.page_size(size)), ..self }
     }
 
-    /// Goes on where an earlier list of the same kind stopped; the token is checked as by
-    /// [the other client](crate::client::SecretList::resume). To be called before the first item.
+    /// Continues where an earlier list of the same kind stopped, like [`resume`](crate::SecretList::resume). Has no
+    /// effect after the first item.
     pub fn resume(self, token: &PageToken) -> Self {
         Self { list: self.list.map(|list| list.resume(token)), ..self }
     }
 
-    /// Gives pages instead of items; a page can be empty and yet have a next one.
+    /// Returns the pages instead of the items. A page can be empty although another one follows.
     pub fn pages(self) -> SecretPages<T> {
-        let pages = self.list.map(crate::client::SecretList::pages);
+        let pages = self.list.map(crate::SecretList::pages);
         self.pages.unwrap_or(SecretPages { worker: self.worker, pages })
     }
 }
 
-impl<T: Item> Iterator for SecretList<T> {
+impl<T: ListItem> Iterator for SecretList<T> {
     type Item = Result<T>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -52,11 +54,11 @@ impl<T: Item> Iterator for SecretList<T> {
             self.pages = Some(SecretPages { worker: self.worker.clone(), pages: Some(list.pages()) });
         }
         loop {
-            if let Some(item) = self.ready.pop_front() {
+            if let Some(item) = self.buffered.pop_front() {
                 return Some(Ok(item));
             }
             match self.pages.as_mut()?.next()? {
-                Ok(page) => self.ready = page.into_items().into(),
+                Ok(page) => self.buffered = page.into_items().into(),
                 Err(error) => return Some(Err(error)),
             }
         }
@@ -67,19 +69,19 @@ impl<T: Item> Iterator for SecretList<T> {
 #[must_use = "iterators are lazy"]
 pub struct SecretPages<T = SecretProperties> {
     worker: Worker,
-    pages: Option<crate::client::SecretPages<T>>,
+    pages: Option<crate::SecretPages<T>>,
 }
 
-impl<T: Item> Iterator for SecretPages<T> {
+impl<T: ListItem> Iterator for SecretPages<T> {
     type Item = Result<SecretPage<T>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut pages = self.pages.take()?;
-        let turned = self.worker.run(async move {
+        let fetched = self.worker.run(async move {
             let page = pages.next().await.transpose();
             Ok((page, pages))
         });
-        match turned {
+        match fetched {
             Ok((page, pages)) => {
                 self.pages = Some(pages);
                 page.transpose()

@@ -1,7 +1,10 @@
 //! The client for programs, and parts of programs, that are not asynchronous.
 //!
 //! [`SecretClient`] has every operation of [`keyvault::SecretClient`](crate::SecretClient), with the same costs, limits
-//! and errors; each call blocks its thread until it has ended, within the same timeout.
+//! and errors. Each call blocks its thread until the operation ends, within the same timeout.
+
+// In reading order: `worker` runs futures on a thread of its own, `client` has the operations, `list` its iterators,
+// and `operation` what the vault completes later.
 
 mod client;
 mod list;

@@ -1,4 +1,4 @@
-//! Operations that run in a vault.
+//! Operations that the vault completes in its own time.
 
 use std::time::Duration;
 
@@ -8,51 +8,51 @@ use crate::error::Result;
 use crate::secret::SecretProperties;
 
 macro_rules! operation {
-    ($(#[$about:meta])* $name:ident, $told:ident, $output:ty) => {
+    ($(#[$about:meta])* $name:ident, $started:ident, $output:ty) => {
         $(#[$about])*
-        #[must_use = "the vault goes on without being waited for; wait to use the secret or its name"]
+        #[must_use = "the vault completes the operation in any case; wait before you use the secret or its name"]
         #[derive(Debug)]
         pub struct $name {
             worker: Worker,
-            operation: crate::client::$name,
+            operation: crate::$name,
         }
 
         impl $name {
-            pub(super) fn new(worker: &Worker, operation: crate::client::$name) -> Self {
+            pub(super) fn new(worker: &Worker, operation: crate::$name) -> Self {
                 Self { worker: worker.clone(), operation }
             }
 
-            /// Tells what the vault answered when it began.
-            pub fn $told(&self) -> &$output {
-                self.operation.$told()
+            /// Returns the secret as the vault described it when the operation started.
+            pub fn $started(&self) -> &$output {
+                self.operation.$started()
             }
 
-            /// Sets the pause between two looks. Default: 2 seconds.
+            /// Sets the pause between two polls. Default: 2 seconds.
             pub fn interval(self, interval: Duration) -> Self {
                 Self { operation: self.operation.interval(interval), ..self }
             }
 
-            /// Sets how long to [wait](Self::wait) at most. Default: 2 minutes.
+            /// Sets the longest time to [wait](Self::wait). Default: 2 minutes.
             pub fn deadline(self, deadline: Duration) -> Self {
                 Self { operation: self.operation.deadline(deadline), ..self }
             }
 
-            /// Looks once whether the operation has ended; gives its outcome if it has. One request.
+            /// Polls once. Returns the result, or `None` while the operation is running. Costs one request.
             ///
             /// # Errors
             ///
-            /// What the vault or the way to it said; the operation goes on.
+            /// An [error of the request](crate::SecretClient#errors). The operation continues.
             pub fn poll(&self) -> Result<Option<$output>> {
                 let operation = self.operation.clone();
                 self.worker.run(async move { operation.poll().await })
             }
 
-            /// Waits for the end.
+            /// Waits for the end and returns the result.
             ///
             /// # Errors
             ///
-            /// [`Unavailable`](crate::ErrorKind::Unavailable) at the deadline; what the vault says when it is asked, if
-            /// that does not pass by itself.
+            /// [`Unavailable`](crate::ErrorKind::Unavailable) at the deadline, or an
+            /// [error of a request](crate::SecretClient#errors) that is not transient.
             pub fn wait(self) -> Result<$output> {
                 self.worker.run(self.operation.into_future())
             }
@@ -61,14 +61,14 @@ macro_rules! operation {
 }
 
 operation!(
-    /// A deletion that a vault has begun; [`keyvault::DeleteOperation`](crate::client::DeleteOperation) tells of it.
+    /// A deletion that a vault has started, like [`keyvault::DeleteOperation`](crate::DeleteOperation).
     DeleteOperation,
     deleted,
     DeletedSecret
 );
 
 operation!(
-    /// A recovery that a vault has begun; [`keyvault::RecoverOperation`](crate::client::RecoverOperation) tells of it.
+    /// A recovery that a vault has started, like [`keyvault::RecoverOperation`](crate::RecoverOperation).
     RecoverOperation,
     recovered,
     SecretProperties

@@ -1,4 +1,4 @@
-//! A thread that runs what others wait for.
+//! A thread that runs the futures of a blocking client.
 
 use std::fmt;
 use std::sync::{Arc, mpsc};
@@ -9,10 +9,10 @@ use tokio::sync::oneshot;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A runtime on a thread of its own, until the last clone is dropped.
+/// A runtime on a thread of its own, which ends when the last clone is dropped.
 ///
-/// Nobody enters it: a caller hands over a future and waits for its outcome as for any other thread's. So it does not
-/// matter whether the caller is itself inside a runtime.
+/// A caller hands over a future and waits for the result, without entering the runtime. So it may itself run inside of
+/// a runtime.
 #[derive(Clone)]
 pub(super) struct Worker {
     handle: Handle,
@@ -21,28 +21,29 @@ pub(super) struct Worker {
 }
 
 impl Worker {
+    /// Starts the thread.
     pub(super) fn start() -> Result<Self> {
-        let failed = |_| Error::new(ErrorKind::Unavailable, "no thread could be started for a blocking client");
+        let failed = |_| Error::new(ErrorKind::Unavailable, "thread of a blocking client cannot be started");
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
         let run = move || {
-            // The sender sends nothing: that it is gone is what is waited for.
+            // The sender never sends; the receiver completes when it is dropped.
             _ = runtime.block_on(stopped);
         };
         thread::Builder::new().name("keyvault-blocking".to_owned()).spawn(run).map_err(failed)?;
         Ok(Self { handle, _stop: Arc::new(stop) })
     }
 
-    /// Runs a future to its end; blocks the thread that this is called from.
+    /// Runs a future to completion. Blocks the calling thread.
     pub(super) fn run<T: Send + 'static>(&self, future: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-        let (tell, told) = mpsc::sync_channel(1);
+        let (sender, receiver) = mpsc::sync_channel(1);
         self.handle.spawn(async move {
-            // Whoever waits cannot go away.
-            _ = tell.send(future.await);
+            // The receiver below waits until this is sent.
+            _ = sender.send(future.await);
         });
-        let gone = |_| Err(Error::new(ErrorKind::Unavailable, "thread of a blocking client is gone"));
-        told.recv().unwrap_or_else(gone)
+        let gone = |_| Err(Error::new(ErrorKind::Unavailable, "thread of a blocking client has ended"));
+        receiver.recv().unwrap_or_else(gone)
     }
 }
 

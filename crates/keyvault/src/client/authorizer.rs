@@ -1,4 +1,4 @@
-//! The token that a client shows to its vault.
+//! The token of a client: fetched once for all requests, renewed, replaced.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,155 +14,143 @@ use tokio::time::{Instant, timeout};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
 
-/// Gets tokens for one scope, one at a time, for any number of requests.
+/// Fetches tokens for one scope, one at a time, for any number of requests.
 ///
-/// Everybody who needs a token while one is being fetched waits for that one and shares it, or its failure. A token is
-/// replaced by the next, never taken away: a request can always show what it was given, whatever others are told.
+/// A request that needs a token while one is being fetched waits for that one and shares it, or its error. A new token
+/// replaces the old one, which is never removed: a request can always use the token it was given.
 pub(super) struct Authorizer {
     credential: Arc<dyn TokenCredential>,
     scope: ArcSwap<String>,
-    held: ArcSwapOption<Token>,
-    last_fetch: Mutex<Option<Fetch>>,
-    /// How many fetches failed; who waited through one shares its error instead of trying again.
+    cached: ArcSwapOption<CachedToken>,
+    last_fetch: Mutex<Option<LastFetch>>,
+    /// The number of failed fetches. A request that waited for a fetch that failed shares its error.
     failures: AtomicU64,
 }
 
-/// When the last fetch ended, and how.
-struct Fetch {
+/// When the last fetch ended, and its error.
+struct LastFetch {
     ended: Instant,
     error: Option<Error>,
 }
 
-/// Which token is asked for.
-#[derive(Clone, Copy)]
-enum Wish {
-    Any,
-    /// Not the one that the vault refused, should the credential keep it.
-    Another,
-}
-
-impl Wish {
-    fn options(self) -> Option<TokenRequestOptions<'static>> {
-        match self {
-            Self::Any => None,
-            Self::Another => {
-                let mut options = TokenRequestOptions::default();
-                options.method_options.context.insert(AnotherToken);
-                Some(options)
-            }
-        }
-    }
-}
-
-/// Asks a credential for another token than the one that a vault refused, and not for one from its cache.
-///
-/// It travels in the context of the request's options, where a credential that does not know it does not see it.
-#[derive(Debug)]
-pub(crate) struct AnotherToken;
-
-/// A token, and what it was asked for.
-pub(super) struct Token {
+/// A token, and the scope it was fetched for.
+pub(super) struct CachedToken {
     token: AccessToken,
     scope: Arc<String>,
 }
 
-impl Token {
-    pub(super) fn secret(&self) -> &str {
-        self.token.token.secret()
-    }
-
-    fn lives_for(&self, time: Duration) -> bool {
-        OffsetDateTime::now_utc() + time < self.token.expires_on
-    }
+/// Whether the credential may return a token from its own cache.
+#[derive(Clone, Copy)]
+enum CredentialCache {
+    Use,
+    /// The vault rejected the token that the cache may hold.
+    Bypass,
 }
+
+/// Asks a credential for a new token instead of the one in its cache, which the vault rejected.
+///
+/// It is passed in the context of the request options, where a credential that does not know it ignores it.
+#[derive(Debug)]
+pub(crate) struct BypassTokenCache;
 
 impl Authorizer {
     pub(super) fn new(credential: Arc<dyn TokenCredential>, scope: String) -> Self {
         Self {
             credential,
             scope: ArcSwap::from_pointee(scope),
-            held: ArcSwapOption::empty(),
+            cached: ArcSwapOption::empty(),
             last_fetch: Mutex::new(None),
             failures: AtomicU64::new(0),
         }
     }
 
-    /// Copies what is not bound to a vault.
+    /// Creates an authorizer for another scope, with the same credential.
     pub(super) fn for_scope(&self, scope: String) -> Self {
         Self::new(Arc::clone(&self.credential), scope)
     }
 
-    /// Gives the token, fetching it first if there is none or it is about to expire.
-    pub(super) async fn token(&self) -> Result<Arc<Token>> {
+    /// Returns the token, and first fetches one if it is missing or about to expire.
+    pub(super) async fn token(&self) -> Result<Arc<CachedToken>> {
         let scope = self.scope.load_full();
-        match self.held.load_full().filter(|held| held.scope == scope) {
-            Some(held) if held.lives_for(RENEW_BEFORE_EXPIRY) => Ok(held),
-            Some(held) if held.lives_for(Duration::ZERO) => Ok(self.renewed(held).await),
-            held => self.fetch(held.as_ref(), Wish::Any).await,
+        match self.cached.load_full().filter(|cached| cached.scope == scope) {
+            Some(cached) if cached.is_valid_for(RENEW_BEFORE_EXPIRY) => Ok(cached),
+            Some(cached) if cached.is_valid_for(Duration::ZERO) => Ok(self.renew(cached).await),
+            cached => self.fetch(cached.as_ref(), CredentialCache::Use).await,
         }
     }
 
-    /// Gives the next token while `held` still lives. One caller fetches it, now and then and without much patience; the
-    /// others go on with what there is, and so do all through an outage of whoever issues tokens.
-    async fn renewed(&self, held: Arc<Token>) -> Arc<Token> {
-        let Ok(mut last) = self.last_fetch.try_lock() else { return held };
-        // Somebody may have been done with it just before the lock was free.
-        let held = self.held.load_full().filter(|newer| newer.scope == held.scope).unwrap_or(held);
+    /// Returns the next token, or `cached` until there is one. One request at a time tries to fetch it, with a pause
+    /// between two tries and a short limit; the others use `cached`. So requests continue while tokens cannot be
+    /// fetched.
+    async fn renew(&self, cached: Arc<CachedToken>) -> Arc<CachedToken> {
+        let Ok(mut last) = self.last_fetch.try_lock() else { return cached };
+        // Another request may have renewed it just before this one took the lock.
+        let cached = self.cached.load_full().filter(|newer| newer.scope == cached.scope).unwrap_or(cached);
         if last.as_ref().is_some_and(|last| last.ended.elapsed() < PAUSE_BETWEEN_RENEWALS) {
-            return held;
+            return cached;
         }
-        self.fetch_alone(&mut last, LONGEST_RENEWAL, Wish::Any).await.unwrap_or(held)
+        self.fetch_locked(&mut last, LONGEST_RENEWAL, CredentialCache::Use).await.unwrap_or(cached)
     }
 
-    /// Gives another token than `refused`, for `scope` if the vault named one; none if the credential has no other.
-    pub(super) async fn replace(&self, refused: &Arc<Token>, scope: Option<String>) -> Result<Option<Arc<Token>>> {
+    /// Returns another token than `rejected`, for `scope` if the vault named one. `None` if the credential has no
+    /// other.
+    pub(super) async fn replace(
+        &self,
+        rejected: &Arc<CachedToken>,
+        scope: Option<String>,
+    ) -> Result<Option<Arc<CachedToken>>> {
         if let Some(scope) = scope
             && **self.scope.load() != scope
         {
             self.scope.store(Arc::new(scope));
         }
-        let token = self.fetch(Some(refused), Wish::Another).await?;
-        let other = token.secret() != refused.secret();
-        Ok(other.then_some(token))
+        let token = self.fetch(Some(rejected), CredentialCache::Bypass).await?;
+        let is_other = token.secret() != rejected.secret();
+        Ok(is_other.then_some(token))
     }
 
-    /// Fetches a token unless somebody else has done so since `old` was held.
-    async fn fetch(&self, old: Option<&Arc<Token>>, wish: Wish) -> Result<Arc<Token>> {
+    /// Fetches a token, unless another request has replaced `old` in the meantime.
+    async fn fetch(&self, old: Option<&Arc<CachedToken>>, cache: CredentialCache) -> Result<Arc<CachedToken>> {
         let failures_before = self.failures.load(Ordering::Acquire);
         let mut last = self.last_fetch.lock().await;
-        let is_old = |held: &Arc<Token>| old.is_some_and(|old| Arc::ptr_eq(old, held));
-        if let Some(held) = self.held.load_full()
-            && held.scope == self.scope.load_full()
-            && !is_old(&held)
+        let is_old = |cached: &Arc<CachedToken>| old.is_some_and(|old| Arc::ptr_eq(old, cached));
+        if let Some(cached) = self.cached.load_full()
+            && cached.scope == self.scope.load_full()
+            && !is_old(&cached)
         {
-            return Ok(held);
+            return Ok(cached);
         }
-        if let Some(Fetch { error: Some(error), .. }) = &*last
+        if let Some(LastFetch { error: Some(error), .. }) = &*last
             && self.failures.load(Ordering::Acquire) > failures_before
         {
             return Err(error.clone());
         }
-        self.fetch_alone(&mut last, LONGEST_FETCH, wish).await
+        self.fetch_locked(&mut last, LONGEST_FETCH, cache).await
     }
 
-    /// The scope is read here, by whoever has the turn: it may have changed while others waited for theirs.
-    async fn fetch_alone(&self, last: &mut Option<Fetch>, limit: Duration, wish: Wish) -> Result<Arc<Token>> {
+    /// Fetches a token while holding the lock. Reads the scope only now, because it can change while a request waits.
+    async fn fetch_locked(
+        &self,
+        last: &mut Option<LastFetch>,
+        limit: Duration,
+        cache: CredentialCache,
+    ) -> Result<Arc<CachedToken>> {
         let scope = self.scope.load_full();
         let late = |_| {
-            Err(Error::new(ErrorKind::Unavailable, "credential gave no token in time")
+            Err(Error::new(ErrorKind::Unavailable, "credential did not return a token in time")
                 .with_status(ReferenceStatus::FetchTimedOut))
         };
-        let asked = async {
-            let token = self.credential.get_token(&[&scope], wish.options()).await;
+        let requested = async {
+            let token = self.credential.get_token(&[&scope], cache.options()).await;
             token.map_err(|error| credential_error(&error))
         };
-        // The credential's own patience may know no end, and its failure is shared only once it has one.
-        let result = timeout(limit, asked).await.unwrap_or_else(late);
-        *last = Some(Fetch { ended: Instant::now(), error: result.as_ref().err().cloned() });
+        // A credential may have no time limit of its own, and its error is shared only once it has failed.
+        let result = timeout(limit, requested).await.unwrap_or_else(late);
+        *last = Some(LastFetch { ended: Instant::now(), error: result.as_ref().err().cloned() });
         match result {
             Ok(token) => {
-                let token = Arc::new(Token { token, scope });
-                self.held.store(Some(Arc::clone(&token)));
+                let token = Arc::new(CachedToken { token, scope });
+                self.cached.store(Some(Arc::clone(&token)));
                 Ok(token)
             }
             Err(error) => {
@@ -173,23 +161,40 @@ impl Authorizer {
     }
 }
 
-/// As early as the Azure SDKs do.
-const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);
+impl CachedToken {
+    pub(super) fn secret(&self) -> &str {
+        self.token.token.secret()
+    }
 
-/// How long a token that still lives is used without a try at the next.
-const PAUSE_BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
+    fn is_valid_for(&self, time: Duration) -> bool {
+        OffsetDateTime::now_utc() + time < self.token.expires_on
+    }
+}
 
-/// How long a request waits for the next token while it has one that lives.
-const LONGEST_RENEWAL: Duration = Duration::from_secs(5);
+impl CredentialCache {
+    fn options(self) -> Option<TokenRequestOptions<'static>> {
+        match self {
+            Self::Use => None,
+            Self::Bypass => {
+                let mut options = TokenRequestOptions::default();
+                options.method_options.context.insert(BypassTokenCache);
+                Some(options)
+            }
+        }
+    }
+}
 
-/// Longer than a command-line tool or a cold metadata service takes.
-const LONGEST_FETCH: Duration = Duration::from_secs(20);
+impl fmt::Debug for Authorizer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authorizer").field("scope", &**self.scope.load()).finish_non_exhaustive()
+    }
+}
 
-/// Says what a credential's failure means, in our words: its own may quote what a token endpoint answered.
+/// Translates the error of a credential into our words: its own may quote what a token endpoint answered.
 ///
-/// An error of this crate comes from a credential of this crate, and is passed on.
+/// Passes an error of this crate through.
 pub(crate) fn credential_error(error: &azure_core::Error) -> Error {
-    let mut transient = false;
+    let mut is_transient_error = false;
     let mut entra_code = None;
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
@@ -197,15 +202,15 @@ pub(crate) fn credential_error(error: &azure_core::Error) -> Error {
             return ours.clone();
         }
         if let Some(error) = error.downcast_ref::<azure_core::Error>() {
-            transient |= is_transient(error.kind());
+            is_transient_error |= is_transient(error.kind());
         }
         entra_code = entra_code.or_else(|| find_entra_code(&error.to_string()));
         cause = error.source();
     }
-    let error = if transient {
-        Error::new(ErrorKind::Unavailable, "no token could be had for now")
+    let error = if is_transient_error {
+        Error::new(ErrorKind::Unavailable, "token cannot be fetched for now")
     } else {
-        Error::new(ErrorKind::Denied, "credential gives no token")
+        Error::new(ErrorKind::Denied, "credential returned no token")
     };
     let error = error.with_status(ReferenceStatus::MsiNotEnabled);
     match entra_code {
@@ -223,16 +228,22 @@ fn is_transient(kind: &azure_core::error::ErrorKind) -> bool {
     }
 }
 
-/// Finds the [code](https://learn.microsoft.com/entra/identity-platform/reference-error-codes) that people search for:
-/// `AADSTS` and digits.
+/// Finds the [error code of Entra](https://learn.microsoft.com/entra/identity-platform/reference-error-codes), which
+/// people search for: `AADSTS` and digits.
 fn find_entra_code(text: &str) -> Option<String> {
     let code = &text[text.find("AADSTS")?..];
     let digits = code["AADSTS".len()..].bytes().take(10).take_while(u8::is_ascii_digit).count();
     (digits > 0).then(|| code[.."AADSTS".len() + digits].to_owned())
 }
 
-impl fmt::Debug for Authorizer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authorizer").field("scope", &**self.scope.load()).finish_non_exhaustive()
-    }
-}
+/// The same as in the Azure SDKs.
+const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);
+
+/// The time between two tries to renew a token that is still valid.
+const PAUSE_BETWEEN_RENEWALS: Duration = Duration::from_secs(10);
+
+/// The time that a request with a valid token waits for the next one.
+const LONGEST_RENEWAL: Duration = Duration::from_secs(5);
+
+/// Longer than a command-line tool or a cold metadata service takes.
+const LONGEST_FETCH: Duration = Duration::from_secs(20);

@@ -1,36 +1,35 @@
-//! What a vault says with a 401: whose tokens it wants.
+//! The challenge of a 401: the scope of the token that the vault accepts.
 
 use url::Url;
 
+use crate::secret::{Cloud, Vault};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
-use crate::secret::{Cloud, Vault};
 
-/// Tells the scope of the tokens that `cloud`'s vaults take.
+/// Returns the scope of the tokens that the vaults of `cloud` accept.
 pub(crate) fn cloud_scope(cloud: Cloud) -> String {
     format!("https://{}/.default", cloud.dns_suffix())
 }
 
-/// Tells the scope that a challenge asks for; none if it asks for none.
+/// Returns the scope that a challenge asks for. `None` if it asks for none.
 ///
-/// The challenge comes from whoever answers, so it is a wish: the resource must be the cloud's, or the very host of an
-/// origin that the program named. Otherwise a hostile server could ask for a token to something else, and get it.
-/// The tenant in the challenge is the credential's own business.
+/// A hostile server could ask for a token to another service, so the resource must be that of the cloud, or the host of
+/// the origin that the program named. The tenant of the challenge is ignored; the credential knows its own.
 ///
 /// [The challenge](https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses).
 pub(super) fn scope(header: &str, vault: &Vault, cloud: Cloud) -> Result<Option<String>> {
     let parameters = bearer_parameters(header);
     let value = |name| parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
     let resources = [value("resource"), value("scope").map(|scope| scope.strip_suffix("/.default").unwrap_or(scope))];
-    let mut wished = None;
+    let mut requested = None;
     for resource in resources.into_iter().flatten() {
-        wished = Some(allowed(resource, vault, cloud).ok_or_else(refusal)?);
+        requested = Some(allowed(resource, vault, cloud).ok_or_else(refusal)?);
     }
-    Ok(wished)
+    Ok(requested)
 }
 
-/// Tells whether a challenge demands claims that the token does not have: continuous access evaluation found that
-/// something changed since it was issued.
+/// Returns whether a challenge demands claims that the token lacks: continuous access evaluation found a change since
+/// the token was issued.
 ///
 /// [The claims challenge](https://learn.microsoft.com/entra/identity-platform/claims-challenge).
 pub(super) fn demands_claims(header: &str) -> bool {
@@ -58,11 +57,11 @@ fn allowed(resource: &str, vault: &Vault, cloud: Cloud) -> Option<String> {
 }
 
 fn refusal() -> Error {
-    Error::new(ErrorKind::Denied, "vault asked for a token to something else, which it does not get")
+    Error::new(ErrorKind::Denied, "vault asked for a token to another service")
         .with_status(ReferenceStatus::UnauthorizedClient)
 }
 
-/// Takes the parameters of the `Bearer` challenge out of a `WWW-Authenticate` header
+/// Parses the parameters of the `Bearer` challenge in a `WWW-Authenticate` header
 /// ([RFC 9110](https://www.rfc-editor.org/rfc/rfc9110.html#section-11.6.1)), quoted or not.
 fn bearer_parameters(header: &str) -> Vec<(&str, &str)> {
     let Some(bearer) = header.to_ascii_lowercase().find("bearer ") else {
@@ -77,7 +76,7 @@ fn bearer_parameters(header: &str) -> Vec<(&str, &str)> {
         };
         let key = key.trim_matches([',', ' ', '\t']);
         if key.contains(' ') {
-            // Another scheme begins here.
+            // Another scheme starts here.
             break;
         }
         parameters.push((key, value));
@@ -91,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_clouds_resource_or_a_named_origins_own_is_followed() {
+    fn only_the_resource_of_the_cloud_or_of_a_named_origin_is_accepted() {
         let azure = "https://contoso.vault.azure.net";
         let local = "https://127.0.0.1:8443";
         let cloud = Some("https://vault.azure.net/.default");
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_demand_for_claims_is_told_from_a_plain_challenge() {
+    fn a_demand_for_claims_differs_from_a_plain_challenge() {
         for (header, demands) in [
             (r#"Bearer realm="", error="insufficient_claims", claims="eyJ4Ijp7fX0=""#, true),
             (

@@ -1,4 +1,4 @@
-//! Setting a secret: a value, and what is said about it.
+//! Setting a secret: its value and properties.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,17 +6,17 @@ use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
-use super::SecretClient;
-use super::call::Call;
-use super::verb::Verb;
-use super::wire::{Change, ChangedAttributes, SecretBundle};
+use super::models::{WriteAttributes, WriteBody};
+use super::operation::Operation;
+use super::request::Request;
+use super::secret_client::SecretClient;
 use crate::error::Result;
 use crate::secret::Secret;
 
-/// A value to [set](SecretClient::set), and what is to be said about it.
+/// A value and its properties, for [`set`](SecretClient::set).
 ///
-/// The value is zeroized on drop, and `Debug` does not show it. Whatever is not said is the vault's to choose: the
-/// version is enabled, without tags, type or dates. Nothing is inherited from the version before.
+/// The value is zeroized on drop, and `Debug` omits it. By default the version is enabled and has no tags, content type
+/// or dates. It inherits nothing from the version before.
 ///
 /// # Examples
 ///
@@ -42,60 +42,63 @@ pub struct NewSecret {
 }
 
 impl NewSecret {
-    /// Takes the value: up to 25,600 characters, of which the vault keeps every one.
+    /// Creates a secret with this value: up to 25,600 characters, which the vault stores unchanged.
     pub fn new(value: impl Into<String>) -> Self {
         let value = Zeroizing::new(value.into());
         Self { value, content_type: None, tags: None, enabled: None, not_before: None, expires: None }
     }
 
-    /// Says what kind of value it is, in at most 255 characters.
+    /// Sets the content type, of at most 255 characters.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
         self
     }
 
-    /// Adds a tag. A vault takes 15 tags, names and values of up to 512 characters.
+    /// Adds a tag. A vault accepts 15 tags, with names and values of up to 512 characters.
     pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.get_or_insert_default().insert(name.into(), value.into());
         self
     }
 
-    /// Sets the tags, in place of those set so far.
+    /// Replaces all tags that were added so far.
     pub fn tags(mut self, tags: BTreeMap<String, String>) -> Self {
         self.tags = Some(tags);
         self
     }
 
-    /// Makes a version that cannot be read until an [update](SecretClient::update) enables it.
+    /// Disables the version: it cannot be read until an [update](SecretClient::update) enables it.
     pub fn disabled(mut self) -> Self {
         self.enabled = Some(false);
         self
     }
 
-    /// Says that the version may be read, which is what a vault assumes.
+    /// Enables the version, so that it can be read. This is the default.
     pub fn enabled(mut self) -> Self {
         self.enabled = Some(true);
         self
     }
 
-    /// Sets when the value begins to be valid, to the second. [Informational](https://learn.microsoft.com/azure/key-vault/secrets/about-secrets#date-time-controlled-operations):
-    /// the vault hands it out before that too.
+    /// Sets the time from which the value is valid, to the second.
+    ///
+    /// The time is
+    /// [informational](https://learn.microsoft.com/azure/key-vault/secrets/about-secrets#date-time-controlled-operations):
+    /// the vault returns the value before it, too.
     pub fn not_before(mut self, time: SystemTime) -> Self {
         self.not_before = Some(time);
         self
     }
 
-    /// Sets when the value stops being valid, to the second; as informational as
+    /// Sets the time until which the value is valid, to the second. Informational like
     /// [`not_before`](NewSecret::not_before).
     pub fn expires(mut self, time: SystemTime) -> Self {
         self.expires = Some(time);
         self
     }
 
-    fn change(&self) -> Result<Change<'_>> {
-        Ok(Change {
+    fn body(&self) -> Result<WriteBody<'_>> {
+        Ok(WriteBody {
             content_type: self.content_type.as_deref(),
-            attributes: ChangedAttributes::new(self.enabled, self.not_before, self.expires)?,
+            attributes: WriteAttributes::new(self.enabled, self.not_before, self.expires)?,
             tags: self.tags.as_ref(),
             value: Some(&self.value),
         })
@@ -121,29 +124,27 @@ impl fmt::Debug for NewSecret {
 }
 
 impl SecretClient {
-    /// Sets a secret: makes a new version, which is the latest from now on, also of an equal value.
+    /// Sets a secret. Creates a new version, which becomes the latest, even if the value is the same.
     ///
-    /// One request, which is sent a second time only when it is certain that the first was not carried out: the
-    /// connection could not be made, the vault did not accept the token, throttled, or answered with a 503.
+    /// Costs one request. It is retried only if the vault has certainly not carried it out: the connection failed, the
+    /// vault rejected the token, throttled, or answered with a 503.
     ///
     /// # Errors
     ///
-    /// [`Conflict`](crate::ErrorKind::Conflict) while the name is that of a deleted secret, or of one that is being
-    /// recovered; [`Invalid`](crate::ErrorKind::Invalid) for a bad name, a date before 1970, or something that is too
-    /// long. After [`Unavailable`](crate::ErrorKind::Unavailable) the advice tells whether the secret may have been set.
+    /// [`Conflict`](crate::ErrorKind::Conflict) while a deleted secret has the name, or a secret is being recovered;
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the name is malformed, a date is before 1970, or something is too
+    /// long; or an [error of the request](SecretClient#errors). After [`Unavailable`](crate::ErrorKind::Unavailable)
+    /// the advice says whether the secret may have been set.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the request; the vault may have carried it out.
+    /// Dropping the future cancels the request. The vault may still carry it out.
     pub async fn set(&self, name: &str, secret: impl Into<NewSecret> + Send) -> Result<Secret> {
         let secret = secret.into();
         let id = self.id(name, None)?;
         let url = self.url(&["secrets", id.name().as_str()])?;
-        let call = Call::new(Verb::Set, url).about(&id).with_json(&secret.change()?)?;
-        let answer = self.exchange.call(&call).await?;
-        let as_of = answer.as_of();
-        let bundle: SecretBundle = answer.json().map_err(|error| error.about(&id))?;
-        bundle.into_secret(&id, as_of).map_err(|error| error.about(&id))
+        let request = Request::new(Operation::Set, url).about(&id).with_json(&secret.body()?)?;
+        self.send_for_secret(&request, &id).await
     }
 }
 
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_was_said_is_sent() {
+    fn only_what_was_set_is_sent() {
         let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_millis(seconds * 1_000 + 999);
         for (secret, expected) in [
             (NewSecret::new("v"), r#"{"value":"v"}"#),
@@ -170,14 +171,14 @@ mod tests {
                 r#"{"contentType":"t","attributes":{"enabled":false,"exp":2,"nbf":1},"tags":{"a":"1","b":"2"},"value":"v"}"#,
             ),
         ] {
-            assert_eq!(serde_json::to_string(&secret.change().unwrap()).unwrap(), expected);
+            assert_eq!(serde_json::to_string(&secret.body().unwrap()).unwrap(), expected);
         }
         let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-        assert!(NewSecret::new("v").expires(before).change().is_err());
+        assert!(NewSecret::new("v").expires(before).body().is_err());
     }
 
     #[test]
-    fn debug_shows_no_value() {
+    fn debug_omits_the_value() {
         assert!(!format!("{:?}", NewSecret::new("canary").tag("canary", "canary")).contains("canary"));
     }
 }

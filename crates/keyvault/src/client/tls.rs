@@ -1,4 +1,4 @@
-//! TLS: which library does the arithmetic, and whose certificates are trusted.
+//! TLS: the cryptography provider and the trusted certificates.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -14,40 +14,40 @@ use rustls_platform_verifier::Verifier;
 
 use crate::error::{Error, Result};
 
-/// Makes the configuration that a client and its copies for other vaults share.
+/// Creates the configuration that a client shares with its copies for other vaults.
 pub(super) fn config(certificate_authorities: &[String], http1_only: bool) -> Result<ClientConfig> {
-    let verifier = EitherVerifier::new(parsed(certificate_authorities)?, provider()?)?;
-    if verifier.named.is_none() {
-        verifier.platform.begin();
+    let verifier = EitherVerifier::new(parse(certificate_authorities)?, provider()?)?;
+    if verifier.custom.is_none() {
+        verifier.platform.load_in_background();
     }
     let protocols: &[&[u8]] = if http1_only { &[HTTP_1] } else { &[HTTP_2, HTTP_1] };
-    configured(verifier, protocols)
+    client_config(verifier, protocols)
 }
 
-/// Makes the configuration for whatever gives tokens: few requests, and most of them without TLS.
+/// Creates the configuration for credentials, which send few requests, most of them without TLS.
 #[cfg(feature = "identity")]
 pub(crate) fn config_for_tokens() -> Result<ClientConfig> {
-    configured(EitherVerifier::new(Vec::new(), provider()?)?, &[HTTP_1])
+    client_config(EitherVerifier::new(Vec::new(), provider()?)?, &[HTTP_1])
 }
 
-fn parsed(certificate_authorities: &[String]) -> Result<Vec<CertificateDer<'static>>> {
+fn parse(certificate_authorities: &[String]) -> Result<Vec<CertificateDer<'static>>> {
     let mut authorities = Vec::new();
     for pem in certificate_authorities {
         let before = authorities.len();
         for certificate in CertificateDer::pem_slice_iter(pem.as_bytes()) {
-            authorities.push(certificate.map_err(|_| Error::invalid("certificate authority is not PEM"))?);
+            authorities.push(certificate.map_err(|_| Error::invalid("CA certificate is not PEM"))?);
         }
         if authorities.len() == before {
-            return Err(Error::invalid("certificate authority is not PEM"));
+            return Err(Error::invalid("CA certificate is not PEM"));
         }
     }
     Ok(authorities)
 }
 
-fn configured(verifier: EitherVerifier, protocols: &[&[u8]]) -> Result<ClientConfig> {
+fn client_config(verifier: EitherVerifier, protocols: &[&[u8]]) -> Result<ClientConfig> {
     let mut config = ClientConfig::builder_with_provider(Arc::clone(&verifier.platform.provider))
         .with_safe_default_protocol_versions()
-        .map_err(|_| Error::invalid("TLS could not be set up"))?
+        .map_err(|_| Error::invalid("TLS cannot be set up"))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(verifier))
         .with_no_client_auth();
@@ -55,57 +55,57 @@ fn configured(verifier: EitherVerifier, protocols: &[&[u8]]) -> Result<ClientCon
     Ok(config)
 }
 
-/// Gives the provider that the program installed for the whole process, or one of ours.
+/// Returns the provider that the program installed for the whole process, or the one that the features choose.
 ///
-/// `ring` is the usual one. aws-lc-rs, which has post-quantum key exchange, gathers entropy before its first handshake, for
-/// 25 ms of the processor's time that nothing else can be done in: who wants it says so.
+/// The default is `ring`. `aws-lc-rs`, which has post-quantum key exchange, gathers entropy before its first handshake,
+/// which blocks a thread for 25 ms.
 fn provider() -> Result<Arc<CryptoProvider>> {
-    let provider = CryptoProvider::get_default().cloned().or_else(ours);
-    provider.ok_or_else(|| Error::invalid("program has no provider of cryptography for TLS"))
+    let provider = CryptoProvider::get_default().cloned().or_else(built_in_provider);
+    provider.ok_or_else(|| Error::invalid("no cryptography provider for TLS is installed"))
 }
 
 #[cfg(feature = "aws-lc-rs")]
-fn ours() -> Option<Arc<CryptoProvider>> {
+fn built_in_provider() -> Option<Arc<CryptoProvider>> {
     Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
 #[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
-fn ours() -> Option<Arc<CryptoProvider>> {
+fn built_in_provider() -> Option<Arc<CryptoProvider>> {
     Some(Arc::new(rustls::crypto::ring::default_provider()))
 }
 
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
-fn ours() -> Option<Arc<CryptoProvider>> {
+fn built_in_provider() -> Option<Arc<CryptoProvider>> {
     None
 }
 
 const HTTP_1: &[u8] = b"http/1.1";
 const HTTP_2: &[u8] = b"h2";
 
-/// Trusts the certificate authorities that the program named, and those of the platform.
+/// A verifier that trusts the certificate authorities that the program added, and those of the platform.
 ///
-/// The platform's are asked second, and read when they are needed, which takes some milliseconds: a thread begins with it
-/// while the connection is being made, unless what the program named may well do. Nothing is decided here: one of
-/// two verifiers has to be content.
+/// It accepts a certificate if one of two verifiers does, and decides nothing itself. The platform's comes second.
+/// Loading its certificates takes some milliseconds, so a thread does it while the connection opens, unless the program
+/// added certificate authorities that may suffice.
 struct EitherVerifier {
-    named: Option<Arc<WebPkiServerVerifier>>,
-    platform: Arc<Platform>,
+    custom: Option<Arc<WebPkiServerVerifier>>,
+    platform: Arc<PlatformVerifier>,
 }
 
-/// The platform's verifier, once somebody needs it.
-struct Platform {
+/// The platform's verifier, created when it is first used.
+struct PlatformVerifier {
     provider: Arc<CryptoProvider>,
     verifier: OnceLock<std::result::Result<Verifier, rustls::Error>>,
 }
 
-impl Platform {
+impl PlatformVerifier {
     fn verifier(&self) -> std::result::Result<&Verifier, rustls::Error> {
-        let made = self.verifier.get_or_init(|| Verifier::new(Arc::clone(&self.provider)));
-        made.as_ref().map_err(Clone::clone)
+        let created = self.verifier.get_or_init(|| Verifier::new(Arc::clone(&self.provider)));
+        created.as_ref().map_err(Clone::clone)
     }
 
-    /// Makes it in a thread; where none can be had, the first handshake does it.
-    fn begin(self: &Arc<Self>) {
+    /// Creates the verifier on a thread. If no thread can be started, the first handshake creates it.
+    fn load_in_background(self: &Arc<Self>) {
         let platform = Arc::clone(self);
         _ = thread::Builder::new().name("keyvault-roots".into()).spawn(move || _ = platform.verifier());
     }
@@ -113,16 +113,16 @@ impl Platform {
 
 impl EitherVerifier {
     fn new(authorities: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Self> {
-        let platform = Arc::new(Platform { provider: Arc::clone(&provider), verifier: OnceLock::new() });
+        let platform = Arc::new(PlatformVerifier { provider: Arc::clone(&provider), verifier: OnceLock::new() });
         if authorities.is_empty() {
-            return Ok(Self { named: None, platform });
+            return Ok(Self { custom: None, platform });
         }
         let mut roots = RootCertStore::empty();
         for authority in authorities {
-            roots.add(authority).map_err(|_| Error::invalid("certificate authority is no certificate"))?;
+            roots.add(authority).map_err(|_| Error::invalid("CA certificate cannot be parsed"))?;
         }
-        let named = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        Ok(Self { named: Some(named.map_err(|_| Error::invalid("TLS could not be set up"))?), platform })
+        let custom = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
+        Ok(Self { custom: Some(custom.map_err(|_| Error::invalid("TLS cannot be set up"))?), platform })
     }
 
     fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
@@ -139,8 +139,8 @@ impl ServerCertVerifier for EitherVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> std::result::Result<ServerCertVerified, rustls::Error> {
-        if let Some(named) = &self.named
-            && let Ok(verified) = named.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        if let Some(custom) = &self.custom
+            && let Ok(verified) = custom.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         {
             return Ok(verified);
         }

@@ -1,17 +1,48 @@
-//! What a credential is made of.
+//! The settings of a credential.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use azure_core::http::ClientOptions;
-use tokio::sync::Mutex;
 
+use super::default_credential::DefaultCredential;
+use super::step::CredentialStep;
 use super::variables::Variables;
-use super::{CredentialStep, DefaultCredential};
 use crate::error::{Error, Result};
 
-/// Builds a [`DefaultCredential`]; nothing before [`build`](DefaultCredentialBuilder::build) has an effect.
+/// Creates the credential that suits most programs: the identity of the place where the program runs.
+///
+/// It tries the steps of [`CredentialStep::ALL`] in order; [`DefaultCredential::builder`] selects among them. This
+/// reads the environment variables. Everything else happens at the first token.
+///
+/// # Errors
+///
+/// [`Invalid`](crate::ErrorKind::Invalid) if only some of the variables of a step are set. The error names the missing
+/// ones.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn example() -> keyvault::Result<()> {
+/// let client = keyvault::SecretClient::builder("https://contoso.vault.azure.net")
+///     .credential(keyvault::default_credential()?)
+///     .build()?;
+/// # Ok(())
+/// # }
+/// ```
+pub fn default_credential() -> Result<Arc<DefaultCredential>> {
+    DefaultCredential::builder().build()
+}
+
+impl DefaultCredential {
+    /// Starts building a credential with selected steps, variables or transport.
+    pub fn builder() -> DefaultCredentialBuilder {
+        DefaultCredentialBuilder::new()
+    }
+}
+
+/// Builds a [`DefaultCredential`]. Nothing before [`build`](DefaultCredentialBuilder::build) has an effect.
 #[must_use]
 pub struct DefaultCredentialBuilder {
     steps: Vec<CredentialStep>,
@@ -20,36 +51,36 @@ pub struct DefaultCredentialBuilder {
 }
 
 impl DefaultCredentialBuilder {
-    pub(super) fn new() -> Self {
+    fn new() -> Self {
         Self { steps: CredentialStep::ALL.to_vec(), variables: None, options: ClientOptions::default() }
     }
 
-    /// Chooses the steps and their order; tools are asked last, at the same time. Default: [`CredentialStep::ALL`].
+    /// Sets the steps and their order. Command-line tools run last, concurrently. Default: [`CredentialStep::ALL`].
     pub fn steps(mut self, steps: impl IntoIterator<Item = CredentialStep>) -> Self {
         self.steps = steps.into_iter().collect();
         self
     }
 
-    /// Sets the variables that steps are configured by, in place of those of the process. `PATH` is where the tools are.
+    /// Sets the variables that configure the steps, instead of those of the process. `PATH` locates the tools.
     pub fn variables<K: Into<String>, V: Into<String>>(mut self, variables: impl IntoIterator<Item = (K, V)>) -> Self {
         self.variables = Some(variables.into_iter().map(|(name, value)| (name.into(), value.into())).collect());
         self
     }
 
-    /// Sets the options of the pipeline to Entra: transport, cloud. Their retry options are replaced.
+    /// Sets the options of the pipeline to Microsoft Entra: transport, cloud. Their retry options are ignored.
     ///
-    /// A managed identity is asked without a proxy, over a transport of its own.
+    /// Requests to a managed identity use no proxy, and a transport of their own.
     pub fn client_options(mut self, options: ClientOptions) -> Self {
         self.options = options;
         self
     }
 
-    /// Builds the credential, without I/O.
+    /// Builds the credential. Does no I/O.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if there is no step, or the variables of a chosen step are set in part; the
-    /// error names those that are missing.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if there are no steps, or only some of the variables of a step are set.
+    /// The error names the missing ones.
     pub fn build(self) -> Result<Arc<DefaultCredential>> {
         if self.steps.is_empty() {
             return Err(Error::invalid("credential has no steps"));
@@ -64,12 +95,7 @@ impl DefaultCredentialBuilder {
         if self.steps.contains(&CredentialStep::WorkloadIdentity) {
             variables.token_file()?;
         }
-        Ok(Arc::new(DefaultCredential {
-            steps: self.steps,
-            variables,
-            options: self.options,
-            chosen: Mutex::new(None),
-        }))
+        Ok(Arc::new(DefaultCredential::new(self.steps, variables, self.options)))
     }
 }
 

@@ -1,4 +1,4 @@
-//! Applications of Entra: with a secret, and with a federated token.
+//! Applications of Microsoft Entra: with a secret, and with a federated token.
 
 use std::sync::Arc;
 
@@ -11,54 +11,55 @@ use azure_identity::{
     WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
-use super::step::Outcome;
+use super::step::StepAttempt;
 use super::variables::Variables;
-use crate::client::credential_error;
-use crate::client::transport::transport_for_tokens;
+use crate::client::{credential_error, transport_for_tokens};
 use crate::error::{Error, ErrorKind};
 use crate::report::ReferenceStatus;
 
-pub(super) async fn with_secret(variables: &Variables, options: &ClientOptions, scope: &str) -> Outcome {
+/// Tries the application with a secret.
+pub(super) async fn with_secret(variables: &Variables, options: &ClientOptions, scope: &str) -> StepAttempt {
     let application = match variables.secret() {
         Ok(Some(application)) => application,
-        Ok(None) => return Outcome::DoesNotApply("AZURE_CLIENT_SECRET is not set".to_owned()),
-        Err(error) => return Outcome::Fails(error),
+        Ok(None) => return StepAttempt::DoesNotApply("AZURE_CLIENT_SECRET is not set".to_owned()),
+        Err(error) => return StepAttempt::Failed(error),
     };
     let options = ClientSecretCredentialOptions { client_options: client_options(variables, options) };
     let client = application.client.to_owned();
-    match ClientSecretCredential::new(application.tenant, client, application.proof, Some(options)) {
-        Ok(credential) => asked(credential, scope).await,
-        Err(_) => Outcome::Fails(malformed("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed")),
+    match ClientSecretCredential::new(application.tenant, client, application.secret_or_file, Some(options)) {
+        Ok(credential) => attempt(credential, scope).await,
+        Err(_) => StepAttempt::Failed(malformed("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed")),
     }
 }
 
-pub(super) async fn with_file(variables: &Variables, options: &ClientOptions, scope: &str) -> Outcome {
+/// Tries the application with a federated token.
+pub(super) async fn with_token_file(variables: &Variables, options: &ClientOptions, scope: &str) -> StepAttempt {
     let application = match variables.token_file() {
         Ok(Some(application)) => application,
-        Ok(None) => return Outcome::DoesNotApply("AZURE_FEDERATED_TOKEN_FILE is not set".to_owned()),
-        Err(error) => return Outcome::Fails(error),
+        Ok(None) => return StepAttempt::DoesNotApply("AZURE_FEDERATED_TOKEN_FILE is not set".to_owned()),
+        Err(error) => return StepAttempt::Failed(error),
     };
     let options = WorkloadIdentityCredentialOptions {
         credential_options: ClientAssertionCredentialOptions { client_options: client_options(variables, options) },
         client_id: Some(application.client.to_owned()),
         tenant_id: Some(application.tenant.to_owned()),
-        token_file_path: Some(application.proof.into()),
+        token_file_path: Some(application.secret_or_file.into()),
     };
     match WorkloadIdentityCredential::new(Some(options)) {
-        Ok(credential) => asked(credential, scope).await,
-        Err(_) => Outcome::Fails(malformed("the file of AZURE_FEDERATED_TOKEN_FILE cannot be read")),
+        Ok(credential) => attempt(credential, scope).await,
+        Err(_) => StepAttempt::Failed(malformed("file in AZURE_FEDERATED_TOKEN_FILE cannot be read")),
     }
 }
 
-/// An application that is configured is meant: its failure is final.
-async fn asked(credential: Arc<impl TokenCredential + 'static>, scope: &str) -> Outcome {
+/// Requests a token. The application is configured, so its failure is final.
+async fn attempt(credential: Arc<impl TokenCredential + 'static>, scope: &str) -> StepAttempt {
     match credential.get_token(&[scope], None).await {
-        Ok(token) => Outcome::Serves(credential, token),
-        Err(error) => Outcome::Fails(credential_error(&error)),
+        Ok(token) => StepAttempt::Token(credential, token),
+        Err(error) => StepAttempt::Failed(credential_error(&error)),
     }
 }
 
-/// The authority is said in full, so that nothing is read from the variables of the process.
+/// Returns options with an explicit authority, so that the SDK reads no variables of the process.
 fn client_options(variables: &Variables, options: &ClientOptions) -> ClientOptions {
     let authority = variables.get("AZURE_AUTHORITY_HOST").map(|host| {
         let mut custom = CustomConfiguration::default();

@@ -1,4 +1,4 @@
-//! The places where a credential may be found.
+//! The steps of a credential, and their outcomes.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,22 +16,45 @@ pub enum CredentialStep {
     /// [A federated token in a file](https://learn.microsoft.com/azure/aks/workload-identity-overview), as in AKS:
     /// `AZURE_TENANT_ID`, `AZURE_CLIENT_ID`, `AZURE_FEDERATED_TOKEN_FILE`.
     WorkloadIdentity,
-    /// The identity that Azure gives to a machine: of App Service, Functions and Container Apps where `IDENTITY_ENDPOINT`
-    /// and `IDENTITY_HEADER` are set, else of a virtual machine whose metadata service answers within a second.
-    /// `AZURE_CLIENT_ID` names a user-assigned one.
+    /// The identity that Azure assigns to a machine: that of App Service, Functions and Container Apps if
+    /// `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` are set, otherwise that of a virtual machine if its metadata service
+    /// answers within a second. `AZURE_CLIENT_ID` selects a user-assigned identity.
     ManagedIdentity,
-    /// Whoever signed in with `az login`.
+    /// The user who signed in with `az login`.
     AzureCli,
-    /// Whoever signed in with `azd auth login`.
+    /// The user who signed in with `azd auth login`.
     AzureDeveloperCli,
 }
 
+/// The outcome of a step, from [`DefaultCredential::diagnose`](crate::DefaultCredential::diagnose).
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum StepOutcome {
+    /// The step returned a token. The credential uses it.
+    Serves,
+    /// The step is not configured here, for this reason.
+    DoesNotApply(String),
+    /// The step is configured but failed. The credential tries no further step.
+    Fails(Error),
+    /// An earlier step serves or fails.
+    NotTried,
+}
+
+/// The result of one attempt to get a token from a step.
+pub(super) enum StepAttempt {
+    Token(Arc<dyn TokenCredential>, AccessToken),
+    /// The step is not configured here, for a reason in our own words.
+    DoesNotApply(String),
+    /// The step is configured but failed.
+    Failed(Error),
+}
+
 impl CredentialStep {
-    /// Every step, in the order in which they are tried.
+    /// Every step, in the order in which a credential tries them.
     pub const ALL: [Self; 5] =
         [Self::Environment, Self::WorkloadIdentity, Self::ManagedIdentity, Self::AzureCli, Self::AzureDeveloperCli];
 
-    /// Tells whether a program on the machine is asked.
+    /// Returns whether the step runs a command-line tool.
     pub(super) fn is_tool(self) -> bool {
         matches!(self, Self::AzureCli | Self::AzureDeveloperCli)
     }
@@ -49,25 +72,8 @@ impl fmt::Display for CredentialStep {
     }
 }
 
-/// What became of a step when it was tried by [`DefaultCredential::diagnose`](crate::DefaultCredential::diagnose).
-#[non_exhaustive]
-#[derive(Clone, Debug)]
-pub enum StepOutcome {
-    /// It gives a token: it is the one that is used.
-    Serves,
-    /// It is not meant to serve here, for this reason.
-    DoesNotApply(String),
-    /// It is meant to serve, and cannot: no other step is tried.
-    Fails(Error),
-    /// A step before it serves or fails.
-    NotTried,
-}
-
-/// What became of a step.
-pub(super) enum Outcome {
-    Serves(Arc<dyn TokenCredential>, AccessToken),
-    /// It is not meant to serve here, for a reason in words of ours.
-    DoesNotApply(String),
-    /// It is meant to serve, and cannot.
-    Fails(Error),
+/// Wraps an error of this crate in one of the SDK, from which [`SecretClient`](crate::SecretClient) unwraps it.
+pub(super) fn sdk_error(error: Error) -> azure_core::Error {
+    let text = error.to_string();
+    azure_core::Error::with_error(azure_core::error::ErrorKind::Credential, error, text)
 }

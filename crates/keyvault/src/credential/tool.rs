@@ -1,4 +1,4 @@
-//! Tools that somebody signed in with: `az` and `azd`.
+//! Command-line tools that a user signed in with: `az` and `azd`.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -14,12 +14,12 @@ use azure_identity::{
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::CredentialStep;
-use super::step::Outcome;
+use super::step::{CredentialStep, StepAttempt};
 use super::variables::Variables;
 
-pub(super) async fn attempt(step: CredentialStep, variables: &Variables, scope: &str) -> Outcome {
-    let executor: Arc<dyn Executor> = Arc::new(Shell { path: variables.get("PATH").map(OsString::from) });
+/// Tries the tool of `step`.
+pub(super) async fn attempt(step: CredentialStep, variables: &Variables, scope: &str) -> StepAttempt {
+    let executor: Arc<dyn Executor> = Arc::new(ToolExecutor { path: variables.get("PATH").map(OsString::from) });
     let credential: azure_core::Result<Arc<dyn TokenCredential>> = match step {
         CredentialStep::AzureDeveloperCli => {
             let options = AzureDeveloperCliCredentialOptions { executor: Some(executor), ..Default::default() };
@@ -35,30 +35,27 @@ pub(super) async fn attempt(step: CredentialStep, variables: &Variables, scope: 
         _ => ("az", "az login"),
     };
     let Ok(credential) = credential else {
-        return Outcome::DoesNotApply(format!("{tool} cannot be asked"));
+        return StepAttempt::DoesNotApply(format!("{tool} cannot be run"));
     };
-    // What a tool prints may be anything: none of it is repeated.
+    // A tool can print anything, so no message quotes its output.
     match timeout(LONGEST_TOOL, credential.get_token(&[scope], None)).await {
-        Ok(Ok(token)) => Outcome::Serves(credential, token),
+        Ok(Ok(token)) => StepAttempt::Token(credential, token),
         Ok(Err(error)) if error.to_string().contains("not found on PATH") => {
-            Outcome::DoesNotApply(format!("{tool} is not on the PATH"))
+            StepAttempt::DoesNotApply(format!("{tool} is not on the PATH"))
         }
-        Ok(Err(_)) => Outcome::DoesNotApply(format!("{tool} gave no token: run `{login}`")),
-        Err(_) => Outcome::DoesNotApply(format!("{tool} gave no token within {} seconds", LONGEST_TOOL.as_secs())),
+        Ok(Err(_)) => StepAttempt::DoesNotApply(format!("{tool} gave no token: run `{login}`")),
+        Err(_) => StepAttempt::DoesNotApply(format!("{tool} gave no token within {} seconds", LONGEST_TOOL.as_secs())),
     }
 }
 
-/// Together with the second for the metadata service less than a search may take.
-const LONGEST_TOOL: Duration = Duration::from_secs(7);
-
-/// Runs a tool that cannot ask back, and ends it when nobody waits for it any more.
+/// Runs a tool without standard input, and kills it when the future is dropped.
 #[derive(Debug)]
-struct Shell {
+struct ToolExecutor {
     path: Option<OsString>,
 }
 
 #[async_trait::async_trait]
-impl Executor for Shell {
+impl Executor for ToolExecutor {
     async fn run(&self, program: &OsStr, arguments: &[&OsStr]) -> io::Result<Output> {
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
@@ -68,3 +65,6 @@ impl Executor for Shell {
         command.output().await
     }
 }
+
+/// Less than the time of a search, minus the second for the metadata service.
+const LONGEST_TOOL: Duration = Duration::from_secs(7);

@@ -1,4 +1,4 @@
-//! The variables that steps are configured by.
+//! The environment variables that configure the steps.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
 
-/// The variables that were set when the credential was made; an empty one counts as not set.
+/// The variables that were set when the credential was built. An empty variable counts as not set.
 #[derive(Default)]
 pub(super) struct Variables(BTreeMap<&'static str, Zeroizing<String>>);
 
@@ -26,53 +26,54 @@ impl Variables {
         self.0.contains_key(name)
     }
 
-    /// Gives what an application with a secret needs; none if nothing of it is set.
+    /// Returns the application with a secret. `None` if its variables are not set.
     ///
-    /// `AZURE_CLIENT_ID` alone names a managed identity, and beside a token file the other two are that one's.
+    /// `AZURE_CLIENT_ID` alone selects a managed identity; with a token file, the tenant and client belong to that.
     pub(super) fn secret(&self) -> Result<Option<Application<'_, Secret>>> {
-        let others = self.has(TOKEN_FILE) && !self.has(CLIENT_SECRET);
-        if others || (!self.has(TENANT) && !self.has(CLIENT_SECRET)) {
+        let belongs_to_file = self.has(TOKEN_FILE) && !self.has(CLIENT_SECRET);
+        if belongs_to_file || (!self.has(TENANT) && !self.has(CLIENT_SECRET)) {
             return Ok(None);
         }
         let application = self.application(CLIENT_SECRET)?;
         Ok(Some(Application {
             tenant: application.tenant,
             client: application.client,
-            proof: Secret::new(application.proof.to_owned()),
+            secret_or_file: Secret::new(application.secret_or_file.to_owned()),
         }))
     }
 
-    /// Gives what a federated token needs; none if there is no file.
+    /// Returns the application with a federated token. `None` if there is no file.
     pub(super) fn token_file(&self) -> Result<Option<Application<'_, &str>>> {
         if self.has(TOKEN_FILE) { self.application(TOKEN_FILE).map(Some) } else { Ok(None) }
     }
 
-    fn application(&self, proof: &'static str) -> Result<Application<'_, &str>> {
-        match (self.get(TENANT), self.get(CLIENT), self.get(proof)) {
-            (Some(tenant), Some(client), Some(proof)) => Ok(Application { tenant, client, proof }),
-            _ => Err(self.partial([TENANT, CLIENT, proof])),
+    fn application(&self, variable: &'static str) -> Result<Application<'_, &str>> {
+        match (self.get(TENANT), self.get(CLIENT), self.get(variable)) {
+            (Some(tenant), Some(client), Some(secret_or_file)) => Ok(Application { tenant, client, secret_or_file }),
+            _ => Err(self.incomplete([TENANT, CLIENT, variable])),
         }
     }
 
-    fn partial(&self, names: [&'static str; 3]) -> Error {
+    fn incomplete(&self, names: [&'static str; 3]) -> Error {
         let (set, missing): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| self.has(name));
         let clause = format!("{} set without {}", set.join(" and "), missing.join(" and "));
         let error = Error::from_clause(ErrorKind::Invalid, clause).with_status(ReferenceStatus::MsiNotEnabled);
         if self.has(CERTIFICATE) {
-            return error.with_help("a client certificate needs a credential of azure_identity, given in code");
+            return error.with_help("for a client certificate, pass a credential of azure_identity in code");
         }
-        error.with_help("set what is missing, unset the rest, or choose the step that is meant")
+        error.with_help("set the missing variables, unset the others, or select the steps in code")
     }
 }
 
-/// An application of Entra, and what it proves itself by.
-pub(super) struct Application<'a, Proof> {
+/// An application of Microsoft Entra, and its secret or the file with its token.
+pub(super) struct Application<'a, S> {
     pub(super) tenant: &'a str,
     pub(super) client: &'a str,
-    pub(super) proof: Proof,
+    pub(super) secret_or_file: S,
 }
 
 const TENANT: &str = "AZURE_TENANT_ID";
+/// Also selects a user-assigned managed identity.
 pub(super) const CLIENT: &str = "AZURE_CLIENT_ID";
 const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
@@ -100,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_partial_set_names_what_is_missing() {
+    fn an_incomplete_set_names_the_missing_variables() {
         for (set, secret, file) in [
             (&[][..], Ok(false), Ok(false)),
             (&[CLIENT], Ok(false), Ok(false)),

@@ -1,4 +1,4 @@
-//! What is checked of turns and tokens: these see only each other, so it is done here.
+//! The checks of the rate limit and the authorizer, which are visible only in this module.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,70 +11,70 @@ use shuttle::future::{block_on, spawn, yield_now};
 use tokio::time::Instant;
 
 use super::authorizer::Authorizer;
-use super::pace::Pace;
+use super::rate_limit::RateLimit;
 
-/// Three who ask twice a vault that takes one request at a time. One gives up while it waits.
-pub fn everybody_has_a_turn_and_one_at_a_time() {
+/// Checks three tasks that each send two requests to a vault that admits one at a time, and one that stops waiting.
+pub fn each_request_gets_a_permit_and_one_is_in_flight_at_a_time() {
     block_on(async {
-        let pace = Pace::new(396);
+        let rate_limit = RateLimit::new(396);
         let far = Instant::now() + Duration::from_secs(3_600);
-        let turn = pace.turn(far).await.ok();
-        // Refused, but for no time at all: what is left is that one may go at a time.
-        if let Some(turn) = turn {
-            turn.refused(Some(Duration::ZERO));
+        let permit = rate_limit.acquire(far).await.ok();
+        // A refusal without a cool-off, which sets the concurrency limit to one.
+        if let Some(permit) = permit {
+            permit.throttled(Some(Duration::ZERO));
         }
-        let under_way = Arc::new(AtomicUsize::new(0));
-        let who_asks = (0..3).map(|_| {
-            let (pace, under_way) = (Arc::clone(&pace), Arc::clone(&under_way));
+        let in_flight = Arc::new(AtomicUsize::new(0));
+        let senders = (0..3).map(|_| {
+            let (rate_limit, in_flight) = (Arc::clone(&rate_limit), Arc::clone(&in_flight));
             spawn(async move {
                 for _ in 0..2 {
-                    let turn = pace.turn(far).await.ok();
-                    assert!(turn.is_some(), "the deadline is far");
-                    assert_eq!(under_way.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
+                    let permit = rate_limit.acquire(far).await.ok();
+                    assert!(permit.is_some(), "the deadline is far");
+                    assert_eq!(in_flight.fetch_add(1, Ordering::SeqCst), 0, "one at a time");
                     yield_now().await;
-                    under_way.fetch_sub(1, Ordering::SeqCst);
+                    in_flight.fetch_sub(1, Ordering::SeqCst);
                 }
             })
         });
-        let who_asks: Vec<_> = who_asks.collect();
-        let gives_up = spawn({
-            let pace = Arc::clone(&pace);
+        let senders: Vec<_> = senders.collect();
+        let cancelled = spawn({
+            let rate_limit = Arc::clone(&rate_limit);
             async move {
-                let turn = pace.turn(far);
-                let mut turn = std::pin::pin!(turn);
+                let acquire = rate_limit.acquire(far);
+                let mut acquire = std::pin::pin!(acquire);
                 let once = std::future::poll_fn(|context| {
-                    _ = turn.as_mut().poll(context);
+                    _ = acquire.as_mut().poll(context);
                     std::task::Poll::Ready(())
                 });
                 once.await;
                 yield_now().await;
             }
         });
-        _ = gives_up.await;
-        for task in who_asks {
+        _ = cancelled.await;
+        for task in senders {
             assert!(task.await.is_ok());
         }
     });
 }
 
-/// Three who need a token at once, and whose token is then refused.
-pub fn a_token_is_fetched_once_for_all_and_once_more_for_all_who_were_refused() {
+/// Checks three tasks that need a token at once, and whose token the vault then rejects.
+pub fn concurrent_requests_fetch_one_token_and_one_more_when_it_is_rejected() {
     block_on(async {
-        let credential = Arc::new(Numbers::default());
+        let credential = Arc::new(CountingCredential::default());
         let authorizer = Arc::new(Authorizer::new(Arc::clone(&credential) as Arc<dyn TokenCredential>, "s".to_owned()));
         let tasks: Vec<_> = (0..3)
             .map(|_| {
                 let authorizer = Arc::clone(&authorizer);
                 spawn(async move {
                     let first = authorizer.token().await.ok();
-                    assert!(first.is_some(), "a token is replaced, and never taken away");
+                    assert!(first.is_some(), "a token is replaced, never removed");
                     let first = first.into_iter().next_back();
                     match first {
                         Some(first) if first.secret() == "1" => {
                             let next = authorizer.replace(&first, None).await;
                             assert!(matches!(next, Ok(Some(token)) if token.secret() == "2"));
                         }
-                        // It came after the others had been refused theirs.
+                        // It came after the token of the others was rejected.
                         first => assert_eq!(first.as_deref().map(|token| token.secret()), Some("2")),
                     }
                 })
@@ -87,12 +87,12 @@ pub fn a_token_is_fetched_once_for_all_and_once_more_for_all_who_were_refused() 
     });
 }
 
-/// Hands out "1", "2", "3".
+/// A credential whose tokens are "1", "2", "3".
 #[derive(Default)]
-struct Numbers(AtomicUsize);
+struct CountingCredential(AtomicUsize);
 
 #[async_trait::async_trait]
-impl TokenCredential for Numbers {
+impl TokenCredential for CountingCredential {
     async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
         yield_now().await;
         let number = self.0.fetch_add(1, Ordering::SeqCst) + 1;
@@ -101,8 +101,8 @@ impl TokenCredential for Numbers {
     }
 }
 
-impl fmt::Debug for Numbers {
+impl fmt::Debug for CountingCredential {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Numbers")
+        f.write_str("CountingCredential")
     }
 }

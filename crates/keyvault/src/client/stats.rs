@@ -1,22 +1,22 @@
-//! What a client sent.
+//! Counters of what a client sent.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How much a client asked of its vault since it was made, its clones included.
+/// The number of requests, refusals and connections of a client and its clones so far.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct ClientStats {
-    /// Requests sent: every attempt counts.
+    /// Requests sent. Each attempt counts.
     pub requests: u64,
-    /// Requests that the vault refused with a 429.
+    /// Requests that the vault answered with a 429.
     pub refusals: u64,
-    /// Connections opened; none are counted on a transport that
-    /// [`client_options`](crate::SecretClientBuilder::client_options) brought.
+    /// Connections opened. Always 0 for a transport in
+    /// [`client_options`](super::SecretClientBuilder::client_options).
     pub connections: u64,
 }
 
 impl ClientStats {
-    /// Tells what was sent since `before`.
+    /// Returns the difference to `before`.
     #[must_use]
     pub fn since(&self, before: &ClientStats) -> ClientStats {
         ClientStats {
@@ -27,20 +27,20 @@ impl ClientStats {
     }
 }
 
-/// Counts it.
+/// The counters behind [`ClientStats`].
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(super) struct StatsCounters {
     requests: AtomicU64,
     refusals: AtomicU64,
     connections: AtomicU64,
 }
 
-impl Counters {
+impl StatsCounters {
     pub(super) fn sent(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn refused(&self) {
+    pub(super) fn throttled(&self) {
         self.refusals.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -48,7 +48,7 @@ impl Counters {
         self.connections.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn traffic(&self) -> ClientStats {
+    pub(super) fn read(&self) -> ClientStats {
         ClientStats {
             requests: self.requests.load(Ordering::Relaxed),
             refusals: self.refusals.load(Ordering::Relaxed),

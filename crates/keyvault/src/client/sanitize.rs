@@ -1,4 +1,4 @@
-//! What is heard of an answer, and of a connection that gave none.
+//! Headers and errors of the transport, without text that the other side controls.
 
 use std::collections::HashMap;
 use std::error::Error as StdError;
@@ -10,49 +10,49 @@ use azure_core::http::headers::{AUTHORIZATION, HeaderName, HeaderValue, Headers}
 use azure_core::http::policies::{Policy, PolicyResult};
 use azure_core::http::{AsyncRawResponse, Context, Request, Transport};
 
-/// Stands between the SDK's pipeline and the connection.
+/// A policy between the SDK's pipeline and the transport that keeps foreign text out of logs.
 ///
-/// The pipeline logs the headers that it takes for harmless, and the text of each error. Whoever answers puts into them what
-/// he likes, a token that he was just shown, too. So those headers pass that somebody reads, if they are well formed or are
-/// not logged, and errors pass without what the other side said.
+/// The pipeline logs headers that it considers harmless, and the text of each error. A server can put any text into
+/// both, including the token that it just received. So only the headers that the client reads pass, and only if they
+/// are well formed or not logged. Errors pass without the text of the other side.
 #[derive(Debug)]
-pub(super) struct Heard(Transport);
+pub(super) struct Sanitizer(Transport);
 
-/// Where the challenge of an answer is found: under its own name the pipeline would log it.
+/// The name under which the challenge of a response passes. The pipeline would log it under its own name.
 pub(super) const CHALLENGE: &str = "x-keyvault-challenge";
 
-impl Heard {
-    pub(super) fn over(transport: Transport) -> Transport {
+impl Sanitizer {
+    pub(super) fn wrap(transport: Transport) -> Transport {
         Transport::with_policy(Arc::new(Self(transport)))
     }
 }
 
 #[async_trait]
-impl Policy for Heard {
+impl Policy for Sanitizer {
     async fn send(&self, context: &Context, request: &mut Request, _: &[Arc<dyn Policy>]) -> PolicyResult {
-        let answer = self.0.send(context, request).await.map_err(|error| {
+        let response = self.0.send(context, request).await.map_err(|error| {
             let token =
                 request.headers().get_optional_str(&AUTHORIZATION).and_then(|header| header.strip_prefix("Bearer "));
             let kind = match error.kind() {
                 ErrorKind::Connection => ErrorKind::Connection,
                 ErrorKind::Io => ErrorKind::Io,
-                // An answer may be in the others.
+                // The other kinds can contain a response.
                 _ => ErrorKind::Other,
             };
             azure_core::Error::with_message(kind, reason(&error, token.unwrap_or_default()))
         })?;
-        let (status, headers, body) = answer.deconstruct();
-        let heard: HashMap<HeaderName, HeaderValue> = headers.into_iter().filter_map(heard_as).collect();
-        Ok(AsyncRawResponse::new(status, Headers::from(heard), Box::pin(body)))
+        let (status, headers, body) = response.deconstruct();
+        let headers: HashMap<HeaderName, HeaderValue> = headers.into_iter().filter_map(sanitized).collect();
+        Ok(AsyncRawResponse::new(status, Headers::from(headers), Box::pin(body)))
     }
 }
 
-/// Tells under which name a header is heard; none if it is not.
-fn heard_as((name, value): (HeaderName, HeaderValue)) -> Option<(HeaderName, HeaderValue)> {
+/// Returns a header under the name under which it passes, or `None` if it does not.
+fn sanitized((name, value): (HeaderName, HeaderValue)) -> Option<(HeaderName, HeaderValue)> {
     let text = value.as_str().trim();
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_date = |text: &str| httpdate::parse_http_date(text).is_ok();
-    let is_heard = match name.as_str() {
+    let passes = match name.as_str() {
         "www-authenticate" => return Some((HeaderName::from_static(CHALLENGE), value)),
         "content-length" => is_number(text),
         "date" => is_date(text),
@@ -61,10 +61,10 @@ fn heard_as((name, value): (HeaderName, HeaderValue)) -> Option<(HeaderName, Hea
         "x-ms-request-id" => is_request_id(text),
         _ => false,
     };
-    is_heard.then_some((name, value))
+    passes.then_some((name, value))
 }
 
-/// Tells whether text is [a UUID](https://www.rfc-editor.org/rfc/rfc9562#section-4), which every id of a request is.
+/// Returns whether text is [a UUID](https://www.rfc-editor.org/rfc/rfc9562#section-4), as every request id is.
 pub(super) fn is_request_id(text: &str) -> bool {
     let is_hex = |part: &str, length: usize| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit());
     let mut parts = text.split('-');
@@ -72,15 +72,14 @@ pub(super) fn is_request_id(text: &str) -> bool {
     are_hex && parts.next().is_none()
 }
 
-/// Tells why no answer came, in the words of the transport: they name hosts, addresses and certificates.
+/// Returns why a request failed, in the words of the transport: they name hosts, addresses and certificates.
 ///
-/// What the other side of HTTP/2 says when it closes a connection is left out, and should a text ever name the token, that
-/// is cut out.
+/// Removes the text that an HTTP/2 server sends when it closes a connection, and the token, if a text contains it.
 pub(super) fn reason(error: &azure_core::Error, token: &str) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
-        let text = without_farewell(without(token, error.to_string()));
+        let text = without_debug_data(without(token, error.to_string()));
         if texts.last().is_none_or(|last| !last.contains(&text)) {
             texts.push(text);
         }
@@ -89,13 +88,14 @@ pub(super) fn reason(error: &azure_core::Error, token: &str) -> String {
     texts.join(": ")
 }
 
-/// A token is long; what is as short as a word is a test's, and stands in every other one.
+/// Removes the token. A token is long; one as short as a word belongs to a test, and the word occurs in other texts.
 fn without(token: &str, text: String) -> String {
     if token.len() < 8 { text } else { text.replace(token, "…") }
 }
 
-/// `h2` quotes the [debug data](https://www.rfc-editor.org/rfc/rfc9113#section-6.8) of a GOAWAY at the end of its text.
-fn without_farewell(mut text: String) -> String {
+/// Removes the [debug data](https://www.rfc-editor.org/rfc/rfc9113#section-6.8) of a GOAWAY frame, which `h2` quotes at
+/// the end of its text.
+fn without_debug_data(mut text: String) -> String {
     if let Some(at) = text.find(" (b\"") {
         text.truncate(at);
     }
@@ -109,8 +109,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn headers_that_are_logged_are_heard_if_they_are_well_formed() {
-        for (name, value, heard) in [
+    fn a_logged_header_passes_only_if_it_is_well_formed() {
+        for (name, value, expected) in [
             ("content-length", "12", Some("content-length")),
             ("content-length", "canary", None),
             ("date", "Sun, 06 Nov 1994 08:49:37 GMT", Some("date")),
@@ -127,17 +127,17 @@ mod tests {
             ("x-ms-retry-after-ms", "canary", None),
             ("x-ms-keyvault-region", "canary", None),
         ] {
-            let found = heard_as((HeaderName::from_static(name), HeaderValue::from(value.to_owned())));
-            assert_eq!(found.as_ref().map(|(name, _)| name.as_str()), heard, "{name}: {value}");
+            let found = sanitized((HeaderName::from_static(name), HeaderValue::from(value.to_owned())));
+            assert_eq!(found.as_ref().map(|(name, _)| name.as_str()), expected, "{name}: {value}");
             let is_logged = found.is_some_and(|(name, _)| DEFAULT_ALLOWED_HEADER_NAMES.contains(name.as_str()));
             assert!(!is_logged || !value.contains("canary"), "{name}: {value}");
         }
     }
 
     #[test]
-    fn a_reason_has_no_token_and_no_farewell_in_it() {
-        let told = "connection error received: not a result of an error (b\"canary \\\" canary\")";
-        let inner = std::io::Error::other(told);
+    fn a_reason_contains_neither_the_token_nor_text_of_the_server() {
+        let text = "connection error received: not a result of an error (b\"canary \\\" canary\")";
+        let inner = std::io::Error::other(text);
         let error = azure_core::Error::with_error(ErrorKind::Io, inner, "sent Bearer canary.token and more");
         assert_eq!(
             reason(&error, "canary.token"),

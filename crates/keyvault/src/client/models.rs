@@ -6,21 +6,20 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::deleted::DeletedSecret;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reference::JsonString;
 use crate::secret::{Secret, SecretId, SecretProperties, Vault};
 
 /// [`SecretBundle`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret#secretbundle), and the
 /// [`SecretItem`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets/get-secrets#secretitem) of a list,
-/// which has no value; with three fields more, what a deleted one is.
+/// which has no value. A deleted secret has three more fields.
 #[derive(Deserialize)]
 pub(crate) struct SecretBundle {
     id: String,
     value: Option<JsonString>,
     #[serde(rename = "contentType")]
     content_type: Option<String>,
-    attributes: Option<Attributes>,
+    attributes: Option<BundleAttributes>,
     tags: Option<BTreeMap<String, String>>,
     managed: Option<bool>,
     kid: Option<String>,
@@ -35,7 +34,7 @@ pub(crate) struct SecretBundle {
 }
 
 #[derive(Default, Deserialize)]
-struct Attributes {
+struct BundleAttributes {
     enabled: Option<bool>,
     nbf: Option<i64>,
     exp: Option<i64>,
@@ -55,51 +54,45 @@ pub(super) struct ListBody {
     next_link: Option<String>,
 }
 
+/// The fields of a bundle that only a deleted secret has.
+pub(super) struct DeletionFields {
+    pub(super) recovery_id: Option<String>,
+    pub(super) deleted: Option<SystemTime>,
+    pub(super) scheduled_purge: Option<SystemTime>,
+}
+
+/// An item of a list.
+pub(crate) trait ListItem: Sized + Unpin + Send + 'static {
+    fn from_bundle(bundle: SecretBundle, vault: &Vault) -> Result<Self>;
+}
+
 impl SecretBundle {
-    /// Takes the secret out, if it is the one that was asked for.
-    pub(super) fn into_secret(mut self, asked: &SecretId, as_of: SystemTime) -> Result<Secret> {
+    /// Returns the secret, if it is the requested one.
+    pub(super) fn into_secret(mut self, requested: &SecretId, as_of: SystemTime) -> Result<Secret> {
         let value = self.value.take();
-        let properties = self.into_properties_of(asked)?;
-        let value = value.ok_or_else(|| Error::new(ErrorKind::Unavailable, "vault answered without a value"))?;
-        Ok(Secret::new(properties, value.0.as_str(), as_of))
+        let properties = self.into_properties_of(requested)?;
+        let no_value = || Error::new(ErrorKind::Unavailable, "vault's response has no value").about(requested);
+        Ok(Secret::new(properties, value.ok_or_else(no_value)?.0.as_str(), as_of))
     }
 
-    /// Takes out everything but the value, if it is of the secret that was asked for.
-    pub(super) fn into_properties_of(self, asked: &SecretId) -> Result<SecretProperties> {
-        let properties = self.into_properties(asked.vault())?;
+    /// Returns everything except the value, if the bundle belongs to the requested secret.
+    pub(super) fn into_properties_of(self, requested: &SecretId) -> Result<SecretProperties> {
+        let properties = self.into_properties(requested.vault()).map_err(|error| error.about(requested))?;
         let found = properties.id();
-        let same_version = asked.version().is_none_or(|version| found.version() == Some(version));
-        if found.name() != asked.name() || found.version().is_none() || !same_version {
-            return Err(Error::new(ErrorKind::Unavailable, "vault answered with another secret"));
+        let is_same_version = requested.version().is_none_or(|version| found.version() == Some(version));
+        if found.name() != requested.name() || found.version().is_none() || !is_same_version {
+            return Err(Error::new(ErrorKind::Unavailable, "vault returned another secret").about(requested));
         }
         Ok(properties)
     }
 
-    /// Takes out what is known of a deleted secret, if it is the one that was asked for.
-    pub(super) fn into_deleted_of(mut self, asked: &SecretId) -> Result<DeletedSecret> {
-        let deletion = self.take_deletion();
-        Ok(deletion.of(self.into_properties_of(asked)?))
-    }
-
-    fn into_deleted(mut self, vault: &Vault) -> Result<DeletedSecret> {
-        let deletion = self.take_deletion();
-        Ok(deletion.of(self.into_properties(vault)?))
-    }
-
-    fn take_deletion(&mut self) -> Deletion {
-        Deletion {
-            recovery_id: self.recovery_id.take(),
-            deleted: self.deleted_date.and_then(time),
-            scheduled_purge: self.scheduled_purge_date.and_then(time),
-        }
-    }
-
+    /// Returns everything except the value.
     pub(super) fn into_properties(self, vault: &Vault) -> Result<SecretProperties> {
         let found = SecretId::parse_of(&self.id, vault)
-            .map_err(|_| Error::new(ErrorKind::Unavailable, "vault answered with an id that is no secret's"))?;
-        // An emulator behind an address of its own may call itself by another; a vault of Azure never does.
+            .map_err(|_| Error::new(ErrorKind::Unavailable, "vault returned a malformed secret identifier"))?;
+        // An emulator may call itself by another address than the one it is reached by; a vault of Azure never does.
         if vault.cloud().is_some() && found.vault() != vault {
-            return Err(Error::new(ErrorKind::Unavailable, "vault answered with a secret of another vault"));
+            return Err(Error::new(ErrorKind::Unavailable, "vault returned a secret of another vault"));
         }
         let id = if found.vault() == vault { found } else { found.moved_to(vault) };
         let attributes = self.attributes.unwrap_or_default();
@@ -118,11 +111,20 @@ impl SecretBundle {
         properties.set_recoverable_days(attributes.recoverable_days);
         Ok(properties)
     }
+
+    /// Takes the fields of a deleted secret.
+    pub(super) fn take_deletion(&mut self) -> DeletionFields {
+        DeletionFields {
+            recovery_id: self.recovery_id.take(),
+            deleted: self.deleted_date.and_then(time),
+            scheduled_purge: self.scheduled_purge_date.and_then(time),
+        }
+    }
 }
 
 impl ListBody {
-    /// Takes a page apart: its items, and where the next one is.
-    pub(super) fn into_page<T: Item>(self, vault: &Vault) -> Result<(Vec<T>, Option<String>)> {
+    /// Returns the items of the page, and the link to the next one.
+    pub(super) fn into_page<T: ListItem>(self, vault: &Vault) -> Result<(Vec<T>, Option<String>)> {
         let items = self.value.unwrap_or_default();
         let items = items.into_iter().map(|item| T::from_bundle(item, vault));
         let next = self.next_link.filter(|link| !link.is_empty());
@@ -130,53 +132,29 @@ impl ListBody {
     }
 }
 
-/// What lists are made of.
-pub(crate) trait Item: Sized + Unpin + Send + 'static {
-    fn from_bundle(bundle: SecretBundle, vault: &Vault) -> Result<Self>;
-}
-
-impl Item for SecretProperties {
+impl ListItem for SecretProperties {
     fn from_bundle(bundle: SecretBundle, vault: &Vault) -> Result<Self> {
         bundle.into_properties(vault)
     }
 }
 
-impl Item for DeletedSecret {
-    fn from_bundle(bundle: SecretBundle, vault: &Vault) -> Result<Self> {
-        bundle.into_deleted(vault)
-    }
-}
-
-/// What a deletion adds to a secret's properties.
-struct Deletion {
-    recovery_id: Option<String>,
-    deleted: Option<SystemTime>,
-    scheduled_purge: Option<SystemTime>,
-}
-
-impl Deletion {
-    fn of(self, properties: SecretProperties) -> DeletedSecret {
-        let Self { recovery_id, deleted, scheduled_purge } = self;
-        DeletedSecret { properties, recovery_id, deleted, scheduled_purge }
-    }
-}
-
 /// [`BackupSecretResult`](https://learn.microsoft.com/rest/api/keyvault/secrets/backup-secret/backup-secret#backupsecretresult),
-/// and the body of [restore](https://learn.microsoft.com/rest/api/keyvault/secrets/restore-secret/restore-secret#request-body).
+/// and the body of
+/// [restore](https://learn.microsoft.com/rest/api/keyvault/secrets/restore-secret/restore-secret#request-body).
 #[derive(Deserialize, Serialize)]
-pub(super) struct Backup {
+pub(super) struct BackupBody {
     pub(super) value: Zeroizing<String>,
 }
 
 /// The body of [set](https://learn.microsoft.com/rest/api/keyvault/secrets/set-secret/set-secret#request-body), and of
 /// [update](https://learn.microsoft.com/rest/api/keyvault/secrets/update-secret/update-secret#request-body), which has
-/// no value. What is absent is left to the vault.
+/// no value. The vault decides on what is absent.
 #[derive(Serialize)]
-pub(super) struct Change<'a> {
+pub(super) struct WriteBody<'a> {
     #[serde(rename = "contentType", skip_serializing_if = "Option::is_none")]
     pub(super) content_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "ChangedAttributes::is_empty")]
-    pub(super) attributes: ChangedAttributes,
+    #[serde(skip_serializing_if = "WriteAttributes::is_empty")]
+    pub(super) attributes: WriteAttributes,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) tags: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -185,7 +163,7 @@ pub(super) struct Change<'a> {
 
 /// The attributes that a request can set.
 #[derive(Serialize)]
-pub(super) struct ChangedAttributes {
+pub(super) struct WriteAttributes {
     #[serde(skip_serializing_if = "Option::is_none")]
     enabled: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -194,7 +172,7 @@ pub(super) struct ChangedAttributes {
     nbf: Option<u64>,
 }
 
-impl ChangedAttributes {
+impl WriteAttributes {
     pub(super) fn new(
         enabled: Option<bool>,
         not_before: Option<SystemTime>,
@@ -208,13 +186,13 @@ impl ChangedAttributes {
     }
 }
 
-/// Whole seconds since 1970, which is all that a vault keeps of a date.
+/// Returns the whole seconds since 1970: the precision of a vault.
 fn seconds(time: SystemTime) -> Result<u64> {
     let since = time.duration_since(SystemTime::UNIX_EPOCH);
     since.map(|since| since.as_secs()).map_err(|_| Error::invalid("date of a secret is before 1970"))
 }
 
-/// Seconds since 1970; beyond what the clock can say, the date is unknown.
+/// Returns the time of seconds since 1970. `None` if the clock cannot represent it.
 fn time(seconds: i64) -> Option<SystemTime> {
     let since = Duration::from_secs(u64::try_from(seconds).ok()?);
     SystemTime::UNIX_EPOCH.checked_add(since)
@@ -224,9 +202,9 @@ fn time(seconds: i64) -> Option<SystemTime> {
 mod tests {
     use super::*;
 
-    fn secret(asked: &str, body: &str) -> Result<Secret> {
+    fn secret(requested: &str, body: &str) -> Result<Secret> {
         let bundle: SecretBundle = serde_json::from_str(body).unwrap();
-        bundle.into_secret(&SecretId::parse(asked).unwrap(), SystemTime::now())
+        bundle.into_secret(&SecretId::parse(requested).unwrap(), SystemTime::now())
     }
 
     #[test]
@@ -242,9 +220,9 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_that_was_not_asked_for_is_refused() {
+    fn a_secret_that_was_not_requested_is_an_error() {
         let body = |id: &str| format!(r#"{{"value":"canary","id":"{id}"}}"#);
-        let asked = "https://contoso.vault.azure.net/secrets/db/0af1";
+        let requested = "https://contoso.vault.azure.net/secrets/db/0af1";
         for id in [
             "https://contoso.vault.azure.net/secrets/other/0af1",
             "https://contoso.vault.azure.net/secrets/db/0af2",
@@ -253,7 +231,7 @@ mod tests {
             "https://contoso.vault.azure.net/keys/db/0af1",
             "canary",
         ] {
-            let error = secret(asked, &body(id)).expect_err(id);
+            let error = secret(requested, &body(id)).expect_err(id);
             assert!(!format!("{error:?}").contains("canary"), "{id}");
         }
         assert!(secret("https://127.0.0.1:1/secrets/db", &body("https://localhost:1/secrets/db/1")).is_ok());

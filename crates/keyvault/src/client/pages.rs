@@ -1,4 +1,4 @@
-//! Lists that come page by page.
+//! Lists, which a vault returns page by page.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -8,94 +8,109 @@ use std::task::{Context, Poll, ready};
 use futures::future;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
-use tokio::task::yield_now;
 use url::Url;
 
-use super::SecretClient;
-use super::call::Call;
-use super::verb::Verb;
-use super::wire::{Item, ListBody};
+use super::models::{ListBody, ListItem};
+use super::operation::Operation;
+use super::request::Request;
+use super::secret_client::SecretClient;
 use crate::error::{Error, ErrorKind, Result};
-use crate::secret::{SecretProperties, Vault};
+use crate::secret::{SecretName, SecretProperties, Vault};
 
-/// A list that is being fetched from a vault: a stream of its items, or with [`pages`](SecretList::pages) of its pages.
+impl SecretClient {
+    /// Lists every secret of the vault, in the order of the vault.
+    ///
+    /// Costs one request for 25 secrets; the timeout applies to each request. An item has no version and no value.
+    pub fn list(&self) -> SecretList {
+        SecretList::new(self, Operation::List, self.url(&["secrets"]))
+    }
+
+    /// Lists every version of a secret, in no particular order. The list is empty if the vault has no such secret.
+    ///
+    /// Costs one request for 25 versions; the timeout applies to each request.
+    pub fn list_versions(&self, name: &str) -> SecretList {
+        let first = SecretName::parse(name).and_then(|name| self.url(&["secrets", name.as_str(), "versions"]));
+        SecretList::new(self, Operation::ListVersions, first)
+    }
+}
+
+/// A list of a vault: a stream of its items, or of its [`pages`](SecretList::pages).
 ///
-/// Nothing is asked before it is polled, and one page is asked at a time: a request of its own, with a timeout of its
-/// own. It ends after an error, and with one beyond 100,000 items or 4,000 pages. Secrets that are set or deleted
-/// while it runs neither hide nor repeat others.
+/// The stream sends nothing until it is polled, and fetches one page at a time: one request, with its own timeout. It
+/// ends after an error, and with an error after 100,000 items or 4,000 pages. Secrets that are set or deleted meanwhile
+/// neither hide nor repeat others.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future of its next item loses no item.
+/// Dropping the future of the next item loses no item.
 #[must_use = "streams do nothing unless polled"]
 pub struct SecretList<T = SecretProperties> {
-    start: Cursor,
+    start: PageCursor,
     pages: SecretPages<T>,
-    ready: VecDeque<T>,
+    buffered: VecDeque<T>,
 }
 
 /// The pages of a [`SecretList`]: a stream.
 #[must_use = "streams do nothing unless polled"]
 pub struct SecretPages<T = SecretProperties>(BoxStream<'static, Result<SecretPage<T>>>);
 
-/// A page of a list: its items, and where to go on.
+/// A page of a list: its items, and the token of the next page.
 #[derive(Clone, Debug)]
 pub struct SecretPage<T = SecretProperties> {
     items: Vec<T>,
     next: Option<PageToken>,
 }
 
-/// Where a list goes on: the vault's own link to the next page.
+/// The position at which a list continues: the vault's own link to the next page.
 ///
-/// It is text, to be kept between two runs of a program, and it names secrets. It is good for the list that it came
-/// from; how long, the vault does not say.
+/// It is text that a program can store between two runs, and it names secrets. It is valid for the list that it came
+/// from; the vault does not document for how long.
 #[derive(Clone, Eq, PartialEq)]
 pub struct PageToken(Box<str>);
 
-#[allow(private_bounds, reason = "the items of a list are for this crate to choose")]
-impl<T: Item> SecretList<T> {
-    /// `first` is where the list begins; an error is the stream's only item.
-    pub(super) fn new(client: &SecretClient, verb: Verb, first: Result<Url>) -> Self {
+#[allow(private_bounds, reason = "only this crate defines items of lists")]
+impl<T: ListItem> SecretList<T> {
+    /// Creates a list that starts at `first`. An error is the stream's only item.
+    pub(super) fn new(client: &SecretClient, operation: Operation, first: Result<Url>) -> Self {
         let next = Some(first.clone());
-        let start = Cursor { client: client.clone(), verb, first, next, pages: 0, items: 0 };
-        Self { pages: start.clone().into_pages(), start, ready: VecDeque::new() }
+        Self::from_cursor(PageCursor { client: client.clone(), operation, first, next, pages: 0, items: 0 })
     }
 
-    /// Sets how many items a page has at most: 1 to 25. Default: the vault's choice, 25.
+    fn from_cursor(start: PageCursor) -> Self {
+        Self { pages: start.clone().into_pages(), start, buffered: VecDeque::new() }
+    }
+
+    /// Sets the largest number of items of a page: 1 to 25. Default: 25, the vault's choice.
     ///
-    /// Another number makes the stream's first item an error.
+    /// Any other number makes the stream's first item an error.
     pub fn page_size(mut self, size: u8) -> Self {
-        self.start.change(|first, _| match size {
+        self.start.restart_at(|first, _| match size {
             1..=25 => {
                 let mut url = first.clone();
                 url.query_pairs_mut().append_pair("maxresults", &size.to_string());
                 Ok(url)
             }
-            _ => Err(Error::invalid("page of a list has 1 to 25 items")),
+            _ => Err(Error::invalid("page size of a list must be 1 to 25")),
         });
-        self.restarted()
+        Self::from_cursor(self.start)
     }
 
-    /// Goes on where an earlier list of the same kind stopped.
+    /// Continues where an earlier list of the same kind stopped.
     ///
-    /// The token is checked like every link that a vault sends: one that leads to another origin, or that another list
-    /// gave, makes the stream's first item an error.
+    /// The token is checked like every link of a vault: a token of another origin or of another list makes the stream's
+    /// first item an error.
     pub fn resume(mut self, token: &PageToken) -> Self {
-        self.start.change(|first, vault| {
-            let foreign = || Error::invalid("page token is of another list");
+        self.start.restart_at(|first, vault| {
+            let foreign = || Error::invalid("page token belongs to another list");
             let url = next_page(&token.0, first, vault).map_err(|_| foreign())?;
-            if same_path(&url, first) { Ok(url) } else { Err(foreign()) }
+            if has_same_path(&url, first) { Ok(url) } else { Err(foreign()) }
         });
-        self.restarted()
+        Self::from_cursor(self.start)
     }
 
-    /// Gives pages instead of items; a page can be empty and yet have a next one.
+    /// Returns the pages instead of the items. A page can be empty although another one follows.
     pub fn pages(self) -> SecretPages<T> {
         self.pages
-    }
-
-    fn restarted(self) -> Self {
-        Self { pages: self.start.clone().into_pages(), start: self.start, ready: VecDeque::new() }
     }
 }
 
@@ -105,11 +120,11 @@ impl<T: Unpin> Stream for SecretList<T> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
-            if let Some(item) = this.ready.pop_front() {
+            if let Some(item) = this.buffered.pop_front() {
                 return Poll::Ready(Some(Ok(item)));
             }
             match ready!(this.pages.poll_next_unpin(context)) {
-                Some(Ok(page)) => this.ready = page.items.into(),
+                Some(Ok(page)) => this.buffered = page.items.into(),
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
             }
@@ -118,15 +133,10 @@ impl<T: Unpin> Stream for SecretList<T> {
 }
 
 impl<T: Send + 'static> SecretPages<T> {
-    /// Gives the items of each page while the next one is on its way: whoever takes them all has them sooner.
+    /// Returns the items, and requests each page before it returns the items of the page before.
     pub(super) fn items_ahead(self) -> BoxStream<'static, Result<T>> {
         let pages = self.map(future::ready).buffered(2);
-        let items = pages.and_then(async |page| {
-            // Whoever sends the request for the next page has a turn.
-            yield_now().await;
-            Ok(stream::iter(page.items.into_iter().map(Ok)))
-        });
-        items.try_flatten().boxed()
+        pages.map_ok(|page| stream::iter(page.items.into_iter().map(Ok))).try_flatten().boxed()
     }
 }
 
@@ -139,61 +149,61 @@ impl<T> Stream for SecretPages<T> {
 }
 
 impl<T> SecretPage<T> {
-    /// Gives the items of the page; there may be none.
+    /// Returns the items of the page. A page can be empty.
     pub fn items(&self) -> &[T] {
         &self.items
     }
 
-    /// Takes the items out.
+    /// Returns the items by value.
     pub fn into_items(self) -> Vec<T> {
         self.items
     }
 
-    /// Tells where the list goes on; none if this is the last page.
+    /// Returns the token of the next page. `None` if this is the last page.
     pub fn next(&self) -> Option<&PageToken> {
         self.next.as_ref()
     }
 }
 
 impl PageToken {
-    /// Takes the text of a token that was kept. [`resume`](SecretList::resume) checks it.
+    /// Creates a token from stored text. [`resume`](SecretList::resume) checks it.
     pub fn new(text: impl Into<Box<str>>) -> Self {
         Self(text.into())
     }
 
-    /// Gives the text of the token.
+    /// Returns the text of the token.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// How far a list has come.
+/// The position of a list.
 #[derive(Clone)]
-struct Cursor {
+struct PageCursor {
     client: SecretClient,
-    verb: Verb,
+    operation: Operation,
     first: Result<Url>,
     next: Option<Result<Url>>,
     pages: usize,
     items: usize,
 }
 
-impl Cursor {
-    fn into_pages<T: Item>(self) -> SecretPages<T> {
-        let pages = stream::unfold(self, |mut cursor| async { Some((cursor.turn().await?, cursor)) });
+impl PageCursor {
+    fn into_pages<T: ListItem>(self) -> SecretPages<T> {
+        let pages = stream::unfold(self, |mut cursor| async { Some((cursor.next_page().await?, cursor)) });
         SecretPages(pages.boxed())
     }
 
-    /// Begins elsewhere, unless the beginning is wrong already.
-    fn change(&mut self, change: impl FnOnce(&Url, &Vault) -> Result<Url>) {
+    /// Changes the first page, unless it is an error already.
+    fn restart_at(&mut self, url: impl FnOnce(&Url, &Vault) -> Result<Url>) {
         let first = self.first.as_ref().map_err(Clone::clone);
-        let began = self.next.clone().and_then(Result::err);
-        let next = began.map_or_else(|| first.and_then(|first| change(first, self.client.vault())), Err);
+        let error = self.next.clone().and_then(Result::err);
+        let next = error.map_or_else(|| first.and_then(|first| url(first, self.client.vault())), Err);
         self.next = Some(next);
     }
 
-    /// Fetches the next page; none if there is none.
-    async fn turn<T: Item>(&mut self) -> Option<Result<SecretPage<T>>> {
+    /// Fetches the next page. `None` after the last one.
+    async fn next_page<T: ListItem>(&mut self) -> Option<Result<SecretPage<T>>> {
         let url = match self.next.take()? {
             Ok(url) => url,
             Err(error) => return Some(Err(error)),
@@ -201,18 +211,17 @@ impl Cursor {
         Some(self.fetch(url).await)
     }
 
-    async fn fetch<T: Item>(&mut self, url: Url) -> Result<SecretPage<T>> {
+    async fn fetch<T: ListItem>(&mut self, url: Url) -> Result<SecretPage<T>> {
         self.pages += 1;
-        if self.pages > MOST_PAGES {
-            return Err(Error::new(ErrorKind::Unavailable, "vault's list does not end"));
+        if self.pages > MAX_PAGES {
+            return Err(endless());
         }
+        let list: ListBody = self.client.send_for(&Request::new(self.operation, url.clone())).await?;
         let vault = self.client.vault();
-        let answer = self.client.exchange.call(&Call::new(self.verb, url.clone())).await?;
-        let list: ListBody = answer.json()?;
         let (items, next) = list.into_page(vault)?;
         self.items += items.len();
-        if self.items > MOST_ITEMS {
-            return Err(Error::new(ErrorKind::Unavailable, "vault's list does not end"));
+        if self.items > MAX_ITEMS {
+            return Err(endless());
         }
         self.next = next.map(|link| next_page(&link, &url, vault));
         let token = self.next.as_ref().and_then(|next| next.as_ref().ok());
@@ -221,32 +230,36 @@ impl Cursor {
     }
 }
 
-/// Tells whether two URLs are of one list: names have no case, and a doubled slash is one.
-fn same_path(a: &Url, b: &Url) -> bool {
+/// Returns whether two URLs belong to one list. Names are case-insensitive, and a double slash counts as one.
+fn has_same_path(a: &Url, b: &Url) -> bool {
     let path = |url: &Url| url.path().split('/').filter(|segment| !segment.is_empty()).collect::<Vec<_>>().join("/");
     path(a).eq_ignore_ascii_case(&path(b))
 }
 
-/// Checks where a vault sends us for the next page: the token goes with us, so it must be the same vault.
+/// Parses the vault's link to the next page. The client sends its token there, so it must lead to the same vault.
 fn next_page(link: &str, this: &Url, vault: &Vault) -> Result<Url> {
     let refused = |clause| Error::new(ErrorKind::Unavailable, clause);
-    // `Vault` compares origins and refuses everything that only looks like one.
+    // `Vault` compares origins, and refuses every URL that only looks like the same origin.
     let (origin, _) = Vault::split(link).map_err(|_| refused("vault's link to the next page is malformed"))?;
     let next = Url::parse(link).map_err(|_| refused("vault's link to the next page is malformed"))?;
     if origin != *vault || next.origin() != this.origin() {
         return Err(refused("vault's link to the next page leads to another host"));
     }
     if next == *this {
-        return Err(refused("vault's list does not end"));
+        return Err(endless());
     }
     Ok(next)
 }
 
-/// More than any vault that a program reads whole.
-const MOST_ITEMS: usize = 100_000;
+fn endless() -> Error {
+    Error::new(ErrorKind::Unavailable, "vault's list does not end")
+}
 
-/// As many items in pages of 25; no loop of empty pages outlasts it.
-const MOST_PAGES: usize = MOST_ITEMS / 25;
+/// More than any vault has that a program reads completely.
+const MAX_ITEMS: usize = 100_000;
+
+/// The pages of 25 items for as many items. Ends a loop of empty pages.
+const MAX_PAGES: usize = MAX_ITEMS / 25;
 
 impl<T> fmt::Debug for SecretList<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -271,7 +284,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_page_is_on_the_same_origin() {
+    fn a_link_to_the_next_page_must_have_the_same_origin() {
         let vault = Vault::parse("https://contoso.vault.azure.net").unwrap();
         let this = Url::parse("https://contoso.vault.azure.net/secrets?api-version=7.4").unwrap();
         for (link, allowed) in [

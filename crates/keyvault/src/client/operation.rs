@@ -1,10 +1,10 @@
-//! What can be asked of a vault, and what each request may cost, risk and need.
+//! The operations of the REST API, and what each one costs, risks and needs.
 
 use azure_core::http::Method;
 
 /// An operation of the [secrets REST API](https://learn.microsoft.com/rest/api/keyvault/secrets/operation-groups).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Verb {
+pub(super) enum Operation {
     Get,
     Set,
     Update,
@@ -19,19 +19,19 @@ pub(super) enum Verb {
     Restore,
 }
 
-/// What may follow when nobody knows whether a request was carried out.
+/// Whether a request may be repeated if the vault may already have carried it out.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Repeat {
-    /// It changes nothing, or changes it to the same once more.
-    Always,
-    /// It takes something away: a repeat that finds nothing may be the echo of a success.
-    UntilNotFound,
-    /// It makes something each time: a repeat could make it twice.
-    Never,
+pub(super) enum Idempotency {
+    /// The request reads, or changes the secret to the same state again.
+    Idempotent,
+    /// The request removes something. A repeat that answers 404 can mean that an earlier attempt succeeded.
+    NotFoundOnRepeat,
+    /// The request creates something each time, so a repeat could create it twice.
+    NotIdempotent,
 }
 
-impl Verb {
-    /// Tells what logs call the operation.
+impl Operation {
+    /// Returns the name in logs.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Get => "get",
@@ -49,7 +49,7 @@ impl Verb {
         }
     }
 
-    /// Tells what the Azure SDKs call the operation in their OpenTelemetry spans.
+    /// Returns the name that the Azure SDKs use in OpenTelemetry spans.
     pub(super) fn api_name(self) -> &'static str {
         match self {
             Self::Get => "KeyVault.getSecret",
@@ -77,32 +77,32 @@ impl Verb {
         }
     }
 
-    pub(super) fn repeat(self) -> Repeat {
+    pub(super) fn idempotency(self) -> Idempotency {
         match self {
-            Self::Set | Self::Restore => Repeat::Never,
-            Self::Delete | Self::Recover | Self::Purge => Repeat::UntilNotFound,
-            _ => Repeat::Always,
+            Self::Set | Self::Restore => Idempotency::NotIdempotent,
+            Self::Delete | Self::Recover | Self::Purge => Idempotency::NotFoundOnRepeat,
+            _ => Idempotency::Idempotent,
         }
     }
 
-    /// Tells whether an answer is worth all the time there is: it cannot be asked for again, or is long.
-    pub(super) fn is_patient(self) -> bool {
-        self.repeat() == Repeat::Never || self == Self::Backup
+    /// Returns whether one attempt may use the whole timeout: it cannot be repeated, or its response is long.
+    pub(super) fn has_one_long_attempt(self) -> bool {
+        self.idempotency() == Idempotency::NotIdempotent || self == Self::Backup
     }
 
-    /// Tells how large an answer may be, in bytes.
-    pub(super) fn largest_answer(self) -> usize {
+    /// Returns the largest size of a response, in bytes.
+    pub(super) fn max_response_size(self) -> usize {
         match self {
-            // 500 versions of 25,600 characters, in JSON, encrypted, in base64.
+            // 500 versions of 25,600 characters, as JSON, encrypted, in base64.
             Self::Backup => 64 << 20,
-            // Enough for a list of 25 secrets with every tag as long as it may be.
+            // Fits a list of 25 secrets whose tags all have the maximal length.
             _ => 1 << 20,
         }
     }
 
-    /// Says which role an identity needs for this.
+    /// Returns the advice to grant the role that the operation needs.
     ///
-    /// [The roles](https://learn.microsoft.com/azure/key-vault/general/rbac-guide#azure-built-in-roles-for-key-vault-data-plane-operations).
+    /// [Roles](https://learn.microsoft.com/azure/key-vault/general/rbac-guide#azure-built-in-roles-for-key-vault-data-plane-operations).
     pub(super) fn role_advice(self) -> &'static str {
         match self.method() {
             Method::Get => {
@@ -114,7 +114,7 @@ impl Verb {
         }
     }
 
-    /// Says which permission of an access policy an identity needs for this.
+    /// Returns the advice to grant the permission that the operation needs in an access policy.
     pub(super) fn policy_advice(self) -> &'static str {
         macro_rules! permission {
             ($name:literal) => {
@@ -122,7 +122,7 @@ impl Verb {
             };
         }
         match self {
-            // What a program that loads its settings needs is said in one go.
+            // Names both permissions that a program needs to load its settings.
             Self::Get => {
                 "give the identity the secret permissions Get and, to load by name, List in the vault's access policy"
             }

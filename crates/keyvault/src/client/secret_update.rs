@@ -1,18 +1,18 @@
-//! Changing what is said about a secret.
+//! Updating the properties of a version.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::SecretClient;
-use super::call::Call;
-use super::verb::Verb;
-use super::wire::{Change, ChangedAttributes, SecretBundle};
+use super::models::{SecretBundle, WriteAttributes, WriteBody};
+use super::operation::Operation;
+use super::request::Request;
+use super::secret_client::SecretClient;
 use crate::error::Result;
 use crate::secret::SecretProperties;
 
-/// What to [change](SecretClient::update) about one version of a secret. What is not said stays as it is.
+/// A change of the properties of one version, for [`update`](SecretClient::update). What is not set stays as it is.
 ///
-/// A value cannot be changed, and a date cannot be taken away: [set](SecretClient::set) a new version for that.
+/// An update cannot change a value or remove a date; [set](SecretClient::set) a new version for that.
 ///
 /// # Examples
 ///
@@ -33,57 +33,57 @@ pub struct SecretUpdate {
 }
 
 impl SecretUpdate {
-    /// Begins with a change of nothing, of the latest version.
+    /// Creates an update of the latest version that changes nothing.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Chooses the version. Default: the latest.
+    /// Selects the version. Default: the latest.
     pub fn version(mut self, version: impl Into<String>) -> Self {
         self.version = Some(version.into());
         self
     }
 
-    /// Says what kind of value it is.
+    /// Sets the content type.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
         self
     }
 
-    /// Replaces all tags; with an empty map it removes them.
+    /// Replaces all tags. An empty map removes them.
     pub fn tags(mut self, tags: BTreeMap<String, String>) -> Self {
         self.tags = Some(tags);
         self
     }
 
-    /// Lets the version be read.
+    /// Enables the version, so that it can be read.
     pub fn enabled(mut self) -> Self {
         self.enabled = Some(true);
         self
     }
 
-    /// Lets the version be read no more.
+    /// Disables the version, so that it cannot be read.
     pub fn disabled(mut self) -> Self {
         self.enabled = Some(false);
         self
     }
 
-    /// Sets when the value begins to be valid, to the second.
+    /// Sets the time from which the value is valid, to the second.
     pub fn not_before(mut self, time: SystemTime) -> Self {
         self.not_before = Some(time);
         self
     }
 
-    /// Sets when the value stops being valid, to the second.
+    /// Sets the time until which the value is valid, to the second.
     pub fn expires(mut self, time: SystemTime) -> Self {
         self.expires = Some(time);
         self
     }
 
-    fn change(&self) -> Result<Change<'_>> {
-        Ok(Change {
+    fn body(&self) -> Result<WriteBody<'_>> {
+        Ok(WriteBody {
             content_type: self.content_type.as_deref(),
-            attributes: ChangedAttributes::new(self.enabled, self.not_before, self.expires)?,
+            attributes: WriteAttributes::new(self.enabled, self.not_before, self.expires)?,
             tags: self.tags.as_ref(),
             value: None,
         })
@@ -91,22 +91,23 @@ impl SecretUpdate {
 }
 
 impl SecretClient {
-    /// Changes what is said about a version of a secret, also of a disabled one, and tells what is said now.
+    /// Updates the properties of a version, even of a disabled one, and returns the new properties.
     ///
-    /// One request; it is repeated on failures, for that changes nothing more.
+    /// Costs one request. It is idempotent, so it is retried after any transient failure.
     ///
     /// # Errors
     ///
-    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such secret or version,
-    /// [`Invalid`](crate::ErrorKind::Invalid) for a bad name, version or date, else what the vault or the way to it said.
+    /// [`NotFound`](crate::ErrorKind::NotFound) if there is no such secret or version;
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the name, the version or a date is malformed; or an
+    /// [error of the request](SecretClient#errors).
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the request; the vault may have carried it out.
+    /// Dropping the future cancels the request. The vault may still carry it out.
     pub async fn update(&self, name: &str, update: SecretUpdate) -> Result<SecretProperties> {
         let id = self.id(name, update.version.as_deref())?;
-        let call = Call::new(Verb::Update, self.secret_url(&id)?).about(&id).with_json(&update.change()?)?;
-        let bundle: SecretBundle = self.exchange.call(&call).await?.json().map_err(|error| error.about(&id))?;
-        bundle.into_properties_of(&id).map_err(|error| error.about(&id))
+        let request = Request::new(Operation::Update, self.secret_url(&id)?).about(&id);
+        let bundle: SecretBundle = self.send_for(&request.with_json(&update.body()?)?).await?;
+        bundle.into_properties_of(&id)
     }
 }

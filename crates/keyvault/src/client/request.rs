@@ -1,26 +1,26 @@
-//! One thing to ask of a vault.
+//! A request to a vault, before it is authorized.
 
 use bytes::Bytes;
 use serde::Serialize;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::verb::Verb;
+use super::operation::Operation;
 use crate::error::{Error, Result};
 use crate::secret::SecretId;
 
-/// A request before it is authorised: what, where, about which secret, and with which body.
-pub(super) struct Call {
-    pub(super) verb: Verb,
+/// A request to a vault: the operation, its URL, the secret it is about, and its body.
+pub(super) struct Request {
+    pub(super) operation: Operation,
     pub(super) url: Url,
     pub(super) secret: Option<SecretId>,
-    /// Wiped when the last copy is dropped; the copies that the TLS library makes are out of our hands.
+    /// Zeroized when the last copy is dropped. The TLS library makes copies that are out of our control.
     pub(super) body: Option<Bytes>,
 }
 
-impl Call {
-    pub(super) fn new(verb: Verb, url: Url) -> Self {
-        Self { verb, url, secret: None, body: None }
+impl Request {
+    pub(super) fn new(operation: Operation, url: Url) -> Self {
+        Self { operation, url, secret: None, body: None }
     }
 
     /// Names the secret, for errors and for logs at debug level.
@@ -29,27 +29,35 @@ impl Call {
         self
     }
 
-    /// Gives it a body of JSON.
+    /// Sets a JSON body.
     pub(super) fn with_json(mut self, body: &impl Serialize) -> Result<Self> {
         self.body = Some(Bytes::from_owner(json(body)?));
         Ok(self)
     }
+
+    /// Adds the secret of this request to an error.
+    pub(super) fn annotate(&self, error: Error) -> Error {
+        match &self.secret {
+            Some(secret) => error.about(secret),
+            None => error,
+        }
+    }
 }
 
-/// Writes JSON into a buffer that never grows: growing would leave copies of a secret behind.
+/// Serializes into a buffer that never grows, because growing would leave copies of a secret behind.
 fn json(body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>> {
-    let unwritable = |_| Error::invalid("request could not be written");
-    let mut length = Length(0);
+    let unwritable = |_| Error::invalid("request body cannot be serialized");
+    let mut length = ByteCounter(0);
     serde_json::to_writer(&mut length, body).map_err(unwritable)?;
     let mut text = Zeroizing::new(Vec::with_capacity(length.0));
     serde_json::to_writer(&mut *text, body).map_err(unwritable)?;
     Ok(text)
 }
 
-/// Counts what is written into it.
-struct Length(usize);
+/// Counts the bytes that are written to it.
+struct ByteCounter(usize);
 
-impl std::io::Write for Length {
+impl std::io::Write for ByteCounter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0 += bytes.len();
         Ok(bytes.len())

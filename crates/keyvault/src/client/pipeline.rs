@@ -1,0 +1,394 @@
+//! The request pipeline of one vault: token, rate limit, deadline, retries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use azure_core::credentials::TokenCredential;
+use azure_core::http::headers::{ACCEPT, AUTHORIZATION, CLIENT_REQUEST_ID, CONTENT_TYPE};
+use azure_core::http::{
+    ClientOptions, Context, Pipeline as SdkPipeline, PipelineStreamOptions, Request as SdkRequest, RetryOptions,
+};
+use azure_core::tracing::PublicApiInstrumentationInformation;
+use rustls::ClientConfig;
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tracing::{Instrument, Span, field};
+use url::Url;
+
+use super::attempts::{Attempts, timed_out};
+use super::authorizer::{Authorizer, CachedToken};
+use super::challenge;
+use super::connection_gate::ConnectionGate;
+use super::connector::Protocol;
+use super::operation::Idempotency;
+use super::rate_limit::RateLimit;
+use super::request::Request;
+use super::response::{FailedAttempt, Response};
+use super::retry::{self, RetryReason};
+use super::sanitize::{self, Sanitizer};
+use super::service_error::unauthorized;
+use super::stats::{ClientStats, StatsCounters};
+use super::transport::{self, POOL_IDLE_TIMEOUT};
+use crate::secret::{Cloud, Vault};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::ReferenceStatus;
+
+/// Sends requests to one vault.
+pub(super) struct Pipeline {
+    vault: Vault,
+    /// The URL of `vault`, parsed once.
+    base_url: Url,
+    settings: PipelineSettings,
+    transport: TransportSource,
+    sdk: SdkPipeline,
+    /// `None` if the program brought the transport.
+    connection_gate: Option<Arc<ConnectionGate>>,
+    authorizer: Authorizer,
+    rate_limit: Arc<RateLimit>,
+    stats: Arc<StatsCounters>,
+}
+
+/// The settings that a client shares with its copies for other vaults.
+#[derive(Clone)]
+pub(super) struct PipelineSettings {
+    pub(super) cloud: Option<Cloud>,
+    pub(super) api_version: String,
+    pub(super) timeout: Duration,
+    pub(super) requests_per_second: u32,
+}
+
+/// Where the transport of a pipeline comes from.
+#[derive(Clone)]
+pub(super) enum TransportSource {
+    /// The crate creates one transport for each vault.
+    Default(ClientOptions, Arc<ClientConfig>),
+    /// The program brought the transport. It may lead anywhere, so it shares no rate limit with other clients.
+    Custom(ClientOptions),
+}
+
+impl PipelineSettings {
+    /// Checks that the settings are in range and fit the vault.
+    pub(super) fn check(&self, vault: &Vault) -> Result<()> {
+        if self.timeout < Duration::from_millis(1) {
+            return Err(Error::invalid("timeout of a secret client is below 1 millisecond"));
+        }
+        let version = &self.api_version;
+        if version.is_empty() || !version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-')) {
+            return Err(Error::invalid("api-version is malformed"));
+        }
+        if let (Some(cloud), Some(of_host)) = (self.cloud, vault.cloud())
+            && cloud != of_host
+        {
+            return Err(Error::invalid("vault belongs to another cloud than the client is set to"));
+        }
+        if self.requests_per_second == 0 {
+            return Err(Error::invalid("requests per second of a secret client must be at least 1"));
+        }
+        Ok(())
+    }
+
+    /// Returns the cloud whose tokens `vault` accepts.
+    fn cloud_of(&self, vault: &Vault) -> Cloud {
+        vault.cloud().or(self.cloud).unwrap_or_default()
+    }
+}
+
+impl Pipeline {
+    pub(super) fn new(
+        vault: Vault,
+        credential: Arc<dyn TokenCredential>,
+        transport: TransportSource,
+        settings: PipelineSettings,
+    ) -> Result<Self> {
+        let scope = challenge::cloud_scope(settings.cloud_of(&vault));
+        Self::with_authorizer(vault, Authorizer::new(credential, scope), transport, settings)
+    }
+
+    /// Creates the pipeline of another vault, with the same credential and settings.
+    pub(super) fn with_vault(&self, vault: Vault) -> Result<Self> {
+        let scope = challenge::cloud_scope(self.settings.cloud_of(&vault));
+        Self::with_authorizer(vault, self.authorizer.for_scope(scope), self.transport.clone(), self.settings.clone())
+    }
+
+    fn with_authorizer(
+        vault: Vault,
+        authorizer: Authorizer,
+        source: TransportSource,
+        settings: PipelineSettings,
+    ) -> Result<Self> {
+        let stats = Arc::<StatsCounters>::default();
+        let (options, rate_limit, connection_gate) = match &source {
+            TransportSource::Custom(options) => {
+                let rate_limit = RateLimit::new(settings.requests_per_second);
+                rate_limit.allow_http2();
+                (options.clone(), rate_limit, None)
+            }
+            TransportSource::Default(options, tls) => {
+                let rate_limit = RateLimit::of(&vault, settings.requests_per_second);
+                let gate = Arc::new(ConnectionGate::new(POOL_IDLE_TIMEOUT));
+                let on_connect = on_connect(&gate, &rate_limit, &stats);
+                let options = ClientOptions { transport: Some(transport::new(tls, on_connect)?), ..options.clone() };
+                (options, rate_limit, Some(gate))
+            }
+        };
+        let sdk = sdk_pipeline(options);
+        let base_url = vault.url()?;
+        Ok(Self { vault, base_url, settings, transport: source, sdk, connection_gate, authorizer, rate_limit, stats })
+    }
+
+    pub(super) fn vault(&self) -> &Vault {
+        &self.vault
+    }
+
+    /// Returns the URL of the vault, to build other URLs from.
+    pub(super) fn base_url(&self) -> Url {
+        self.base_url.clone()
+    }
+
+    pub(super) fn api_version(&self) -> &str {
+        &self.settings.api_version
+    }
+
+    pub(super) fn stats(&self) -> ClientStats {
+        self.stats.read()
+    }
+
+    /// Sends a request, with retries, and returns a successful response within the timeout of an operation.
+    pub(super) async fn send(&self, request: &Request) -> Result<Response> {
+        let span = tracing::info_span!(
+            "keyvault",
+            vault = %self.vault,
+            operation = request.operation.name(),
+            status = field::Empty,
+            attempts = field::Empty,
+            duration = field::Empty,
+            request_id = field::Empty,
+        );
+        self.send_recorded(request, &span).instrument(span.clone()).await
+    }
+
+    async fn send_recorded(&self, request: &Request, span: &Span) -> Result<Response> {
+        let started = Instant::now();
+        let deadline = started + self.settings.timeout;
+        let mut attempts = Attempts::new(request.operation);
+        let result = timeout_at(deadline, self.send_with_retries(request, deadline, &mut attempts)).await;
+        let result = result.unwrap_or_else(|_| Err(attempts.timed_out()));
+        let (status, request_id) = match &result {
+            Ok(response) => (Some(response.status), response.request_id.as_deref()),
+            Err(error) => (error.http_status(), error.request_id()),
+        };
+        span.record("attempts", attempts.count)
+            .record("duration", field::debug(started.elapsed()))
+            .record("status", status)
+            .record("request_id", request_id);
+        tracing::debug!(secret = request.secret.as_ref().map(|id| field::display(id.name())), "asked the vault");
+        result.map_err(|error| request.annotate(error))
+    }
+
+    async fn send_with_retries(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        attempts: &mut Attempts,
+    ) -> Result<Response> {
+        loop {
+            attempts.begin();
+            let failed = match self.attempt(request, deadline).await {
+                Ok(response) => return Ok(response),
+                Err(failed) => failed,
+            };
+            if let Some(error) = attempts.error_before_echo(&failed) {
+                return Err(error);
+            }
+            match self.retry_at(request, &failed, attempts.count) {
+                // A pause beyond the deadline would only replace the reason by a timeout.
+                Some(time) if time < deadline => {
+                    attempts.failed(failed);
+                    sleep_until(time).await;
+                }
+                _ => return Err(attempts.final_error(failed)),
+            }
+        }
+    }
+
+    /// Returns when to retry, or `None` if the failure is final.
+    fn retry_at(&self, request: &Request, failed: &FailedAttempt, attempts: u32) -> Option<Instant> {
+        let is_repeatable = request.operation.idempotency() != Idempotency::NotIdempotent;
+        let reason = failed.retry.filter(|_| is_repeatable || !failed.may_have_succeeded)?;
+        let pause = retry::pause(attempts + 1, reason, fastrand::f64())?;
+        // A 429 stops all requests to the vault, so the next permit comes after the cool-off.
+        let is_throttled = failed.error.http_status() == Some(429);
+        let cool_off = self.rate_limit.cool_off_end().filter(|_| is_throttled);
+        Some(cool_off.unwrap_or_else(|| Instant::now() + pause))
+    }
+
+    /// Sends the request once, and again with another token if the vault rejects the first one.
+    async fn attempt(&self, request: &Request, deadline: Instant) -> Result<Response, FailedAttempt> {
+        let token = self.authorizer.token().await?;
+        let response = self.send_once(request, &token, deadline).await?;
+        if response.status != 401 {
+            return response.check(request.operation);
+        }
+        let scope = match &response.challenge {
+            Some(header) => challenge::scope(header, &self.vault, self.settings.cloud_of(&self.vault))?,
+            None => None,
+        };
+        match self.authorizer.replace(&token, scope).await? {
+            Some(token) => self.send_once(request, &token, deadline).await?.check(request.operation),
+            None => response.check(request.operation),
+        }
+    }
+
+    /// Sends the request with `token`, as soon as a connection and the rate limit permit.
+    async fn send_once(
+        &self,
+        request: &Request,
+        token: &CachedToken,
+        deadline: Instant,
+    ) -> Result<Response, FailedAttempt> {
+        let lead = match &self.connection_gate {
+            Some(gate) => gate.pass().await,
+            None => None,
+        };
+        let permit = self.rate_limit.acquire(deadline).await?;
+        let longest = if request.operation.has_one_long_attempt() { self.settings.timeout } else { ATTEMPT_TIMEOUT };
+        let result = timeout(longest, self.transmit(request, token)).await.unwrap_or_else(|_| Err(unanswered()));
+        if let Some(gate) = &self.connection_gate {
+            match &result {
+                Ok(_) => gate.answered(lead),
+                Err(failed) if failed.retry == Some(RetryReason::Connection) => gate.disconnected(),
+                Err(_) => {}
+            }
+        }
+        let response = result?;
+        if response.status == 429 {
+            self.stats.throttled();
+            permit.throttled(response.retry_after);
+        } else {
+            permit.succeeded();
+        }
+        Ok(response)
+    }
+
+    async fn transmit(&self, request: &Request, token: &CachedToken) -> Result<Response, FailedAttempt> {
+        // Every URL is built from the vault's or checked against it. This is the last place to catch a mistake before
+        // the token leaves.
+        if !has_origin_of(&self.vault, &request.url) {
+            return Err(unauthorized().into());
+        }
+        let mut sdk_request = SdkRequest::new(request.url.clone(), request.operation.method());
+        sdk_request.insert_header(ACCEPT, "application/json");
+        // The SDK would add the header, but first construct an error for its absence, with a backtrace if those are on.
+        sdk_request.insert_header(CLIENT_REQUEST_ID, request_id(fastrand::u128(..)));
+        sdk_request.insert_header(AUTHORIZATION, format!("Bearer {}", token.secret()));
+        if let Some(body) = &request.body {
+            sdk_request.insert_header(CONTENT_TYPE, "application/json");
+            sdk_request.set_body(body.clone());
+        }
+        let options = PipelineStreamOptions { skip_checks: true, ..Default::default() };
+        // The name of the span of an OpenTelemetry provider in the client options.
+        let mut context = Context::new();
+        context.insert(PublicApiInstrumentationInformation::new(request.operation.api_name(), Vec::new()));
+        let failed = |error| transport_failure(&error, token);
+        self.stats.sent();
+        let response = self.sdk.stream(&context, &mut sdk_request, Some(options)).await.map_err(failed)?;
+        let (status, headers, body) = response.deconstruct();
+        Response::read(status.into(), &headers, body, request.operation.max_response_size(), failed).await
+    }
+}
+
+/// Returns the hook that the transport calls for each connection it opens.
+fn on_connect(
+    gate: &Arc<ConnectionGate>,
+    rate_limit: &Arc<RateLimit>,
+    stats: &Arc<StatsCounters>,
+) -> impl Fn(Protocol) + Clone + Send + Sync + 'static {
+    let (gate, rate_limit, stats) = (Arc::clone(gate), Arc::clone(rate_limit), Arc::clone(stats));
+    move |protocol| {
+        stats.connected();
+        if protocol == Protocol::Http2 {
+            rate_limit.allow_http2();
+        }
+        gate.opened(protocol);
+    }
+}
+
+/// Creates the SDK's pipeline, which neither retries nor sees text from the other side.
+fn sdk_pipeline(options: ClientOptions) -> SdkPipeline {
+    let transport = Some(Sanitizer::wrap(options.transport.clone().unwrap_or_default()));
+    let options = ClientOptions { retry: RetryOptions::none(), transport, ..options };
+    let (name, version) = (option_env!("CARGO_PKG_NAME"), option_env!("CARGO_PKG_VERSION"));
+    SdkPipeline::new(name, version, options, Vec::new(), Vec::new(), None)
+}
+
+/// Returns whether a URL starts with exactly the vault's origin. A parsed URL has no default port and a lower-case
+/// host, and user information would follow the scheme.
+fn has_origin_of(vault: &Vault, url: &Url) -> bool {
+    url.as_str().strip_prefix(vault.origin()).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Formats a random number as [a UUID of version 4](https://www.rfc-editor.org/rfc/rfc9562#section-5.4).
+fn request_id(random: u128) -> String {
+    let (version, variant) = (0x4 << 76, 0b10 << 62);
+    let id = random & !(0xf << 76 | 0b11 << 62) | version | variant;
+    let hex = format!("{id:032x}");
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// The failure of an attempt that the vault did not answer in time.
+fn unanswered() -> FailedAttempt {
+    FailedAttempt { error: timed_out(), retry: Some(RetryReason::Connection), may_have_succeeded: true }
+}
+
+/// Translates a failure of the transport.
+fn transport_failure(error: &azure_core::Error, token: &CachedToken) -> FailedAttempt {
+    let reason = sanitize::reason(error, token.secret());
+    let kind = error.kind();
+    let error = if reason.contains("dns error") || reason.contains("failed to lookup address") {
+        Error::new(ErrorKind::Unavailable, "vault's host name cannot be resolved")
+            .with_status(ReferenceStatus::VaultNotFound)
+    } else {
+        Error::new(ErrorKind::Unavailable, "vault could not be reached")
+    };
+    // Only a failed connect proves that the vault did not receive the request.
+    let may_have_succeeded = !matches!(kind, azure_core::error::ErrorKind::Connection);
+    FailedAttempt { error: error.caused_by(reason), retry: Some(RetryReason::Connection), may_have_succeeded }
+}
+
+/// The time limit of one attempt. A connection that hangs leaves time for another one within the default timeout.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_url_of_the_vaults_own_origin_is_sent_a_token() {
+        for (vault, url, passes) in [
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net/secrets/a", true),
+            ("https://contoso.vault.azure.net", "https://CONTOSO.vault.azure.net:443/secrets/a", true),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net", true),
+            ("https://contoso.vault.azure.net", "http://contoso.vault.azure.net/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net:8443/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net.evil.example/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net@evil.example/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://user@contoso.vault.azure.net/secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net./secrets/a", false),
+            ("https://contoso.vault.azure.net", "https://fabrikam.vault.azure.net/secrets/a", false),
+            ("https://127.0.0.1:8443", "https://127.0.0.1:8443/secrets/a", true),
+            ("https://127.0.0.1:844", "https://127.0.0.1:8443/secrets/a", false),
+            ("https://127.0.0.1:8443", "https://127.0.0.1/secrets/a", false),
+            ("https://[::1]:8443", "https://[::1]:8443/secrets/a", true),
+        ] {
+            let url = Url::parse(url).unwrap();
+            assert_eq!(has_origin_of(&Vault::parse(vault).unwrap(), &url), passes, "{vault}: {url}");
+            let origins_are_equal = url.origin().ascii_serialization() == vault;
+            assert!(!passes || origins_are_equal, "{vault}: {url}");
+        }
+    }
+
+    #[test]
+    fn a_request_id_is_a_uuid() {
+        assert_eq!(request_id(0), "00000000-0000-4000-8000-000000000000");
+        assert_eq!(request_id(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
+    }
+}

@@ -1,0 +1,191 @@
+//! The client itself: reading secrets, and what every operation is built from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use super::models::SecretBundle;
+use super::operation::Operation;
+use super::pipeline::Pipeline;
+use super::request::Request;
+use super::stats::ClientStats;
+use crate::error::{Error, Result};
+use crate::secret::{Secret, SecretId, SecretName, SecretProperties, SecretVersion, Vault};
+use crate::store::SecretStore;
+
+/// A client for the secrets of one vault.
+///
+/// The client sends its token to the vault's origin and to no other, checks names before it builds a URL, follows no
+/// redirect, bounds the size of bodies and pages, retries in one layer only, and ends every operation within its
+/// [timeout](super::SecretClientBuilder::timeout). `Clone` is cheap and shares the connections and the token.
+///
+/// The client runs on a tokio runtime. It caches no secrets; [`Resolver`](crate::Resolver) does.
+///
+/// # Errors
+///
+/// Each operation documents the errors of its own. In addition, every request can fail with
+/// [`Denied`](crate::ErrorKind::Denied) (no token, or no permission), [`NotFound`](crate::ErrorKind::NotFound) (no such
+/// secret or version, or it is disabled), [`Throttled`](crate::ErrorKind::Throttled) (the rate limit is exhausted) or
+/// [`Unavailable`](crate::ErrorKind::Unavailable) (the vault cannot be reached, fails, or does not respond in time).
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use azure_core::credentials::TokenCredential;
+/// use keyvault::SecretClient;
+///
+/// # async fn example(credential: Arc<dyn TokenCredential>) -> keyvault::Result<()> {
+/// let client = SecretClient::builder("https://contoso.vault.azure.net")
+///     .credential(credential)
+///     .build()?;
+/// let password = client.get("db-password").await?;
+/// connect(password.expose_secret());
+/// # Ok(())
+/// # }
+/// # fn connect(_: &str) {}
+/// ```
+#[derive(Clone)]
+pub struct SecretClient {
+    pipeline: Arc<Pipeline>,
+}
+
+impl SecretClient {
+    pub(super) fn new(pipeline: Pipeline) -> Self {
+        Self { pipeline: Arc::new(pipeline) }
+    }
+
+    /// Copies the client for another vault, with the same credential and settings.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) if `url` is not a vault's URL.
+    pub fn with_vault(&self, url: &str) -> Result<Self> {
+        Ok(Self::new(self.pipeline.with_vault(Vault::parse(url)?)?))
+    }
+
+    /// Returns the vault that this client talks to.
+    pub fn vault(&self) -> &Vault {
+        self.pipeline.vault()
+    }
+
+    /// Returns how much the client and its clones have sent to the vault so far. Does not wait.
+    pub fn stats(&self) -> ClientStats {
+        self.pipeline.stats()
+    }
+
+    /// Fetches the latest version of a secret.
+    ///
+    /// Costs one request. An expired secret is returned like any other; the vault refuses to return a disabled one.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) if `name` is not a valid name, or an [error of the
+    /// request](SecretClient#errors).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the request. If the future was fetching a token that other requests wait for, the
+    /// next of them fetches it.
+    pub async fn get(&self, name: &str) -> Result<Secret> {
+        self.fetch(&self.id(name, None)?).await
+    }
+
+    /// Fetches one version of a secret. Costs and fails like [`get`](SecretClient::get).
+    pub async fn get_version(&self, name: &str, version: &str) -> Result<Secret> {
+        self.fetch(&self.id(name, Some(version))?).await
+    }
+
+    /// Fetches the latest version of a certificate's secret, converted to PEM.
+    ///
+    /// The secret of a certificate that was created as PKCS #12 is PKCS #12 in base64. Since API version `2025-07-01`
+    /// the vault converts it to the private key and the certificates [in
+    /// PEM](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secret/get-secret#contenttype). Costs and fails
+    /// like [`get`](SecretClient::get); fails with [`Invalid`](crate::ErrorKind::Invalid) for any other secret.
+    pub async fn get_pem(&self, name: &str) -> Result<Secret> {
+        let id = self.id(name, None)?;
+        let mut url = self.secret_url(&id)?;
+        url.query_pairs_mut().append_pair("outContentType", "application/x-pem-file");
+        self.send_for_secret(&Request::new(Operation::Get, url).about(&id), &id).await
+    }
+
+    /// Fetches the latest version, or the one that `id` names.
+    pub(super) async fn fetch(&self, id: &SecretId) -> Result<Secret> {
+        let request = Request::new(Operation::Get, self.secret_url(id)?).about(id);
+        self.send_for_secret(&request, id).await
+    }
+
+    /// Sends a request that the vault answers with the secret `id`.
+    pub(super) async fn send_for_secret(&self, request: &Request, id: &SecretId) -> Result<Secret> {
+        let response = self.pipeline.send(request).await?;
+        let as_of = response.as_of();
+        let bundle: SecretBundle = response.json().map_err(|error| error.about(id))?;
+        bundle.into_secret(id, as_of)
+    }
+
+    /// Sends a request and parses the body of the response.
+    pub(super) async fn send_for<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
+        let response = self.send(request).await?;
+        response.json().map_err(|error| request.annotate(error))
+    }
+
+    pub(super) async fn send(&self, request: &Request) -> Result<super::response::Response> {
+        self.pipeline.send(request).await
+    }
+
+    /// Returns the identifier of a secret in this vault, after checking name and version.
+    pub(super) fn id(&self, name: &str, version: Option<&str>) -> Result<SecretId> {
+        let id = SecretId::new(self.vault().clone(), SecretName::parse(name)?);
+        Ok(match version {
+            Some(version) => id.with_version(SecretVersion::parse(version)?),
+            None => id,
+        })
+    }
+
+    /// Returns the URL of a version. The URL of the latest ends with a slash, as in the official clients.
+    pub(super) fn secret_url(&self, id: &SecretId) -> Result<Url> {
+        let version = id.version().map(ToString::to_string).unwrap_or_default();
+        self.url(&["secrets", id.name().as_str(), &version])
+    }
+
+    /// Builds a URL of this vault from checked segments. They are pushed as segments, never spliced into text.
+    pub(super) fn url(&self, segments: &[&str]) -> Result<Url> {
+        let mut url = self.pipeline.base_url();
+        url.path_segments_mut().map_err(|()| Error::invalid("vault URL has no path"))?.extend(segments);
+        url.query_pairs_mut().append_pair("api-version", self.pipeline.api_version());
+        Ok(url)
+    }
+}
+
+#[async_trait]
+impl SecretStore for SecretClient {
+    fn vault(&self) -> &Vault {
+        self.pipeline.vault()
+    }
+
+    async fn get(&self, id: &SecretId) -> Result<Secret> {
+        if id.vault() != self.vault() {
+            return Err(Error::invalid("secret belongs to another vault than the client").about(id));
+        }
+        self.fetch(id).await
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
+        SecretClient::list(self).pages().items_ahead()
+    }
+
+    fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
+        self.list_versions(name.as_str()).boxed()
+    }
+}
+
+impl fmt::Debug for SecretClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretClient").field("vault", self.vault()).finish_non_exhaustive()
+    }
+}
