@@ -63,6 +63,7 @@ mod cloud;
 #[cfg(feature = "identity")]
 mod credential;
 mod date;
+mod derive;
 mod errand;
 mod error;
 mod flights;
@@ -99,6 +100,7 @@ mod store;
 mod template;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod time;
 mod vault;
 
 pub use self::check::Checked;
@@ -111,13 +113,14 @@ pub use self::cloud::Cloud;
 pub use self::credential::{
     CredentialStep, DefaultCredential, DefaultCredentialBuilder, StepOutcome, default_credential,
 };
+pub use self::derive::{Derive, Derived, DerivedHealth, DerivedNotice, DerivedWatcher};
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Leaf, Mismatch, Tree};
 pub use self::live::{
-    AsyncHook, Change, Current, Derive, Derived, DerivedHealth, DerivedNotice, DerivedWatcher, Health, Live,
-    LiveBuilder, Notice, PreviousVersion, Projected, Projection, Published, PushHealth, Reader, Rejected, Rejection,
-    Revocation, SecretHealth, SecretStatus, Subject, Unvalidated, Validate, Watcher,
+    AsyncHook, Change, CredentialCheck, Current, Health, Live, LiveBuilder, Notice, PreviousVersion, Projected,
+    Projection, Published, PushHealth, Revocation, SecretHealth, SecretSelector, SecretStatus, Unvalidated, Validate,
+    ValidationError, Watcher,
 };
 pub use self::load::Loaded;
 pub use self::memory::{InMemory, Reads};

@@ -1,19 +1,21 @@
-//! From layers to a tree without references: the one way to the first settings and to every later ones.
+//! One load: from merged layers to values without references.
+//!
+//! [`load`] maps secrets by name, merges the layers over them and hands the tree to [`fill`], which resolves every
+//! reference in it. Both are written for any [`Resolvable`] tree, and only the few lines that move the tree are compiled
+//! for each type: everything else works on lists of values, in [`Resolution`]. Live settings pass a boxed trait object, so
+//! their whole load is compiled once, in this crate.
 
 use std::collections::HashSet;
 use std::fmt;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use futures::FutureExt;
 use serde::de::DeserializeOwned;
 
 use crate::check::{self, Found, Kept, Rules};
 use crate::errand::Errand;
 use crate::error::{Error, ErrorKind, Result};
 use crate::key::{Key, Segment};
-use crate::layers::{Layers, Leaf, Mismatch, Tree};
+use crate::layers::{Leaf, Mismatch, Tree};
 use crate::name_map::NameMap;
 use crate::named::NamedSecrets;
 use crate::origin::{Origin, Origins};
@@ -23,108 +25,164 @@ use crate::resolver::Resolver;
 use crate::secret::Secret;
 use crate::snapshot::Snapshot;
 
-/// A tree of values with every reference resolved, not yet settings.
+/// A tree of values with every reference resolved, before it becomes typed settings.
 ///
-/// Adapters wrap it; the tree holds plaintext.
+/// Adapters wrap it. The tree holds plaintext.
 pub struct Loaded<R> {
     tree: R,
     facts: Facts,
 }
 
-/// What is known of settings beside their values.
+/// Everything known of loaded values except the values.
 pub(crate) struct Facts {
     pub(crate) origins: Origins,
     pub(crate) snapshot: Snapshot,
     pub(crate) report: Arc<Report>,
-    /// Why settings have an earlier version of a secret, each with its place.
+    /// Why settings keep an earlier version of a secret, one error for each setting.
     pub(crate) lapses: Vec<Error>,
 }
 
-/// Reads the vaults and merges the layers over what they hold.
-pub(crate) async fn load<L: Layers>(
-    resolver: &Resolver,
-    layers: &L,
-    names: Option<&NameMap>,
-    errand: &Errand,
-    rules: Rules<'_>,
-) -> Result<Loaded<L::Tree>> {
-    let mut pass = Pass::of(resolver, errand);
-    let named = match names {
-        Some(map) => pass.named(map).await.map_err(reported)?,
-        None => NamedSecrets::default(),
-    };
-    let tree =
-        layers.merge(&named).map_err(|mismatch| rejected(mismatch, &Origins::default(), &Snapshot::default()))?;
-    fill(pass, tree, rules).await
+/// Merged values in which references are replaced: the tree of a framework, or a boxed one of any type.
+pub(crate) trait Resolvable: Sized + Send {
+    /// Returns every value that is in effect.
+    fn leaves(&self) -> Result<Vec<Leaf>, Mismatch>;
+
+    /// Puts resolved text in the place of values, and removes those that are absent.
+    fn replace(self, resolved: Replacements) -> Result<Self, Mismatch>;
 }
 
-/// Reports names that failed before the layers were merged.
-fn reported(error: Error) -> Error {
+/// Values with their resolved text; `None` if the value is absent.
+pub(crate) type Replacements = Vec<(Leaf, Option<Resolved>)>;
+
+impl<R: Tree> Resolvable for R {
+    fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
+        Tree::leaves(self)
+    }
+
+    fn replace(self, resolved: Replacements) -> Result<Self, Mismatch> {
+        Tree::replace(self, resolved)
+    }
+}
+
+/// Reads the vaults, merges the layers over the secrets that are mapped by name, and resolves every reference.
+pub(crate) async fn load<R: Resolvable>(
+    resolver: &Resolver,
+    names: Option<&NameMap>,
+    plan: &Errand,
+    rules: Rules<'_>,
+    merge: impl FnOnce(&NamedSecrets) -> Result<R, Mismatch>,
+) -> Result<Loaded<R>> {
+    let mut loader = Pass::of(resolver, plan);
+    let mapped = match names {
+        Some(map) => loader.named(map).await.map_err(with_report)?,
+        None => NamedSecrets::default(),
+    };
+    let tree = merge(&mapped).map_err(unread)?;
+    fill(loader, tree, rules).await
+}
+
+/// Adds the report of a load whose names failed before the layers were merged.
+fn with_report(error: Error) -> Error {
     let rows: Vec<ReportRow> = error.failures().iter().filter_map(ReportRow::of_failure).collect();
     if rows.is_empty() { error } else { error.with_load_report(Arc::new(Report::new(rows))) }
 }
 
-/// Resolves every reference in `tree`. All that fail are in one error.
+/// Resolves every reference in `tree`.
 ///
-/// A value that stands under an absent one, in a lower layer that the framework kept apart, comes to light and is
-/// resolved in another round.
-pub(crate) async fn fill<R: Tree>(pass: Pass<'_>, mut tree: R, rules: Rules<'_>) -> Result<Loaded<R>> {
-    let unread = |mismatch| rejected(mismatch, &Origins::default(), &Snapshot::default());
-    let read = |tree: &R| tree.leaves().map(|leaves| pass.resolver().join_tables(leaves)).map_err(unread);
-    let mut finds = Finds::default();
-    let mut absent: Vec<Key> = Vec::new();
-    let mut leaves = read(&tree)?;
-    for round in 1.. {
-        let mut plain = Vec::with_capacity(leaves.len());
-        let found = check::resolve(&pass, leaves, rules, |leaf, origin| plain.push((leaf.key, origin))).await;
-        let resolved = match finds.add(plain, found) {
-            Ok(resolved) => resolved,
-            Err(error) => return Err(error.with_load_report(Arc::new(Report::of(finds.rows, pass.notes())))),
-        };
-        let gone: Vec<Key> =
-            resolved.iter().filter(|(_, text)| text.is_none()).map(|(leaf, _)| leaf.key.clone()).collect();
-        tree = tree.replace(resolved).map_err(|mismatch| rejected(mismatch, &finds.origins, &Snapshot::default()))?;
-        // Taking an element out of an array brings nothing to light; it moves the next one up.
-        let covers: HashSet<Vec<Segment>> =
-            gone.iter().filter(|key| !key.has_index()).map(|key| key.segments().to_vec()).collect();
-        absent.extend(gone);
-        if covers.is_empty() {
+/// # Errors
+///
+/// Every reference that failed, in one error.
+pub(crate) async fn fill<R: Resolvable>(loader: Pass<'_>, mut tree: R, rules: Rules<'_>) -> Result<Loaded<R>> {
+    let mut resolution = Resolution::new(loader, rules);
+    let mut leaves = resolution.all(tree.leaves())?;
+    loop {
+        let resolved = resolution.resolve(leaves).await?;
+        tree = tree.replace(resolved).map_err(|mismatch| resolution.misfit(mismatch))?;
+        if !resolution.may_uncover() {
             break;
         }
-        leaves = read(&tree)?;
-        leaves.retain(|leaf| (1..=leaf.key.segments().len()).any(|n| covers.contains(&leaf.key.segments()[..n])));
+        leaves = resolution.uncovered(tree.leaves())?;
         if leaves.is_empty() {
             break;
         }
-        if round == MOST_LAYERS {
-            return Err(unread(Mismatch::new("absent values stand over others without end")));
-        }
     }
-    finds.origins.close_gaps(&absent);
-    Ok(Loaded { tree, facts: finds.into_facts(pass) })
+    Ok(Loaded { tree, facts: resolution.into_facts() })
 }
 
 /// More layers than any framework keeps apart.
 const MOST_LAYERS: usize = 8;
 
-/// What is found out about values, in one round after the other.
-#[derive(Default)]
-struct Finds {
+/// The references of one tree while they are resolved, in rounds.
+///
+/// Removing an absent value may uncover another one, in a lower layer that the framework kept apart. A further round
+/// resolves that one.
+struct Resolution<'p> {
+    loader: Pass<'p>,
+    rules: Rules<'p>,
     origins: Origins,
     rows: Vec<Entry>,
     kept: Vec<(Key, Kept)>,
     lapses: Vec<Error>,
+    absent: Vec<Key>,
+    /// The keys of the last round's absent values that may have covered others.
+    covers: HashSet<Vec<Segment>>,
+    rounds: usize,
 }
 
-impl Finds {
-    /// Takes down where each value came from, and gives what is to be put in its place.
-    fn add(
-        &mut self,
-        mut origins: Vec<(Key, Origin)>,
-        (found, rows): (Vec<Found>, Vec<Entry>),
-    ) -> Result<Vec<(Leaf, Option<Resolved>)>> {
-        let (mut failures, mut resolved) = (Vec::new(), Vec::new());
+impl<'p> Resolution<'p> {
+    fn new(loader: Pass<'p>, rules: Rules<'p>) -> Self {
+        Self {
+            loader,
+            rules,
+            origins: Origins::default(),
+            rows: Vec::new(),
+            kept: Vec::new(),
+            lapses: Vec::new(),
+            absent: Vec::new(),
+            covers: HashSet::new(),
+            rounds: 0,
+        }
+    }
+
+    /// Returns the values of the first round: all of them.
+    fn all(&self, leaves: Result<Vec<Leaf>, Mismatch>) -> Result<Vec<Leaf>> {
+        leaves.map(|leaves| self.loader.resolver().join_tables(leaves)).map_err(unread)
+    }
+
+    /// Returns whether the last round removed a value that may have covered another.
+    fn may_uncover(&self) -> bool {
+        !self.covers.is_empty()
+    }
+
+    /// Returns the values that the last round uncovered.
+    fn uncovered(&self, leaves: Result<Vec<Leaf>, Mismatch>) -> Result<Vec<Leaf>> {
+        let mut leaves = self.all(leaves)?;
+        let is_uncovered = |key: &[Segment]| (1..=key.len()).any(|length| self.covers.contains(&key[..length]));
+        leaves.retain(|leaf| is_uncovered(leaf.key.segments()));
+        if !leaves.is_empty() && self.rounds >= MOST_LAYERS {
+            return Err(unread(Mismatch::new("absent values cover others without end")));
+        }
+        Ok(leaves)
+    }
+
+    /// Resolves the references of one round, and returns what replaces their values.
+    async fn resolve(&mut self, leaves: Vec<Leaf>) -> Result<Replacements> {
+        self.rounds += 1;
+        let mut plain = Vec::with_capacity(leaves.len());
+        let keep = |leaf: Leaf, origin| plain.push((leaf.key, origin));
+        let (found, rows) = check::resolve(&self.loader, leaves, self.rules, keep).await;
         self.rows.extend(rows);
+        let resolved = self.record(plain, found).map_err(|error| error.with_load_report(self.report()))?;
+        let absent = || resolved.iter().filter(|(_, text)| text.is_none()).map(|(leaf, _)| &leaf.key);
+        // Removing an element of an array uncovers nothing: it moves the next element up.
+        self.covers = absent().filter(|key| !key.has_index()).map(|key| key.segments().to_vec()).collect();
+        self.absent.extend(absent().cloned());
+        Ok(resolved)
+    }
+
+    /// Records the origin of each value, and returns what replaces those with references.
+    fn record(&mut self, mut origins: Vec<(Key, Origin)>, found: Vec<Found>) -> Result<Replacements> {
+        let (mut failures, mut resolved) = (Vec::new(), Vec::new());
         for Found { leaf, text, kept } in found {
             for kept in kept {
                 self.lapses.push(kept.error.clone().at(leaf.key.to_string(), leaf.place()));
@@ -149,9 +207,19 @@ impl Finds {
         }
     }
 
-    fn into_facts(self, pass: Pass<'_>) -> Facts {
-        let report = Arc::new(Report::of(self.rows, pass.notes()));
-        let mut snapshot = pass.into_snapshot();
+    fn report(&mut self) -> Arc<Report> {
+        Arc::new(Report::of(std::mem::take(&mut self.rows), self.loader.notes()))
+    }
+
+    /// Converts a failed replacement into an error.
+    fn misfit(&self, mismatch: Mismatch) -> Error {
+        rejected(mismatch, &self.origins, &Snapshot::default())
+    }
+
+    fn into_facts(mut self) -> Facts {
+        let report = self.report();
+        self.origins.close_gaps(&self.absent);
+        let mut snapshot = self.loader.into_snapshot();
         for (key, kept) in self.kept {
             snapshot.keep(key, kept.id, kept.secret);
         }
@@ -159,49 +227,59 @@ impl Finds {
     }
 }
 
-/// One value with two bad references has two failures.
+/// Returns the failures of one value with its place: a value with two bad references has two.
 fn located<'e>(error: &'e Error, leaf: &'e Leaf) -> impl Iterator<Item = Error> + 'e {
     let failures = error.failures().iter().cloned();
     failures.map(|failure| failure.at(leaf.key.to_string(), leaf.place()))
 }
 
 impl<R: Tree> Loaded<R> {
-    /// Tells where every value came from.
+    /// Returns the origin of each value.
     pub fn origins(&self) -> &Origins {
         &self.facts.origins
     }
 
-    pub(crate) fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    /// Gives what became of every reference.
+    /// Returns the outcome of each reference.
     pub fn report(&self) -> &Report {
         &self.facts.report
     }
 
-    /// Gives out the framework's tree. It holds plaintext, and the framework prints it in its errors and its `Debug`.
+    /// Returns the framework's tree. It holds plaintext, and the framework prints it in its errors and its `Debug`.
     pub fn into_tree(self) -> R {
         self.tree
     }
 
-    /// Makes typed settings.
+    /// Extracts typed settings.
     ///
     /// # Errors
     ///
-    /// [`Rejected`](ErrorKind::Rejected) with the key, origin and expectation of the value that does not fit, and not with
-    /// the value.
+    /// [`Rejected`](ErrorKind::Rejected) with the key, origin and expected type of the value that does not fit, and
+    /// without the value.
     pub fn extract<T: DeserializeOwned>(self) -> Result<T> {
-        self.into_settings().map(|(settings, _)| settings)
+        self.convert(R::extract).map(|(settings, _)| settings)
+    }
+}
+
+impl<R> Loaded<R> {
+    /// Returns everything known of the values except the values.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
     }
 
-    /// Makes typed settings, and gives what else is known of them.
-    pub(crate) fn into_settings<T: DeserializeOwned>(self) -> Result<(T, Facts)> {
+    /// Converts the tree into settings, and returns what else is known of them.
+    pub(crate) fn convert<S>(self, extract: impl FnOnce(R) -> Result<S, Mismatch>) -> Result<(S, Facts)> {
         let Self { tree, facts } = self;
-        match tree.extract() {
+        match extract(tree) {
             Ok(settings) => Ok((settings, facts)),
-            Err(mismatch) => Err(rejected(mismatch, &facts.origins, &facts.snapshot).with_load_report(facts.report)),
+            Err(mismatch) => Err(facts.misfit(mismatch)),
         }
+    }
+}
+
+impl Facts {
+    /// Converts a failed extraction into an error.
+    fn misfit(self, mismatch: Mismatch) -> Error {
+        rejected(mismatch, &self.origins, &self.snapshot).with_load_report(self.report)
     }
 }
 
@@ -211,11 +289,16 @@ impl<R> fmt::Debug for Loaded<R> {
     }
 }
 
-/// Tells what did not fit.
+/// Converts the failure to read a tree into an error.
+fn unread(mismatch: Mismatch) -> Error {
+    rejected(mismatch, &Origins::default(), &Snapshot::default())
+}
+
+/// Converts a mismatch into an error that names the setting and its origin.
 ///
-/// What a type says that it expects is its author's text. Should a secret of this load be in it, or in a key, the words
-/// are left out: an error message is no place for it, however it got there.
-pub(crate) fn rejected(mismatch: Mismatch, origins: &Origins, snapshot: &Snapshot) -> Error {
+/// The author of a type writes what the type expects. If that text, or a key, contains a secret of this load, the error
+/// leaves it out, however it got there.
+fn rejected(mismatch: Mismatch, origins: &Origins, snapshot: &Snapshot) -> Error {
     let quotes_a_secret = |text: &str| {
         let mut secrets = snapshot.secrets().map(Secret::expose_secret);
         secrets.any(|secret| secret.len() >= SHORTEST_SECRET && text.contains(secret))
@@ -240,11 +323,5 @@ pub(crate) fn rejected(mismatch: Mismatch, origins: &Origins, snapshot: &Snapsho
     }
 }
 
-/// Shorter ones are in every other word: `1`, `on`.
+/// The shortest text that is looked for: shorter secrets, such as `1` or `on`, occur in ordinary words.
 const SHORTEST_SECRET: usize = 4;
-
-/// Runs `step` to its end, even if it panics: a hook or a layer of the application must not end what it runs in.
-pub(crate) async fn contained<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
-    let panicked = |_| Err(Error::new(ErrorKind::Rejected, "application's code panicked while settings were loaded"));
-    AssertUnwindSafe(step).catch_unwind().await.unwrap_or_else(panicked)
-}
