@@ -18,7 +18,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use keyvault::Rejection;
+use keyvault::ValidationError;
 use keyvault_emulator::Emulator;
 use keyvault_examples::{Load, Outcome, client, new_password};
 use secrecy::{ExposeSecret, SecretString};
@@ -37,13 +37,13 @@ struct Weather {
 }
 
 /// Makes a client that has the key in each of its requests, and does not show it.
-fn client_with(key: &SecretString) -> Result<reqwest::Client, Rejection> {
-    let unfit = Rejection::because("the key cannot stand in a header");
+fn client_with(key: &SecretString) -> Result<reqwest::Client, ValidationError> {
+    let unfit = ValidationError::because("the key cannot stand in a header");
     let mut key = HeaderValue::from_str(key.expose_secret()).map_err(unfit)?;
     key.set_sensitive(true);
     let headers = HeaderMap::from_iter([(API_KEY, key)]);
     let client = reqwest::Client::builder().default_headers(headers).no_proxy().timeout(Duration::from_secs(10));
-    client.build().map_err(Rejection::because("the HTTP client cannot be set up"))
+    client.build().map_err(ValidationError::because("the HTTP client cannot be set up"))
 }
 
 const API_KEY: http::HeaderName = http::HeaderName::from_static("x-api-key");

@@ -19,7 +19,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use clap::{Parser, ValueEnum};
-use keyvault::{Live, Notice, Rejection, SecretClient};
+use keyvault::{Live, Notice, SecretClient, ValidationError};
 use keyvault_emulator::{Emulator, SetSecret};
 use keyvault_examples::client;
 use secrecy::{ExposeSecret, SecretString};
@@ -83,9 +83,9 @@ async fn start(framework: Framework, vault: SecretClient) -> keyvault::Result<Li
 }
 
 /// What the application says to new settings before they are published.
-fn check(settings: &Settings) -> Result<(), Rejection> {
+fn check(settings: &Settings) -> Result<(), ValidationError> {
     if settings.payment.api_key.expose_secret().len() < 12 {
-        return Err(Rejection::new("key is shorter than 12 characters").of("payment.api_key"));
+        return Err(ValidationError::new("key is shorter than 12 characters").of("payment.api_key"));
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use keyvault::{Derived, ErrorKind, Live, Origins, Rejected, Rejection};
+use keyvault::{CredentialCheck, Derived, ErrorKind, Live, Origins, ValidationError};
 use secrecy::SecretString;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
@@ -42,7 +42,7 @@ pub trait Pool: Sized + Send + Sync + 'static {
     type Error: Error + Send + Sync + 'static;
 
     /// Makes a pool that has logged in once, so that one that cannot is never swapped in.
-    fn connect(settings: &DatabaseSettings) -> impl Future<Output = Result<Self, Rejection>> + Send;
+    fn connect(settings: &DatabaseSettings) -> impl Future<Output = Result<Self, ValidationError>> + Send;
 
     /// Gives a connection.
     fn connection(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
@@ -132,8 +132,8 @@ impl<P: Pool> Database<P> {
             return sleep(PAUSE.min(most)).await;
         };
         // Whoever is refused at the same time shares one request.
-        let pause = match self.live.rejected(password).await {
-            Ok(Rejected::Changed | Rejected::Previous) => {
+        let pause = match self.live.report_rejected(password).await {
+            Ok(CredentialCheck::Changed | CredentialCheck::Previous) => {
                 // The pool of the new password is being made, or is there by now.
                 _ = timeout(PAUSE.min(most), pool.replaced()).await;
                 return;

@@ -31,7 +31,7 @@ impl ResolvedFigment {
     ///
     /// # Errors
     ///
-    /// [`Rejected`](keyvault::ErrorKind::Rejected) with key, origin and expected type of the value that does not fit, and
+    /// [`CredentialCheck`](keyvault::ErrorKind::Rejected) with key, origin and expected type of the value that does not fit, and
     /// not with the value.
     pub fn extract<T: DeserializeOwned>(self) -> Result<T> {
         self.loaded.extract()
