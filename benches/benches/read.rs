@@ -65,12 +65,10 @@ async fn main() {
     let lock = RwLock::new(Arc::new(settings));
     let config = Config::builder().add_source(config::File::from_str(TEXT, FileFormat::Json)).build().unwrap();
     let figment = Figment::from(Json::string(TEXT));
-    let mut reader = live.reader();
     let ways = [
         Way::new("arc_swap", None, move |n| repeat(n, || swap.load().port)),
         Way::new("current", "arc_swap", move |n| repeat(n, || live.current().port)),
         Way::new("arc_swap_cache", None, move |n| repeat(n, || cache.load().port)),
-        Way::new("reader", "arc_swap_cache", move |n| repeat(n, || reader.current().port)),
         Way::new("rwlock", "arc_swap", move |n| repeat(n, || lock.read().unwrap().port)),
         Way::new("config_get", "arc_swap", move |n| repeat(n, || config.get::<u64>("port").unwrap())),
         Way::new("figment_extract", "arc_swap", move |n| repeat(n, || figment.extract::<Settings>().unwrap().port)),

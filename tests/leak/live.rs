@@ -31,7 +31,6 @@ fn look_at(scan: &mut Scan, live: &Live<Settings>) {
     scan.report("report", published.report());
     scan.shows("health", &live.health());
     scan.writes("health", &live.health());
-    scan.shows("reader", &live.reader());
     scan.shows("watcher", &live.watch());
 }
 

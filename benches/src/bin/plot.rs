@@ -66,10 +66,9 @@ fn read(measured: &Value) -> Option<String> {
     for (n, bar) in bars.iter().enumerate() {
         let (name, time) = (bar["name"].as_str()?, bar["nanoseconds"].as_f64()?);
         let top = TOP + step * n as f64;
-        let ours = matches!(name, "current" | "reader");
+        let ours = name == "current";
         let (colour, name) = match name {
             "current" => ("#1f6feb", "live.current()"),
-            "reader" => ("#1f6feb", "live.reader()"),
             name => ("#999", name),
         };
         label(&mut svg, 162.0, top + step / 2.0 + 4.0, "end", if ours { colour } else { "#333" }, name);
