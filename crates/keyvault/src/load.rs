@@ -1,9 +1,9 @@
 //! One load: from merged layers to values without references.
 //!
 //! [`load`] maps secrets by name, merges the layers over them and hands the tree to [`fill`], which resolves every
-//! reference in it. Both are written for any [`Resolvable`] tree, and only the few lines that move the tree are compiled
-//! for each type: everything else works on lists of values, in [`Resolution`]. Live settings pass a boxed trait object, so
-//! their whole load is compiled once, in this crate.
+//! reference in it. Both are written for any [`Resolvable`] tree, and only the few lines that move the tree are
+//! compiled for each type: everything else works on lists of values, in [`Resolution`]. Live settings pass a boxed
+//! trait object, so their whole load is compiled once, in this crate.
 
 use std::collections::HashSet;
 use std::fmt;

@@ -38,25 +38,26 @@ struct DeriveOptions {
 impl<T: Send + Sync + 'static> Live<T> {
     /// Derives a resource from settings: a pool, a client, a TLS configuration that is replaced when they change.
     ///
-    /// `keys` are the settings it is made from, with everything below them: `["database"]`, `["tls.certificate"]`, or
-    /// `[""]` for all of them. When one changes, `build` is called with the newest settings, what it gives is
-    /// [probed](Derive::probe), and readers of [`Derived::current`] have it from then on. Changes that come during a build
-    /// are not lost: one build runs at a time, the next one with the newest settings. What was replaced is
-    /// [drained](Derive::drain) after a [grace](Derive::grace).
+    /// `keys` are the settings that the resource is built from, with everything under them: `["database"]`,
+    /// `["tls.certificate"]`, or `[""]` for all. When one changes, the task calls `build` with the newest settings,
+    /// [probes](Derive::probe) the result, and publishes it for [`Derived::current`]. One build runs at a time, and the
+    /// next one uses the newest settings, so no change is lost. A replaced resource is [drained](Derive::drain) after a
+    /// [grace](Derive::grace).
     ///
-    /// A build that refuses, panics or hangs leaves the current resource in place. It is seen in [`Derived::health`], by
-    /// each [`DerivedWatcher`](crate::DerivedWatcher) and as a `tracing` event, and tried again with back-off, at once if
-    /// there are newer settings. It refuses by a [`ValidationError`], which has room for a reason and not for an error: a driver's
-    /// error may quote a connection string. Log such an error yourself if you know that it does not.
+    /// A build that refuses, panics or hangs leaves the current resource in place. [`Derived::health`], each
+    /// [`DerivedWatcher`](crate::DerivedWatcher) and a `tracing` event report it. It is retried with back-off, and at
+    /// once when there are newer settings. A build refuses with a [`ValidationError`], which has room for a reason and
+    /// not for an error: a driver's error may quote a connection string. Log such an error yourself if you know that it
+    /// does not.
     ///
     /// # Errors
     ///
-    /// At the `.await`: what the first build failed for; [`Invalid`](ErrorKind::Invalid) for a key at which there is no
-    /// setting, as a misspelt one would be; it never changes.
+    /// At the `.await`: the error of the first build; [`Invalid`](ErrorKind::Invalid) for a key without a setting,
+    /// which may be misspelt and would never change.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the first build and leaves nothing running.
+    /// Dropping the future gives up the first build; nothing stays running.
     ///
     /// # Examples
     ///
@@ -77,14 +78,14 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// # }
     /// ```
     ///
-    /// Pools log in once before they are swapped in, and are closed when nobody begins anything with them any more. With
-    /// `sqlx`, where `close` waits for the connections in use, and with `deadpool-postgres`, where they close as they come
-    /// back:
+    /// The next pools log in once before they become current, and are closed after their grace. `sqlx` waits in `close`
+    /// for the connections in use; `deadpool-postgres` closes each connection as it comes back:
     ///
     /// ```ignore
     /// let pool = live
     ///     .derive(["database"], async |settings: Arc<Settings>| {
-    ///         let options = PgConnectOptions::new().host(&settings.database.host).password(&settings.database.password);
+    ///         let database = &settings.database;
+    ///         let options = PgConnectOptions::new().host(&database.host).password(&database.password);
     ///         PgPool::connect_with(options).await.map_err(ValidationError::because("the database refused the login"))
     ///     })
     ///     .drain(async |old: Arc<PgPool>| old.close().await)
@@ -100,13 +101,13 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///     .await?;
     /// ```
     ///
-    /// If the server has one user whose password changes before the vault's, *new* connections are refused until the vault
-    /// has it. No pool can help that; who asks for a connection says that it was [rejected](Live::report_rejected), naming
-    /// [the version that the pool was built from](Derived::current_with_origins), and tries again, within a budget, and
-    /// sends no query twice. The examples `postgres_sqlx` and `postgres_deadpool` do it under load. With two users in turn
-    /// there is no such moment.
+    /// If the server has one user whose password changes before the vault's, it refuses *new* connections until the
+    /// vault has the new password, and no pool can prevent that. The code that asks for a connection
+    /// [reports](Live::report_rejected) [the version that the pool was built from](Derived::current_with_origins) as
+    /// rejected and retries within a budget; it sends no query twice. The examples `postgres_sqlx` and
+    /// `postgres_deadpool` do so under load. With two users in turn, there is no such moment.
     ///
-    /// A client that has a key in its headers, with `reqwest`:
+    /// A client with a key in its headers, with `reqwest`:
     ///
     /// ```
     /// # use std::sync::Arc;
@@ -117,7 +118,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// let client = live
     ///     .derive(["api_key"], async |settings: Arc<Settings>| {
     ///         let key = HeaderValue::from_str(&settings.api_key);
-    ///         let mut key = key.map_err(ValidationError::because("the key cannot stand in a header"))?;
+    ///         let mut key = key.map_err(ValidationError::because("the key is not a valid header value"))?;
     ///         key.set_sensitive(true);
     ///         let client = reqwest::Client::builder().default_headers(HeaderMap::from_iter([(AUTHORIZATION, key)]));
     ///         client.build().map_err(ValidationError::because("the HTTP client cannot be set up"))
@@ -128,7 +129,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// # }
     /// ```
     ///
-    /// A server's certificate, with `rustls`; each connection takes the configuration of its moment:
+    /// A server's certificate, with `rustls`; each connection uses the configuration that is current when it begins:
     ///
     /// ```ignore
     /// let tls = live
@@ -169,7 +170,7 @@ where
     T: Send + Sync + 'static,
     R: Send + Sync + 'static,
 {
-    /// Asks `probe` whether a new resource is good before readers have it: "does a query run?". Default: not asked.
+    /// Sets the check that a new resource passes before it becomes current: "does a query run?". Default: no check.
     pub fn probe<F, Fut>(mut self, probe: F) -> Self
     where
         F: Fn(Arc<R>) -> Fut + Send + Sync + 'static,
@@ -179,30 +180,30 @@ where
         self
     }
 
-    /// Sets how long one build may take, with the probe. Default: 30 seconds.
+    /// Sets the longest time that one build may take, probe included. Default: 30 seconds.
     pub fn build_deadline(mut self, deadline: Duration) -> Self {
         self.options.build_deadline = deadline;
         self
     }
 
-    /// Sets the pause after the first build that failed, and the longest after many: each is twice the last, a quarter to
-    /// either side. Default: 1 second, 1 minute.
+    /// Sets the pause after the first failed build, and the longest pause after many. Each is twice the last, up to a
+    /// quarter longer or shorter. Default: 1 second and 1 minute.
     pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
         self.options.backoff = Backoff { first, longest };
         self
     }
 
-    /// Sets how long the first build may be tried again after it failed. Default: not at all, so that a service which
-    /// cannot work says so at once.
+    /// Sets how long the first build is retried after it failed. Default: zero, so that a service that cannot work
+    /// fails at once.
     pub fn start_deadline(mut self, deadline: Duration) -> Self {
         self.options.start_deadline = deadline;
         self
     }
 
-    /// Hands what was replaced to `drain`, after the [grace](Derive::grace): to close connections, to end tasks.
+    /// Sets how a replaced resource ends, after the [grace](Derive::grace): `drain` closes connections or ends tasks.
     ///
-    /// So is the last one, when every handle is gone. One that was built and did not pass the probe is drained at once.
-    /// Default: it is dropped, and ends when the last reader gives it back.
+    /// The last resource is drained when every handle is gone. One that fails its probe is drained at once. Default:
+    /// the resource is dropped, and ends when the last reader drops it.
     pub fn drain<F, Fut>(mut self, drain: F) -> Self
     where
         F: Fn(Arc<R>) -> Fut + Send + Sync + 'static,
@@ -212,29 +213,29 @@ where
         self
     }
 
-    /// Sets how long a replaced resource is left alone before it is drained: longer than a unit of work that holds it.
+    /// Sets how long a replaced resource stays in use before it is drained: longer than any unit of work that holds it.
     /// Default: 30 seconds.
     pub fn grace(mut self, grace: Duration) -> Self {
         self.options.drain.grace = grace;
         self
     }
 
-    /// Sets how long a drain may take before it is given up. Default: 30 seconds.
+    /// Sets the longest time that a drain may take before it is abandoned. Default: 30 seconds.
     pub fn drain_deadline(mut self, deadline: Duration) -> Self {
         self.options.drain.deadline = deadline;
         self
     }
 
-    /// Sets how many replaced resources may wait for their drain to end. Default: 3. At least 1.
+    /// Sets how many replaced resources may wait for the end of their drain. Default: 3. At least 1.
     ///
-    /// When settings change faster than that, the oldest has its grace cut short, and the next build waits for its drain.
-    /// So there are never more than this many resources and one more, those aside that readers hold.
+    /// When settings change faster than that, the grace of the oldest is cut short and the next build waits for its
+    /// drain. So at most this many resources and one more exist, apart from those that readers hold.
     pub fn keep_old(mut self, most: usize) -> Self {
         self.options.drain.most = most.max(1);
         self
     }
 
-    /// Allows keys at which there is no setting yet, for those that are optional. A misspelt key is then not noticed.
+    /// Allows keys without a setting, for settings that are optional. A misspelt key then goes unnoticed.
     pub fn may_be_absent(mut self) -> Self {
         self.options.may_be_absent = true;
         self

@@ -25,17 +25,17 @@ pub struct Derived<R> {
 impl<R: Send + Sync> Derived<R> {
     /// Returns the current resource.
     ///
-    /// Never waits, never fails, allocates nothing. Hold it for one unit of work and take it anew for the next: an old one
-    /// is drained after its grace, in use or not.
+    /// Never waits, never fails, allocates nothing. Hold it for one unit of work and take it anew for the next: an old
+    /// one is drained after its grace, in use or not.
     pub fn current(&self) -> Arc<R> {
         Arc::clone(&self.current.load().resource)
     }
 
     /// Returns the current resource with the origins of the settings that it was built from.
     ///
-    /// A caller that may [report](crate::Live::report_rejected) one of its secrets as rejected needs them: the settings may
-    /// be ahead of the resource, and then they have another version than the rejected one. Never waits, never fails,
-    /// allocates nothing.
+    /// A caller that may [report](crate::Live::report_rejected) one of its secrets as rejected needs them: the settings
+    /// may be ahead of the resource, and then they have another version than the rejected one. Never waits, never
+    /// fails, allocates nothing.
     ///
     /// # Examples
     ///
@@ -70,8 +70,8 @@ impl<R: Send + Sync> Derived<R> {
         DerivedWatcher::new(self.task.state.clone())
     }
 
-    /// Ends the background task, if need be in the middle of a build. Drains the old resources and this one without further
-    /// grace, and waits until the task is gone: at most for the deadline of the drain.
+    /// Ends the background task, if need be in the middle of a build. Drains the old resources and this one without
+    /// further grace, and waits until the task is gone: at most for the deadline of the drain.
     ///
     /// The other clones of the handle keep the last resource, which is drained.
     pub async fn shutdown(&self) {

@@ -14,7 +14,8 @@ use crate::error::Error;
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct DerivedHealth {
-    /// The generation of settings that the resource matches. It also matches each later one that changed none of its keys.
+    /// The generation of settings that the resource matches. It also matches each later one that changed none of its
+    /// keys.
     pub generation: u64,
     /// How long the settings have been ahead of the resource; `None` if it matches them.
     pub behind: Option<Duration>,

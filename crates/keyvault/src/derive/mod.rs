@@ -1,7 +1,7 @@
 //! Resources that follow settings: a pool, a client, a TLS configuration.
 //!
-//! [`Live::derive`](crate::Live::derive) builds a resource from settings and replaces it when they change, after the new one
-//! was built and probed. [`Derived`] is the handle to read it.
+//! [`Live::derive`](crate::Live::derive) builds a resource from settings and replaces it when they change, after the
+//! new one was built and probed. [`Derived`] is the handle to read it.
 //!
 //! Read in this order:
 //!

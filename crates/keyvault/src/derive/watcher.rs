@@ -53,8 +53,8 @@ impl DerivedWatcher {
         }
     }
 
-    /// Waits for the next replacement, skips failures, and returns the generation of its settings; `None` after the end of
-    /// the task.
+    /// Waits for the next replacement, skips failures, and returns the generation of its settings; `None` after the end
+    /// of the task.
     ///
     /// # Cancel safety
     ///

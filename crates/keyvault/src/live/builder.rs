@@ -43,10 +43,12 @@ use crate::time::{TokenRate, WallClock};
 /// | `keyvault_refreshes_total` | counter | `outcome`: `changed`, `unchanged`, `failed` | refreshes that ended |
 /// | `keyvault_settings_age_seconds` | gauge | | age of the settings when the last refresh ended |
 /// | `keyvault_consecutive_failures` | gauge | | failed refreshes since the last good one |
-/// | `keyvault_fetches_total` | counter | `vault`, `outcome`: `ok`, `failed` | secrets fetched, each with all its retries |
+/// | `keyvault_fetches_total` | counter | `vault`, `outcome`: `ok`, `failed` | secrets fetched, retries included |
 /// | `keyvault_throttles_total` | counter | `vault` | fetches that failed because the vault throttles |
 /// | `keyvault_secret_expiry_timestamp_seconds` | gauge | `vault`, `secret` | when a secret expires, if it has a date |
-/// | `keyvault_derived_builds_total` | counter | `keys`: those of [`Live::derive`], `outcome`: `ok`, `failed` | builds of derived resources, first ones included |
+/// | `keyvault_derived_builds_total` | counter | `keys`, `outcome`: `ok`, `failed` | builds of derived resources |
+///
+/// The `keys` of a derived resource are those of [`Live::derive`]; its first build counts too.
 #[must_use]
 pub struct LiveBuilder<L, V = Unvalidated> {
     layers: L,
@@ -74,8 +76,8 @@ impl<L: Layers> LiveBuilder<L> {
         Self { layers, validator: Unvalidated, setup: Setup::new(resolver.into()) }
     }
 
-    /// Sets the check that settings pass before they are published, the first ones included. Settings that `hook` refuses
-    /// are not published.
+    /// Sets the check that settings pass before they are published, the first ones included. Settings that `hook`
+    /// refuses are not published.
     pub fn validate<H>(self, hook: H) -> LiveBuilder<L, H> {
         LiveBuilder { layers: self.layers, validator: hook, setup: self.setup }
     }
@@ -108,19 +110,19 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     }
 
     /// Sets an interval of its own for one secret, or for all secrets of one setting. A shorter one adds refreshes in
-    /// between; a longer one leaves the secret out of the other refreshes. If several apply, the shortest counts. Each is
-    /// drawn up to a tenth longer or shorter.
+    /// between; a longer one leaves the secret out of the other refreshes. If several apply, the shortest counts. Each
+    /// is drawn up to a tenth longer or shorter.
     ///
-    /// `selector` is the key of a setting, or of a table for everything under it, or a secret by its name or id. A list of
-    /// the vault reveals a change regardless of the interval. At least 1 second.
+    /// `selector` is the key of a setting, or of a table for everything under it, or a secret by its name or id. A list
+    /// of the vault reveals a change regardless of the interval. At least 1 second.
     pub fn refresh_secret_every(mut self, selector: impl Into<SecretSelector>, interval: Duration) -> Self {
         self.setup.options.intervals.push((selector.into(), interval));
         self
     }
 
-    /// Debounces changes so that related ones are published together: when nothing more has changed for `minimum`, and at
-    /// the latest `maximum` after the first change. Until then, a full refresh runs every `minimum`. At the maximum, the
-    /// changes are published as they are, even in the middle of a rotation.
+    /// Debounces changes so that related ones are published together: when nothing more has changed for `minimum`, and
+    /// at the latest `maximum` after the first change. Until then, a full refresh runs every `minimum`. At the maximum,
+    /// the changes are published as they are, even in the middle of a rotation.
     ///
     /// This suits secrets that rotate one after the other and do not work without each other, such as a user and a
     /// password. One secret that contains both is better, and so is a hook of
@@ -143,13 +145,14 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
-    /// Sets how often a secret may be fetched because it was [rejected](Live::report_rejected): `burst` times, and once more
-    /// each `refill`.
+    /// Sets how often a secret may be fetched because it was [rejected](Live::report_rejected): `burst` times, and once
+    /// more each `refill`.
     ///
     /// After each fetch that finds nothing new, the vault is left alone and the answer is
-    /// [`Same`](super::CredentialCheck::Same) at once: for a tenth of a second at first, then twice as long each time, up to
-    /// `refill`. So a new version is found after at most twice the time that it took to appear. Beyond the budget, a report
-    /// fails at once. Callers never wait for the budget. Default: 8, which last for 13 seconds, and 15 seconds.
+    /// [`Same`](super::CredentialCheck::Same) at once: for a tenth of a second at first, then twice as long each time,
+    /// up to `refill`. So a new version is found after at most twice the time that it took to appear. Beyond the
+    /// budget, a report fails at once. Callers never wait for the budget. Default: 8, which last for 13 seconds, and 15
+    /// seconds.
     pub fn rejection_budget(mut self, burst: u32, refill: Duration) -> Self {
         self.setup.options.reports = TokenRate { burst, refill };
         self
@@ -162,8 +165,8 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
-    /// Sets how long before its expiry a secret is reported as [near expiry](super::SecretStatus::NearExpiry), in health
-    /// and once as a notice and a `tracing` event. Default: 30 days.
+    /// Sets how long before its expiry a secret is reported as [near expiry](super::SecretStatus::NearExpiry), in
+    /// health and once as a notice and a `tracing` event. Default: 30 days.
     pub fn expiry_notice(mut self, notice: Duration) -> Self {
         self.setup.options.limits.expiry_notice = notice;
         self
@@ -175,8 +178,8 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
-    /// Sets the least time that a failing start takes if it sent a request: a supervisor that restarts the program at once,
-    /// again and again, must not flood the vault.
+    /// Sets the least time that a failing start takes if it sent a request: a supervisor that restarts the program at
+    /// once, again and again, must not flood the vault.
     ///
     /// A failure that needs no vault, such as a malformed reference with [`references_only`](Self::references_only), is
     /// returned at once. The delay ends with the [start-up deadline](Self::startup_deadline), if that is earlier. Tests
@@ -186,7 +189,8 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
-    /// Keeps the last good secrets in an encrypted file, and starts from it while no vault can be reached. Default: no file.
+    /// Keeps the last good secrets in an encrypted file, and starts from it while no vault can be reached. Default: no
+    /// file.
     ///
     /// [`SealedSnapshot`](crate::SealedSnapshot) describes when the file is written, read and refused.
     #[cfg(feature = "sealed")]
@@ -201,8 +205,8 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
-    /// Sets the age beyond which [`Health::is_healthy`](super::Health::is_healthy) returns `false`. The settings stay all the
-    /// same. Default: no limit.
+    /// Sets the age beyond which [`Health::is_healthy`](super::Health::is_healthy) returns `false`. The settings stay
+    /// all the same. Default: no limit.
     pub fn max_staleness(mut self, age: Duration) -> Self {
         self.setup.options.limits.max_staleness = Some(age);
         self
@@ -227,8 +231,8 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// Adds a source of events. An event makes exactly its secret due, and polling stays as the backstop.
     ///
     /// A source yields [`SecretEvent`](crate::SecretEvent)s, or [`PushEvent`]s if it can tell that it lost some. The
-    /// background task polls it and drops it at its end. A source that ends or panics is logged, and a full refresh makes
-    /// good what it may have lost.
+    /// background task polls it and drops it at its end. A source that ends or panics is logged, and a full refresh
+    /// makes good what it may have lost.
     pub fn events<S>(mut self, source: S) -> Self
     where
         S: Stream<Item: Into<PushEvent>> + Send + 'static,
@@ -255,15 +259,15 @@ impl<L: Layers, V> LiveBuilder<L, V> {
 
     /// Loads the first settings, then keeps them current in the background.
     ///
-    /// Runs on a tokio runtime. Costs ⌈secrets / 25⌉ requests to list the vault if secrets are mapped by name, and one for
-    /// each distinct secret, at most 100 at a time.
+    /// Runs on a tokio runtime. Costs ⌈secrets / 25⌉ requests to list the vault if secrets are mapped by name, and one
+    /// for each distinct secret, at most 100 at a time.
     ///
     /// # Errors
     ///
-    /// Every setting that could not be loaded, in one error: its [`report`](Error::report) lists each with origin, status and
-    /// remedy. A missing or denied secret, a malformed reference and values that do not fit fail at once; a vault that
-    /// cannot be reached or throttles is retried until the deadline. A failure after an answer of a vault is returned after
-    /// the [minimum delay](Self::minimum_failure_delay).
+    /// Every setting that could not be loaded, in one error: its [`report`](Error::report) lists each with origin,
+    /// status and remedy. A missing or denied secret, a malformed reference and values that do not fit fail at once; a
+    /// vault that cannot be reached or throttles is retried until the deadline. A failure after an answer of a vault is
+    /// returned after the [minimum delay](Self::minimum_failure_delay).
     ///
     /// # Cancel safety
     ///

@@ -30,8 +30,8 @@ pub enum PreviousVersion {
     /// Settings use the latest version only.
     #[default]
     Never,
-    /// Settings use the version before if the vault has nothing newer. This suits credentials that are valid in turns, such
-    /// as the two keys of a storage account.
+    /// Settings use the version before if the vault has nothing newer. This suits credentials that are valid in turns,
+    /// such as the two keys of a storage account.
     Try,
 }
 

@@ -6,9 +6,9 @@ use crate::properties::SecretProperties;
 
 /// Returns the time until a secret's dates call for a check; `None` if they never do.
 ///
-/// A version that is not valid yet is checked when it becomes valid. One that expires is checked when nine tenths of the
-/// time left have passed, a twentieth more or less, again and again: a few times in its last day, then at the moment of
-/// its expiry, and never after that. `random` is in 0..1.
+/// A version that is not valid yet is checked when it becomes valid. One that expires is checked when nine tenths of
+/// the time left have passed, a twentieth more or less, again and again: a few times in its last day, then at the
+/// moment of its expiry, and never after that. `random` is in 0..1.
 pub(super) fn next_check(properties: &SecretProperties, now: SystemTime, random: f64) -> Option<Duration> {
     let until = |date: Option<SystemTime>| date?.duration_since(now).ok().filter(|left| !left.is_zero());
     let begins = until(properties.not_before()).map(|left| left + LEAST.mul_f64(random));

@@ -14,8 +14,8 @@ use crate::secret::{Secret, SecretId};
 
 /// The freshness of settings and their last failure. Contains no secret value.
 ///
-/// `Serialize` writes `is_healthy` first and then each field under its name: durations in seconds, dates in RFC 3339 and
-/// errors as one line. It names vaults, secrets and settings, so it suits a readiness endpoint inside a cluster.
+/// `Serialize` writes `is_healthy` first and then each field under its name: durations in seconds, dates in RFC 3339
+/// and errors as one line. It names vaults, secrets and settings, so it suits a readiness endpoint inside a cluster.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Health {
@@ -23,23 +23,23 @@ pub struct Health {
     pub generation: u64,
     /// The time since a refresh last confirmed that the settings match the vaults. The suspension of a host counts.
     ///
-    /// A refresh whose changes are [debounced](super::LiveBuilder::debounce) does not reset the age, and neither does one
-    /// that reads single secrets.
+    /// A refresh whose changes are [debounced](super::LiveBuilder::debounce) does not reset the age, and neither does
+    /// one that reads single secrets.
     pub age: Duration,
     /// Whether `age` exceeds the [maximum staleness](super::LiveBuilder::max_staleness), if one is set.
     pub is_too_old: bool,
     /// Whether the vault took away a secret in use, where that [counts](super::Revocation::Revoke).
     pub is_revoked: bool,
-    /// The number of failed refreshes, and of refreshes that kept an earlier version of a secret, since everything was last
-    /// read with success.
+    /// The number of failed refreshes, and of refreshes that kept an earlier version of a secret, since everything was
+    /// last read with success.
     ///
     /// Each failure counts until the secrets that failed are read themselves: reading another secret proves nothing. A
     /// refresh whose changes are [debounced](super::LiveBuilder::debounce) succeeded, because the vault answered.
     pub consecutive_failures: u32,
     /// The error of the last failed refresh; `None` if every failure was made good since.
     pub last_error: Option<Error>,
-    /// Why settings keep an earlier version of a secret under [`Policy::KeepLastGood`](crate::Policy::KeepLastGood): one
-    /// error for each setting.
+    /// Why settings keep an earlier version of a secret under [`Policy::KeepLastGood`](crate::Policy::KeepLastGood):
+    /// one error for each setting.
     pub kept: Vec<Error>,
     /// The time until the next refresh begins; `None` while one runs and after the end of the loop.
     pub next_refresh: Option<Duration>,
@@ -69,8 +69,8 @@ pub struct SecretHealth {
 pub enum SecretStatus {
     /// It has expired. The vault still returns it, and it stays in use.
     Expired,
-    /// The vault calls an older version the latest, as after a failover that lost the last writes. The newer one stays in
-    /// use until it is [reported](super::Live::report_rejected), expires, or the vault has a newer one again.
+    /// The vault calls an older version the latest, as after a failover that lost the last writes. The newer one stays
+    /// in use until it is [reported](super::Live::report_rejected), expires, or the vault has a newer one again.
     Ahead,
     /// The latest version was [reported](super::Live::report_rejected) as rejected, and the one before it is in use.
     Previous,
@@ -99,8 +99,8 @@ pub struct PushHealth {
 }
 
 impl Health {
-    /// Returns whether a readiness probe may succeed: the settings are not too old, and the vault took away no secret in
-    /// use.
+    /// Returns whether a readiness probe may succeed: the settings are not too old, and the vault took away no secret
+    /// in use.
     ///
     /// A failed refresh alone does not change this, as long as the last good settings are young enough.
     pub fn is_healthy(&self) -> bool {

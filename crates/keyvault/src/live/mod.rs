@@ -30,9 +30,9 @@
 //!
 //! # Two results
 //!
-//! A load returns `Loaded`: a tree without references, with origins, secrets and report. Validation makes it publishable,
-//! and publishing it creates a [`Published`] with the next generation. Nothing is published half done, and nothing about
-//! an attempt is recorded as done before its settings are published.
+//! A load returns `Loaded`: a tree without references, with origins, secrets and report. Validation makes it
+//! publishable, and publishing it creates a [`Published`] with the next generation. Nothing is published half done, and
+//! nothing about an attempt is recorded as done before its settings are published.
 
 mod builder;
 mod credential_report;

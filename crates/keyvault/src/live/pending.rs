@@ -37,8 +37,8 @@ impl PendingCalls {
         Self { full: Vec::new(), if_due: Vec::new(), reports }
     }
 
-    /// Accepts a command. The caller joins the refresh that runs, or else the next one. `None` means that the last handle
-    /// is gone.
+    /// Accepts a command. The caller joins the refresh that runs, or else the next one. `None` means that the last
+    /// handle is gone.
     pub(super) fn accept(&mut self, command: Option<Command>) -> Result<(), Ended> {
         match command.ok_or(Ended)? {
             Command::Refresh(reply) => self.full.push(reply),

@@ -52,8 +52,8 @@ impl PlannedRefresh {
         self.plan.is_complete()
     }
 
-    /// Takes out the due secrets that nothing but the failure of others held back, after the refresh failed with `error`.
-    /// They may be retried at once, without the others.
+    /// Takes out the due secrets that nothing but the failure of others held back, after the refresh failed with
+    /// `error`. They may be retried at once, without the others.
     ///
     /// The retries end, because each fetches less than the one before: after a full refresh, the secrets that are due;
     /// then those of them that could be read; and of settings that were refused, half of the new versions.
@@ -140,7 +140,8 @@ mod tests {
         Arc::new(Secret::new(SecretProperties::new(id), "v", SystemTime::UNIX_EPOCH))
     }
 
-    /// Fails a refresh in which both secrets are due and the first was read, and returns the vaults of the unaffected ones.
+    /// Fails a refresh in which both secrets are due and the first was read, and returns the vaults of the unaffected
+    /// ones.
     fn unaffected(is_full: bool, others: &[&str], failures: Vec<Error>) -> Vec<String> {
         let (known, now) = (Arc::default(), SystemTime::UNIX_EPOCH);
         let due = [HERE, THERE].map(|name| (id(name), Due::new(Instant::now(), Wanted::latest()))).into();

@@ -113,8 +113,8 @@ impl Planner {
         }
     }
 
-    /// Plans the refresh that credential reports wait for. An application that cannot log in waits for nothing else that
-    /// is due or broken.
+    /// Plans the refresh that credential reports wait for. An application that cannot log in waits for nothing else
+    /// that is due or broken.
     fn for_reports(&mut self, reports: &mut CredentialReports) -> Option<PlannedRefresh> {
         if !reports.is_waiting() {
             return None;
@@ -217,8 +217,8 @@ impl Planner {
         self.commit(refresh.plan, &kept);
     }
 
-    /// Plans another look for versions that an event announced and the vault does not have: it copies new versions to its
-    /// other machines within seconds.
+    /// Plans another look for versions that an event announced and the vault does not have: it copies new versions to
+    /// its other machines within seconds.
     fn await_version(&mut self, id: SecretId, versions: BTreeSet<SecretVersion>, attempts: u8) {
         if attempts > MOST_ATTEMPTS {
             tracing::warn!(secret = %id, "an event announced a version that the vault does not have");

@@ -114,8 +114,8 @@ pub(super) type PublishedCell<T> = Arc<ArcSwap<Published<T>>>;
 
 /// The settings of one moment, for one unit of work such as a request or a job.
 ///
-/// Derefs to the settings. Do not store one in a struct or keep it for long, because a thread has only a few cheap slots
-/// for them: keep the [`Arc`] that [`to_arc`](Current::to_arc) returns instead.
+/// Derefs to the settings. Do not store one in a struct or keep it for long, because a thread has only a few cheap
+/// slots for them: keep the [`Arc`] that [`to_arc`](Current::to_arc) returns instead.
 pub struct Current<T>(pub(super) Guard<Arc<Published<T>>>);
 
 impl<T> Current<T> {

@@ -67,7 +67,8 @@ impl RefreshLoop {
             let next = state.queue.timetable(|timetable| timetable.next());
             state.health_state().next_refresh = Some(next);
             state.queue.set_next_due(next, now);
-            // Tokio's clock stands still while the host is suspended, so the loop looks at the time of day now and then.
+            // Tokio's clock stands still while the host is suspended, so the loop looks at the time of day now and
+            // then.
             let sleep = sleep_until(next.min(now.instant + LONGEST_SLEEP));
             let Inputs { commands, events } = &mut self.inputs;
             // The order is fixed so that a run can be repeated, and it is fair: whatever wakes the loop, it reads all
@@ -101,8 +102,8 @@ impl RefreshLoop {
         let mut cycle_run = pin!(cycle.run(refresh, planner.pending_changes()));
         loop {
             // The order is fixed so that a run can be repeated. The refresh comes first: it ends once and can starve
-            // nothing, while commands and events may arrive without end. Commands precede events, because one of them may
-            // be the end.
+            // nothing, while commands and events may arrive without end. Commands precede events, because one of them
+            // may be the end.
             tokio::select! {
                 biased;
                 outcome = &mut cycle_run => return Ok(outcome),

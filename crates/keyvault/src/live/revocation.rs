@@ -7,12 +7,12 @@ use crate::secret::SecretId;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Revocation {
-    /// The last good settings stay, and health stays green as long as they are young enough. A changed role assignment or
-    /// a firewall causes the same answers as a revoked secret.
+    /// The last good settings stay, and health stays green as long as they are young enough. A changed role assignment
+    /// or a firewall causes the same answers as a revoked secret.
     #[default]
     Keep,
-    /// Health turns red at once, and every watcher receives a [`Notice::Revoked`](super::Notice::Revoked), until a refresh
-    /// succeeds again. The last settings can still be read, so that the application can shut down in order.
+    /// Health turns red at once, and every watcher receives a [`Notice::Revoked`](super::Notice::Revoked), until a
+    /// refresh succeeds again. The last settings can still be read, so that the application can shut down in order.
     Revoke,
 }
 

@@ -17,8 +17,8 @@ impl Schedule {
         Self { interval, failures: 0 }
     }
 
-    /// Returns the pause after a refresh that succeeded: the interval, up to a tenth longer or shorter, so that instances
-    /// that started together drift apart. `random` is in 0..1.
+    /// Returns the pause after a refresh that succeeded: the interval, up to a tenth longer or shorter, so that
+    /// instances that started together drift apart. `random` is in 0..1.
     pub(super) fn after_success(&mut self, random: f64) -> Duration {
         self.failures = 0;
         jittered(self.interval, random)

@@ -73,8 +73,8 @@ impl ValidSettings {
     }
 }
 
-/// Runs a step of a load until `deadline`. A layer or a hook of the application that panics fails the load, and does not
-/// end the loop.
+/// Runs a step of a load until `deadline`. A layer or a hook of the application that panics fails the load, and does
+/// not end the loop.
 async fn contained<T>(deadline: Instant, step: impl Future<Output = Result<T>>) -> Result<T> {
     match timeout_at(deadline, AssertUnwindSafe(step).catch_unwind()).await {
         Ok(Ok(result)) => result,

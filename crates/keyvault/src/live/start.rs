@@ -72,8 +72,8 @@ impl Start {
         instant_after(Instant::now(), self.options.startup_deadline)
     }
 
-    /// Loads the first settings, and retries while the vaults fail. The last such failure is in `last` for a caller that
-    /// does not wait for the end.
+    /// Loads the first settings, and retries while the vaults fail. The last such failure is in `last` for a caller
+    /// that does not wait for the end.
     async fn first(&self, last: &Mutex<Option<Error>>) -> Result<FirstSettings> {
         let deadline = self.deadline();
         let mut schedule = Schedule::new(self.options.interval);

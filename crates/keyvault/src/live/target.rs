@@ -1,8 +1,8 @@
 //! The part of live settings that knows their type.
 //!
 //! The refresh loop is compiled once, in this crate, and reaches the settings type through the three object-safe traits
-//! of this file. Each stands for one stage of the same settings, and each stage consumes the one before, so that nothing
-//! can be validated before it is extracted or published before it is validated:
+//! of this file. Each stands for one stage of the same settings, and each stage consumes the one before, so that
+//! nothing can be validated before it is extracted or published before it is validated:
 //!
 //! ```text
 //! SettingsTarget ─merge─▶ Draft ─replace…─▶ Draft ─extract─▶ Candidate ─validate, publish─▶ PublishedCell<T>

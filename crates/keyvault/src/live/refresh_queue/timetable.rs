@@ -89,8 +89,8 @@ impl Timetable {
         }
     }
 
-    /// Makes a secret due because of an event. A second event for the same secret joins the first; `pause` is not called
-    /// for it.
+    /// Makes a secret due because of an event. A second event for the same secret joins the first; `pause` is not
+    /// called for it.
     pub(super) fn add_event(&mut self, id: SecretId, want: Wanted, now: Instant, pause: impl FnOnce() -> Duration) {
         match self.due.get_mut(&id) {
             Some(due) if due.is_by_event => due.want.join(want),
