@@ -331,7 +331,7 @@ async fn no_debug_of_what_settings_are_made_with_shows_a_value() {
     let provider = keyvault_figment::KeyVaultProvider::fetch(vault.clone(), &map).await.unwrap();
     let metadata = figment::Provider::metadata(&provider);
     let config = keyvault_config::layered(vault.clone(), config::Config::builder)
-        .validate(|_: &String| Ok::<_, keyvault::Rejection>(()));
+        .validate(|_: &String| Ok::<_, keyvault::ValidationError>(()));
     let figment = keyvault_figment::layered(vault, figment::Figment::new);
     let shown = format!("{source:?}{source:#?}{provider:?}{provider:#?}{metadata:?}{config:?}{figment:?}{figment:#?}");
     assert_free_of(&shown, &CANARIES);

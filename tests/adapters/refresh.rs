@@ -8,7 +8,7 @@ use std::time::Duration;
 use config::{Config, ConfigError, Map, Source, Value};
 use figment::Figment;
 use futures::FutureExt;
-use keyvault::{Live, Notice, Rejection};
+use keyvault::{Live, Notice, ValidationError};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::time::timeout;
@@ -159,7 +159,7 @@ async fn what_the_application_refuses_is_not_published() {
     for framework in BOTH {
         let shop = shop();
         let hook = |settings: &Settings| match settings.url.as_str() {
-            "db:canary" => Err(Rejection::new("no good").of("url")),
+            "db:canary" => Err(ValidationError::new("no good").of("url")),
             _ => Ok(()),
         };
         let live = shop.start_validated(framework, hook).await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyvault::{ErrorKind, Rejection};
+use keyvault::{ErrorKind, ValidationError};
 use tokio::time::{Instant, timeout};
 
 use super::stage::{MINUTE, Pool, Stage};
@@ -67,7 +67,7 @@ async fn what_the_probe_refuses_is_never_current_and_is_drained_at_once() {
         probing.say(format!("probe {}", new.password));
         async move {
             match new.password.as_str() {
-                "empty" => Err(Rejection::new("no query runs")),
+                "empty" => Err(ValidationError::new("no query runs")),
                 "stuck" => std::future::pending().await,
                 "shaky" => panic!("the probe panics"),
                 _ => Ok(()),

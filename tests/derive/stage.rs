@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::support::within_an_hour;
 use figment::Figment;
-use keyvault::{Derive, InMemory, Live, Rejection};
+use keyvault::{Derive, InMemory, Live, ValidationError};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -83,12 +83,12 @@ impl Stage {
         })
     }
 
-    async fn build(self, settings: Arc<Settings>) -> Result<Pool, Rejection> {
+    async fn build(self, settings: Arc<Settings>) -> Result<Pool, ValidationError> {
         let password = settings.database.password.clone();
         let _one = Running::begin(&self.running);
         self.say(format!("build {password}"));
         match password.as_str() {
-            "bad" => return Err(Rejection::new("the database refuses the login").of("database.password")),
+            "bad" => return Err(ValidationError::new("the database refuses the login").of("database.password")),
             "panics" => panic!("the build panics"),
             "hangs" => std::future::pending().await,
             slow if slow.starts_with("slow") => sleep(MINUTE / 6).await,

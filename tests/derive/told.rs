@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use keyvault::{Live, Rejected, SecretId};
+use keyvault::{CredentialCheck, Live, SecretId};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::stage::{MINUTE, Settings, Stage};
@@ -80,7 +80,7 @@ async fn whoever_is_refused_can_name_the_version_that_the_resource_was_built_fro
     assert_eq!(*built_from, first);
     assert_ne!(*built_from, used(&live), "the settings are ahead");
     let reads = stage.vault.reads();
-    assert_eq!(live.rejected(built_from).await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected(built_from).await.unwrap(), CredentialCheck::Changed);
     assert_eq!(stage.vault.reads(), reads, "nobody need be asked");
 
     stage.rotate(&live, "third").await;

@@ -1,6 +1,6 @@
 //! Both frameworks: settings that are made, that do not fit, that are refused and that panic.
 
-use keyvault::{NameMap, Rejection};
+use keyvault::{NameMap, ValidationError};
 use keyvault_config::KeyVaultSource;
 use keyvault_figment::KeyVaultProvider;
 use serde::de::DeserializeOwned;
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::scan::Scan;
 use super::settings::*;
 
-fn accept<T>(_: &T) -> Result<(), Rejection> {
+fn accept<T>(_: &T) -> Result<(), ValidationError> {
     Ok(())
 }
 
@@ -94,13 +94,14 @@ async fn a_hook_that_refuses_panics_or_hangs_brings_nothing_to_light() {
     let mut scan = Scan::begin();
     for framework in BOTH {
         let shop = Shop::new(&scan);
-        let refused = shop.start(framework, |_: &One<String>| Err(Rejection::new("refused").of("value"))).await;
+        let refused = shop.start(framework, |_: &One<String>| Err(ValidationError::new("refused").of("value"))).await;
         scan.outcome("refused", &refused.map(|_| ()));
         let forgotten =
-            |one: &One<String>| one.value.parse::<u16>().map(|_| ()).map_err(Rejection::because("no number"));
+            |one: &One<String>| one.value.parse::<u16>().map(|_| ()).map_err(ValidationError::because("no number"));
         scan.outcome("forgotten", &shop.start(framework, forgotten).await.map(|_| ()));
-        let panics =
-            |one: &One<String>| -> Result<(), Rejection> { std::panic::resume_unwind(Box::new(one.value.clone())) };
+        let panics = |one: &One<String>| -> Result<(), ValidationError> {
+            std::panic::resume_unwind(Box::new(one.value.clone()))
+        };
         scan.outcome("panics", &shop.start(framework, panics).await.map(|_| ()));
 
         let live = shop.start(framework, panics_at_second).await.unwrap();
@@ -114,7 +115,7 @@ async fn a_hook_that_refuses_panics_or_hangs_brings_nothing_to_light() {
     scan.end();
 }
 
-fn panics_at_second(one: &One<String>) -> Result<(), Rejection> {
+fn panics_at_second(one: &One<String>) -> Result<(), ValidationError> {
     if one.value.ends_with("again") {
         std::panic::resume_unwind(Box::new(one.value.clone()))
     }

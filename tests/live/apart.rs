@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
 use keyvault::{
-    Error, ErrorKind, InMemory, Live, NameMap, Rejected, Rejection, Result, Secret, SecretEvent, SecretEventKind,
-    SecretId, SecretName, SecretProperties, SecretStore, Vault,
+    CredentialCheck, Error, ErrorKind, InMemory, Live, NameMap, Result, Secret, SecretEvent, SecretEventKind, SecretId,
+    SecretName, SecretProperties, SecretStore, ValidationError, Vault,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -114,9 +114,9 @@ async fn a_rejected_secret_is_asked_for_though_another_is_broken() {
     let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
     broken.turn(true);
     story.vault.set("user", "bob").unwrap();
-    let (refreshed, rejected) = tokio::join!(live.refresh_now(), live.rejected("user"));
+    let (refreshed, rejected) = tokio::join!(live.refresh_now(), live.report_rejected("user"));
     refreshed.unwrap_err();
-    assert_eq!(rejected.unwrap(), Rejected::Changed);
+    assert_eq!(rejected.unwrap(), CredentialCheck::Changed);
     assert_eq!(live.current().user, "bob");
 }
 
@@ -137,7 +137,9 @@ async fn what_the_vault_throttles_is_not_tried_by_itself_before_its_time() {
 }
 
 /// A hook that refuses a password and counts how often it is asked.
-fn login(asked: &Arc<AtomicU32>) -> impl Fn(&Settings) -> std::result::Result<(), Rejection> + Send + Sync + 'static {
+fn login(
+    asked: &Arc<AtomicU32>,
+) -> impl Fn(&Settings) -> std::result::Result<(), ValidationError> + Send + Sync + 'static {
     let asked = Arc::clone(asked);
     move |settings| {
         asked.fetch_add(1, Ordering::Relaxed);

@@ -152,7 +152,7 @@ async fn shutdown_ends_a_fetch_that_hangs_in_under_a_second() {
         reached.notified().await;
         timeout(Duration::from_secs(1), live.shutdown()).await.expect("within a second");
     };
-    let (refreshed, rejected, ()) = tokio::join!(live.refresh_now(), live.rejected("password"), ending);
+    let (refreshed, rejected, ()) = tokio::join!(live.refresh_now(), live.report_rejected("password"), ending);
     assert_eq!(refreshed.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(rejected.unwrap_err().kind(), ErrorKind::Unavailable);
 }

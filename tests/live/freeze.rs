@@ -85,8 +85,8 @@ async fn after_a_freeze_what_is_done_for_a_rejection_is_not_taken_for_the_refres
     story.vault.set("user", "bob").unwrap();
     story.rotate("second");
     clock.jump(HOUR * 2);
-    let (rejected, refreshed) = tokio::join!(live.rejected("password"), live.refresh_if_due());
-    assert_eq!(rejected.unwrap(), keyvault::Rejected::Changed);
+    let (rejected, refreshed) = tokio::join!(live.report_rejected("password"), live.refresh_if_due());
+    assert_eq!(rejected.unwrap(), keyvault::CredentialCheck::Changed);
     assert_eq!(refreshed.unwrap().unwrap().keys, ["user"]);
     assert_eq!((live.current().user.as_str(), live.current().password.as_str()), ("bob", "second"));
 }

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use keyvault::{ErrorKind, Live, ReferenceStatus, Rejection};
+use keyvault::{ErrorKind, Live, ReferenceStatus, ValidationError};
 use tokio::time::sleep;
 
 use super::story::{MINUTE, Settings, Story};
 
-fn check(settings: &Settings) -> Result<(), Rejection> {
+fn check(settings: &Settings) -> Result<(), ValidationError> {
     match settings.password.as_str() {
-        "bad" => Err(Rejection::new("password is bad").of("password")),
+        "bad" => Err(ValidationError::new("password is bad").of("password")),
         "panic" => panic!("the hook panics"),
         _ => Ok(()),
     }
@@ -74,7 +74,7 @@ async fn settings_that_did_not_change_are_not_asked_about_again() {
     let story = Story::begin();
     let asked = Arc::new(AtomicU32::new(0));
     let count = Arc::clone(&asked);
-    let hook = move |_: &Settings| -> Result<(), Rejection> {
+    let hook = move |_: &Settings| -> Result<(), ValidationError> {
         count.fetch_add(1, Ordering::Relaxed);
         Ok(())
     };

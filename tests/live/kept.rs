@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use keyvault::{
-    Error, ErrorKind, Live, Policy, PreviousVersion, Rejected, SecretEvent, SecretEventKind, SecretId, SecretStatus,
-    SecretStore,
+    CredentialCheck, Error, ErrorKind, Live, Policy, PreviousVersion, SecretEvent, SecretEventKind, SecretId,
+    SecretStatus, SecretStore,
 };
 use tokio::time::sleep;
 
@@ -70,7 +70,7 @@ async fn what_a_server_refused_is_remembered_while_a_version_is_kept() {
         let live: Live<Settings> = builder.previous_version(PreviousVersion::Try).start().await.unwrap();
         story.rotate("second");
         live.refresh_now().await.unwrap();
-        assert_eq!(live.rejected("password").await.unwrap(), Rejected::Previous, "{kind:?}");
+        assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Previous, "{kind:?}");
         broken.turn(true);
         live.refresh_now().await.unwrap();
         assert_eq!((live.current().password.as_str(), status(&live)), ("first", SecretStatus::Kept), "{kind:?}");
@@ -104,7 +104,7 @@ async fn an_event_of_it_is_heeded_and_a_rejection_asks_for_it() {
         assert_eq!(status(&live), SecretStatus::Kept, "{kind:?}");
         broken.turn(false);
         story.rotate("third");
-        assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed, "{kind:?}");
+        assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Changed, "{kind:?}");
         assert_eq!(live.current().password, "third", "{kind:?}");
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use keyvault::{
-    Error, ErrorKind, Live, NameMap, Notice, ReferenceStatus, Rejected, SecretEvent, SecretEventKind, SecretId,
+    CredentialCheck, Error, ErrorKind, Live, NameMap, Notice, ReferenceStatus, SecretEvent, SecretEventKind, SecretId,
     SecretStatus, SecretStore, SecretVersion,
 };
 
@@ -94,7 +94,7 @@ async fn a_newer_version_that_is_kept_is_given_up_when_a_server_refuses_it() {
     live.refresh_now().await.unwrap();
     over.turn(true);
     live.refresh_now().await.unwrap();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Changed);
     assert_eq!((live.current().password.as_str(), status(&live)), ("first", SecretStatus::Current));
 }
 

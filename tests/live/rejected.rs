@@ -3,7 +3,8 @@
 use std::time::{Duration, SystemTime};
 
 use keyvault::{
-    Error, ErrorKind, Live, NameMap, PreviousVersion, Rejected, Rejection, SecretId, SecretStatus, SecretStore,
+    CredentialCheck, Error, ErrorKind, Live, NameMap, PreviousVersion, SecretId, SecretStatus, SecretStore,
+    ValidationError,
 };
 use tokio::time::{Instant, sleep};
 
@@ -24,12 +25,12 @@ async fn the_newer_version_is_there_when_the_answer_is() {
         let text = format!("password {round}");
         story.rotate(&text);
         let gets = story.vault.reads().gets;
-        assert_eq!(live.rejected(subject).await.unwrap(), Rejected::Changed, "{subject}");
+        assert_eq!(live.report_rejected(subject).await.unwrap(), CredentialCheck::Changed, "{subject}");
         assert_eq!(live.current().password, text, "{subject}");
         assert_eq!(story.vault.reads().gets, gets + 1, "{subject}: only that secret is asked for");
     }
     story.rotate("by id");
-    assert_eq!(live.rejected(id("password")).await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected(id("password")).await.unwrap(), CredentialCheck::Changed);
     assert_eq!(live.current().password, "by id");
 }
 
@@ -45,11 +46,11 @@ async fn all_who_are_refused_share_one_request() {
     let gets = story.vault.reads().gets;
     let late = async {
         sleep(Duration::from_millis(50)).await;
-        live.rejected("password").await
+        live.report_rejected("password").await
     };
-    let together = futures::future::join_all((0..100).map(|_| live.rejected("password")));
+    let together = futures::future::join_all((0..100).map(|_| live.report_rejected("password")));
     let (together, late) = tokio::join!(together, late);
-    assert!(together.iter().chain([&late]).all(|answer| *answer.as_ref().unwrap() == Rejected::Changed));
+    assert!(together.iter().chain([&late]).all(|answer| *answer.as_ref().unwrap() == CredentialCheck::Changed));
     assert_eq!(story.vault.reads().gets, gets + 1);
 }
 
@@ -59,7 +60,7 @@ async fn with_nothing_newer_the_answer_is_the_same() {
     let live: Live<Settings> = story.layered().start().await.unwrap();
     story.rotate("second");
     live.refresh_now().await.unwrap();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Same);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Same);
     assert_eq!(live.current().password, "second", "the version before is not tried unless that is allowed");
     assert_eq!(live.published().generation(), 2);
 }
@@ -70,7 +71,7 @@ async fn the_version_before_is_used_until_there_is_a_newer_one() {
     let live: Live<Settings> = story.layered().previous_version(PreviousVersion::Try).start().await.unwrap();
     story.rotate("second");
     live.refresh_now().await.unwrap();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Previous);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Previous);
     assert_eq!(live.current().password, "first");
     let status = |live: &Live<Settings>| {
         let health = live.health();
@@ -94,15 +95,15 @@ async fn when_both_are_refused_the_latest_is_used_again_and_nothing_goes_round_i
     live.refresh_now().await.unwrap();
     let mut seen = Vec::new();
     for _ in 0..4 {
-        let answer = live.rejected("password").await.unwrap();
+        let answer = live.report_rejected("password").await.unwrap();
         seen.push((answer, live.current().password.clone()));
         sleep(MINUTE).await;
     }
     let expected = [
-        (Rejected::Previous, "first".to_owned()),
-        (Rejected::Changed, "second".to_owned()),
-        (Rejected::Same, "second".to_owned()),
-        (Rejected::Same, "second".to_owned()),
+        (CredentialCheck::Previous, "first".to_owned()),
+        (CredentialCheck::Changed, "second".to_owned()),
+        (CredentialCheck::Same, "second".to_owned()),
+        (CredentialCheck::Same, "second".to_owned()),
     ];
     assert_eq!(seen, expected);
 }
@@ -114,25 +115,25 @@ async fn a_process_that_never_held_the_version_before_asks_the_vault_for_it() {
     story.vault.set_with("password", "never", disabled).unwrap();
     story.rotate("second");
     let live: Live<Settings> = story.layered().previous_version(PreviousVersion::Try).start().await.unwrap();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Previous);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Previous);
     assert_eq!(live.current().password, "first", "the last that is enabled");
     let story = Story::begin();
     let live: Live<Settings> = story.layered().previous_version(PreviousVersion::Try).start().await.unwrap();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Same, "there is only one version");
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Same, "there is only one version");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_version_before_that_the_application_refuses_is_not_used() {
     let story = Story::begin();
-    let check = |settings: &Settings| -> Result<(), Rejection> {
-        if settings.password == "old" { Err(Rejection::new("password is too old")) } else { Ok(()) }
+    let check = |settings: &Settings| -> Result<(), ValidationError> {
+        if settings.password == "old" { Err(ValidationError::new("password is too old")) } else { Ok(()) }
     };
     let before = SystemTime::now() - MINUTE * 30;
     story.vault.set_with("password", "old", |properties| properties.set_created(before)).unwrap();
     story.rotate("second");
     let builder = story.layered().previous_version(PreviousVersion::Try).validate(check);
     let live: Live<Settings> = builder.start().await.unwrap();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Same);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Same);
     assert_eq!(live.current().password, "second");
     assert_eq!(live.health().last_error.unwrap().kind(), ErrorKind::Rejected, "the attempt is seen");
 }
@@ -143,20 +144,24 @@ async fn beyond_the_budget_the_answer_comes_at_once_and_tells_how_long_to_wait()
     let live: Live<Settings> =
         story.layered().refresh_every(HOUR).rejection_budget(3, Duration::from_secs(20)).start().await.unwrap();
     for _ in 0..3 {
-        assert_eq!(live.rejected("password").await.unwrap(), Rejected::Same);
+        assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Same);
         sleep(Duration::from_secs(1)).await;
     }
     let (asked, gets) = (Instant::now(), story.vault.reads().gets);
     for _ in 0..1_000 {
-        let error = live.rejected("password").await.unwrap_err();
+        let error = live.report_rejected("password").await.unwrap_err();
         let ErrorKind::Throttled { retry_after: Some(wait) } = error.kind() else { panic!("{error}") };
         assert!(wait <= Duration::from_secs(20), "{wait:?}");
     }
     assert_eq!((asked.elapsed(), story.vault.reads().gets), (Duration::ZERO, gets), "nobody sleeps, nobody asks");
-    assert_eq!(live.rejected("user").await.unwrap(), Rejected::Same, "another secret has a budget of its own");
+    assert_eq!(
+        live.report_rejected("user").await.unwrap(),
+        CredentialCheck::Same,
+        "another secret has a budget of its own"
+    );
     sleep(Duration::from_secs(20)).await;
     story.rotate("second");
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Changed);
 }
 
 /// Many are refused and ask as fast as they can while a rotation is half done, be it for a moment or for long.
@@ -168,7 +173,7 @@ async fn a_new_version_is_found_within_twice_the_time_that_it_took_to_come() {
         let gets = story.vault.reads().gets;
         let used = live.published().origins().get("password").unwrap().secrets()[0].clone();
         let refused = async |caller: u64| {
-            while live.rejected(&used).await.unwrap() == Rejected::Same {
+            while live.report_rejected(&used).await.unwrap() == CredentialCheck::Same {
                 sleep(Duration::from_millis(5 + caller)).await;
             }
             Instant::now()
@@ -192,11 +197,11 @@ async fn a_rest_is_no_answer_when_the_vault_could_not_be_asked() {
     let live: Live<Settings> = story.layered().refresh_every(HOUR).start().await.unwrap();
     story.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
     for _ in 0..2 {
-        assert_eq!(live.rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(live.report_rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
     }
     story.vault.fail(None);
     story.rotate("second");
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Changed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -207,7 +212,7 @@ async fn whoever_used_an_older_version_is_answered_without_a_request() {
     story.rotate("second");
     live.refresh_now().await.unwrap();
     let reads = story.vault.reads();
-    assert_eq!(live.rejected(&used).await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected(&used).await.unwrap(), CredentialCheck::Changed);
     assert_eq!(story.vault.reads(), reads);
 }
 
@@ -216,13 +221,13 @@ async fn what_cannot_be_asked_for_is_told() {
     let story = Story::begin();
     let live: Live<Settings> = story.layered().refresh_every(HOUR).start().await.unwrap();
     for unknown in ["nothing", "pass", "passwords"] {
-        assert_eq!(live.rejected(unknown).await.unwrap_err().kind(), ErrorKind::Invalid, "{unknown}");
+        assert_eq!(live.report_rejected(unknown).await.unwrap_err().kind(), ErrorKind::Invalid, "{unknown}");
     }
     story.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
-    assert_eq!(live.rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(live.report_rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(live.current().password, "first");
     live.shutdown().await;
-    assert_eq!(live.rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(live.report_rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test(start_paused = true)]
@@ -233,7 +238,7 @@ async fn a_version_that_is_named_in_a_reference_has_no_other() {
     story.rotate("second");
     let live: Live<Settings> = story.layered().previous_version(PreviousVersion::Try).start().await.unwrap();
     let reads = story.vault.reads();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Same);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Same);
     assert_eq!(story.vault.reads(), reads);
 }
 
@@ -244,9 +249,9 @@ async fn a_secret_by_name_is_followed_in_the_same_way() {
         story.by_name().names(NameMap::new()).previous_version(PreviousVersion::Try).start().await.unwrap();
     story.rotate("second");
     let lists = story.vault.reads().lists;
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Changed);
     assert_eq!(story.vault.reads().lists, lists, "the vault is not listed");
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Previous);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Previous);
     for _ in 0..2 {
         assert_eq!(live.refresh_now().await.unwrap(), None, "a list does not bring back what was refused");
     }

@@ -36,7 +36,7 @@ async fn rotate(story: &Story, live: &Live<Settings>) -> Vec<(String, String)> {
 async fn what_changes_within_the_minimum_is_published_as_one() {
     let story = Story::begin();
     let live: Live<Settings> =
-        story.layered().refresh_every(SECOND).settle(SECOND * 5, SECOND * 30).start().await.unwrap();
+        story.layered().refresh_every(SECOND).debounce(SECOND * 5, SECOND * 30).start().await.unwrap();
     assert_eq!(rotate(&story, &live).await, [("bob".to_owned(), "second".to_owned())]);
     assert!(live.health().last_error.is_none());
 }
@@ -53,7 +53,7 @@ async fn by_default_every_change_is_published_at_the_end_of_its_pass() {
 async fn changes_without_end_are_published_after_the_maximum() {
     let story = Story::begin();
     let live: Live<Settings> =
-        story.layered().refresh_every(SECOND * 2).settle(SECOND * 5, SECOND * 20).start().await.unwrap();
+        story.layered().refresh_every(SECOND * 2).debounce(SECOND * 5, SECOND * 20).start().await.unwrap();
     let mut watcher = live.watch();
     let began = Instant::now();
     let rotating = async {
@@ -72,18 +72,18 @@ async fn changes_without_end_are_published_after_the_maximum() {
 #[tokio::test(start_paused = true)]
 async fn who_asks_does_not_wait_for_things_to_settle() {
     let story = Story::begin();
-    let live: Live<Settings> = story.layered().settle(MINUTE, MINUTE * 5).start().await.unwrap();
+    let live: Live<Settings> = story.layered().debounce(MINUTE, MINUTE * 5).start().await.unwrap();
     story.rotate("second");
     assert!(live.refresh_now().await.unwrap().is_some());
     story.rotate("third");
-    live.rejected("password").await.unwrap();
+    live.report_rejected("password").await.unwrap();
     assert_eq!(live.current().password, "third");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_maximum_below_the_minimum_is_refused() {
     let story = Story::begin();
-    let start: Result<Live<Settings>> = story.layered().settle(MINUTE, SECOND).start().await;
+    let start: Result<Live<Settings>> = story.layered().debounce(MINUTE, SECOND).start().await;
     assert_eq!(start.unwrap_err().kind(), ErrorKind::Invalid);
 }
 
@@ -91,7 +91,7 @@ async fn a_maximum_below_the_minimum_is_refused() {
 async fn while_changes_settle_the_vault_is_well_and_the_settings_grow_old() {
     let story = Story::begin();
     let live: Live<Settings> =
-        story.layered().refresh_every(MINUTE * 10).settle(SECOND * 20, MINUTE).start().await.unwrap();
+        story.layered().refresh_every(MINUTE * 10).debounce(SECOND * 20, MINUTE).start().await.unwrap();
     story.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
     for _ in 0..8 {
         live.refresh_now().await.unwrap_err();
@@ -126,7 +126,7 @@ async fn while_changes_settle_the_vault_is_well_and_the_settings_grow_old() {
 async fn a_secret_that_is_kept_is_said_while_another_settles() {
     let story = Story::begin();
     let builder = story.layered().policy("password", keyvault::Policy::KeepLastGood);
-    let live: Live<Settings> = builder.settle(SECOND * 20, MINUTE).start().await.unwrap();
+    let live: Live<Settings> = builder.debounce(SECOND * 20, MINUTE).start().await.unwrap();
     story.vault.delete("password");
     story.vault.set("user", "bob").unwrap();
     while live.health().kept.is_empty() {
@@ -141,7 +141,7 @@ async fn a_secret_that_is_kept_is_said_while_another_settles() {
 #[tokio::test(start_paused = true)]
 async fn events_of_two_secrets_that_settle_do_not_put_each_other_off() {
     let story = Story::begin();
-    let builder = story.layered().refresh_every(MINUTE * 60).settle(SECOND, MINUTE * 60);
+    let builder = story.layered().refresh_every(MINUTE * 60).debounce(SECOND, MINUTE * 60);
     let live: Live<Settings> = builder.event_spread(Duration::ZERO).start().await.unwrap();
     for (name, text) in [("user", "bob"), ("password", "second")] {
         let version = story.vault.set(name, text).unwrap();

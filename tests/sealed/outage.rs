@@ -214,7 +214,7 @@ async fn a_start_in_an_outage_asks_the_application_too() {
     let file = depot.directory.path().join("settings.toml");
     let layers =
         move || figment::Figment::new().merge(<figment::providers::Toml as figment::providers::Format>::file(&file));
-    let refuse = |_: &super::depot::Settings| Err(keyvault::Rejection::new("it does not log in").of("password"));
+    let refuse = |_: &super::depot::Settings| Err(keyvault::ValidationError::new("it does not log in").of("password"));
     let builder = keyvault_figment::layered(depot.vault.clone(), layers).sealed(depot.sealed()).validate(refuse);
     let error = builder.start().await.unwrap_err();
     assert!(error.report().contains("it does not log in") && error.report().contains("vault is down"), "{error:?}");

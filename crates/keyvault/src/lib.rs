@@ -58,6 +58,7 @@ pub mod blocking;
 pub mod client;
 #[cfg(feature = "identity")]
 pub mod credential;
+pub mod derive;
 mod error;
 pub mod live;
 mod metrics;
@@ -70,12 +71,14 @@ pub mod sealed;
 pub mod secret;
 pub mod settings;
 pub mod store;
+mod time;
 
 pub use self::client::SecretClient;
 #[cfg(feature = "identity")]
 pub use self::credential::default_credential;
+pub use self::derive::Derived;
 pub use self::error::{Error, ErrorKind, Result};
-pub use self::live::{Change, Derived, Health, Live, LiveBuilder, Notice, ValidationError, Watcher};
+pub use self::live::{Change, Health, Live, LiveBuilder, Notice, ValidationError, Watcher};
 pub use self::names::{IfDisabled, IfOutdated, NameMap, OpenJson};
 pub use self::reference::{Reference, Template};
 pub use self::report::{ReferenceStatus, Report};

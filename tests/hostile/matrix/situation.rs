@@ -74,7 +74,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
         deadline: Duration::from_secs(101),
         most_requests: 20,
         most_lists: 0,
-        act: |scene| Box::pin(async move { scene.live().rejected("url").await.map(|_| ()) }),
+        act: |scene| Box::pin(async move { scene.live().report_rejected("url").await.map(|_| ()) }),
     },
 ];
 
@@ -129,7 +129,7 @@ fn word(error: &Error) -> &'static str {
         ErrorKind::Denied => "Denied",
         ErrorKind::Invalid => "Invalid",
         ErrorKind::NotFound => "NotFound",
-        ErrorKind::Rejected => "Rejected",
+        ErrorKind::Rejected => "CredentialCheck",
         ErrorKind::Throttled { .. } => "Throttled",
         ErrorKind::Unavailable => "Unavailable",
         _ => "another kind",

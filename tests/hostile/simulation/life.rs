@@ -74,7 +74,7 @@ impl Life {
             .refresh_deadline(DEADLINE)
             .event_spread(INTERVAL / 3)
             // Without an end, for a maximum has changes published that had no time to settle.
-            .settle(SETTLE, LIFE)
+            .debounce(SETTLE, LIFE)
             .wall_clock(time)
             .start::<Settings>()
             .await

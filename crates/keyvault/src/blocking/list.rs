@@ -16,14 +16,14 @@ use crate::secret::SecretProperties;
 #[must_use = "iterators are lazy"]
 pub struct SecretList<T = SecretProperties> {
     worker: Worker,
-    list: Option<crate::SecretList<T>>,
+    list: Option<crate::client::SecretList<T>>,
     pages: Option<SecretPages<T>>,
     buffered: VecDeque<T>,
 }
 
 #[allow(private_bounds, reason = "only this crate defines items of lists")]
 impl<T: ListItem> SecretList<T> {
-    pub(super) fn new(worker: &Worker, list: crate::SecretList<T>) -> Self {
+    pub(super) fn new(worker: &Worker, list: crate::client::SecretList<T>) -> Self {
         Self { worker: worker.clone(), list: Some(list), pages: None, buffered: VecDeque::new() }
     }
 
@@ -33,7 +33,7 @@ impl<T: ListItem> SecretList<T> {
         Self { list: self.list.map(|list| list.page_size(size)), ..self }
     }
 
-    /// Continues where an earlier list of the same kind stopped, like [`resume`](crate::SecretList::resume). Has no
+    /// Continues where an earlier list of the same kind stopped, like [`resume`](crate::client::SecretList::resume). Has no
     /// effect after the first item.
     pub fn resume(self, token: &PageToken) -> Self {
         Self { list: self.list.map(|list| list.resume(token)), ..self }
@@ -41,7 +41,7 @@ impl<T: ListItem> SecretList<T> {
 
     /// Returns the pages instead of the items. A page can be empty although another one follows.
     pub fn pages(self) -> SecretPages<T> {
-        let pages = self.list.map(crate::SecretList::pages);
+        let pages = self.list.map(crate::client::SecretList::pages);
         self.pages.unwrap_or(SecretPages { worker: self.worker, pages })
     }
 }
@@ -69,7 +69,7 @@ impl<T: ListItem> Iterator for SecretList<T> {
 #[must_use = "iterators are lazy"]
 pub struct SecretPages<T = SecretProperties> {
     worker: Worker,
-    pages: Option<crate::SecretPages<T>>,
+    pages: Option<crate::client::SecretPages<T>>,
 }
 
 impl<T: ListItem> Iterator for SecretPages<T> {

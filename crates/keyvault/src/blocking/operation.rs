@@ -14,11 +14,11 @@ macro_rules! operation {
         #[derive(Debug)]
         pub struct $name {
             worker: Worker,
-            operation: crate::$name,
+            operation: crate::client::$name,
         }
 
         impl $name {
-            pub(super) fn new(worker: &Worker, operation: crate::$name) -> Self {
+            pub(super) fn new(worker: &Worker, operation: crate::client::$name) -> Self {
                 Self { worker: worker.clone(), operation }
             }
 
@@ -61,14 +61,14 @@ macro_rules! operation {
 }
 
 operation!(
-    /// A deletion that a vault has started, like [`keyvault::DeleteOperation`](crate::DeleteOperation).
+    /// A deletion that a vault has started, like [`keyvault::DeleteOperation`](crate::client::DeleteOperation).
     DeleteOperation,
     deleted,
     DeletedSecret
 );
 
 operation!(
-    /// A recovery that a vault has started, like [`keyvault::RecoverOperation`](crate::RecoverOperation).
+    /// A recovery that a vault has started, like [`keyvault::RecoverOperation`](crate::client::RecoverOperation).
     RecoverOperation,
     recovered,
     SecretProperties

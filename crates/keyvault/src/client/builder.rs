@@ -10,8 +10,8 @@ use azure_core::http::ClientOptions;
 use super::pipeline::{Pipeline, PipelineSettings, TransportSource};
 use super::secret_client::SecretClient;
 use super::tls;
-use crate::secret::{Cloud, Vault};
 use crate::error::{Error, Result};
+use crate::secret::{Cloud, Vault};
 
 impl SecretClient {
     /// Starts building a client for the vault at `url`: `https://contoso.vault.azure.net`.

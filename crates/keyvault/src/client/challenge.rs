@@ -2,9 +2,9 @@
 
 use url::Url;
 
-use crate::secret::{Cloud, Vault};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
+use crate::secret::{Cloud, Vault};
 
 /// Returns the scope of the tokens that the vaults of `cloud` accept.
 pub(crate) fn cloud_scope(cloud: Cloud) -> String {

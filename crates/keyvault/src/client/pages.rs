@@ -29,7 +29,9 @@ impl SecretClient {
     ///
     /// Costs one request for 25 versions; the timeout applies to each request.
     pub fn list_versions(&self, name: &str) -> SecretList {
-        let first = SecretName::parse(name).and_then(|name| self.url(&["secrets", name.as_str(), "versions"]));
+        let first = SecretName::parse(name)
+            .map_err(Error::from)
+            .and_then(|name| self.url(&["secrets", name.as_str(), "versions"]));
         SecretList::new(self, Operation::ListVersions, first)
     }
 }

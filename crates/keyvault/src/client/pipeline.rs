@@ -28,9 +28,9 @@ use super::sanitize::{self, Sanitizer};
 use super::service_error::unauthorized;
 use super::stats::{ClientStats, StatsCounters};
 use super::transport::{self, POOL_IDLE_TIMEOUT};
-use crate::secret::{Cloud, Vault};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
+use crate::secret::{Cloud, Vault};
 
 /// Sends requests to one vault.
 pub(super) struct Pipeline {

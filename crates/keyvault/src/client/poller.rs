@@ -6,8 +6,8 @@ use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::secret::SecretId;
 use crate::report::ReferenceStatus;
+use crate::secret::SecretId;
 
 /// How often to poll, and for how long.
 #[derive(Clone, Copy, Debug)]

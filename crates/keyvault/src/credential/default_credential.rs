@@ -15,9 +15,9 @@ use super::step::{CredentialStep, StepAttempt, StepOutcome, sdk_error};
 use super::variables::Variables;
 use super::{entra, managed_identity, tool};
 use crate::client::{BypassTokenCache, cloud_scope};
-use crate::secret::Cloud;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
+use crate::secret::Cloud;
 
 /// A credential that finds an identity at the first token and then stays with it.
 ///

@@ -13,7 +13,8 @@ use azure_identity::{
 
 use super::step::StepAttempt;
 use super::variables::Variables;
-use crate::client::{credential_error, transport_for_tokens};
+use crate::client::credential_error;
+use crate::client::transport::transport_for_tokens;
 use crate::error::{Error, ErrorKind};
 use crate::report::ReferenceStatus;
 

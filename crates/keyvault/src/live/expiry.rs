@@ -1,43 +1,43 @@
-//! What the dates of a secret say.
+//! The dates of a secret: when it begins to be valid, and when it expires.
 
 use std::time::{Duration, SystemTime};
 
 use crate::secret::SecretProperties;
 
-/// Tells how long until a secret is to be looked at because of its own dates; none if they do not matter.
+/// Returns the time until a secret's dates call for a check; `None` if they never do.
 ///
-/// A version that is not valid yet is looked at when it is. One that expires is looked at after nine tenths of what is
-/// left, a twentieth to either side, again and again: a few times in its last day, then in the moment of its expiry, and
-/// not any more after that. `random` is in 0..1.
-pub(super) fn next_look(properties: &SecretProperties, now: SystemTime, random: f64) -> Option<Duration> {
+/// A version that is not valid yet is checked when it becomes valid. One that expires is checked when nine tenths of
+/// the time left have passed, a twentieth more or less, again and again: a few times in its last day, then at the
+/// moment of its expiry, and never after that. `random` is in 0..1.
+pub(super) fn next_check(properties: &SecretProperties, now: SystemTime, random: f64) -> Option<Duration> {
     let until = |date: Option<SystemTime>| date?.duration_since(now).ok().filter(|left| !left.is_zero());
     let begins = until(properties.not_before()).map(|left| left + LEAST.mul_f64(random));
     let expires = until(properties.expires()).map(|left| {
         let most = left.mul_f64(0.85 + random / 10.0);
         if left <= LAST { left } else { most.max(LEAST) }
     });
-    // Further than a year ahead is never, for it is looked at before.
+    // A refresh reads the secret long before a date that is more than a year away.
     begins.into_iter().chain(expires).min().filter(|left| *left < A_YEAR)
 }
 
-/// Tells whether a secret has expired.
+/// Returns whether a secret has expired.
 pub(super) fn is_expired(properties: &SecretProperties, now: SystemTime) -> bool {
     properties.expires().is_some_and(|expires| expires <= now)
 }
 
-/// Tells whether a secret expires within `notice`.
+/// Returns whether a secret expires within `notice`.
 pub(super) fn is_near_expiry(properties: &SecretProperties, now: SystemTime, notice: Duration) -> bool {
     let left = properties.expires().and_then(|expires| expires.duration_since(now).ok());
     left.is_some_and(|left| left <= notice)
 }
 
-/// Tells whether a secret is not valid yet.
+/// Returns whether a secret is not valid yet.
 pub(super) fn is_premature(properties: &SecretProperties, now: SystemTime) -> bool {
     properties.not_before().is_some_and(|begins| begins > now)
 }
 
 const LEAST: Duration = Duration::from_secs(1);
-/// In its last seconds a secret is left alone until it expires.
+/// Within these last seconds, the next check is at the expiry itself.
 const LAST: Duration = Duration::from_secs(10);
 const A_YEAR: Duration = Duration::from_secs(366 * 86_400);
 
@@ -58,9 +58,9 @@ mod tests {
     }
 
     #[test]
-    fn dates_bring_a_look_forward() {
+    fn dates_bring_a_check_forward() {
         let now = 1_000_000;
-        for (not_before, expires, look) in [
+        for (not_before, expires, check) in [
             (None, None, None),
             (None, Some(now + 1_000), Some(900)),
             (None, Some(now + 10), Some(10)),
@@ -72,21 +72,21 @@ mod tests {
             (None, Some(now + 400 * 86_400 * 10), None),
         ] {
             let properties = dated(not_before, expires);
-            let found = next_look(&properties, SystemTime::UNIX_EPOCH + Duration::from_secs(now), 0.5);
-            assert_eq!(found.map(|look| look.as_secs()), look, "{not_before:?} {expires:?}");
+            let found = next_check(&properties, SystemTime::UNIX_EPOCH + Duration::from_secs(now), 0.5);
+            assert_eq!(found.map(|check| check.as_secs()), check, "{not_before:?} {expires:?}");
         }
     }
 
     proptest! {
         #[test]
-        fn looks_are_few_and_end_at_the_expiry(left in 1u64..86_400 * 30, random in 0.0..1.0f64) {
+        fn checks_are_few_and_end_at_the_expiry(left in 1u64..86_400 * 30, random in 0.0..1.0f64) {
             let expiry = SystemTime::UNIX_EPOCH + Duration::from_secs(left);
             let properties = dated(None, Some(left));
-            let (mut now, mut looks) = (SystemTime::UNIX_EPOCH, 0);
-            while let Some(pause) = next_look(&properties, now, random) {
+            let (mut now, mut checks) = (SystemTime::UNIX_EPOCH, 0);
+            while let Some(pause) = next_check(&properties, now, random) {
                 now += pause;
-                looks += 1;
-                prop_assert!((pause >= LEAST || now == expiry) && now <= expiry && looks < 20);
+                checks += 1;
+                prop_assert!((pause >= LEAST || now == expiry) && now <= expiry && checks < 20);
             }
             prop_assert_eq!(now, expiry);
         }

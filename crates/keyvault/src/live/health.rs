@@ -1,4 +1,4 @@
-//! How fresh the settings are.
+//! Health: how fresh the settings are, and what went wrong last.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -12,42 +12,42 @@ use crate::resolver::VersionState;
 use crate::sealed::SealedHealth;
 use crate::secret::{Secret, SecretId};
 
-/// How fresh the settings are, and what went wrong last. Holds no value.
+/// The freshness of settings and their last failure. Contains no secret value.
 ///
-/// `Serialize` writes every field under its name and `is_healthy` first, durations in seconds, dates in RFC 3339 and
-/// errors as their one line: fit for a readiness endpoint inside a cluster. It names vaults, secrets and settings.
+/// `Serialize` writes `is_healthy` first and then each field under its name: durations in seconds, dates in RFC 3339
+/// and errors as one line. It names vaults, secrets and settings, so it suits a readiness endpoint inside a cluster.
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct Health {
-    /// Which settings are current: 1 are those of the start.
+    /// The generation of the current settings. The start publishes generation 1.
     pub generation: u64,
-    /// How long ago the settings were last found to be what the vaults hold. The sleep of a host counts.
+    /// The time since a refresh last confirmed that the settings match the vaults. The suspension of a host counts.
     ///
-    /// A refresh that finds changes and leaves them to [settle](super::LiveBuilder::settle) does not make them younger, nor
-    /// does one that reads single secrets.
+    /// A refresh whose changes are [debounced](super::LiveBuilder::debounce) does not reset the age, and neither does
+    /// one that reads single secrets.
     pub age: Duration,
-    /// Whether `age` is beyond the maximum staleness, if one was set.
+    /// Whether `age` exceeds the [maximum staleness](super::LiveBuilder::max_staleness), if one is set.
     pub is_too_old: bool,
-    /// Whether the vault took away a secret that is in use, where that [counts](super::Revocation::Revoke).
+    /// Whether the vault took away a secret in use, where that [counts](super::Revocation::Revoke).
     pub is_revoked: bool,
-    /// How many refreshes failed, in all or for a secret whose last good version stayed, since nothing was left that had
-    /// failed.
+    /// The number of failed refreshes, and of refreshes that kept an earlier version of a secret, since everything was
+    /// last read with success.
     ///
-    /// A secret that could be read says nothing about another: what failed counts until it succeeds itself. A refresh that
-    /// leaves changes to [settle](super::LiveBuilder::settle) succeeded, for the vault answered.
+    /// Each failure counts until the secrets that failed are read themselves: reading another secret proves nothing. A
+    /// refresh whose changes are [debounced](super::LiveBuilder::debounce) succeeded, because the vault answered.
     pub consecutive_failures: u32,
-    /// Why a refresh failed last; none if nothing is left that failed.
+    /// The error of the last failed refresh; `None` if every failure was made good since.
     pub last_error: Option<Error>,
-    /// Why settings have an earlier version of a secret, by [`Policy::KeepLastGood`](crate::Policy::KeepLastGood): an error
-    /// for each, with its setting. Empty if none has.
+    /// Why settings keep an earlier version of a secret under [`Policy::KeepLastGood`](crate::Policy::KeepLastGood):
+    /// one error for each setting.
     pub kept: Vec<Error>,
-    /// How long until the next refresh begins; none while one is running or after the end.
+    /// The time until the next refresh begins; `None` while one runs and after the end of the loop.
     pub next_refresh: Option<Duration>,
-    /// The secrets that were read for the current settings.
+    /// The secrets that the current settings were built from.
     pub secrets: Vec<SecretHealth>,
-    /// What came by push; none if nothing did and no source is listened to.
+    /// The events received by push; `None` if none arrived and no source is connected.
     pub push: Option<PushHealth>,
-    /// How it stands with the sealed snapshot; none if there is to be none.
+    /// The state of the sealed snapshot; `None` unless one is configured.
     pub sealed: Option<SealedHealth>,
 }
 
@@ -55,28 +55,28 @@ pub struct Health {
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SecretHealth {
-    /// Which secret, with its version.
+    /// The id of the secret, with its version.
     pub id: SecretId,
-    /// What is to be known about it.
+    /// The most important fact about it.
     pub status: SecretStatus,
-    /// When its value stops being valid, if that was set.
+    /// When the secret expires, if it has an expiry date.
     pub expires: Option<SystemTime>,
 }
 
-/// What is to be known about a secret that is in use; of several, what is named first.
+/// The state of a secret in use. If several apply, the first in this order counts.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum SecretStatus {
-    /// It has expired. The vault still gives it, and it stays in use.
+    /// It has expired. The vault still returns it, and it stays in use.
     Expired,
-    /// The vault calls an older version the latest, as after a failover that lost the last writes. The newer one stays in
-    /// use until it is [rejected](super::Live::rejected), expires, or the vault has a newer one again.
+    /// The vault calls an older version the latest, as after a failover that lost the last writes. The newer one stays
+    /// in use until it is [reported](super::Live::report_rejected), expires, or the vault has a newer one again.
     Ahead,
-    /// The latest version was [rejected](super::Live::rejected), and the one before is in use.
+    /// The latest version was [reported](super::Live::report_rejected) as rejected, and the one before it is in use.
     Previous,
-    /// The vault could not be asked for it, and its reference allows to keep the last good version.
+    /// The vault could not be read, and the policy of the setting keeps the last good version.
     Kept,
-    /// It is not valid yet. It is in use all the same, and looked at again when it is valid.
+    /// It is not valid yet. It is in use all the same, and read again when it becomes valid.
     NotYetValid,
     /// It expires soon.
     NearExpiry,
@@ -84,30 +84,30 @@ pub enum SecretStatus {
     Current,
 }
 
-/// What came by push.
+/// The events received by push.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct PushHealth {
-    /// How many events came.
+    /// The number of events received.
     pub received: u64,
-    /// How many of them told something new about these settings.
+    /// The number of events that concerned these settings and announced something new.
     pub heeded: u64,
-    /// How long ago the last came.
+    /// The time since the last event.
     pub last_event: Option<Duration>,
-    /// How many sources are listened to. One that ended is gone.
+    /// The number of connected sources. A source that ended does not count.
     pub sources: usize,
 }
 
 impl Health {
-    /// Tells whether a readiness probe may show green: settings are not older than allowed, and no secret in them was
-    /// taken away.
+    /// Returns whether a readiness probe may succeed: the settings are not too old, and the vault took away no secret
+    /// in use.
     ///
-    /// A failed refresh alone is no reason for red, as long as the last good settings are young enough.
+    /// A failed refresh alone does not change this, as long as the last good settings are young enough.
     pub fn is_healthy(&self) -> bool {
         !self.is_too_old && !self.is_revoked
     }
 
-    /// Tells whether the settings are those of a sealed snapshot: the program started in an outage that lasts.
+    /// Returns whether the settings come from a sealed snapshot: the program started in an outage that still lasts.
     pub fn is_stale(&self) -> bool {
         self.sealed.as_ref().is_some_and(|sealed| sealed.started_from.is_some())
     }
@@ -120,7 +120,7 @@ impl SecretHealth {
 }
 
 impl SecretStatus {
-    /// Tells the status in one word or two: `near expiry`.
+    /// Returns the status in words: `near expiry`.
     pub fn as_str(self) -> &'static str {
         match self {
             SecretStatus::Expired => "expired",
@@ -133,22 +133,22 @@ impl SecretStatus {
         }
     }
 
-    /// Tells whether a secret is out of the time in which it says that it is valid.
+    /// Returns whether the secret is used outside its dates.
     pub(super) fn is_outside_dates(self) -> bool {
         matches!(self, SecretStatus::Expired | SecretStatus::NotYetValid)
     }
 
-    /// Tells what is to be known about a secret whose version is `standing` to the vault.
-    pub(super) fn of(secret: &Secret, standing: Option<&VersionState>, now: SystemTime, notice: Duration) -> Self {
+    /// Returns the status of a secret; `state` is the relation of its version to the vault's latest.
+    pub(super) fn of(secret: &Secret, state: Option<&VersionState>, now: SystemTime, notice: Duration) -> Self {
         let properties = secret.properties();
-        let dated = [
+        let statuses = [
             (expiry::is_expired(properties, now), SecretStatus::Expired),
-            (matches!(standing, Some(VersionState::Ahead(_))), SecretStatus::Ahead),
-            (matches!(standing, Some(VersionState::Previous)), SecretStatus::Previous),
+            (matches!(state, Some(VersionState::Ahead(_))), SecretStatus::Ahead),
+            (matches!(state, Some(VersionState::Previous)), SecretStatus::Previous),
             (expiry::is_premature(properties, now), SecretStatus::NotYetValid),
             (expiry::is_near_expiry(properties, now, notice), SecretStatus::NearExpiry),
         ];
-        dated.into_iter().find_map(|(holds, status)| holds.then_some(status)).unwrap_or(SecretStatus::Current)
+        statuses.into_iter().find_map(|(holds, status)| holds.then_some(status)).unwrap_or(SecretStatus::Current)
     }
 }
 

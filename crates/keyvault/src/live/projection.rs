@@ -3,18 +3,19 @@
 use std::fmt;
 use std::ops::Deref;
 
-use super::{Current, Live};
+use super::handle::Live;
+use super::publication::Current;
 
-/// A part of settings that follow rotation: for what needs the part and shall not know the whole.
+/// A part of live settings, for code that needs the part and should not know the whole.
 ///
-/// Like any handle, it keeps the settings refreshed. `Clone` is cheap.
+/// Like every handle, it keeps the settings refreshed. `Clone` is cheap.
 #[must_use = "a projection does nothing unless it is read"]
 pub struct Projection<T, U: ?Sized> {
     live: Live<T>,
     part: fn(&T) -> &U,
 }
 
-/// A part of the settings of one moment, to be held for one unit of work, as [`Current`] is. It derefs to the part.
+/// A part of the settings of one moment, for one unit of work, like [`Current`]. Derefs to the part.
 pub struct Projected<T, U: ?Sized> {
     whole: Current<T>,
     part: fn(&T) -> &U,
@@ -23,7 +24,7 @@ pub struct Projected<T, U: ?Sized> {
 impl<T: Send + Sync + 'static> Live<T> {
     /// Projects the settings to a part of them.
     ///
-    /// Costs nothing: the part is looked up in the settings whenever it is read.
+    /// Costs nothing: each read looks the part up in the settings.
     ///
     /// ```
     /// # use keyvault::{Live, Projection};
@@ -40,7 +41,7 @@ impl<T: Send + Sync + 'static> Live<T> {
 }
 
 impl<T: Send + Sync + 'static, U: ?Sized> Projection<T, U> {
-    /// Gives the part as it is now. Never waits, never fails, allocates nothing.
+    /// Returns the current part. Never waits, never fails, allocates nothing.
     pub fn current(&self) -> Projected<T, U> {
         Projected { whole: self.live.current(), part: self.part }
     }

@@ -1,27 +1,27 @@
-//! What becomes of settings whose secrets the vault takes away.
+//! Secrets that a vault takes away from settings in use.
 
 use crate::error::{Error, ErrorKind};
 use crate::secret::SecretId;
 
-/// What it means that the vault says no: a secret that is in use was deleted, disabled, or may not be read any more.
+/// The consequence when a secret in use is deleted or disabled, or may not be read any more.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Revocation {
-    /// The last good settings stand, and health is green as long as they are young enough: a role that was just changed
-    /// or a firewall says no as well.
+    /// The last good settings stay, and health stays green as long as they are young enough. A changed role assignment
+    /// or a firewall causes the same answers as a revoked secret.
     #[default]
     Keep,
-    /// Health is red at once and every watcher is told by a [`Notice::Revoked`](super::Notice::Revoked), until a refresh
-    /// succeeds again. The last settings can still be read, so that the application can end its work in order.
+    /// Health turns red at once, and every watcher receives a [`Notice::Revoked`](super::Notice::Revoked), until a
+    /// refresh succeeds again. The last settings can still be read, so that the application can shut down in order.
     Revoke,
 }
 
-/// Tells whether the vault took away one of the secrets in use. What a network's rules refuse was not taken away.
+/// Returns whether the vault took away one of the secrets in use. A refusal by network rules takes nothing away.
 pub(super) fn takes_away(error: &Error, is_used: impl Fn(&SecretId) -> bool) -> bool {
     error.failures().iter().any(|failure| {
         let is_refusal = matches!(failure.kind(), ErrorKind::Denied | ErrorKind::NotFound);
         let is_of_network = matches!(failure.inner_code(), Some("ForbiddenByFirewall" | "ForbiddenByConnection"));
-        // A list that is denied is about no single secret, and about all of them.
+        // A denied list names no secret and concerns all of them.
         is_refusal && !is_of_network && failure.secret().is_none_or(&is_used)
     })
 }
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_the_vault_says_of_secrets_in_use_takes_away() {
+    fn only_refusals_of_secrets_in_use_take_away() {
         let id = |name: &str| SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}")).unwrap();
         let firewall = crate::error::ServiceAnswer {
             http_status: 403,

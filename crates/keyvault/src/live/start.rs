@@ -1,69 +1,86 @@
-//! The first settings, or every reason that there are none.
+//! The first settings, or every reason why there are none.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use serde::de::DeserializeOwned;
+use arc_swap::ArcSwap;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::Live;
-use super::engine::{Build, Built, Engine, Made, late};
-use super::events::Events;
-use super::pulse::Pulse;
+use super::credential_report::CredentialReports;
+use super::event_sources::EventSources;
+use super::health_state::HealthState;
+use super::options::Options;
+use super::pending::PendingCalls;
+use super::planner::Planner;
+use super::refresh_cycle::RefreshCycle;
+use super::refresh_handle::RefreshHandle;
+use super::refresh_loop::{Inputs, RefreshLoop};
+use super::refresh_queue::RefreshQueue;
 use super::schedule::Schedule;
-use super::validate::Validate;
+use super::settings_loader::{SettingsLoader, ValidSettings, timed_out};
+use super::shared_state::{SharedState, Signal};
 use crate::error::{Error, Result};
-use crate::resolver::FetchPlan;
+use crate::resolver::{FetchPlan, Resolver};
 use crate::sealed::Sealer;
-use crate::settings::Layers;
+use crate::time::{Moment, WallClock, instant_after};
 
-/// The first settings, what was found on the way to them, and how fresh they are.
-pub(super) struct First<T> {
-    pub(super) built: Built<T>,
-    pub(super) errand: FetchPlan,
-    pub(super) pulse: Pulse,
+/// Everything that a start needs, without the type of the settings.
+pub(super) struct Start {
+    pub(super) loader: SettingsLoader,
+    pub(super) options: Options,
+    pub(super) clock: WallClock,
+    pub(super) sealer: Option<Sealer>,
 }
 
-impl<L: Layers, V> Engine<L, V> {
-    /// Makes the first settings and keeps them current.
+/// The first settings, the plan that fetched them, and their freshness.
+struct FirstSettings {
+    settings: ValidSettings,
+    plan: FetchPlan,
+    health: HealthState,
+}
+
+impl Start {
+    /// Loads and publishes the first settings, and starts the loop that keeps them current.
     ///
-    /// A failure for which a vault was asked is held back, for whoever started this process may start it again at once.
-    pub(super) async fn start<T>(self, events: Events) -> Result<Live<T>>
-    where
-        T: DeserializeOwned + Send + Sync + 'static,
-        V: Validate<T>,
-    {
-        let (began, asked) = (Instant::now(), self.resolver.requests());
-        let first = match &self.sealer {
-            Some(sealer) => self.first_or_sealed(sealer).await,
-            None => self.first(&Mutex::default()).await,
-        };
-        if first.is_err() && self.resolver.requests() != asked {
-            let held = self.timing.minimum_failure_delay.min(self.timing.startup_deadline);
-            sleep_until(began + held).await;
+    /// The future is boxed here so that it is compiled in this crate, and not again for each settings type.
+    pub(super) fn run(self, events: EventSources) -> BoxFuture<'static, Result<RefreshHandle>> {
+        async move {
+            let (began, requests) = (Instant::now(), self.loader.resolver.requests());
+            let first = match &self.sealer {
+                Some(sealer) => self.first_or_sealed(sealer).await,
+                None => self.first(&Mutex::default()).await,
+            };
+            // A supervisor may restart this process at once, and again: that must not flood the vault.
+            if first.is_err() && self.loader.resolver.requests() != requests {
+                let delay = self.options.minimum_failure_delay.min(self.options.startup_deadline);
+                sleep_until(instant_after(began, delay)).await;
+            }
+            Ok(self.keep_current(first?, events))
         }
-        Ok(self.keep(first?, events))
+        .boxed()
     }
 
-    /// Makes the first settings, trying again while the vault is the reason that there are none. The `last` such reason is
-    /// there for whoever does not wait for the end.
-    async fn first<T>(&self, last: &Mutex<Option<Error>>) -> Result<First<T>>
-    where
-        T: DeserializeOwned + Send + Sync + 'static,
-        V: Validate<T>,
-    {
-        let deadline = Instant::now() + self.timing.startup_deadline;
-        let mut schedule = Schedule::new(self.timing.interval);
+    fn now(&self) -> Moment {
+        self.clock.moment()
+    }
+
+    fn deadline(&self) -> Instant {
+        instant_after(Instant::now(), self.options.startup_deadline)
+    }
+
+    /// Loads the first settings, and retries while the vaults fail. The last such failure is in `last` for a caller
+    /// that does not wait for the end.
+    async fn first(&self, last: &Mutex<Option<Error>>) -> Result<FirstSettings> {
+        let deadline = self.deadline();
+        let mut schedule = Schedule::new(self.options.interval);
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let errand = FetchPlan::full(Arc::default(), self.clock.now());
-            let error = match self.build(left, None, &errand, |_| None).await {
-                Ok(Build { made: Made::New(built), .. }) => {
-                    return Ok(First { built, errand, pulse: Pulse::started(self.now()) });
+            let error = match self.load(&self.loader.resolver, deadline).await {
+                Ok((settings, plan)) => {
+                    return Ok(FirstSettings { settings, plan, health: HealthState::fresh(self.now()) });
                 }
-                // With nothing published before, everything is a change.
-                Ok(_) => unreachable!("a first build has nothing to equal"),
                 Err(error) => error,
             };
             let pause = schedule.after_failure(&error, fastrand::f64());
@@ -71,64 +88,90 @@ impl<L: Layers, V> Engine<L, V> {
                 return Err(error);
             }
             tracing::warn!(%error, ?pause, "settings could not be loaded yet");
-            *seen(last) = Some(error);
+            *lock(last) = Some(error);
             sleep(pause).await;
         }
     }
 
-    /// Makes the first settings; of the sealed snapshot, if the vaults cannot be reached for as long as its patience.
+    async fn load(&self, resolver: &Resolver, deadline: Instant) -> Result<(ValidSettings, FetchPlan)> {
+        let plan = FetchPlan::full(Arc::default(), self.clock.now());
+        let loaded = self.loader.load(resolver, &plan, None, deadline).await?;
+        Ok((self.loader.validate(loaded, deadline).await?, plan))
+    }
+
+    /// Loads the first settings; from the sealed snapshot, if the vaults cannot be reached within its patience.
     ///
-    /// What a vault refuses is refused: nobody gets from a file what the vault just denied them.
-    async fn first_or_sealed<T>(&self, sealer: &Sealer) -> Result<First<T>>
-    where
-        T: DeserializeOwned + Send + Sync + 'static,
-        V: Validate<T>,
-    {
-        let deadline = Instant::now() + self.timing.startup_deadline;
-        let patience = sealer.patience().min(self.timing.startup_deadline / 2);
+    /// A refusal by a vault is final: the file must not reveal what the vault just denied.
+    async fn first_or_sealed(&self, sealer: &Sealer) -> Result<FirstSettings> {
+        let deadline = self.deadline();
+        let patience = sealer.patience().min(self.options.startup_deadline / 2);
         let last = Mutex::default();
         let mut first = pin!(self.first(&last));
         let given_up = match timeout(patience, &mut first).await {
             Ok(Ok(first)) => return Ok(first),
             Ok(Err(error)) if !error.is_transient() => return Err(error),
             Ok(Err(error)) => Some(error),
-            Err(_) => None,
+            Err(_elapsed) => None,
         };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let failure = seen(&last).clone().unwrap_or_else(late);
-        let refusal = match self.sealed(sealer, left, failure).await {
+        let failure = lock(&last).clone().unwrap_or_else(timed_out);
+        let refusal = match self.sealed(sealer, deadline, failure).await {
             Ok(first) => return Ok(first),
             Err(refusal) => refusal,
         };
-        tracing::warn!(error = %refusal, "the sealed snapshot is no help");
+        tracing::warn!(error = %refusal, "the sealed snapshot cannot be used");
         match given_up {
-            Some(error) => Err(beside(&error, &refusal)),
-            None => first.await.map_err(|error| if error.is_transient() { beside(&error, &refusal) } else { error }),
+            Some(error) => Err(joined(&error, &refusal)),
+            None => first.await.map_err(|error| if error.is_transient() { joined(&error, &refusal) } else { error }),
         }
     }
 
-    /// Makes settings of the sealed snapshot, the vaults having failed with `failure`.
-    async fn sealed<T>(&self, sealer: &Sealer, left: Duration, failure: Error) -> Result<First<T>>
-    where
-        T: DeserializeOwned + Send + Sync + 'static,
-        V: Validate<T>,
-    {
-        let (resolver, as_of) = sealer.open(&self.resolver).await?;
-        let errand = FetchPlan::full(Arc::default(), self.clock.now());
-        let build = self.build_from(&resolver, left, None, &errand, |_| None).await?;
-        let Made::New(built) = build.made else { unreachable!("a first build has nothing to equal") };
-        let pulse = Pulse::started_from_sealed(self.now(), as_of, failure.clone());
-        tracing::warn!(error = %failure, age = ?pulse.age(self.now()), "settings are those of the sealed snapshot");
-        Ok(First { built, errand, pulse })
+    /// Loads settings from the sealed snapshot, after the vaults failed with `failure`.
+    async fn sealed(&self, sealer: &Sealer, deadline: Instant, failure: Error) -> Result<FirstSettings> {
+        let (resolver, as_of) = sealer.open(&self.loader.resolver).await?;
+        let (settings, plan) = self.load(&resolver, deadline).await?;
+        let health = HealthState::from_sealed(self.now(), as_of, failure.clone());
+        tracing::warn!(error = %failure, age = ?health.age(self.now()), "settings come from the sealed snapshot");
+        Ok(FirstSettings { settings, plan, health })
+    }
+
+    /// Publishes the first settings, and spawns the loop that keeps them current.
+    fn keep_current(self, first: FirstSettings, events: EventSources) -> RefreshHandle {
+        let Self { loader, options, clock, sealer } = self;
+        let FirstSettings { settings, plan, mut health } = first;
+        health.sources = events.len();
+        let (publication, _) = settings.publish(1, clock.now(), Vec::new());
+        let (waker, signal) = watch::channel(Signal::default());
+        let (vault, names) = (loader.resolver.vault().clone(), loader.names.clone());
+        let state = Arc::new(SharedState {
+            publication: ArcSwap::new(publication),
+            signal,
+            queue: RefreshQueue::new(vault, names, options.event_spread, Instant::now()),
+            clock,
+            limits: options.limits,
+            sealer,
+            health: Mutex::new(health),
+        });
+        let debounce = options.cycle.debounce;
+        let planner = Planner::new(Arc::clone(&state), options.interval, debounce, options.intervals, plan);
+        let (commands, queue) = mpsc::channel(16);
+        let refresh_loop = RefreshLoop {
+            cycle: RefreshCycle { loader, state: Arc::clone(&state), waker, options: options.cycle },
+            planner,
+            calls: PendingCalls::new(CredentialReports::new(options.reports, options.previous_version)),
+            inputs: Inputs { commands: queue, events },
+        };
+        refresh_loop.report_secrets();
+        tokio::spawn(refresh_loop.run());
+        RefreshHandle { state, commands }
     }
 }
 
-fn seen(last: &Mutex<Option<Error>>) -> MutexGuard<'_, Option<Error>> {
+fn lock(last: &Mutex<Option<Error>>) -> MutexGuard<'_, Option<Error>> {
     last.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Tells why the vaults gave no settings, and why the sealed snapshot did not.
-fn beside(error: &Error, refusal: &Error) -> Error {
+/// Joins the failure of the vaults and that of the sealed snapshot.
+fn joined(error: &Error, refusal: &Error) -> Error {
     let failures = error.failures().iter().chain(refusal.failures()).cloned().collect();
     let joined = Error::join(failures).unwrap_or_else(|| error.clone());
     match error.shared_load_report() {

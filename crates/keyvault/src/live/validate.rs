@@ -1,4 +1,4 @@
-//! What the application itself says about new settings.
+//! The application's own check of new settings.
 
 use std::fmt;
 use std::future::Future;
@@ -7,9 +7,12 @@ use std::sync::Arc;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
-/// Why the application refuses settings.
+use crate::error::{Error, ErrorKind};
+use crate::settings::Origins;
+
+/// The reason why the application refuses settings.
 ///
-/// The reason is `'static`, so that no value can get into it: it is logged and shown.
+/// The reason is `'static`, so that it cannot contain a secret value: it appears in logs and reports.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct ValidationError {
     reason: &'static str,
@@ -17,31 +20,42 @@ pub struct ValidationError {
 }
 
 impl ValidationError {
-    /// Refuses with a reason: `"pool size is zero"`.
+    /// Creates an error with a reason: `"pool size is zero"`.
     pub fn new(reason: &'static str) -> Self {
         Self { reason, key: None }
     }
 
-    /// Refuses with a reason in the place of an error, which is forgotten: `.map_err(ValidationError::because("login failed"))`.
+    /// Replaces any error by one with a reason: `.map_err(ValidationError::because("login failed"))`.
+    ///
+    /// It drops the replaced error, whose text may quote a secret.
     pub fn because<E>(reason: &'static str) -> impl FnOnce(E) -> Self {
         move |_| Self::new(reason)
     }
 
-    /// Names the setting that is to blame: `database.password`.
+    /// Sets the key of the setting at fault: `database.password`.
     #[must_use]
     pub fn of(mut self, key: &'static str) -> Self {
         self.key = Some(key);
         self
     }
 
-    /// Tells the reason.
+    /// Returns the reason.
     pub fn reason(&self) -> &'static str {
         self.reason
     }
 
-    /// Tells the setting that is to blame, if one was named.
+    /// Returns the key of the setting at fault; `None` if the error names none.
     pub fn key(&self) -> Option<&'static str> {
         self.key
+    }
+
+    /// Converts into an [`Error`] that begins with `clause` and names the origin of the setting at fault.
+    pub(crate) fn into_error(self, clause: &str, origins: &Origins) -> Error {
+        let error = Error::from_clause(ErrorKind::InvalidSettings, format!("{clause}: {}", self.reason));
+        match self.key {
+            Some(key) => error.at(key, origins.get(key).map_or("the merged layers".into(), ToString::to_string)),
+            None => error,
+        }
     }
 }
 
@@ -59,15 +73,15 @@ impl fmt::Display for ValidationError {
 
 impl std::error::Error for ValidationError {}
 
-/// What is asked before settings are published.
+/// The check that settings pass before they are published.
 ///
-/// Implemented by closures that take `&T`; an [`AsyncHook`] may wait: "can I log in with it?".
+/// Closures that take `&T` implement it. An [`AsyncHook`] may wait, to try a login for example.
 pub trait Validate<T>: Send + Sync + 'static {
-    /// Says whether `settings` may be published.
+    /// Checks whether `settings` may be published.
     fn validate<'a>(&'a self, settings: &'a Arc<T>) -> BoxFuture<'a, Result<(), ValidationError>>;
 }
 
-/// No question asked.
+/// The check that accepts all settings.
 #[derive(Clone, Copy, Debug)]
 pub struct Unvalidated;
 
@@ -86,9 +100,9 @@ where
     }
 }
 
-/// A hook that may wait.
+/// A check that may wait.
 #[derive(Clone, Copy)]
-pub struct AsyncHook<F>(pub(crate) F);
+pub struct AsyncHook<F>(pub(super) F);
 
 impl<T, F, Fut> Validate<T> for AsyncHook<F>
 where

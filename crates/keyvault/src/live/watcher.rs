@@ -1,127 +1,161 @@
-//! Who wants to know what changed.
+//! Watching for changes and failures.
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::Published;
-use super::engine::{Shared, Signal};
 use super::health::SecretHealth;
-use super::pulse::Failure;
+use super::health_state::Failure;
+use super::publication::{Change, Publication, Published, PublishedCell};
+use super::shared_state::{SharedState, Signal};
 use crate::error::Error;
 use crate::settings::Origins;
 
-/// Tells of every change and failure since it was made.
+/// Yields every change and failure since it was created.
 ///
-/// Changes that come faster than they are asked for are told as one, with the keys of all. A watcher does not keep the
+/// Changes that arrive faster than they are read are merged into one, with the keys of all. A watcher does not keep the
 /// settings refreshed.
+///
+/// [`Live::watch`](super::Live::watch) creates one.
 pub struct Watcher<T> {
-    shared: Arc<Shared<T>>,
-    signal: watch::Receiver<Signal>,
-    generation: u64,
-    origins: Arc<Origins>,
-    failures: u64,
-    told: u64,
+    pub(crate) feed: ChangeFeed,
+    pub(super) published: PublishedCell<T>,
 }
 
-/// What a [`Watcher`] tells.
+/// An item of a [`Watcher`].
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum Notice {
     /// New settings were published.
     Changed(Change),
-    /// A refresh failed; the last good settings stand.
+    /// A refresh failed. The last good settings stay.
     Failed(Error),
-    /// The vault took away a secret that is in use, where that [counts](super::Revocation::Revoke): health is red.
+    /// The vault took away a secret in use, where that [counts](super::Revocation::Revoke): health is red.
     Revoked(Error),
-    /// There is something to be known about a secret in use: it expires soon or has expired, is not valid yet, or is not
-    /// what the vault calls the latest. Told once for each version.
+    /// A secret in use expires soon, has expired, is not valid yet, or is not the vault's latest version. Each fact is
+    /// reported once for each version.
     Secret(SecretHealth),
 }
 
-/// Which settings changed: keys, never values.
-#[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Change {
-    /// Which settings are current since.
-    pub generation: u64,
-    /// When they were published.
-    pub at: SystemTime,
-    /// The keys whose values changed, came or went, in order.
-    pub keys: Vec<String>,
-}
-
 impl<T: Send + Sync> Watcher<T> {
-    pub(super) fn new(shared: Arc<Shared<T>>) -> Self {
-        let mut signal = shared.signal.clone();
-        let failures = signal.borrow_and_update().failures;
-        let published = shared.published.load_full();
-        let told = shared.pulse().told();
-        let origins = Arc::clone(&published.origins);
-        Self { generation: published.generation, origins, failures, told, signal, shared }
-    }
-
-    /// Gives the settings as they are now, told of already or not.
+    /// Returns the current settings, whether or not their change was yielded yet.
     pub fn published(&self) -> Arc<Published<T>> {
-        self.shared.published.load_full()
+        self.published.load_full()
     }
 
-    /// Waits for the next notice; none after the end of the refresh.
+    /// Returns where the settings are published.
+    pub(crate) fn cell(&self) -> &PublishedCell<T> {
+        &self.published
+    }
+
+    /// Waits for the next notice; `None` after the end of the refresh loop.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing: the next call tells it.
+    /// Dropping the future loses nothing: the next call yields it.
     pub async fn next(&mut self) -> Option<Notice> {
-        loop {
-            let Signal { failures } = *self.signal.borrow_and_update();
-            if let Some(change) = self.change() {
-                return Some(Notice::Changed(change));
-            }
-            if let Some((told, secret)) = self.shared.pulse().notice_after(self.told) {
-                self.told = told;
-                return Some(Notice::Secret(secret));
-            }
-            if failures > self.failures {
-                self.failures = failures;
-                if let Some(Failure { error, is_revocation }) = self.shared.last_failure() {
-                    return Some(if is_revocation { Notice::Revoked(error) } else { Notice::Failed(error) });
-                }
-            }
-            self.signal.changed().await.ok()?;
-        }
+        self.feed.next().await
     }
 
-    /// Waits for the next change, past all failures; none after the end of the refresh. Cancel safe as
-    /// [`next`](Watcher::next).
+    /// Waits for the next change and skips other notices; `None` after the end of the refresh loop.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`next`](Watcher::next).
     pub async fn changed(&mut self) -> Option<Change> {
-        loop {
-            if let Notice::Changed(change) = self.next().await? {
-                return Some(change);
-            }
-        }
-    }
-
-    fn change(&mut self) -> Option<Change> {
-        let published = self.shared.published.load_full();
-        if published.generation == self.generation {
-            return None;
-        }
-        let keys = if published.generation == self.generation + 1 {
-            published.changed.to_vec()
-        } else {
-            self.origins.changed(&published.origins)
-        };
-        self.generation = published.generation;
-        self.origins = Arc::clone(&published.origins);
-        // There and back again since the last call is no change.
-        (!keys.is_empty()).then(|| Change { generation: published.generation, at: published.at, keys })
+        self.feed.changed().await
     }
 }
 
 impl<T> fmt::Debug for Watcher<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watcher").field("generation", &self.generation).finish_non_exhaustive()
+        f.debug_struct("Watcher").field("generation", &self.feed.generation).finish_non_exhaustive()
+    }
+}
+
+/// The part of a watcher that does not depend on the type of the settings.
+pub(crate) struct ChangeFeed {
+    state: Arc<SharedState>,
+    signal: watch::Receiver<Signal>,
+    generation: u64,
+    origins: Arc<Origins>,
+    failures: u64,
+    notices: u64,
+}
+
+impl ChangeFeed {
+    pub(super) fn new(state: &Arc<SharedState>) -> Self {
+        let mut signal = state.signal.clone();
+        let failures = signal.borrow_and_update().failures;
+        let publication = state.publication.load_full();
+        let notices = state.health_state().notices.count();
+        let origins = Arc::clone(&publication.origins);
+        Self { state: Arc::clone(state), signal, generation: publication.generation, origins, failures, notices }
+    }
+
+    /// Returns the current publication.
+    pub(crate) fn publication(&self) -> Arc<Publication> {
+        self.state.publication.load_full()
+    }
+
+    /// Waits for the next notice. The future is boxed so that it is compiled in this crate.
+    pub(crate) fn next(&mut self) -> BoxFuture<'_, Option<Notice>> {
+        async move {
+            loop {
+                if let Some(notice) = self.notice() {
+                    return Some(notice);
+                }
+                self.signal.changed().await.ok()?;
+            }
+        }
+        .boxed()
+    }
+
+    /// Waits for the next change.
+    pub(crate) fn changed(&mut self) -> BoxFuture<'_, Option<Change>> {
+        async move {
+            loop {
+                if let Notice::Changed(change) = self.next().await? {
+                    return Some(change);
+                }
+            }
+        }
+        .boxed()
+    }
+
+    /// Returns the next notice that was not yielded yet.
+    fn notice(&mut self) -> Option<Notice> {
+        let Signal { failures } = *self.signal.borrow_and_update();
+        if let Some(change) = self.change() {
+            return Some(Notice::Changed(change));
+        }
+        if let Some((notices, secret)) = self.state.health_state().notices.after(self.notices) {
+            self.notices = notices;
+            return Some(Notice::Secret(secret));
+        }
+        if failures > self.failures {
+            self.failures = failures;
+            let Failure { error, is_revocation } = self.state.last_failure()?;
+            return Some(if is_revocation { Notice::Revoked(error) } else { Notice::Failed(error) });
+        }
+        None
+    }
+
+    fn change(&mut self) -> Option<Change> {
+        let publication = self.state.publication.load_full();
+        if publication.generation == self.generation {
+            return None;
+        }
+        let mut change = publication.change();
+        if publication.generation > self.generation + 1 {
+            change.keys = self.origins.changed(&publication.origins);
+        }
+        self.generation = publication.generation;
+        self.origins = Arc::clone(&publication.origins);
+        // Values that changed and changed back since the last call are no change.
+        (!change.keys.is_empty()).then_some(change)
     }
 }

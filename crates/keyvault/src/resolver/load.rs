@@ -1,13 +1,15 @@
-//! From layers to a tree without references: the one way to the first settings and to every later ones.
+//! One load: from merged layers to values without references.
+//!
+//! [`load`] maps secrets by name, merges the layers over them and hands the tree to [`fill`], which resolves every
+//! reference in it. Both are written for any [`Resolvable`] tree, and only the few lines that move the tree are
+//! compiled for each type: everything else works on lists of values, in `Rounds`. Live settings pass a boxed
+//! trait object, so their whole load is compiled once, in this crate.
 
 use std::collections::HashSet;
 use std::fmt;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use futures::FutureExt;
 use serde::de::DeserializeOwned;
 
 use super::Resolver;
@@ -19,124 +21,184 @@ use super::snapshot::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::NameMap;
 use crate::report::{Report, ReportRow};
-use crate::settings::{ConfigValue, Key, Layers, MappedSecrets, Mismatch, Origin, Origins, Resolved, Segment, Tree};
+use crate::settings::{ConfigValue, Key, MappedSecrets, Mismatch, Origin, Origins, Resolved, Segment, Tree};
 
-/// A tree of values with every reference resolved, not yet settings.
+/// A tree of values with every reference resolved, before it becomes typed settings.
 ///
-/// Adapters wrap it; the tree holds plaintext.
+/// Adapters wrap it. The tree holds plaintext.
 pub struct Loaded<R> {
     tree: R,
     facts: Facts,
 }
 
-/// What is known of settings beside their values.
+/// Everything known of loaded values except the values.
 pub(crate) struct Facts {
     pub(crate) origins: Origins,
     pub(crate) snapshot: Snapshot,
     pub(crate) report: Arc<Report>,
-    /// Why settings have an earlier version of a secret, each with its place.
+    /// Why settings keep an earlier version of a secret, one error for each setting.
     pub(crate) lapses: Vec<Error>,
 }
 
-/// Reads the vaults and merges the layers over what they hold.
-pub(crate) async fn load<L: Layers>(
-    resolver: &Resolver,
-    layers: &L,
-    names: Option<&NameMap>,
-    errand: &FetchPlan,
-    rules: ResolveContext<'_>,
-) -> Result<Loaded<L::Tree>> {
-    let mut pass = Loader::new(resolver, errand);
-    let named = match names {
-        Some(map) => pass.mapped(map).await.map_err(reported)?,
-        None => MappedSecrets::default(),
-    };
-    let tree =
-        layers.merge(&named).map_err(|mismatch| rejected(mismatch, &Origins::default(), &Snapshot::default()))?;
-    fill(pass, tree, rules).await
+/// Merged values in which references are replaced: the tree of a framework, or a boxed one of any type.
+pub(crate) trait Resolvable: Sized + Send {
+    /// Returns every value that is in effect.
+    fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch>;
+
+    /// Puts resolved text in the place of values, and removes those that are absent.
+    fn replace(self, resolved: Replacements) -> Result<Self, Mismatch>;
 }
 
-/// Reports names that failed before the layers were merged.
-fn reported(error: Error) -> Error {
+/// Values with their resolved text; `None` if the value is absent.
+pub(crate) type Replacements = Vec<(ConfigValue, Option<Resolved>)>;
+
+impl<R: Tree> Resolvable for R {
+    fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch> {
+        Tree::leaves(self)
+    }
+
+    fn replace(self, resolved: Replacements) -> Result<Self, Mismatch> {
+        Tree::replace(self, resolved)
+    }
+}
+
+/// Reads the vaults, merges the layers over the secrets that are mapped by name, and resolves every reference.
+pub(crate) async fn load<R: Resolvable>(
+    resolver: &Resolver,
+    names: Option<&NameMap>,
+    plan: &FetchPlan,
+    context: ResolveContext<'_>,
+    merge: impl FnOnce(&MappedSecrets) -> Result<R, Mismatch>,
+) -> Result<Loaded<R>> {
+    let mut loader = Loader::new(resolver, plan);
+    let mapped = match names {
+        Some(map) => loader.mapped(map).await.map_err(with_report)?,
+        None => MappedSecrets::default(),
+    };
+    let tree = merge(&mapped).map_err(unread)?;
+    fill(loader, tree, context).await
+}
+
+/// Adds the report of a load whose names failed before the layers were merged.
+fn with_report(error: Error) -> Error {
     let rows: Vec<ReportRow> = error.failures().iter().filter_map(ReportRow::of_failure).collect();
     if rows.is_empty() { error } else { error.with_load_report(Arc::new(Report::new(rows))) }
 }
 
-/// Resolves every reference in `tree`. All that fail are in one error.
+/// Resolves every reference in `tree`.
 ///
-/// A value that stands under an absent one, in a lower layer that the framework kept apart, comes to light and is
-/// resolved in another round.
-pub(crate) async fn fill<R: Tree>(pass: Loader<'_>, mut tree: R, rules: ResolveContext<'_>) -> Result<Loaded<R>> {
-    let unread = |mismatch| rejected(mismatch, &Origins::default(), &Snapshot::default());
-    let read = |tree: &R| tree.leaves().map(|leaves| pass.resolver.with_joined_tables(leaves)).map_err(unread);
-    let mut finds = Finds::default();
-    let mut absent: Vec<Key> = Vec::new();
-    let mut leaves = read(&tree)?;
-    for round in 1.. {
-        let mut plain = Vec::with_capacity(leaves.len());
-        let found = resolve(&pass, leaves, rules, |leaf, origin| plain.push((leaf.key, origin))).await;
-        let resolved = match finds.add(plain, found) {
-            Ok(resolved) => resolved,
-            Err(error) => return Err(error.with_load_report(Arc::new(ReportEntry::report(finds.rows, pass.notes())))),
-        };
-        let gone: Vec<Key> =
-            resolved.iter().filter(|(_, text)| text.is_none()).map(|(leaf, _)| leaf.key.clone()).collect();
-        tree = tree.replace(resolved).map_err(|mismatch| rejected(mismatch, &finds.origins, &Snapshot::default()))?;
-        // Taking an element out of an array brings nothing to light; it moves the next one up.
-        let covers: HashSet<Vec<Segment>> =
-            gone.iter().filter(|key| !key.has_index()).map(|key| key.segments().to_vec()).collect();
-        absent.extend(gone);
-        if covers.is_empty() {
+/// # Errors
+///
+/// Every reference that failed, in one error.
+pub(crate) async fn fill<R: Resolvable>(
+    loader: Loader<'_>,
+    mut tree: R,
+    context: ResolveContext<'_>,
+) -> Result<Loaded<R>> {
+    let mut resolution = Rounds::new(loader, context);
+    let mut values = resolution.all(tree.leaves())?;
+    loop {
+        let resolved = resolution.resolve(values).await?;
+        tree = tree.replace(resolved).map_err(|mismatch| resolution.misfit(mismatch))?;
+        if !resolution.may_uncover() {
             break;
         }
-        leaves = read(&tree)?;
-        leaves.retain(|leaf| (1..=leaf.key.segments().len()).any(|n| covers.contains(&leaf.key.segments()[..n])));
-        if leaves.is_empty() {
+        values = resolution.uncovered(tree.leaves())?;
+        if values.is_empty() {
             break;
-        }
-        if round == MOST_LAYERS {
-            return Err(unread(Mismatch::new("absent values stand over others without end")));
         }
     }
-    finds.origins.close_gaps(&absent);
-    Ok(Loaded { tree, facts: finds.into_facts(pass) })
+    Ok(Loaded { tree, facts: resolution.into_facts() })
 }
 
 /// More layers than any framework keeps apart.
-const MOST_LAYERS: usize = 8;
+const MAX_LAYERS: usize = 8;
 
-/// What is found out about values, in one round after the other.
-#[derive(Default)]
-struct Finds {
+/// The references of one tree while they are resolved, in rounds.
+///
+/// Removing an absent value may uncover another one, in a lower layer that the framework kept apart. A further round
+/// resolves that one.
+struct Rounds<'p> {
+    loader: Loader<'p>,
+    context: ResolveContext<'p>,
     origins: Origins,
     rows: Vec<ReportEntry>,
     kept: Vec<(Key, KeptSecret)>,
     lapses: Vec<Error>,
+    absent: Vec<Key>,
+    /// The keys of the last round's absent values that may have covered others.
+    covers: HashSet<Vec<Segment>>,
+    rounds: usize,
 }
 
-impl Finds {
-    /// Takes down where each value came from, and gives what is to be put in its place.
-    fn add(
-        &mut self,
-        mut origins: Vec<(Key, Origin)>,
-        (found, rows): (Vec<ResolvedValue>, Vec<ReportEntry>),
-    ) -> Result<Vec<(ConfigValue, Option<Resolved>)>> {
-        let (mut failures, mut resolved) = (Vec::new(), Vec::new());
+impl<'p> Rounds<'p> {
+    fn new(loader: Loader<'p>, context: ResolveContext<'p>) -> Self {
+        Self {
+            loader,
+            context,
+            origins: Origins::default(),
+            rows: Vec::new(),
+            kept: Vec::new(),
+            lapses: Vec::new(),
+            absent: Vec::new(),
+            covers: HashSet::new(),
+            rounds: 0,
+        }
+    }
+
+    /// Returns the values of the first round: all of them.
+    fn all(&self, values: Result<Vec<ConfigValue>, Mismatch>) -> Result<Vec<ConfigValue>> {
+        values.map(|values| self.loader.resolver.with_joined_tables(values)).map_err(unread)
+    }
+
+    /// Returns whether the last round removed a value that may have covered another.
+    fn may_uncover(&self) -> bool {
+        !self.covers.is_empty()
+    }
+
+    /// Returns the values that the last round uncovered.
+    fn uncovered(&self, values: Result<Vec<ConfigValue>, Mismatch>) -> Result<Vec<ConfigValue>> {
+        let mut values = self.all(values)?;
+        let is_uncovered = |key: &[Segment]| (1..=key.len()).any(|length| self.covers.contains(&key[..length]));
+        values.retain(|value| is_uncovered(value.key.segments()));
+        if !values.is_empty() && self.rounds >= MAX_LAYERS {
+            return Err(unread(Mismatch::new("absent values cover others without end")));
+        }
+        Ok(values)
+    }
+
+    /// Resolves the references of one round, and returns what replaces their values.
+    async fn resolve(&mut self, values: Vec<ConfigValue>) -> Result<Replacements> {
+        self.rounds += 1;
+        let mut plain = Vec::with_capacity(values.len());
+        let keep = |value: ConfigValue, origin| plain.push((value.key, origin));
+        let (found, rows) = resolve(&self.loader, values, self.context, keep).await;
         self.rows.extend(rows);
-        for ResolvedValue { value: leaf, text, kept } in found {
+        let resolved = self.record(plain, found).map_err(|error| error.with_load_report(self.report()))?;
+        let absent = || resolved.iter().filter(|(_, text)| text.is_none()).map(|(value, _)| &value.key);
+        // Removing an element of an array uncovers nothing: it moves the next element up.
+        self.covers = absent().filter(|key| !key.has_index()).map(|key| key.segments().to_vec()).collect();
+        self.absent.extend(absent().cloned());
+        Ok(resolved)
+    }
+
+    /// Records the origin of each value, and returns what replaces those with references.
+    fn record(&mut self, mut origins: Vec<(Key, Origin)>, found: Vec<ResolvedValue>) -> Result<Replacements> {
+        let (mut failures, mut resolved) = (Vec::new(), Vec::new());
+        for ResolvedValue { value, text, kept } in found {
             for kept in kept {
-                self.lapses.push(kept.error.clone().at(leaf.key.to_string(), leaf.place()));
-                self.kept.push((leaf.key.clone(), kept));
+                self.lapses.push(kept.error.clone().at(value.key.to_string(), value.place()));
+                self.kept.push((value.key.clone(), kept));
             }
             match text {
                 Ok((text, fingerprint)) => {
                     if let Some(text) = &text {
-                        let origin = Origin::filled(leaf.place(), fingerprint, text.secrets().to_vec());
-                        origins.push((leaf.key.clone(), origin));
+                        let origin = Origin::filled(value.place(), fingerprint, text.secrets().to_vec());
+                        origins.push((value.key.clone(), origin));
                     }
-                    resolved.push((leaf, text));
+                    resolved.push((value, text));
                 }
-                Err(error) => failures.extend(located(&error, &leaf)),
+                Err(error) => failures.extend(located(&error, &value)),
             }
         }
         self.origins.extend(origins);
@@ -147,9 +209,19 @@ impl Finds {
         }
     }
 
-    fn into_facts(self, pass: Loader<'_>) -> Facts {
-        let report = Arc::new(ReportEntry::report(self.rows, pass.notes()));
-        let mut snapshot = pass.into_snapshot();
+    fn report(&mut self) -> Arc<Report> {
+        Arc::new(ReportEntry::report(std::mem::take(&mut self.rows), self.loader.notes()))
+    }
+
+    /// Converts a failed replacement into an error.
+    fn misfit(&self, mismatch: Mismatch) -> Error {
+        invalid_settings(mismatch, &self.origins, &Snapshot::default())
+    }
+
+    fn into_facts(mut self) -> Facts {
+        let report = self.report();
+        self.origins.close_gaps(&self.absent);
+        let mut snapshot = self.loader.into_snapshot();
         for (key, kept) in self.kept {
             snapshot.keep(key, kept.id, kept.secret);
         }
@@ -157,14 +229,16 @@ impl Finds {
     }
 }
 
-/// One value with two bad references has two failures.
-fn located<'e>(error: &'e Error, leaf: &'e ConfigValue) -> impl Iterator<Item = Error> + 'e {
+/// Returns the failures of one value with its place: a value with two bad references has two.
+fn located<'e>(error: &'e Error, value: &'e ConfigValue) -> impl Iterator<Item = Error> + 'e {
     let failures = error.failures().iter().cloned();
-    failures.map(|failure| failure.at(leaf.key.to_string(), leaf.place()))
+    failures.map(|failure| failure.at(value.key.to_string(), value.place()))
 }
 
 impl Resolver {
     /// Resolves every reference in a framework's tree, as the start of live settings does.
+    ///
+    /// Costs one request for each distinct secret.
     ///
     /// # Errors
     ///
@@ -176,42 +250,52 @@ impl Resolver {
 }
 
 impl<R: Tree> Loaded<R> {
-    /// Tells where every value came from.
+    /// Returns the origin of each value.
     pub fn origins(&self) -> &Origins {
         &self.facts.origins
     }
 
-    pub(crate) fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
-    /// Gives what became of every reference.
+    /// Returns the outcome of each reference.
     pub fn report(&self) -> &Report {
         &self.facts.report
     }
 
-    /// Gives out the framework's tree. It holds plaintext, and the framework prints it in its errors and its `Debug`.
+    /// Returns the framework's tree. It holds plaintext, and the framework prints it in its errors and its `Debug`.
     pub fn into_tree(self) -> R {
         self.tree
     }
 
-    /// Makes typed settings.
+    /// Extracts typed settings.
     ///
     /// # Errors
     ///
-    /// [`InvalidSettings`](ErrorKind::InvalidSettings) with the key, origin and expectation of the value that does not fit, and not with
-    /// the value.
+    /// [`InvalidSettings`](ErrorKind::InvalidSettings) with the key, origin and expected type of the value that does not fit, and
+    /// without the value.
     pub fn extract<T: DeserializeOwned>(self) -> Result<T> {
-        self.into_settings().map(|(settings, _)| settings)
+        self.convert(R::extract).map(|(settings, _)| settings)
+    }
+}
+
+impl<R> Loaded<R> {
+    /// Returns everything known of the values except the values.
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
     }
 
-    /// Makes typed settings, and gives what else is known of them.
-    pub(crate) fn into_settings<T: DeserializeOwned>(self) -> Result<(T, Facts)> {
+    /// Converts the tree into settings, and returns what else is known of them.
+    pub(crate) fn convert<S>(self, extract: impl FnOnce(R) -> Result<S, Mismatch>) -> Result<(S, Facts)> {
         let Self { tree, facts } = self;
-        match tree.extract() {
+        match extract(tree) {
             Ok(settings) => Ok((settings, facts)),
-            Err(mismatch) => Err(rejected(mismatch, &facts.origins, &facts.snapshot).with_load_report(facts.report)),
+            Err(mismatch) => Err(facts.misfit(mismatch)),
         }
+    }
+}
+
+impl Facts {
+    /// Converts a failed extraction into an error.
+    fn misfit(self, mismatch: Mismatch) -> Error {
+        invalid_settings(mismatch, &self.origins, &self.snapshot).with_load_report(self.report)
     }
 }
 
@@ -221,17 +305,22 @@ impl<R> fmt::Debug for Loaded<R> {
     }
 }
 
-/// Tells what did not fit.
+/// Converts the failure to read a tree into an error.
+fn unread(mismatch: Mismatch) -> Error {
+    invalid_settings(mismatch, &Origins::default(), &Snapshot::default())
+}
+
+/// Converts a mismatch into an error that names the setting and its origin.
 ///
-/// What a type says that it expects is its author's text. Should a secret of this load be in it, or in a key, the words
-/// are left out: an error message is no place for it, however it got there.
-pub(crate) fn rejected(mismatch: Mismatch, origins: &Origins, snapshot: &Snapshot) -> Error {
-    let quotes_a_secret = |text: &str| {
+/// The author of a type writes what the type expects. If that text, or a key, contains a secret of this load, the error
+/// values it out, however it got there.
+fn invalid_settings(mismatch: Mismatch, origins: &Origins, snapshot: &Snapshot) -> Error {
+    let contains_secret = |text: &str| {
         let mut secrets = snapshot.iter().map(|(_, secret)| secret.expose_secret());
-        secrets.any(|secret| secret.len() >= SHORTEST_SECRET && text.contains(secret))
+        secrets.any(|secret| secret.len() >= MIN_SECRET_LENGTH && text.contains(secret))
     };
     let mut clause = mismatch.clause.to_owned();
-    if let Some(expected) = mismatch.expected.filter(|expected| !quotes_a_secret(expected)) {
+    if let Some(expected) = mismatch.expected.filter(|expected| !contains_secret(expected)) {
         clause.push_str(&format!(": expected {expected}"));
         if let Some(found) = mismatch.found {
             clause.push_str(&format!(", found {found}"));
@@ -243,19 +332,12 @@ pub(crate) fn rejected(mismatch: Mismatch, origins: &Origins, snapshot: &Snapsho
         Some((key, origin)) => (key.to_string(), Some(origin.to_string())),
         None => (path.join("."), mismatch.place),
     };
-    match (key.is_empty() || quotes_a_secret(&key), place) {
+    match (key.is_empty() || contains_secret(&key), place) {
         (true, None) => error,
         (true, Some(place)) => error.at("the settings", place),
         (false, place) => error.at(key, place.unwrap_or_else(|| "the merged layers".into())),
     }
 }
 
-/// Shorter ones are in every other word: `1`, `on`.
-const SHORTEST_SECRET: usize = 4;
-
-/// Runs `step` to its end, even if it panics: a hook or a layer of the application must not end what it runs in.
-pub(crate) async fn contained<T>(step: impl Future<Output = Result<T>>) -> Result<T> {
-    let panicked =
-        |_| Err(Error::new(ErrorKind::InvalidSettings, "application's code panicked while settings were loaded"));
-    AssertUnwindSafe(step).catch_unwind().await.unwrap_or_else(panicked)
-}
+/// The shortest text that is looked for: shorter secrets, such as `1` or `on`, occur in ordinary words.
+const MIN_SECRET_LENGTH: usize = 4;

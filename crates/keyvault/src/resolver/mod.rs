@@ -32,9 +32,9 @@ use self::cache::{Freshness, SecretCache};
 pub(crate) use self::fetch_plan::{FetchPlan, Want};
 #[cfg(feature = "sealed")]
 pub(crate) use self::known_secrets::Listing;
-pub(crate) use self::known_secrets::{KnownSecret, KnownSecrets, VersionState};
+pub(crate) use self::known_secrets::{KnownSecrets, VersionState};
 pub use self::load::Loaded;
-pub(crate) use self::load::{Facts, contained, load};
+pub(crate) use self::load::{Facts, Replacements, Resolvable, load};
 pub use self::resolve::Checked;
 pub(crate) use self::resolve::ResolveContext;
 pub use self::snapshot::Snapshot;

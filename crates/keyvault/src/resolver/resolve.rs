@@ -15,7 +15,9 @@ use crate::error::{Error, Result};
 use crate::reference::{Reference, Template, app_configuration};
 use crate::report::{Report, ReportRow};
 use crate::secret::{Secret, SecretId};
-use crate::settings::{ConfigValue, Fingerprint, Key, Origin, Policies, Resolved, Terms, ValueContent, join_tables, locate};
+use crate::settings::{
+    ConfigValue, Fingerprint, Key, Origin, Policies, Resolved, Terms, ValueContent, join_tables, locate,
+};
 
 /// The result of [`Resolver::check`]: the report of every reference, and the text of every string.
 pub struct Checked {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::config_value::{ConfigValue, ValueContent};
 use super::key::{Key, Segment};
-use crate::reference::is_secret_uri;
+use crate::reference::app_configuration::is_secret_uri;
 
 /// Replaces each table whose only member is the `uri` of a secret by one value that is a reference.
 pub(crate) fn join_tables(values: Vec<ConfigValue>) -> Vec<ConfigValue> {
@@ -30,7 +30,7 @@ pub(crate) fn join_tables(values: Vec<ConfigValue>) -> Vec<ConfigValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reference::parse;
+    use crate::reference::app_configuration::parse;
 
     #[test]
     fn only_a_table_with_a_secret_uri_as_its_only_member_is_joined() {

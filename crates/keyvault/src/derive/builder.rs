@@ -1,0 +1,299 @@
+//! How a derived resource is set up.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+
+use super::derived::Derived;
+use super::drain::{DrainOptions, Drains};
+use super::factory::{Build, Hooks, TypedFactory};
+use super::keys::Keys;
+use super::task::Builds;
+use crate::error::{Error, ErrorKind, Result};
+use crate::live::{Live, ValidationError, Watcher};
+use crate::time::Backoff;
+
+/// Sets up a [`Derived`] resource. [`Live::derive`] creates one, and `.await` builds the first resource.
+#[must_use = "nothing is built before it is awaited"]
+pub struct Derive<T, R> {
+    watcher: Watcher<T>,
+    build: Build<T, R>,
+    hooks: Hooks<R>,
+    options: DeriveOptions,
+}
+
+/// The options of a derived resource. None of them depends on a type.
+struct DeriveOptions {
+    keys: Keys,
+    build_deadline: Duration,
+    backoff: Backoff,
+    drain: DrainOptions,
+    start_deadline: Duration,
+    may_be_absent: bool,
+}
+
+impl<T: Send + Sync + 'static> Live<T> {
+    /// Derives a resource from settings: a pool, a client, a TLS configuration that is replaced when they change.
+    ///
+    /// `keys` are the settings that the resource is built from, with everything under them: `["database"]`,
+    /// `["tls.certificate"]`, or `[""]` for all. When one changes, the task calls `build` with the newest settings,
+    /// [probes](Derive::probe) the result, and publishes it for [`Derived::current`]. One build runs at a time, and the
+    /// next one uses the newest settings, so no change is lost. A replaced resource is [drained](Derive::drain) after a
+    /// [grace](Derive::grace).
+    ///
+    /// A build that refuses, panics or hangs leaves the current resource in place. [`Derived::health`], each
+    /// [`DerivedWatcher`](crate::DerivedWatcher) and a `tracing` event report it. It is retried with back-off, and at
+    /// once when there are newer settings. A build refuses with a [`ValidationError`], which has room for a reason and
+    /// not for an error: a driver's error may quote a connection string. Log such an error yourself if you know that it
+    /// does not.
+    ///
+    /// # Errors
+    ///
+    /// At the `.await`: the error of the first build; [`Invalid`](ErrorKind::Invalid) for a key without a setting,
+    /// which may be misspelt and would never change.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the first build; nothing stays running.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use keyvault::{Derived, Live, ValidationError};
+    /// # struct Database { password: String }
+    /// # struct Settings { database: Database }
+    /// # struct Pool;
+    /// # async fn connect(_: &Database) -> Result<Pool, std::io::Error> { Ok(Pool) }
+    /// # async fn example(live: Live<Settings>) -> keyvault::Result<()> {
+    /// let pool: Derived<Pool> = live
+    ///     .derive(["database"], async |settings| {
+    ///         connect(&settings.database).await.map_err(ValidationError::because("the database refused the login"))
+    ///     })
+    ///     .await?;
+    /// let connection = pool.current();
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The next pools log in once before they become current, and are closed after their grace. `sqlx` waits in `close`
+    /// for the connections in use; `deadpool-postgres` closes each connection as it comes back:
+    ///
+    /// ```ignore
+    /// let pool = live
+    ///     .derive(["database"], async |settings: Arc<Settings>| {
+    ///         let database = &settings.database;
+    ///         let options = PgConnectOptions::new().host(&database.host).password(&database.password);
+    ///         PgPool::connect_with(options).await.map_err(ValidationError::because("the database refused the login"))
+    ///     })
+    ///     .drain(async |old: Arc<PgPool>| old.close().await)
+    ///     .await?;
+    ///
+    /// let pool = live
+    ///     .derive(["database"], async |settings: Arc<Settings>| Ok(pool_of(&settings.database)))
+    ///     .probe(async |new: Arc<Pool>| match new.get().await {
+    ///         Ok(_) => Ok(()),
+    ///         Err(_) => Err(ValidationError::new("the database refused the login")),
+    ///     })
+    ///     .drain(async |old: Arc<Pool>| old.close())
+    ///     .await?;
+    /// ```
+    ///
+    /// If the server has one user whose password changes before the vault's, it refuses *new* connections until the
+    /// vault has the new password, and no pool can prevent that. The code that asks for a connection
+    /// [reports](Live::report_rejected) [the version that the pool was built from](Derived::current_with_origins) as
+    /// rejected and retries within a budget; it sends no query twice. The examples `postgres_sqlx` and
+    /// `postgres_deadpool` do so under load. With two users in turn, there is no such moment.
+    ///
+    /// A client with a key in its headers, with `reqwest`:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use keyvault::{Live, ValidationError};
+    /// # use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+    /// # struct Settings { api_key: String }
+    /// # async fn example(live: Live<Settings>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = live
+    ///     .derive(["api_key"], async |settings: Arc<Settings>| {
+    ///         let key = HeaderValue::from_str(&settings.api_key);
+    ///         let mut key = key.map_err(ValidationError::because("the key is not a valid header value"))?;
+    ///         key.set_sensitive(true);
+    ///         let client = reqwest::Client::builder().default_headers(HeaderMap::from_iter([(AUTHORIZATION, key)]));
+    ///         client.build().map_err(ValidationError::because("the HTTP client cannot be set up"))
+    ///     })
+    ///     .await?;
+    /// client.current().get("https://api.example").send().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// A server's certificate, with `rustls`; each connection uses the configuration that is current when it begins:
+    ///
+    /// ```ignore
+    /// let tls = live
+    ///     .derive(["tls.certificate"], async |settings: Arc<Settings>| server_config(&settings.tls.certificate))
+    ///     .await?;
+    /// let stream = TlsAcceptor::from(tls.current()).accept(socket).await?;
+    /// ```
+    pub fn derive<R, F, Fut>(&self, keys: impl IntoIterator<Item = impl Into<String>>, build: F) -> Derive<T, R>
+    where
+        R: Send + Sync + 'static,
+        F: Fn(Arc<T>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<R, ValidationError>> + Send + 'static,
+    {
+        Derive {
+            watcher: self.watch(),
+            build: Arc::new(move |settings| build(settings).boxed()),
+            hooks: Hooks { probe: None, drain: None },
+            options: DeriveOptions::new(Keys(keys.into_iter().map(Into::into).collect())),
+        }
+    }
+}
+
+impl DeriveOptions {
+    fn new(keys: Keys) -> Self {
+        Self {
+            keys,
+            build_deadline: Duration::from_secs(30),
+            backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
+            drain: DrainOptions { grace: Duration::from_secs(30), deadline: Duration::from_secs(30), most: 3 },
+            start_deadline: Duration::ZERO,
+            may_be_absent: false,
+        }
+    }
+}
+
+impl<T, R> Derive<T, R>
+where
+    T: Send + Sync + 'static,
+    R: Send + Sync + 'static,
+{
+    /// Sets the check that a new resource passes before it becomes current: "does a query run?". Default: no check.
+    pub fn probe<F, Fut>(mut self, probe: F) -> Self
+    where
+        F: Fn(Arc<R>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), ValidationError>> + Send + 'static,
+    {
+        self.hooks.probe = Some(Box::new(move |new| probe(new).boxed()));
+        self
+    }
+
+    /// Sets the longest time that one build may take, probe included. Default: 30 seconds.
+    pub fn build_deadline(mut self, deadline: Duration) -> Self {
+        self.options.build_deadline = deadline;
+        self
+    }
+
+    /// Sets the pause after the first failed build, and the longest pause after many. Each is twice the last, up to a
+    /// quarter longer or shorter. Default: 1 second and 1 minute.
+    pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
+        self.options.backoff = Backoff { first, longest };
+        self
+    }
+
+    /// Sets how long the first build is retried after it failed. Default: zero, so that a service that cannot work
+    /// fails at once.
+    pub fn start_deadline(mut self, deadline: Duration) -> Self {
+        self.options.start_deadline = deadline;
+        self
+    }
+
+    /// Sets how a replaced resource ends, after the [grace](Derive::grace): `drain` closes connections or ends tasks.
+    ///
+    /// The last resource is drained when every handle is gone. One that fails its probe is drained at once. Default:
+    /// the resource is dropped, and ends when the last reader drops it.
+    pub fn drain<F, Fut>(mut self, drain: F) -> Self
+    where
+        F: Fn(Arc<R>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.hooks.drain = Some(Box::new(move |old| drain(old).boxed()));
+        self
+    }
+
+    /// Sets how long a replaced resource stays in use before it is drained: longer than any unit of work that holds it.
+    /// Default: 30 seconds.
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.options.drain.grace = grace;
+        self
+    }
+
+    /// Sets the longest time that a drain may take before it is abandoned. Default: 30 seconds.
+    pub fn drain_deadline(mut self, deadline: Duration) -> Self {
+        self.options.drain.deadline = deadline;
+        self
+    }
+
+    /// Sets how many replaced resources may wait for the end of their drain. Default: 3. At least 1.
+    ///
+    /// When settings change faster than that, the grace of the oldest is cut short and the next build waits for its
+    /// drain. So at most this many resources and one more exist, apart from those that readers hold.
+    pub fn keep_old(mut self, most: usize) -> Self {
+        self.options.drain.most = most.max(1);
+        self
+    }
+
+    /// Allows keys without a setting, for settings that are optional. A misspelt key then goes unnoticed.
+    pub fn may_be_absent(mut self) -> Self {
+        self.options.may_be_absent = true;
+        self
+    }
+
+    async fn start(self) -> Result<Derived<R>> {
+        let Self { watcher, build, hooks, options } = self;
+        options.check(&watcher)?;
+        let slot = Arc::new(OnceLock::new());
+        let published = Arc::clone(watcher.cell());
+        let factory = TypedFactory { published, build, hooks: Arc::new(hooks), slot: Arc::clone(&slot) };
+        let builds = Builds {
+            factory: Box::new(factory),
+            drains: Drains::new(options.keys.clone(), options.drain),
+            keys: options.keys,
+            deadline: options.build_deadline,
+            backoff: options.backoff,
+            candidate: None,
+        };
+        let task = builds.start(watcher.feed, options.start_deadline).await?;
+        let current = slot.get().cloned().ok_or_else(unpublished)?;
+        Ok(Derived { current, task })
+    }
+}
+
+impl DeriveOptions {
+    /// Checks that there is a setting at each key.
+    fn check<T: Send + Sync>(&self, watcher: &Watcher<T>) -> Result<()> {
+        match self.keys.unknown(watcher.published().origins()).filter(|_| !self.may_be_absent) {
+            Some(key) => {
+                let clause = format!("there is no setting at {key}, which a derived resource needs");
+                Err(Error::from_clause(ErrorKind::Invalid, clause))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// Returns the error of a start that published no resource. A start that succeeds always publishes one.
+fn unpublished() -> Error {
+    Error::new(ErrorKind::Unavailable, "no derived resource was published")
+}
+
+impl<T, R> IntoFuture for Derive<T, R>
+where
+    T: Send + Sync + 'static,
+    R: Send + Sync + 'static,
+{
+    type Output = Result<Derived<R>>;
+    type IntoFuture = BoxFuture<'static, Result<Derived<R>>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.start().boxed()
+    }
+}
+
+impl<T, R> fmt::Debug for Derive<T, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Derive").field("keys", &self.options.keys).finish_non_exhaustive()
+    }
+}

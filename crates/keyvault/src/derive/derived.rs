@@ -1,0 +1,95 @@
+//! The handle to a derived resource.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::factory::CurrentResource;
+use super::health::DerivedHealth;
+use super::task::{Shutdown, TaskHandle};
+use super::watcher::DerivedWatcher;
+use crate::settings::Origins;
+
+/// A resource that follows settings: always whole, always probed, replaced in one step.
+///
+/// A background task replaces it. It ends when the last clone of the handle is dropped, which ends the resource too, or
+/// with [`shutdown`](Derived::shutdown). The handle does not keep the settings refreshed: when the last
+/// [`Live`](crate::Live) is gone, the last resource stays.
+#[must_use = "a resource follows its settings as long as its handle lives"]
+pub struct Derived<R> {
+    pub(super) current: Arc<ArcSwap<CurrentResource<R>>>,
+    pub(super) task: TaskHandle,
+}
+
+impl<R: Send + Sync> Derived<R> {
+    /// Returns the current resource.
+    ///
+    /// Never waits, never fails, allocates nothing. Hold it for one unit of work and take it anew for the next: an old
+    /// one is drained after its grace, in use or not.
+    pub fn current(&self) -> Arc<R> {
+        Arc::clone(&self.current.load().resource)
+    }
+
+    /// Returns the current resource with the origins of the settings that it was built from.
+    ///
+    /// A caller that may [report](crate::Live::report_rejected) one of its secrets as rejected needs them: the settings
+    /// may be ahead of the resource, and then they have another version than the rejected one. Never waits, never
+    /// fails, allocates nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use keyvault::{CredentialCheck, Derived, Live};
+    /// # struct Settings;
+    /// # struct Pool;
+    /// # impl Pool { async fn connection(&self) -> Result<(), ()> { Err(()) } }
+    /// # async fn example(live: Live<Settings>, pool: Derived<Pool>) -> keyvault::Result<()> {
+    /// let (current, origins) = pool.current_with_origins();
+    /// if let Err(_refused) = current.connection().await
+    ///     && let Some(password) = origins.get("database.password").and_then(|origin| origin.secrets().first())
+    /// {
+    ///     // Returns at once if the settings have another version by now; the pool follows.
+    ///     let answer: CredentialCheck = live.report_rejected(password).await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn current_with_origins(&self) -> (Arc<R>, Arc<Origins>) {
+        let current = self.current.load();
+        (Arc::clone(&current.resource), Arc::clone(&current.origins))
+    }
+
+    /// Returns how well the resource follows its settings, without secret values. Never waits.
+    pub fn health(&self) -> DerivedHealth {
+        self.task.state.borrow().health()
+    }
+
+    /// Watches for replacements and failures from now on.
+    pub fn watch(&self) -> DerivedWatcher {
+        DerivedWatcher::new(self.task.state.clone())
+    }
+
+    /// Ends the background task, if need be in the middle of a build. Drains the old resources and this one without
+    /// further grace, and waits until the task is gone: at most for the deadline of the drain.
+    ///
+    /// The other clones of the handle keep the last resource, which is drained.
+    pub async fn shutdown(&self) {
+        // An error means that the end was requested before, or that the task is gone already.
+        _ = self.task.commands.try_send(Shutdown);
+        self.task.commands.closed().await;
+    }
+}
+
+impl<R> Clone for Derived<R> {
+    fn clone(&self) -> Self {
+        Self { current: Arc::clone(&self.current), task: self.task.clone() }
+    }
+}
+
+/// Shows the health and nothing of the resource, which may show what it was built from.
+impl<R: Send + Sync> fmt::Debug for Derived<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Derived").field("health", &self.health()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,250 @@
+//! Reports that a server rejected a credential from the settings.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::resolver::{KnownSecrets, VersionState};
+use crate::secret::SecretId;
+use crate::time::{Backoff, TokenBucket, TokenRate};
+
+/// The answer to a [reported](super::Live::report_rejected) credential.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CredentialCheck {
+    /// The settings have another version than the rejected one: retry with the current settings.
+    Changed,
+    /// The vault has no other version to try, or had none a moment ago. The rotation may not be finished: retry later.
+    Same,
+    /// The vault has nothing newer, and the settings now have the version before: retry with the current settings.
+    Previous,
+}
+
+/// Whether the version before may replace one that a server rejected.
+#[non_exhaustive]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum PreviousVersion {
+    /// Settings use the latest version only.
+    #[default]
+    Never,
+    /// Settings use the version before if the vault has nothing newer. This suits credentials that are valid in turns,
+    /// such as the two keys of a storage account.
+    Try,
+}
+
+/// The reports that wait for an answer.
+pub(super) struct CredentialReports {
+    open: Vec<OpenReport>,
+    buckets: BTreeMap<SecretId, TokenBucket>,
+    /// When the vault may be asked again about a rejected version.
+    pauses: BTreeMap<SecretId, ReportPause>,
+    rate: TokenRate,
+    policy: PreviousVersion,
+}
+
+struct OpenReport {
+    /// The rejected secrets, with their versions.
+    rejected: Vec<SecretId>,
+    stage: Stage,
+    reply: ReportReply,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    New,
+    /// A refresh looks for a newer version.
+    Fetching,
+    /// A refresh tries the version before.
+    Reverting,
+}
+
+/// Where the answer to a report goes.
+pub(super) type ReportReply = oneshot::Sender<Result<CredentialCheck>>;
+
+impl CredentialReports {
+    pub(super) fn new(rate: TokenRate, policy: PreviousVersion) -> Self {
+        Self { open: Vec::new(), buckets: BTreeMap::new(), pauses: BTreeMap::new(), rate, policy }
+    }
+
+    /// Opens a report. It joins an open report of the same versions.
+    pub(super) fn open(&mut self, rejected: Vec<SecretId>, reply: ReportReply) {
+        let joined = self.open.iter().find(|report| report.rejected == rejected);
+        let stage = joined.map_or(Stage::New, |report| report.stage);
+        self.open.push(OpenReport { rejected, stage, reply });
+    }
+
+    /// Returns whether any report is open.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    /// Starts the new reports: answers some at once, and returns the secrets to fetch for the others.
+    pub(super) fn start(&mut self, known: &mut KnownSecrets, now: Instant) -> BTreeSet<SecretId> {
+        self.buckets.retain(|id, _| known.get(id).is_some());
+        self.pauses.retain(|id, _| known.get(&id.latest()).is_some_and(|secret| secret.secret().id() == id));
+        let mut to_fetch = BTreeSet::new();
+        for mut report in std::mem::take(&mut self.open) {
+            if report.stage == Stage::New {
+                // A version that a reference pins has no replacement.
+                report.rejected.retain(|id| known.get(&id.latest()).is_some());
+                if let Some(answer) = self.answer_at_once(&report, known, &mut to_fetch, now) {
+                    report.close(answer);
+                    continue;
+                }
+                for rejected in &report.rejected {
+                    mark_rejected(known, rejected);
+                }
+                report.stage = Stage::Fetching;
+            }
+            self.open.push(report);
+        }
+        to_fetch
+    }
+
+    fn answer_at_once(
+        &mut self,
+        report: &OpenReport,
+        known: &KnownSecrets,
+        to_fetch: &mut BTreeSet<SecretId>,
+        now: Instant,
+    ) -> Option<Result<CredentialCheck>> {
+        if report.rejected.is_empty() {
+            return Some(Ok(CredentialCheck::Same));
+        }
+        if report.has_changed(known) {
+            return Some(Ok(CredentialCheck::Changed));
+        }
+        let is_paused = |id: &SecretId| self.pauses.get(id).is_some_and(|pause| !pause.is_over(now));
+        // A report that arrives together with the one that begins a pause joins its request.
+        if report.rejected.iter().all(|rejected| !to_fetch.contains(&rejected.latest()) && is_paused(rejected)) {
+            return Some(Ok(CredentialCheck::Same));
+        }
+        for rejected in &report.rejected {
+            if to_fetch.contains(&rejected.latest()) {
+                continue;
+            }
+            if let Err(error) = self.allow(rejected, now) {
+                return Some(Err(error));
+            }
+            to_fetch.insert(rejected.latest());
+        }
+        None
+    }
+
+    /// Takes a token for a request about `rejected`, and begins the pause after it.
+    fn allow(&mut self, rejected: &SecretId, now: Instant) -> Result<()> {
+        let bucket = self.buckets.entry(rejected.latest()).or_insert_with(|| TokenBucket::full(self.rate, now));
+        bucket.take(now).map_err(|wait| {
+            let kind = ErrorKind::Throttled { retry_after: Some(wait) };
+            Error::new(kind, "secret was reported as rejected too often; the vault is not asked again yet")
+                .about(rejected)
+        })?;
+        let pause = ReportPause::after(self.pauses.get(rejected).copied(), self.rate.refill, now);
+        self.pauses.insert(rejected.clone(), pause);
+        Ok(())
+    }
+
+    /// Returns the secrets whose version before is to be tried.
+    pub(super) fn reverting(&self) -> BTreeSet<SecretId> {
+        let reverting = self.open.iter().filter(|report| report.stage == Stage::Reverting);
+        reverting.flat_map(|report| report.rejected.iter().map(SecretId::latest)).collect()
+    }
+
+    /// Answers the reports that a refresh settled, and moves the others on.
+    pub(super) fn conclude(&mut self, known: &KnownSecrets, failure: Option<&Error>) {
+        for mut report in std::mem::take(&mut self.open) {
+            match (report.stage, report.has_changed(known), failure) {
+                (Stage::New, ..) => self.open.push(report),
+                (Stage::Fetching, true, _) => report.close(Ok(CredentialCheck::Changed)),
+                (Stage::Fetching, false, Some(error)) => {
+                    // The vault's latest version is unknown, so the next report asks again.
+                    report.rejected.iter().for_each(|rejected| _ = self.pauses.remove(rejected));
+                    report.close(Err(error.clone()));
+                }
+                (Stage::Fetching, false, None) if self.policy == PreviousVersion::Try => {
+                    report.stage = Stage::Reverting;
+                    self.open.push(report);
+                }
+                (Stage::Reverting, true, _) => report.close(Ok(CredentialCheck::Previous)),
+                (Stage::Fetching | Stage::Reverting, false, _) => report.close(Ok(CredentialCheck::Same)),
+            }
+        }
+    }
+}
+
+impl OpenReport {
+    fn has_changed(&self, known: &KnownSecrets) -> bool {
+        self.rejected.iter().any(|id| known.get(&id.latest()).is_some_and(|secret| secret.secret().id() != id))
+    }
+
+    fn close(self, answer: Result<CredentialCheck>) {
+        // A caller that gave up needs no answer.
+        _ = self.reply.send(answer);
+    }
+}
+
+/// Marks a version as rejected. If that is the version before, the latest gets another chance.
+fn mark_rejected(known: &mut KnownSecrets, rejected: &SecretId) {
+    let id = rejected.latest();
+    if known.get(&id).is_some_and(|secret| *secret.state() == VersionState::Previous) {
+        known.clear_rejected(&id);
+    }
+    if let Some(version) = rejected.version() {
+        known.reject(&id, version);
+    }
+}
+
+/// The pause before the vault is asked again about a rejected version: it had nothing newer a moment ago.
+///
+/// Pauses double, so that a storm of reports does not use up in a moment the budget for a whole rotation, and a new
+/// version is found after at most twice the time that it took to appear.
+#[derive(Clone, Copy, Debug)]
+struct ReportPause {
+    until: Instant,
+    count: u32,
+}
+
+impl ReportPause {
+    /// Begins a pause of at most `longest`, after `last` if there was one.
+    fn after(last: Option<Self>, longest: Duration, now: Instant) -> Self {
+        let count = match last {
+            Some(last) if now < last.until + longest => last.count.saturating_add(1),
+            // After a long time without reports this is another rotation.
+            _ => 1,
+        };
+        let backoff = Backoff { first: FIRST_PAUSE, longest };
+        Self { until: now + backoff.exact(count), count }
+    }
+
+    fn is_over(self, now: Instant) -> bool {
+        now >= self.until
+    }
+}
+
+/// Longer than a request takes, and too short for a user to notice.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_pause_is_twice_the_last_until_no_report_came_for_long() {
+        let longest = Duration::from_secs(15);
+        let (mut now, mut last) = (Instant::now(), None);
+        let mut pauses = Vec::new();
+        for _ in 0..10 {
+            let next = ReportPause::after(last, longest, now);
+            assert!(!next.is_over(now) && next.is_over(next.until));
+            pauses.push((next.until - now).as_millis());
+            (now, last) = (next.until, Some(next));
+        }
+        assert_eq!(pauses, [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 15_000, 15_000]);
+        let later = now + longest;
+        assert_eq!(ReportPause::after(last, longest, later).until, later + FIRST_PAUSE);
+        assert_eq!(ReportPause::after(None, Duration::from_millis(50), now).until, now + Duration::from_millis(50));
+    }
+}

@@ -1,0 +1,76 @@
+//! Debouncing: related changes are published together.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::settings::Origins;
+
+/// How long changes must pause before they are published, and the longest time that they wait.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Debounce {
+    pub(super) minimum: Duration,
+    pub(super) maximum: Duration,
+}
+
+/// Changes that a refresh found and that are not published yet.
+#[derive(Clone, Debug)]
+pub(super) struct PendingChanges {
+    began: Instant,
+    last_change: Instant,
+    seen: Origins,
+}
+
+impl Debounce {
+    /// Returns the changes that still wait after `origins` were read; `None` if they may be published now.
+    pub(super) fn observe(
+        self,
+        pending: Option<&PendingChanges>,
+        origins: &Origins,
+        now: Instant,
+    ) -> Option<PendingChanges> {
+        let pending = match pending {
+            Some(known) if known.seen.changed(origins).is_empty() => known.clone(),
+            known => PendingChanges {
+                began: known.map_or(now, |known| known.began),
+                last_change: now,
+                seen: origins.clone(),
+            },
+        };
+        (now < self.end(&pending)).then_some(pending)
+    }
+
+    /// Returns when `pending` changes are published unless more follow.
+    pub(super) fn end(self, pending: &PendingChanges) -> Instant {
+        (pending.last_change + self.minimum).min(pending.began + self.maximum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{Fingerprint, Key, Origin};
+
+    fn origins(text: &str) -> Origins {
+        let mut origins = Origins::default();
+        origins.insert(Key::root().member("a"), Origin::written("file".into(), Fingerprint::of(text)));
+        origins
+    }
+
+    #[test]
+    fn changes_are_published_after_a_pause_or_at_the_maximum() {
+        let second = Duration::from_secs;
+        let debounce = Debounce { minimum: second(5), maximum: second(12) };
+        let now = Instant::now();
+        let one = debounce.observe(None, &origins("1"), now).unwrap();
+        assert_eq!(debounce.end(&one), now + second(5));
+        let same = debounce.observe(Some(&one), &origins("1"), now + second(4)).unwrap();
+        assert_eq!(debounce.end(&same), now + second(5), "no change, no delay");
+        assert!(debounce.observe(Some(&same), &origins("1"), now + second(5)).is_none());
+        let two = debounce.observe(Some(&one), &origins("2"), now + second(4)).unwrap();
+        assert_eq!(debounce.end(&two), now + second(9));
+        let three = debounce.observe(Some(&two), &origins("3"), now + second(8)).unwrap();
+        assert_eq!(debounce.end(&three), now + second(12), "not longer than the maximum");
+        assert!(debounce.observe(Some(&three), &origins("4"), now + second(12)).is_none());
+    }
+}

@@ -1,0 +1,69 @@
+//! Facts about secrets in use that watchers and the log report once for each version.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, SystemTime};
+
+use super::health::{SecretHealth, SecretStatus};
+use crate::metrics;
+use crate::resolver::KnownSecrets;
+use crate::secret::SecretId;
+
+/// The last facts about secrets, numbered. A watcher that falls far behind misses the oldest.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    count: u64,
+    last: VecDeque<SecretHealth>,
+    /// The facts about the versions in use that were announced already.
+    announced: BTreeSet<(SecretId, SecretStatus)>,
+}
+
+const MOST_NOTICES: usize = 64;
+
+impl Notices {
+    /// Announces new facts about secrets in use, to watchers and the log. Returns whether there were any.
+    pub(super) fn announce(&mut self, known: &KnownSecrets, now: SystemTime, notice: Duration) -> bool {
+        let before = self.count;
+        let mut current = BTreeSet::new();
+        for (id, held) in known.iter() {
+            let secret = held.secret();
+            metrics::expires(secret);
+            let status = SecretStatus::of(secret, Some(held.state()), now, notice);
+            if status == SecretStatus::Current {
+                continue;
+            }
+            let fact = (secret.id().clone(), status);
+            if !self.announced.contains(&fact) {
+                // The name map logs the dates of the secrets that it maps.
+                let is_logged = known.is_mapped(id) && status.is_outside_dates();
+                if !is_logged {
+                    tracing::warn!(secret = %secret.id(), %status, "a secret in use is not a valid latest version");
+                }
+                self.push(SecretHealth::new(secret, status));
+            }
+            current.insert(fact);
+        }
+        self.announced = current;
+        self.count != before
+    }
+
+    fn push(&mut self, secret: SecretHealth) {
+        if self.last.len() == MOST_NOTICES {
+            self.last.pop_front();
+        }
+        self.last.push_back(secret);
+        self.count += 1;
+    }
+
+    /// Returns the number of facts announced so far.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Returns the first fact after the first `seen`, and its own number.
+    pub(super) fn after(&self, seen: u64) -> Option<(u64, SecretHealth)> {
+        let oldest = self.count - self.last.len() as u64;
+        let next = seen.max(oldest);
+        let secret = self.last.get(usize::try_from(next - oldest).ok()?)?;
+        Some((next + 1, secret.clone()))
+    }
+}

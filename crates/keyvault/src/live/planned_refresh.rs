@@ -1,0 +1,200 @@
+//! What one refresh fetches, and why.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::refresh_queue::Due;
+use crate::error::{Error, ErrorKind};
+use crate::resolver::{FetchPlan, KnownSecrets, Want};
+use crate::secret::SecretId;
+
+/// A refresh that is about to run.
+pub(super) struct PlannedRefresh {
+    pub(super) plan: FetchPlan,
+    /// The secrets that are due by themselves.
+    pub(super) due: BTreeMap<SecretId, Due>,
+    /// Whether a caller waits for it. Then its changes are not debounced.
+    pub(super) is_requested: bool,
+}
+
+impl PlannedRefresh {
+    /// Plans a full refresh, except for secrets that are `not_due`. Secrets that are `due` are fetched as they ask for.
+    pub(super) fn full(
+        known: Arc<KnownSecrets>,
+        now: SystemTime,
+        due: BTreeMap<SecretId, Due>,
+        not_due: BTreeSet<SecretId>,
+    ) -> Self {
+        let plan = FetchPlan::full(known, now).with_due(wants(&due)).excluding(not_due);
+        Self { plan, due, is_requested: false }
+    }
+
+    /// Plans a refresh of the secrets that are due, and of nothing else.
+    pub(super) fn partial(known: Arc<KnownSecrets>, now: SystemTime, due: BTreeMap<SecretId, Due>) -> Self {
+        Self { plan: FetchPlan::partial(known, now, wants(&due)), due, is_requested: false }
+    }
+
+    /// Plans to replace versions by those before them.
+    pub(super) fn reverting(known: Arc<KnownSecrets>, now: SystemTime, secrets: BTreeSet<SecretId>) -> Self {
+        let plan = FetchPlan::partial(known, now, BTreeMap::new()).reverting(secrets);
+        Self { plan, due: BTreeMap::new(), is_requested: false }
+    }
+
+    /// Marks the refresh as one that a caller waits for.
+    pub(super) fn requested(self) -> Self {
+        Self { is_requested: true, ..self }
+    }
+
+    /// Returns whether the refresh fetches everything.
+    pub(super) fn is_full(&self) -> bool {
+        self.plan.is_full()
+    }
+
+    /// Takes out the due secrets that nothing but the failure of others held back, after the refresh failed with
+    /// `error`. They may be retried at once, without the others.
+    ///
+    /// The retries end, because each fetches less than the one before: after a full refresh, the secrets that are due;
+    /// then those of them that could be read; and of settings that were refused, half of the new versions.
+    pub(super) fn take_unaffected(&mut self, error: &Error) -> BTreeMap<SecretId, Due> {
+        let is_full = self.is_full();
+        let due = std::mem::take(&mut self.due);
+        let half = due.len() - due.len() / 2;
+        let (unaffected, affected): (BTreeMap<_, _>, BTreeMap<_, _>) = match Fault::of(error) {
+            // Without the other new versions, the settings may be valid.
+            Fault::Settings if is_full && self.plan.has_other_changes() => (due, BTreeMap::new()),
+            Fault::Settings if is_full => (BTreeMap::new(), due),
+            Fault::Settings => {
+                let mut due = due.into_iter();
+                let affected = due.by_ref().take(half).collect();
+                (due.collect(), affected)
+            }
+            Fault::Layers => (BTreeMap::new(), due),
+            Fault::Vaults => due
+                .into_iter()
+                .partition(|(id, _)| !is_at_fault(id, error.failures()) && (is_full || self.plan.has_read(id))),
+        };
+        if !is_full && affected.is_empty() {
+            self.due = unaffected;
+            return BTreeMap::new();
+        }
+        self.due = affected;
+        unaffected
+    }
+}
+
+/// Where the fault of a failed refresh lies.
+enum Fault {
+    /// The settings do not fit together, or the application refuses them.
+    Settings,
+    /// The layers cannot be read, whatever the secrets are.
+    Layers,
+    Vaults,
+}
+
+impl Fault {
+    fn of(error: &Error) -> Self {
+        use ErrorKind::{Denied, InvalidSettings, NotFound, Throttled, Unavailable};
+        let all = |is: fn(ErrorKind) -> bool| error.failures().iter().all(|failure| is(failure.kind()));
+        if all(|kind| kind == InvalidSettings) {
+            Fault::Settings
+        } else if all(|kind| matches!(kind, Denied | NotFound | Throttled { .. } | Unavailable)) {
+            Fault::Vaults
+        } else {
+            Fault::Layers
+        }
+    }
+}
+
+/// Returns whether a secret is why a vault failed. A vault that throttles gets no request for any of its secrets.
+fn is_at_fault(id: &SecretId, failures: &[Error]) -> bool {
+    failures.iter().any(|failure| match (failure.kind(), failure.secret()) {
+        (ErrorKind::Throttled { .. }, Some(secret)) => secret.vault() == id.vault(),
+        (ErrorKind::Throttled { .. }, None) => true,
+        (_, secret) => secret.is_some_and(|secret| secret.latest() == *id),
+    })
+}
+
+fn wants(due: &BTreeMap<SecretId, Due>) -> BTreeMap<SecretId, Want> {
+    due.iter().map(|(id, due)| (id.clone(), due.want.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::secret::{Secret, SecretProperties};
+
+    fn id(name: &str) -> SecretId {
+        SecretId::parse(&format!("https://{name}/secrets/a")).unwrap()
+    }
+
+    const HERE: &str = "contoso.vault.azure.net";
+    const THERE: &str = "fabrikam.vault.azure.net";
+    const OTHER: &str = "other.vault.azure.net";
+
+    fn secret(id: SecretId) -> Arc<Secret> {
+        Arc::new(Secret::new(SecretProperties::new(id), "v", SystemTime::UNIX_EPOCH))
+    }
+
+    /// Fails a refresh in which both secrets are due and the first was read, and returns the vaults of the unaffected
+    /// ones.
+    fn unaffected(is_full: bool, others: &[&str], failures: Vec<Error>) -> Vec<String> {
+        let (known, now) = (Arc::default(), SystemTime::UNIX_EPOCH);
+        let due = [HERE, THERE].map(|name| (id(name), Due::new(Instant::now(), Want::latest()))).into();
+        let mut refresh = match is_full {
+            true => PlannedRefresh::full(known, now, due, BTreeSet::new()),
+            false => PlannedRefresh::partial(known, now, due),
+        };
+        for read in others.iter().chain([&HERE]) {
+            refresh.plan.set_read(&id(read), &Ok(secret(id(read))));
+        }
+        let unaffected = refresh.take_unaffected(&Error::join(failures).unwrap());
+        assert_eq!(unaffected.len() + refresh.due.len(), 2, "nothing is lost");
+        unaffected.keys().map(|id| id.vault().to_string()).collect()
+    }
+
+    #[test]
+    fn a_failure_holds_back_no_other_secret() {
+        use ErrorKind::{Denied, Invalid, InvalidSettings, NotFound, Throttled, Unavailable};
+        let throttled = Throttled { retry_after: None };
+        let of = |kind, name| Error::new(kind, "broken").about(&id(name));
+        let plain = |kind| Error::new(kind, "broken");
+        for (failures, after_full, after_partial) in [
+            (vec![of(Unavailable, THERE)], &["contoso"][..], &["contoso"][..]),
+            (vec![of(NotFound, THERE)], &["contoso"], &["contoso"]),
+            (vec![of(Denied, OTHER)], &["contoso", "fabrikam"], &["contoso"]),
+            (vec![plain(Unavailable)], &["contoso", "fabrikam"], &["contoso"]),
+            (vec![of(throttled, THERE)], &["contoso"], &["contoso"]),
+            (vec![plain(throttled)], &[], &[]),
+            (vec![of(Denied, HERE), of(Denied, THERE)], &[], &[]),
+            (vec![of(Denied, THERE), plain(InvalidSettings)], &[], &[]),
+            (vec![plain(Invalid)], &[], &[]),
+            (vec![plain(InvalidSettings)], &[], &["fabrikam"]),
+        ] {
+            assert_eq!(unaffected(true, &[], failures.clone()), after_full, "{failures:?}");
+            assert_eq!(unaffected(false, &[], failures.clone()), after_partial, "{failures:?}");
+        }
+        let refused = || vec![plain(InvalidSettings)];
+        assert_eq!(
+            unaffected(true, &[OTHER], refused()),
+            ["contoso", "fabrikam"],
+            "without the other new version they may be valid"
+        );
+    }
+
+    #[test]
+    fn half_of_refused_settings_is_retried_at_once_until_one_secret_is_left() {
+        let names = ["a", "b", "c", "d", "e"].map(|name| format!("{name}{HERE}"));
+        let mut due: BTreeMap<_, _> =
+            names.iter().map(|name| (id(name), Due::new(Instant::now(), Want::latest()))).collect();
+        let mut left = Vec::new();
+        while !due.is_empty() {
+            left.push(due.len());
+            let mut refresh = PlannedRefresh::partial(Arc::default(), SystemTime::UNIX_EPOCH, due);
+            due = refresh.take_unaffected(&Error::new(ErrorKind::InvalidSettings, "refused"));
+        }
+        assert_eq!(left, [5, 2, 1]);
+    }
+}

@@ -1,0 +1,68 @@
+//! The handle to the refresh loop, without the type of the settings.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use super::credential_report::CredentialCheck;
+use super::pending::Command;
+use super::publication::Change;
+use super::selector::SecretSelector;
+use super::shared_state::SharedState;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The handle that every clone of live settings holds. The loop ends with the last one.
+///
+/// Futures are boxed so that they are compiled in this crate, and not again for each settings type.
+#[derive(Clone)]
+pub(super) struct RefreshHandle {
+    pub(super) state: Arc<SharedState>,
+    pub(super) commands: mpsc::Sender<Command>,
+}
+
+impl RefreshHandle {
+    /// Runs a full refresh, or joins the one that runs.
+    pub(super) fn refresh_now(&self) -> BoxFuture<'_, Result<Option<Change>>> {
+        self.ask(Command::Refresh).boxed()
+    }
+
+    /// Runs the refresh that is due, or joins it.
+    pub(super) fn refresh_if_due(&self) -> BoxFuture<'_, Result<Option<Change>>> {
+        self.ask(Command::RefreshIfDue).boxed()
+    }
+
+    /// Reports that a server rejected secrets.
+    pub(super) fn report_rejected(&self, selector: SecretSelector) -> BoxFuture<'_, Result<CredentialCheck>> {
+        async move {
+            let rejected = selector.secrets(&self.state.publication.load().origins);
+            if rejected.is_empty() {
+                return Err(Error::invalid("no secret in the settings has this name or setting"));
+            }
+            let rejected = match selector.version() {
+                Some(version) => vec![version.clone()],
+                None => rejected,
+            };
+            self.ask(|reply| Command::ReportRejected(rejected, reply)).await
+        }
+        .boxed()
+    }
+
+    async fn ask<A: Send>(&self, command: impl FnOnce(oneshot::Sender<Result<A>>) -> Command + Send) -> Result<A> {
+        let ended = || Error::new(ErrorKind::Unavailable, "settings are no longer refreshed");
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| ended())?;
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Ends the loop, and waits until it is gone.
+    pub(super) fn shutdown(&self) -> BoxFuture<'_, ()> {
+        async move {
+            // An error means that the loop is gone already.
+            _ = self.commands.send(Command::Shutdown).await;
+            self.commands.closed().await;
+        }
+        .boxed()
+    }
+}

@@ -1,0 +1,112 @@
+//! Which events make a secret due.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::names::NameMap;
+use crate::push::{PushEvent, SecretEvent, SecretEventKind};
+use crate::resolver::{KnownSecrets, Want};
+use crate::secret::{SecretId, Vault};
+use crate::time::{TokenBucket, TokenRate};
+
+/// Sorts events by what is known of the secrets in use, and limits how often events cause requests in vain.
+pub(super) struct EventFilter {
+    vault: Vault,
+    names: Option<NameMap>,
+    known: Arc<KnownSecrets>,
+    /// The versions whose expiry caused a request already, near expiry and expiry apart.
+    expiries: BTreeSet<(SecretId, bool)>,
+    /// How often events may still make a secret due, or everything.
+    buckets: BTreeMap<Option<SecretId>, TokenBucket>,
+}
+
+/// The part of the settings that an event concerns.
+pub(super) enum Relevance {
+    Irrelevant,
+    Secret(SecretId, Want),
+    Everything,
+}
+
+impl EventFilter {
+    /// Creates a filter that knows no secrets yet. `names` maps the secrets of the default `vault`.
+    pub(super) fn new(vault: Vault, names: Option<NameMap>) -> Self {
+        Self { vault, names, known: Arc::default(), expiries: BTreeSet::new(), buckets: BTreeMap::new() }
+    }
+
+    /// Returns the part of the settings that `event` concerns.
+    pub(super) fn relevance(&mut self, event: &PushEvent) -> Relevance {
+        match event {
+            PushEvent::MayHaveLost => Relevance::Everything,
+            PushEvent::Secret(event) => self.relevance_of_secret(event),
+        }
+    }
+
+    /// Secrets of vaults that the program does not allow are never known, and the name map is for the default vault.
+    fn relevance_of_secret(&mut self, event: &SecretEvent) -> Relevance {
+        let id = event.id.latest();
+        let is_new = event.kind == SecretEventKind::NewVersion;
+        match (self.known.get(&id), event.id.version()) {
+            (Some(_), None) => Relevance::Secret(id, Want::latest()),
+            (Some(known), Some(version)) if is_new => match known.has_seen(version) {
+                true => Relevance::Irrelevant,
+                false => Relevance::Secret(id, announced(event)),
+            },
+            (Some(known), Some(_)) => {
+                // Only the first expiry event of the version in use counts.
+                let is_in_use = known.secret().id() == &event.id;
+                let expiry = (event.id.clone(), event.kind == SecretEventKind::Expired);
+                if is_in_use && self.expiries.insert(expiry) {
+                    Relevance::Secret(id, Want::latest())
+                } else {
+                    Relevance::Irrelevant
+                }
+            }
+            (None, _) if is_new && self.known.is_absent(&id) => Relevance::Secret(id, announced(event)),
+            (None, _) if is_new && self.maps(&id) => Relevance::Everything,
+            (None, _) => Relevance::Irrelevant,
+        }
+    }
+
+    /// Returns whether the name map takes a secret that the settings do not use yet.
+    fn maps(&self, id: &SecretId) -> bool {
+        let is_a_certificate = self.known.listing().get(id.name()).is_some_and(|item| item.managed());
+        let takes = self.names.as_ref().is_some_and(|map| map.may_take(id.name(), is_a_certificate));
+        takes && *id.vault() == self.vault
+    }
+
+    /// Returns how long a secret, or everything for `None`, must wait because events made it due too often.
+    pub(super) fn pause(&mut self, id: Option<&SecretId>, now: Instant) -> Duration {
+        let rate = if id.is_some() { ONE_SECRET } else { EVERYTHING };
+        let bucket = self.buckets.entry(id.cloned()).or_insert_with(|| TokenBucket::full(rate, now));
+        bucket.take(now).err().unwrap_or_default()
+    }
+
+    /// Replaces the known secrets.
+    ///
+    /// An event that announced a new version is no flood, however many there are: its secret gets a full bucket.
+    pub(super) fn learn(&mut self, known: Arc<KnownSecrets>) {
+        let is_in_use = |id: &SecretId| known.get(&id.latest()).is_some_and(|secret| secret.secret().id() == id);
+        self.expiries.retain(|(id, _)| is_in_use(id));
+        let version = |known: &KnownSecrets, id: &SecretId| known.get(id).map(|secret| secret.secret().id().clone());
+        let is_relevant = |id: &SecretId| known.get(id).is_some() || known.is_absent(id);
+        let is_unchanged = |id: &SecretId| version(&self.known, id) == version(&known, id);
+        self.buckets.retain(|id, _| id.as_ref().is_none_or(|id| is_relevant(id) && is_unchanged(id)));
+        self.known = known;
+    }
+}
+
+/// How often events may make one secret due without announcing a new version.
+const ONE_SECRET: TokenRate = TokenRate { burst: 5, refill: Duration::from_secs(5) };
+/// How often events may cause a full refresh.
+const EVERYTHING: TokenRate = TokenRate { burst: 3, refill: Duration::from_secs(20) };
+
+/// Returns the version that the event announces, or else the latest.
+fn announced(event: &SecretEvent) -> Want {
+    match event.id.version() {
+        Some(version) => Want { versions: [version.clone()].into(), latest: false },
+        None => Want::latest(),
+    }
+}

@@ -1,0 +1,87 @@
+//! From vaults and layers to valid settings: the same for the first settings and for all later ones.
+
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures::FutureExt;
+use tokio::time::{Instant, timeout_at};
+
+use super::publication::Publication;
+use super::target::{Candidate, Draft, Replaced, SettingsTarget};
+use crate::error::{Error, ErrorKind, Result};
+use crate::names::NameMap;
+use crate::report::ReferenceStatus;
+use crate::resolver::{Facts, FetchPlan, Loaded, ResolveContext, Resolver, Snapshot, load};
+use crate::settings::Policies;
+
+/// Loads settings.
+pub(super) struct SettingsLoader {
+    pub(super) resolver: Resolver,
+    pub(super) names: Option<NameMap>,
+    pub(super) policies: Policies,
+    pub(super) target: Arc<dyn SettingsTarget>,
+}
+
+/// Settings that passed every check and are not published yet.
+pub(super) struct ValidSettings {
+    candidate: Box<dyn Candidate>,
+    facts: Facts,
+}
+
+impl SettingsLoader {
+    /// Merges the layers and resolves every reference, by `deadline`. `last` are the secrets of the current settings.
+    pub(super) async fn load(
+        &self,
+        resolver: &Resolver,
+        plan: &FetchPlan,
+        last: Option<&Snapshot>,
+        deadline: Instant,
+    ) -> Result<Loaded<Box<dyn Draft>>> {
+        let rules = ResolveContext { policies: Some(&self.policies), last };
+        let merge = |mapped: &_| Arc::clone(&self.target).merge(mapped);
+        contained(deadline, load(resolver, self.names.as_ref(), plan, rules, merge)).await
+    }
+
+    /// Extracts typed settings and runs the application's own check, by `deadline`.
+    pub(super) async fn validate(&self, loaded: Loaded<Box<dyn Draft>>, deadline: Instant) -> Result<ValidSettings> {
+        contained(deadline, async {
+            let (candidate, facts) = loaded.convert(Draft::extract)?;
+            match candidate.validate().await {
+                Ok(()) => Ok(ValidSettings { candidate, facts }),
+                Err(error) => {
+                    let error = error.into_error("refused by the application", &facts.origins);
+                    Err(error.with_load_report(facts.report))
+                }
+            }
+        })
+        .await
+    }
+}
+
+impl ValidSettings {
+    /// Publishes the settings. Returns their publication and the settings that they replace.
+    pub(super) fn publish(self, generation: u64, at: SystemTime, changed: Vec<String>) -> (Arc<Publication>, Replaced) {
+        let publication = Arc::new(Publication::new(self.facts, generation, at, changed));
+        let replaced = self.candidate.publish(Arc::clone(&publication));
+        (publication, replaced)
+    }
+}
+
+/// Runs a step of a load until `deadline`. A layer or a hook of the application that panics fails the load, and does
+/// not end the loop.
+async fn contained<T>(deadline: Instant, step: impl Future<Output = Result<T>>) -> Result<T> {
+    match timeout_at(deadline, AssertUnwindSafe(step).catch_unwind()).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_panic)) => {
+            Err(Error::new(ErrorKind::InvalidSettings, "application's code panicked while settings were loaded"))
+        }
+        Err(_elapsed) => Err(timed_out()),
+    }
+}
+
+/// Returns the error of a load that did not end in time.
+pub(super) fn timed_out() -> Error {
+    Error::new(ErrorKind::Unavailable, "settings were not loaded in time").with_status(ReferenceStatus::FetchTimedOut)
+}

@@ -1,0 +1,162 @@
+//! The part of live settings that knows their type.
+//!
+//! The refresh loop is compiled once, in this crate, and reaches the settings type through the three object-safe traits
+//! of this file. Each stands for one stage of the same settings, and each stage consumes the one before, so that
+//! nothing can be validated before it is extracted or published before it is validated:
+//!
+//! ```text
+//! SettingsTarget ─merge─▶ Draft ─replace…─▶ Draft ─extract─▶ Candidate ─validate, publish─▶ PublishedCell<T>
+//! ```
+//!
+//! Everything below the traits is generic and is compiled in the user's crate for each settings type, so it contains no
+//! loop, no `async` block and no decision.
+
+use std::any::Any;
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use futures::future::BoxFuture;
+use serde::de::DeserializeOwned;
+
+use super::publication::{Publication, Published, PublishedCell};
+use super::validate::{Validate, ValidationError};
+use crate::resolver::{Replacements, Resolvable};
+use crate::settings::{ConfigValue, Layers, MappedSecrets, Mismatch, Tree};
+
+/// The settings that a refresh replaces, with their type erased.
+pub(super) trait SettingsTarget: Send + Sync {
+    /// Merges the layers over the mapped secrets.
+    fn merge(self: Arc<Self>, mapped: &MappedSecrets) -> Result<Box<dyn Draft>, Mismatch>;
+
+    /// Publishes the current settings again with another publication: a newer report.
+    fn republish(&self, publication: Arc<Publication>);
+}
+
+/// Merged layers whose references are being resolved.
+pub(super) trait Draft: Send {
+    /// Returns every value that is in effect.
+    fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch>;
+
+    /// Puts resolved text in the place of values, and removes those that are absent.
+    fn replace(self: Box<Self>, resolved: Replacements) -> Result<Box<dyn Draft>, Mismatch>;
+
+    /// Converts the values into typed settings.
+    fn extract(self: Box<Self>) -> Result<Box<dyn Candidate>, Mismatch>;
+}
+
+/// Typed settings that are not published yet.
+pub(super) trait Candidate: Send + Sync {
+    /// Runs the application's own check.
+    fn validate(&self) -> BoxFuture<'_, Result<(), ValidationError>>;
+
+    /// Publishes the settings, and returns those that they replace.
+    ///
+    /// The caller may drop the last reference to them, and their destructor is the application's code.
+    fn publish(self: Box<Self>, publication: Arc<Publication>) -> Replaced;
+}
+
+/// Settings that are no longer current; `None` if there were none before.
+pub(super) type Replaced = Option<Arc<dyn Any + Send + Sync>>;
+
+impl Resolvable for Box<dyn Draft> {
+    fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch> {
+        Draft::leaves(&**self)
+    }
+
+    fn replace(self, resolved: Replacements) -> Result<Self, Mismatch> {
+        Draft::replace(self, resolved)
+    }
+}
+
+/// The target for settings of type `T`, from layers `L` with the check `V`.
+pub(super) struct TypedTarget<L, V, T> {
+    layers: L,
+    validator: V,
+    published: OnceLock<PublishedCell<T>>,
+}
+
+impl<L, V, T> TypedTarget<L, V, T> {
+    pub(super) fn new(layers: L, validator: V) -> Self {
+        Self { layers, validator, published: OnceLock::new() }
+    }
+
+    /// Returns where the settings are published; `None` before the first are.
+    pub(super) fn published(&self) -> Option<&PublishedCell<T>> {
+        self.published.get()
+    }
+}
+
+impl<L, V, T> SettingsTarget for TypedTarget<L, V, T>
+where
+    L: Layers,
+    V: Validate<T>,
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    fn merge(self: Arc<Self>, mapped: &MappedSecrets) -> Result<Box<dyn Draft>, Mismatch> {
+        let tree = self.layers.merge(mapped)?;
+        Ok(Box::new(TypedDraft { tree, target: self }))
+    }
+
+    fn republish(&self, publication: Arc<Publication>) {
+        if let Some(published) = self.published.get() {
+            let settings = Arc::clone(&published.load().settings);
+            published.store(Arc::new(Published { settings, publication }));
+        }
+    }
+}
+
+struct TypedDraft<L: Layers, V, T> {
+    tree: L::Tree,
+    target: Arc<TypedTarget<L, V, T>>,
+}
+
+impl<L, V, T> Draft for TypedDraft<L, V, T>
+where
+    L: Layers,
+    V: Validate<T>,
+    T: DeserializeOwned + Send + Sync + 'static,
+{
+    fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch> {
+        Tree::leaves(&self.tree)
+    }
+
+    fn replace(self: Box<Self>, resolved: Replacements) -> Result<Box<dyn Draft>, Mismatch> {
+        let Self { tree, target } = *self;
+        let tree = Tree::replace(tree, resolved)?;
+        Ok(Box::new(Self { tree, target }))
+    }
+
+    fn extract(self: Box<Self>) -> Result<Box<dyn Candidate>, Mismatch> {
+        let settings = Arc::new(self.tree.extract::<T>()?);
+        Ok(Box::new(TypedCandidate { settings, target: self.target }))
+    }
+}
+
+struct TypedCandidate<L, V, T> {
+    settings: Arc<T>,
+    target: Arc<TypedTarget<L, V, T>>,
+}
+
+impl<L, V, T> Candidate for TypedCandidate<L, V, T>
+where
+    L: Send + Sync + 'static,
+    V: Validate<T>,
+    T: Send + Sync + 'static,
+{
+    fn validate(&self) -> BoxFuture<'_, Result<(), ValidationError>> {
+        self.target.validator.validate(&self.settings)
+    }
+
+    fn publish(self: Box<Self>, publication: Arc<Publication>) -> Replaced {
+        let Self { settings, target } = *self;
+        let new = Arc::new(Published { settings, publication });
+        match target.published.get() {
+            Some(published) => Some(published.swap(new)),
+            None => {
+                // Only the start publishes first settings, so the cell is still empty.
+                _ = target.published.set(Arc::new(ArcSwap::new(new)));
+                None
+            }
+        }
+    }
+}
