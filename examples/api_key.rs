@@ -17,7 +17,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use keyvault::{Derived, Rejection};
+use keyvault::{Derived, ValidationError};
 use keyvault_emulator::Emulator;
 use keyvault_examples_support::{Load, Result, client, new_password};
 use secrecy::{ExposeSecret, SecretString};
@@ -36,13 +36,13 @@ struct Weather {
 }
 
 /// Creates a client that sends the key with each request. Its `Debug` output does not contain the key.
-fn client_with(key: &SecretString) -> Result<reqwest::Client, Rejection> {
-    let invalid = Rejection::because("the key is not a valid header value");
+fn client_with(key: &SecretString) -> Result<reqwest::Client, ValidationError> {
+    let invalid = ValidationError::because("the key is not a valid header value");
     let mut key = HeaderValue::from_str(key.expose_secret()).map_err(invalid)?;
     key.set_sensitive(true);
     let headers = HeaderMap::from_iter([(API_KEY, key)]);
     let client = reqwest::Client::builder().default_headers(headers).no_proxy().timeout(Duration::from_secs(10));
-    client.build().map_err(Rejection::because("the HTTP client cannot be created"))
+    client.build().map_err(ValidationError::because("the HTTP client cannot be created"))
 }
 
 const API_KEY: http::HeaderName = http::HeaderName::from_static("x-api-key");

@@ -16,7 +16,7 @@ use std::env;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use keyvault::{Live, Notice, Rejection, SecretClient};
+use keyvault::{Live, Notice, SecretClient, ValidationError};
 use keyvault_emulator::{Emulator, SetSecret};
 use keyvault_examples_support::{Result, client, print_heading};
 use secrecy::{ExposeSecret, SecretString};
@@ -80,9 +80,9 @@ async fn start(framework: Framework, vault: SecretClient) -> keyvault::Result<Li
 }
 
 /// Validates new settings before they are published.
-fn validate(settings: &Settings) -> Result<(), Rejection> {
+fn validate(settings: &Settings) -> Result<(), ValidationError> {
     if settings.payment.api_key.expose_secret().len() < 12 {
-        return Err(Rejection::new("the key is shorter than 12 characters").of("payment.api_key"));
+        return Err(ValidationError::new("the key is shorter than 12 characters").of("payment.api_key"));
     }
     Ok(())
 }

@@ -16,7 +16,8 @@ use config::{Config, ConfigBuilder};
 use criterion::{Criterion, SamplingMode};
 use figment::Figment;
 use figment::providers::Serialized;
-use keyvault::{InMemory, NameMap, Resolver, SecretEvent, SecretEventKind, SecretId, SecretStore as _};
+use keyvault::{InMemory, NameMap, Resolver, SecretId, SecretStore as _};
+use keyvault::push::{SecretEvent, SecretEventKind};
 use keyvault_benches::{Compared, Ratio, is_bench, name};
 use keyvault_config::KeyVaultSource;
 use keyvault_figment::KeyVaultProvider;
@@ -114,7 +115,7 @@ impl Bench {
                 return (started.elapsed(), Settings::clone(&live.current()));
             }
             "secrets" => {
-                self.resolver.named(&NameMap::new()).await.unwrap();
+                self.resolver.mapped(&NameMap::new()).await.unwrap();
                 return (started.elapsed(), self.tree.clone());
             }
             _ => panic!("unknown way: {kind}"),

@@ -47,7 +47,7 @@ fn main() {
     per_secret("a resolver with them in its cache", resolver);
     let by_name = heap_of(|| {
         let resolver = Resolver::from(vault.clone());
-        let named = runtime.block_on(resolver.named(&NameMap::new())).unwrap();
+        let named = runtime.block_on(resolver.mapped(&NameMap::new())).unwrap();
         (resolver, named)
     });
     per_secret("the same, mapped to keys", by_name);

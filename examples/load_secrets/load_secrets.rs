@@ -30,7 +30,8 @@ use azure_core::time::OffsetDateTime;
 use clap::{Parser, ValueEnum};
 use figment::Figment;
 use futures::future::try_join_all;
-use keyvault::{NameMap, Resolver, SecretClient, SecretId, SecretName, Traffic, default_credential};
+use keyvault::{NameMap, Resolver, SecretClient, SecretId, SecretName, default_credential};
+use keyvault::client::ClientStats;
 use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
@@ -113,7 +114,7 @@ async fn run(arguments: &Arguments) -> Result {
 async fn list(arguments: &Arguments) -> Result {
     let started = Instant::now();
     let client = arguments.client()?;
-    let secrets = Resolver::from(client.clone()).named(&NameMap::new()).await?;
+    let secrets = Resolver::from(client.clone()).mapped(&NameMap::new()).await?;
     let took = started.elapsed();
     print(took, secrets.iter().count(), client.stats(), None)
 }
@@ -177,7 +178,7 @@ fn key(name: &SecretName) -> String {
     name.as_str().to_ascii_lowercase().replace('-', "_")
 }
 
-fn print(took: Duration, secrets: usize, traffic: Traffic, changed: Option<Vec<String>>) -> Result {
+fn print(took: Duration, secrets: usize, traffic: ClientStats, changed: Option<Vec<String>>) -> Result {
     let mut line = json!({
         "wall_ms": took.as_secs_f64() * 1e3,
         "secrets": secrets,

@@ -9,7 +9,7 @@
 //! `Database` in `src/database.rs`, which follows the settings and reports refused logins.
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod};
-use keyvault::Rejection;
+use keyvault::ValidationError;
 use keyvault_examples_postgres::{ConnectionFailure, DatabaseSettings, Pool, rotate_under_load};
 use keyvault_examples_support::Result;
 use secrecy::ExposeSecret;
@@ -22,16 +22,16 @@ impl Pool for Deadpool {
     type Connection = Object;
     type Error = PoolError;
 
-    async fn connect(settings: &DatabaseSettings) -> Result<Self, Rejection> {
+    async fn connect(settings: &DatabaseSettings) -> Result<Self, ValidationError> {
         let mut config = tokio_postgres::Config::new();
         config.host(&settings.host).port(settings.port).dbname("postgres");
         config.user(&settings.user).password(settings.password.expose_secret());
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config, NoTls, recycling);
         let pool = deadpool_postgres::Pool::builder(manager).max_size(8).build();
-        let pool = pool.map_err(Rejection::because("the pool cannot be created"))?;
+        let pool = pool.map_err(ValidationError::because("the pool cannot be created"))?;
         // A new pool has not logged in yet.
-        _ = pool.get().await.map_err(Rejection::because("the database refused the login"))?;
+        _ = pool.get().await.map_err(ValidationError::because("the database refused the login"))?;
         Ok(Self(pool))
     }
 

@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use keyvault::Rejection;
+use keyvault::ValidationError;
 use keyvault_examples_postgres::{ConnectionFailure, DatabaseSettings, Pool, rotate_under_load};
 use keyvault_examples_support::Result;
 use secrecy::ExposeSecret;
@@ -23,7 +23,7 @@ impl Pool for Sqlx {
     type Connection = PoolConnection<sqlx::Postgres>;
     type Error = sqlx::Error;
 
-    async fn connect(settings: &DatabaseSettings) -> Result<Self, Rejection> {
+    async fn connect(settings: &DatabaseSettings) -> Result<Self, ValidationError> {
         let options = PgConnectOptions::new_without_pgpass()
             .host(&settings.host)
             .port(settings.port)
@@ -37,7 +37,7 @@ impl Pool for Sqlx {
             .max_lifetime(Duration::from_millis(300))
             .connect_with(options)
             .await;
-        pool.map(Self).map_err(Rejection::because("the database refused the login"))
+        pool.map(Self).map_err(ValidationError::because("the database refused the login"))
     }
 
     async fn connection(&self) -> Result<Self::Connection, Self::Error> {

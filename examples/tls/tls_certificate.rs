@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use figment::Figment;
-use keyvault::{Derived, DerivedNotice, DerivedWatcher, Rejection};
+use keyvault::{Derived, ValidationError};
+use keyvault::derive::{DerivedNotice, DerivedWatcher};
 use keyvault_emulator::{Certificate, Emulator, SetSecret};
 use keyvault_examples_support::{Load, Result, client, ensure};
 use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
@@ -41,27 +42,27 @@ struct Tls {
 }
 
 /// Builds the configuration of the server from the secret.
-fn server_config(secret: &str) -> Result<ServerConfig, Rejection> {
+fn server_config(secret: &str) -> Result<ServerConfig, ValidationError> {
     let (key, chain) = if secret.starts_with("-----BEGIN ") { from_pem(secret) } else { from_pkcs12(secret) }?;
     // Checks that the key belongs to the certificate.
     let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
-    config.map_err(Rejection::because("the key does not belong to the certificate"))
+    config.map_err(ValidationError::because("the key does not belong to the certificate"))
 }
 
 type Identity = (PrivateKeyDer<'static>, Vec<CertificateDer<'static>>);
 
-fn from_pem(secret: &str) -> Result<Identity, Rejection> {
+fn from_pem(secret: &str) -> Result<Identity, ValidationError> {
     let key =
-        PrivateKeyDer::from_pem_slice(secret.as_bytes()).map_err(Rejection::because("there is no private key"))?;
+        PrivateKeyDer::from_pem_slice(secret.as_bytes()).map_err(ValidationError::because("there is no private key"))?;
     let chain = CertificateDer::pem_slice_iter(secret.as_bytes()).collect::<Result<_, _>>();
-    Ok((key, chain.map_err(Rejection::because("a certificate cannot be parsed"))?))
+    Ok((key, chain.map_err(ValidationError::because("a certificate cannot be parsed"))?))
 }
 
-fn from_pkcs12(secret: &str) -> Result<Identity, Rejection> {
-    let der = STANDARD.decode(secret).map_err(Rejection::because("the secret is neither PEM nor PKCS#12 in base64"))?;
+fn from_pkcs12(secret: &str) -> Result<Identity, ValidationError> {
+    let der = STANDARD.decode(secret).map_err(ValidationError::because("the secret is neither PEM nor PKCS#12 in base64"))?;
     let store = KeyStore::from_pkcs12(&der, "", Pkcs12ImportPolicy::Relaxed);
-    let store = store.map_err(Rejection::because("the PKCS#12 cannot be parsed"))?;
-    let (_, identity) = store.private_key_chain().ok_or(Rejection::new("there is no private key"))?;
+    let store = store.map_err(ValidationError::because("the PKCS#12 cannot be parsed"))?;
+    let (_, identity) = store.private_key_chain().ok_or(ValidationError::new("there is no private key"))?;
     let chain = identity.certs().iter().map(|certificate| CertificateDer::from(certificate.as_der().to_vec()));
     Ok((PrivatePkcs8KeyDer::from(identity.key().as_der().to_vec()).into(), chain.collect()))
 }

@@ -26,7 +26,7 @@ pub(super) async fn run(task: &Task) {
     let resolver = Resolver::from(client.clone());
     let measured: Measurement = match task.mode.as_str() {
         "list" => {
-            let secrets = resolver.named(&NameMap::new()).await.unwrap();
+            let secrets = resolver.mapped(&NameMap::new()).await.unwrap();
             (millis(started), secrets.iter().count())
         }
         "names" => {

@@ -3,7 +3,8 @@
 use std::io::{self, Write};
 use std::time::SystemTime;
 
-use keyvault::{DeletedSecret, SecretProperties};
+use keyvault::SecretProperties;
+use keyvault::client::DeletedSecret;
 use serde_json::{Value, json};
 
 /// Prints `text`. A reader that closes the pipe early is no error: `keyvault secret list | head`.

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use keyvault::{ReferenceStatus, ReportRow};
+use keyvault::ReferenceStatus;
+use keyvault::report::ReportRow;
 
 use crate::failure::Failure;
 use crate::output::{self, count, number};

@@ -2,7 +2,8 @@
 
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, ConfigError};
-use keyvault::{Layers, LiveBuilder, Mismatch, NamedSecrets, Resolver};
+use keyvault::{Layers, LiveBuilder, Resolver};
+use keyvault::settings::{MappedSecrets, Mismatch};
 
 use crate::mismatch::mismatch;
 use crate::secret_layer::KeyVaultSource;
@@ -53,7 +54,7 @@ fn live<F>(vault: impl Into<Resolver>, build: F) -> LiveBuilder<impl Layers>
 where
     F: Fn(KeyVaultSource) -> Result<Config, ConfigError> + Send + Sync + 'static,
 {
-    let merge = move |secrets: &NamedSecrets| -> Result<ConfigTree, Mismatch> {
+    let merge = move |secrets: &MappedSecrets| -> Result<ConfigTree, Mismatch> {
         let config = build(KeyVaultSource::new(secrets.clone())).map_err(|error| mismatch(&error))?;
         Ok(ConfigTree::new(config, secrets.clone()))
     };

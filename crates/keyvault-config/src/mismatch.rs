@@ -3,7 +3,7 @@
 use std::io;
 
 use config::ConfigError;
-use keyvault::Mismatch;
+use keyvault::settings::Mismatch;
 use serde_path_to_error::{Path, Segment};
 
 /// Keeps the parts of `error` that contain no value: the expected type, the kind of the value found, the line of a

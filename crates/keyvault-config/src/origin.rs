@@ -1,7 +1,7 @@
 //! The origin of a value, for error texts and reports.
 
 use config::{Value, ValueKind};
-use keyvault::Key;
+use keyvault::settings::Key;
 
 use crate::secret_layer::ORIGIN_PREFIX;
 

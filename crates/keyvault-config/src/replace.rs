@@ -1,7 +1,8 @@
 //! Replacing and removing one value of a configuration.
 
 use config::{Value, ValueKind};
-use keyvault::{Resolved, SecretId, Segment};
+use keyvault::SecretId;
+use keyvault::settings::{Resolved, Segment};
 
 /// Replaces the value at `key`, and appends the secrets to its origin.
 pub(crate) fn put(root: &mut Value, key: &[Segment], text: &Resolved) {

@@ -1,7 +1,9 @@
 //! Resolving references once, without a background task.
 
 use config::Config;
-use keyvault::{Loaded, NamedSecrets, Origins, Report, Resolver, Result};
+use keyvault::{Report, Resolver, Result};
+use keyvault::resolver::Loaded;
+use keyvault::settings::{MappedSecrets, Origins};
 use serde::de::DeserializeOwned;
 
 use crate::tree::ConfigTree;
@@ -14,7 +16,7 @@ use crate::tree::ConfigTree;
 ///
 /// One error that reports every setting whose references cannot be resolved.
 pub async fn resolve(config: Config, vault: impl Into<Resolver>) -> Result<ResolvedConfig> {
-    let loaded = vault.into().resolve_tree(ConfigTree::new(config, NamedSecrets::default())).await?;
+    let loaded = vault.into().resolve_tree(ConfigTree::new(config, MappedSecrets::default())).await?;
     Ok(ResolvedConfig { loaded })
 }
 
@@ -31,7 +33,7 @@ impl ResolvedConfig {
     ///
     /// # Errors
     ///
-    /// [`Rejected`](keyvault::ErrorKind::Rejected) with the key, the origin and the expected type of a value that does
+    /// [`Rejected`](keyvault::ErrorKind::InvalidSettings) with the key, the origin and the expected type of a value that does
     /// not fit. The error does not contain the value.
     pub fn extract<T: DeserializeOwned>(self) -> Result<T> {
         self.loaded.extract()

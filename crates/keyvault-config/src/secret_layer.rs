@@ -1,7 +1,8 @@
 //! The secrets of a vault as a source.
 
 use config::{ConfigError, Map, Source, Value, ValueKind};
-use keyvault::{NameMap, NamedKind, NamedSecrets, NamedTree, Resolver, Result};
+use keyvault::{NameMap, Resolver, Result};
+use keyvault::settings::{MappedKind, MappedSecrets, MappedTree};
 
 /// A source with the secrets of a vault, each under the key that its name gives.
 ///
@@ -9,7 +10,7 @@ use keyvault::{NameMap, NamedKind, NamedSecrets, NamedTree, Resolver, Result};
 /// `Debug` prints keys and secret names.
 #[derive(Clone, Debug)]
 pub struct KeyVaultSource {
-    secrets: NamedSecrets,
+    secrets: MappedSecrets,
 }
 
 impl KeyVaultSource {
@@ -21,15 +22,15 @@ impl KeyVaultSource {
     ///
     /// The errors of [`Resolver::named`].
     pub async fn fetch(vault: impl Into<Resolver>, map: &NameMap) -> Result<Self> {
-        Ok(Self::new(vault.into().named(map).await?))
+        Ok(Self::new(vault.into().mapped(map).await?))
     }
 
     /// Returns the secrets and the notes on their names.
-    pub fn secrets(&self) -> &NamedSecrets {
+    pub fn secrets(&self) -> &MappedSecrets {
         &self.secrets
     }
 
-    pub(crate) fn new(secrets: NamedSecrets) -> Self {
+    pub(crate) fn new(secrets: MappedSecrets) -> Self {
         Self { secrets }
     }
 }
@@ -48,19 +49,19 @@ impl Source for KeyVaultSource {
 }
 
 /// Builds the nested value here, because config would parse a name with a dot as a path.
-fn value(tree: NamedTree<'_>) -> Value {
+fn value(tree: MappedTree<'_>) -> Value {
     match tree {
-        NamedTree::Table(members) => {
+        MappedTree::Table(members) => {
             let members = members.into_iter().map(|(name, member)| (name.to_owned(), value(member)));
             Value::new(None, ValueKind::Table(members.collect()))
         }
-        NamedTree::List(items) => Value::new(None, ValueKind::Array(items.into_iter().map(value).collect())),
-        NamedTree::Secret(secret) => {
+        MappedTree::List(items) => Value::new(None, ValueKind::Array(items.into_iter().map(value).collect())),
+        MappedTree::Secret(secret) => {
             let origin = format!("{ORIGIN_PREFIX}{}", secret.id().url());
             let kind = match secret.kind() {
-                NamedKind::EmptyTable => ValueKind::Table(Map::new()),
-                NamedKind::EmptyList => ValueKind::Array(Vec::new()),
-                NamedKind::Null => ValueKind::Nil,
+                MappedKind::EmptyTable => ValueKind::Table(Map::new()),
+                MappedKind::EmptyList => ValueKind::Array(Vec::new()),
+                MappedKind::Null => ValueKind::Nil,
                 _ => ValueKind::String(secret.expose_secret().to_owned()),
             };
             Value::new(Some(&origin), kind)

@@ -1,7 +1,7 @@
 //! A configuration as a tree in which references are resolved.
 
 use config::Config;
-use keyvault::{Leaf, Mismatch, NamedSecrets, Resolved, Tree};
+use keyvault::settings::{ConfigValue, MappedSecrets, Mismatch, Resolved, Tree};
 use serde::de::DeserializeOwned;
 
 use crate::mismatch::mismatch_at;
@@ -12,11 +12,11 @@ use crate::values::values;
 pub(crate) struct ConfigTree {
     config: Config,
     /// The secrets that were passed to the layers.
-    secrets: NamedSecrets,
+    secrets: MappedSecrets,
 }
 
 impl ConfigTree {
-    pub(crate) fn new(config: Config, secrets: NamedSecrets) -> Self {
+    pub(crate) fn new(config: Config, secrets: MappedSecrets) -> Self {
         Self { config, secrets }
     }
 
@@ -26,11 +26,11 @@ impl ConfigTree {
 }
 
 impl Tree for ConfigTree {
-    fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
+    fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch> {
         Ok(values(&self.config.cache, &self.secrets))
     }
 
-    fn replace(mut self, mut resolved: Vec<(Leaf, Option<Resolved>)>) -> Result<Self, Mismatch> {
+    fn replace(mut self, mut resolved: Vec<(ConfigValue, Option<Resolved>)>) -> Result<Self, Mismatch> {
         // Last key first, so that removing an element does not shift the index of one that is still to be replaced.
         resolved.sort_by(|(one, _), (other, _)| other.key().cmp(one.key()));
         for (value, text) in resolved {

@@ -1,20 +1,21 @@
 //! The values of a configuration, one after the other.
 
 use config::{Value, ValueKind};
-use keyvault::{Key, Leaf, NamedSecrets, SecretId};
+use keyvault::SecretId;
+use keyvault::settings::{ConfigValue, Key, MappedSecrets};
 
 use crate::origin;
 
 /// Returns every value below `root`. `secrets` are those that were passed to the layers.
-pub(crate) fn values(root: &Value, secrets: &NamedSecrets) -> Vec<Leaf> {
+pub(crate) fn values(root: &Value, secrets: &MappedSecrets) -> Vec<ConfigValue> {
     let mut walk = Walk { secrets, values: Vec::new() };
     walk.visit(root, &Key::root());
     walk.values
 }
 
 struct Walk<'w> {
-    secrets: &'w NamedSecrets,
-    values: Vec<Leaf>,
+    secrets: &'w MappedSecrets,
+    values: Vec<ConfigValue>,
 }
 
 impl Walk<'_> {
@@ -35,12 +36,12 @@ impl Walk<'_> {
         }
     }
 
-    fn config_value(&self, value: &Value, kind: &ValueKind, key: &Key) -> Leaf {
+    fn config_value(&self, value: &Value, kind: &ValueKind, key: &Key) -> ConfigValue {
         if let Some(url) = origin::secret(value) {
             // The layers may add secrets of their own, or move a secret to another key.
             let passed = self.secrets.get(key).filter(|secret| secret.id().url() == url);
-            let passed = passed.map(|secret| Leaf::named(key.clone(), secret));
-            let other = || Some(Leaf::earlier(key.clone(), SecretId::parse(url).ok()?));
+            let passed = passed.map(|secret| ConfigValue::mapped(key.clone(), secret));
+            let other = || Some(ConfigValue::earlier(key.clone(), SecretId::parse(url).ok()?));
             if let Some(value) = passed.or_else(other) {
                 return value;
             }
@@ -49,10 +50,10 @@ impl Walk<'_> {
         let key = key.clone();
         match kind {
             ValueKind::String(text) => match origin::file(value) {
-                Some(file) => Leaf::text(key, origin, text.as_str()).in_file(file),
-                None => Leaf::text(key, origin, text.as_str()),
+                Some(file) => ConfigValue::text(key, origin, text.as_str()).in_file(file),
+                None => ConfigValue::text(key, origin, text.as_str()),
             },
-            _ => Leaf::other(key, origin, format!("{kind:?}")),
+            _ => ConfigValue::other(key, origin, format!("{kind:?}")),
         }
     }
 }

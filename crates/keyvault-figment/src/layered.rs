@@ -1,7 +1,8 @@
 //! Settings in layers that follow rotation.
 
 use figment::Figment;
-use keyvault::{Layers, LiveBuilder, NamedSecrets, Resolver};
+use keyvault::{Layers, LiveBuilder, Resolver};
+use keyvault::settings::MappedSecrets;
 
 use crate::secret_layer::KeyVaultProvider;
 use crate::tree::FigmentTree;
@@ -47,7 +48,7 @@ pub fn layered_with<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<imp
 where
     F: Fn(KeyVaultProvider) -> Figment + Send + Sync + 'static,
 {
-    let merge = move |secrets: &NamedSecrets| {
+    let merge = move |secrets: &MappedSecrets| {
         let figment = layers(KeyVaultProvider::new(secrets.clone()));
         Ok(FigmentTree::new(figment, secrets.clone()))
     };

@@ -2,7 +2,7 @@
 
 use figment::Error;
 use figment::error::{Actual, Kind};
-use keyvault::Mismatch;
+use keyvault::settings::Mismatch;
 
 use crate::origin;
 

@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Error, Figment, Metadata, Profile, Provider};
-use keyvault::{Key, Leaf, Mismatch, Resolved, SecretId, Segment};
+use keyvault::SecretId;
+use keyvault::settings::{ConfigValue, Key, Mismatch, Resolved, Segment};
 
 use crate::mismatch::unreadable;
 use crate::values::{effective, names};
 
 /// Replaces each value by its resolved text, and removes the values that are absent.
-pub(crate) fn replace(mut figment: Figment, resolved: Vec<(Leaf, Option<Resolved>)>) -> Result<Figment, Mismatch> {
+pub(crate) fn replace(mut figment: Figment, resolved: Vec<(ConfigValue, Option<Resolved>)>) -> Result<Figment, Mismatch> {
     if resolved.is_empty() {
         return Ok(figment);
     }

@@ -1,7 +1,9 @@
 //! Resolving references once, without a background task.
 
 use figment::Figment;
-use keyvault::{Loaded, NamedSecrets, Origins, Report, Resolver, Result};
+use keyvault::{Report, Resolver, Result};
+use keyvault::resolver::Loaded;
+use keyvault::settings::{MappedSecrets, Origins};
 use serde::de::DeserializeOwned;
 
 use crate::tree::FigmentTree;
@@ -14,7 +16,7 @@ use crate::tree::FigmentTree;
 ///
 /// One error that reports every setting whose references cannot be resolved.
 pub async fn resolve(figment: Figment, vault: impl Into<Resolver>) -> Result<ResolvedFigment> {
-    let loaded = vault.into().resolve_tree(FigmentTree::new(figment, NamedSecrets::default())).await?;
+    let loaded = vault.into().resolve_tree(FigmentTree::new(figment, MappedSecrets::default())).await?;
     Ok(ResolvedFigment { loaded })
 }
 
@@ -31,7 +33,7 @@ impl ResolvedFigment {
     ///
     /// # Errors
     ///
-    /// [`Rejected`](keyvault::ErrorKind::Rejected) with the key, the origin and the expected type of a value that does
+    /// [`Rejected`](keyvault::ErrorKind::InvalidSettings) with the key, the origin and the expected type of a value that does
     /// not fit. The error does not contain the value.
     pub fn extract<T: DeserializeOwned>(self) -> Result<T> {
         self.loaded.extract()

@@ -2,7 +2,8 @@
 
 use figment::value::{Dict, Empty, Map, Tag, Value};
 use figment::{Error, Metadata, Profile, Provider};
-use keyvault::{Key, NameMap, NamedKind, NamedSecret, NamedSecrets, NamedTree, Resolver, Result, Segment};
+use keyvault::{NameMap, Resolver, Result};
+use keyvault::settings::{Key, MappedKind, MappedSecret, MappedSecrets, MappedTree, Segment};
 
 /// A provider with the secrets of a vault, each under the key that its name gives.
 ///
@@ -10,7 +11,7 @@ use keyvault::{Key, NameMap, NamedKind, NamedSecret, NamedSecrets, NamedTree, Re
 /// keys and secret names.
 #[derive(Clone, Debug)]
 pub struct KeyVaultProvider {
-    secrets: NamedSecrets,
+    secrets: MappedSecrets,
 }
 
 impl KeyVaultProvider {
@@ -22,15 +23,15 @@ impl KeyVaultProvider {
     ///
     /// The errors of [`Resolver::named`].
     pub async fn fetch(vault: impl Into<Resolver>, map: &NameMap) -> Result<Self> {
-        Ok(Self::new(vault.into().named(map).await?))
+        Ok(Self::new(vault.into().mapped(map).await?))
     }
 
     /// Returns the secrets and the notes on their names.
-    pub fn secrets(&self) -> &NamedSecrets {
+    pub fn secrets(&self) -> &MappedSecrets {
         &self.secrets
     }
 
-    pub(crate) fn new(secrets: NamedSecrets) -> Self {
+    pub(crate) fn new(secrets: MappedSecrets) -> Self {
         Self { secrets }
     }
 }
@@ -43,12 +44,12 @@ pub(crate) const METADATA_NAME: &str = "Azure Key Vault";
 const IDENTITY_KEY: &str = "\0secrets";
 
 /// Returns whether values with this metadata are `secrets`.
-pub(crate) fn is_metadata_of(metadata: &Metadata, secrets: &NamedSecrets) -> bool {
+pub(crate) fn is_metadata_of(metadata: &Metadata, secrets: &MappedSecrets) -> bool {
     metadata.name == METADATA_NAME && metadata.interpolate(&Profile::Default, &[IDENTITY_KEY]) == identity(secrets)
 }
 
 /// Returns the address of the first secret, which clones share.
-fn identity(secrets: &NamedSecrets) -> String {
+fn identity(secrets: &MappedSecrets) -> String {
     secrets.iter().next().map(|(_, secret)| format!("{secret:p}")).unwrap_or_default()
 }
 
@@ -67,24 +68,24 @@ impl Provider for KeyVaultProvider {
     }
 }
 
-fn value(tree: NamedTree<'_>) -> Value {
+fn value(tree: MappedTree<'_>) -> Value {
     match tree {
-        NamedTree::Table(members) => {
+        MappedTree::Table(members) => {
             let members = members.into_iter().map(|(name, member)| (name.to_owned(), value(member)));
             Value::Dict(Tag::Default, members.collect())
         }
-        NamedTree::List(items) => Value::Array(Tag::Default, items.into_iter().map(value).collect()),
-        NamedTree::Secret(secret) => match secret.kind() {
-            NamedKind::EmptyTable => Value::Dict(Tag::Default, Dict::new()),
-            NamedKind::EmptyList => Value::Array(Tag::Default, Vec::new()),
-            NamedKind::Null => Value::Empty(Tag::Default, Empty::None),
+        MappedTree::List(items) => Value::Array(Tag::Default, items.into_iter().map(value).collect()),
+        MappedTree::Secret(secret) => match secret.kind() {
+            MappedKind::EmptyTable => Value::Dict(Tag::Default, Dict::new()),
+            MappedKind::EmptyList => Value::Array(Tag::Default, Vec::new()),
+            MappedKind::Null => Value::Empty(Tag::Default, Empty::None),
             _ => Value::String(Tag::Default, secret.expose_secret().to_owned()),
         },
     }
 }
 
 /// Returns the secret at a path of figment, in which an index is text like a name.
-fn find<'s>(secrets: &'s NamedSecrets, path: &[&str]) -> Option<&'s NamedSecret> {
+fn find<'s>(secrets: &'s MappedSecrets, path: &[&str]) -> Option<&'s MappedSecret> {
     let is_same = |(segment, step): (&Segment, &&str)| match segment {
         Segment::Name(name) => **name == **step,
         Segment::Index(index) => *step == index.to_string(),

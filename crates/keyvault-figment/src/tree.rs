@@ -1,7 +1,7 @@
 //! A figment as a tree in which references are resolved.
 
 use figment::Figment;
-use keyvault::{Leaf, Mismatch, NamedSecrets, Resolved, Tree};
+use keyvault::settings::{ConfigValue, MappedSecrets, Mismatch, Resolved, Tree};
 use serde::de::DeserializeOwned;
 
 use crate::mismatch::mismatch;
@@ -12,11 +12,11 @@ use crate::values::{effective, values};
 pub(crate) struct FigmentTree {
     figment: Figment,
     /// The secrets that were passed to the layers.
-    secrets: NamedSecrets,
+    secrets: MappedSecrets,
 }
 
 impl FigmentTree {
-    pub(crate) fn new(figment: Figment, secrets: NamedSecrets) -> Self {
+    pub(crate) fn new(figment: Figment, secrets: MappedSecrets) -> Self {
         Self { figment, secrets }
     }
 
@@ -26,11 +26,11 @@ impl FigmentTree {
 }
 
 impl Tree for FigmentTree {
-    fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
+    fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch> {
         Ok(values(&self.figment, &effective(&self.figment)?, &self.secrets))
     }
 
-    fn replace(self, resolved: Vec<(Leaf, Option<Resolved>)>) -> Result<Self, Mismatch> {
+    fn replace(self, resolved: Vec<(ConfigValue, Option<Resolved>)>) -> Result<Self, Mismatch> {
         Ok(Self { figment: replace(self.figment, resolved)?, ..self })
     }
 

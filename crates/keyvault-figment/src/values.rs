@@ -5,7 +5,7 @@ use std::iter::Peekable;
 
 use figment::value::{Dict, Tag, Value};
 use figment::{Figment, Profile, Provider};
-use keyvault::{Key, Leaf, Mismatch, NamedSecret, NamedSecrets, Segment};
+use keyvault::settings::{ConfigValue, Key, MappedSecret, MappedSecrets, Mismatch, Segment};
 
 use crate::mismatch::unreadable;
 use crate::origin;
@@ -23,7 +23,7 @@ pub(crate) fn effective(figment: &Figment) -> Result<Value, Mismatch> {
 }
 
 /// Returns every value below `root`. `secrets` are those that were passed to the layers.
-pub(crate) fn values(figment: &Figment, root: &Value, secrets: &NamedSecrets) -> Vec<Leaf> {
+pub(crate) fn values(figment: &Figment, root: &Value, secrets: &MappedSecrets) -> Vec<ConfigValue> {
     let secret_tag = tag_of(figment, secrets);
     let secrets = secrets.iter().peekable();
     let mut walk = Walk { figment, secret_tag, secrets, path: Vec::new(), values: Vec::new() };
@@ -41,7 +41,7 @@ pub(crate) fn names(key: &Key) -> Vec<String> {
 }
 
 /// Returns the tag of the secrets. `None` if the layers do not contain them.
-fn tag_of(figment: &Figment, secrets: &NamedSecrets) -> Option<Tag> {
+fn tag_of(figment: &Figment, secrets: &MappedSecrets) -> Option<Tag> {
     let layers = figment.__metadata_map()?;
     layers.into_iter().find(|(_, metadata)| is_metadata_of(metadata, secrets)).map(|(tag, _)| tag)
 }
@@ -52,7 +52,7 @@ struct Walk<'w, S: Iterator> {
     /// The secrets that are not before `path`. They are in the order of the walk, so each is compared once.
     secrets: Peekable<S>,
     path: Vec<Step<'w>>,
-    values: Vec<Leaf>,
+    values: Vec<ConfigValue>,
 }
 
 /// A borrowed [`Segment`] with the same order.
@@ -62,7 +62,7 @@ enum Step<'s> {
     Index(usize),
 }
 
-impl<'w, S: Iterator<Item = (&'w Key, &'w NamedSecret)>> Walk<'w, S> {
+impl<'w, S: Iterator<Item = (&'w Key, &'w MappedSecret)>> Walk<'w, S> {
     fn visit(&mut self, value: &'w Value) {
         match value {
             Value::Dict(_, dict) if !dict.is_empty() => {
@@ -86,17 +86,17 @@ impl<'w, S: Iterator<Item = (&'w Key, &'w NamedSecret)>> Walk<'w, S> {
         self.path.pop();
     }
 
-    fn config_value(&mut self, value: &Value) -> Leaf {
+    fn config_value(&mut self, value: &Value) -> ConfigValue {
         if Some(value.tag()) == self.secret_tag
             && let Some((key, secret)) = self.secret_at_path()
         {
-            return Leaf::named(key.clone(), secret);
+            return ConfigValue::mapped(key.clone(), secret);
         }
         self.other_value(value, self.path.iter().map(Step::segment).collect())
     }
 
     /// Returns the secret that was passed to the layers for this path.
-    fn secret_at_path(&mut self) -> Option<(&'w Key, &'w NamedSecret)> {
+    fn secret_at_path(&mut self) -> Option<(&'w Key, &'w MappedSecret)> {
         loop {
             let (key, _) = self.secrets.peek()?;
             match key.segments().iter().map(Step::of).cmp(self.path.iter().copied()) {
@@ -108,20 +108,20 @@ impl<'w, S: Iterator<Item = (&'w Key, &'w NamedSecret)>> Walk<'w, S> {
     }
 
     /// Describes a value that is not one of the secrets, or is one that the layers moved to another key.
-    fn other_value(&self, value: &Value, key: Key) -> Leaf {
+    fn other_value(&self, value: &Value, key: Key) -> ConfigValue {
         let names = names(&key);
         let metadata = self.figment.get_metadata(value.tag()).filter(|metadata| origin::is_secret_layer(metadata));
         if let Some(secret) = metadata.and_then(|metadata| origin::secret(metadata, &names)) {
-            return Leaf::earlier(key, secret);
+            return ConfigValue::earlier(key, secret);
         }
         let origin = origin::origin(self.figment, value.tag(), &names);
         match (value, metadata) {
             (Value::String(_, text), None) => match origin::file(self.figment, value.tag()) {
-                Some(file) => Leaf::text(key, origin, text.as_str()).in_file(file),
-                None => Leaf::text(key, origin, text.as_str()),
+                Some(file) => ConfigValue::text(key, origin, text.as_str()).in_file(file),
+                None => ConfigValue::text(key, origin, text.as_str()),
             },
             // The metadata does not reveal which secret a moved value is.
-            _ => Leaf::other(key, origin, format!("{:?}", without_tag(value))),
+            _ => ConfigValue::other(key, origin, format!("{:?}", without_tag(value))),
         }
     }
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use keyvault::{Derived, ErrorKind, Live, Origins, Rejected, Rejection};
+use keyvault::{Derived, ErrorKind, Live, ValidationError};
+use keyvault::live::CredentialCheck;
+use keyvault::settings::Origins;
 use keyvault_examples_support::Result;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -41,7 +43,7 @@ pub trait Pool: Sized + Send + Sync + 'static {
     type Error: Error + Send + Sync + 'static;
 
     /// Creates a pool and logs in once, so that a pool with a bad password never replaces a good one.
-    fn connect(settings: &DatabaseSettings) -> impl Future<Output = Result<Self, Rejection>> + Send;
+    fn connect(settings: &DatabaseSettings) -> impl Future<Output = Result<Self, ValidationError>> + Send;
 
     /// Takes a connection from the pool, or opens one.
     fn connection(&self) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
@@ -131,8 +133,8 @@ impl<P: Pool> Database<P> {
             return sleep(PAUSE.min(limit)).await;
         };
         // Concurrent reports share one request to the vault.
-        let pause = match self.live.rejected(password).await {
-            Ok(Rejected::Changed | Rejected::Previous) => {
+        let pause = match self.live.report_rejected(password).await {
+            Ok(CredentialCheck::Changed | CredentialCheck::Previous) => {
                 // The pool with the new password is ready, or will be soon.
                 _ = timeout(PAUSE.min(limit), pool.replaced()).await;
                 return;

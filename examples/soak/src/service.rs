@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::Serialized;
-use keyvault::{Derived, Live, Notice, Rejection, Resolver, SecretClient, SecretEvent, SecretEventKind, SecretId};
+use keyvault::{Derived, Live, Notice, Resolver, SecretClient, SecretId, ValidationError};
+use keyvault::push::{SecretEvent, SecretEventKind};
 use keyvault_examples_support::Result;
 use tokio::task::JoinHandle;
 
@@ -69,7 +70,7 @@ impl Service {
         let pool = live
             .derive(["url"], move |_| {
                 let number = built.fetch_add(1, Ordering::Relaxed);
-                async move { Ok::<_, Rejection>(number) }
+                async move { Ok::<_, ValidationError>(number) }
             })
             .await?;
         let watcher = tokio::spawn(watch(live.watch(), Arc::clone(&counts)));
@@ -83,7 +84,7 @@ impl Service {
             self.live.notify(SecretEvent::new(id, SecretEventKind::NewVersion));
         }
         let (live, client, resolver) = (self.live.clone(), self.client.clone(), self.resolver.clone());
-        self.call(async move { live.rejected("url").await.is_ok() });
+        self.call(async move { live.report_rejected("url").await.is_ok() });
         self.call(async move { resolver.resolve("@KeyVault(SecretName=password)").await.is_ok() });
         for _ in 0..3 {
             let client = client.clone();

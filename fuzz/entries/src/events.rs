@@ -5,7 +5,8 @@ use std::sync::LazyLock;
 
 use futures::{FutureExt, StreamExt, stream};
 use keyvault::push::Webhook;
-use keyvault::{PushEvent, SecretEvent, Vault};
+use keyvault::Vault;
+use keyvault::push::{PushEvent, SecretEvent};
 
 use crate::{assert_error_is_value_free, run};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use keyvault::{Key, Segment};
+use keyvault::settings::{Key, Segment};
 
 use crate::settings::{Entry, Problem};
 

@@ -5,7 +5,8 @@ mod collision;
 use std::io;
 use std::process::ExitCode;
 
-use keyvault::{Key, ReportRow};
+use keyvault::report::ReportRow;
+use keyvault::settings::Key;
 use serde_json::json;
 use zeroize::Zeroizing;
 

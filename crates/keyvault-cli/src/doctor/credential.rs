@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use azure_core::credentials::TokenCredential;
-use keyvault::{Cloud, CredentialStep, DefaultCredential, StepOutcome};
+use keyvault::Cloud;
+use keyvault::credential::{CredentialStep, DefaultCredential, StepOutcome};
 
 use super::finding::{Finding, Health};
 use crate::vault::environment_token;

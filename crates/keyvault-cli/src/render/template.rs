@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use keyvault::{Key, Template};
+use keyvault::Template;
+use keyvault::settings::Key;
 use zeroize::Zeroizing;
 
 use crate::failure::Failure;

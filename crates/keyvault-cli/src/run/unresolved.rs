@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
-use keyvault::{Key, NameMap, Segment, Template};
+use keyvault::{NameMap, Template};
+use keyvault::settings::{Key, Segment};
 use zeroize::Zeroizing;
 
 use super::environment::{ChildEnvironment, Value};

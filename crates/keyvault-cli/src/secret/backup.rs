@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 
-use keyvault::SecretBackup;
+use keyvault::client::SecretBackup;
 
 use super::{CommonArguments, input, read};
 use crate::atomic_file::{self, Existing};

@@ -1,7 +1,7 @@
 //! `delete`, `deleted`, `recover` and `purge`.
 
 use futures::TryStreamExt;
-use keyvault::DeletedSecret;
+use keyvault::client::DeletedSecret;
 use serde_json::Value;
 
 use super::{CommonArguments, input, read};

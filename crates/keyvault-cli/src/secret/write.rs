@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use keyvault::{NewSecret, SecretUpdate};
+use keyvault::client::{NewSecret, SecretUpdate};
 
 use super::{CommonArguments, input, read};
 use crate::failure::Failure;

@@ -1,6 +1,6 @@
 //! The collector of the values that parsers find.
 
-use keyvault::Key;
+use keyvault::settings::Key;
 use zeroize::Zeroizing;
 
 use super::entry::{Entry, may_contain_reference};

@@ -4,7 +4,7 @@
 //! `\"`, `\\` and `\$`. A quoted value may span several lines. An unquoted value ends before ` #` or at the end of its
 //! line. Variables are not expanded.
 
-use keyvault::Key;
+use keyvault::settings::Key;
 use zeroize::Zeroizing;
 
 use super::collector::EntryCollector;

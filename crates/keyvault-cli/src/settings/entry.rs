@@ -1,6 +1,6 @@
 //! One value and its origin.
 
-use keyvault::{Key, Leaf};
+use keyvault::settings::{ConfigValue, Key};
 use zeroize::Zeroizing;
 
 /// One value of a file or of the environment.
@@ -29,9 +29,9 @@ impl Entry {
     }
 
     /// Returns the value for a resolver. `None` if it is no string.
-    pub(crate) fn config_value(&self) -> Option<Leaf> {
+    pub(crate) fn config_value(&self) -> Option<ConfigValue> {
         let text = self.text.as_deref()?;
-        Some(Leaf::text(self.key.clone(), self.origin.clone(), text.as_str()))
+        Some(ConfigValue::text(self.key.clone(), self.origin.clone(), text.as_str()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! INI: sections, and `name = value` or `name: value` lines. A comment needs a line of its own.
 
-use keyvault::Key;
+use keyvault::settings::Key;
 
 use super::collector::EntryCollector;
 use super::entry::may_contain_reference;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use keyvault::Key;
+use keyvault::settings::Key;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 

@@ -1,6 +1,7 @@
 //! Any other text: each reference in it is a value, with its line as the key.
 
-use keyvault::{Key, Template};
+use keyvault::Template;
+use keyvault::settings::Key;
 
 use super::collector::EntryCollector;
 

@@ -1,6 +1,6 @@
 //! TOML.
 
-use keyvault::Key;
+use keyvault::settings::Key;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 

@@ -1,6 +1,6 @@
 //! YAML, read as events: these have positions, and an alias cannot expand them.
 
-use keyvault::Key;
+use keyvault::settings::Key;
 use saphyr_parser::{Event, Parser, Span};
 
 use super::collector::EntryCollector;

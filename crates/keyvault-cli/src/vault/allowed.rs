@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use keyvault::{
-    Checked, InMemory, NameMap, NamedSecrets, ReportRow, Resolved, Resolver, SecretClient, SecretId, Template, Vault,
-};
+use keyvault::{InMemory, NameMap, Resolver, SecretClient, SecretId, Template, Vault};
+use keyvault::report::ReportRow;
+use keyvault::resolver::Checked;
+use keyvault::settings::{MappedSecrets, Resolved};
 
 use super::advice::{advise, require_vault};
 use super::arguments::AllowedVaultsArguments;
@@ -77,7 +78,7 @@ const A_DAY: Duration = Duration::from_secs(86_400);
 
 /// Returns the default vault where `--vault` gives none. It is never contacted.
 fn placeholder_vault() -> keyvault::Result<Vault> {
-    Vault::parse("https://no-vault.invalid")
+    Ok(Vault::parse("https://no-vault.invalid")?)
 }
 
 impl AllowedVaults {
@@ -107,11 +108,11 @@ impl AllowedVaults {
 
     /// Fetches the secrets of the default vault that `map` selects by name.
     #[cfg(unix)]
-    pub(crate) async fn mapped(&self, map: &NameMap) -> Result<NamedSecrets, Failure> {
+    pub(crate) async fn mapped(&self, map: &NameMap) -> Result<MappedSecrets, Failure> {
         if self.vaults.is_empty() {
             return Err(Failure::usage("--prefix and --all need a vault: name it with --vault"));
         }
-        Ok(self.resolver.named(map).await?)
+        Ok(self.resolver.mapped(map).await?)
     }
 
     /// Resolves the references in `text`, from the cache where it has the secret.

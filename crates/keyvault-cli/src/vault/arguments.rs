@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use keyvault::{Cloud, SecretClient, SecretClientBuilder, Vault};
+use keyvault::{Cloud, SecretClient, Vault};
+use keyvault::client::SecretClientBuilder;
 
 use super::credential::credential;
 use crate::failure::Failure;

@@ -118,7 +118,7 @@ impl Resolver {
 
     /// Returns the identifier of the secret that a reference means.
     pub(crate) fn secret_id(&self, reference: &Reference) -> Result<SecretId> {
-        Ok(reference.secret_id(self.vault(), self.inner.cloud)?)
+        reference.secret_id(self.vault(), self.inner.cloud)
     }
 
     /// Returns the identifier of the secret that a reference means, if the program allows its vault.
