@@ -42,6 +42,20 @@ async fn a_burst_goes_over_one_connection_of_http_2_and_asks_once_for_each_secre
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn concurrent_tasks_share_the_first_connection_of_http_2() {
+    let emulator = Emulator::start().await.unwrap();
+    let client = scene(&emulator).await;
+    let reads = (0..BURST).map(|n| {
+        let client = client.clone();
+        tokio::spawn(async move { client.get(&format!("s{n}")).await })
+    });
+    for secret in join_all(reads).await {
+        secret.unwrap().unwrap();
+    }
+    assert_eq!(client.stats().connections, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_vault_without_http_2_is_asked_over_connections_that_are_opened_together() {
     let emulator = Emulator::builder().http1_only().start().await.unwrap();
     let client = scene(&emulator).await;

@@ -1,5 +1,7 @@
 //! One connection before a burst of requests.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,14 +16,16 @@ use super::connector::Protocol;
 /// connection of HTTP/2 carries all of them. Over HTTP/1.1 the waiting requests open theirs together, once the first is
 /// open.
 pub(super) struct ConnectionGate {
-    state: Mutex<State>,
+    state: Mutex<GateState>,
     /// The time without a request after which the pool has closed its connections.
     idle_timeout: Duration,
 }
 
-struct State {
+struct GateState {
     /// Contains one permit while no connection is open, and is closed while one is.
     lead: Arc<Semaphore>,
+    is_connected: bool,
+    /// The protocol of the newest connection, also after it was lost.
     protocol: Option<Protocol>,
     last_request: Instant,
 }
@@ -31,7 +35,12 @@ pub(super) type Lead = OwnedSemaphorePermit;
 
 impl ConnectionGate {
     pub(super) fn new(idle_timeout: Duration) -> Self {
-        let state = State { lead: Arc::new(Semaphore::new(1)), protocol: None, last_request: Instant::now() };
+        let state = GateState {
+            lead: Arc::new(Semaphore::new(1)),
+            is_connected: false,
+            protocol: None,
+            last_request: Instant::now(),
+        };
         Self { state: Mutex::new(state), idle_timeout }
     }
 
@@ -41,17 +50,36 @@ impl ConnectionGate {
         timeout(LONGEST_WAIT, lead.acquire_owned()).await.ok()?.ok()
     }
 
-    /// Opens the gate, because the pool opened a connection.
-    pub(super) fn opened(&self, protocol: Protocol) {
+    /// Runs a request, and opens the gate once the pool has the connection that the request opened.
+    ///
+    /// The pool takes a connection in the same poll in which the connector reports it. A gate that opened at the report
+    /// would let a waiting request reach the pool first, which would then open another connection.
+    pub(super) async fn run<F: Future>(&self, request: F) -> F::Output {
+        let mut request = pin!(request);
+        poll_fn(|context| {
+            let output = request.as_mut().poll(context);
+            let state = self.state();
+            if state.is_connected {
+                state.lead.close();
+            }
+            output
+        })
+        .await
+    }
+
+    /// Records that the connector opened a connection.
+    pub(super) fn connected(&self, protocol: Protocol) {
         let mut state = self.state();
+        state.is_connected = true;
         state.protocol = Some(protocol);
-        state.lead.close();
     }
 
     /// Opens the gate if the lead was answered: the pool had a connection after all.
     pub(super) fn answered(&self, lead: Option<Lead>) {
         if lead.is_some() {
-            self.state().lead.close();
+            let mut state = self.state();
+            state.is_connected = true;
+            state.lead.close();
         }
     }
 
@@ -72,15 +100,16 @@ impl ConnectionGate {
         Arc::clone(&state.lead)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, GateState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl GateState {
     fn shut(&mut self) {
         if self.lead.is_closed() {
             self.lead = Arc::new(Semaphore::new(1));
+            self.is_connected = false;
         }
     }
 }
@@ -104,10 +133,11 @@ mod tests {
         let lead = gate.pass().await;
         assert!(lead.is_some());
         let others = join_all((0..9).map(async |_| (gate.pass().await.is_none(), started.elapsed())));
-        let open = async {
+        let open = gate.run(async {
             sleep(Duration::from_millis(30)).await;
-            gate.opened(Protocol::Http2);
-        };
+            gate.connected(Protocol::Http2);
+            assert!(!gate.state().lead.is_closed(), "the pool does not have the connection yet");
+        });
         let (others, ()) = join(others, open).await;
         assert!(others.iter().all(|other| *other == (true, Duration::from_millis(30))), "{others:?}");
     }
@@ -126,7 +156,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_request_leads_again_once_the_connection_is_idle_or_lost() {
         let gate = ConnectionGate::new(IDLE);
-        gate.opened(Protocol::Http2);
+        gate.run(async { gate.connected(Protocol::Http2) }).await;
         assert!(gate.pass().await.is_none());
         advance(IDLE - Duration::from_millis(1)).await;
         assert!(gate.pass().await.is_none(), "each request keeps the connection");
@@ -142,7 +172,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_lost_connection_of_http_1_delays_no_other_request() {
         let gate = ConnectionGate::new(IDLE);
-        gate.opened(Protocol::Http1);
+        gate.run(async { gate.connected(Protocol::Http1) }).await;
         gate.disconnected();
         assert!(gate.pass().await.is_none());
     }

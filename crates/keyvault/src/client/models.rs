@@ -146,24 +146,45 @@ pub(super) struct BackupBody {
     pub(super) value: Zeroizing<String>,
 }
 
+/// The properties of a version that a request can set. The vault decides on what is absent.
+#[derive(Clone, Debug, Default)]
+pub(super) struct WriteProperties {
+    pub(super) content_type: Option<String>,
+    pub(super) tags: Option<BTreeMap<String, String>>,
+    pub(super) enabled: Option<bool>,
+    pub(super) not_before: Option<SystemTime>,
+    pub(super) expires: Option<SystemTime>,
+}
+
+impl WriteProperties {
+    /// Returns the body of a request with these properties.
+    pub(super) fn body<'a>(&'a self, value: Option<&'a str>) -> Result<WriteBody<'a>> {
+        let attributes = WriteAttributes {
+            enabled: self.enabled,
+            exp: self.expires.map(seconds).transpose()?,
+            nbf: self.not_before.map(seconds).transpose()?,
+        };
+        Ok(WriteBody { content_type: self.content_type.as_deref(), attributes, tags: self.tags.as_ref(), value })
+    }
+}
+
 /// The body of [set](https://learn.microsoft.com/rest/api/keyvault/secrets/set-secret/set-secret#request-body), and of
 /// [update](https://learn.microsoft.com/rest/api/keyvault/secrets/update-secret/update-secret#request-body), which has
-/// no value. The vault decides on what is absent.
+/// no value.
 #[derive(Serialize)]
 pub(super) struct WriteBody<'a> {
     #[serde(rename = "contentType", skip_serializing_if = "Option::is_none")]
-    pub(super) content_type: Option<&'a str>,
+    content_type: Option<&'a str>,
     #[serde(skip_serializing_if = "WriteAttributes::is_empty")]
-    pub(super) attributes: WriteAttributes,
+    attributes: WriteAttributes,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) tags: Option<&'a BTreeMap<String, String>>,
+    tags: Option<&'a BTreeMap<String, String>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) value: Option<&'a str>,
+    value: Option<&'a str>,
 }
 
-/// The attributes that a request can set.
 #[derive(Serialize)]
-pub(super) struct WriteAttributes {
+struct WriteAttributes {
     #[serde(skip_serializing_if = "Option::is_none")]
     enabled: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,14 +194,6 @@ pub(super) struct WriteAttributes {
 }
 
 impl WriteAttributes {
-    pub(super) fn new(
-        enabled: Option<bool>,
-        not_before: Option<SystemTime>,
-        expires: Option<SystemTime>,
-    ) -> Result<Self> {
-        Ok(Self { enabled, exp: expires.map(seconds).transpose()?, nbf: not_before.map(seconds).transpose()? })
-    }
-
     fn is_empty(&self) -> bool {
         (self.enabled, self.exp, self.nbf) == (None, None, None)
     }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use zeroize::Zeroizing;
 
-use super::models::{WriteAttributes, WriteBody};
+use super::models::WriteProperties;
 use super::operation::Operation;
 use super::request::Request;
 use super::secret_client::SecretClient;
@@ -34,47 +34,42 @@ use crate::secret::Secret;
 #[derive(Clone)]
 pub struct NewSecret {
     value: Zeroizing<String>,
-    content_type: Option<String>,
-    tags: Option<BTreeMap<String, String>>,
-    enabled: Option<bool>,
-    not_before: Option<SystemTime>,
-    expires: Option<SystemTime>,
+    properties: WriteProperties,
 }
 
 impl NewSecret {
     /// Creates a secret with this value: up to 25,600 characters, which the vault stores unchanged.
     pub fn new(value: impl Into<String>) -> Self {
-        let value = Zeroizing::new(value.into());
-        Self { value, content_type: None, tags: None, enabled: None, not_before: None, expires: None }
+        Self { value: Zeroizing::new(value.into()), properties: WriteProperties::default() }
     }
 
     /// Sets the content type, of at most 255 characters.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
-        self.content_type = Some(content_type.into());
+        self.properties.content_type = Some(content_type.into());
         self
     }
 
     /// Adds a tag. A vault accepts 15 tags, with names and values of up to 512 characters.
     pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.tags.get_or_insert_default().insert(name.into(), value.into());
+        self.properties.tags.get_or_insert_default().insert(name.into(), value.into());
         self
     }
 
     /// Replaces all tags that were added so far.
     pub fn tags(mut self, tags: BTreeMap<String, String>) -> Self {
-        self.tags = Some(tags);
+        self.properties.tags = Some(tags);
         self
     }
 
     /// Disables the version: it cannot be read until an [update](SecretClient::update) enables it.
     pub fn disabled(mut self) -> Self {
-        self.enabled = Some(false);
+        self.properties.enabled = Some(false);
         self
     }
 
     /// Enables the version, so that it can be read. This is the default.
     pub fn enabled(mut self) -> Self {
-        self.enabled = Some(true);
+        self.properties.enabled = Some(true);
         self
     }
 
@@ -84,24 +79,15 @@ impl NewSecret {
     /// [informational](https://learn.microsoft.com/azure/key-vault/secrets/about-secrets#date-time-controlled-operations):
     /// the vault returns the value before it, too.
     pub fn not_before(mut self, time: SystemTime) -> Self {
-        self.not_before = Some(time);
+        self.properties.not_before = Some(time);
         self
     }
 
     /// Sets the time until which the value is valid, to the second. Informational like
     /// [`not_before`](NewSecret::not_before).
     pub fn expires(mut self, time: SystemTime) -> Self {
-        self.expires = Some(time);
+        self.properties.expires = Some(time);
         self
-    }
-
-    fn body(&self) -> Result<WriteBody<'_>> {
-        Ok(WriteBody {
-            content_type: self.content_type.as_deref(),
-            attributes: WriteAttributes::new(self.enabled, self.not_before, self.expires)?,
-            tags: self.tags.as_ref(),
-            value: Some(&self.value),
-        })
     }
 }
 
@@ -119,7 +105,7 @@ impl From<String> for NewSecret {
 
 impl fmt::Debug for NewSecret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NewSecret").field("content_type", &self.content_type).finish_non_exhaustive()
+        f.debug_struct("NewSecret").field("content_type", &self.properties.content_type).finish_non_exhaustive()
     }
 }
 
@@ -143,7 +129,8 @@ impl SecretClient {
         let secret = secret.into();
         let id = self.id(name, None)?;
         let url = self.url(&["secrets", id.name().as_str()])?;
-        let request = Request::new(Operation::Set, url).about(&id).with_json(&secret.body()?)?;
+        let body = secret.properties.body(Some(&secret.value))?;
+        let request = Request::new(Operation::Set, url).about(&id).with_json(&body)?;
         self.send_for_secret(&request, &id).await
     }
 }
@@ -171,10 +158,10 @@ mod tests {
                 r#"{"contentType":"t","attributes":{"enabled":false,"exp":2,"nbf":1},"tags":{"a":"1","b":"2"},"value":"v"}"#,
             ),
         ] {
-            assert_eq!(serde_json::to_string(&secret.body().unwrap()).unwrap(), expected);
+            assert_eq!(serde_json::to_string(&secret.properties.body(Some(&secret.value)).unwrap()).unwrap(), expected);
         }
         let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-        assert!(NewSecret::new("v").expires(before).body().is_err());
+        assert!(NewSecret::new("v").expires(before).properties.body(None).is_err());
     }
 
     #[test]

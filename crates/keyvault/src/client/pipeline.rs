@@ -251,7 +251,12 @@ impl Pipeline {
         };
         let permit = self.rate_limit.acquire(deadline).await?;
         let longest = if request.operation.has_one_long_attempt() { self.settings.timeout } else { ATTEMPT_TIMEOUT };
-        let result = timeout(longest, self.transmit(request, token)).await.unwrap_or_else(|_| Err(unanswered()));
+        let transmit = timeout(longest, self.transmit(request, token));
+        let result = match &self.connection_gate {
+            Some(gate) => gate.run(transmit).await,
+            None => transmit.await,
+        };
+        let result = result.unwrap_or_else(|_| Err(unanswered()));
         if let Some(gate) = &self.connection_gate {
             match &result {
                 Ok(_) => gate.answered(lead),
@@ -308,7 +313,7 @@ fn on_connect(
         if protocol == Protocol::Http2 {
             rate_limit.allow_http2();
         }
-        gate.opened(protocol);
+        gate.connected(protocol);
     }
 }
 

@@ -70,7 +70,7 @@ fn late(about: &SecretId, last_error: Option<Error>) -> Error {
         .with_help("the vault continues by itself: check again later")
         .about(about);
     match last_error {
-        Some(last) => late.caused_by(format!("at the last poll: {last}")),
+        Some(last) => late.caused_by(format!("at the last look: {last}")),
         None => late,
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::models::{SecretBundle, WriteAttributes, WriteBody};
+use super::models::{SecretBundle, WriteProperties};
 use super::operation::Operation;
 use super::request::Request;
 use super::secret_client::SecretClient;
@@ -25,11 +25,7 @@ use crate::secret::SecretProperties;
 #[derive(Clone, Debug, Default)]
 pub struct SecretUpdate {
     version: Option<String>,
-    content_type: Option<String>,
-    tags: Option<BTreeMap<String, String>>,
-    enabled: Option<bool>,
-    not_before: Option<SystemTime>,
-    expires: Option<SystemTime>,
+    properties: WriteProperties,
 }
 
 impl SecretUpdate {
@@ -46,47 +42,38 @@ impl SecretUpdate {
 
     /// Sets the content type.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
-        self.content_type = Some(content_type.into());
+        self.properties.content_type = Some(content_type.into());
         self
     }
 
     /// Replaces all tags. An empty map removes them.
     pub fn tags(mut self, tags: BTreeMap<String, String>) -> Self {
-        self.tags = Some(tags);
+        self.properties.tags = Some(tags);
         self
     }
 
     /// Enables the version, so that it can be read.
     pub fn enabled(mut self) -> Self {
-        self.enabled = Some(true);
+        self.properties.enabled = Some(true);
         self
     }
 
     /// Disables the version, so that it cannot be read.
     pub fn disabled(mut self) -> Self {
-        self.enabled = Some(false);
+        self.properties.enabled = Some(false);
         self
     }
 
     /// Sets the time from which the value is valid, to the second.
     pub fn not_before(mut self, time: SystemTime) -> Self {
-        self.not_before = Some(time);
+        self.properties.not_before = Some(time);
         self
     }
 
     /// Sets the time until which the value is valid, to the second.
     pub fn expires(mut self, time: SystemTime) -> Self {
-        self.expires = Some(time);
+        self.properties.expires = Some(time);
         self
-    }
-
-    fn body(&self) -> Result<WriteBody<'_>> {
-        Ok(WriteBody {
-            content_type: self.content_type.as_deref(),
-            attributes: WriteAttributes::new(self.enabled, self.not_before, self.expires)?,
-            tags: self.tags.as_ref(),
-            value: None,
-        })
     }
 }
 
@@ -107,7 +94,8 @@ impl SecretClient {
     pub async fn update(&self, name: &str, update: SecretUpdate) -> Result<SecretProperties> {
         let id = self.id(name, update.version.as_deref())?;
         let request = Request::new(Operation::Update, self.secret_url(&id)?).about(&id);
-        let bundle: SecretBundle = self.send_for(&request.with_json(&update.body()?)?).await?;
+        let request = request.with_json(&update.properties.body(None)?)?;
+        let bundle: SecretBundle = self.send_for(&request).await?;
         bundle.into_properties_of(&id)
     }
 }

@@ -63,7 +63,7 @@ pub(super) fn unauthorized() -> Error {
 /// The error of a token without the claims that the vault demands. The `TokenCredential` of `azure_core` 1.x cannot be
 /// asked for claims.
 fn claims_missing() -> Error {
-    Error::new(ErrorKind::Denied, "vault demands claims that the credential cannot provide")
+    Error::new(ErrorKind::Denied, "vault demands claims that the credential cannot give")
         .with_status(ReferenceStatus::UnauthorizedClient)
         .with_help(
             "the sign-in was revoked or a policy changed: sign in again, as with `az login`, or use an identity \
