@@ -41,8 +41,8 @@ use crate::secret::{Cloud, SecretId, SecretName, Vault};
 ///   because the secret exists and a change of its members must not go unnoticed.
 /// * `Optional=true`: a missing secret makes the setting absent instead of failing the load.
 ///
-/// Apart from `Property` and `Optional`, this is [App Service's
-/// syntax](https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#understand-source-app-settings-from-key-vault).
+/// Apart from `Property` and `Optional`, this is
+/// [App Service's syntax](https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#understand-source-app-settings-from-key-vault).
 /// This grammar accepts all that the [open parser](https://github.com/Azure/azure-functions-core-tools) accepts in its
 /// tests. Beyond those tests, the open parser is lenient by accident, and this grammar is strict:
 ///
@@ -81,8 +81,7 @@ impl Reference {
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid), with the status
     /// [`InvalidSyntax`](crate::ReferenceStatus::InvalidSyntax): an unknown, repeated or missing key, an empty value, a
-    /// URL that is not a secret's, or text around the reference. The message names keys and
-    /// never repeats a value.
+    /// URL that is not a secret's, or text around the reference. The message names keys and never repeats a value.
     pub fn parse(text: &str) -> Result<Self> {
         match Self::read(text) {
             Some(Ok((reference, ""))) => Ok(reference),
