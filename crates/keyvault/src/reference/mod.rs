@@ -48,7 +48,7 @@ use crate::secret::{Cloud, SecretId, SecretName, Vault};
 ///
 /// | written | the open parser | here |
 /// |---|---|---|
-/// | `a @Microsoft.KeyVault(…) b`, several in one text | text | references, in a [`Template`](crate::Template) |
+/// | `a @Microsoft.KeyVault(…) b`, several in one text | text | references, in a [`Template`] |
 /// | `@microsoft.keyvault(secretname=…)` | text | a reference |
 /// | `SecretName = x ; …` | an error, or a name with a space | the name without spaces |
 /// | `FooSecretName=x` | `SecretName` | an error: the parameter is unknown |
@@ -56,7 +56,7 @@ use crate::secret::{Cloud, SecretId, SecretName, Vault};
 /// | `SecretName=s` without `VaultName` | an error | a secret of the default vault |
 /// | a malformed reference | a warning, and the text reaches the program | an error |
 ///
-/// Text with references in it is a [`Template`](crate::Template).
+/// Text with references in it is a [`Template`].
 ///
 /// # Examples
 ///
