@@ -82,8 +82,8 @@ pub(crate) struct ExpandedValue {
 /// Returns whether a content type is JSON: `application/json`, `text/json`, or any type with the suffix `+json`, in any
 /// case and with any parameters.
 ///
-/// [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-media-type), [RFC
-/// 6839](https://www.rfc-editor.org/rfc/rfc6839#section-3.1).
+/// [RFC 9110](https://www.rfc-editor.org/rfc/rfc9110#name-media-type),
+/// [RFC 6839](https://www.rfc-editor.org/rfc/rfc6839#section-3.1).
 pub(crate) fn is_json(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim_matches([' ', '\t']).to_ascii_lowercase();
     let is_token = |text: &str| {
@@ -140,7 +140,7 @@ impl Expansion<'_> {
             let path = if member.is_empty() { name.clone() } else { format!("{member}.{name}") };
             self.walk(value, key.member(&(self.spell)(name)), path, levels)?;
         }
-        // A table without members is a setting itself.
+        // A table whose members are all absent is a setting itself.
         if self.values.len() == before {
             self.push(ExpandedValue { key, member, content: MappedContent::EmptyTable })
         } else {

@@ -259,17 +259,17 @@ mod tests {
     #[test]
     fn an_endless_type_is_cut() {
         /// A type whose fields have new names at every level.
-        struct Endless;
-        impl<'de> Deserialize<'de> for Endless {
+        struct EndlessType;
+        impl<'de> Deserialize<'de> for EndlessType {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 struct EndlessVisitor;
                 impl<'de> Visitor<'de> for EndlessVisitor {
-                    type Value = Endless;
+                    type Value = EndlessType;
                     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                         f.write_str("anything")
                     }
-                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Endless, A::Error> {
-                        map.next_entry::<String, Endless>().map(|_| Endless)
+                    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<EndlessType, A::Error> {
+                        map.next_entry::<String, EndlessType>().map(|_| EndlessType)
                     }
                 }
                 let name: &'static str = Box::leak(format!("{}", fastrand::u64(..)).into_boxed_str());
@@ -277,6 +277,6 @@ mod tests {
                 deserializer.deserialize_struct(name, fields, EndlessVisitor)
             }
         }
-        assert!(known_keys::<Endless>().is_cut);
+        assert!(known_keys::<EndlessType>().is_cut);
     }
 }

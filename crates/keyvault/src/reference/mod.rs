@@ -41,14 +41,14 @@ use crate::secret::{Cloud, SecretId, SecretName, Vault};
 ///   because the secret exists and a change of its members must not go unnoticed.
 /// * `Optional=true`: a missing secret makes the setting absent instead of failing the load.
 ///
-/// Apart from `Property` and `Optional`, this is [App Service's
-/// syntax](https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#understand-source-app-settings-from-key-vault).
+/// Apart from `Property` and `Optional`, this is
+/// [App Service's syntax](https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#understand-source-app-settings-from-key-vault).
 /// This grammar accepts all that the [open parser](https://github.com/Azure/azure-functions-core-tools) accepts in its
 /// tests. Beyond those tests, the open parser is lenient by accident, and this grammar is strict:
 ///
 /// | written | the open parser | here |
 /// |---|---|---|
-/// | `a @Microsoft.KeyVault(…) b`, several in one text | text | references, in a [`Template`](crate::Template) |
+/// | `a @Microsoft.KeyVault(…) b`, several in one text | text | references, in a [`Template`] |
 /// | `@microsoft.keyvault(secretname=…)` | text | a reference |
 /// | `SecretName = x ; …` | an error, or a name with a space | the name without spaces |
 /// | `FooSecretName=x` | `SecretName` | an error: the parameter is unknown |
@@ -56,7 +56,7 @@ use crate::secret::{Cloud, SecretId, SecretName, Vault};
 /// | `SecretName=s` without `VaultName` | an error | a secret of the default vault |
 /// | a malformed reference | a warning, and the text reaches the program | an error |
 ///
-/// Text with references in it is a [`Template`](crate::Template).
+/// Text with references in it is a [`Template`].
 ///
 /// # Examples
 ///
@@ -81,8 +81,7 @@ impl Reference {
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid), with the status
     /// [`InvalidSyntax`](crate::ReferenceStatus::InvalidSyntax): an unknown, repeated or missing key, an empty value, a
-    /// URL that is not a secret's, or text around the reference. The message names keys and
-    /// never repeats a value.
+    /// URL that is not a secret's, or text around the reference. The message names keys and never repeats a value.
     pub fn parse(text: &str) -> Result<Self> {
         match Self::read(text) {
             Some(Ok((reference, ""))) => Ok(reference),

@@ -1,4 +1,4 @@
-//! What an adapter implements: the values of a configuration framework, as core sees them.
+//! The interface for adapters: the values of a configuration framework, as core sees them.
 //!
 //! Read `layers` first: an adapter implements [`Layers`] and [`Tree`] over its framework. A tree consists of
 //! [`ConfigValue`]s, each at a [`Key`]. [`MappedSecrets`] are the secrets that a name map turned into settings, which

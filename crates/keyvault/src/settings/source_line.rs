@@ -95,7 +95,7 @@ fn references(text: &str) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Returns the start of a reference that a file and the value spell alike, however the file quotes the value.
+/// Returns the start of a reference, up to the first character that a file may quote or escape.
 fn source_text(reference: &str) -> &str {
     let end = reference.find([')', '"', '\'', '\\', '\r', '\n']).unwrap_or(reference.len());
     &reference[..end]

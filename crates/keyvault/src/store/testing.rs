@@ -7,10 +7,11 @@ use futures::TryStreamExt;
 
 use super::SecretStore;
 use crate::error::ErrorKind;
+use crate::report::ReferenceStatus;
 use crate::secret::{SecretId, SecretVersion};
 
 /// The secrets that the vault must contain: the name, the values of its versions from the oldest on, and whether the
-/// secret is enabled. [`PAGES`] further secrets must exist beside these.
+/// latest version is enabled. [`PAGES`] further secrets must exist beside these.
 pub const CONTENT: [(&str, &[&str], bool); 4] = [
     ("contract-plain", &["value"], true),
     ("contract-rotated", &["old", "older than new", "new"], true),
@@ -83,7 +84,7 @@ async fn a_disabled_secret_is_refused(store: &dyn SecretStore) {
     assert_eq!(error.kind(), ErrorKind::NotFound, "a disabled secret cannot be read: {error}");
     assert_eq!(
         error.status(),
-        crate::ReferenceStatus::AccessToKeyVaultDenied,
+        ReferenceStatus::AccessToKeyVaultDenied,
         "the status distinguishes a disabled secret from a missing one: {error}"
     );
     assert!(!format!("{error:?}").contains("hidden"), "an error does not contain a value");
