@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 
+use keyvault::secret::ParseError;
 use keyvault::{Error, ErrorKind};
 
 use crate::settings::Problem;

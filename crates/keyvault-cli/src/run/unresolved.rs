@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 
-use keyvault::{NameMap, Template};
 use keyvault::settings::{Key, Segment};
+use keyvault::{NameMap, Template};
 use zeroize::Zeroizing;
 
 use super::environment::{ChildEnvironment, Value};

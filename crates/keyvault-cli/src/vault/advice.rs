@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use keyvault::{Cloud, ReferenceStatus, Vault};
 use keyvault::report::ReportRow;
+use keyvault::{Cloud, ReferenceStatus, Vault};
 
 /// Replaces the detail and advice of each reference to a vault that `--vault` does not allow.
 ///

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use keyvault::{InMemory, NameMap, Resolver, SecretClient, SecretId, Template, Vault};
 use keyvault::report::ReportRow;
 use keyvault::resolver::Checked;
 use keyvault::settings::{MappedSecrets, Resolved};
+use keyvault::{InMemory, NameMap, Resolver, SecretClient, SecretId, Template, Vault};
 
 use super::advice::{advise, require_vault};
 use super::arguments::AllowedVaultsArguments;

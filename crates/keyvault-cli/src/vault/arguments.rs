@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use keyvault::{Cloud, SecretClient, Vault};
 use keyvault::client::SecretClientBuilder;
+use keyvault::{Cloud, SecretClient, Vault};
 
 use super::credential::credential;
 use crate::failure::Failure;
