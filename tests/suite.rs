@@ -14,4 +14,3 @@ mod operations;
 mod push;
 mod sealed;
 mod supply;
-mod support;

@@ -1,17 +1,12 @@
 //! No example shows the secrets that it sets, or a token: each is run as a user runs it, with everything on that makes
 //! programs talk.
 
-#[allow(dead_code, reason = "shared with the tests of the library, which need all of it")]
-#[path = "../../tests/leak/canary.rs"]
-mod canary;
-
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use keyvault_emulator::Emulator;
 use keyvault_examples::{Postgres, new_password};
-
-use self::canary::{Canary, Finder};
+use keyvault_test_support::canary::{Canary, Finder};
 
 /// What the examples put into their vaults.
 const SECRETS: [&str; 6] = [

@@ -1,11 +1,11 @@
 //! App Configuration's references are resolved where that is asked for, and are text where it is not.
 
 use keyvault::{Leaf, ReferenceStatus, Resolver};
+use keyvault_test_support::canary::assert_value_free;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::shop::{Shop, WAYS, block_on, vault, with_variables};
-use crate::support::assert_value_free;
 
 const FILE: &str = r#"
 text = '{"uri":"https://contoso.vault.azure.net/secrets/a"}'

@@ -6,9 +6,9 @@ use config::{Config, File};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use keyvault::{Error, ErrorKind, Live};
+use keyvault_test_support::canary::assert_value_free;
 
 use super::shop::{BOTH, Framework, One, Shop, TemporaryFile, vault};
-use crate::support::assert_value_free;
 
 const BROKEN: [(&str, &str); 6] = [
     ("value = canary", "line 1"),

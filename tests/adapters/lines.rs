@@ -1,10 +1,10 @@
 //! Where a reference stands is told with the line of its file, if there is no doubt about it.
 
 use keyvault::Error;
+use keyvault_test_support::canary::assert_free_of;
 use serde::de::IgnoredAny;
 
 use super::shop::{BOTH, Shop, WAYS};
-use crate::support::assert_free_of;
 
 #[tokio::test]
 async fn a_bad_reference_is_told_with_file_line_and_key() {

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use keyvault::{Leaf, ReferenceStatus, Report, ReportRow, Resolver};
+use keyvault_test_support::canary::assert_free_of;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::shop::{BOTH, Shop, WAYS, block_on, vault, with_variables};
-use crate::support::assert_free_of;
 
 const SCHEMA: &str = include_str!("../../docs/report.schema.json");
 

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use async_trait::async_trait;
-use futures::stream::BoxStream;
-use keyvault::{
-    ErrorKind, InMemory, Live, NameMap, ReferenceStatus, Result, Secret, SecretId, SecretProperties, SecretStore, Vault,
-};
+use keyvault::{ErrorKind, Live, NameMap, ReferenceStatus};
 use serde::Deserialize;
 
 use super::shop::{BOTH, One, Shop, WAYS, vault};
@@ -100,36 +96,17 @@ async fn disabled_secrets_and_those_of_certificates_are_left_out() {
     }
 }
 
-/// A vault from which somebody deletes each secret just before it is read.
-#[derive(Debug)]
-struct Vanishing(InMemory);
-
-#[async_trait]
-impl SecretStore for Vanishing {
-    fn vault(&self) -> &Vault {
-        self.0.vault()
-    }
-
-    async fn get(&self, id: &SecretId) -> Result<Secret> {
-        self.0.delete(id.name().as_str());
-        self.0.get(id).await
-    }
-
-    fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
-        self.0.list()
-    }
-
-    fn versions(&self, name: &keyvault::SecretName) -> BoxStream<'_, Result<SecretProperties>> {
-        self.0.versions(name)
-    }
-}
-
 #[tokio::test]
 async fn a_secret_that_is_deleted_between_the_list_and_its_reading_is_named() {
     for way in WAYS {
         let vault = vault("contoso");
         vault.set("Database--Password", "gone").unwrap();
-        let shop = Shop::new("").resolver(Vanishing(vault));
+        let deleting = vault.clone();
+        vault.on_get(move |id| {
+            deleting.delete(id.name().as_str());
+            async { Ok(()) }
+        });
+        let shop = Shop::new("").resolver(vault);
         let error = shop.settings::<One<Option<String>>>(way).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NotFound, "{way:?}");
         assert_eq!(error.status(), ReferenceStatus::SecretNotFound, "{way:?}");

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use keyvault::{Error, ErrorKind, Notice, Policy, ReferenceStatus};
+use keyvault_test_support::log::Log;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::shop::{BOTH, One, Shop};
-use crate::support::Log;
 
 #[derive(Debug, Deserialize)]
 struct Settings {

@@ -6,11 +6,12 @@ use std::net::IpAddr;
 
 use futures::FutureExt;
 use keyvault::{Error, ErrorKind, Live};
+use keyvault_test_support::canary::{assert_free_of, assert_value_free};
+use keyvault_test_support::log::Log;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Unexpected};
 
 use super::shop::{BOTH, Framework, One, Settings, Shop, WAYS, Way};
-use crate::support::{Log, assert_free_of, assert_value_free};
 
 /// No two letters of it stand together in any word of ours.
 const CANARY: &str = "Zq7-xKv9-jWq\"3\n-xZq";

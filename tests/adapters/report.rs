@@ -2,10 +2,10 @@
 
 use keyvault::ReferenceStatus::{AccessToKeyVaultDenied, InvalidSyntax, SecretNotFound, SecretVersionNotFound};
 use keyvault::{Error, ErrorKind};
+use keyvault_test_support::canary::assert_value_free;
 use serde::de::IgnoredAny;
 
 use super::shop::{BOTH, Shop, WAYS, block_on, with_variables};
-use crate::support::assert_value_free;
 
 #[test]
 fn every_bad_reference_is_told_with_its_setting_origin_and_status() {

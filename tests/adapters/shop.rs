@@ -4,7 +4,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use config::builder::DefaultState;
@@ -18,6 +17,7 @@ use keyvault_config::{KeyVaultSource, ResolvedConfig};
 use keyvault_figment::{KeyVaultProvider, ResolvedFigment};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tempfile::TempDir;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Framework {
@@ -257,24 +257,21 @@ impl Resolved {
     }
 }
 
-/// A file called `settings.toml` in a directory of its own, which goes with it.
+/// A file `settings.toml` in a temporary directory of its own.
 #[derive(Debug)]
 pub(super) struct TemporaryFile {
-    directory: PathBuf,
+    directory: TempDir,
 }
 
 impl TemporaryFile {
     pub(super) fn new(text: &str) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("keyvault-adapters-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let file = Self { directory: std::env::temp_dir().join(name) };
-        fs::create_dir_all(&file.directory).unwrap();
+        let file = Self { directory: tempfile::tempdir().unwrap() };
         file.write(text);
         file
     }
 
     pub(super) fn path(&self) -> PathBuf {
-        self.directory.join("settings.toml")
+        self.directory.path().join("settings.toml")
     }
 
     pub(super) fn write(&self, text: &str) {
@@ -283,12 +280,6 @@ impl TemporaryFile {
 
     pub(super) fn remove(&self) {
         fs::remove_file(self.path()).unwrap();
-    }
-}
-
-impl Drop for TemporaryFile {
-    fn drop(&mut self) {
-        _ = fs::remove_dir_all(&self.directory);
     }
 }
 

@@ -7,10 +7,10 @@ use config::Config;
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use keyvault::{Error, ErrorKind, Live, ReferenceStatus};
+use keyvault_test_support::canary::assert_value_free;
 use serde::de::IgnoredAny;
 
 use super::shop::{One, Shop, WAYS, block_on, vault, with_variables};
-use crate::support::assert_value_free;
 
 /// Each has a canary where a person may have pasted a secret.
 const MALFORMED: [&str; 31] = [
@@ -135,9 +135,8 @@ async fn malformed_references_in_each_of_figments_profiles_that_count_fail_the_l
 
 #[tokio::test]
 async fn an_origin_that_reads_like_the_vaults_own_hides_no_reference() {
-    let directory = std::env::temp_dir().join(format!("keyvault-adapters-names-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let file = directory.join("Azure Key Vault .toml");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("Azure Key Vault .toml");
     std::fs::write(&file, "value = '@KeyVault(SecretName=a)'").unwrap();
     let vault = vault("contoso");
     vault.set("a", "A").unwrap();
@@ -157,5 +156,4 @@ async fn an_origin_that_reads_like_the_vaults_own_hides_no_reference() {
     let live: Live<One<String>> =
         keyvault_figment::layered(vault, move || Figment::from(Toml::file(&file))).start().await.unwrap();
     assert_eq!(live.current().value, "A");
-    std::fs::remove_dir_all(directory).unwrap();
 }

@@ -2,8 +2,8 @@
 
 use keyvault::testing::{CONTENT, PAGES, contract};
 use keyvault_emulator::{Emulator, SetSecret};
-
-use crate::support::{FakeCredential, client_of};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::client_of;
 
 #[tokio::test]
 async fn the_client_on_the_emulator_keeps_the_contract_of_a_store() {
@@ -18,6 +18,6 @@ async fn the_client_on_the_emulator_keeps_the_contract_of_a_store() {
     }
     let credential = FakeCredential::fixed(emulator.token());
     contract(&client_of(&emulator, &credential).build().unwrap()).await;
-    assert_eq!(credential.asked(), 1, "one token is good for all of it");
+    assert_eq!(credential.requests(), 1, "one token is good for all of it");
     assert_eq!(emulator.requests().unauthorized, 0, "and it is shown at once");
 }

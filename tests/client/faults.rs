@@ -9,16 +9,18 @@ use futures::TryStreamExt;
 use futures::future::join_all;
 use keyvault::{Error, ErrorKind, ReferenceStatus, SecretClient};
 use keyvault_emulator::{Emulator, Fault};
+use keyvault_test_support::canary::assert_value_free;
+use keyvault_test_support::credential::{FakeCredential, HOUR, valid_for};
+use keyvault_test_support::emulator::{client_of, transport_to};
+use keyvault_test_support::transport::{FakeResponse, FakeTransport};
 use tokio::time::{Instant, advance};
-
-use crate::support::{Answer, FakeCredential, HOUR, Wire, assert_value_free, client_of, client_over, good_for};
 
 /// A client of an emulator in this process, for a clock that is paused.
 async fn scene() -> (Arc<Emulator>, SecretClient) {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     emulator.vault("contoso").set("a", VALUE);
     let credential = FakeCredential::fixed(emulator.token());
-    let client = client_over(&Wire::to(&emulator), &credential).build().unwrap();
+    let client = transport_to(&emulator).client(&credential).build().unwrap();
     (emulator, client)
 }
 
@@ -164,8 +166,8 @@ async fn each_page_has_the_time_of_an_operation() {
 
 #[tokio::test(start_paused = true)]
 async fn a_credential_that_hangs_ends_with_the_operation() {
-    let wire = Wire::scripted(|_| Ok(Answer::new(200, "{}")));
-    let client = client_over(&wire, &FakeCredential::hanging()).build().unwrap();
+    let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
+    let client = wire.client(&FakeCredential::hanging()).build().unwrap();
     let begun = Instant::now();
     let herd = join_all((0..10).map(|_| client.get("a"))).await;
     for error in herd.into_iter().map(Result::unwrap_err) {
@@ -177,7 +179,7 @@ async fn a_credential_that_hangs_ends_with_the_operation() {
 
 #[tokio::test(start_paused = true)]
 async fn a_credential_that_fails_is_asked_once_for_all_who_wait() {
-    let wire = Wire::scripted(|_| Ok(Answer::new(200, "{}")));
+    let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
     for (kind, expected) in [
         (SdkKind::Credential, ErrorKind::Denied),
         (SdkKind::Io, ErrorKind::Unavailable),
@@ -186,7 +188,7 @@ async fn a_credential_that_fails_is_asked_once_for_all_who_wait() {
         let text = "AADSTS7000215: invalid client secret is provided: canary of the credential";
         let failure = kind.clone();
         let credential = FakeCredential::failing(move || azure_core::Error::with_message(failure.clone(), text));
-        let client = client_over(&wire, &credential).build().unwrap();
+        let client = wire.client(&credential).build().unwrap();
         let begun = Instant::now();
         for error in join_all((0..100).map(|_| client.get("a"))).await.into_iter().map(Result::unwrap_err) {
             assert_eq!((error.kind(), error.status()), (expected, ReferenceStatus::MsiNotEnabled), "{kind:?}");
@@ -194,10 +196,10 @@ async fn a_credential_that_fails_is_asked_once_for_all_who_wait() {
             let cause = std::error::Error::source(&error).unwrap().to_string();
             assert!(cause.contains("AADSTS7000215"), "the code is what people search for: {cause}");
         }
-        assert_eq!(credential.asked(), 1, "{kind:?}");
+        assert_eq!(credential.requests(), 1, "{kind:?}");
         assert!(begun.elapsed() <= DEADLINE, "{kind:?}");
         client.get("a").await.unwrap_err();
-        assert_eq!(credential.asked(), 2, "a failure is not kept: {kind:?}");
+        assert_eq!(credential.requests(), 2, "a failure is not kept: {kind:?}");
     }
     assert_eq!(wire.sent().len(), 0);
 }
@@ -210,7 +212,7 @@ async fn a_token_that_still_lives_bridges_an_outage_of_those_who_issue_them() {
         let asked = AtomicUsize::new(0);
         let credential = FakeCredential::new(move |_| {
             // Less than the time before expiry at which the next one is asked for. It lives by the clock on the wall.
-            let token = good_for(Duration::from_secs(120), issuer.token());
+            let token = valid_for(Duration::from_secs(120), issuer.token());
             let is_first = asked.fetch_add(1, Ordering::SeqCst) == 0;
             async move {
                 match (is_first, hangs) {
@@ -220,12 +222,12 @@ async fn a_token_that_still_lives_bridges_an_outage_of_those_who_issue_them() {
                 }
             }
         });
-        let client = client_over(&Wire::to(&emulator), &credential).build().unwrap();
+        let client = transport_to(&emulator).client(&credential).build().unwrap();
         for asked in 1..4 {
             for secret in join_all((0..100).map(|_| client.get("a"))).await {
                 secret.unwrap_or_else(|error| panic!("{what}: {error:?}"));
             }
-            assert_eq!(credential.asked(), asked, "the next one is asked for now and then, by one of all: {what}");
+            assert_eq!(credential.requests(), asked, "the next one is asked for now and then, by one of all: {what}");
             advance(Duration::from_secs(60)).await;
         }
     }
@@ -238,15 +240,15 @@ async fn a_token_that_expired_is_not_sent() {
     let asked = AtomicUsize::new(0);
     let credential = FakeCredential::new(move |_| {
         let lifetime = if asked.fetch_add(1, Ordering::SeqCst) == 0 { Duration::ZERO } else { HOUR };
-        let token = good_for(lifetime, issuer.token());
+        let token = valid_for(lifetime, issuer.token());
         async { Ok(token) }
     });
-    let wire = Wire::to(&emulator);
-    let client = client_over(&wire, &credential).build().unwrap();
+    let wire = transport_to(&emulator);
+    let client = wire.client(&credential).build().unwrap();
     for _ in 0..3 {
         client.get("a").await.unwrap();
     }
-    assert_eq!(credential.asked(), 2, "one that was out of date at once, and one for the rest");
+    assert_eq!(credential.requests(), 2, "one that was out of date at once, and one for the rest");
 }
 
 #[tokio::test(start_paused = true)]
@@ -254,10 +256,10 @@ async fn a_token_that_nobody_accepts_is_refused_after_the_next() {
     let (emulator, _) = scene().await;
     emulator.fault(Fault::Unauthorized);
     let credential = FakeCredential::fresh(&emulator);
-    let client = client_over(&Wire::to(&emulator), &credential).build().unwrap();
+    let client = transport_to(&emulator).client(&credential).build().unwrap();
     let error = client.get("a").await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Denied, ReferenceStatus::UnauthorizedClient));
-    assert_eq!((credential.asked(), emulator.requests().total), (2, 2));
+    assert_eq!((credential.requests(), emulator.requests().total), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,7 +267,7 @@ async fn no_error_repeats_what_it_was_told() {
     let token = "token-canary.token-canary.token-canary";
     let said = |status: u16, body: &str| {
         let challenge = r#"Bearer authorization="https://body-canary.example", resource="https://vault.azure.net""#;
-        Ok(Answer::new(status, body)
+        Ok(FakeResponse::new(status, body)
             .header("x-ms-request-id", "body canary")
             .header("location", "https://body-canary.example/")
             .header("retry-after", "body canary")
@@ -282,19 +284,19 @@ async fn no_error_repeats_what_it_was_told() {
             r#"{"error":"body canary"}"#,
             "<html>body canary value-canary</html>",
         ] {
-            let wire = Wire::scripted(move |_| said(status, body));
-            let client = client_over(&wire, &FakeCredential::fixed(token)).build().unwrap();
+            let wire = FakeTransport::scripted(move |_| said(status, body));
+            let client = wire.client(&FakeCredential::fixed(token)).build().unwrap();
             errors.extend(client.get("a").await.err());
             errors.extend(client.list().try_collect::<Vec<_>>().await.err());
         }
     }
     assert!(errors.len() >= 200, "{}", errors.len());
     // A transport of somebody else's, which puts everything it has into its error.
-    let wire = Wire::scripted(|sent| {
+    let wire = FakeTransport::scripted(|sent| {
         let header = sent.header("authorization").unwrap_or_default().to_owned();
         Err(azure_core::Error::with_message(SdkKind::Io, format!("could not send {header}")))
     });
-    errors.extend(client_over(&wire, &FakeCredential::fixed(token)).build().unwrap().get("a").await.err());
+    errors.extend(wire.client(&FakeCredential::fixed(token)).build().unwrap().get("a").await.err());
     for error in errors {
         assert_value_free(&error, &["token-canary", "value-canary", "body canary", "body-canary"]);
         let report = error.report();
@@ -307,8 +309,8 @@ async fn a_body_beyond_every_limit_is_refused_though_its_length_was_not_announce
     for (length, taken) in [(25 << 10, true), (2 << 20, false)] {
         let value = "x".repeat(length);
         let body = format!(r#"{{"value":"{value}","id":"https://contoso.vault.azure.net/secrets/a/0af1"}}"#);
-        let wire = Wire::scripted(move |_| Ok(Answer::new(200, body.clone())));
-        let client = client_over(&wire, &FakeCredential::fixed("token")).build().unwrap();
+        let wire = FakeTransport::scripted(move |_| Ok(FakeResponse::new(200, body.clone())));
+        let client = wire.client(&FakeCredential::fixed("token")).build().unwrap();
         assert_eq!(client.get("a").await.is_ok(), taken, "{length}");
         assert_eq!(wire.sent().len(), 1);
     }

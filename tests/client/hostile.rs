@@ -6,8 +6,11 @@ use azure_core::credentials::TokenCredential;
 use futures::TryStreamExt;
 use keyvault::{ErrorKind, Resolver, SecretClient, SecretId, SecretStore};
 use keyvault_emulator::{Emulator, Fault};
-
-use crate::support::{Answer, CONTOSO, FakeCredential, Wire, assert_value_free, client_of, client_over};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::canary::assert_value_free;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::{client_of, transport_to};
+use keyvault_test_support::transport::{FakeResponse, FakeTransport};
 
 /// A vault with a client, and an attacker whose certificate the client would trust: only its own rules protect it.
 struct Scene {
@@ -115,9 +118,9 @@ async fn a_next_page_at_a_look_alike_of_a_vault_is_not_asked_for() {
         "http://contoso.vault.azure.net/secrets?x",
         "ftp://contoso.vault.azure.net/secrets?x",
     ] {
-        let page = Answer::new(200, format!(r#"{{"value":[],"nextLink":{}}}"#, quoted(link)));
-        let wire = Wire::scripted(move |_| Ok(page.clone()));
-        let client = client_over(&wire, &FakeCredential::fixed(TOKEN)).build().unwrap();
+        let page = FakeResponse::new(200, format!(r#"{{"value":[],"nextLink":{}}}"#, quoted(link)));
+        let wire = FakeTransport::scripted(move |_| Ok(page.clone()));
+        let client = wire.client(&FakeCredential::fixed(TOKEN)).build().unwrap();
         let error = client.list().try_collect::<Vec<_>>().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{link}");
         assert_value_free(&error, &["evil", TOKEN]);
@@ -146,7 +149,7 @@ async fn a_challenge_to_something_else_gets_no_token_whenever_it_comes() {
             let emulator = Arc::new(Emulator::start().await.unwrap());
             emulator.vault("contoso").set("a", VALUE);
             let credential = FakeCredential::fresh(&emulator);
-            let client = client_over(&Wire::to(&emulator), &credential).build().unwrap();
+            let client = transport_to(&emulator).client(&credential).build().unwrap();
             for _ in 1..call {
                 client.get("a").await.unwrap();
             }
@@ -183,14 +186,14 @@ async fn an_origin_that_was_named_may_want_tokens_for_itself_and_for_nothing_els
         let credential = FakeCredential::fresh(&emulator);
         let client = SecretClient::builder(named)
             .credential(Arc::clone(&credential) as Arc<dyn TokenCredential>)
-            .client_options(Wire::to(&emulator).options())
+            .client_options(transport_to(&emulator).options())
             .build()
             .unwrap();
         let secret = client.get("a").await;
         assert_eq!(secret.is_ok(), allowed, "{resource}");
         let expected = if allowed { format!("{resource}/.default") } else { "https://vault.azure.net/.default".into() };
         assert_eq!(credential.scopes().last(), Some(&expected), "{resource}");
-        assert_eq!(credential.asked(), if allowed { 2 } else { 1 }, "{resource}");
+        assert_eq!(credential.requests(), if allowed { 2 } else { 1 }, "{resource}");
     }
 }
 
@@ -214,9 +217,9 @@ async fn an_answer_about_another_secret_is_refused() {
         "http://contoso.vault.azure.net/secrets/a/0af1",
         "a/0af1",
     ] {
-        let answer = Answer::new(200, format!(r#"{{"value":"{VALUE}","id":"{id}"}}"#));
-        let wire = Wire::scripted(move |_| Ok(answer.clone()));
-        let client = client_over(&wire, &FakeCredential::fixed(TOKEN)).build().unwrap();
+        let answer = FakeResponse::new(200, format!(r#"{{"value":"{VALUE}","id":"{id}"}}"#));
+        let wire = FakeTransport::scripted(move |_| Ok(answer.clone()));
+        let client = wire.client(&FakeCredential::fixed(TOKEN)).build().unwrap();
         for error in [client.get("a").await.expect_err(id), client.get_version("a", "0af1").await.expect_err(id)] {
             assert_eq!(error.kind(), ErrorKind::Unavailable, "{id}");
             assert_value_free(&error, &[VALUE, "evil"]);
@@ -226,9 +229,9 @@ async fn an_answer_about_another_secret_is_refused() {
 
 #[tokio::test]
 async fn an_answer_with_another_version_than_the_one_that_was_asked_for_is_refused() {
-    let answer = Answer::new(200, format!(r#"{{"value":"{VALUE}","id":"{CONTOSO}/secrets/a/0af1"}}"#));
-    let wire = Wire::scripted(move |_| Ok(answer.clone()));
-    let client = client_over(&wire, &FakeCredential::fixed(TOKEN)).build().unwrap();
+    let answer = FakeResponse::new(200, format!(r#"{{"value":"{VALUE}","id":"{CONTOSO}/secrets/a/0af1"}}"#));
+    let wire = FakeTransport::scripted(move |_| Ok(answer.clone()));
+    let client = wire.client(&FakeCredential::fixed(TOKEN)).build().unwrap();
     assert_eq!(client.get("a").await.unwrap().id().version().unwrap().to_string(), "0af1");
     assert!(client.get_version("a", "0af1").await.is_ok());
     let error = client.get_version("a", "0af2").await.unwrap_err();
@@ -247,9 +250,9 @@ async fn a_list_with_something_else_in_it_than_secrets_of_the_vault_is_refused()
         "a",
         "",
     ] {
-        let answer = Answer::new(200, format!(r#"{{"value":[{{"id":"{id}"}}],"nextLink":null}}"#));
-        let wire = Wire::scripted(move |_| Ok(answer.clone()));
-        let client = client_over(&wire, &FakeCredential::fixed(TOKEN)).build().unwrap();
+        let answer = FakeResponse::new(200, format!(r#"{{"value":[{{"id":"{id}"}}],"nextLink":null}}"#));
+        let wire = FakeTransport::scripted(move |_| Ok(answer.clone()));
+        let client = wire.client(&FakeCredential::fixed(TOKEN)).build().unwrap();
         let error = client.list().try_collect::<Vec<_>>().await.expect_err(id);
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{id}");
         assert_value_free(&error, &["evil", "fabrikam"]);
@@ -258,9 +261,9 @@ async fn a_list_with_something_else_in_it_than_secrets_of_the_vault_is_refused()
 
 #[tokio::test]
 async fn a_name_that_could_change_the_url_is_refused_before_anything_is_sent() {
-    let wire = Wire::scripted(|_| Ok(Answer::new(200, "{}")));
+    let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
     let credential = FakeCredential::fixed(TOKEN);
-    let client = client_over(&wire, &credential).build().unwrap();
+    let client = wire.client(&credential).build().unwrap();
     let long = "a".repeat(128);
     for name in [
         "",
@@ -300,14 +303,14 @@ async fn a_name_that_could_change_the_url_is_refused_before_anything_is_sent() {
             assert_value_free(error, &["canary"]);
         }
     }
-    assert_eq!((wire.sent().len(), credential.asked()), (0, 0));
+    assert_eq!((wire.sent().len(), credential.requests()), (0, 0));
 }
 
 #[tokio::test]
 async fn a_client_is_not_built_for_what_only_looks_like_a_vault() {
-    let wire = Wire::scripted(|_| Ok(Answer::new(200, "{}")));
+    let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
     let credential = FakeCredential::fixed(TOKEN);
-    let client = client_over(&wire, &credential).build().unwrap();
+    let client = wire.client(&credential).build().unwrap();
     for url in [
         "",
         "contoso",
@@ -341,13 +344,13 @@ async fn a_client_is_not_built_for_what_only_looks_like_a_vault() {
         let error = client.with_vault(url).expect_err(url);
         assert_eq!(error.kind(), ErrorKind::Invalid, "{url}");
     }
-    assert_eq!((wire.sent().len(), credential.asked()), (0, 0));
+    assert_eq!((wire.sent().len(), credential.requests()), (0, 0));
 }
 
 #[tokio::test]
 async fn a_store_is_not_asked_for_the_secret_of_another_vault() {
-    let wire = Wire::scripted(|_| Ok(Answer::new(200, "{}")));
-    let client = client_over(&wire, &FakeCredential::fixed(TOKEN)).build().unwrap();
+    let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
+    let client = wire.client(&FakeCredential::fixed(TOKEN)).build().unwrap();
     let id = SecretId::parse("https://fabrikam.vault.azure.net/secrets/a").unwrap();
     let error = SecretStore::get(&client, &id).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);
@@ -356,9 +359,9 @@ async fn a_store_is_not_asked_for_the_secret_of_another_vault() {
 
 #[tokio::test]
 async fn a_reference_to_a_vault_that_was_not_named_is_refused_before_anything_is_sent() {
-    let wire = Wire::scripted(|_| Ok(Answer::new(200, "{}")));
+    let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
     let credential = FakeCredential::fixed(TOKEN);
-    let contoso = client_over(&wire, &credential).build().unwrap();
+    let contoso = wire.client(&credential).build().unwrap();
     let shared = contoso.with_vault("https://shared.vault.azure.net").unwrap();
     let resolver = Resolver::builder(contoso).vault(shared).build().unwrap();
     use ErrorKind::{Denied, Invalid};
@@ -392,16 +395,16 @@ async fn a_reference_to_a_vault_that_was_not_named_is_refused_before_anything_is
         let optional = format!("@KeyVault({parameters};Optional=true)");
         assert!(resolver.resolve(&optional).await.is_err(), "optional means missing, not forbidden: {optional}");
     }
-    assert_eq!((wire.sent().len(), credential.asked()), (0, 0));
+    assert_eq!((wire.sent().len(), credential.requests()), (0, 0));
 }
 
 #[tokio::test]
 async fn a_token_goes_to_one_vault_of_a_resolver_only_in_its_own_requests() {
-    let wire = Wire::scripted(|sent| {
+    let wire = FakeTransport::scripted(|sent| {
         let id = format!("{}{}0af1", sent.origin(), sent.url.path());
-        Ok(Answer::new(200, format!(r#"{{"value":"{VALUE}","id":"{id}"}}"#)))
+        Ok(FakeResponse::new(200, format!(r#"{{"value":"{VALUE}","id":"{id}"}}"#)))
     });
-    let contoso = client_over(&wire, &FakeCredential::fixed("token-of-contoso")).build().unwrap();
+    let contoso = wire.client(&FakeCredential::fixed("token-of-contoso")).build().unwrap();
     let shared = SecretClient::builder("https://shared.vault.azure.net")
         .credential(FakeCredential::fixed("token-of-shared") as Arc<dyn TokenCredential>)
         .client_options(wire.options())
@@ -418,7 +421,7 @@ async fn a_token_goes_to_one_vault_of_a_resolver_only_in_its_own_requests() {
 }
 
 /// Gives the origins that something was sent to, each once.
-fn origins(wire: &Wire) -> Vec<String> {
+fn origins(wire: &FakeTransport) -> Vec<String> {
     let mut origins: Vec<String> = wire.sent().iter().map(|sent| sent.origin()).collect();
     origins.dedup();
     origins

@@ -11,35 +11,37 @@ use azure_security_keyvault_secrets::{SecretClient as Official, SecretClientOpti
 use futures::TryStreamExt;
 use keyvault::{SecretClient, SecretProperties};
 use keyvault_emulator::{Emulator, Fault, SetSecret};
-
-use crate::support::{Answer, CONTOSO, FakeCredential, Sent, Wire, client_over};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::transport_to;
+use keyvault_test_support::transport::{FakeResponse, FakeTransport, SentRequest};
 
 /// Both clients, each on a wire of its own to the same vault.
 struct Pair {
     emulator: Arc<Emulator>,
     official: Official,
     ours: SecretClient,
-    wires: [Arc<Wire>; 2],
+    wires: [Arc<FakeTransport>; 2],
 }
 
 impl Pair {
     async fn new() -> Self {
         let emulator = Arc::new(Emulator::start().await.unwrap());
-        let wires = [Wire::to(&emulator), Wire::to(&emulator)];
+        let wires = [transport_to(&emulator), transport_to(&emulator)];
         let credential = FakeCredential::fixed(emulator.token());
         let official = official(&wires[0], &credential);
-        let ours = client_over(&wires[1], &credential).build().unwrap();
+        let ours = wires[1].client(&credential).build().unwrap();
         Self { emulator, official, ours, wires }
     }
 
     /// Gives what both have sent so far, the official one's unauthenticated requests left out.
     fn sent(&self) -> [Vec<Shape>; 2] {
-        let shapes = |wire: &Arc<Wire>| wire.sent().iter().filter_map(Shape::of).collect();
+        let shapes = |wire: &Arc<FakeTransport>| wire.sent().iter().filter_map(Shape::of).collect();
         [shapes(&self.wires[0]), shapes(&self.wires[1])]
     }
 }
 
-fn official(wire: &Arc<Wire>, credential: &Arc<FakeCredential>) -> Official {
+fn official(wire: &Arc<FakeTransport>, credential: &Arc<FakeCredential>) -> Official {
     let options = SecretClientOptions { client_options: wire.options(), ..SecretClientOptions::default() };
     Official::new(CONTOSO, Arc::clone(credential) as Arc<dyn TokenCredential>, Some(options)).unwrap()
 }
@@ -58,7 +60,7 @@ struct Shape {
 
 impl Shape {
     /// None for a request that only elicits a challenge.
-    fn of(sent: &Sent) -> Option<Self> {
+    fn of(sent: &SentRequest) -> Option<Self> {
         let query = |(key, value): (_, _)| (String::from(key), String::from(value));
         let mut queries: BTreeMap<_, _> = sent.url.query_pairs().map(query).collect();
         queries.entry("api-version".to_owned()).and_modify(String::clear);
@@ -209,14 +211,14 @@ const DIFFERENCES: [(&str, &str, &str); 6] = [
 #[tokio::test(start_paused = true)]
 async fn every_difference_is_meant() {
     let mut found = Vec::new();
-    let said = |sent: &Sent| format!("{} {}", sent.method.as_str(), sent.url.path());
+    let said = |sent: &SentRequest| format!("{} {}", sent.method.as_str(), sent.url.path());
 
     let pair = Pair::new().await;
     pair.emulator.vault("contoso").set("a", "x");
     pair.official.get_secret("a", None).await.unwrap();
     pair.ours.get("a").await.unwrap();
     let firsts = pair.wires.each_ref().map(|wire| wire.sent()[0].clone());
-    let token = |sent: &Sent| if sent.header("authorization").is_some() { "token" } else { "no token" };
+    let token = |sent: &SentRequest| if sent.header("authorization").is_some() { "token" } else { "no token" };
     found.push(firsts.each_ref().map(|sent| token(sent).to_owned()));
 
     let cold = Pair::new().await;
@@ -224,7 +226,7 @@ async fn every_difference_is_meant() {
     cold.emulator.set_latency(Duration::from_millis(10));
     let credentials = [0, 1].map(|_| FakeCredential::fresh(&cold.emulator));
     let their = official(&cold.wires[0], &credentials[0]);
-    let our = client_over(&cold.wires[1], &credentials[1]).build().unwrap();
+    let our = cold.wires[1].client(&credentials[1]).build().unwrap();
     // That some of the official client's fail is a part of the difference, and not a sure one.
     _ = futures::future::join_all((0..10).map(|_| their.get_secret("a", None))).await;
     for secret in futures::future::join_all((0..10).map(|_| our.get("a"))).await {
@@ -233,7 +235,7 @@ async fn every_difference_is_meant() {
     found.push(cold.wires.each_ref().map(|wire| wire.sent().len().to_string()));
     // How many exactly is a matter of who is first.
     let several = |asked: usize| if asked == 1 { "1" } else { "several" };
-    found.push(credentials.each_ref().map(|credential| several(credential.asked()).to_owned()));
+    found.push(credentials.each_ref().map(|credential| several(credential.requests()).to_owned()));
 
     found.push(firsts.map(|sent| sent.query("api-version").unwrap()));
 
@@ -243,21 +245,21 @@ async fn every_difference_is_meant() {
     found.push(pair.wires.map(|wire| wire.sent().last().map_or("nothing".to_owned(), said)));
 
     let astray = || {
-        Wire::scripted(|sent| {
+        FakeTransport::scripted(|sent| {
             Ok(match sent.header("authorization") {
-                None => Answer::new(401, "{}").header("www-authenticate", CHALLENGE),
+                None => FakeResponse::new(401, "{}").header("www-authenticate", CHALLENGE),
                 Some(_) if sent.origin() == CONTOSO => {
-                    Answer::new(200, r#"{"value":[],"nextLink":"https://evil.example/secrets"}"#)
+                    FakeResponse::new(200, r#"{"value":[],"nextLink":"https://evil.example/secrets"}"#)
                 }
-                Some(_) => Answer::new(200, r#"{"value":[]}"#),
+                Some(_) => FakeResponse::new(200, r#"{"value":[]}"#),
             })
         })
     };
     let wires = [astray(), astray()];
     let credential = FakeCredential::fixed("token");
     _ = official(&wires[0], &credential).list_secret_properties(None).unwrap().try_collect::<Vec<_>>().await;
-    _ = client_over(&wires[1], &credential).build().unwrap().list().try_collect::<Vec<_>>().await;
-    let went_astray = |wire: &Arc<Wire>| match wire.sent().iter().find(|sent| sent.origin() != CONTOSO) {
+    _ = wires[1].client(&credential).build().unwrap().list().try_collect::<Vec<_>>().await;
+    let went_astray = |wire: &Arc<FakeTransport>| match wire.sent().iter().find(|sent| sent.origin() != CONTOSO) {
         Some(sent) if sent.header("authorization").is_some() => "followed, with the token",
         Some(_) => "followed, without a token",
         None => "nothing",

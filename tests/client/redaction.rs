@@ -11,9 +11,12 @@ use keyvault::{
     SecretUpdate, Template, Tree, Vault,
 };
 use keyvault_emulator::{Emulator, Fault};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::canary::{assert_free_of, assert_value_free};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::{client_of, transport_to};
+use keyvault_test_support::log::Log;
 use serde::de::{DeserializeOwned, IntoDeserializer, value};
-
-use crate::support::{CONTOSO, FakeCredential, Log, Wire, assert_free_of, assert_value_free, client_of, client_over};
 
 #[track_caller]
 fn assert_redacted(value: &impl Debug) {
@@ -86,8 +89,8 @@ fn debug_of_what_is_about_a_secret_shows_nothing_confidential() {
 async fn debug_of_a_client_shows_no_token() {
     let emulator = Arc::new(Emulator::builder().accept_any_token().start().await.unwrap());
     emulator.vault("contoso").set("password", VALUE);
-    let wire = Wire::to(&emulator);
-    let builder = client_over(&wire, &FakeCredential::fixed(TOKEN));
+    let wire = transport_to(&emulator);
+    let builder = wire.client(&FakeCredential::fixed(TOKEN));
     assert_redacted(&builder);
     assert_redacted(&SecretClient::builder(format!("https://user:{VALUE}@contoso.vault.azure.net")));
     let client = builder.build().unwrap();
@@ -181,7 +184,7 @@ async fn no_log_at_any_level_has_a_value_or_a_token_in_it() {
     }
     let credential = FakeCredential::fixed(TOKEN);
     let timeout = Duration::from_secs(5);
-    for client in [client_of(&emulator, &credential), client_over(&Wire::to(&emulator), &credential)] {
+    for client in [client_of(&emulator, &credential), transport_to(&emulator).client(&credential)] {
         let client = client.timeout(timeout).build().unwrap();
         let secret = client.get("password").await.unwrap();
         assert_eq!(secret.expose_secret(), VALUE);

@@ -6,9 +6,10 @@ use std::time::Duration;
 use futures::future::join_all;
 use keyvault::{Error, ErrorKind, InMemory, ReferenceStatus, Resolver, SecretId};
 use keyvault_emulator::{Emulator, Fault, SetSecret};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::{client_of, transport_to};
 use tokio::time::{advance, timeout};
-
-use crate::support::{CONTOSO, FakeCredential, Wire, client_of, client_over};
 
 /// A resolver of the vault contoso on an emulator in this process, whose `s0` is `v0` and so on.
 async fn scene(secrets: usize) -> (Arc<Emulator>, Resolver) {
@@ -17,7 +18,7 @@ async fn scene(secrets: usize) -> (Arc<Emulator>, Resolver) {
         emulator.vault("contoso").set(&format!("s{n}"), &format!("v{n}"));
     }
     let credential = FakeCredential::fixed(emulator.token());
-    let client = client_over(&Wire::to(&emulator), &credential).build().unwrap();
+    let client = transport_to(&emulator).client(&credential).build().unwrap();
     (emulator, client.into())
 }
 
@@ -82,7 +83,7 @@ async fn the_bound_counts_for_all_vaults_together() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     emulator.set_latency(Duration::from_millis(50));
     let credential = FakeCredential::fixed(emulator.token());
-    let contoso = client_over(&Wire::to(&emulator), &credential).build().unwrap();
+    let contoso = transport_to(&emulator).client(&credential).build().unwrap();
     let shared = contoso.with_vault("https://shared.vault.azure.net").unwrap();
     let resolver = Resolver::builder(contoso).vault(shared).concurrency(8).build().unwrap();
     let mut text = String::new();
@@ -128,7 +129,7 @@ async fn tasks_that_want_the_same_secret_share_its_failure_and_nobody_after_them
 async fn no_more_secrets_are_kept_than_may_be() {
     let (emulator, _) = scene(600).await;
     let credential = FakeCredential::fixed(emulator.token());
-    let client = client_over(&Wire::to(&emulator), &credential).build().unwrap();
+    let client = transport_to(&emulator).client(&credential).build().unwrap();
     let resolver = Resolver::builder(client).cache_capacity(10).build().unwrap();
     for round in 1..=2 {
         emulator.reset_requests();

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use keyvault::{ErrorKind, Rejection};
+use keyvault_test_support::deadline::within_an_hour;
 use tokio::time::{Instant, timeout};
 
 use super::stage::{MINUTE, Pool, Stage};
-use crate::support::within_an_hour;
 
 #[tokio::test(start_paused = true)]
 async fn a_first_build_that_fails_says_why_at_once() {

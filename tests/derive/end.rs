@@ -1,11 +1,11 @@
 //! The following ends when nobody needs it any more.
 
+use keyvault_test_support::deadline::within_an_hour;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
 use super::stage::{MINUTE, Stage};
-use crate::support::within_an_hour;
 
 #[tokio::test(start_paused = true)]
 async fn dropping_every_handle_ends_the_task_and_drains_the_resource() {

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use keyvault::{DerivedNotice, ErrorKind};
+use keyvault_test_support::canary::assert_free_of;
+use keyvault_test_support::deadline::within_an_hour;
+use keyvault_test_support::log::Log;
 use tokio::time::{Instant, timeout};
 
 use super::stage::{MINUTE, Stage};
-use crate::support::{Log, assert_free_of, within_an_hour};
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_build_keeps_the_last_resource_and_is_seen() {

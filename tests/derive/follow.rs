@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use keyvault::ErrorKind;
+use keyvault_test_support::deadline::within_an_hour;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::stage::{MINUTE, Pool, Settings, Stage};
-use crate::support::within_an_hour;
 
 #[tokio::test(start_paused = true)]
 async fn a_resource_is_replaced_when_a_setting_of_its_changes() {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyvault::Rejection;
+use keyvault_test_support::deadline::within_an_hour;
 use tokio::time::{Instant, sleep};
 
 use super::stage::{MINUTE, Pool, Settings, Stage};
-use crate::support::within_an_hour;
 
 #[tokio::test(start_paused = true)]
 async fn a_replaced_resource_is_drained_after_the_grace() {

@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::support::within_an_hour;
 use figment::Figment;
 use keyvault::{Derive, InMemory, Live, Rejection};
+use keyvault_test_support::deadline::within_an_hour;
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::sleep;

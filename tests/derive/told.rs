@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use keyvault::{Live, Rejected, SecretId};
+use keyvault_test_support::deadline::within_an_hour;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::stage::{MINUTE, Settings, Stage};
-use crate::support::within_an_hour;
 
 #[tokio::test(start_paused = true)]
 async fn health_is_json_without_a_value_in_it() {

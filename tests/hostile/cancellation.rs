@@ -9,10 +9,11 @@ use figment::providers::{Format, Toml};
 use futures::poll;
 use keyvault::{Live, Resolver, SecretClient, SecretId};
 use keyvault_emulator::Emulator;
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::transport_to;
 use serde::Deserialize;
 use tokio::time::{advance, timeout};
-
-use crate::support::{CONTOSO, FakeCredential, Wire, client_over};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -34,7 +35,7 @@ impl Scene {
         let vault = emulator.vault("contoso");
         vault.set("user", "ann");
         vault.set("password", "correct horse");
-        let client = client_over(&Wire::to(&emulator), &FakeCredential::fresh(&emulator)).build().unwrap();
+        let client = transport_to(&emulator).client(&FakeCredential::fresh(&emulator)).build().unwrap();
         Self { emulator, client }
     }
 

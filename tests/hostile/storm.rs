@@ -7,9 +7,9 @@ use std::time::{Duration, SystemTime};
 use futures::future::join_all;
 use keyvault::{Resolver, SecretClient, SecretClientBuilder};
 use keyvault_emulator::{Emulator, Fault, Throttle};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::{client_of, transport_to};
 use tokio::time::{Instant, sleep, timeout};
-
-use crate::support::{FakeCredential, Wire, client_of, client_over};
 
 /// Ten handles of one vault on a virtual clock: two of each of five resolvers, which share a client.
 struct Herd {
@@ -66,7 +66,7 @@ impl Herd {
 }
 
 fn program(emulator: &Arc<Emulator>) -> SecretClient {
-    client_over(&Wire::to(emulator), &FakeCredential::fixed(emulator.token())).build().unwrap()
+    transport_to(emulator).client(&FakeCredential::fixed(emulator.token())).build().unwrap()
 }
 
 fn text(n: usize, part: impl Fn(usize) -> String) -> String {

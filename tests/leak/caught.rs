@@ -1,5 +1,6 @@
 //! What this harness would catch: one leak for each way there is, each made on purpose, each found.
 
+use keyvault_test_support::canary::{Canary, Finder};
 use std::error::Error;
 use std::fmt;
 use std::panic::AssertUnwindSafe;
@@ -8,7 +9,6 @@ use std::thread;
 use azure_core::base64;
 use metrics::{counter, gauge};
 
-use super::canary::{Canary, Finder};
 use super::scan::Scan;
 
 /// Asserts that a leak was seen, and where.
@@ -175,11 +175,11 @@ fn a_token_in_a_dump_of_headers_is_caught_in_base64_at_every_offset() {
 #[test]
 fn a_file_is_caught_by_what_is_in_it_and_by_its_name() {
     let mut scan = Scan::begin();
-    let directory = std::env::temp_dir().join(format!("keyvault-leak-{}", scan.word.text()));
-    std::fs::create_dir_all(directory.join("deeper")).unwrap();
-    std::fs::write(directory.join("deeper").join("left-over"), scan.secret.text()).unwrap();
-    scan.directory(&directory);
-    std::fs::remove_dir_all(&directory).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let deeper = directory.path().join(scan.word.text());
+    std::fs::create_dir(&deeper).unwrap();
+    std::fs::write(deeper.join("left-over"), scan.secret.text()).unwrap();
+    scan.directory(directory.path());
     assert_caught(&scan, "file");
     assert_caught(&scan, "name of a file");
 }

@@ -8,10 +8,10 @@ use azure_core::error::ErrorKind;
 use futures::TryStreamExt;
 use keyvault::{NewSecret, SecretBackup, SecretClient, SecretUpdate};
 use keyvault_emulator::{Denial, Fault};
+use keyvault_test_support::credential::FakeCredential;
 
 use super::place::Place;
 use super::scan::Scan;
-use super::support::FakeCredential;
 
 /// Asks for everything once, so that each operation meets what goes wrong.
 async fn ask_for_everything(scan: &mut Scan, what: &str, client: &SecretClient) {
@@ -153,7 +153,7 @@ async fn a_credential_that_quotes_a_token_is_not_repeated() {
         )
     };
     let credential = FakeCredential::new(move |_| std::future::ready(Err(quoted())));
-    let client = super::support::client_of(&place.emulator, &credential).build().unwrap();
+    let client = keyvault_test_support::emulator::client_of(&place.emulator, &credential).build().unwrap();
     ask_for_everything(&mut scan, "credential", &client).await;
     scan.outcome("credential", &client.get("password").await);
     scan.end();

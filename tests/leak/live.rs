@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
 use keyvault::{Derived, Error, ErrorKind, Live, Notice, Rejection, SecretEvent, SecretEventKind, SecretId};
+use keyvault_test_support::CONTOSO;
 
 use super::scan::Scan;
 use super::settings::{BOTH, One, Shop};
-use super::support::CONTOSO;
 
 type Settings = One<String>;
 

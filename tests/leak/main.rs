@@ -7,7 +7,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands, helpers included")]
 
 mod adapters;
-mod canary;
 mod caught;
 mod client;
 mod credential;
@@ -20,6 +19,3 @@ mod resolver;
 mod scan;
 mod sealed;
 mod settings;
-#[allow(dead_code, unused_imports, reason = "shared with the suite, which needs all of it")]
-#[path = "../support/mod.rs"]
-mod support;

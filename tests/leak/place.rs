@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use keyvault::{SecretClient, SecretClientBuilder};
 use keyvault_emulator::{Emulator, SetSecret};
+use keyvault_test_support::canary::Canary;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::client_of;
 
-use super::canary::Canary;
 use super::scan::Scan;
-use super::support::{FakeCredential, client_of};
 
 /// An emulator on sockets, so that all of the client is in what is logged: HTTP/2, TLS, the SDK's pipeline.
 pub(super) struct Place {

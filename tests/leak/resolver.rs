@@ -6,10 +6,10 @@ use keyvault::{
     InMemory, Key, Leaf, NameMap, OpenJson, Reference, Resolver, Secret, SecretId, SecretProperties, SecretStore,
     Template, Vault,
 };
+use keyvault_test_support::CONTOSO;
 
 use super::place::json;
 use super::scan::Scan;
-use super::support::CONTOSO;
 
 fn vault(scan: &Scan) -> InMemory {
     let vault = InMemory::new(CONTOSO.parse().unwrap());

@@ -1,5 +1,6 @@
 //! Canaries, and everything that people may come to see of what is done with them.
 
+use keyvault_test_support::canary::{Canary, Finder};
 use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::fs;
@@ -7,7 +8,6 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::canary::{Canary, Finder};
 use super::record::Record;
 
 /// Canaries of one test, and what it showed. What is logged, counted and shouted meanwhile is seen without being asked.

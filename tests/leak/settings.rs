@@ -8,11 +8,11 @@ use config::{Config, File, FileFormat};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use keyvault::{Error, InMemory, Layers, Live, LiveBuilder, Validate};
+use keyvault_test_support::CONTOSO;
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, Unexpected};
 
 use super::scan::Scan;
-use super::support::CONTOSO;
 
 /// The settings of a program with one secret, by reference, and another by name.
 #[derive(Clone)]

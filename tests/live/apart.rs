@@ -4,15 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures::stream::{self, BoxStream, StreamExt};
+use futures::stream::{self, StreamExt};
 use keyvault::{
-    Error, ErrorKind, InMemory, Live, NameMap, Rejected, Rejection, Result, Secret, SecretEvent, SecretEventKind,
-    SecretId, SecretName, SecretProperties, SecretStore, Vault,
+    Error, ErrorKind, Live, NameMap, Rejected, Rejection, SecretEvent, SecretEventKind, SecretId, SecretStore,
 };
+use keyvault_test_support::store::{FakeStore, Switch};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::over::{Over, Switch};
-use super::story::{MINUTE, Settings, Story};
+use super::story::{Fault, MINUTE, Settings, Story};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -26,13 +25,6 @@ fn rotate(story: &Story, live: &Live<Settings>, name: &str, text: &str) {
     live.notify(SecretEvent::new(id(name).with_version(version), SecretEventKind::NewVersion));
 }
 
-/// How a secret breaks.
-#[derive(Clone, Copy, Debug)]
-enum Fault {
-    Answer(ErrorKind),
-    Hang,
-}
-
 const FAULTS: [Fault; 4] = [
     Fault::Answer(ErrorKind::Unavailable),
     Fault::Answer(ErrorKind::Denied),
@@ -40,26 +32,12 @@ const FAULTS: [Fault; 4] = [
     Fault::Hang,
 ];
 
-/// A vault that answers for the password with a fault while the switch is on.
-fn breaking(story: &Story, broken: &Switch, fault: Fault) -> Over {
-    let broken = broken.clone();
-    Over::new(&story.vault, move |vault, id| {
-        let is_broken = broken.is_on() && id.name().as_str() == "password";
-        async move {
-            match fault {
-                Fault::Answer(kind) if is_broken => Err(Error::new(kind, "secret is broken").about(&id)),
-                Fault::Hang if is_broken => std::future::pending().await,
-                _ => vault.get(&id).await,
-            }
-        }
-    })
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_event_lands_though_another_secret_breaks_every_pass_that_asks_for_everything() {
     for fault in FAULTS {
-        let (story, broken) = (Story::begin(), Switch::default());
-        let builder = story.layered_over(breaking(&story, &broken, fault)).event_spread(Duration::ZERO);
+        let story = Story::begin();
+        let broken = story.password_fault(fault);
+        let builder = story.layered().event_spread(Duration::ZERO);
         let live: Live<Settings> = builder.refresh_deadline(MINUTE / 6).start().await.unwrap();
         let mut watcher = live.watch();
         broken.turn(true);
@@ -76,8 +54,9 @@ async fn an_event_lands_though_another_secret_breaks_every_pass_that_asks_for_ev
 #[tokio::test(start_paused = true)]
 async fn an_event_lands_though_another_event_is_of_a_secret_that_is_broken() {
     for fault in [Fault::Answer(ErrorKind::Unavailable), Fault::Answer(ErrorKind::Denied)] {
-        let (story, broken) = (Story::begin(), Switch::default());
-        let builder = story.layered_over(breaking(&story, &broken, fault)).refresh_every(HOUR);
+        let story = Story::begin();
+        let broken = story.password_fault(fault);
+        let builder = story.layered().refresh_every(HOUR);
         let live: Live<Settings> = builder.event_spread(Duration::ZERO).start().await.unwrap();
         let mut watcher = live.watch();
         broken.turn(true);
@@ -96,7 +75,11 @@ async fn an_event_lands_though_another_event_is_of_a_secret_that_is_broken() {
 #[tokio::test(start_paused = true)]
 async fn an_event_lands_though_the_vault_can_no_longer_be_listed() {
     let (story, broken) = (Story::begin(), Switch::default());
-    let store = Unlisted { inner: story.vault.clone(), broken: broken.clone() };
+    let flag = broken.clone();
+    let store = FakeStore::new(&story.vault).list(move |vault| match flag.is_on() {
+        true => stream::once(async { Err(Error::new(ErrorKind::Unavailable, "vault cannot be listed")) }).boxed(),
+        false => vault.list(),
+    });
     let builder = story.by_name_over(store).names(NameMap::new()).event_spread(Duration::ZERO);
     let live: Live<Settings> = builder.start().await.unwrap();
     let mut watcher = live.watch();
@@ -109,9 +92,9 @@ async fn an_event_lands_though_the_vault_can_no_longer_be_listed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_rejected_secret_is_asked_for_though_another_is_broken() {
-    let (story, broken) = (Story::begin(), Switch::default());
-    let store = breaking(&story, &broken, Fault::Answer(ErrorKind::Unavailable));
-    let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    let story = Story::begin();
+    let broken = story.password_fault(Fault::Answer(ErrorKind::Unavailable));
+    let live: Live<Settings> = story.layered().start().await.unwrap();
     broken.turn(true);
     story.vault.set("user", "bob").unwrap();
     let (refreshed, rejected) = tokio::join!(live.refresh_now(), live.rejected("user"));
@@ -190,10 +173,11 @@ async fn what_was_refused_is_not_tried_again_at_once_for_the_sake_of_its_event()
 
 #[tokio::test(start_paused = true)]
 async fn an_event_brings_nothing_but_its_secret_though_a_pass_that_failed_had_read_more() {
-    let (story, broken) = (Story::begin(), Switch::default());
+    let story = Story::begin();
+    let broken = story.password_fault(Fault::Answer(ErrorKind::Unavailable));
     story.set_long_ago("key", "k1");
     story.write("key", "@KeyVault(SecretName=key)");
-    let builder = story.layered_over(breaking(&story, &broken, Fault::Answer(ErrorKind::Unavailable)));
+    let builder = story.layered();
     let live: Live<Settings> = builder.event_spread(Duration::ZERO).start().await.unwrap();
     let mut watcher = live.watch();
     broken.turn(true);
@@ -205,33 +189,4 @@ async fn an_event_brings_nothing_but_its_secret_though_a_pass_that_failed_had_re
     assert_eq!(watcher.changed().await.unwrap().keys, ["key"], "the user does not come without the password");
     broken.turn(false);
     assert_eq!(live.refresh_now().await.unwrap().unwrap().keys, ["password", "user"]);
-}
-
-/// A vault that cannot be listed while the switch is on.
-#[derive(Debug)]
-struct Unlisted {
-    inner: InMemory,
-    broken: Switch,
-}
-
-#[async_trait::async_trait]
-impl SecretStore for Unlisted {
-    fn vault(&self) -> &Vault {
-        self.inner.vault()
-    }
-
-    async fn get(&self, id: &SecretId) -> Result<Secret> {
-        self.inner.get(id).await
-    }
-
-    fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
-        if self.broken.is_on() {
-            return stream::once(async { Err(Error::new(ErrorKind::Unavailable, "vault cannot be listed")) }).boxed();
-        }
-        self.inner.list()
-    }
-
-    fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
-        self.inner.versions(name)
-    }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use keyvault::{
     ErrorKind, Live, LiveBuilder, Mismatch, NamedSecrets, PushEvent, SecretEvent, SecretEventKind, SecretId,
-    SecretStore, SecretVersion,
+    SecretVersion,
 };
+use keyvault_test_support::store::Switch;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::over::{Over, Switch};
 use super::story::{MINUTE, Settings, Story, Table};
 
 #[tokio::test(start_paused = true)]
@@ -40,13 +40,13 @@ async fn a_layer_that_becomes_nonsense_while_a_refresh_runs_is_a_failed_refresh(
 async fn a_layer_that_is_edited_to_nonsense_in_the_middle_of_a_refresh_waits_for_the_next_one() {
     let (story, edits) = (Story::begin(), Switch::default());
     let (layers, flag) = (story.clone(), edits.clone());
-    let store = Over::new(&story.vault, move |vault, id| {
+    story.vault.on_get(move |_| {
         if flag.is_on() {
             layers.write("password", "@KeyVault(SecretName=");
         }
-        async move { vault.get(&id).await }
+        async move { Ok(()) }
     });
-    let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    let live: Live<Settings> = story.layered().start().await.unwrap();
     edits.turn(true);
     story.rotate("second");
     let change = live.refresh_now().await.expect("what was read at the beginning counts").unwrap();
@@ -136,17 +136,17 @@ async fn settings_whose_destructor_panics_are_replaced_and_the_loop_is_alive() {
 async fn shutdown_ends_a_fetch_that_hangs_in_under_a_second() {
     let (story, hangs, reached) = (Story::begin(), Switch::default(), Arc::new(Notify::new()));
     let (flag, signal) = (hangs.clone(), Arc::clone(&reached));
-    let store = Over::new(&story.vault, move |vault, id| {
+    story.vault.on_get(move |_| {
         let (hangs, reached) = (flag.is_on(), Arc::clone(&signal));
         async move {
             if hangs {
                 reached.notify_one();
                 std::future::pending::<()>().await;
             }
-            vault.get(&id).await
+            Ok(())
         }
     });
-    let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    let live: Live<Settings> = story.layered().start().await.unwrap();
     hangs.turn(true);
     let ending = async {
         reached.notified().await;
@@ -161,14 +161,14 @@ async fn shutdown_ends_a_fetch_that_hangs_in_under_a_second() {
 async fn dropping_every_handle_ends_a_fetch_that_hangs_and_the_sources_of_events() {
     let (story, hangs, alive) = (Story::begin(), Switch::default(), Arc::new(AtomicUsize::new(0)));
     let (flag, count) = (hangs.clone(), Arc::clone(&alive));
-    let store = Over::new(&story.vault, move |vault, id| {
+    story.vault.on_get(move |_| {
         let (hangs, guard) = (flag.is_on(), Alive::new(&count));
         async move {
             let _guard = guard;
             if hangs {
                 std::future::pending::<()>().await;
             }
-            vault.get(&id).await
+            Ok(())
         }
     });
     let guard = Alive::new(&alive);
@@ -177,7 +177,7 @@ async fn dropping_every_handle_ends_a_fetch_that_hangs_and_the_sources_of_events
         let _guard = &guard;
         event
     });
-    let live: Live<Settings> = story.layered_over(store).events(source).start().await.unwrap();
+    let live: Live<Settings> = story.layered().events(source).start().await.unwrap();
     let mut watcher = live.watch();
     hangs.turn(true);
     sleep(MINUTE * 2).await;

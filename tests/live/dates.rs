@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use keyvault::{ErrorKind, Live, Notice, Result, SecretProperties, SecretStatus};
+use keyvault_test_support::log::Log;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::story::{Clock, MINUTE, Settings, Story};
-use crate::support::Log;
 
 const DAY: Duration = Duration::from_secs(86_400);
 

@@ -21,31 +21,22 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
-use keyvault::{Error, ErrorKind, Live, NameMap, Notice, SecretStore};
+use keyvault::{Error, ErrorKind, Live, NameMap, Notice};
+use keyvault_test_support::log::Log;
+use keyvault_test_support::store::Switch;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::over::{Over, Switch};
-use super::story::{MINUTE, Settings, Story};
-use crate::support::Log;
+use super::story::{Fault, MINUTE, Settings, Story};
 
 fn down() -> Error {
     Error::new(ErrorKind::Unavailable, "vault is down")
 }
 
-/// A vault of which the password cannot be fetched while the switch is on.
-fn without_password(story: &Story, broken: &Switch) -> Over {
-    let broken = broken.clone();
-    Over::new(&story.vault, move |vault, id| {
-        let is_broken = broken.is_on() && id.name().as_str() == "password";
-        async move { if is_broken { Err(down().about(&id)) } else { vault.get(&id).await } }
-    })
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_change_that_could_not_be_applied_is_not_taken_for_done() {
-    let (story, broken) = (Story::begin(), Switch::default());
-    let live: Live<Settings> =
-        story.by_name_over(without_password(&story, &broken)).names(NameMap::new()).start().await.unwrap();
+    let story = Story::begin();
+    let broken = story.password_fault(Fault::Answer(ErrorKind::Unavailable));
+    let live: Live<Settings> = story.by_name().names(NameMap::new()).start().await.unwrap();
     story.vault.set("user", "bob").unwrap();
     story.rotate("second");
     broken.turn(true);
@@ -59,8 +50,9 @@ async fn a_change_that_could_not_be_applied_is_not_taken_for_done() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_no_value_and_later_changes_do_not_make_it_one() {
-    let (story, broken) = (Story::begin(), Switch::default());
-    let layered = story.layered_over(without_password(&story, &broken)).event_spread(Duration::ZERO);
+    let story = Story::begin();
+    let broken = story.password_fault(Fault::Answer(ErrorKind::Unavailable));
+    let layered = story.layered().event_spread(Duration::ZERO);
     let live: Live<Settings> = layered.start().await.unwrap();
     broken.turn(true);
     live.refresh_now().await.unwrap_err();
@@ -111,11 +103,11 @@ async fn a_change_that_is_found_after_a_failed_poll_is_told() {
 async fn no_failure_ends_the_refresh() {
     let (story, broken) = (Story::begin(), Switch::default());
     let flag = broken.clone();
-    let store = Over::new(&story.vault, move |vault, id| {
+    story.vault.on_get(move |_| {
         assert!(!flag.is_on(), "the store panics");
-        async move { vault.get(&id).await }
+        async move { Ok(()) }
     });
-    let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    let live: Live<Settings> = story.layered().start().await.unwrap();
     broken.turn(true);
     live.refresh_now().await.unwrap_err();
     broken.turn(false);
@@ -191,16 +183,16 @@ async fn many_secrets_are_fetched_side_by_side_and_not_all_at_once() {
     }
     let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
     let (flying, seen) = (Arc::clone(&now), Arc::clone(&most));
-    let store = Over::new(&story.vault, move |vault, id| {
+    story.vault.on_get(move |_| {
         let (flying, seen) = (Arc::clone(&flying), Arc::clone(&seen));
         async move {
             seen.fetch_max(flying.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
             sleep(Duration::from_millis(10)).await;
             flying.fetch_sub(1, Ordering::SeqCst);
-            vault.get(&id).await
+            Ok(())
         }
     });
-    let _live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+    let _live: Live<Settings> = story.layered().start().await.unwrap();
     assert_eq!(most.load(Ordering::SeqCst), 100);
     assert_eq!(now.load(Ordering::SeqCst), 0);
 }

@@ -8,11 +8,11 @@ use futures::stream::{self, StreamExt};
 use keyvault::{
     Error, ErrorKind, Live, NameMap, PushEvent, SecretEvent, SecretEventKind, SecretId, SecretStore, SecretVersion,
 };
+use keyvault_test_support::deadline::on_a_watched_thread;
+use keyvault_test_support::store::FakeStore;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::over::Over;
 use super::story::{MINUTE, Settings, Story};
-use crate::support::beside_a_watch;
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
@@ -59,12 +59,12 @@ async fn an_event_has_exactly_its_secret_asked_for_at_once() {
 async fn new_settings_are_visible_a_round_trip_after_the_event() {
     const ROUND_TRIP: Duration = Duration::from_millis(30);
     let story = Story::begin();
-    let slow = Over::new(&story.vault, |vault, id| async move {
+    story.vault.on_get(|_| async move {
         sleep(ROUND_TRIP).await;
-        vault.get(&id).await
+        Ok(())
     });
     let (events, stream) = futures::channel::mpsc::unbounded();
-    let builder = story.layered_over(slow).refresh_every(HOUR).event_spread(Duration::ZERO).events(stream);
+    let builder = story.layered().refresh_every(HOUR).event_spread(Duration::ZERO).events(stream);
     let live: Live<Settings> = builder.start().await.unwrap();
     let mut watcher = live.watch();
     for round in 0..10 {
@@ -217,7 +217,7 @@ async fn a_version_that_is_not_everywhere_yet_is_looked_for_again() {
     let story = Story::begin();
     // A machine of the vault that learns late of the new version.
     let (tries, known) = (Arc::new(AtomicU64::new(0)), story.password());
-    let lagging = Over::new(&story.vault, move |vault, id| {
+    let lagging = FakeStore::new(&story.vault).get(move |vault, id| {
         let (known, tries) = (known.clone(), Arc::clone(&tries));
         async move {
             if id.name().as_str() != "password" || tries.load(Ordering::Relaxed) == 3 {
@@ -307,7 +307,7 @@ async fn an_event_that_is_told_just_as_a_refresh_ends_is_not_lost() {
     let (events, stream) = futures::channel::mpsc::unbounded();
     let to_tell = Arc::new(Mutex::new(None::<(SecretEvent, usize)>));
     let telling = Arc::clone(&to_tell);
-    let over = Over::new(&story.vault, move |vault, id| {
+    story.vault.on_get(move |_| {
         let (events, telling) = (events.clone(), Arc::clone(&telling));
         async move {
             let told = telling.lock().unwrap().take();
@@ -318,10 +318,10 @@ async fn an_event_that_is_told_just_as_a_refresh_ends_is_not_lost() {
                     tokio::task::yield_now().await;
                 }
             }
-            vault.get(&id).await
+            Ok(())
         }
     });
-    let builder = story.layered_over(over).refresh_every(HOUR).event_spread(Duration::ZERO).events(stream);
+    let builder = story.layered().refresh_every(HOUR).event_spread(Duration::ZERO).events(stream);
     let live: Live<Settings> = builder.start().await.unwrap();
     // The loop looks at what is ready in random order, so each number of turns has many tries.
     for round in 0..80 {
@@ -338,7 +338,7 @@ async fn an_event_that_is_told_just_as_a_refresh_ends_is_not_lost() {
 
 #[test]
 fn a_stream_that_never_pauses_leaves_a_turn_to_everything_else() {
-    beside_a_watch(|| async {
+    on_a_watched_thread(|| async {
         let story = Story::begin();
         let event = news("user", &SecretVersion::parse(&"0".repeat(32)).unwrap());
         let endless = stream::repeat(event);

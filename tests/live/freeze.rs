@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use keyvault::{Live, SecretStore};
+use keyvault::Live;
 use tokio::time::sleep;
 
-use super::over::Over;
 use super::story::{Clock, MINUTE, Settings, Story};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -57,11 +56,11 @@ async fn after_a_freeze_the_first_request_has_new_settings() {
 #[tokio::test(start_paused = true)]
 async fn whoever_asks_while_a_refresh_runs_joins_it() {
     let (story, clock) = (Story::begin(), Clock::begin());
-    let slow = Over::new(&story.vault, |vault, id| async move {
+    story.vault.on_get(|_| async move {
         sleep(Duration::from_millis(200)).await;
-        vault.get(&id).await
+        Ok(())
     });
-    let builder = story.layered_over(slow).refresh_every(HOUR).wall_clock(clock.told());
+    let builder = story.layered().refresh_every(HOUR).wall_clock(clock.told());
     let live: Live<Settings> = builder.start().await.unwrap();
     sleep(Duration::from_secs(1)).await;
     story.rotate("second");

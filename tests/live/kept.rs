@@ -4,26 +4,15 @@ use std::time::Duration;
 
 use keyvault::{
     Error, ErrorKind, Live, Policy, PreviousVersion, Rejected, SecretEvent, SecretEventKind, SecretId, SecretStatus,
-    SecretStore,
 };
 use tokio::time::sleep;
 
-use super::over::{Over, Switch};
-use super::story::{MINUTE, Settings, Story};
+use super::story::{Fault, MINUTE, Settings, Story};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn id(name: &str) -> SecretId {
     SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}")).unwrap()
-}
-
-/// A vault that answers for the password with `kind` while the switch is on.
-fn breaking(story: &Story, broken: &Switch, kind: ErrorKind) -> Over {
-    let broken = broken.clone();
-    Over::new(&story.vault, move |vault, id| {
-        let is_broken = broken.is_on() && id.name().as_str() == "password";
-        async move { if is_broken { Err(Error::new(kind, "secret is broken").about(&id)) } else { vault.get(&id).await } }
-    })
 }
 
 fn status(live: &Live<Settings>) -> SecretStatus {
@@ -37,8 +26,9 @@ const KINDS: [ErrorKind; 4] =
 #[tokio::test(start_paused = true)]
 async fn it_is_said_to_be_kept_though_another_secret_could_be_read() {
     for kind in KINDS {
-        let (story, broken) = (Story::begin(), Switch::default());
-        let builder = story.layered_over(breaking(&story, &broken, kind)).policy("password", Policy::KeepLastGood);
+        let story = Story::begin();
+        let broken = story.password_fault(Fault::Answer(kind));
+        let builder = story.layered().policy("password", Policy::KeepLastGood);
         let builder = builder.refresh_every(HOUR).event_spread(Duration::ZERO);
         let live: Live<Settings> = builder.start().await.unwrap();
         broken.turn(true);
@@ -65,8 +55,9 @@ async fn it_is_said_to_be_kept_though_another_secret_could_be_read() {
 #[tokio::test(start_paused = true)]
 async fn what_a_server_refused_is_remembered_while_a_version_is_kept() {
     for kind in KINDS {
-        let (story, broken) = (Story::begin(), Switch::default());
-        let builder = story.layered_over(breaking(&story, &broken, kind)).policy("password", Policy::KeepLastGood);
+        let story = Story::begin();
+        let broken = story.password_fault(Fault::Answer(kind));
+        let builder = story.layered().policy("password", Policy::KeepLastGood);
         let live: Live<Settings> = builder.previous_version(PreviousVersion::Try).start().await.unwrap();
         story.rotate("second");
         live.refresh_now().await.unwrap();
@@ -87,8 +78,9 @@ async fn what_a_server_refused_is_remembered_while_a_version_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn an_event_of_it_is_heeded_and_a_rejection_asks_for_it() {
     for kind in KINDS {
-        let (story, broken) = (Story::begin(), Switch::default());
-        let builder = story.layered_over(breaking(&story, &broken, kind)).policy("password", Policy::KeepLastGood);
+        let story = Story::begin();
+        let broken = story.password_fault(Fault::Answer(kind));
+        let builder = story.layered().policy("password", Policy::KeepLastGood);
         let builder = builder.refresh_every(HOUR).event_spread(Duration::ZERO);
         let live: Live<Settings> = builder.start().await.unwrap();
         broken.turn(true);
@@ -121,9 +113,9 @@ async fn it_is_known_though_the_store_does_not_say_which_secret_failed() {
 
 #[tokio::test(start_paused = true)]
 async fn it_is_asked_for_by_its_own_interval_all_the_same() {
-    let (story, broken) = (Story::begin(), Switch::default());
-    let store = breaking(&story, &broken, ErrorKind::Denied);
-    let builder = story.layered_over(store).policy("password", Policy::KeepLastGood).refresh_every(HOUR);
+    let story = Story::begin();
+    let broken = story.password_fault(Fault::Answer(ErrorKind::Denied));
+    let builder = story.layered().policy("password", Policy::KeepLastGood).refresh_every(HOUR);
     let live: Live<Settings> = builder.refresh_secret_every("password", MINUTE).start().await.unwrap();
     broken.turn(true);
     live.refresh_now().await.unwrap();

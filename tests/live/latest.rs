@@ -9,13 +9,13 @@ use keyvault::{
     Error, ErrorKind, Live, NameMap, Notice, ReferenceStatus, Rejected, SecretEvent, SecretEventKind, SecretId,
     SecretStatus, SecretStore, SecretVersion,
 };
+use keyvault_test_support::log::Log;
+use keyvault_test_support::store::{FakeStore, Switch};
 
-use super::over::{Over, Switch};
 use super::story::{Clock, MINUTE, Settings, Story};
-use crate::support::Log;
 
 /// A vault that, once it has failed over, knows nothing but the state before the last write of the password.
-fn failing_over(story: &Story, over: &Switch, known: &SecretVersion) -> Over {
+fn failing_over(story: &Story, over: &Switch, known: &SecretVersion) -> FakeStore {
     failing_over_with(story, over, known, |id| Error::new(ErrorKind::NotFound, "secret not found").about(id))
 }
 
@@ -25,9 +25,9 @@ fn failing_over_with(
     over: &Switch,
     known: &SecretVersion,
     answer: impl Fn(&SecretId) -> Error + Copy + Send + Sync + 'static,
-) -> Over {
+) -> FakeStore {
     let (over, known) = (over.clone(), known.clone());
-    Over::new(&story.vault, move |vault, id| {
+    FakeStore::new(&story.vault).get(move |vault, id| {
         let (is_over, known) = (over.is_on(), known.clone());
         async move {
             if !is_over || id.name().as_str() != "password" {
@@ -190,7 +190,7 @@ async fn all_settings_on_one_secret_have_the_same_version_though_the_vault_chang
     let first = story.password();
     story.rotate("second");
     let (flag, asked) = (over.clone(), Arc::new(AtomicU32::new(0)));
-    let store = Over::new(&story.vault, move |vault, id| {
+    let store = FakeStore::new(&story.vault).get(move |vault, id| {
         let (is_over, known, asked) = (flag.is_on(), first.clone(), Arc::clone(&asked));
         async move {
             match (is_over && id.name().as_str() == "password", id.version()) {

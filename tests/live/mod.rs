@@ -11,7 +11,6 @@ mod freeze;
 mod hooks;
 mod kept;
 mod latest;
-mod over;
 mod rejected;
 mod revoked;
 mod rotation;

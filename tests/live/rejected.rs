@@ -7,7 +7,6 @@ use keyvault::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::over::Over;
 use super::story::{MINUTE, Settings, Story};
 
 const HOUR: Duration = Duration::from_secs(3_600);
@@ -36,11 +35,11 @@ async fn the_newer_version_is_there_when_the_answer_is() {
 #[tokio::test(start_paused = true)]
 async fn all_who_are_refused_share_one_request() {
     let story = Story::begin();
-    let slow = Over::new(&story.vault, |vault, id| async move {
+    story.vault.on_get(|_| async move {
         sleep(Duration::from_millis(100)).await;
-        vault.get(&id).await
+        Ok(())
     });
-    let live: Live<Settings> = story.layered_over(slow).refresh_every(HOUR).start().await.unwrap();
+    let live: Live<Settings> = story.layered().refresh_every(HOUR).start().await.unwrap();
     story.rotate("second");
     let gets = story.vault.reads().gets;
     let late = async {

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use keyvault::{Live, Notice, SecretEvent, SecretEventKind, SecretId, SecretStore, SecretVersion};
+use keyvault::{Live, Notice, SecretEvent, SecretEventKind, SecretId, SecretVersion};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::over::Over;
 use super::story::{Clock, MINUTE, Settings, Story};
 
 #[tokio::test(start_paused = true)]
@@ -126,15 +125,15 @@ async fn who_asks_in_the_moment_in_which_a_refresh_ends_is_always_answered_alike
         let story = Story::begin();
         let (gate, reached) = (Arc::new(Semaphore::new(2)), Arc::new(Notify::new()));
         let (open, signal) = (Arc::clone(&gate), Arc::clone(&reached));
-        let store = Over::new(&story.vault, move |vault, id| {
+        story.vault.on_get(move |_| {
             let (open, signal) = (Arc::clone(&open), Arc::clone(&signal));
             async move {
                 signal.notify_one();
                 open.acquire().await.unwrap().forget();
-                vault.get(&id).await
+                Ok(())
             }
         });
-        let live: Live<Settings> = story.layered_over(store).start().await.unwrap();
+        let live: Live<Settings> = story.layered().start().await.unwrap();
         story.rotate("second");
         reached.notified().await;
         let first = tokio::spawn({
@@ -177,12 +176,13 @@ async fn what_changed_and_changed_back_since_the_last_look_is_no_change() {
     assert!(watcher.next().now_or_never().is_none(), "there is no notification without a change");
 }
 
-/// A vault whose answers take 100 ms.
-fn slow(story: &Story) -> Over {
-    Over::new(&story.vault, |vault, id| async move {
+/// Delays each read by 100 ms.
+fn slow(story: Story) -> Story {
+    story.vault.on_get(|_| async {
         sleep(Duration::from_millis(100)).await;
-        vault.get(&id).await
-    })
+        Ok(())
+    });
+    story
 }
 
 fn news(name: &str, version: SecretVersion) -> SecretEvent {
@@ -192,8 +192,8 @@ fn news(name: &str, version: SecretVersion) -> SecretEvent {
 
 #[tokio::test(start_paused = true)]
 async fn who_asks_for_everything_is_not_answered_by_what_is_done_for_an_event() {
-    let story = Story::begin();
-    let builder = story.layered_over(slow(&story)).event_spread(Duration::ZERO);
+    let story = slow(Story::begin());
+    let builder = story.layered().event_spread(Duration::ZERO);
     let live: Live<Settings> = builder.start().await.unwrap();
     live.notify(news("user", story.vault.set("user", "bob").unwrap()));
     sleep(Duration::from_millis(50)).await;
@@ -204,8 +204,8 @@ async fn who_asks_for_everything_is_not_answered_by_what_is_done_for_an_event() 
 
 #[tokio::test(start_paused = true)]
 async fn an_event_of_what_a_refresh_is_just_reading_asks_for_nothing_more() {
-    let story = Story::begin();
-    let builder = story.layered_over(slow(&story)).event_spread(Duration::ZERO);
+    let story = slow(Story::begin());
+    let builder = story.layered().event_spread(Duration::ZERO);
     let live: Live<Settings> = builder.start().await.unwrap();
     let version = story.vault.set("password", "second").unwrap();
     let before = story.vault.reads().gets;

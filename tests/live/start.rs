@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use keyvault::{Error, ErrorKind, Live, ReferenceStatus, Result, SecretStore};
+use keyvault::{Error, ErrorKind, Live, ReferenceStatus, Result};
+use keyvault_test_support::store::FakeStore;
 use tokio::time::{Instant, sleep};
 
-use super::over::Over;
 use super::story::{MINUTE, Settings, Story};
 
 #[tokio::test(start_paused = true)]
@@ -58,14 +58,14 @@ async fn what_will_not_get_better_fails_at_once_with_every_reason() {
     story.vault.set_with("off", "x", |properties| properties.set_enabled(false)).unwrap();
     story.write("off", "@KeyVault(SecretName=off)");
     story.write("secret", "@KeyVault(SecretName=forbidden)");
-    let store = Over::new(&story.vault, |vault, id| async move {
+    story.vault.on_get(|id| async move {
         match id.name().as_str() {
             "forbidden" => Err(Error::new(ErrorKind::Denied, "access denied").about(&id)),
-            _ => vault.get(&id).await,
+            _ => Ok(()),
         }
     });
     let began = Instant::now();
-    let error = story.layered_over(store).start::<Settings>().await.unwrap_err();
+    let error = story.layered().start::<Settings>().await.unwrap_err();
     assert_eq!(began.elapsed(), Duration::ZERO);
     let found: Vec<_> = error.failures().iter().map(|e| (e.setting(), e.origin(), e.status())).collect();
     let table = Some("table");
@@ -91,7 +91,7 @@ async fn what_will_not_get_better_fails_at_once_with_every_reason() {
 async fn a_vault_that_hangs_ends_the_start_at_its_deadline() {
     let merge =
         |_: &keyvault::NamedSecrets| -> Result<super::story::Table, keyvault::Mismatch> { Ok(Default::default()) };
-    let hanging = Hanging("https://contoso.vault.azure.net".parse().unwrap());
+    let hanging = FakeStore::hanging("https://contoso.vault.azure.net".parse().unwrap());
     let began = Instant::now();
     let start = keyvault::LiveBuilder::new(hanging, merge).startup_deadline(MINUTE).start::<Settings>();
     let error = start.await.unwrap_err();
@@ -104,26 +104,4 @@ async fn a_setting_that_cannot_work_is_refused() {
     let story = Story::begin();
     let start: Result<Live<Settings>> = story.layered().refresh_every(Duration::from_millis(999)).start().await;
     assert_eq!(start.unwrap_err().kind(), ErrorKind::Invalid);
-}
-
-#[derive(Debug)]
-struct Hanging(keyvault::Vault);
-
-#[async_trait::async_trait]
-impl keyvault::SecretStore for Hanging {
-    fn vault(&self) -> &keyvault::Vault {
-        &self.0
-    }
-
-    async fn get(&self, _: &keyvault::SecretId) -> Result<keyvault::Secret> {
-        std::future::pending().await
-    }
-
-    fn list(&self) -> futures::stream::BoxStream<'_, Result<keyvault::SecretProperties>> {
-        Box::pin(futures::stream::pending())
-    }
-
-    fn versions(&self, _: &keyvault::SecretName) -> futures::stream::BoxStream<'_, Result<keyvault::SecretProperties>> {
-        Box::pin(futures::stream::pending())
-    }
 }

@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use keyvault::{
-    InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecret, NamedSecrets, Resolved, SecretProperties,
-    SecretStore, SecretVersion, Tree,
+    ErrorKind, InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecret, NamedSecrets, Resolved,
+    SecretProperties, SecretStore, SecretVersion, Tree,
 };
+use keyvault_test_support::store::Switch;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde::de::value::{Error, MapDeserializer};
@@ -104,6 +105,23 @@ impl Story {
         password.id().version().unwrap().clone()
     }
 
+    /// Makes reads of the password fail with `fault` while the returned switch is on.
+    pub(super) fn password_fault(&self, fault: Fault) -> Switch {
+        let switch = Switch::default();
+        let broken = switch.clone();
+        self.vault.on_get(move |id| {
+            let is_broken = broken.is_on() && id.name().as_str() == "password";
+            async move {
+                match fault {
+                    Fault::Answer(kind) if is_broken => Err(keyvault::Error::new(kind, "secret is broken").about(&id)),
+                    Fault::Hang if is_broken => std::future::pending().await,
+                    _ => Ok(()),
+                }
+            }
+        });
+        switch
+    }
+
     /// Gives the layer as it stands.
     pub(super) fn table(&self) -> Table {
         self.table.lock().unwrap().clone()
@@ -149,6 +167,13 @@ impl Story {
         let merge = move |_: &NamedSecrets| -> Result<Table, Mismatch> { Ok(table.lock().unwrap().clone()) };
         LiveBuilder::new(store, merge).references_only().minimum_failure_delay(Duration::ZERO).refresh_every(MINUTE)
     }
+}
+
+/// How a read fails.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Fault {
+    Answer(ErrorKind),
+    Hang,
 }
 
 pub(super) const MINUTE: Duration = Duration::from_secs(60);

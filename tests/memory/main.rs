@@ -11,9 +11,6 @@ mod hidden;
 mod line;
 mod road;
 mod search;
-#[allow(dead_code, unused_imports, reason = "shared with the suite, which needs all of it")]
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -22,12 +19,12 @@ use keyvault::{
     InMemory, NameMap, NewSecret, OpenJson, Resolver, SealedSnapshot, SealingKey, Secret, SecretBackup, SecretId,
     SecretProperties,
 };
+use keyvault_test_support::CONTOSO;
 
 use self::hidden::{Hidden, PIECES};
 use self::line::settings;
 use self::road::{Course, Road};
 use self::search::copies_of;
-use self::support::CONTOSO;
 
 /// Lets a secret go its way on a thread that then ends, and counts what is left of it.
 fn left_after<F: Future<Output = ()>>(hidden: Hidden, way: impl FnOnce(Hidden) -> F + Send + 'static) -> usize {
@@ -162,9 +159,8 @@ fn live_settings_are_gone_with_their_last_handle() {
 
 #[test]
 fn a_sealed_snapshot_leaves_nothing_of_its_content() {
-    let directory = std::env::temp_dir().join(format!("keyvault-memory-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let path = directory.join("sealed");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sealed");
     let left = left_after(Hidden::in_lines(SIZES[1]), async move |hidden: Hidden| {
         let sealed = || {
             let key = SealingKey::from_bytes(&std::array::from_fn::<u8, 32, _>(|n| n as u8)).unwrap();
@@ -178,7 +174,6 @@ fn a_sealed_snapshot_leaves_nothing_of_its_content() {
         assert!(live.health().is_stale() && hidden.is(&live.current()), "it came out of the file");
         live.shutdown().await;
     });
-    std::fs::remove_dir_all(&directory).unwrap();
     assert_eq!(left, 0);
 }
 

@@ -1,21 +1,19 @@
 //! A transport that leaves nothing behind: what is found afterwards is the client's.
 
-use std::fmt;
-use std::sync::Arc;
-
-use async_trait::async_trait;
-use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
+use azure_core::http::AsyncRawResponse;
 use azure_core::http::headers::Headers;
-use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, Transport};
 use bytes::Bytes;
 use futures::StreamExt;
+use futures::future::ready;
 use futures::stream;
 use keyvault::SecretClient;
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::transport::{FakeTransport, SentRequest};
 use zeroize::Zeroizing;
 
 use super::hidden::Hidden;
-use super::support::{CONTOSO, FakeCredential};
 
 /// How an answer with the secret in it comes.
 #[derive(Clone, Copy, Debug)]
@@ -34,24 +32,23 @@ pub(crate) enum Course {
     IsOfAnother,
 }
 
+/// What the vault answers.
+#[derive(Clone, Copy)]
 pub(crate) struct Road {
     hidden: Hidden,
     course: Course,
 }
 
 impl Road {
-    /// Makes a client of a vault at whose every name the secret is.
+    /// Creates a client of a vault that has the secret under every name.
     pub(crate) fn client(hidden: Hidden, course: Course) -> SecretClient {
-        let transport = Transport::new(Arc::new(Self { hidden, course }) as Arc<dyn HttpClient>);
-        SecretClient::builder(CONTOSO)
-            .credential(FakeCredential::fixed("a token") as Arc<dyn TokenCredential>)
-            .client_options(ClientOptions { transport: Some(transport), ..ClientOptions::default() })
-            .build()
-            .unwrap()
+        let road = Self { hidden, course };
+        let transport = FakeTransport::unlogged(move |request| ready(Ok(road.respond(&request))));
+        transport.client(&FakeCredential::fixed("a token")).build().unwrap()
     }
 
-    fn body(&self, request: &Request) -> Zeroizing<Vec<u8>> {
-        let path: Vec<&str> = request.url().path().split('/').filter(|part| !part.is_empty()).collect();
+    fn body(&self, request: &SentRequest) -> Zeroizing<Vec<u8>> {
+        let path: Vec<&str> = request.url.path().split('/').filter(|part| !part.is_empty()).collect();
         let name = match self.course {
             Course::IsOfAnother => "another",
             _ => path.get(1).copied().unwrap_or("a"),
@@ -87,11 +84,8 @@ impl Road {
         );
         body
     }
-}
 
-#[async_trait]
-impl HttpClient for Road {
-    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+    fn respond(&self, request: &SentRequest) -> AsyncRawResponse {
         let body = self.body(request);
         let mut headers = Headers::new();
         let size = match self.course {
@@ -110,12 +104,6 @@ impl HttpClient for Road {
             pieces.push(Err(azure_core::Error::with_message(ErrorKind::Io, "it broke off")));
         }
         let status = if let Course::Refuses = self.course { 403 } else { 200 };
-        Ok(AsyncRawResponse::new(status.into(), headers, stream::iter(pieces).boxed()))
-    }
-}
-
-impl fmt::Debug for Road {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Road").field("course", &self.course).finish_non_exhaustive()
+        AsyncRawResponse::new(status.into(), headers, stream::iter(pieces).boxed())
     }
 }

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use keyvault::{ErrorKind, NameMap, OpenJson};
+use keyvault_test_support::canary::assert_value_free;
 use serde::de::IgnoredAny;
 
 use super::service::{Service, WAYS};
-use crate::support::assert_value_free;
 
 type Any = BTreeMap<String, IgnoredAny>;
 

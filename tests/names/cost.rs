@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use keyvault::{ErrorKind, NameMap, Resolver};
 use keyvault_emulator::{Certificate, Denial, Emulator, Operation, SetSecret};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::transport_to;
 use serde::Deserialize;
 
 use super::service::{LIVE, Service};
-use crate::support::{FakeCredential, Wire, client_over};
 
 #[derive(Debug, Deserialize)]
 #[expect(dead_code, reason = "only what is asked for is of interest")]
@@ -28,7 +29,7 @@ async fn scene() -> (Arc<Emulator>, Resolver) {
     (0..8).for_each(|n| _ = vault.set(&format!("Shop--s{n}"), "v"));
     vault.set_secret("off", SetSecret::new("canary").enabled(false));
     vault.set_secret("certificate", SetSecret::certificate(Certificate::self_signed("certificate").unwrap()));
-    let client = client_over(&Wire::to(&emulator), &FakeCredential::fixed(emulator.token())).build().unwrap();
+    let client = transport_to(&emulator).client(&FakeCredential::fixed(emulator.token())).build().unwrap();
     (emulator, client.into())
 }
 

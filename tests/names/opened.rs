@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use keyvault::{ErrorKind, NameMap, OpenJson};
+use keyvault_test_support::canary::{assert_free_of, assert_value_free};
 use serde::Deserialize;
 
 use super::service::{LIVE, Service, WAYS};
-use crate::support::{assert_free_of, assert_value_free};
 
 fn map() -> NameMap {
     NameMap::new().open_json(OpenJson::new())

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use keyvault::{ErrorKind, Finding, IfDisabled, IfOutdated, NameMap, ReferenceStatus, Resolver, SecretProperties};
+use keyvault_test_support::canary::{assert_free_of, assert_value_free};
+use keyvault_test_support::log::Log;
 
 use super::service::{LIVE, Service, WAYS};
-use crate::support::{Log, assert_free_of, assert_value_free};
 
 type Flat = BTreeMap<String, String>;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures::future::{join_all, try_join_all};
 use keyvault::{Resolver, SecretClient};
 use keyvault_emulator::{Emulator, Fault};
-
-use crate::support::{FakeCredential, client_of};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::client_of;
 
 const BURST: usize = 100;
 

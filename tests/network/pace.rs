@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use keyvault::{ErrorKind, SecretClient};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::transport::{FakeResponse, FakeTransport};
 use tokio::time::Instant;
-
-use crate::support::{Answer, CONTOSO, FakeCredential, Wire, client_over};
 
 #[tokio::test(start_paused = true)]
 async fn a_refusal_stops_every_request_to_the_vault_until_it_is_over() {
@@ -28,15 +29,15 @@ async fn a_refusal_stops_every_request_to_the_vault_until_it_is_over() {
 fn refusing_once(retry_after: &'static str) -> (SecretClient, Arc<Mutex<Vec<Instant>>>) {
     let log = Arc::<Mutex<Vec<Instant>>>::default();
     let seen = Arc::clone(&log);
-    let wire = Wire::scripted(move |_| {
+    let wire = FakeTransport::scripted(move |_| {
         let mut seen = seen.lock().unwrap();
         seen.push(Instant::now());
         Ok(match seen.len() {
-            1 => Answer::new(429, "{}").header("retry-after", retry_after),
-            _ => Answer::new(200, format!(r#"{{"value":"v","id":"{CONTOSO}/secrets/a/0af1"}}"#)),
+            1 => FakeResponse::new(429, "{}").header("retry-after", retry_after),
+            _ => FakeResponse::new(200, format!(r#"{{"value":"v","id":"{CONTOSO}/secrets/a/0af1"}}"#)),
         })
     });
-    (client_over(&wire, &FakeCredential::fixed("t0ken-t0ken")).build().unwrap(), log)
+    (wire.client(&FakeCredential::fixed("t0ken-t0ken")).build().unwrap(), log)
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +68,9 @@ async fn a_turn_that_would_come_too_late_is_told_at_the_deadline_at_the_latest()
 
 /// A client that asks ten times a second at most.
 fn paced(timeout: Duration) -> SecretClient {
-    let wire = Wire::scripted(|_| Ok(Answer::new(200, format!(r#"{{"value":"v","id":"{CONTOSO}/secrets/a/0af1"}}"#))));
-    let builder = client_over(&wire, &FakeCredential::fixed("t0ken-t0ken"));
+    let wire = FakeTransport::scripted(|_| {
+        Ok(FakeResponse::new(200, format!(r#"{{"value":"v","id":"{CONTOSO}/secrets/a/0af1"}}"#)))
+    });
+    let builder = wire.client(&FakeCredential::fixed("t0ken-t0ken"));
     builder.requests_per_second(10).timeout(timeout).build().unwrap()
 }

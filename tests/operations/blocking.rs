@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use keyvault::{ErrorKind, NewSecret, SecretUpdate, blocking};
 use keyvault_emulator::Emulator;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::client_of;
 use tokio::runtime::Runtime;
-
-use crate::support::{FakeCredential, client_of};
 
 fn client(emulator: &Emulator) -> blocking::SecretClient {
     client_of(emulator, &FakeCredential::fixed(emulator.token())).build_blocking().unwrap()

@@ -1,14 +1,15 @@
 //! The credential that finds out which identity there is.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use azure_core::credentials::TokenCredential;
 use keyvault::{CredentialStep, DefaultCredential, DefaultCredentialBuilder, Error, ErrorKind, SecretClient};
 use keyvault_emulator::Emulator;
-
-use crate::support::{Log, assert_free_of, client_of, tls_transport};
+use keyvault_test_support::canary::assert_free_of;
+use keyvault_test_support::emulator::{client_of, tls_options};
+use keyvault_test_support::log::Log;
+use tempfile::TempDir;
 
 /// A place with no identity at all.
 const NOWHERE: [(&str, &str); 2] = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1"), ("PATH", "/nowhere")];
@@ -36,18 +37,16 @@ fn application(emulator: &Emulator) -> [(&str, &str); 4] {
     ]
 }
 
-/// A folder that is gone when the test is.
-struct Folder(PathBuf);
+/// A temporary folder.
+struct Folder(TempDir);
 
 impl Folder {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("keyvault-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&path).unwrap();
-        Self(path)
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn write(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
+        let path = self.0.path().join(name);
         std::fs::write(&path, text).unwrap();
         path.to_str().unwrap().to_owned()
     }
@@ -60,13 +59,7 @@ impl Folder {
     }
 
     fn path(&self) -> String {
-        format!("{}:/usr/bin:/bin", self.0.display())
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        _ = std::fs::remove_dir_all(&self.0);
+        format!("{}:/usr/bin:/bin", self.0.path().display())
     }
 }
 
@@ -74,14 +67,14 @@ impl Drop for Folder {
 async fn each_step_serves_where_it_is_meant_to() {
     let emulator = scene().await;
     let (endpoint, header) = (emulator.identity_endpoint(), emulator.identity_header());
-    let folder = Folder::new("steps");
+    let folder = Folder::new();
     let file = folder.write("token", "assertion");
     let mut federated = application(&emulator);
     federated[2] = ("AZURE_FEDERATED_TOKEN_FILE", &file);
     let token = emulator.token();
-    let tools = Folder::new("tools");
+    let tools = Folder::new();
     tools.tool("az", &format!(r#"echo '{{"accessToken":"{token}","expires_on":4102444800,"tokenType":"Bearer"}}'"#));
-    let developer = Folder::new("developer");
+    let developer = Folder::new();
     developer.tool("azd", &format!(r#"echo '{{"token":"{token}","expiresOn":"2100-01-01T00:00:00Z"}}'"#));
     let (tools, developer) = (tools.path(), developer.path());
     for (step, variables) in [
@@ -97,7 +90,7 @@ async fn each_step_serves_where_it_is_meant_to() {
         (CredentialStep::AzureDeveloperCli, vec![("PATH", &*developer)]),
     ] {
         let log = Log::begin();
-        let credential = with(variables).client_options(tls_transport(&emulator)).build().unwrap();
+        let credential = with(variables).client_options(tls_options(&emulator)).build().unwrap();
         let client = client(&emulator, &credential);
         for _ in 0..3 {
             assert_eq!(client.get("a").await.unwrap().expose_secret(), "x", "{step}");
@@ -147,7 +140,7 @@ async fn a_metadata_service_that_hangs_costs_a_second_and_one_of_another_cloud_n
 
 #[tokio::test]
 async fn tools_that_hang_hold_nobody_up_for_ten_seconds() {
-    let folder = Folder::new("hanging");
+    let folder = Folder::new();
     for tool in ["az", "azd"] {
         folder.tool(tool, "exec sleep 12");
     }
@@ -168,7 +161,7 @@ async fn a_step_that_is_meant_and_fails_is_not_passed_over() {
     let mut wrong = application(&emulator).to_vec();
     wrong[2] = ("AZURE_CLIENT_SECRET", "canary");
     wrong.push(("AZURE_POD_IDENTITY_AUTHORITY_HOST", emulator.http_url()));
-    let credential = with(wrong).client_options(tls_transport(&emulator)).build().unwrap();
+    let credential = with(wrong).client_options(tls_options(&emulator)).build().unwrap();
     let error = client(&emulator, &credential).get("a").await.unwrap_err();
     assert!(error.report().contains("AADSTS7000215"), "{error:?}");
     assert!(!error.report().contains("canary"), "{error:?}");
@@ -178,7 +171,7 @@ async fn a_step_that_is_meant_and_fails_is_not_passed_over() {
     let error = client(&emulator, &with(wrong).build().unwrap()).get("a").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Denied, "{error:?}");
 
-    let folder = Folder::new("signed-out");
+    let folder = Folder::new();
     folder.tool("az", "echo canary >&2; exit 1");
     let path = folder.path();
     let error = token_error(&with([("PATH", &*path)]).build().unwrap()).await;
@@ -200,7 +193,7 @@ fn a_partial_set_is_an_error_and_a_chosen_step_cares_for_its_own_only() {
 async fn a_revoked_token_is_replaced_though_the_credential_keeps_it() {
     let emulator = scene().await;
     let variables = application(&emulator);
-    let credential = with(variables).client_options(tls_transport(&emulator)).build().unwrap();
+    let credential = with(variables).client_options(tls_options(&emulator)).build().unwrap();
     let client = client(&emulator, &credential);
     client.get("a").await.unwrap();
     emulator.revoke_tokens();

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use futures::TryStreamExt;
 use keyvault::{ErrorKind, NewSecret, SecretBackup, SecretClient, SecretUpdate};
 use keyvault_emulator::{Certificate, Emulator, SetSecret};
-
-use crate::support::{FakeCredential, client_of};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::client_of;
 
 async fn scene() -> (Emulator, SecretClient) {
     let emulator = Emulator::start().await.unwrap();

@@ -15,41 +15,43 @@ use azure_security_keyvault_secrets::{SecretClient as Official, SecretClientOpti
 use futures::TryStreamExt;
 use keyvault::{DeletedSecret, NewSecret, SecretBackup, SecretClient, SecretProperties, SecretUpdate};
 use keyvault_emulator::{Emulator, Operation};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::FakeCredential;
 
-use super::track::{Asked, Track};
-use crate::support::{CONTOSO, FakeCredential};
+use super::recording::{ApiRequest, Recording};
 
 /// The official client on an emulator, and what it was answered, for ours to be answered the same.
 struct Pair {
     emulator: Arc<Emulator>,
-    track: Arc<Track>,
+    recording: Recording,
     official: Official,
 }
 
 impl Pair {
     async fn new() -> Self {
         let emulator = Arc::new(Emulator::start().await.unwrap());
-        let track = Track::to(&emulator);
+        let recording = Recording::of(&emulator);
         let credential = FakeCredential::fixed(emulator.token()) as Arc<dyn TokenCredential>;
         let options = SecretClientOptions {
             api_version: API_VERSION.to_owned(),
-            client_options: track.options(),
+            client_options: recording.transport.options(),
             ..SecretClientOptions::default()
         };
         let official = Official::new(CONTOSO, credential, Some(options)).unwrap();
         // Its first request has no token and no body: a difference that `client::oracle` has in its table.
         official.get_secret("warm", None).await.unwrap_err();
-        let pair = Self { emulator, track, official };
+        let pair = Self { emulator, recording, official };
         pair.ours();
         pair
     }
 
     /// Makes a client of ours that is answered what the official one was answered since the last time; gives what the
     /// official one asked, too.
-    fn ours(&self) -> (SecretClient, Arc<Track>, Vec<Asked>) {
-        let track = Track::again(&self.track);
-        let client = track.client(&FakeCredential::fixed("token")).api_version(API_VERSION).build().unwrap();
-        (client, track, self.track.take_asked())
+    fn ours(&self) -> (SecretClient, Recording, Vec<ApiRequest>) {
+        let recording = Recording::replay(&self.recording);
+        let client =
+            recording.transport.client(&FakeCredential::fixed("token")).api_version(API_VERSION).build().unwrap();
+        (client, recording, self.recording.take_requests())
     }
 }
 
@@ -171,10 +173,10 @@ async fn values_are_set_and_got_alike() {
     ] {
         let set = pair.official.set_secret("Db-1", parameters.try_into().unwrap(), None).await.unwrap();
         let set = set.into_model().unwrap();
-        let (client, track, asked) = pair.ours();
+        let (client, recording, asked) = pair.ours();
         let our_set = client.set("Db-1", secret).await.unwrap();
         assert_eq!(ours(our_set.properties(), Some(our_set.expose_secret())), theirs!(set.clone(), set.value));
-        assert_eq!(track.take_asked(), asked);
+        assert_eq!(recording.take_requests(), asked);
 
         let version = our_set.id().version().unwrap().to_string();
         let options = SecretClientGetSecretOptions { secret_version: Some(version.clone()), ..Default::default() };
@@ -183,7 +185,7 @@ async fn values_are_set_and_got_alike() {
         let pem = Some(ContentType::Pem);
         let options = SecretClientGetSecretOptions { out_content_type: pem, ..Default::default() };
         let refused = pair.official.get_secret("Db-1", Some(options)).await.unwrap_err();
-        let (client, track, asked) = pair.ours();
+        let (client, recording, asked) = pair.ours();
         let our_got = client.get_version("Db-1", &version).await.unwrap();
         let our_latest = client.get("Db-1").await.unwrap();
         assert_eq!(ours(our_got.properties(), Some(our_got.expose_secret())), theirs!(got.clone(), got.value));
@@ -192,7 +194,7 @@ async fn values_are_set_and_got_alike() {
             theirs!(latest.clone(), latest.value)
         );
         assert_eq!(client.get_pem("Db-1").await.unwrap_err().http_status(), refused.http_status().map(u16::from));
-        assert_eq!(track.take_asked(), asked);
+        assert_eq!(recording.take_requests(), asked);
     }
 }
 
@@ -231,10 +233,10 @@ async fn properties_are_updated_alike() {
         let options = SecretClientUpdateSecretPropertiesOptions { secret_version: version, ..Default::default() };
         let parameters = parameters.try_into().unwrap();
         let updated = pair.official.update_secret_properties("a", parameters, Some(options)).await.unwrap();
-        let (client, track, asked) = pair.ours();
+        let (client, recording, asked) = pair.ours();
         let our_updated = client.update("a", update).await.unwrap();
         assert_eq!(ours(&our_updated, None), theirs!(updated.into_model().unwrap(), None));
-        assert_eq!(track.take_asked(), asked);
+        assert_eq!(recording.take_requests(), asked);
     }
 }
 
@@ -255,7 +257,7 @@ async fn deletion_recovery_and_purge_are_asked_for_alike() {
         pair.official.purge_deleted_secret("a", None).await.unwrap_err(),
     ];
 
-    let (client, track, asked) = pair.ours();
+    let (client, recording, asked) = pair.ours();
     assert_eq!(our_deleted(client.begin_delete("a").await.unwrap().deleted()), their_deleted!(deleted));
     assert_eq!(our_deleted(&client.get_deleted("a").await.unwrap()), their_deleted!(got));
     let our_listed: Vec<_> = client.list_deleted().try_collect().await.unwrap();
@@ -272,7 +274,7 @@ async fn deletion_recovery_and_purge_are_asked_for_alike() {
     for (ours, theirs) in our_missing.into_iter().zip(missing) {
         assert_eq!(ours.http_status(), theirs.http_status().map(u16::from), "{ours:?}");
     }
-    assert_eq!(track.take_asked(), asked);
+    assert_eq!(recording.take_requests(), asked);
 }
 
 #[tokio::test]
@@ -293,7 +295,7 @@ async fn backups_and_lists_are_asked_for_alike() {
     let versions: Vec<_> =
         pair.official.list_secret_properties_versions("s1", None).unwrap().try_collect().await.unwrap();
 
-    let (client, track, asked) = pair.ours();
+    let (client, recording, asked) = pair.ours();
     let our_backup = client.backup("s7").await.unwrap();
     assert_eq!(our_backup.expose_secret(), backup);
     drop(client.begin_delete("s7").await.unwrap());
@@ -308,7 +310,7 @@ async fn backups_and_lists_are_asked_for_alike() {
     }
     let our_versions: Vec<_> = client.list_versions("s1").try_collect().await.unwrap();
     assert_eq!(ours(&our_versions[0], None), theirs!(versions[0].clone(), None));
-    assert_eq!(track.take_asked(), asked);
+    assert_eq!(recording.take_requests(), asked);
 }
 
 /// Where we differ in what `client::oracle` does not ask, and mean to: what, the official client, ours.
@@ -325,21 +327,21 @@ const DIFFERENCES: [(&str, &str, &str); 4] = [
 async fn every_difference_is_meant() {
     use keyvault_emulator::Fault;
     let mut found = Vec::new();
-    let sent = |pair: &Pair| format!("sent {} times", pair.track.take_asked().len());
+    let sent = |pair: &Pair| format!("sent {} times", pair.recording.take_requests().len());
     let pair = Pair::new().await;
     let parameters = SetSecretParameters { value: Some("x".to_owned()), ..Default::default() };
     pair.emulator.fault_matching(None, |head| head.operation == Operation::Set, Fault::status(500));
     pair.official.set_secret("a", parameters.try_into().unwrap(), None).await.unwrap_err();
     let theirs = sent(&pair);
-    let track = Track::to(&pair.emulator);
-    let client = track.client(&FakeCredential::fixed(pair.emulator.token())).build().unwrap();
+    let recording = Recording::of(&pair.emulator);
+    let client = recording.transport.client(&FakeCredential::fixed(pair.emulator.token())).build().unwrap();
     client.set("a", "x").await.unwrap_err();
-    found.push([theirs, format!("sent {} times", track.take_asked().len())]);
+    found.push([theirs, format!("sent {} times", recording.take_requests().len())]);
 
     _ = pair.official.delete_secret("../keys/k", None).await;
-    let line = pair.track.take_asked().pop().unwrap().line;
+    let line = pair.recording.take_requests().pop().unwrap().line;
     client.begin_delete("../keys/k").await.unwrap_err();
-    let ours = track.take_asked().pop().map_or("nothing".to_owned(), |asked| asked.line);
+    let ours = recording.take_requests().pop().map_or("nothing".to_owned(), |asked| asked.line);
     found.push([line.split('?').next().unwrap().to_owned(), ours]);
 
     pair.emulator.clear_faults();
@@ -355,14 +357,14 @@ async fn every_difference_is_meant() {
         pair.emulator.vault("contoso").set(name, "x");
     }
     pair.emulator.page_size(1);
-    _ = (pair.track.take_asked(), track.take_asked());
+    _ = (pair.recording.take_requests(), recording.take_requests());
     pair.official.list_secret_properties(None).unwrap().try_collect::<Vec<_>>().await.unwrap();
     client.list().try_collect::<Vec<_>>().await.unwrap();
-    let written = |track: &Track| match track.take_asked()[1].line.contains("&$skiptoken=") {
+    let written = |recording: &Recording| match recording.take_requests()[1].line.contains("&$skiptoken=") {
         true => "as the vault wrote it".to_owned(),
         false => "written anew".to_owned(),
     };
-    found.push([written(&pair.track), written(&track)]);
+    found.push([written(&pair.recording), written(&recording)]);
     for ((what, official, ours), found) in DIFFERENCES.into_iter().zip(found) {
         assert_eq!(found, [official, ours], "{what}");
     }

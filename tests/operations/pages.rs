@@ -4,7 +4,7 @@ use futures::TryStreamExt;
 use keyvault::{ErrorKind, PageToken, SecretPage};
 use keyvault_emulator::{Emulator, Fault};
 
-use super::track::scene;
+use super::recording::scene;
 
 fn names(page: &SecretPage) -> Vec<String> {
     page.items().iter().map(|item| item.id().name().as_str().to_owned()).collect()

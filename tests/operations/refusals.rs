@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyvault::ErrorKind;
 use keyvault_emulator::{Emulator, Fault};
 
-use super::track::scene;
+use super::recording::scene;
 
 fn forbidden(inner: &str) -> Fault {
     let inner = format!(r#","innererror":{{"code":"{inner}"}}"#);

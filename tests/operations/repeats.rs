@@ -5,10 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use keyvault::ErrorKind;
 use keyvault_emulator::{Emulator, Fault};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::{client_of, transport_to};
+use keyvault_test_support::transport::{FakeResponse, FakeTransport};
 use tokio::time::Instant;
 
-use super::track::{Track, scene};
-use crate::support::{Answer, CONTOSO, FakeCredential, Wire, client_of, client_over};
+use super::recording::scene;
 
 const UNSURE: &str = "may have carried it out";
 
@@ -50,13 +53,13 @@ async fn a_set_that_was_refused_for_now_is_repeated_with_its_body() {
 async fn a_connection_that_was_never_made_is_tried_again() {
     for (failures, is_set) in [(2, true), (100, false)] {
         let left = AtomicUsize::new(failures);
-        let wire = Wire::scripted(move |_| {
+        let wire = FakeTransport::scripted(move |_| {
             if left.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok() {
                 return Err(azure_core::Error::with_message(azure_core::error::ErrorKind::Connection, "refused"));
             }
-            Ok(Answer::new(200, format!(r#"{{"value":"x","id":"{CONTOSO}/secrets/a/0af1"}}"#)))
+            Ok(FakeResponse::new(200, format!(r#"{{"value":"x","id":"{CONTOSO}/secrets/a/0af1"}}"#)))
         });
-        let client = client_over(&wire, &FakeCredential::fixed("token")).build().unwrap();
+        let client = wire.client(&FakeCredential::fixed("token")).build().unwrap();
         let set = client.set("a", "x").await;
         assert_eq!((set.is_ok(), wire.sent().len()), (is_set, if is_set { 3 } else { 5 }));
         assert_eq!(set.err().and_then(|error| error.advice()), None, "it is certain that nothing was set");
@@ -113,11 +116,11 @@ async fn the_echo_of_a_deletion_is_not_taken_for_a_missing_secret() {
 async fn a_token_revoked_in_mid_life_costs_one_more_and_one_repeat() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     let credential = FakeCredential::fresh(&emulator);
-    let client = Track::to(&emulator).client(&credential).build().unwrap();
+    let client = transport_to(&emulator).client(&credential).build().unwrap();
     client.set("a", "x").await.unwrap();
     emulator.revoke_tokens();
     client.set("a", "y").await.unwrap();
-    assert_eq!((credential.asked(), emulator.requests().unauthorized, emulator.requests().set), (2, 1, 2));
+    assert_eq!((credential.requests(), emulator.requests().unauthorized, emulator.requests().set), (2, 1, 2));
     assert_eq!(client.get("a").await.unwrap().expose_secret(), "y");
 }
 
@@ -127,21 +130,21 @@ async fn a_demand_for_claims_costs_one_token_and_one_repeat_and_says_who_cannot_
     let emulator = Arc::new(Emulator::start().await.unwrap());
     emulator.vault("contoso").set("a", "x");
     let credential = FakeCredential::fresh(&emulator);
-    let client = Track::to(&emulator).client(&credential).build().unwrap();
+    let client = transport_to(&emulator).client(&credential).build().unwrap();
     client.get("a").await.unwrap();
     emulator.fault_next(1, Fault::Challenge(challenge.to_owned()));
     client.get("a").await.unwrap();
-    assert_eq!(credential.asked(), 2, "a fresh token was enough");
+    assert_eq!(credential.requests(), 2, "a fresh token was enough");
 
     emulator.reset_requests();
     emulator.fault(Fault::Challenge(challenge.to_owned()));
     let error = client.get("a").await.unwrap_err();
     assert_eq!((error.kind(), error.http_status()), (ErrorKind::Denied, Some(401)));
     assert!(error.to_string().contains("claims that the credential cannot give"), "{error}");
-    assert_eq!((credential.asked(), emulator.requests().unauthorized), (3, 2), "no loop");
+    assert_eq!((credential.requests(), emulator.requests().unauthorized), (3, 2), "no loop");
 
     // A credential that gives the same token again is not shown a second time.
-    let client = Track::to(&emulator).client(&FakeCredential::fixed(emulator.token())).build().unwrap();
+    let client = transport_to(&emulator).client(&FakeCredential::fixed(emulator.token())).build().unwrap();
     emulator.reset_requests();
     let error = client.get("a").await.unwrap_err();
     assert!(error.to_string().contains("claims that the credential cannot give"), "{error}");

@@ -3,9 +3,10 @@
 use futures::TryStreamExt;
 use keyvault::{NewSecret, SecretUpdate};
 use keyvault_emulator::{Emulator, Fault};
+use keyvault_test_support::canary::assert_free_of;
+use keyvault_test_support::log::Log;
 
-use super::track::scene;
-use crate::support::{Log, assert_free_of};
+use super::recording::scene;
 
 #[tokio::test(start_paused = true)]
 async fn every_operation_has_a_span_with_its_outcome_and_no_value() {

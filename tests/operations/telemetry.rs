@@ -10,9 +10,9 @@ use azure_core::tracing::{
     AsAny, Attribute, AttributeValue, Span, SpanGuard, SpanKind, SpanStatus, Tracer, TracerProvider,
 };
 use keyvault_emulator::Emulator;
-
-use super::track::Track;
-use crate::support::{FakeCredential, assert_free_of};
+use keyvault_test_support::canary::assert_free_of;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::transport_to;
 
 /// Writes down what the spans are told.
 #[derive(Clone, Debug, Default)]
@@ -100,12 +100,12 @@ impl Span for Book {
 #[tokio::test(start_paused = true)]
 async fn an_open_telemetry_provider_gets_the_spans_of_the_azure_sdks_and_no_value() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
-    let track = Track::to(&emulator);
+    let transport = transport_to(&emulator);
     let book = Book::default();
     let provider: Arc<dyn TracerProvider> = Arc::new(book.clone());
     let instrumentation = InstrumentationOptions { tracer_provider: Some(provider) };
-    let options = ClientOptions { instrumentation, ..track.options() };
-    let client = track.client(&FakeCredential::fixed(emulator.token())).client_options(options).build().unwrap();
+    let options = ClientOptions { instrumentation, ..transport.options() };
+    let client = transport.client(&FakeCredential::fixed(emulator.token())).client_options(options).build().unwrap();
     client.set("a", "canary").await.unwrap();
     client.get("a").await.unwrap();
     client.get("missing").await.unwrap_err();

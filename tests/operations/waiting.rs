@@ -6,7 +6,7 @@ use keyvault::ErrorKind;
 use keyvault_emulator::{Emulator, Fault, Operation};
 use tokio::time::{Instant, timeout};
 
-use super::track::scene;
+use super::recording::scene;
 
 const SLOW: Duration = Duration::from_secs(5);
 

@@ -3,15 +3,14 @@
 use std::fs;
 use std::io;
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use azure_core::http::{ClientOptions, Transport};
 use azure_storage_queue::models::QueueMessage;
 use azure_storage_queue::{QueueClient, QueueClientOptions};
+use keyvault_test_support::emulator::trusting;
 use rcgen::{CertificateParams, KeyPair};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -21,24 +20,21 @@ use url::Url;
 pub(super) struct Azurite {
     _process: Child,
     port: u16,
-    directory: PathBuf,
+    _directory: TempDir,
     certificate: String,
 }
 
 impl Azurite {
     /// Starts it; none, said plainly, if it is not installed. On CI it must be.
     pub(super) async fn start() -> Option<Self> {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("keyvault-azurite-{}-{number}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        let certificate = write_certificate(&directory);
+        let directory = tempfile::tempdir().unwrap();
+        let certificate = write_certificate(directory.path());
         // Free now, and it is asked for again at once; a rival on this machine would make the start fail, not the test.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new("azurite-queue")
             .args(["--queuePort", &port.to_string(), "--cert", "cert.pem", "--key", "key.pem", "--oauth", "basic"])
             .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"])
-            .current_dir(&directory)
+            .current_dir(directory.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
@@ -46,7 +42,6 @@ impl Azurite {
         let mut process = match process {
             Ok(process) => process,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                _ = fs::remove_dir_all(&directory);
                 assert!(std::env::var_os("CI").is_none(), "azurite-queue is not installed: npm install -g azurite");
                 eprintln!("SKIPPED: azurite-queue is not installed (npm install -g azurite)");
                 return None;
@@ -63,7 +58,7 @@ impl Azurite {
             false
         };
         assert!(timeout(Duration::from_secs(60), listening).await.unwrap(), "azurite-queue ended at once");
-        Some(Self { _process: process, port, directory, certificate })
+        Some(Self { _process: process, port, _directory: directory, certificate })
     }
 
     /// Gives the certificate that a client must trust.
@@ -92,20 +87,9 @@ impl Azurite {
 
     /// Gives the official client, to do what Event Grid does.
     pub(super) fn client(&self, queue: &str) -> QueueClient {
-        let authority = reqwest::Certificate::from_pem(self.certificate.as_bytes()).unwrap();
-        let client = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
-        let transport = Some(Transport::new(std::sync::Arc::new(client)));
-        let options = QueueClientOptions {
-            client_options: ClientOptions { transport, ..ClientOptions::default() },
-            ..QueueClientOptions::default()
-        };
+        let client_options = trusting(&self.certificate);
+        let options = QueueClientOptions { client_options, ..QueueClientOptions::default() };
         QueueClient::new(self.signed_url(queue).parse().unwrap(), None, Some(options)).unwrap()
-    }
-}
-
-impl Drop for Azurite {
-    fn drop(&mut self) {
-        _ = fs::remove_dir_all(&self.directory);
     }
 }
 

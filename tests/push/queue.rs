@@ -7,11 +7,13 @@ use azure_core::credentials::TokenCredential;
 use futures::StreamExt;
 use keyvault::PushEvent;
 use keyvault::push::{StorageQueue, StorageQueueBuilder, StorageQueueEvents};
+use keyvault_test_support::canary::{assert_free_of, assert_value_free};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::log::Log;
 use tokio::time::timeout;
 
 use super::azurite::{Azurite, length, send};
 use super::webhook::event;
-use crate::support::{FakeCredential, Log, assert_free_of, assert_value_free};
 
 fn signed(azurite: &Azurite, queue: &str) -> StorageQueueBuilder {
     StorageQueue::builder(azurite.signed_url(queue)).certificate_authority(azurite.certificate())

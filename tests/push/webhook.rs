@@ -10,8 +10,7 @@ use bytes::Bytes;
 use futures::{FutureExt, Stream, StreamExt, stream};
 use keyvault::PushEvent;
 use keyvault::push::{Webhook, WebhookAnswer, WebhookEvents, webhook};
-
-use crate::support::assert_free_of;
+use keyvault_test_support::canary::assert_free_of;
 
 /// Posts a body in one piece, with `headers`.
 async fn post(webhook: &Webhook, headers: &[(&str, &str)], body: &str) -> WebhookAnswer {

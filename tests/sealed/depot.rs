@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use config::{Config, File};
@@ -11,6 +10,7 @@ use figment::Figment;
 use figment::providers::{Format, Toml};
 use keyvault::{Error, ErrorKind, InMemory, Layers, Live, LiveBuilder, Resolver, Result, SealedSnapshot, SealingKey};
 use serde::Deserialize;
+use tempfile::TempDir;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Framework {
@@ -41,7 +41,7 @@ pub(super) const DEADLINE: Duration = Duration::from_secs(100);
 
 pub(super) struct Depot {
     pub(super) vault: InMemory,
-    pub(super) directory: Directory,
+    pub(super) directory: Arc<TempDir>,
 }
 
 impl Depot {
@@ -50,7 +50,7 @@ impl Depot {
         let vault = vault("contoso");
         vault.set("User", "ann").unwrap();
         vault.set("db-password", "canary-one").unwrap();
-        let directory = Directory::new();
+        let directory = Arc::new(tempfile::tempdir().unwrap());
         let depot = Self { vault, directory };
         fs::create_dir(depot.path().parent().unwrap()).unwrap();
         depot.write(FILE);
@@ -128,33 +128,6 @@ pub(super) fn vault(name: &str) -> InMemory {
 
 pub(super) fn down() -> Error {
     Error::new(ErrorKind::Unavailable, "vault is down")
-}
-
-/// A directory that goes with its last handle.
-#[derive(Clone, Debug)]
-pub(super) struct Directory(Arc<Owned>);
-
-#[derive(Debug)]
-struct Owned(PathBuf);
-
-impl Directory {
-    pub(super) fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("keyvault-outage-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir(&path).unwrap();
-        Self(Arc::new(Owned(path)))
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.0.0
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// Gives the names of everything in `directory`.

@@ -1,12 +1,13 @@
 //! The file: whole, its owner's alone, and without a readable secret in it.
 
+use keyvault_test_support::canary::assert_free_of;
+use keyvault_test_support::log::Log;
 use std::fs;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::timeout;
 
 use super::depot::{BOTH, Depot, Framework, names_in};
-use crate::support::{Log, assert_free_of};
 
 #[tokio::test]
 async fn the_file_is_its_owners_alone_and_the_only_one() {

@@ -4,7 +4,7 @@ use std::fs;
 
 use keyvault::{ErrorKind, SealedSnapshot, SealingKey};
 
-use super::depot::{BOTH, Depot, Directory, KEY};
+use super::depot::{BOTH, Depot, KEY};
 
 /// Writes a key that is its owner's alone.
 fn write_key(path: &std::path::Path) {
@@ -20,7 +20,7 @@ fn write_key(path: &std::path::Path) {
 async fn a_key_beside_the_file_is_refused_before_anything_is_asked() {
     for framework in BOTH {
         let depot = Depot::open();
-        let (beside, elsewhere) = (depot.path().with_file_name("key"), Directory::new());
+        let (beside, elsewhere) = (depot.path().with_file_name("key"), tempfile::tempdir().unwrap());
         write_key(&beside);
         write_key(&elsewhere.path().join("key"));
         let sealed = SealedSnapshot::new(depot.path(), SealingKey::from_file(&beside).unwrap());

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use futures::FutureExt;
-use keyvault::{Error, ErrorKind, ReferenceStatus, Secret, SecretId, SecretProperties, SecretStore, Vault};
+use keyvault::{Error, ErrorKind, ReferenceStatus};
+use keyvault_test_support::canary::assert_free_of;
+use keyvault_test_support::log::Log;
+use keyvault_test_support::store::FakeStore;
 use tokio::time::{Instant, timeout};
 
 use super::depot::{BOTH, DEADLINE, Depot, Framework, down};
-use crate::support::{Log, assert_free_of};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -131,7 +133,7 @@ async fn a_vault_that_hangs_is_an_outage_too() {
         let depot = Depot::open();
         depot.run_once(framework).await;
         let began = Instant::now();
-        let hanging = Hanging("https://contoso.vault.azure.net".parse().unwrap());
+        let hanging = FakeStore::hanging("https://contoso.vault.azure.net".parse().unwrap());
         let live = depot.start_on(framework, hanging, depot.sealed()).await.unwrap();
         assert_eq!(began.elapsed(), PATIENCE, "{framework:?}");
         assert_eq!(live.current().user, "ann", "{framework:?}");
@@ -267,27 +269,5 @@ async fn another_map_of_names_does_not_silently_give_less() {
         let error = start(keyvault::NameMap::new().prefix("new--")).await.unwrap_err();
         let told = error.report();
         assert!(told.contains("sealed snapshot does not hold this secret: new--user"), "{framework:?} {told}");
-    }
-}
-
-#[derive(Debug)]
-struct Hanging(Vault);
-
-#[async_trait::async_trait]
-impl SecretStore for Hanging {
-    fn vault(&self) -> &Vault {
-        &self.0
-    }
-
-    async fn get(&self, _: &SecretId) -> keyvault::Result<Secret> {
-        std::future::pending().await
-    }
-
-    fn list(&self) -> futures::stream::BoxStream<'_, keyvault::Result<SecretProperties>> {
-        Box::pin(futures::stream::pending())
-    }
-
-    fn versions(&self, _: &keyvault::SecretName) -> futures::stream::BoxStream<'_, keyvault::Result<SecretProperties>> {
-        Box::pin(futures::stream::pending())
     }
 }

@@ -4,10 +4,10 @@ use std::fs;
 use std::time::Duration;
 
 use keyvault::{Error, ErrorKind, ReferenceStatus, Resolver, SealedRefusal, SealedSnapshot, SealingKey};
+use keyvault_test_support::canary::{assert_free_of, assert_value_free};
 use tokio::time::Instant;
 
 use super::depot::{BOTH, Depot, FILE, Framework, KEY, KEY_BYTES, vault};
-use crate::support::{assert_free_of, assert_value_free};
 
 fn other_key() -> SealingKey {
     SealingKey::from_bytes(b"vutsrqponmlkjihgfedcba9876543210").unwrap()

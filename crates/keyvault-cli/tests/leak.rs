@@ -2,9 +2,6 @@
 
 #![cfg(unix)]
 
-#[allow(dead_code, reason = "shared with the tests of the library, which need all of it")]
-#[path = "../../../tests/leak/canary.rs"]
-mod canary;
 #[allow(dead_code, reason = "shared with the tests of references, which need all of it")]
 #[path = "references/scene.rs"]
 mod scene;
@@ -12,8 +9,8 @@ mod scene;
 use std::process::Command;
 
 use keyvault_emulator::{Denial, Fault};
+use keyvault_test_support::canary::{Canary, Finder};
 
-use self::canary::{Canary, Finder};
 use self::scene::{Scene, run_with};
 
 /// A vault with a canary in it, a token that is one, and everything that was said so far.

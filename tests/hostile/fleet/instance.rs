@@ -4,13 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::http::{ClientOptions, HttpClient, Transport};
 use figment::Figment;
-use keyvault::{Live, SecretClient};
+use keyvault::Live;
+use keyvault_test_support::credential::FakeCredential;
 use tokio::time::{Instant, sleep};
 
 use super::vault::FleetVault;
-use crate::support::{CONTOSO, FakeCredential};
 
 pub(super) type Settings = BTreeMap<String, String>;
 
@@ -38,11 +37,7 @@ impl Instance {
 
 /// With the crate's defaults, but for the deadline. A transport of its own gives it a pace of its own.
 async fn start(vault: &Arc<FleetVault>, deadline: Duration) -> keyvault::Result<Live<Settings>> {
-    let transport = Some(Transport::new(Arc::clone(vault) as Arc<dyn HttpClient>));
-    let client = SecretClient::builder(CONTOSO)
-        .credential(FakeCredential::fixed("t0ken-t0ken"))
-        .client_options(ClientOptions { transport, ..ClientOptions::default() })
-        .build()?;
+    let client = vault.transport().client(&FakeCredential::fixed("t0ken-t0ken")).build()?;
     let clock = Arc::clone(vault);
     keyvault_figment::layered(client, Figment::new)
         .startup_deadline(deadline)

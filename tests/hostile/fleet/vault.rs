@@ -1,21 +1,20 @@
 //! A vault that counts who asks it when, and takes no more than the service does.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use async_trait::async_trait;
 use azure_core::error::ErrorKind;
+use azure_core::http::AsyncRawResponse;
 use azure_core::http::headers::Headers;
-use azure_core::http::{AsyncRawResponse, HttpClient, Request};
 use azure_core::time::to_rfc7231;
 use bytes::Bytes;
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::transport::{FakeTransport, SentRequest};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::traffic::Traffic;
-use crate::support::CONTOSO;
 
 /// The vault of a fleet, at the other end of every instance's transport.
 ///
@@ -79,8 +78,24 @@ impl FleetVault {
         self.state.lock().unwrap()
     }
 
-    /// Takes a request in: its answer, or none if nobody is there.
-    fn answer(&self, request: &Request) -> Option<AsyncRawResponse> {
+    /// Returns the transport of one instance. Each direction takes 5 to 15 ms.
+    pub(super) fn transport(self: &Arc<Self>) -> Arc<FakeTransport> {
+        let vault = Arc::clone(self);
+        FakeTransport::unlogged(move |request| {
+            let vault = Arc::clone(&vault);
+            async move {
+                let delay = || Duration::from_micros(fastrand::u64(5_000..15_000));
+                sleep(delay()).await;
+                let response = vault.respond(&request);
+                sleep(delay()).await;
+                response
+                    .ok_or_else(|| azure_core::Error::with_message(ErrorKind::Connection, "tcp connect error: refused"))
+            }
+        })
+    }
+
+    /// Responds to a request, or returns `None` while the vault is down.
+    fn respond(&self, request: &SentRequest) -> Option<AsyncRawResponse> {
         let mut state = self.lock();
         let now = Instant::now();
         if state.is_down {
@@ -130,8 +145,8 @@ impl State {
     }
 
     /// A page of the list, or one secret.
-    fn body(&self, request: &Request) -> Bytes {
-        let url = request.url();
+    fn body(&self, request: &SentRequest) -> Bytes {
+        let url = &request.url;
         assert_eq!(url.origin().ascii_serialization(), CONTOSO);
         let Some(asked) = url.path_segments().and_then(|mut path| path.nth(1)) else {
             let page = url.query_pairs().find(|(key, _)| key == "$skiptoken");
@@ -154,20 +169,3 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// In 2026 and 2024.
 const NOON: u64 = 1_780_000_000;
 const LONG_AGO: u64 = 1_710_000_000;
-
-#[async_trait]
-impl HttpClient for FleetVault {
-    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        let way = || Duration::from_micros(fastrand::u64(5_000..15_000));
-        sleep(way()).await;
-        let answer = self.answer(request);
-        sleep(way()).await;
-        answer.ok_or_else(|| azure_core::Error::with_message(ErrorKind::Connection, "tcp connect error: refused"))
-    }
-}
-
-impl fmt::Debug for FleetVault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FleetVault").field("limit", &self.limit).finish_non_exhaustive()
-    }
-}

@@ -1,9 +1,10 @@
 //! What whoever answers may try.
 
 use keyvault::ErrorKind;
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::transport::FakeResponse;
 
 use super::trap::SHARED;
-use crate::support::{Answer, CONTOSO};
 
 /// What is asked when the lure comes.
 #[derive(Clone, Copy, Debug)]
@@ -31,12 +32,12 @@ pub(super) struct Attack {
     pub(super) name: String,
     pub(super) operation: Operation,
     /// What the vault says, request by request.
-    pub(super) answers: Vec<Answer>,
+    pub(super) answers: Vec<FakeResponse>,
     pub(super) outcome: Outcome,
 }
 
 impl Attack {
-    fn new(name: String, operation: Operation, answer: Answer, outcome: Outcome) -> Self {
+    fn new(name: String, operation: Operation, answer: FakeResponse, outcome: Outcome) -> Self {
         Self { name, operation, answers: vec![answer], outcome }
     }
 }
@@ -131,7 +132,7 @@ pub(super) fn attacks() -> Vec<Attack> {
 }
 
 fn next_pages() -> Vec<Attack> {
-    let page = |link: &str| Answer::new(200, serde_json::json!({ "value": [], "nextLink": link }).to_string());
+    let page = |link: &str| FakeResponse::new(200, serde_json::json!({ "value": [], "nextLink": link }).to_string());
     let refused = Outcome::Refused(ErrorKind::Unavailable);
     let attack = |operation, path: &str| {
         let attack = |link: String| {
@@ -214,7 +215,7 @@ fn challenges() -> Vec<Attack> {
     // Another token is tried once, and it has no more claims than the credential gives it.
     headers.push(("Bearer error=\"insufficient_claims\", claims=\"e30=\"".to_owned(), Outcome::Harmless));
     let attack = |(header, outcome): (String, _)| {
-        let answer = Answer::new(401, "").header("www-authenticate", header.clone());
+        let answer = FakeResponse::new(401, "").header("www-authenticate", header.clone());
         Attack::new(format!("challenge {header}"), Operation::Get, answer, outcome)
     };
     headers.into_iter().map(attack).collect()
@@ -225,7 +226,7 @@ fn redirects() -> Vec<Attack> {
     for status in [300, 301, 302, 303, 305, 307, 308] {
         for location in ["https://evil.vault.azure.net/secrets/a", SHARED, "//evil.example", "/secrets/b", CONTOSO] {
             for operation in [Operation::Get, Operation::Set, Operation::List] {
-                let answer = Answer::new(status, "").header("location", location);
+                let answer = FakeResponse::new(status, "").header("location", location);
                 let name = format!("redirect {status} of {operation:?} to {location}");
                 attacks.push(Attack::new(name, operation, answer, Outcome::Refused(ErrorKind::Unavailable)));
             }
@@ -254,7 +255,7 @@ fn headers() -> Vec<Attack> {
             ),
             (Operation::List, r#"{"value":[]}"#.to_owned()),
         ] {
-            let answer = Answer::new(200, body).header(header, value);
+            let answer = FakeResponse::new(200, body).header(header, value);
             attacks.push(Attack::new(
                 format!("header {header} of {operation:?}"),
                 operation,
@@ -282,14 +283,14 @@ fn bodies() -> Vec<Attack> {
         let body = serde_json::json!({ "value": "another value", "id": id }).to_string();
         for operation in [Operation::Get, Operation::Set] {
             let name = format!("body of {operation:?} about {id}");
-            attacks.push(Attack::new(name, operation, Answer::new(200, body.clone()), refused));
+            attacks.push(Attack::new(name, operation, FakeResponse::new(200, body.clone()), refused));
         }
     }
     for place in ["https://evil.vault.azure.net", SHARED, "https://evil.example", "not a URL"] {
         let body = |field: &str| {
             let mut body = serde_json::json!({ "value": "a value", "id": format!("{CONTOSO}/secrets/a/0af1") });
             body[field] = format!("{place}/deletedsecrets/a").into();
-            Answer::new(200, body.to_string())
+            FakeResponse::new(200, body.to_string())
         };
         for (operation, field) in [
             (Operation::Delete, "recoveryId"),
@@ -306,10 +307,10 @@ fn bodies() -> Vec<Attack> {
     attacks.push(Attack::new(
         "body of a list of another vault's".into(),
         Operation::List,
-        Answer::new(200, deeper),
+        FakeResponse::new(200, deeper),
         refused,
     ));
-    let either = Answer::new(200, "x".repeat(1 << 20));
+    let either = FakeResponse::new(200, "x".repeat(1 << 20));
     attacks.push(Attack::new("body without end".into(), Operation::Get, either, Outcome::Either));
     attacks
 }

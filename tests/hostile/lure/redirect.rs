@@ -5,9 +5,10 @@ use std::sync::Arc;
 use futures::TryStreamExt;
 use keyvault::{ErrorKind, SecretClient};
 use keyvault_emulator::{Emulator, Fault};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::client_of;
 
 use super::trap::Moment;
-use crate::support::{FakeCredential, client_of};
 
 #[tokio::test]
 async fn no_redirect_is_followed_on_a_real_connection_at_any_moment() {

@@ -5,10 +5,10 @@ use std::time::Duration;
 use figment::Figment;
 use futures::TryStreamExt;
 use keyvault::{Live, PageToken, SecretEvent, SecretEventKind, SecretId};
+use keyvault_test_support::CONTOSO;
 
 use super::attack::elsewhere;
 use super::trap::{Moment, SHARED, Trap};
-use crate::support::CONTOSO;
 
 #[tokio::test(start_paused = true)]
 async fn no_reference_lures_a_token_away_at_any_moment() {

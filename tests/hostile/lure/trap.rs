@@ -7,9 +7,11 @@ use std::time::Duration;
 use azure_core::credentials::TokenCredential;
 use futures::TryStreamExt;
 use keyvault::{Resolver, Result, SecretClient};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::{FakeCredential, HOUR, valid_for};
+use keyvault_test_support::transport::{FakeResponse, FakeTransport, SentRequest};
 
 use super::attack::{Attack, Operation};
-use crate::support::{Answer, CONTOSO, FakeCredential, HOUR, Sent, Wire, good_for};
 
 /// When a lure is put out.
 #[derive(Clone, Copy, Debug)]
@@ -36,9 +38,9 @@ impl Moment {
 
 /// Two vaults that are allowed, each with an identity of its own, and everybody else in the world.
 pub(super) struct Trap {
-    wire: Arc<Wire>,
+    wire: Arc<FakeTransport>,
     /// What contoso says next, in the place of what it should.
-    lures: Arc<Mutex<VecDeque<Answer>>>,
+    lures: Arc<Mutex<VecDeque<FakeResponse>>>,
     pub(super) contoso: SecretClient,
     pub(super) resolver: Resolver,
     credentials: [Arc<FakeCredential>; 2],
@@ -48,9 +50,9 @@ pub(super) const SHARED: &str = "https://shared.vault.azure.net";
 
 impl Trap {
     pub(super) fn new() -> Self {
-        let lures = Arc::<Mutex<VecDeque<Answer>>>::default();
+        let lures = Arc::<Mutex<VecDeque<FakeResponse>>>::default();
         let lured = Arc::clone(&lures);
-        let wire = Wire::scripted(move |sent| {
+        let wire = FakeTransport::scripted(move |sent| {
             let lure = (sent.origin() == CONTOSO).then(|| lured.lock().unwrap().pop_front()).flatten();
             Ok(lure.unwrap_or_else(|| honest(sent)))
         });
@@ -142,28 +144,30 @@ fn identity(name: &'static str) -> Arc<FakeCredential> {
     FakeCredential::new(move |_| {
         let mut issued = issued.lock().unwrap();
         *issued += 1;
-        std::future::ready(Ok(good_for(HOUR, format!("token-of-{name}.{issued}"))))
+        std::future::ready(Ok(valid_for(HOUR, format!("token-of-{name}.{issued}"))))
     })
 }
 
 /// Answers as a vault does, whoever is meant to be one.
-fn honest(sent: &Sent) -> Answer {
+fn honest(sent: &SentRequest) -> FakeResponse {
     let path: Vec<&str> = sent.url.path().split('/').filter(|part| !part.is_empty()).collect();
     let id = |name: &str| format!("{}/secrets/{name}", sent.origin());
     match (sent.method.as_str(), &path[..]) {
-        ("GET", ["secrets"]) => Answer::new(200, format!(r#"{{"value":[{{"id":"{}"}}],"nextLink":null}}"#, id("a"))),
-        ("GET", ["deletedsecrets"] | [_, _, "versions"]) => Answer::new(200, r#"{"value":[],"nextLink":null}"#),
+        ("GET", ["secrets"]) => {
+            FakeResponse::new(200, format!(r#"{{"value":[{{"id":"{}"}}],"nextLink":null}}"#, id("a")))
+        }
+        ("GET", ["deletedsecrets"] | [_, _, "versions"]) => FakeResponse::new(200, r#"{"value":[],"nextLink":null}"#),
         ("DELETE", [_, name]) => {
             let recovery = format!("{}/deletedsecrets/{name}", sent.origin());
-            Answer::new(200, format!(r#"{{"id":"{}/0af1","recoveryId":"{recovery}"}}"#, id(name)))
+            FakeResponse::new(200, format!(r#"{{"id":"{}/0af1","recoveryId":"{recovery}"}}"#, id(name)))
         }
-        (_, [_, name, ..]) => Answer::new(200, format!(r#"{{"value":"a value","id":"{}/0af1"}}"#, id(name))),
-        _ => Answer::new(404, ""),
+        (_, [_, name, ..]) => FakeResponse::new(200, format!(r#"{{"value":"a value","id":"{}/0af1"}}"#, id(name))),
+        _ => FakeResponse::new(404, ""),
     }
 }
 
 /// A vault's honest refusal of a token.
-pub(super) fn refusal() -> Answer {
+pub(super) fn refusal() -> FakeResponse {
     let challenge = r#"Bearer authorization="https://login.microsoftonline.com/t", resource="https://vault.azure.net""#;
-    Answer::new(401, "").header("www-authenticate", challenge)
+    FakeResponse::new(401, "").header("www-authenticate", challenge)
 }

@@ -1,25 +1,26 @@
 //! When it goes wrong, and what must hold then.
 
-use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind as SdkKind;
+use azure_core::http::AsyncRawResponse;
 use azure_core::http::headers::Headers;
-use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, Transport};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use futures::TryStreamExt;
 use futures::future::{LocalBoxFuture, ready};
 use keyvault::{Error, ErrorKind, Live, Notice, SecretClient, SecretEvent, SecretEventKind, SecretId};
 use keyvault_emulator::{Emulator, Fault as Strike};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::canary::assert_value_free;
+use keyvault_test_support::credential::{FakeCredential, HOUR, valid_for};
+use keyvault_test_support::emulator::send;
+use keyvault_test_support::transport::FakeTransport;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::fault::{Fault, Road, Tokens};
-use crate::support::{CONTOSO, HOUR, Wire, assert_value_free, good_for};
 
 /// Something that a service does, while a fault lasts.
 pub(super) struct Situation {
@@ -164,13 +165,7 @@ impl Scene {
         vault.set("password", OLD);
         vault.set("other", "1");
         let (road, tokens, requests) = (Arc::default(), Arc::<Mutex<Tokens>>::default(), Arc::default());
-        let counted = Counted { wire: Wire::to(&emulator), road: Arc::clone(&road), requests: Arc::clone(&requests) };
-        let transport = Transport::new(Arc::new(counted));
-        let client = SecretClient::builder(CONTOSO)
-            .credential(Arc::new(Credential(Arc::clone(&tokens))))
-            .client_options(ClientOptions { transport: Some(transport), ..ClientOptions::default() })
-            .build()
-            .unwrap();
+        let client = counting(&emulator, &road, &requests).client(&credential(&tokens)).build().unwrap();
         Self { emulator, client, live: Mutex::default(), road, tokens, requests, version: Mutex::default() }
     }
 
@@ -272,33 +267,28 @@ impl Scene {
     }
 }
 
-/// A transport that counts, and that may not get there.
-struct Counted {
-    wire: Arc<Wire>,
-    road: Arc<Mutex<Road>>,
-    requests: Arc<Mutex<usize>>,
-}
-
-#[async_trait]
-impl HttpClient for Counted {
-    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+/// Returns a transport that counts requests and fails them as `road` says.
+fn counting(emulator: &Arc<Emulator>, road: &Arc<Mutex<Road>>, requests: &Arc<Mutex<usize>>) -> Arc<FakeTransport> {
+    let (emulator, road, requests) = (Arc::clone(emulator), Arc::clone(road), Arc::clone(requests));
+    FakeTransport::unlogged(move |request| {
         let count = {
-            let mut requests = self.requests.lock().unwrap();
+            let mut requests = requests.lock().unwrap();
             *requests += 1;
             *requests
         };
-        // No request of this test may ever go elsewhere.
-        assert_eq!(request.url().origin().ascii_serialization(), CONTOSO, "a token went astray");
-        let broken = |text: &'static str| Err(azure_core::Error::with_message(SdkKind::Connection, text));
-        let road = *self.road.lock().unwrap();
-        match road {
-            Road::NoEnd if request.url().path() == "/secrets" => Ok(leading_to(count)),
-            Road::Open | Road::NoEnd => self.wire.execute_request(request).await,
-            Road::NoName => broken("dns error: failed to lookup address information"),
-            Road::NoPort => broken("tcp connect error: Connection refused"),
-            Road::NoTrust => broken("invalid peer certificate: UnknownIssuer"),
+        assert_eq!(request.origin(), CONTOSO, "a token left the vault");
+        let (emulator, road) = (Arc::clone(&emulator), *road.lock().unwrap());
+        async move {
+            let broken = |text: &'static str| Err(azure_core::Error::with_message(SdkKind::Connection, text));
+            match road {
+                Road::NoEnd if request.url.path() == "/secrets" => Ok(leading_to(count)),
+                Road::Open | Road::NoEnd => send(emulator, request).await,
+                Road::NoName => broken("dns error: failed to lookup address information"),
+                Road::NoPort => broken("tcp connect error: Connection refused"),
+                Road::NoTrust => broken("invalid peer certificate: UnknownIssuer"),
+            }
         }
-    }
+    })
 }
 
 /// A page without items, and the link to another.
@@ -308,27 +298,21 @@ fn leading_to(page: usize) -> AsyncRawResponse {
     AsyncRawResponse::from_bytes(200.into(), Headers::new(), body)
 }
 
-impl fmt::Debug for Counted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Counted")
-    }
-}
-
-/// A credential whose tokens live for a second, so that every call asks it.
-#[derive(Debug)]
-struct Credential(Arc<Mutex<Tokens>>);
-
-#[async_trait]
-impl TokenCredential for Credential {
-    async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
-        let tokens = *self.0.lock().unwrap();
-        match tokens {
-            Tokens::Good => {}
-            Tokens::Down => {
-                return Err(azure_core::Error::with_message(SdkKind::Connection, "token endpoint cannot be reached"));
+/// Returns a credential whose tokens have expired already, so that each operation requests one.
+fn credential(tokens: &Arc<Mutex<Tokens>>) -> Arc<FakeCredential> {
+    let tokens = Arc::clone(tokens);
+    FakeCredential::new(move |_| {
+        let tokens = *tokens.lock().unwrap();
+        async move {
+            match tokens {
+                Tokens::Good => {}
+                Tokens::Down => {
+                    let text = "token endpoint cannot be reached";
+                    return Err(azure_core::Error::with_message(SdkKind::Connection, text));
+                }
+                Tokens::Slow => sleep(Duration::from_secs(8)).await,
             }
-            Tokens::Slow => sleep(Duration::from_secs(8)).await,
+            Ok(valid_for(Duration::ZERO, TOKEN))
         }
-        Ok(good_for(Duration::ZERO, TOKEN.to_owned()))
-    }
+    })
 }

@@ -9,11 +9,13 @@ use azure_core::error::ErrorKind as SdkKind;
 use fastrand::Rng;
 use keyvault::{SecretClient, SecretEvent, SecretEventKind, SecretId};
 use keyvault_emulator::{Denial, Emulator, Fault};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::{FakeCredential, valid_for};
+use keyvault_test_support::emulator::transport_to;
 use tokio::time::{Instant, sleep};
 
 use super::service::Service;
 use super::{BOUND, DEADLINE, LONGEST_FAULT, ROTATIONS, Server};
-use crate::support::{CONTOSO, FakeCredential, Wire, client_over, good_for};
 
 /// Somebody with a vault, and with bad luck.
 pub(super) struct Operator {
@@ -46,11 +48,11 @@ impl Operator {
                     true => {
                         Err(azure_core::Error::with_message(SdkKind::Connection, "token endpoint cannot be reached"))
                     }
-                    false => Ok(good_for(Duration::ZERO, "token".into())),
+                    false => Ok(valid_for(Duration::ZERO, "token")),
                 }
             }
         });
-        client_over(&Wire::to(&self.emulator), &credential).build().unwrap()
+        transport_to(&self.emulator).client(&credential).build().unwrap()
     }
 
     fn put(&self, key: u64) -> SecretId {

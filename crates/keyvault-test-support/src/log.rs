@@ -1,4 +1,4 @@
-//! What is logged while a test runs.
+//! The log of one thread.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -7,17 +7,19 @@ use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
 
-/// Everything that this thread logs, at every level, until it is dropped: for a test on a runtime of one thread.
-pub(crate) struct Log {
+/// Everything that this thread logs at any level, until the value is dropped. Use it on a single-threaded runtime.
+#[derive(Debug)]
+pub struct Log {
     text: Arc<Mutex<Vec<u8>>>,
     _guard: DefaultGuard,
     _other: Dispatch,
 }
 
 impl Log {
-    pub(crate) fn begin() -> Self {
-        // While there is only one subscriber, `tracing` asks the thread that passes an event first, which may be another
-        // test's, and remembers its "never" for everybody. With two it asks each.
+    /// Starts to record this thread's log.
+    pub fn begin() -> Self {
+        // With a single subscriber, `tracing` caches the interest of the first thread that reaches a call site. That
+        // may be the thread of another test, whose "never" would then count for all. With two it asks each thread.
         let other = Dispatch::new(NoSubscriber::default());
         let text = Arc::<Mutex<Vec<u8>>>::default();
         let writer = Writer(Arc::clone(&text));
@@ -29,8 +31,8 @@ impl Log {
         Self { text, _guard: tracing::subscriber::set_default(subscriber), _other: other }
     }
 
-    /// Gives what was logged so far.
-    pub(crate) fn text(&self) -> String {
+    /// Returns the text logged so far.
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
     }
 }
