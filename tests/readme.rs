@@ -1,4 +1,4 @@
-//! The README's examples, as tests: they compile, or the tests fail.
+//! The examples of the README as tests: they compile.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -1,4 +1,4 @@
-//! Many reads at once of a client that has no token yet.
+//! A client without a token serves many concurrent reads with one challenge and one token.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -16,14 +16,14 @@ use keyvault_test_support::credential::{FakeCredential, HOUR, valid_for};
 use keyvault_test_support::emulator::{client_of, tls_options, transport_to};
 use keyvault_test_support::transport::FakeTransport;
 
-/// Puts `count` secrets in a vault: `s0` is `v0` and so on.
+/// Sets `count` secrets: `s0` is `v0` and so on.
 fn fill(vault: &VaultHandle<'_>, count: usize) {
     for n in 0..count {
         vault.set(&format!("s{n}"), &format!("v{n}"));
     }
 }
 
-/// Reads `count` secrets all at once; a value that is not the secret's, or an error, fails the test.
+/// Reads `count` secrets concurrently, and panics on an error or a wrong value.
 async fn read_all(client: &SecretClient, count: usize) {
     let read = |n: usize| async move { (n, client.get(&format!("s{n}")).await) };
     for (n, secret) in join_all((0..count).map(read)).await {
@@ -129,7 +129,7 @@ async fn a_challenge_to_every_first_request_is_answered_by_everyone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revoked_token_is_replaced_once_and_lost_by_nobody() {
+async fn a_revoked_token_is_replaced_once_for_all_callers() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     fill(&emulator.vault("contoso"), 32);
     let credential = FakeCredential::fresh(&emulator);
@@ -138,7 +138,7 @@ async fn a_revoked_token_is_replaced_once_and_lost_by_nobody() {
         let reads = (0..32).map(|n| {
             let (client, emulator) = (client.clone(), Arc::clone(&emulator));
             tokio::spawn(async move {
-                // In the middle of the herd, from one of its own.
+                // Revokes the token while the herd is reading.
                 if n == 16 {
                     emulator.revoke_tokens();
                 }
@@ -178,7 +178,7 @@ async fn a_token_fetch_that_is_given_up_is_taken_over() {
     assert_eq!(credential.requests(), 2);
 }
 
-/// A credential whose token for the cloud is good for nothing here, so that the challenge has to be followed.
+/// Returns a credential whose token for the cloud is invalid here, so that the client must follow the challenge.
 fn only_for_the_named_origin(emulator: &Arc<Emulator>) -> Arc<FakeCredential> {
     let emulator = Arc::clone(emulator);
     FakeCredential::new(move |scope| {
@@ -195,7 +195,7 @@ fn client_of_the_named_origin(wire: &Arc<FakeTransport>, credential: &Arc<FakeCr
     SecretClient::builder(NAMED).credential(credential).client_options(wire.options()).build().unwrap()
 }
 
-/// The SDK's own credential, with a transport that trusts the emulator's token endpoint.
+/// Returns a credential of the SDK whose transport trusts the token endpoint of the emulator.
 fn client_secret_credential(emulator: &Emulator) -> Arc<ClientSecretCredential> {
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = emulator.authority_url().to_owned();
@@ -209,14 +209,14 @@ fn client_secret_credential(emulator: &Emulator) -> Arc<ClientSecretCredential> 
     .unwrap()
 }
 
-/// What the emulator calls the vault that every other host name leads to.
+/// The emulator's name of the vault behind every other host name.
 const DEFAULT: &str = "";
-/// Reads at once.
+/// The number of concurrent reads.
 const HERD: usize = 500;
-/// Clients that are made, one after the other.
+/// The number of clients, one after the other.
 const COLD_STARTS: usize = 500;
-/// Herds in the midst of which the token is revoked.
+/// The number of herds during which the token is revoked.
 const ROUNDS: usize = 50;
-/// An origin under no Key Vault domain, whose vault wants tokens for itself.
+/// An origin outside every Key Vault domain, whose vault requires tokens for its own host.
 const NAMED: &str = "https://vault.contoso.example:8443";
 const NAMED_SCOPE: &str = "https://vault.contoso.example:8443/.default";

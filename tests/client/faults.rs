@@ -1,4 +1,4 @@
-//! Whatever goes wrong ends in time, is tried again as often as it may help, and is told as what it is.
+//! Every fault ends in time, is retried only if a retry can help, and is reported as its kind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +15,7 @@ use keyvault_test_support::emulator::{client_of, transport_to};
 use keyvault_test_support::transport::{FakeResponse, FakeTransport};
 use tokio::time::{Instant, advance};
 
-/// A client of an emulator in this process, for a clock that is paused.
+/// Creates a client of an emulator in this process, for a paused clock.
 async fn scene() -> (Arc<Emulator>, SecretClient) {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     emulator.vault("contoso").set("a", VALUE);
@@ -25,7 +25,7 @@ async fn scene() -> (Arc<Emulator>, SecretClient) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_fault_is_told_as_what_it_is_and_tried_as_often_as_it_may_help() {
+async fn every_fault_has_its_error_kind_and_its_number_of_attempts() {
     use ErrorKind::{Conflict, Denied, Invalid, NotFound, Unavailable};
     use ReferenceStatus as Status;
     let throttled = ErrorKind::Throttled { retry_after: None };
@@ -75,7 +75,7 @@ async fn every_fault_is_told_as_what_it_is_and_tried_as_often_as_it_may_help() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_passes_is_not_seen() {
+async fn transient_faults_are_invisible_to_the_caller() {
     for fault in [
         Fault::status(408),
         Fault::status(429),
@@ -134,7 +134,7 @@ async fn pauses_grow_between_attempts() {
     emulator.fault(Fault::status(429));
     let begun = Instant::now();
     client.get("a").await.unwrap_err();
-    // One, two, four and eight seconds, each a quarter more or less.
+    // One, two, four and eight seconds, each ±25 %.
     let waited = begun.elapsed().as_secs_f64();
     assert!((11.25..=18.75).contains(&waited), "{waited} s");
 }
@@ -153,7 +153,7 @@ async fn a_timeout_says_what_came_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_page_has_the_time_of_an_operation() {
+async fn each_page_has_its_own_timeout() {
     let (emulator, client) = scene().await;
     for n in 0..60 {
         emulator.vault("contoso").set(&format!("s{n}"), "x");
@@ -211,7 +211,8 @@ async fn a_token_that_still_lives_bridges_an_outage_of_those_who_issue_them() {
         let issuer = Arc::clone(&emulator);
         let asked = AtomicUsize::new(0);
         let credential = FakeCredential::new(move |_| {
-            // Less than the time before expiry at which the next one is asked for. It lives by the clock on the wall.
+            // Shorter than the margin before expiry at which the client requests the next token. Tokens expire by the
+            // wall clock.
             let token = valid_for(Duration::from_secs(120), issuer.token());
             let is_first = asked.fetch_add(1, Ordering::SeqCst) == 0;
             async move {
@@ -248,11 +249,11 @@ async fn a_token_that_expired_is_not_sent() {
     for _ in 0..3 {
         client.get("a").await.unwrap();
     }
-    assert_eq!(credential.requests(), 2, "one that was out of date at once, and one for the rest");
+    assert_eq!(credential.requests(), 2, "one that was outdated at once, and one for the rest");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_nobody_accepts_is_refused_after_the_next() {
+async fn a_rejected_token_is_replaced_once_and_then_the_call_is_denied() {
     let (emulator, _) = scene().await;
     emulator.fault(Fault::Unauthorized);
     let credential = FakeCredential::fresh(&emulator);
@@ -263,7 +264,7 @@ async fn a_token_that_nobody_accepts_is_refused_after_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_error_repeats_what_it_was_told() {
+async fn no_error_quotes_its_input() {
     let token = "token-canary.token-canary.token-canary";
     let said = |status: u16, body: &str| {
         let challenge = r#"Bearer authorization="https://body-canary.example", resource="https://vault.azure.net""#;
@@ -291,7 +292,7 @@ async fn no_error_repeats_what_it_was_told() {
         }
     }
     assert!(errors.len() >= 200, "{}", errors.len());
-    // A transport of somebody else's, which puts everything it has into its error.
+    // A third-party transport that puts the whole request into its error.
     let wire = FakeTransport::scripted(|sent| {
         let header = sent.header("authorization").unwrap_or_default().to_owned();
         Err(azure_core::Error::with_message(SdkKind::Io, format!("could not send {header}")))
@@ -316,9 +317,9 @@ async fn a_body_beyond_every_limit_is_refused_though_its_length_was_not_announce
     }
 }
 
-/// Over TLS, where the socket is the point; here the time is real, so it is short.
+/// Uses TLS, because the test needs a socket. The clock is real, so the timeout is short.
 #[tokio::test]
-async fn a_connection_that_breaks_ends_in_time_and_is_told_as_unavailable() {
+async fn a_broken_connection_ends_in_time_as_unavailable() {
     let emulator = Emulator::start().await.unwrap();
     emulator.set("a", VALUE);
     let credential = FakeCredential::fixed(emulator.token());
@@ -360,7 +361,7 @@ async fn a_connection_that_broke_once_is_not_seen() {
 }
 
 #[tokio::test]
-async fn a_port_where_nobody_listens_ends_in_time() {
+async fn a_closed_port_ends_in_time() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -387,7 +388,7 @@ async fn a_port_that_takes_the_connection_and_says_nothing_ends_in_time() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_somebody_else_is_not_trusted() {
+async fn a_certificate_of_another_authority_is_not_trusted() {
     let emulator = Emulator::builder().accept_any_token().start().await.unwrap();
     let other = Emulator::start().await.unwrap();
     emulator.set("a", VALUE);

@@ -1,4 +1,4 @@
-//! A list is complete, has everything once, and ends.
+//! A list is complete, contains each secret once, and ends.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -51,10 +51,10 @@ async fn a_list_has_every_secret_once_in_as_few_pages_as_can_be() {
 }
 
 #[tokio::test]
-async fn who_takes_the_whole_list_has_the_next_page_on_its_way_before_the_items_of_this_one() {
+async fn collecting_a_list_prefetches_the_next_page() {
     let scene = Scene::with_secrets(60).await;
     scene.client.list().try_next().await.unwrap().unwrap();
-    assert_eq!(scene.wire.sent().len(), 1, "who may stop asks for a page when it is wanted");
+    assert_eq!(scene.wire.sent().len(), 1, "a caller that may stop fetches a page on demand");
     let mut list = SecretStore::list(&scene.client);
     let first = list.try_next().await.unwrap().unwrap();
     assert_eq!(scene.wire.sent().len(), 3, "the second page is asked for");
@@ -76,7 +76,7 @@ async fn short_pages_are_followed_to_the_end() {
 async fn empty_pages_are_followed_to_the_end() {
     let item = |n: usize| format!(r#"{{"id":"{CONTOSO}/secrets/s{n}","attributes":{{"enabled":true}}}}"#);
     let asked = AtomicUsize::new(0);
-    // As recorded in June 2026: one item, five pages without any, the rest.
+    // As recorded in June 2026: one item, five empty pages, the rest.
     let wire = FakeTransport::scripted(move |_| {
         let page = asked.fetch_add(1, Ordering::SeqCst);
         let items = match page {
@@ -156,7 +156,7 @@ async fn after_an_error_a_list_has_nothing_more() {
 }
 
 #[tokio::test]
-async fn what_changes_between_pages_neither_hides_nor_repeats_the_rest() {
+async fn changes_between_pages_neither_hide_nor_repeat_other_items() {
     let scene = Scene::with_secrets(60).await;
     let mut list = scene.client.list();
     let first = list.try_next().await.unwrap().unwrap();

@@ -1,4 +1,4 @@
-//! The credential that finds out which identity there is, with secrets and tokens of every step.
+//! The default credential, with secrets and tokens of every step.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::scan::Scan;
 
-/// A place with no identity at all.
+/// Variables of an environment without any identity.
 const NOWHERE: [(&str, &str); 2] = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1"), ("PATH", "/nowhere")];
 
 /// A temporary folder with a file and the tools `az` and `azd`.
@@ -30,7 +30,7 @@ impl Folder {
     }
 }
 
-/// Asks with the identity that `variables` describe.
+/// Requests a secret with the identity that `variables` describe.
 async fn ask(scan: &mut Scan, emulator: &Emulator, what: &str, variables: &[(&str, &str)]) -> bool {
     let all = NOWHERE.into_iter().chain(variables.iter().copied());
     let builder = DefaultCredential::builder().variables(all).client_options(tls_options(emulator));
@@ -55,7 +55,7 @@ async fn no_step_shows_a_token_or_what_it_gets_one_for() {
     let emulator = Emulator::start().await.unwrap();
     emulator.set("password", scan.secret.text());
     let token = emulator.token();
-    // A signature is what makes a token one; its other parts are the same for everybody.
+    // Only the signature of a token is secret. Its other parts are the same in every token.
     scan.look_for(token.rsplit('.').next().unwrap());
     scan.look_for(emulator.client_secret());
     scan.look_for(emulator.identity_header());

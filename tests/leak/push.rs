@@ -1,4 +1,4 @@
-//! Events from outside, and the queue that they come from.
+//! Pushed events and their queue.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ async fn a_webhook_shows_nothing_of_what_it_is_sent() {
     scan.end();
 }
 
-/// Answers as a storage account does, with canaries for messages.
+/// Responds like a storage account, with canaries as messages.
 fn queue_with(scan: &Scan, status: u16) -> Arc<FakeTransport> {
     let (secret, word) = (scan.secret.text().to_owned(), scan.word.text().to_owned());
     let escaped = secret.replace('"', "&quot;").replace('&', "&amp;");
@@ -89,7 +89,7 @@ async fn a_queue_shows_neither_messages_nor_its_signature_nor_a_token() {
             scan.outcome("create", &queue.create().await);
             scan.outcome("remove", &queue.remove().await);
             let mut events = queue.events();
-            // Messages that are no events give none: it goes on asking.
+            // Invalid messages yield no event, and polling continues.
             assert!(tokio::time::timeout(Duration::from_secs(100), events.next()).await.is_err() || status != 200);
             scan.shows("events", &events);
             scan.shows("queue", &queue);

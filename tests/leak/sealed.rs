@@ -1,4 +1,4 @@
-//! The sealed snapshot: what is in its directory, and what is said of it.
+//! The sealed snapshot: the content of its directory, and its reports.
 
 use std::fs;
 use std::path::Path;
@@ -12,7 +12,7 @@ use keyvault_test_support::CONTOSO;
 use super::scan::Scan;
 use super::settings::One;
 
-/// Begins with a key that is looked for, too.
+/// Creates a snapshot whose key is a canary too.
 fn sealed(scan: &mut Scan, path: &Path) -> SealedSnapshot {
     let bytes: [u8; 32] = scan.word.text().as_bytes().try_into().unwrap();
     let key = SealingKey::from_bytes(&bytes).unwrap();
@@ -33,7 +33,7 @@ async fn start(vault: &InMemory, sealed: SealedSnapshot) -> Result<Live<One<Stri
 }
 
 #[tokio::test]
-async fn neither_the_file_nor_its_directory_nor_what_is_said_of_them_shows_anything() {
+async fn the_file_its_directory_and_its_reports_leak_nothing() {
     let mut scan = Scan::begin();
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("shop.sealed");

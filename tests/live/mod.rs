@@ -1,20 +1,20 @@
 //! Live settings, on vaults in memory and under a paused clock.
 
-mod apart;
-mod bad;
-mod dates;
-mod defects;
-mod end;
-mod events;
-mod failure;
-mod freeze;
-mod hooks;
-mod kept;
-mod latest;
-mod rejected;
-mod revoked;
+mod debounce;
+mod expiry_and_intervals;
+mod failed_refresh;
+mod faulty_application;
+mod health_and_metrics;
+mod isolation;
+mod keep_last_good;
+mod latest_version;
+mod lost_updates;
+mod push_events;
+mod rejected_credentials;
+mod revocation;
 mod rotation;
-mod start;
-mod story;
-mod together;
-mod told;
+mod service;
+mod shutdown;
+mod start_up;
+mod suspended_process;
+mod validation;

@@ -1,4 +1,4 @@
-//! One program of a fleet, in a process of its own as far as the crate can tell.
+//! One instance of a fleet, with state of its own as in a process of its own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::vault::FleetVault;
 
 pub(super) type Settings = BTreeMap<String, String>;
 
-/// How an instance came up.
+/// A running instance, and the history of its start.
 pub(super) struct Instance {
     pub(super) live: Live<Settings>,
     pub(super) up: Instant,
@@ -21,7 +21,8 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Starts it, and again if that fails: after 10 seconds, then twice as long each time up to five minutes, as Kubernetes does.
+    /// Starts an instance. Retries like Kubernetes: after 10 seconds, then after twice as long each time, up to five
+    /// minutes.
     pub(super) async fn begin(vault: Arc<FleetVault>, deadline: Duration, begins: Duration) -> Self {
         sleep(begins).await;
         let mut restarts = 0;
@@ -35,7 +36,7 @@ impl Instance {
     }
 }
 
-/// With the crate's defaults, but for the deadline. A transport of its own gives it a pace of its own.
+/// Starts with the defaults of the crate except for the deadline. Its own transport gives it its own rate limit.
 async fn start(vault: &Arc<FleetVault>, deadline: Duration) -> keyvault::Result<Live<Settings>> {
     let client = vault.transport().client(&FakeCredential::fixed("t0ken-t0ken")).build()?;
     let clock = Arc::clone(vault);

@@ -1,4 +1,4 @@
-//! A vault that counts who asks it when, and takes no more than the service does.
+//! A vault that counts requests over time and throttles as the service does.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,10 +16,10 @@ use tokio::time::{Instant, sleep};
 
 use super::traffic::Traffic;
 
-/// The vault of a fleet, at the other end of every instance's transport.
+/// The vault of a fleet, behind the transport of every instance.
 ///
-/// It counts as the service says that it does: so many requests in any ten seconds, and what it refuses does not count. Its 429
-/// names no time, as the service's do not.
+/// It counts as the service documents it: a limit within any ten seconds, in which refused requests do not count. Like the
+/// service, its 429 has no `Retry-After`.
 pub(super) struct FleetVault {
     limit: usize,
     state: Mutex<State>,
@@ -28,10 +28,10 @@ pub(super) struct FleetVault {
 struct State {
     begun: Instant,
     is_down: bool,
-    /// When what still counts was served, the earliest first.
+    /// The times of the requests that still count, the earliest first.
     counted: VecDeque<Instant>,
     traffic: Traffic,
-    /// How often the first secret was rotated, and when last.
+    /// The number of rotations of the first secret, and the time of the last.
     rotation: (u32, u64),
     /// The list, page by page.
     pages: Vec<Bytes>,
@@ -55,7 +55,7 @@ impl FleetVault {
         self.lock().is_down = is_down;
     }
 
-    /// Sets a new version of the first secret, and gives its identifier.
+    /// Sets a new version of the first secret, and returns its identifier.
     pub(super) fn rotate(&self) -> String {
         let mut state = self.lock();
         let time = state.time();
@@ -64,12 +64,12 @@ impl FleetVault {
         state.id(0)
     }
 
-    /// Tells the time of day here, which runs with the virtual clock.
+    /// Returns the wall clock of the vault, which follows the virtual clock.
     pub(super) fn time(&self) -> SystemTime {
         self.lock().time()
     }
 
-    /// Gives what came since the last time.
+    /// Returns the traffic since the last call.
     pub(super) fn take_traffic(&self) -> Traffic {
         std::mem::take(&mut self.lock().traffic)
     }
@@ -144,7 +144,7 @@ impl State {
         self.pages = (0..SECRETS.div_ceil(PAGE)).map(page).collect();
     }
 
-    /// A page of the list, or one secret.
+    /// Returns a page of the list, or one secret.
     fn body(&self, request: &SentRequest) -> Bytes {
         let url = &request.url;
         assert_eq!(url.origin().ascii_serialization(), CONTOSO);
