@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
-/// Who may use what of this workspace, and what of the world is for one crate alone.
+/// The allowed dependencies within this workspace, and the external crates reserved for one crate.
 const MAY_USE: [(&str, &[&str]); 5] = [
     ("keyvault", &[]),
     ("keyvault-config", &["keyvault"]),
@@ -24,7 +24,7 @@ const ONLY_IN: [(&str, &[&str]); 6] = [
 ];
 
 #[test]
-fn each_crate_depends_on_what_it_may() {
+fn each_crate_has_only_its_allowed_dependencies() {
     let crates = dependencies();
     assert_eq!(crates.keys().map(String::as_str).collect::<BTreeSet<_>>(), MAY_USE.map(|(name, _)| name).into());
     for (name, allowed) in MAY_USE {

@@ -1,6 +1,6 @@
 //! Behaviour across crates, one module per promise.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands, helpers included")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue panics at once, and so do its helpers")]
 
 mod adapters;
 mod architecture;
@@ -13,5 +13,4 @@ mod network;
 mod operations;
 mod push;
 mod sealed;
-mod supply;
-mod support;
+mod supply_chain;

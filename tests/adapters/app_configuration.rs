@@ -1,11 +1,11 @@
-//! App Configuration's references are resolved where that is asked for, and are text where it is not.
+//! App Configuration references resolve if the adapter is asked to, and otherwise stay text.
 
 use keyvault::{Leaf, ReferenceStatus, Resolver};
+use keyvault_test_support::canary::assert_value_free;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::shop::{Shop, WAYS, block_on, vault, with_variables};
-use crate::support::assert_value_free;
+use super::service::{Service, WAYS, block_on, vault, with_variables};
 
 const FILE: &str = r#"
 text = '{"uri":"https://contoso.vault.azure.net/secrets/a"}'
@@ -62,9 +62,9 @@ struct Server {
 
 #[tokio::test]
 async fn a_string_and_a_table_with_one_uri_are_references_where_that_is_asked_for() {
-    let shop = Shop::new(FILE).secret("a", "A").secret("b", "B").references_only().app_configuration();
+    let service = Service::new(FILE).secret("a", "A").secret("b", "B").references_only().app_configuration();
     for way in WAYS {
-        let settings = shop.settings::<Settings>(way).await.unwrap_or_else(|error| panic!("{way:?} {error:?}"));
+        let settings = service.settings::<Settings>(way).await.unwrap_or_else(|error| panic!("{way:?} {error:?}"));
         assert_eq!((&*settings.text, &*settings.table, &*settings.deep.er), ("A", "A", "B"), "{way:?}");
         assert_eq!(settings.list, ["B", "plain"], "{way:?}");
         assert_eq!(settings.servers[0].password, "A", "{way:?}");
@@ -76,23 +76,23 @@ async fn a_string_and_a_table_with_one_uri_are_references_where_that_is_asked_fo
 }
 
 #[tokio::test]
-async fn they_are_left_alone_where_that_is_not_asked_for() {
+async fn they_stay_text_unless_enabled() {
     #[derive(Deserialize)]
     struct Plain {
         text: String,
         table: Hook,
     }
-    let shop = Shop::new(FILE).references_only();
+    let service = Service::new(FILE).references_only();
     for way in WAYS {
-        let settings = shop.settings::<Plain>(way).await.unwrap();
+        let settings = service.settings::<Plain>(way).await.unwrap();
         assert_eq!(settings.text, r#"{"uri":"https://contoso.vault.azure.net/secrets/a"}"#, "{way:?}");
         assert_eq!(settings.table.uri, "https://contoso.vault.azure.net/secrets/a", "{way:?}");
-        assert_eq!(shop.vault.reads().gets, 0, "{way:?}");
+        assert_eq!(service.vault.reads().gets, 0, "{way:?}");
     }
 }
 
 #[tokio::test]
-async fn what_is_missing_malformed_or_elsewhere_is_told() {
+async fn missing_malformed_and_foreign_references_are_reported() {
     for (toml, key, status) in [
         (r#"a = '{"uri":"https://contoso.vault.azure.net/secrets/gone"}'"#, "a", ReferenceStatus::SecretNotFound),
         (r#"a = { uri = "https://contoso.vault.azure.net/secrets/gone" }"#, "a", ReferenceStatus::SecretNotFound),
@@ -109,9 +109,9 @@ async fn what_is_missing_malformed_or_elsewhere_is_told() {
         (r#"a = '{"uri":"https://contoso.vault.azure.net/secrets/canary'"#, "a", ReferenceStatus::InvalidSyntax),
         (r#"a.b = { uri = "http://contoso.vault.azure.net/secrets/canary" }"#, "a.b", ReferenceStatus::InvalidSyntax),
     ] {
-        let shop = Shop::new(toml).references_only().app_configuration();
+        let service = Service::new(toml).references_only().app_configuration();
         for way in WAYS {
-            let error = shop.settings::<IgnoredAny>(way).await.expect_err(toml);
+            let error = service.settings::<IgnoredAny>(way).await.expect_err(toml);
             assert_eq!((error.setting(), error.status()), (Some(key), status), "{way:?} {toml} {error}");
             assert!(error.origin().is_some_and(|origin| origin.contains("settings.toml")), "{way:?} {toml} {error}");
             assert_value_free(&error, &["canary"]);
@@ -120,16 +120,16 @@ async fn what_is_missing_malformed_or_elsewhere_is_told() {
 }
 
 #[test]
-fn they_stand_in_variables_too() {
+fn they_resolve_in_variables() {
     let variable = [("SHOP_TEXT", r#"{"uri":"https://contoso.vault.azure.net/secrets/a"}"#)];
     with_variables(&variable, || {
         #[derive(Deserialize)]
         struct Settings {
             text: String,
         }
-        let shop = Shop::new("").secret("a", "A").references_only().app_configuration();
+        let service = Service::new("").secret("a", "A").references_only().app_configuration();
         for way in WAYS {
-            assert_eq!(block_on(shop.settings::<Settings>(way)).unwrap().text, "A", "{way:?}");
+            assert_eq!(block_on(service.settings::<Settings>(way)).unwrap().text, "A", "{way:?}");
         }
     });
 }

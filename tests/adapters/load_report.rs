@@ -1,13 +1,13 @@
-//! Every load has a report: a row for each reference and each secret by name, for people and for scripts.
+//! Every load has a report with a row for each reference and each mapped secret, for people and for scripts.
 
 use std::collections::BTreeMap;
 
 use keyvault::{Leaf, ReferenceStatus, Report, ReportRow, Resolver};
+use keyvault_test_support::canary::assert_free_of;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::shop::{BOTH, Shop, WAYS, block_on, vault, with_variables};
-use crate::support::assert_free_of;
+use super::service::{BOTH, Service, WAYS, block_on, vault, with_variables};
 
 const SCHEMA: &str = include_str!("../../docs/report.schema.json");
 
@@ -20,18 +20,18 @@ fn row<'r>(report: &'r Report, setting: &str) -> &'r ReportRow {
 }
 
 #[test]
-fn a_good_load_tells_every_reference_and_every_secret_by_name() {
+fn a_successful_load_reports_every_reference_and_every_mapped_secret() {
     with_variables(&[("SHOP_FROM__OUTSIDE", "@KeyVault(SecretName=outside)")], || {
-        let shop = Shop::new(
+        let service = Service::new(
             "url = 'a:@KeyVault(SecretName=user)@KeyVault(SecretName=password)'\nplain = 'x'\nhidden = 'by the file'
              gone = '@KeyVault(SecretName=gone;Optional=true)'",
         );
-        let shop = shop.secret("user", "canary").secret("password", "canary").secret("outside", "canary");
-        let shop = shop.secret("Database--Password", "canary").secret("Hidden", "canary");
+        let service = service.secret("user", "canary").secret("password", "canary").secret("outside", "canary");
+        let service = service.secret("Database--Password", "canary").secret("Hidden", "canary");
         for framework in BOTH {
-            let live = block_on(shop.start::<IgnoredAny>(framework)).unwrap();
+            let live = block_on(service.start::<IgnoredAny>(framework)).unwrap();
             let published = live.published();
-            let resolved = block_on(shop.resolve(framework)).unwrap();
+            let resolved = block_on(service.resolve(framework)).unwrap();
             for report in [published.report(), resolved.report()] {
                 let expected = [
                     ("database.password", "Resolved", Some("Database--Password")),
@@ -57,13 +57,13 @@ fn a_good_load_tells_every_reference_and_every_secret_by_name() {
 }
 
 #[tokio::test]
-async fn a_failed_load_tells_the_good_references_too() {
-    let shop = Shop::new(
+async fn a_failed_load_reports_the_resolved_references_too() {
+    let service = Service::new(
         "good = '@KeyVault(SecretName=good)'\nbad = '@KeyVault(SecretName=bad)'\nworse = '@KeyVault(x) @KeyVault(y'",
     );
-    let shop = shop.secret("good", "canary").references_only();
+    let service = service.secret("good", "canary").references_only();
     for way in WAYS {
-        let error = shop.settings::<IgnoredAny>(way).await.unwrap_err();
+        let error = service.settings::<IgnoredAny>(way).await.unwrap_err();
         let report = error.load_report().unwrap();
         let expected = [
             ("bad", "SecretNotFound", Some("bad")),
@@ -79,9 +79,9 @@ async fn a_failed_load_tells_the_good_references_too() {
 
 #[tokio::test]
 async fn values_that_do_not_fit_leave_the_report_of_their_references() {
-    let shop = Shop::new("value = '@KeyVault(SecretName=port)'").secret("port", "canary").references_only();
+    let service = Service::new("value = '@KeyVault(SecretName=port)'").secret("port", "canary").references_only();
     for way in WAYS {
-        let error = shop.settings::<super::shop::One<u16>>(way).await.unwrap_err();
+        let error = service.settings::<super::service::One<u16>>(way).await.unwrap_err();
         assert_eq!(rows(error.load_report().unwrap()), [("value", "Resolved", Some("port"))], "{way:?}");
     }
 }
@@ -135,22 +135,23 @@ async fn leaves_are_checked_with_and_without_a_network() {
 
 #[tokio::test]
 async fn a_report_conforms_to_its_schema() {
-    let shop = Shop::new(
+    let service = Service::new(
         "good = '@KeyVault(SecretName=good)'\nbad = '@KeyVault(SecretName=bad)'\nworse = '@KeyVault('
          gone = '@KeyVault(SecretName=gone;Optional=true)'",
     );
-    let shop = shop.references_only();
-    shop.vault
+    let service = service.references_only();
+    service
+        .vault
         .set_with("good", "canary", |properties| properties.set_expires(std::time::SystemTime::UNIX_EPOCH))
         .unwrap();
-    let error = shop.start::<IgnoredAny>(BOTH[0]).await.unwrap_err();
+    let error = service.start::<IgnoredAny>(BOTH[0]).await.unwrap_err();
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let report = serde_json::to_value(error.load_report().unwrap()).unwrap();
     assert_eq!(report["rows"].as_array().unwrap().len(), 4);
     assert_conforms(&report, &schema, &schema);
 }
 
-/// As much of JSON Schema as the schema uses.
+/// A validator for the subset of JSON Schema that the schema uses.
 #[track_caller]
 fn assert_conforms(value: &Value, schema: &Value, root: &Value) {
     let schema = match schema["$ref"].as_str() {

@@ -1,21 +1,21 @@
-//! Both frameworks do the whole job: every story is told once and holds on each.
+//! Both adapters keep the same promises: every test runs on each framework.
 
 mod app_configuration;
-mod broken;
-mod figments;
-mod lines;
+mod failure_report;
+mod figment_features;
+mod layer_order;
 mod load_report;
-mod many;
-mod names;
-mod optional;
-mod order;
+mod name_mapping;
+mod optional_references;
 mod origins;
 mod policies;
-mod random;
+mod random_trees;
 mod redaction;
 mod references;
 mod refresh;
-mod report;
-mod shop;
+mod scale;
+mod service;
+mod source_lines;
 mod syntax;
+mod unreadable_layers;
 mod values;

@@ -1,4 +1,4 @@
-//! Every value keeps its origin, and the vault is added to it.
+//! Every value keeps its origin. Values of secrets name the vault too.
 
 use config::{Config, Environment, ValueKind};
 use figment::Figment;
@@ -8,7 +8,7 @@ use keyvault_config::KeyVaultSource;
 use keyvault_figment::KeyVaultProvider;
 use serde::de::IgnoredAny;
 
-use super::shop::{BOTH, One, Shop, WAYS, block_on, vault, with_variables};
+use super::service::{BOTH, One, Service, WAYS, block_on, vault, with_variables};
 
 const URL: &str = "https://contoso.vault.azure.net/secrets/a/";
 
@@ -16,11 +16,11 @@ const URL: &str = "https://contoso.vault.azure.net/secrets/a/";
 fn origins_tell_the_file_the_variable_and_the_secret() {
     with_variables(&[("SHOP_FROM__OUTSIDE", "<@KeyVault(SecretName=a)>"), ("SHOP_OUTER__PLAIN", "x")], || {
         let file = "whole = '@KeyVault(SecretName=a)'\nplain = 1\nlist = ['x', '@KeyVault(SecretName=a)@KeyVault(SecretName=b)']";
-        let shop = Shop::new(file).secret("a", "A").secret("b", "B").secret("Named--Secret", "N");
+        let service = Service::new(file).secret("a", "A").secret("b", "B").secret("Named--Secret", "N");
         for framework in BOTH {
-            let live: Live<IgnoredAny> = block_on(shop.start(framework)).unwrap();
+            let live: Live<IgnoredAny> = block_on(service.start(framework)).unwrap();
             let published = live.published();
-            let resolved = block_on(shop.resolve(framework)).unwrap();
+            let resolved = block_on(service.resolve(framework)).unwrap();
             for (key, facts, is_secret) in [
                 ("whole", &["settings.toml", "secret a version"][..], true),
                 ("plain", &["settings.toml"], false),
@@ -46,10 +46,11 @@ fn origins_tell_the_file_the_variable_and_the_secret() {
 }
 
 #[tokio::test]
-async fn a_resolved_config_tells_origins_as_config_does() {
-    let shop = Shop::new("whole = '@KeyVault(SecretName=a)'\nlist = ['@KeyVault(SecretName=a)', 'x']").secret("a", "A");
-    let layers = super::shop::config(&shop.file.path()).set_override("over", "@KeyVault(SecretName=a)").unwrap();
-    let config = keyvault_config::resolve(layers.build().unwrap(), shop.vault).await.unwrap().into_config();
+async fn a_resolved_config_reports_origins_like_config() {
+    let service =
+        Service::new("whole = '@KeyVault(SecretName=a)'\nlist = ['@KeyVault(SecretName=a)', 'x']").secret("a", "A");
+    let layers = super::service::config(&service.file.path()).set_override("over", "@KeyVault(SecretName=a)").unwrap();
+    let config = keyvault_config::resolve(layers.build().unwrap(), service.vault).await.unwrap().into_config();
     let ValueKind::Table(root) = &config.cache.kind else { panic!() };
     let whole = root["whole"].origin().unwrap();
     assert!(whole.contains("settings.toml (Key Vault secret ") && whole.contains(URL), "{whole}");
@@ -59,24 +60,24 @@ async fn a_resolved_config_tells_origins_as_config_does() {
     assert!(list[0].origin().unwrap().contains(URL));
     let plain = list[1].origin().unwrap();
     assert!(plain.ends_with("settings.toml"), "{plain}");
-    // What config says of a value that does not fit names both.
+    // config's message for a mismatch names both.
     let error = config.get::<u16>("whole").unwrap_err().to_string();
     assert!(error.contains("settings.toml") && error.contains(URL), "{error}");
 }
 
 #[tokio::test]
-async fn a_resolved_figment_tells_file_and_secret_as_figment_does() {
+async fn a_resolved_figment_reports_file_and_secret_like_figment() {
     #[derive(Debug, serde::Deserialize)]
-    #[expect(dead_code, reason = "it never gets that far")]
+    #[expect(dead_code, reason = "the call fails earlier")]
     struct List {
         list: Vec<u16>,
     }
-    let shop = Shop::new(
+    let service = Service::new(
         "value = '@KeyVault(SecretName=a)'\nlist = ['@KeyVault(SecretName=one)', '@KeyVault(SecretName=a)']\nplain = 'x'",
     );
-    let shop = shop.secret("a", "A").secret("one", "1");
-    let figment = super::shop::figment(&shop.file.path());
-    let figment = keyvault_figment::resolve(figment, shop.vault).await.unwrap().into_figment();
+    let service = service.secret("a", "A").secret("one", "1");
+    let figment = super::service::figment(&service.file.path());
+    let figment = keyvault_figment::resolve(figment, service.vault).await.unwrap().into_figment();
     for error in [figment.extract_lossy::<One<u16>>().unwrap_err(), figment.extract_lossy::<List>().unwrap_err()] {
         let told = error.to_string();
         assert!(told.contains("settings.toml") && told.contains(URL), "{told}");
@@ -88,14 +89,14 @@ async fn a_resolved_figment_tells_file_and_secret_as_figment_does() {
 
 #[tokio::test]
 async fn a_resolved_configuration_goes_on_being_a_layer() {
-    let shop = Shop::new("value = '@KeyVault(SecretName=a)'").secret("a", "A");
-    let config = super::shop::config(&shop.file.path()).build().unwrap();
-    let resolved = keyvault_config::resolve(config, shop.vault.clone()).await.unwrap().into_config();
+    let service = Service::new("value = '@KeyVault(SecretName=a)'").secret("a", "A");
+    let config = super::service::config(&service.file.path()).build().unwrap();
+    let resolved = keyvault_config::resolve(config, service.vault.clone()).await.unwrap().into_config();
     let more = Config::builder().add_source(resolved).set_override("more", 1).unwrap().build().unwrap();
     assert_eq!(more.get_string("value").unwrap(), "A");
 
-    let figment = super::shop::figment(&shop.file.path());
-    let resolved = keyvault_figment::resolve(figment, shop.vault).await.unwrap().into_figment();
+    let figment = super::service::figment(&service.file.path());
+    let resolved = keyvault_figment::resolve(figment, service.vault).await.unwrap().into_figment();
     let more = Figment::from(resolved).merge(("more", 1));
     assert_eq!(more.extract_inner::<String>("value").unwrap(), "A");
     assert!(more.find_metadata("value").is_some_and(|metadata| metadata.name.contains("TOML")));
@@ -140,14 +141,14 @@ async fn secrets_are_a_provider_at_any_place_of_a_plain_figment() {
         assert_eq!(figment.extract_inner::<String>("value").unwrap(), expected);
         assert_eq!(figment.extract_inner::<String>("database.password").unwrap(), "p");
     }
-    // figment's own error tells the secret's address.
+    // figment's own error contains the URL of the secret.
     let error = Figment::from(secrets.clone()).extract_inner::<u16>("database.password").unwrap_err().to_string();
     assert!(error.contains("https://contoso.vault.azure.net/secrets/Database--Password/"), "{error}");
     assert!(format!("{secrets:?}").contains("database.password"), "{secrets:?}");
 }
 
 #[tokio::test]
-async fn two_vaults_by_name_are_two_layers_and_told_apart() {
+async fn two_mapped_vaults_are_two_distinct_layers() {
     let (contoso, shared) = (vault("contoso"), vault("shared"));
     contoso.set("value", "contoso's").unwrap();
     shared.set("value", "shared's").unwrap();
@@ -172,20 +173,20 @@ async fn two_vaults_by_name_are_two_layers_and_told_apart() {
 
 #[tokio::test]
 async fn a_failure_names_the_element_the_secret_and_the_file() {
-    let shop = Shop::new("[[servers]]\nport = 1\n[[servers]]\nport = '@KeyVault(SecretName=port-of-two)'");
-    let shop = shop.secret("port-of-two", "canary");
+    let service = Service::new("[[servers]]\nport = 1\n[[servers]]\nport = '@KeyVault(SecretName=port-of-two)'");
+    let service = service.secret("port-of-two", "canary");
     #[derive(Debug, serde::Deserialize)]
-    #[expect(dead_code, reason = "it never gets that far")]
+    #[expect(dead_code, reason = "the call fails earlier")]
     struct Servers {
         servers: Vec<Server>,
     }
     #[derive(Debug, serde::Deserialize)]
-    #[expect(dead_code, reason = "it never gets that far")]
+    #[expect(dead_code, reason = "the call fails earlier")]
     struct Server {
         port: u16,
     }
     for way in WAYS {
-        let error = shop.settings::<Servers>(way).await.unwrap_err();
+        let error = service.settings::<Servers>(way).await.unwrap_err();
         assert_eq!(error.setting(), Some("servers[1].port"), "{way:?} {error}");
         assert!(error.to_string().contains("settings.toml"), "{way:?} {error}");
         assert!(error.to_string().contains("secret port-of-two version"), "{way:?} {error}");

@@ -1,13 +1,13 @@
-//! What becomes of a setting whose reference cannot be resolved is said per setting, and never hides the failure.
+//! Each setting chooses what happens if its reference cannot be resolved. The failure always stays visible.
 
 use std::time::Duration;
 
 use keyvault::{Error, ErrorKind, Notice, Policy, ReferenceStatus};
+use keyvault_test_support::log::Log;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::shop::{BOTH, One, Shop};
-use crate::support::Log;
+use super::service::{BOTH, One, Service};
 
 #[derive(Debug, Deserialize)]
 struct Settings {
@@ -29,8 +29,8 @@ other = '@KeyVault(SecretName=other)'
 password = 'p:@KeyVault(SecretName=smtp)'
 ";
 
-fn shop() -> Shop {
-    Shop::new(FILE).references_only().secret("smtp", "first").secret("other", "one")
+fn service() -> Service {
+    Service::new(FILE).references_only().secret("smtp", "first").secret("other", "one")
 }
 
 #[tokio::test]
@@ -39,9 +39,9 @@ async fn a_setting_that_a_pattern_makes_optional_is_absent_without_its_secret() 
         for (pattern, is_optional) in
             [("smtp.password", true), ("smtp.*", true), ("**", true), ("smtp", false), ("smtp.user", false)]
         {
-            let shop = shop().policy(pattern, Policy::Optional);
-            shop.vault.delete("smtp");
-            let outcome = shop.start::<Settings>(framework).await;
+            let service = service().policy(pattern, Policy::Optional);
+            service.vault.delete("smtp");
+            let outcome = service.start::<Settings>(framework).await;
             match outcome {
                 Ok(live) => {
                     assert!(is_optional, "{framework:?} {pattern}");
@@ -62,9 +62,9 @@ async fn a_setting_that_a_pattern_makes_optional_is_absent_without_its_secret() 
 #[tokio::test]
 async fn optional_is_for_what_does_not_exist_and_for_nothing_else() {
     for framework in BOTH {
-        let shop = shop().policy("**", Policy::Optional);
-        shop.vault.fail(Error::new(ErrorKind::Denied, "access denied"));
-        let error = shop.start::<Settings>(framework).await.unwrap_err();
+        let service = service().policy("**", Policy::Optional);
+        service.vault.fail(Error::new(ErrorKind::Denied, "access denied"));
+        let error = service.start::<Settings>(framework).await.unwrap_err();
         assert_eq!((error.kind(), error.failures().len()), (ErrorKind::Denied, 2), "{framework:?}");
     }
 }
@@ -72,10 +72,10 @@ async fn optional_is_for_what_does_not_exist_and_for_nothing_else() {
 #[tokio::test]
 async fn a_setting_that_a_pattern_requires_fails_the_load_whatever_its_reference_says() {
     for framework in BOTH {
-        let shop = Shop::new("value = '@KeyVault(SecretName=gone;Optional=true)'").references_only();
-        assert!(shop.start::<One<Option<String>>>(framework).await.unwrap().current().value.is_none());
-        let shop = shop.policy("value", Policy::Required);
-        let error = shop.start::<One<Option<String>>>(framework).await.unwrap_err();
+        let service = Service::new("value = '@KeyVault(SecretName=gone;Optional=true)'").references_only();
+        assert!(service.start::<One<Option<String>>>(framework).await.unwrap().current().value.is_none());
+        let service = service.policy("value", Policy::Required);
+        let error = service.start::<One<Option<String>>>(framework).await.unwrap_err();
         assert_eq!(error.status(), ReferenceStatus::SecretNotFound, "{framework:?}");
     }
 }
@@ -83,7 +83,8 @@ async fn a_setting_that_a_pattern_requires_fails_the_load_whatever_its_reference
 #[tokio::test]
 async fn a_pattern_that_is_none_fails_the_start() {
     for framework in BOTH {
-        let error = shop().policy("smtp..password", Policy::Optional).start::<Settings>(framework).await.unwrap_err();
+        let error =
+            service().policy("smtp..password", Policy::Optional).start::<Settings>(framework).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{framework:?}");
         assert!(error.to_string().contains("pattern"), "{framework:?} {error}");
     }
@@ -91,12 +92,12 @@ async fn a_pattern_that_is_none_fails_the_start() {
 
 #[tokio::test]
 async fn the_last_good_version_stays_while_everything_else_is_refreshed_and_the_failure_is_seen() {
-    type Spoil = fn(&Shop);
+    type Spoil = fn(&Service);
     let spoils: [(&str, Spoil, ReferenceStatus); 2] = [
-        ("deleted", |shop| _ = shop.vault.delete("smtp"), ReferenceStatus::SecretNotFound),
+        ("deleted", |service| _ = service.vault.delete("smtp"), ReferenceStatus::SecretNotFound),
         (
             "disabled",
-            |shop| _ = shop.vault.set_with("smtp", "canary", |properties| properties.set_enabled(false)).unwrap(),
+            |service| _ = service.vault.set_with("smtp", "canary", |properties| properties.set_enabled(false)).unwrap(),
             ReferenceStatus::AccessToKeyVaultDenied,
         ),
     ];
@@ -104,11 +105,11 @@ async fn the_last_good_version_stays_while_everything_else_is_refreshed_and_the_
         for (what, spoil, status) in spoils {
             let what = format!("{framework:?} {what}");
             let log = Log::begin();
-            let shop = shop().policy("smtp.**", Policy::KeepLastGood);
-            let live = shop.start::<Settings>(framework).await.unwrap();
+            let service = service().policy("smtp.**", Policy::KeepLastGood);
+            let live = service.start::<Settings>(framework).await.unwrap();
             let mut watcher = live.watch();
-            spoil(&shop);
-            shop.vault.set("other", "two").unwrap();
+            spoil(&service);
+            service.vault.set("other", "two").unwrap();
 
             let change = live.refresh_now().await.expect(&what).expect(&what);
             assert_eq!(change.keys, ["other"], "{what}");
@@ -129,11 +130,11 @@ async fn the_last_good_version_stays_while_everything_else_is_refreshed_and_the_
             assert!(matches!(watcher.next().await, Some(Notice::Failed(error)) if error.status() == status), "{what}");
             assert!(log.text().contains("last good version stays"), "{what} {}", log.text());
 
-            // Nothing changes, and still nothing is hidden.
+            // No setting changes, and the failure stays visible.
             assert_eq!(live.refresh_now().await.expect(&what), None, "{what}");
             assert_eq!((live.health().kept.len(), live.health().consecutive_failures), (1, 2), "{what}");
 
-            shop.vault.set_with("smtp", "second", |properties| properties.set_enabled(true)).unwrap();
+            service.vault.set_with("smtp", "second", |properties| properties.set_enabled(true)).unwrap();
             assert_eq!(live.refresh_now().await.unwrap().unwrap().keys, ["smtp.password"], "{what}");
             assert_eq!(live.current().smtp.password.as_deref(), Some("p:second"), "{what}");
             assert!(live.health().kept.is_empty() && live.health().last_error.is_none(), "{what}");
@@ -143,26 +144,26 @@ async fn the_last_good_version_stays_while_everything_else_is_refreshed_and_the_
 }
 
 #[tokio::test]
-async fn a_secret_that_comes_back_as_it_was_is_no_longer_told_as_kept() {
+async fn a_secret_that_returns_unchanged_is_no_longer_reported_as_kept() {
     for framework in BOTH {
-        let shop = shop().policy("smtp.**", Policy::KeepLastGood);
-        let live = shop.start::<Settings>(framework).await.unwrap();
-        shop.vault.fail(Error::new(ErrorKind::Denied, "access denied"));
-        // The other setting has no such policy, so the whole refresh fails.
+        let service = service().policy("smtp.**", Policy::KeepLastGood);
+        let live = service.start::<Settings>(framework).await.unwrap();
+        service.vault.fail(Error::new(ErrorKind::Denied, "access denied"));
+        // The other setting has no policy, so the whole refresh fails.
         live.refresh_now().await.unwrap_err();
         assert!(live.health().kept.is_empty() && live.published().report().is_resolved(), "{framework:?}");
 
-        let shop = shop.policy("other", Policy::KeepLastGood);
+        let service = service.policy("other", Policy::KeepLastGood);
         let live = {
-            shop.vault.fail(None);
-            shop.start::<Settings>(framework).await.unwrap()
+            service.vault.fail(None);
+            service.start::<Settings>(framework).await.unwrap()
         };
-        shop.vault.fail(Error::new(ErrorKind::Denied, "access denied"));
+        service.vault.fail(Error::new(ErrorKind::Denied, "access denied"));
         assert_eq!(live.refresh_now().await.unwrap(), None, "{framework:?}");
         assert_eq!(live.health().kept.len(), 2, "{framework:?}");
         assert!(!live.published().report().is_resolved(), "{framework:?}");
         assert_eq!(live.published().generation(), 1, "{framework:?}");
-        shop.vault.fail(None);
+        service.vault.fail(None);
         assert_eq!(live.refresh_now().await.unwrap(), None, "{framework:?}");
         assert!(live.health().kept.is_empty() && live.published().report().is_resolved(), "{framework:?}");
     }
@@ -171,14 +172,14 @@ async fn a_secret_that_comes_back_as_it_was_is_no_longer_told_as_kept() {
 #[tokio::test]
 async fn a_member_that_went_leaves_the_last_good_one_and_others_have_the_new_version() {
     for framework in BOTH {
-        let shop = Shop::new(
+        let service = Service::new(
             "other = '@KeyVault(SecretName=json;Property=b)'\n[smtp]\npassword = '@KeyVault(SecretName=json;Property=a)'",
         );
-        let shop = shop.references_only().policy("smtp.*", Policy::KeepLastGood);
-        shop.vault.set("json", r#"{"a":"A","b":"B"}"#).unwrap();
-        let live = shop.start::<Settings>(framework).await.unwrap();
+        let service = service.references_only().policy("smtp.*", Policy::KeepLastGood);
+        service.vault.set("json", r#"{"a":"A","b":"B"}"#).unwrap();
+        let live = service.start::<Settings>(framework).await.unwrap();
         for round in 1..=3 {
-            shop.vault.set("json", format!(r#"{{"b":"B{round}"}}"#)).unwrap();
+            service.vault.set("json", format!(r#"{{"b":"B{round}"}}"#)).unwrap();
             assert_eq!(live.refresh_now().await.unwrap().unwrap().keys, ["other"], "{framework:?}");
             assert_eq!(live.current().smtp.password.as_deref(), Some("A"), "{framework:?} {round}");
             assert_eq!(live.current().other, Some(format!("B{round}")), "{framework:?} {round}");
@@ -189,18 +190,18 @@ async fn a_member_that_went_leaves_the_last_good_one_and_others_have_the_new_ver
 #[tokio::test]
 async fn at_the_start_there_is_nothing_to_keep() {
     for framework in BOTH {
-        let shop = shop().policy("smtp.**", Policy::KeepLastGood);
-        shop.vault.delete("smtp");
-        let error = shop.start::<Settings>(framework).await.unwrap_err();
+        let service = service().policy("smtp.**", Policy::KeepLastGood);
+        service.vault.delete("smtp");
+        let error = service.start::<Settings>(framework).await.unwrap_err();
         assert_eq!(error.setting(), Some("smtp.password"), "{framework:?}");
 
-        let shop = shop.policy("smtp.**", Policy::Optional);
-        let live = shop.start::<Settings>(framework).await.unwrap();
+        let service = service.policy("smtp.**", Policy::Optional);
+        let live = service.start::<Settings>(framework).await.unwrap();
         assert_eq!(live.current().smtp.password, None, "{framework:?}");
         assert!(live.health().kept.is_empty(), "{framework:?}");
-        shop.vault.set("smtp", "here").unwrap();
+        service.vault.set("smtp", "here").unwrap();
         live.refresh_now().await.unwrap();
-        shop.vault.delete("smtp");
+        service.vault.delete("smtp");
         assert_eq!(live.refresh_now().await.unwrap(), None, "{framework:?}");
         assert_eq!(live.current().smtp.password.as_deref(), Some("p:here"), "{framework:?}");
     }
@@ -209,10 +210,10 @@ async fn at_the_start_there_is_nothing_to_keep() {
 #[tokio::test]
 async fn a_reference_that_is_new_or_malformed_is_not_kept() {
     for framework in BOTH {
-        let shop = shop().policy("**", Policy::KeepLastGood);
-        let live = shop.start::<Settings>(framework).await.unwrap();
+        let service = service().policy("**", Policy::KeepLastGood);
+        let live = service.start::<Settings>(framework).await.unwrap();
         for text in ["@KeyVault(SecretName=never-read)", "@KeyVault(SecretNam=smtp)"] {
-            shop.file.write(&format!("[smtp]\npassword = '{text}'"));
+            service.file.write(&format!("[smtp]\npassword = '{text}'"));
             let error = live.refresh_now().await.expect_err(text);
             assert_eq!(error.setting(), Some("smtp.password"), "{framework:?} {text}");
             assert_eq!(live.current().smtp.password.as_deref(), Some("p:first"), "{framework:?} {text}");
@@ -223,9 +224,9 @@ async fn a_reference_that_is_new_or_malformed_is_not_kept() {
 #[tokio::test(start_paused = true)]
 async fn settings_with_a_secret_that_was_kept_grow_old() {
     for framework in BOTH {
-        let shop = shop().policy("smtp.**", Policy::KeepLastGood);
-        let live = shop.start::<Settings>(framework).await.unwrap();
-        shop.vault.delete("smtp");
+        let service = service().policy("smtp.**", Policy::KeepLastGood);
+        let live = service.start::<Settings>(framework).await.unwrap();
+        service.vault.delete("smtp");
         tokio::time::advance(Duration::from_secs(90)).await;
         live.refresh_now().await.unwrap();
         assert!(live.health().age >= Duration::from_secs(90), "{framework:?}");
@@ -236,11 +237,11 @@ async fn settings_with_a_secret_that_was_kept_grow_old() {
 async fn elements_of_arrays_are_kept_each() {
     let file = "[smtp]\nservers = ['@KeyVault(SecretName=a)', '@KeyVault(SecretName=b)']";
     for framework in BOTH {
-        let shop = Shop::new(file).references_only().policy("smtp.servers[*]", Policy::KeepLastGood);
-        let shop = shop.secret("a", "A").secret("b", "B");
-        let live = shop.start::<Settings>(framework).await.unwrap();
-        shop.vault.delete("a");
-        shop.vault.set("b", "BB").unwrap();
+        let service = Service::new(file).references_only().policy("smtp.servers[*]", Policy::KeepLastGood);
+        let service = service.secret("a", "A").secret("b", "B");
+        let live = service.start::<Settings>(framework).await.unwrap();
+        service.vault.delete("a");
+        service.vault.set("b", "BB").unwrap();
         assert_eq!(live.refresh_now().await.unwrap().unwrap().keys, ["smtp.servers[1]"], "{framework:?}");
         assert_eq!(live.current().smtp.servers, ["A", "BB"], "{framework:?}");
     }
@@ -249,13 +250,14 @@ async fn elements_of_arrays_are_kept_each() {
 #[tokio::test]
 async fn a_text_keeps_the_last_good_of_one_reference_and_takes_the_new_of_another() {
     for framework in BOTH {
-        let shop = Shop::new("value = '@KeyVault(SecretName=user):@KeyVault(SecretName=password)'").references_only();
-        let shop = shop.policy("value", Policy::KeepLastGood).secret("user", "ann").secret("password", "first");
-        let live = shop.start::<One<String>>(framework).await.unwrap();
-        shop.vault.delete("user");
-        shop.vault.set("password", "second").unwrap();
+        let service =
+            Service::new("value = '@KeyVault(SecretName=user):@KeyVault(SecretName=password)'").references_only();
+        let service = service.policy("value", Policy::KeepLastGood).secret("user", "ann").secret("password", "first");
+        let live = service.start::<One<String>>(framework).await.unwrap();
+        service.vault.delete("user");
+        service.vault.set("password", "second").unwrap();
         live.refresh_now().await.unwrap().unwrap();
         assert_eq!(live.current().value, "ann:second", "{framework:?}");
-        shop.start::<IgnoredAny>(framework).await.unwrap_err();
+        service.start::<IgnoredAny>(framework).await.unwrap_err();
     }
 }

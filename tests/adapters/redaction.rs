@@ -1,4 +1,4 @@
-//! No value is in anything that the adapters show, whatever a type says about it.
+//! No output of an adapter shows a value, whatever the settings type reports.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,24 +6,25 @@ use std::net::IpAddr;
 
 use futures::FutureExt;
 use keyvault::{Error, ErrorKind, Live};
+use keyvault_test_support::canary::{assert_free_of, assert_value_free};
+use keyvault_test_support::log::Log;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Unexpected};
 
-use super::shop::{BOTH, Framework, One, Settings, Shop, WAYS, Way};
-use crate::support::{Log, assert_free_of, assert_value_free};
+use super::service::{BOTH, Framework, One, Service, Settings, WAYS, Way};
 
-/// No two letters of it stand together in any word of ours.
+/// No two of its letters are adjacent in any of our messages.
 const CANARY: &str = "Zq7-xKv9-jWq\"3\n-xZq";
 
-/// What it may look like when a type quotes it, in whole or in part.
+/// The forms in which a type may quote it, whole or in part.
 const CANARIES: [&str; 6] = [CANARY, "Zq7-xKv9", "xKv9-jWq", "zq7-xkv9", "ZQ7-XKV9", "-xZq"];
 
-/// Asserts that a `T` refuses the secret in each way and nothing shows it; gives the errors.
-async fn refuse<T: Settings>(shop: &Shop) -> Vec<(Framework, Error)> {
+/// Asserts that a `T` refuses the secret in each way and that no output shows it. Returns the errors.
+async fn refuse<T: Settings>(service: &Service) -> Vec<(Framework, Error)> {
     let log = Log::begin();
     let mut errors = Vec::new();
     for way in WAYS {
-        let error = match shop.settings::<T>(way).await {
+        let error = match service.settings::<T>(way).await {
             Ok(_) => panic!("{way:?}: {} takes the canary", std::any::type_name::<T>()),
             Err(error) => error,
         };
@@ -40,11 +41,11 @@ async fn refuse<T: Settings>(shop: &Shop) -> Vec<(Framework, Error)> {
 }
 
 /// A secret under the key `value`, by name, by reference, inside longer text and as a member of JSON.
-fn shops() -> [Shop; 4] {
+fn shops() -> [Service; 4] {
     let json = format!("{{\"a\":{CANARY:?},\"b\":1}}");
-    let file = |reference: &str| Shop::new(&format!("value = '{reference}'"));
+    let file = |reference: &str| Service::new(&format!("value = '{reference}'"));
     [
-        Shop::new("").secret("value", CANARY),
+        Service::new("").secret("value", CANARY),
         file("@KeyVault(SecretName=s)").secret("s", CANARY),
         file("Server=db;Password=@KeyVault(SecretName=s);").secret("s", CANARY),
         file("@KeyVault(SecretName=s;Property=a)").secret("s", &json),
@@ -52,8 +53,8 @@ fn shops() -> [Shop; 4] {
 }
 
 async fn refuse_value<T: Settings>(expected: Option<[&str; 2]>) {
-    for shop in shops() {
-        for (framework, error) in refuse::<One<T>>(&shop).await {
+    for service in shops() {
+        for (framework, error) in refuse::<One<T>>(&service).await {
             let what = format!("{framework:?} {}: {error}", std::any::type_name::<T>());
             assert_eq!(error.setting(), Some("value"), "{what}");
             let origin = error.origin().unwrap_or_default();
@@ -172,8 +173,8 @@ async fn a_type_that_quotes_the_value_in_its_error_is_not_repeated() {
 async fn a_secret_deep_in_the_settings_is_not_shown_and_its_key_is() {
     type Map<T> = BTreeMap<String, T>;
     async fn refuse_at<T: Settings>(toml: &str, key: &str) {
-        let shop = Shop::new(toml).secret("s", CANARY);
-        for (framework, error) in refuse::<T>(&shop).await {
+        let service = Service::new(toml).secret("s", CANARY);
+        for (framework, error) in refuse::<T>(&service).await {
             assert_eq!(error.setting(), Some(key), "{framework:?} {toml}: {error}");
             let told = error.to_string();
             assert!(told.contains("settings.toml") && told.contains("secret s version"), "{framework:?} {told}");
@@ -190,7 +191,7 @@ async fn a_secret_deep_in_the_settings_is_not_shown_and_its_key_is() {
     refuse_at::<One<(String, u16)>>(&format!("value = ['a', {R}]"), "value[1]").await;
 }
 
-/// Frameworks lose the path when serde buffers values, and then the key is not known; a value is told even less.
+/// Frameworks lose the path when serde buffers values. The key is then unknown, and the value still stays hidden.
 #[tokio::test]
 async fn buffered_and_whole_values_that_quote_their_parts_are_not_repeated() {
     #[derive(Debug, Deserialize)]
@@ -222,14 +223,14 @@ async fn buffered_and_whole_values_that_quote_their_parts_are_not_repeated() {
             Err(de::Error::invalid_value(Unexpected::Map, &format!("not {map:?}").as_str()))
         }
     }
-    for shop in shops() {
-        refuse::<Flat<u16>>(&shop).await;
-        refuse::<Flat<Expectation>>(&shop).await;
-        refuse::<Flat<Level>>(&shop).await;
-        refuse::<Tagged>(&shop).await;
-        refuse::<Whole>(&shop).await;
-        refuse::<WholeExpectation>(&shop).await;
-        refuse::<Flat<Custom>>(&shop).await;
+    for service in shops() {
+        refuse::<Flat<u16>>(&service).await;
+        refuse::<Flat<Expectation>>(&service).await;
+        refuse::<Flat<Level>>(&service).await;
+        refuse::<Tagged>(&service).await;
+        refuse::<Whole>(&service).await;
+        refuse::<WholeExpectation>(&service).await;
+        refuse::<Flat<Custom>>(&service).await;
     }
 }
 
@@ -239,9 +240,9 @@ async fn short_secrets_are_not_quoted_either_and_do_not_hide_the_type() {
     quoting_short::<bool>(true).await;
 
     async fn quoting_short<T: Settings>(is_told: bool) {
-        let shop = Shop::new("value = '@KeyVault(SecretName=s)'").secret("s", "x9");
+        let service = Service::new("value = '@KeyVault(SecretName=s)'").secret("s", "x9");
         for way in WAYS {
-            let error = shop.settings::<One<T>>(way).await.err().unwrap();
+            let error = service.settings::<One<T>>(way).await.err().unwrap();
             assert_value_free(&error, &["x9"]);
             assert_eq!(error.to_string().contains("expected a boolean"), is_told, "{way:?} {error}");
         }
@@ -253,12 +254,12 @@ async fn a_missing_setting_is_named() {
     for (toml, key) in
         [("", "value"), ("value = {}", "value.value"), ("value.other = '@KeyVault(SecretName=s)'", "value.value")]
     {
-        let shop = Shop::new(toml).secret("s", CANARY);
+        let service = Service::new(toml).secret("s", CANARY);
         for way in WAYS {
             let error = if key == "value" {
-                shop.settings::<One<String>>(way).await.unwrap_err()
+                service.settings::<One<String>>(way).await.unwrap_err()
             } else {
-                shop.settings::<One<One<String>>>(way).await.unwrap_err()
+                service.settings::<One<One<String>>>(way).await.unwrap_err()
             };
             assert_eq!(error.setting(), Some(key), "{way:?} {error}");
             assert!(error.to_string().contains("missing"), "{way:?} {error}");
@@ -268,15 +269,15 @@ async fn a_missing_setting_is_named() {
 }
 
 #[tokio::test]
-async fn an_unknown_setting_is_told_without_its_value() {
+async fn an_unknown_setting_is_reported_without_its_value() {
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
     #[expect(dead_code, reason = "it is never made")]
     struct Strict {
         known: Option<String>,
     }
-    let shop = Shop::new("unknown = '@KeyVault(SecretName=s)'").secret("s", CANARY).references_only();
-    for (framework, error) in refuse::<Strict>(&shop).await {
+    let service = Service::new("unknown = '@KeyVault(SecretName=s)'").secret("s", CANARY).references_only();
+    for (framework, error) in refuse::<Strict>(&service).await {
         if framework == Framework::Figment {
             assert_eq!(error.setting(), Some("unknown"), "{error}");
         }
@@ -294,14 +295,14 @@ async fn no_debug_of_an_adapters_type_shows_a_value() {
     let file = "list = ['@KeyVault(SecretName=s)', 'x@KeyVault(SecretName=s;Property=a)']";
     let json = format!("{{\"a\":{CANARY:?}}}");
     for framework in BOTH {
-        let shop = Shop::new(file).secret("s", &json).secret("value", CANARY);
+        let service = Service::new(file).secret("s", &json).secret("value", CANARY);
         let log = Log::begin();
-        let live: Live<Settings> = shop.start(framework).await.unwrap();
+        let live: Live<Settings> = service.start(framework).await.unwrap();
         let mut watcher = live.watch();
-        shop.vault.set("value", &*format!("{CANARY}{CANARY}")).unwrap();
+        service.vault.set("value", &*format!("{CANARY}{CANARY}")).unwrap();
         let change = live.refresh_now().await.unwrap();
         let notice = watcher.next().now_or_never();
-        shop.vault.delete("s");
+        service.vault.delete("s");
         let error = live.refresh_now().await.unwrap_err();
         let failed = watcher.next().now_or_never();
         let published = live.published();
@@ -315,8 +316,8 @@ async fn no_debug_of_an_adapters_type_shows_a_value() {
         );
         assert_free_of(&shown, &CANARIES);
         assert!(shown.contains("contoso"), "it says something: {shown}");
-        shop.vault.set("s", &*json).unwrap();
-        let resolved = shop.resolve(framework).await.unwrap();
+        service.vault.set("s", &*json).unwrap();
+        let resolved = service.resolve(framework).await.unwrap();
         assert_free_of(&format!("{resolved:?}{resolved:#?}{:?}", resolved.origins()), &CANARIES);
         assert_free_of(&log.text(), &CANARIES);
     }
@@ -324,7 +325,7 @@ async fn no_debug_of_an_adapters_type_shows_a_value() {
 
 #[tokio::test]
 async fn no_debug_of_what_settings_are_made_with_shows_a_value() {
-    let vault = super::shop::vault("contoso");
+    let vault = super::service::vault("contoso");
     vault.set("Database--Password", CANARY).unwrap();
     let map = keyvault::NameMap::new();
     let source = keyvault_config::KeyVaultSource::fetch(vault.clone(), &map).await.unwrap();
@@ -341,11 +342,11 @@ async fn no_debug_of_what_settings_are_made_with_shows_a_value() {
 #[tokio::test]
 async fn a_refresh_that_brings_a_bad_value_shows_it_nowhere() {
     for framework in BOTH {
-        let shop = Shop::new("value = '@KeyVault(SecretName=s)'").secret("s", "5432");
+        let service = Service::new("value = '@KeyVault(SecretName=s)'").secret("s", "5432");
         let log = Log::begin();
-        let live: Live<One<u16>> = shop.start(framework).await.unwrap();
+        let live: Live<One<u16>> = service.start(framework).await.unwrap();
         let mut watcher = live.watch();
-        shop.vault.set("s", CANARY).unwrap();
+        service.vault.set("s", CANARY).unwrap();
         let error = live.refresh_now().await.unwrap_err();
         assert_value_free(&error, &CANARIES);
         assert_eq!(error.setting(), Some("value"));
@@ -357,9 +358,9 @@ async fn a_refresh_that_brings_a_bad_value_shows_it_nowhere() {
 
 #[tokio::test]
 async fn secrets_that_were_fetched_by_name_and_resolved_elsewhere_are_not_quoted() {
-    let shop = Shop::new("").secret("value", CANARY);
+    let service = Service::new("").secret("value", CANARY);
     for framework in BOTH {
-        let error = shop.settings::<One<ExpectationPart>>((framework, Way::Resolved)).await.err().unwrap();
+        let error = service.settings::<One<ExpectationPart>>((framework, Way::Resolved)).await.err().unwrap();
         assert_value_free(&error, &CANARIES);
         assert!(error.origin().unwrap().starts_with("secret value version "), "{framework:?} {error}");
     }

@@ -1,4 +1,4 @@
-//! References are resolved wherever they stand.
+//! References resolve wherever they appear.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use keyvault::{Live, Resolver};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::shop::{BOTH, One, Shop, WAYS, block_on, vault, with_variables};
+use super::service::{BOTH, One, Service, WAYS, block_on, vault, with_variables};
 
 #[derive(Debug, Deserialize, PartialEq)]
 struct Everywhere {
@@ -101,9 +101,10 @@ fn user(name: &str, password: Option<&str>) -> User {
 }
 
 #[tokio::test]
-async fn references_are_resolved_wherever_they_stand() {
-    let shop = Shop::new(EVERYWHERE).secret("a", "A").secret("b", "B").secret("level", "fast").secret("port", "5432");
-    let shop = shop.secret("json", r#"{"user":{"name":"ann"},"ports":[1,2]}"#).references_only();
+async fn references_resolve_wherever_they_appear() {
+    let service =
+        Service::new(EVERYWHERE).secret("a", "A").secret("b", "B").secret("level", "fast").secret("port", "5432");
+    let service = service.secret("json", r#"{"user":{"name":"ann"},"ports":[1,2]}"#).references_only();
     for way in WAYS {
         let users = [("root".to_owned(), user("root", Some("A"))), ("with.dot and space".to_owned(), user("B", None))];
         let expected = Everywhere {
@@ -128,22 +129,23 @@ async fn references_are_resolved_wherever_they_stand() {
             port_of_json: 2,
             spaced: "A".into(),
         };
-        assert_eq!(*shop.settings::<Everywhere>(way).await.unwrap(), expected, "{way:?}");
+        assert_eq!(*service.settings::<Everywhere>(way).await.unwrap(), expected, "{way:?}");
     }
 }
 
 #[tokio::test]
 async fn a_secret_is_fetched_once_however_often_it_is_referred_to() {
     for framework in BOTH {
-        let shop = Shop::new(EVERYWHERE).secret("a", "A").secret("b", "B").secret("level", "fast").references_only();
-        let shop = shop.secret("port", "5432").secret("json", r#"{"user":{"name":"ann"},"ports":[1,2]}"#);
-        let _live: Live<Everywhere> = shop.start(framework).await.unwrap();
-        assert_eq!(shop.vault.reads().gets, 5, "{framework:?}");
+        let service =
+            Service::new(EVERYWHERE).secret("a", "A").secret("b", "B").secret("level", "fast").references_only();
+        let service = service.secret("port", "5432").secret("json", r#"{"user":{"name":"ann"},"ports":[1,2]}"#);
+        let _live: Live<Everywhere> = service.start(framework).await.unwrap();
+        assert_eq!(service.vault.reads().gets, 5, "{framework:?}");
     }
 }
 
 #[test]
-fn references_stand_in_variables_too() {
+fn references_resolve_in_variables() {
     #[derive(Deserialize)]
     struct Settings {
         whole: String,
@@ -164,23 +166,23 @@ fn references_stand_in_variables_too() {
         ("SHOP_NESTED__PORT", "@KeyVault(SecretName=port)"),
     ];
     with_variables(&variables, || {
-        let shop = Shop::new("over_the_file = '@KeyVault(SecretName=never-asked-for)'").references_only();
-        let shop = shop.secret("a", "A").secret("port", "5432");
+        let service = Service::new("over_the_file = '@KeyVault(SecretName=never-asked-for)'").references_only();
+        let service = service.secret("a", "A").secret("port", "5432");
         for way in WAYS {
-            let gets = shop.vault.reads().gets;
-            let settings = block_on(shop.settings::<Settings>(way)).unwrap();
+            let gets = service.vault.reads().gets;
+            let settings = block_on(service.settings::<Settings>(way)).unwrap();
             assert_eq!(settings.whole, "A", "{way:?}");
             assert_eq!(settings.inside, "Server=db;Password=A;", "{way:?}");
             assert_eq!(settings.uri.expose_secret(), "A", "{way:?}");
             assert_eq!(settings.over_the_file, "A", "{way:?}");
             assert_eq!(settings.nested.port, 5432, "{way:?}");
-            assert_eq!(shop.vault.reads().gets, gets + 2, "{way:?}: what is hidden is not fetched");
+            assert_eq!(service.vault.reads().gets, gets + 2, "{way:?}: an overridden reference is not fetched");
         }
     });
 }
 
 #[tokio::test]
-async fn references_stand_in_configs_defaults_and_overrides_too() {
+async fn references_resolve_in_the_defaults_and_overrides_of_config() {
     let vault = vault("contoso");
     vault.set("a", "A").unwrap();
     let live: Live<BTreeMap<String, String>> = keyvault_config::layered(vault, || {
@@ -198,7 +200,7 @@ async fn references_stand_in_configs_defaults_and_overrides_too() {
 }
 
 #[tokio::test]
-async fn references_stand_in_figments_serialized_defaults_too() {
+async fn references_resolve_in_the_serialized_defaults_of_figment() {
     let vault = vault("contoso");
     vault.set("a", "A").unwrap();
     let live: Live<One<String>> = keyvault_figment::layered(vault, || {
@@ -213,16 +215,16 @@ async fn references_stand_in_figments_serialized_defaults_too() {
 
 #[tokio::test]
 async fn a_version_that_is_named_stays() {
-    let shop = Shop::new("");
-    let first = shop.vault.set("a", "first").unwrap();
-    let shop = shop.secret("a", "second").references_only();
+    let service = Service::new("");
+    let first = service.vault.set("a", "first").unwrap();
+    let service = service.secret("a", "second").references_only();
     for text in [
         format!("@KeyVault(SecretName=a;SecretVersion={first})"),
         format!("@Microsoft.KeyVault(SecretUri=https://contoso.vault.azure.net/secrets/a/{first})"),
     ] {
-        shop.file.write(&format!("value = '{text}'\nlatest = '@KeyVault(SecretName=a)'"));
+        service.file.write(&format!("value = '{text}'\nlatest = '@KeyVault(SecretName=a)'"));
         for way in WAYS {
-            let settings = shop.settings::<BTreeMap<String, String>>(way).await.unwrap();
+            let settings = service.settings::<BTreeMap<String, String>>(way).await.unwrap();
             assert_eq!((&*settings["value"], &*settings["latest"]), ("first", "second"), "{way:?} {text}");
         }
     }
@@ -234,10 +236,10 @@ async fn a_reference_goes_to_the_vault_that_it_names() {
     contoso.set("a", "contoso's").unwrap();
     shared.set("a", "shared's").unwrap();
     let resolver = Resolver::builder(contoso).vault(shared).build().unwrap();
-    let shop = Shop::new("value = '@KeyVault(SecretName=a) @KeyVault(VaultName=shared;SecretName=a)'");
-    let shop = shop.resolver(resolver).references_only();
+    let service = Service::new("value = '@KeyVault(SecretName=a) @KeyVault(VaultName=shared;SecretName=a)'");
+    let service = service.resolver(resolver).references_only();
     for way in WAYS {
-        let settings = shop.settings::<One<String>>(way).await.unwrap();
+        let settings = service.settings::<One<String>>(way).await.unwrap();
         assert_eq!(settings.value, "contoso's shared's", "{way:?}");
     }
 }
@@ -253,12 +255,12 @@ async fn a_secret_that_reads_like_a_reference_is_put_in_as_it_is() {
         by_name: Vec<String>,
         database: BTreeMap<String, String>,
     }
-    let shop = Shop::new(&(file + "\nby_name = ['<@KeyVault(SecretName=a)>']"));
-    let shop = shop.secret("a", TEXT).secret("b", "not to be seen").secret("Database--Text", TEXT);
-    let shop =
-        shop.secret("Database--Bad", "@KeyVault(this is no reference").secret("Database--Escaped", "@@KeyVault(");
+    let service = Service::new(&(file + "\nby_name = ['<@KeyVault(SecretName=a)>']"));
+    let service = service.secret("a", TEXT).secret("b", "not to be seen").secret("Database--Text", TEXT);
+    let service =
+        service.secret("Database--Bad", "@KeyVault(this is no reference").secret("Database--Escaped", "@@KeyVault(");
     for way in WAYS {
-        let settings = shop.settings::<Settings>(way).await.unwrap();
+        let settings = service.settings::<Settings>(way).await.unwrap();
         assert_eq!(settings.by_reference, TEXT, "{way:?}");
         assert_eq!(settings.in_a_list, ["not to be seen", TEXT], "{way:?}");
         assert_eq!(settings.by_name, ["<@KeyVault(SecretName=b)>"], "{way:?}");

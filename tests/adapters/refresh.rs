@@ -1,4 +1,4 @@
-//! What changes in the vault and in the layers arrives through each framework, under its keys.
+//! Changes in the vault and in the layers reach each framework, under the keys that changed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::time::timeout;
 
-use super::shop::{BOTH, One, Shop, vault};
+use super::service::{BOTH, One, Service, vault};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -25,19 +25,19 @@ struct Settings {
 
 const FILE: &str = "url = 'db:@KeyVault(SecretName=s)'\nplain = 'plain'\nlist = ['@KeyVault(SecretName=s)', 'x']";
 
-fn shop() -> Shop {
-    Shop::new(FILE).secret("s", "one").secret("Database--Password", "p").secret("Database--User", "u")
+fn service() -> Service {
+    Service::new(FILE).secret("s", "one").secret("Database--Password", "p").secret("Database--User", "u")
 }
 
 #[tokio::test]
 async fn a_rotated_secret_changes_every_setting_that_refers_to_it() {
     for framework in BOTH {
-        let shop = shop();
-        let live: Live<Settings> = shop.start(framework).await.unwrap();
+        let service = service();
+        let live: Live<Settings> = service.start(framework).await.unwrap();
         let mut watcher = live.watch();
-        shop.vault.set("s", "two").unwrap();
+        service.vault.set("s", "two").unwrap();
         let change = live.refresh_now().await.unwrap().unwrap();
-        // The secret is a setting by its own name, too.
+        // The secret is also mapped by its name.
         assert_eq!(change.keys, ["list[0]", "s", "url"], "{framework:?}");
         assert_eq!(change.generation, 2);
         assert_eq!(watcher.changed().now_or_never().flatten().unwrap(), change);
@@ -49,9 +49,9 @@ async fn a_rotated_secret_changes_every_setting_that_refers_to_it() {
 #[tokio::test]
 async fn a_rotated_secret_changes_the_setting_of_its_name() {
     for framework in BOTH {
-        let shop = shop();
-        let live: Live<Settings> = shop.start(framework).await.unwrap();
-        shop.vault.set("Database--Password", "q").unwrap();
+        let service = service();
+        let live: Live<Settings> = service.start(framework).await.unwrap();
+        service.vault.set("Database--Password", "q").unwrap();
         assert_eq!(live.refresh_now().await.unwrap().unwrap().keys, ["database.password"], "{framework:?}");
         assert_eq!(live.current().database["password"], "q", "{framework:?}");
         assert_eq!(live.current().database["user"], "u", "{framework:?}");
@@ -61,10 +61,10 @@ async fn a_rotated_secret_changes_the_setting_of_its_name() {
 #[tokio::test]
 async fn secrets_that_come_and_go_are_settings_that_come_and_go() {
     for framework in BOTH {
-        let shop = shop();
-        let live: Live<Settings> = shop.start(framework).await.unwrap();
-        shop.vault.set("Database--Host", "h").unwrap();
-        shop.vault.delete("Database--User");
+        let service = service();
+        let live: Live<Settings> = service.start(framework).await.unwrap();
+        service.vault.set("Database--Host", "h").unwrap();
+        service.vault.delete("Database--User");
         assert_eq!(
             live.refresh_now().await.unwrap().unwrap().keys,
             ["database.host", "database.user"],
@@ -78,11 +78,11 @@ async fn secrets_that_come_and_go_are_settings_that_come_and_go() {
 #[tokio::test]
 async fn an_edited_file_changes_the_settings_that_were_edited() {
     for framework in BOTH {
-        let shop = shop();
-        let live: Live<Settings> = shop.start(framework).await.unwrap();
+        let service = service();
+        let live: Live<Settings> = service.start(framework).await.unwrap();
         for (file, keys) in [
             (FILE.replace("'plain'", "'other'"), &["plain"][..]),
-            // Comments, order and quotes are no change.
+            // Comments, order and quotes do not count as a change.
             (format!("# comment\n{}", FILE.replace("'plain'", "\"other\"")), &[]),
             (FILE.replace("'plain'", "'other'").replace(", 'x'", ", 'y', 'z'"), &["list[1]", "list[2]"]),
             (FILE.replace("'plain'", "'other'"), &["list[1]", "list[2]"]),
@@ -91,13 +91,13 @@ async fn an_edited_file_changes_the_settings_that_were_edited() {
             (FILE.replace("'plain'", "'other'") + "\nnew = 1.0", &["new"]),
             (FILE.replace("'plain'", "'other'") + "\nnew = true", &["new"]),
             (FILE.replace("'plain'", "'other'"), &["new"]),
-            // A value in the place of a secret, and the secret in its place again.
+            // A plain value replaces the reference, and then the reference returns.
             (FILE.replace("'plain'", "'other'") + "\n[database]\nuser = 'u'", &["database.user"]),
             (FILE.replace("'plain'", "'other'"), &["database.user"]),
-            // Another reference to the same secret's same version says something else.
+            // A different reference to the same version yields a different value.
             (FILE.replace("'plain'", "'other'").replace("db:", "db2:"), &["url"]),
         ] {
-            shop.file.write(&file);
+            service.file.write(&file);
             let change = live.refresh_now().await.unwrap();
             let changed = change.map(|change| change.keys).unwrap_or_default();
             assert_eq!(changed, keys, "{framework:?} {file}");
@@ -113,58 +113,58 @@ async fn empty_lists_and_tables_come_and_go_too() {
         table: Option<BTreeMap<String, String>>,
     }
     for framework in BOTH {
-        let shop = Shop::new("");
-        let live: Live<Settings> = shop.start(framework).await.unwrap();
+        let service = Service::new("");
+        let live: Live<Settings> = service.start(framework).await.unwrap();
         assert!(live.current().list.is_none() && live.current().table.is_none());
-        shop.file.write("list = []\ntable = {}");
+        service.file.write("list = []\ntable = {}");
         assert_eq!(live.refresh_now().await.unwrap().unwrap().keys, ["list", "table"], "{framework:?}");
         assert!(live.current().list.is_some() && live.current().table.is_some(), "{framework:?}");
-        shop.file.write("list = ['x']\ntable = {}");
+        service.file.write("list = ['x']\ntable = {}");
         assert_eq!(live.refresh_now().await.unwrap().unwrap().keys, ["list", "list[0]"], "{framework:?}");
-        shop.file.write("");
+        service.file.write("");
         assert_eq!(live.refresh_now().await.unwrap().unwrap().keys, ["list[0]", "table"], "{framework:?}");
         assert!(live.current().list.is_none() && live.current().table.is_none(), "{framework:?}");
     }
 }
 
 #[tokio::test]
-async fn a_refresh_in_which_nothing_changed_asks_no_hook_and_tells_nobody() {
+async fn an_unchanged_refresh_runs_no_hook_and_notifies_no_watcher() {
     for framework in BOTH {
-        let shop = shop();
+        let service = service();
         let asked = Arc::new(AtomicU32::new(0));
         let counter = Arc::clone(&asked);
         let hook = move |_: &Settings| {
             counter.fetch_add(1, Ordering::Relaxed);
             Ok(())
         };
-        let live = shop.start_validated(framework, hook).await.unwrap();
+        let live = service.start_validated(framework, hook).await.unwrap();
         let (mut watcher, published) = (live.watch(), live.published());
         for _ in 0..3 {
             assert_eq!(live.refresh_now().await.unwrap(), None, "{framework:?}");
         }
-        // Written anew, and the same.
-        shop.file.write(FILE);
+        // Rewritten with the same content.
+        service.file.write(FILE);
         assert_eq!(live.refresh_now().await.unwrap(), None, "{framework:?}");
         assert!(watcher.next().now_or_never().is_none(), "{framework:?}");
         assert!(Arc::ptr_eq(&published, &live.published()), "{framework:?}");
         assert_eq!(asked.load(Ordering::Relaxed), 1, "{framework:?}");
-        shop.vault.set("s", "two").unwrap();
+        service.vault.set("s", "two").unwrap();
         live.refresh_now().await.unwrap().unwrap();
         assert_eq!(asked.load(Ordering::Relaxed), 2, "{framework:?}");
     }
 }
 
 #[tokio::test]
-async fn what_the_application_refuses_is_not_published() {
+async fn settings_that_validation_refuses_are_not_published() {
     for framework in BOTH {
-        let shop = shop();
+        let service = service();
         let hook = |settings: &Settings| match settings.url.as_str() {
             "db:canary" => Err(ValidationError::new("no good").of("url")),
             _ => Ok(()),
         };
-        let live = shop.start_validated(framework, hook).await.unwrap();
+        let live = service.start_validated(framework, hook).await.unwrap();
         let mut watcher = live.watch();
-        shop.vault.set("s", "canary").unwrap();
+        service.vault.set("s", "canary").unwrap();
         let error = live.refresh_now().await.unwrap_err();
         assert_eq!(error.setting(), Some("url"));
         assert!(error.to_string().contains("settings.toml"), "{framework:?} {error}");
@@ -178,19 +178,19 @@ async fn what_the_application_refuses_is_not_published() {
 #[tokio::test]
 async fn a_secret_that_goes_leaves_the_last_good_settings() {
     for framework in BOTH {
-        let shop = shop();
-        let live: Live<Settings> = shop.start(framework).await.unwrap();
-        shop.vault.delete("s");
+        let service = service();
+        let live: Live<Settings> = service.start(framework).await.unwrap();
+        service.vault.delete("s");
         let error = live.refresh_now().await.unwrap_err();
         assert_eq!(error.failures().len(), 2, "{framework:?} {error}");
         assert_eq!(live.current().url, "db:one", "{framework:?}");
-        shop.vault.set("s", "two").unwrap();
+        service.vault.set("s", "two").unwrap();
         assert!(live.refresh_now().await.unwrap().is_some());
         assert_eq!(live.current().url, "db:two", "{framework:?}");
     }
 }
 
-/// A source that puts another's table under a key of its own.
+/// A source that nests another source under a key.
 #[derive(Clone, Debug)]
 struct Under<S>(&'static str, S);
 
@@ -238,13 +238,13 @@ async fn the_background_brings_rotations_and_edits_by_itself() {
     // The default interval is 5 minutes.
     const SOON: Duration = Duration::from_secs(330);
     for framework in BOTH {
-        let shop = shop();
-        let live: Live<Settings> = shop.start(framework).await.unwrap();
+        let service = service();
+        let live: Live<Settings> = service.start(framework).await.unwrap();
         let mut watcher = live.watch();
-        shop.vault.set("s", "two").unwrap();
+        service.vault.set("s", "two").unwrap();
         let change = timeout(SOON, watcher.changed()).await.unwrap().unwrap();
         assert_eq!(change.keys, ["list[0]", "s", "url"], "{framework:?}");
-        shop.file.write(&FILE.replace("'plain'", "'other'"));
+        service.file.write(&FILE.replace("'plain'", "'other'"));
         let change = timeout(SOON, watcher.changed()).await.unwrap().unwrap();
         assert_eq!(change.keys, ["plain"], "{framework:?}");
         assert_eq!(live.current().plain, "other", "{framework:?}");
@@ -254,12 +254,12 @@ async fn the_background_brings_rotations_and_edits_by_itself() {
 #[tokio::test]
 async fn an_unchanged_vault_is_listed_and_its_secrets_are_not_fetched_again() {
     for framework in BOTH {
-        let shop = Shop::new(FILE).secret("s", "one");
-        let live: Live<IgnoredAny> = shop.start(framework).await.unwrap();
-        let before = shop.vault.reads();
+        let service = Service::new(FILE).secret("s", "one");
+        let live: Live<IgnoredAny> = service.start(framework).await.unwrap();
+        let before = service.vault.reads();
         live.refresh_now().await.unwrap();
-        assert_eq!(shop.vault.reads().lists, before.lists + 1, "{framework:?}");
-        // A secret that was set in the second in which it was read may have another version in it, so once is allowed.
-        assert!(shop.vault.reads().gets <= before.gets + 1, "{framework:?}");
+        assert_eq!(service.vault.reads().lists, before.lists + 1, "{framework:?}");
+        // A secret set in the second of its read may have another version in that second, so one extra read is allowed.
+        assert!(service.vault.reads().gets <= before.gets + 1, "{framework:?}");
     }
 }

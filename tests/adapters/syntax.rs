@@ -1,4 +1,4 @@
-//! The text of a reference never reaches a setting: what is malformed fails, wherever it stands.
+//! The text of a reference never reaches a setting: a malformed reference fails wherever it appears.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,12 +7,12 @@ use config::Config;
 use figment::Figment;
 use figment::providers::{Format, Serialized, Toml};
 use keyvault::{Error, ErrorKind, Live, ReferenceStatus};
+use keyvault_test_support::canary::assert_value_free;
 use serde::de::IgnoredAny;
 
-use super::shop::{One, Shop, WAYS, block_on, vault, with_variables};
-use crate::support::assert_value_free;
+use super::service::{One, Service, WAYS, block_on, vault, with_variables};
 
-/// Each has a canary where a person may have pasted a secret.
+/// Each contains a canary where a person may paste a secret.
 const MALFORMED: [&str; 31] = [
     "@KeyVault(",
     "@KeyVault()",
@@ -74,10 +74,10 @@ async fn malformed_references_of_every_kind_fail_the_load_in_every_position() {
             let basic = format!("{text:?}");
             let toml =
                 toml.replace("REF", &basic).replace("before ", &format!("before {} after", &basic[1..basic.len() - 1]));
-            let shop = Shop::new(&toml).references_only();
+            let service = Service::new(&toml).references_only();
             for way in WAYS {
                 let what = format!("{way:?} {toml}");
-                let error = shop.settings::<IgnoredAny>(way).await.expect_err(&what);
+                let error = service.settings::<IgnoredAny>(way).await.expect_err(&what);
                 assert_syntax_error(&error, key, "settings.toml", &what);
             }
         }
@@ -87,9 +87,9 @@ async fn malformed_references_of_every_kind_fail_the_load_in_every_position() {
 #[test]
 fn malformed_references_in_variables_fail_the_load() {
     with_variables(&[("SHOP_DATABASE__PASSWORD", "@KeyVault(SecretName=canary"), ("SHOP_OTHER", "1")], || {
-        let shop = Shop::new("[database]\npassword = 'file'");
+        let service = Service::new("[database]\npassword = 'file'");
         for way in WAYS {
-            let error = block_on(shop.settings::<IgnoredAny>(way)).unwrap_err();
+            let error = block_on(service.settings::<IgnoredAny>(way)).unwrap_err();
             assert_syntax_error(&error, "database.password", "variable SHOP_DATABASE__PASSWORD", &format!("{way:?}"));
         }
     });
@@ -135,13 +135,12 @@ async fn malformed_references_in_each_of_figments_profiles_that_count_fail_the_l
 
 #[tokio::test]
 async fn an_origin_that_reads_like_the_vaults_own_hides_no_reference() {
-    let directory = std::env::temp_dir().join(format!("keyvault-adapters-names-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let file = directory.join("Azure Key Vault .toml");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("Azure Key Vault .toml");
     std::fs::write(&file, "value = '@KeyVault(SecretName=a)'").unwrap();
     let vault = vault("contoso");
     vault.set("a", "A").unwrap();
-    // config makes the path relative to the working directory; a source may name any origin that it likes.
+    // config makes the path relative to the working directory. A source may report any origin.
     let odd = config::Value::new(Some(&"Azure Key Vault settings.toml".to_owned()), "@KeyVault(SecretName=a)");
     let live: Live<BTreeMap<String, String>> = keyvault_config::layered(vault.clone(), {
         let file = file.clone();
@@ -157,5 +156,4 @@ async fn an_origin_that_reads_like_the_vaults_own_hides_no_reference() {
     let live: Live<One<String>> =
         keyvault_figment::layered(vault, move || Figment::from(Toml::file(&file))).start().await.unwrap();
     assert_eq!(live.current().value, "A");
-    std::fs::remove_dir_all(directory).unwrap();
 }

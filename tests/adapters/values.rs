@@ -1,9 +1,9 @@
-//! A secret arrives unchanged in text, and converted in everything else.
+//! A secret reaches a text setting unchanged, and other types converted.
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
-use super::shop::{One, Settings, Shop, WAYS};
+use super::service::{One, Service, Settings, WAYS};
 
 #[tokio::test]
 async fn text_arrives_unchanged_whatever_it_looks_like() {
@@ -61,9 +61,9 @@ async fn text_arrives_unchanged_whatever_it_looks_like() {
     let file = "referred = '@KeyVault(SecretName=s)'\nreferred_secret = '@KeyVault(SecretName=s)'\n\
          optional = '@KeyVault(SecretName=s)'\nlist = ['@KeyVault(SecretName=s)']\ninside = '<@KeyVault(SecretName=s)>'";
     for text in texts {
-        let shop = Shop::new(file).secret("s", text).secret("named", text).secret("named-secret", text);
+        let service = Service::new(file).secret("s", text).secret("named", text).secret("named-secret", text);
         for way in WAYS {
-            let it = shop.settings::<Settings>(way).await.unwrap();
+            let it = service.settings::<Settings>(way).await.unwrap();
             assert_eq!(it.named, text, "{way:?}");
             assert_eq!(it.named_secret.expose_secret(), text, "{way:?}");
             assert_eq!(it.referred, text, "{way:?}");
@@ -75,7 +75,7 @@ async fn text_arrives_unchanged_whatever_it_looks_like() {
     }
 }
 
-/// Asserts what `text` becomes in a `T`, by name, by reference, and under an option and a list.
+/// Asserts that `text` becomes `expected` in a `T`: by name, by reference, in an option and in a list.
 async fn assert_converts<T: Settings + PartialEq + std::fmt::Debug>(text: &str, expected: T) {
     #[derive(Deserialize)]
     struct Two<T> {
@@ -86,9 +86,9 @@ async fn assert_converts<T: Settings + PartialEq + std::fmt::Debug>(text: &str, 
     }
     let file =
         "referred = '@KeyVault(SecretName=s)'\nlist = ['@KeyVault(SecretName=s)']\noption = '@KeyVault(SecretName=s)'";
-    let shop = Shop::new(file).secret("s", text).secret("named", text);
+    let service = Service::new(file).secret("s", text).secret("named", text);
     for way in WAYS {
-        let two = shop.settings::<Two<T>>(way).await.unwrap_or_else(|error| panic!("{way:?} {text}: {error}"));
+        let two = service.settings::<Two<T>>(way).await.unwrap_or_else(|error| panic!("{way:?} {text}: {error}"));
         assert_eq!(two.named, expected, "{way:?} {text}");
         assert_eq!(two.referred, expected, "{way:?} {text}");
         assert_eq!(two.list.first(), Some(&expected), "{way:?} {text}");
@@ -127,19 +127,19 @@ async fn numbers_booleans_and_enums_are_read_from_text() {
 
 #[tokio::test]
 async fn a_number_with_leading_zeros_is_text_to_text_and_a_number_to_a_number() {
-    let shop = Shop::new("value = '@KeyVault(SecretName=s)'").secret("s", "0123");
+    let service = Service::new("value = '@KeyVault(SecretName=s)'").secret("s", "0123");
     for way in WAYS {
-        assert_eq!(shop.settings::<One<String>>(way).await.unwrap().value, "0123", "{way:?}");
-        assert_eq!(shop.settings::<One<u16>>(way).await.unwrap().value, 123, "{way:?}");
+        assert_eq!(service.settings::<One<String>>(way).await.unwrap().value, "0123", "{way:?}");
+        assert_eq!(service.settings::<One<u16>>(way).await.unwrap().value, 123, "{way:?}");
     }
 }
 
 #[tokio::test]
-async fn a_number_that_does_not_fit_is_told() {
+async fn a_number_out_of_range_is_reported() {
     for text in ["70000", "-1", "1.5", "", " ", "12a", "99999999999999999999999"] {
-        let shop = Shop::new("value = '@KeyVault(SecretName=s)'").secret("s", text);
+        let service = Service::new("value = '@KeyVault(SecretName=s)'").secret("s", text);
         for way in WAYS {
-            let error = shop.settings::<One<u16>>(way).await.expect_err(text);
+            let error = service.settings::<One<u16>>(way).await.expect_err(text);
             assert_eq!(error.setting(), Some("value"), "{way:?} {text} {error}");
         }
     }

@@ -1,4 +1,4 @@
-//! Many reads at once of a client that has no token yet.
+//! A client without a token serves many concurrent reads with one challenge and one token.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,17 +12,18 @@ use azure_identity::{ClientSecretCredential, ClientSecretCredentialOptions};
 use futures::future::join_all;
 use keyvault::SecretClient;
 use keyvault_emulator::{Emulator, Fault, VaultHandle};
+use keyvault_test_support::credential::{FakeCredential, HOUR, valid_for};
+use keyvault_test_support::emulator::{client_of, tls_options, transport_to};
+use keyvault_test_support::transport::FakeTransport;
 
-use crate::support::{FakeCredential, HOUR, Wire, client_of, client_over, good_for, tls_transport};
-
-/// Puts `count` secrets in a vault: `s0` is `v0` and so on.
+/// Sets `count` secrets: `s0` is `v0` and so on.
 fn fill(vault: &VaultHandle<'_>, count: usize) {
     for n in 0..count {
         vault.set(&format!("s{n}"), &format!("v{n}"));
     }
 }
 
-/// Reads `count` secrets all at once; a value that is not the secret's, or an error, fails the test.
+/// Reads `count` secrets concurrently, and panics on an error or a wrong value.
 async fn read_all(client: &SecretClient, count: usize) {
     let read = |n: usize| async move { (n, client.get(&format!("s{n}")).await) };
     for (n, secret) in join_all((0..count).map(read)).await {
@@ -39,7 +40,7 @@ async fn a_herd_of_first_reads_costs_one_request_each_and_one_token() {
     read_all(&client_of(&emulator, &credential).build().unwrap(), HERD).await;
     let requests = emulator.requests();
     assert!(requests.total <= HERD as u64 + 1, "{requests:?}");
-    assert_eq!(credential.asked(), 1);
+    assert_eq!(credential.requests(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -57,10 +58,10 @@ async fn a_herd_asks_the_token_endpoint_once() {
 async fn no_cold_start_of_many_fails() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     fill(&emulator.vault("contoso"), 8);
-    let wire = Wire::to(&emulator);
+    let wire = transport_to(&emulator);
     for _ in 0..COLD_STARTS {
         let credential = FakeCredential::fresh(&emulator);
-        let client = client_over(&wire, &credential).build().unwrap();
+        let client = wire.client(&credential).build().unwrap();
         let reads = (0..8).map(|n| {
             let client = client.clone();
             tokio::spawn(async move { client.get(&format!("s{n}")).await })
@@ -68,7 +69,7 @@ async fn no_cold_start_of_many_fails() {
         for secret in join_all(reads).await {
             secret.unwrap().unwrap();
         }
-        assert_eq!(credential.asked(), 1);
+        assert_eq!(credential.requests(), 1);
     }
     assert_eq!(emulator.requests().total, 8 * COLD_STARTS as u64);
 }
@@ -78,7 +79,7 @@ async fn no_cold_start_fails_where_the_vault_wants_another_token_than_the_first(
     let emulator = Arc::new(Emulator::start().await.unwrap());
     fill(&emulator.vault(DEFAULT), 8);
     emulator.challenge_resource(NAMED);
-    let wire = Wire::to(&emulator);
+    let wire = transport_to(&emulator);
     for _ in 0..COLD_STARTS {
         let credential = only_for_the_named_origin(&emulator);
         let client = client_of_the_named_origin(&wire, &credential);
@@ -89,7 +90,7 @@ async fn no_cold_start_fails_where_the_vault_wants_another_token_than_the_first(
         for secret in join_all(reads).await {
             secret.unwrap().unwrap();
         }
-        assert!(credential.asked() <= 2, "{:?}", credential.scopes());
+        assert!(credential.requests() <= 2, "{:?}", credential.scopes());
     }
 }
 
@@ -100,7 +101,7 @@ async fn a_herd_that_is_challenged_all_at_once_fetches_one_token_more() {
     emulator.challenge_resource(NAMED);
     emulator.set_latency(Duration::from_millis(10));
     let credential = only_for_the_named_origin(&emulator);
-    let client = client_of_the_named_origin(&Wire::to(&emulator), &credential);
+    let client = client_of_the_named_origin(&transport_to(&emulator), &credential);
     read_all(&client, HERD).await;
     assert_eq!(credential.scopes(), ["https://vault.azure.net/.default", NAMED_SCOPE]);
     let requests = emulator.requests();
@@ -109,7 +110,7 @@ async fn a_herd_that_is_challenged_all_at_once_fetches_one_token_more() {
     emulator.reset_requests();
     read_all(&client, HERD).await;
     assert_eq!(emulator.requests().total, HERD as u64, "what the vault wants is remembered");
-    assert_eq!(credential.asked(), 2);
+    assert_eq!(credential.requests(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -121,23 +122,23 @@ async fn a_challenge_to_every_first_request_is_answered_by_everyone() {
     let is_first = move |path: &str| seen.lock().unwrap().insert(path.to_owned());
     emulator.fault_matching(None, move |head| is_first(&head.path_and_query), Fault::Unauthorized);
     let credential = FakeCredential::fresh(&emulator);
-    read_all(&client_over(&Wire::to(&emulator), &credential).build().unwrap(), HERD).await;
+    read_all(&transport_to(&emulator).client(&credential).build().unwrap(), HERD).await;
     let requests = emulator.requests();
     assert_eq!((requests.unauthorized, requests.get), (HERD as u64, HERD as u64), "{requests:?}");
-    assert_eq!(credential.asked(), 2, "who was refused the old token finds the new one");
+    assert_eq!(credential.requests(), 2, "who was refused the old token finds the new one");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revoked_token_is_replaced_once_and_lost_by_nobody() {
+async fn a_revoked_token_is_replaced_once_for_all_callers() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     fill(&emulator.vault("contoso"), 32);
     let credential = FakeCredential::fresh(&emulator);
-    let client = client_over(&Wire::to(&emulator), &credential).build().unwrap();
+    let client = transport_to(&emulator).client(&credential).build().unwrap();
     for round in 0..ROUNDS {
         let reads = (0..32).map(|n| {
             let (client, emulator) = (client.clone(), Arc::clone(&emulator));
             tokio::spawn(async move {
-                // In the middle of the herd, from one of its own.
+                // Revokes the token while the herd is reading.
                 if n == 16 {
                     emulator.revoke_tokens();
                 }
@@ -148,7 +149,7 @@ async fn a_revoked_token_is_replaced_once_and_lost_by_nobody() {
             secret.unwrap().unwrap_or_else(|error| panic!("round {round}: {error:?}"));
         }
     }
-    assert!(credential.asked() <= ROUNDS + 1, "one for each time it was revoked: {}", credential.asked());
+    assert!(credential.requests() <= ROUNDS + 1, "one for each time it was revoked: {}", credential.requests());
 }
 
 #[tokio::test]
@@ -163,42 +164,42 @@ async fn a_token_fetch_that_is_given_up_is_taken_over() {
             if first {
                 std::future::pending::<()>().await;
             }
-            Ok(good_for(HOUR, token))
+            Ok(valid_for(HOUR, token))
         }
     });
-    let client = client_over(&Wire::to(&emulator), &credential).build().unwrap();
+    let client = transport_to(&emulator).client(&credential).build().unwrap();
     let mut first = Box::pin(client.get("s0"));
     let mut second = Box::pin(client.get("s0"));
     assert!(futures::poll!(&mut first).is_pending());
     assert!(futures::poll!(&mut second).is_pending());
-    assert_eq!(credential.asked(), 1);
+    assert_eq!(credential.requests(), 1);
     drop(first);
     assert_eq!(second.await.unwrap().expose_secret(), "v0");
-    assert_eq!(credential.asked(), 2);
+    assert_eq!(credential.requests(), 2);
 }
 
-/// A credential whose token for the cloud is good for nothing here, so that the challenge has to be followed.
+/// Returns a credential whose token for the cloud is invalid here, so that the client must follow the challenge.
 fn only_for_the_named_origin(emulator: &Arc<Emulator>) -> Arc<FakeCredential> {
     let emulator = Arc::clone(emulator);
     FakeCredential::new(move |scope| {
         let token = if scope == NAMED_SCOPE { emulator.token_for(NAMED) } else { "of-no-use-here".to_owned() };
         async move {
             tokio::task::yield_now().await;
-            Ok(good_for(HOUR, token))
+            Ok(valid_for(HOUR, token))
         }
     })
 }
 
-fn client_of_the_named_origin(wire: &Arc<Wire>, credential: &Arc<FakeCredential>) -> SecretClient {
+fn client_of_the_named_origin(wire: &Arc<FakeTransport>, credential: &Arc<FakeCredential>) -> SecretClient {
     let credential = Arc::clone(credential) as Arc<dyn TokenCredential>;
     SecretClient::builder(NAMED).credential(credential).client_options(wire.options()).build().unwrap()
 }
 
-/// The SDK's own credential, with a transport that trusts the emulator's token endpoint.
+/// Returns a credential of the SDK whose transport trusts the token endpoint of the emulator.
 fn client_secret_credential(emulator: &Emulator) -> Arc<ClientSecretCredential> {
     let mut cloud = CustomConfiguration::default();
     cloud.authority_host = emulator.authority_url().to_owned();
-    let client_options = ClientOptions { cloud: Some(Arc::new(cloud.into())), ..tls_transport(emulator) };
+    let client_options = ClientOptions { cloud: Some(Arc::new(cloud.into())), ..tls_options(emulator) };
     ClientSecretCredential::new(
         emulator.tenant_id(),
         emulator.client_id().to_owned(),
@@ -208,14 +209,14 @@ fn client_secret_credential(emulator: &Emulator) -> Arc<ClientSecretCredential> 
     .unwrap()
 }
 
-/// What the emulator calls the vault that every other host name leads to.
+/// The emulator's name of the vault behind every other host name.
 const DEFAULT: &str = "";
-/// Reads at once.
+/// The number of concurrent reads.
 const HERD: usize = 500;
-/// Clients that are made, one after the other.
+/// The number of clients, one after the other.
 const COLD_STARTS: usize = 500;
-/// Herds in the midst of which the token is revoked.
+/// The number of herds during which the token is revoked.
 const ROUNDS: usize = 50;
-/// An origin under no Key Vault domain, whose vault wants tokens for itself.
+/// An origin outside every Key Vault domain, whose vault requires tokens for its own host.
 const NAMED: &str = "https://vault.contoso.example:8443";
 const NAMED_SCOPE: &str = "https://vault.contoso.example:8443/.default";

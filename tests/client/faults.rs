@@ -1,4 +1,4 @@
-//! Whatever goes wrong ends in time, is tried again as often as it may help, and is told as what it is.
+//! Every fault ends in time, is retried only if a retry can help, and is reported as its kind.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,21 +9,23 @@ use futures::TryStreamExt;
 use futures::future::join_all;
 use keyvault::{Error, ErrorKind, ReferenceStatus, SecretClient};
 use keyvault_emulator::{Emulator, Fault};
+use keyvault_test_support::canary::assert_value_free;
+use keyvault_test_support::credential::{FakeCredential, HOUR, valid_for};
+use keyvault_test_support::emulator::{client_of, transport_to};
+use keyvault_test_support::transport::{FakeResponse, FakeTransport};
 use tokio::time::{Instant, advance};
 
-use crate::support::{Answer, FakeCredential, HOUR, Wire, assert_value_free, client_of, client_over, good_for};
-
-/// A client of an emulator in this process, for a clock that is paused.
+/// Creates a client of an emulator in this process, for a paused clock.
 async fn scene() -> (Arc<Emulator>, SecretClient) {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     emulator.vault("contoso").set("a", VALUE);
     let credential = FakeCredential::fixed(emulator.token());
-    let client = client_over(&Wire::to(&emulator), &credential).build().unwrap();
+    let client = transport_to(&emulator).client(&credential).build().unwrap();
     (emulator, client)
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_fault_is_told_as_what_it_is_and_tried_as_often_as_it_may_help() {
+async fn every_fault_has_its_error_kind_and_its_number_of_attempts() {
     use ErrorKind::{Conflict, Denied, Invalid, NotFound, Unavailable};
     use ReferenceStatus as Status;
     let throttled = ErrorKind::Throttled { retry_after: None };
@@ -73,7 +75,7 @@ async fn every_fault_is_told_as_what_it_is_and_tried_as_often_as_it_may_help() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_passes_is_not_seen() {
+async fn transient_faults_are_invisible_to_the_caller() {
     for fault in [
         Fault::status(408),
         Fault::status(429),
@@ -132,7 +134,7 @@ async fn pauses_grow_between_attempts() {
     emulator.fault(Fault::status(429));
     let begun = Instant::now();
     client.get("a").await.unwrap_err();
-    // One, two, four and eight seconds, each a quarter more or less.
+    // One, two, four and eight seconds, each ±25 %.
     let waited = begun.elapsed().as_secs_f64();
     assert!((11.25..=18.75).contains(&waited), "{waited} s");
 }
@@ -151,7 +153,7 @@ async fn a_timeout_says_what_came_before_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_page_has_the_time_of_an_operation() {
+async fn each_page_has_its_own_timeout() {
     let (emulator, client) = scene().await;
     for n in 0..60 {
         emulator.vault("contoso").set(&format!("s{n}"), "x");
@@ -164,8 +166,8 @@ async fn each_page_has_the_time_of_an_operation() {
 
 #[tokio::test(start_paused = true)]
 async fn a_credential_that_hangs_ends_with_the_operation() {
-    let wire = Wire::scripted(|_| Ok(Answer::new(200, "{}")));
-    let client = client_over(&wire, &FakeCredential::hanging()).build().unwrap();
+    let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
+    let client = wire.client(&FakeCredential::hanging()).build().unwrap();
     let begun = Instant::now();
     let herd = join_all((0..10).map(|_| client.get("a"))).await;
     for error in herd.into_iter().map(Result::unwrap_err) {
@@ -177,7 +179,7 @@ async fn a_credential_that_hangs_ends_with_the_operation() {
 
 #[tokio::test(start_paused = true)]
 async fn a_credential_that_fails_is_asked_once_for_all_who_wait() {
-    let wire = Wire::scripted(|_| Ok(Answer::new(200, "{}")));
+    let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
     for (kind, expected) in [
         (SdkKind::Credential, ErrorKind::Denied),
         (SdkKind::Io, ErrorKind::Unavailable),
@@ -186,7 +188,7 @@ async fn a_credential_that_fails_is_asked_once_for_all_who_wait() {
         let text = "AADSTS7000215: invalid client secret is provided: canary of the credential";
         let failure = kind.clone();
         let credential = FakeCredential::failing(move || azure_core::Error::with_message(failure.clone(), text));
-        let client = client_over(&wire, &credential).build().unwrap();
+        let client = wire.client(&credential).build().unwrap();
         let begun = Instant::now();
         for error in join_all((0..100).map(|_| client.get("a"))).await.into_iter().map(Result::unwrap_err) {
             assert_eq!((error.kind(), error.status()), (expected, ReferenceStatus::MsiNotEnabled), "{kind:?}");
@@ -194,10 +196,10 @@ async fn a_credential_that_fails_is_asked_once_for_all_who_wait() {
             let cause = std::error::Error::source(&error).unwrap().to_string();
             assert!(cause.contains("AADSTS7000215"), "the code is what people search for: {cause}");
         }
-        assert_eq!(credential.asked(), 1, "{kind:?}");
+        assert_eq!(credential.requests(), 1, "{kind:?}");
         assert!(begun.elapsed() <= DEADLINE, "{kind:?}");
         client.get("a").await.unwrap_err();
-        assert_eq!(credential.asked(), 2, "a failure is not kept: {kind:?}");
+        assert_eq!(credential.requests(), 2, "a failure is not kept: {kind:?}");
     }
     assert_eq!(wire.sent().len(), 0);
 }
@@ -209,8 +211,9 @@ async fn a_token_that_still_lives_bridges_an_outage_of_those_who_issue_them() {
         let issuer = Arc::clone(&emulator);
         let asked = AtomicUsize::new(0);
         let credential = FakeCredential::new(move |_| {
-            // Less than the time before expiry at which the next one is asked for. It lives by the clock on the wall.
-            let token = good_for(Duration::from_secs(120), issuer.token());
+            // Shorter than the margin before expiry at which the client requests the next token. Tokens expire by the
+            // wall clock.
+            let token = valid_for(Duration::from_secs(120), issuer.token());
             let is_first = asked.fetch_add(1, Ordering::SeqCst) == 0;
             async move {
                 match (is_first, hangs) {
@@ -220,12 +223,12 @@ async fn a_token_that_still_lives_bridges_an_outage_of_those_who_issue_them() {
                 }
             }
         });
-        let client = client_over(&Wire::to(&emulator), &credential).build().unwrap();
+        let client = transport_to(&emulator).client(&credential).build().unwrap();
         for asked in 1..4 {
             for secret in join_all((0..100).map(|_| client.get("a"))).await {
                 secret.unwrap_or_else(|error| panic!("{what}: {error:?}"));
             }
-            assert_eq!(credential.asked(), asked, "the next one is asked for now and then, by one of all: {what}");
+            assert_eq!(credential.requests(), asked, "the next one is asked for now and then, by one of all: {what}");
             advance(Duration::from_secs(60)).await;
         }
     }
@@ -238,34 +241,34 @@ async fn a_token_that_expired_is_not_sent() {
     let asked = AtomicUsize::new(0);
     let credential = FakeCredential::new(move |_| {
         let lifetime = if asked.fetch_add(1, Ordering::SeqCst) == 0 { Duration::ZERO } else { HOUR };
-        let token = good_for(lifetime, issuer.token());
+        let token = valid_for(lifetime, issuer.token());
         async { Ok(token) }
     });
-    let wire = Wire::to(&emulator);
-    let client = client_over(&wire, &credential).build().unwrap();
+    let wire = transport_to(&emulator);
+    let client = wire.client(&credential).build().unwrap();
     for _ in 0..3 {
         client.get("a").await.unwrap();
     }
-    assert_eq!(credential.asked(), 2, "one that was out of date at once, and one for the rest");
+    assert_eq!(credential.requests(), 2, "one that was outdated at once, and one for the rest");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_nobody_accepts_is_refused_after_the_next() {
+async fn a_rejected_token_is_replaced_once_and_then_the_call_is_denied() {
     let (emulator, _) = scene().await;
     emulator.fault(Fault::Unauthorized);
     let credential = FakeCredential::fresh(&emulator);
-    let client = client_over(&Wire::to(&emulator), &credential).build().unwrap();
+    let client = transport_to(&emulator).client(&credential).build().unwrap();
     let error = client.get("a").await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Denied, ReferenceStatus::UnauthorizedClient));
-    assert_eq!((credential.asked(), emulator.requests().total), (2, 2));
+    assert_eq!((credential.requests(), emulator.requests().total), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_error_repeats_what_it_was_told() {
+async fn no_error_quotes_its_input() {
     let token = "token-canary.token-canary.token-canary";
     let said = |status: u16, body: &str| {
         let challenge = r#"Bearer authorization="https://body-canary.example", resource="https://vault.azure.net""#;
-        Ok(Answer::new(status, body)
+        Ok(FakeResponse::new(status, body)
             .header("x-ms-request-id", "body canary")
             .header("location", "https://body-canary.example/")
             .header("retry-after", "body canary")
@@ -282,19 +285,19 @@ async fn no_error_repeats_what_it_was_told() {
             r#"{"error":"body canary"}"#,
             "<html>body canary value-canary</html>",
         ] {
-            let wire = Wire::scripted(move |_| said(status, body));
-            let client = client_over(&wire, &FakeCredential::fixed(token)).build().unwrap();
+            let wire = FakeTransport::scripted(move |_| said(status, body));
+            let client = wire.client(&FakeCredential::fixed(token)).build().unwrap();
             errors.extend(client.get("a").await.err());
             errors.extend(client.list().try_collect::<Vec<_>>().await.err());
         }
     }
     assert!(errors.len() >= 200, "{}", errors.len());
-    // A transport of somebody else's, which puts everything it has into its error.
-    let wire = Wire::scripted(|sent| {
+    // A third-party transport that puts the whole request into its error.
+    let wire = FakeTransport::scripted(|sent| {
         let header = sent.header("authorization").unwrap_or_default().to_owned();
         Err(azure_core::Error::with_message(SdkKind::Io, format!("could not send {header}")))
     });
-    errors.extend(client_over(&wire, &FakeCredential::fixed(token)).build().unwrap().get("a").await.err());
+    errors.extend(wire.client(&FakeCredential::fixed(token)).build().unwrap().get("a").await.err());
     for error in errors {
         assert_value_free(&error, &["token-canary", "value-canary", "body canary", "body-canary"]);
         let report = error.report();
@@ -307,16 +310,16 @@ async fn a_body_beyond_every_limit_is_refused_though_its_length_was_not_announce
     for (length, taken) in [(25 << 10, true), (2 << 20, false)] {
         let value = "x".repeat(length);
         let body = format!(r#"{{"value":"{value}","id":"https://contoso.vault.azure.net/secrets/a/0af1"}}"#);
-        let wire = Wire::scripted(move |_| Ok(Answer::new(200, body.clone())));
-        let client = client_over(&wire, &FakeCredential::fixed("token")).build().unwrap();
+        let wire = FakeTransport::scripted(move |_| Ok(FakeResponse::new(200, body.clone())));
+        let client = wire.client(&FakeCredential::fixed("token")).build().unwrap();
         assert_eq!(client.get("a").await.is_ok(), taken, "{length}");
         assert_eq!(wire.sent().len(), 1);
     }
 }
 
-/// Over TLS, where the socket is the point; here the time is real, so it is short.
+/// Uses TLS, because the test needs a socket. The clock is real, so the timeout is short.
 #[tokio::test]
-async fn a_connection_that_breaks_ends_in_time_and_is_told_as_unavailable() {
+async fn a_broken_connection_ends_in_time_as_unavailable() {
     let emulator = Emulator::start().await.unwrap();
     emulator.set("a", VALUE);
     let credential = FakeCredential::fixed(emulator.token());
@@ -358,7 +361,7 @@ async fn a_connection_that_broke_once_is_not_seen() {
 }
 
 #[tokio::test]
-async fn a_port_where_nobody_listens_ends_in_time() {
+async fn a_closed_port_ends_in_time() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     drop(listener);
@@ -385,7 +388,7 @@ async fn a_port_that_takes_the_connection_and_says_nothing_ends_in_time() {
 }
 
 #[tokio::test]
-async fn a_certificate_of_somebody_else_is_not_trusted() {
+async fn a_certificate_of_another_authority_is_not_trusted() {
     let emulator = Emulator::builder().accept_any_token().start().await.unwrap();
     let other = Emulator::start().await.unwrap();
     emulator.set("a", VALUE);

@@ -1,10 +1,10 @@
-//! `SecretClient` and `Resolver`: what they ask of a vault, and what they do about what it answers.
+//! `SecretClient` and `Resolver`: their requests, and their reactions to each response.
 
+mod coalescing;
 mod cold_start;
-mod contract;
 mod faults;
-mod hostile;
-mod oracle;
+mod official_client;
 mod paging;
 mod redaction;
-mod resolver;
+mod store_contract;
+mod token_confinement;

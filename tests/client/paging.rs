@@ -1,4 +1,4 @@
-//! A list is complete, has everything once, and ends.
+//! A list is complete, contains each secret once, and ends.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::TryStreamExt;
 use keyvault::{ErrorKind, Result, SecretClient, SecretProperties, SecretStore};
 use keyvault_emulator::{Emulator, Fault, SetSecret};
-
-use crate::support::{Answer, CONTOSO, FakeCredential, Wire, client_over};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::transport_to;
+use keyvault_test_support::transport::{FakeResponse, FakeTransport};
 
 struct Scene {
     emulator: Arc<Emulator>,
-    wire: Arc<Wire>,
+    wire: Arc<FakeTransport>,
     client: SecretClient,
 }
 
@@ -23,8 +25,8 @@ impl Scene {
             emulator.vault("contoso").set(&format!("s{n}"), "x");
         }
         let credential = FakeCredential::fixed(emulator.token());
-        let wire = Wire::to(&emulator);
-        let client = client_over(&wire, &credential).build().unwrap();
+        let wire = transport_to(&emulator);
+        let client = wire.client(&credential).build().unwrap();
         Self { emulator, wire, client }
     }
 
@@ -49,10 +51,10 @@ async fn a_list_has_every_secret_once_in_as_few_pages_as_can_be() {
 }
 
 #[tokio::test]
-async fn who_takes_the_whole_list_has_the_next_page_on_its_way_before_the_items_of_this_one() {
+async fn collecting_a_list_prefetches_the_next_page() {
     let scene = Scene::with_secrets(60).await;
     scene.client.list().try_next().await.unwrap().unwrap();
-    assert_eq!(scene.wire.sent().len(), 1, "who may stop asks for a page when it is wanted");
+    assert_eq!(scene.wire.sent().len(), 1, "a caller that may stop fetches a page on demand");
     let mut list = SecretStore::list(&scene.client);
     let first = list.try_next().await.unwrap().unwrap();
     assert_eq!(scene.wire.sent().len(), 3, "the second page is asked for");
@@ -74,8 +76,8 @@ async fn short_pages_are_followed_to_the_end() {
 async fn empty_pages_are_followed_to_the_end() {
     let item = |n: usize| format!(r#"{{"id":"{CONTOSO}/secrets/s{n}","attributes":{{"enabled":true}}}}"#);
     let asked = AtomicUsize::new(0);
-    // As recorded in June 2026: one item, five pages without any, the rest.
-    let wire = Wire::scripted(move |_| {
+    // As recorded in June 2026: one item, five empty pages, the rest.
+    let wire = FakeTransport::scripted(move |_| {
         let page = asked.fetch_add(1, Ordering::SeqCst);
         let items = match page {
             0 => item(0),
@@ -84,9 +86,9 @@ async fn empty_pages_are_followed_to_the_end() {
         };
         let next = format!(r#""{CONTOSO}:443/secrets?api-version=2026-04-01&$skiptoken=t{page}""#);
         let next = if page == 6 { "null".to_owned() } else { next };
-        Ok(Answer::new(200, format!(r#"{{"value":[{items}],"nextLink":{next}}}"#)))
+        Ok(FakeResponse::new(200, format!(r#"{{"value":[{items}],"nextLink":{next}}}"#)))
     });
-    let client = client_over(&wire, &FakeCredential::fixed("token")).build().unwrap();
+    let client = wire.client(&FakeCredential::fixed("token")).build().unwrap();
     let listed: Vec<_> = client.list().try_collect().await.unwrap();
     let names: Vec<_> = listed.iter().map(|item| item.id().name().as_str()).collect();
     assert_eq!(names, ["s0", "s1", "s2"]);
@@ -97,8 +99,8 @@ async fn empty_pages_are_followed_to_the_end() {
 async fn a_last_page_may_say_so_in_any_way() {
     for end in [r#","nextLink":null"#, r#","nextLink":"""#, ""] {
         for value in [r#""value":[]"#, r#""value":null"#] {
-            let wire = Wire::scripted(move |_| Ok(Answer::new(200, format!("{{{value}{end}}}"))));
-            let client = client_over(&wire, &FakeCredential::fixed("token")).build().unwrap();
+            let wire = FakeTransport::scripted(move |_| Ok(FakeResponse::new(200, format!("{{{value}{end}}}"))));
+            let client = wire.client(&FakeCredential::fixed("token")).build().unwrap();
             let listed: Vec<_> = client.list().try_collect().await.unwrap();
             assert_eq!((listed.len(), wire.sent().len()), (0, 1), "{value}{end}");
         }
@@ -122,12 +124,12 @@ async fn a_list_that_never_ends_is_cut() {
     for (items, most) in [(0, 4_000), (1_000, 101)] {
         let items = vec![format!(r#"{{"id":"{CONTOSO}/secrets/a"}}"#); items].join(",");
         let asked = AtomicUsize::new(0);
-        let wire = Wire::scripted(move |_| {
+        let wire = FakeTransport::scripted(move |_| {
             let page = asked.fetch_add(1, Ordering::SeqCst);
             let next = format!("{CONTOSO}/secrets?$skiptoken=t{page}");
-            Ok(Answer::new(200, format!(r#"{{"value":[{items}],"nextLink":"{next}"}}"#)))
+            Ok(FakeResponse::new(200, format!(r#"{{"value":[{items}],"nextLink":"{next}"}}"#)))
         });
-        let client = client_over(&wire, &FakeCredential::fixed("token")).build().unwrap();
+        let client = wire.client(&FakeCredential::fixed("token")).build().unwrap();
         let error = client.list().try_for_each(|_| std::future::ready(Ok(()))).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         // A vault of 100,000 secrets could be listed.
@@ -154,7 +156,7 @@ async fn after_an_error_a_list_has_nothing_more() {
 }
 
 #[tokio::test]
-async fn what_changes_between_pages_neither_hides_nor_repeats_the_rest() {
+async fn changes_between_pages_neither_hide_nor_repeat_other_items() {
     let scene = Scene::with_secrets(60).await;
     let mut list = scene.client.list();
     let first = list.try_next().await.unwrap().unwrap();
@@ -205,7 +207,7 @@ async fn every_request_names_the_version_of_the_api() {
     for sent in scene.wire.sent() {
         assert_eq!(sent.query("api-version").as_deref(), Some("2026-04-01"), "{sent:?}");
     }
-    let client = client_over(&scene.wire, &FakeCredential::fixed(scene.emulator.token()));
+    let client = scene.wire.client(&FakeCredential::fixed(scene.emulator.token()));
     client.api_version("7.4").build().unwrap().get("s0").await.unwrap();
     assert_eq!(scene.wire.sent().last().unwrap().query("api-version").as_deref(), Some("7.4"));
 }

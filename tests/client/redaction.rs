@@ -1,4 +1,4 @@
-//! No value and no token is in what people read: `Debug`, errors, logs.
+//! `Debug` output, errors and logs contain no value and no token.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,9 +11,12 @@ use keyvault::{
     SecretUpdate, Template, Tree, Vault,
 };
 use keyvault_emulator::{Emulator, Fault};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::canary::{assert_free_of, assert_value_free};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::{client_of, transport_to};
+use keyvault_test_support::log::Log;
 use serde::de::{DeserializeOwned, IntoDeserializer, value};
-
-use crate::support::{CONTOSO, FakeCredential, Log, Wire, assert_free_of, assert_value_free, client_of, client_over};
 
 #[track_caller]
 fn assert_redacted(value: &impl Debug) {
@@ -62,7 +65,7 @@ fn debug_of_what_is_about_a_secret_shows_nothing_confidential() {
     let text = format!("Server={VALUE};Password=@KeyVault(SecretName=password)");
     assert_redacted(&Template::parse(&text).unwrap());
     assert_redacted(&Reference::parse("@KeyVault(SecretName=password)").unwrap());
-    // Text that is no reference, name or URL is mostly a secret that was pasted to the wrong place.
+    // Text that is no reference, name or URL is usually a misplaced secret.
     for error in [
         Template::parse(&format!("@KeyVault(SecretName={VALUE}!)")).unwrap_err(),
         Template::parse(&format!("@KeyVault({VALUE}")).unwrap_err(),
@@ -86,8 +89,8 @@ fn debug_of_what_is_about_a_secret_shows_nothing_confidential() {
 async fn debug_of_a_client_shows_no_token() {
     let emulator = Arc::new(Emulator::builder().accept_any_token().start().await.unwrap());
     emulator.vault("contoso").set("password", VALUE);
-    let wire = Wire::to(&emulator);
-    let builder = client_over(&wire, &FakeCredential::fixed(TOKEN));
+    let wire = transport_to(&emulator);
+    let builder = wire.client(&FakeCredential::fixed(TOKEN));
     assert_redacted(&builder);
     assert_redacted(&SecretClient::builder(format!("https://user:{VALUE}@contoso.vault.azure.net")));
     let client = builder.build().unwrap();
@@ -96,7 +99,7 @@ async fn debug_of_a_client_shows_no_token() {
     assert_redacted(&secret);
     assert_redacted(&client.list().try_collect::<Vec<_>>().await.unwrap());
     assert_redacted(&Resolver::from(client));
-    // What these tests are made of keeps it so, too: a failing test prints it.
+    // The fakes must hide it too: a failing test prints them.
     assert_redacted(&wire);
     assert_redacted(&wire.sent());
     assert_redacted(&FakeCredential::fixed(TOKEN));
@@ -158,7 +161,7 @@ async fn debug_of_live_settings_shows_no_value() {
 }
 
 #[tokio::test]
-async fn settings_that_do_not_fit_are_told_without_their_values() {
+async fn a_mismatch_is_reported_without_the_value() {
     let layers = |_: &NamedSecrets| Ok(Line("@KeyVault(SecretName=password)".to_owned()));
     let error =
         LiveBuilder::new(in_memory(), layers).minimum_failure_delay(Duration::ZERO).start::<u16>().await.unwrap_err();
@@ -181,7 +184,7 @@ async fn no_log_at_any_level_has_a_value_or_a_token_in_it() {
     }
     let credential = FakeCredential::fixed(TOKEN);
     let timeout = Duration::from_secs(5);
-    for client in [client_of(&emulator, &credential), client_over(&Wire::to(&emulator), &credential)] {
+    for client in [client_of(&emulator, &credential), transport_to(&emulator).client(&credential)] {
         let client = client.timeout(timeout).build().unwrap();
         let secret = client.get("password").await.unwrap();
         assert_eq!(secret.expose_secret(), VALUE);
@@ -218,7 +221,7 @@ async fn no_log_at_any_level_has_a_value_or_a_token_in_it() {
     assert_eq!(lines.collect::<Vec<_>>(), [""; 0]);
 }
 
-/// The smallest tree: one string, which is all the settings there are.
+/// The smallest tree: one string.
 struct Line(String);
 
 impl Tree for Line {

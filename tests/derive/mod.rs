@@ -1,10 +1,10 @@
-//! Resources that follow settings, on a vault in memory and under a paused clock.
+//! Derived resources that follow settings, on a vault in memory and under a paused clock.
 
-mod build;
-mod end;
-mod failure;
-mod follow;
-mod old;
+mod draining;
+mod failed_builds;
+mod first_build;
+mod health_and_metrics;
 mod projection;
-mod stage;
-mod told;
+mod replacement;
+mod service;
+mod shutdown;

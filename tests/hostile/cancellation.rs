@@ -1,4 +1,4 @@
-//! Whoever gives up leaves nothing behind: a future may be dropped at any of its await points, and the next one works.
+//! Cancel safety: a future may be dropped at any await point, and the next call works.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -9,10 +9,11 @@ use figment::providers::{Format, Toml};
 use futures::poll;
 use keyvault::{Live, Resolver, SecretClient, SecretId};
 use keyvault_emulator::Emulator;
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::transport_to;
 use serde::Deserialize;
 use tokio::time::{advance, timeout};
-
-use crate::support::{CONTOSO, FakeCredential, Wire, client_over};
 
 #[derive(Deserialize)]
 struct Settings {
@@ -34,7 +35,7 @@ impl Scene {
         let vault = emulator.vault("contoso");
         vault.set("user", "ann");
         vault.set("password", "correct horse");
-        let client = client_over(&Wire::to(&emulator), &FakeCredential::fresh(&emulator)).build().unwrap();
+        let client = transport_to(&emulator).client(&FakeCredential::fresh(&emulator)).build().unwrap();
         Self { emulator, client }
     }
 
@@ -48,7 +49,8 @@ impl Scene {
     }
 }
 
-/// Polls `future` up to so many times, while time and everybody else go on, and drops it; tells whether it ended.
+/// Polls `future` at most `polls` times while time and other tasks advance, then drops it. Returns whether it
+/// completed.
 async fn given_up_after<F: Future>(polls: usize, future: F) -> bool {
     let mut future = pin!(future);
     for _ in 0..polls {
@@ -61,18 +63,18 @@ async fn given_up_after<F: Future>(polls: usize, future: F) -> bool {
     false
 }
 
-/// More await points than any of these has.
+/// More than the await points of each of these futures.
 const MOST: usize = 10_000;
 
-/// Long in virtual time; whoever waits for somebody who is gone waits for ever.
+/// Ample virtual time: a caller that waits for a dropped one would wait forever.
 async fn soon<T>(future: impl Future<Output = keyvault::Result<T>>) -> T {
     timeout(Duration::from_secs(600), future).await.expect("nothing is wedged").unwrap()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_get_may_be_given_up_at_every_point() {
+async fn a_get_may_be_dropped_at_every_await_point() {
     for polls in 0..MOST {
-        // A new client each time: the token is on the way, too.
+        // A new client each time, so that the token request is dropped too.
         let scene = Scene::new().await;
         let ended = given_up_after(polls, scene.client.get("password")).await;
         assert_eq!(soon(scene.client.get("password")).await.expose_secret(), "correct horse", "after {polls}");
@@ -85,12 +87,12 @@ async fn a_get_may_be_given_up_at_every_point() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resolution_may_be_given_up_at_every_point() {
+async fn a_resolution_may_be_dropped_at_every_await_point() {
     for polls in 0..MOST {
         let resolver = Scene::new().await.resolver();
         let text = "@KeyVault(SecretName=user):@KeyVault(SecretName=password)";
         let id = SecretId::parse(&format!("{CONTOSO}/secrets/user")).unwrap();
-        // One gives up; another had joined its flight.
+        // One caller gives up after another joined its request.
         let (ended, joined) = tokio::join!(given_up_after(polls, resolver.resolve(text)), soon(resolver.get(&id)));
         assert_eq!(joined.expose_secret(), "ann", "after {polls}");
         let resolved = soon(resolver.resolve(text)).await.unwrap();
@@ -104,7 +106,7 @@ async fn a_resolution_may_be_given_up_at_every_point() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_start_may_be_given_up_at_every_point() {
+async fn a_start_may_be_dropped_at_every_await_point() {
     for polls in 0..MOST {
         let scene = Scene::new().await;
         let ended = given_up_after(polls, scene.start()).await;
@@ -118,7 +120,7 @@ async fn a_start_may_be_given_up_at_every_point() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refresh_may_be_given_up_at_every_point() {
+async fn a_refresh_may_be_dropped_at_every_await_point() {
     let scene = Scene::new().await;
     let live = scene.start().await.unwrap();
     for polls in 0..MOST {

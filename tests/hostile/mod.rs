@@ -1,9 +1,9 @@
-//! A hostile world: what comes from outside, and what gets out.
+//! Promises that hold in a hostile environment.
 
 mod cancellation;
-mod entries;
 mod fleet;
-mod lure;
+mod fuzz_corpus;
 mod matrix;
 mod simulation;
-mod storm;
+mod throttling;
+mod token_theft;

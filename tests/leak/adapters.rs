@@ -1,6 +1,6 @@
-//! Both frameworks: settings that are made, that do not fit, that are refused and that panic.
+//! Both adapters: valid settings, mismatches, rejected settings and panics.
 
-use keyvault::{NameMap, ValidationError};
+use keyvault::{NameMap, Rejection};
 use keyvault_config::KeyVaultSource;
 use keyvault_figment::KeyVaultProvider;
 use serde::de::DeserializeOwned;
@@ -8,11 +8,11 @@ use serde::de::DeserializeOwned;
 use super::scan::Scan;
 use super::settings::*;
 
-fn accept<T>(_: &T) -> Result<(), ValidationError> {
+fn accept<T>(_: &T) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Makes settings that the secret does not fit into, in each way.
+/// Loads settings whose type refuses the secret, in each way.
 async fn refuse<T: DeserializeOwned + std::fmt::Debug + Send + Sync + 'static>(scan: &mut Scan) {
     let what = std::any::type_name::<T>();
     for framework in BOTH {
@@ -22,14 +22,14 @@ async fn refuse<T: DeserializeOwned + std::fmt::Debug + Send + Sync + 'static>(s
             "value.value = '@KeyVault(SecretName=password)'",
             "value = ['@KeyVault(SecretName=password)']",
         ] {
-            let shop = Shop::with(scan, toml);
-            match shop.start::<One<T>>(framework, accept).await {
+            let service = Service::with(scan, toml);
+            match service.start::<One<T>>(framework, accept).await {
                 Ok(live) => scan.shows(what, &live),
                 Err(error) => scan.fails(what, &error),
             }
-            // The frameworks hand a panic on to whoever called them, who is its own.
+            // The frameworks pass a panic on to their caller, which is the application itself.
             if !what.contains("AsPanic") {
-                let settings = shop.resolve::<One<T>>(framework, scan).await;
+                let settings = service.resolve::<One<T>>(framework, scan).await;
                 if let Err(error) = settings {
                     scan.fails(what, &error);
                 }
@@ -39,7 +39,7 @@ async fn refuse<T: DeserializeOwned + std::fmt::Debug + Send + Sync + 'static>(s
 }
 
 #[tokio::test]
-async fn a_type_that_shows_what_it_saw_is_not_repeated_whatever_clothes_it_wears() {
+async fn the_error_of_a_type_that_quotes_its_input_is_not_repeated() {
     let mut scan = Scan::begin();
     refuse::<u16>(&mut scan).await;
     refuse::<bool>(&mut scan).await;
@@ -65,15 +65,15 @@ async fn a_type_that_shows_what_it_saw_is_not_repeated_whatever_clothes_it_wears
 }
 
 #[tokio::test]
-async fn a_refresh_to_what_does_not_fit_shows_it_nowhere() {
+async fn a_refresh_to_a_mismatching_value_leaks_nothing() {
     async fn refresh<T: DeserializeOwned + std::fmt::Debug + Send + Sync + 'static>(scan: &mut Scan) {
         for framework in BOTH {
-            let shop = Shop::new(scan);
-            shop.vault.set("password", "5432").unwrap();
-            let live = shop.start::<One<Option<T>>>(framework, accept).await;
+            let service = Service::new(scan);
+            service.vault.set("password", "5432").unwrap();
+            let live = service.start::<One<Option<T>>>(framework, accept).await;
             let Ok(live) = live else { continue };
             let mut watcher = live.watch();
-            shop.vault.set("password", scan.secret.text()).unwrap();
+            service.vault.set("password", scan.secret.text()).unwrap();
             scan.outcome("refresh", &live.refresh_now().await);
             scan.shows("notice", &watcher.next().await);
             scan.shows("health", &live.health());
@@ -90,23 +90,22 @@ async fn a_refresh_to_what_does_not_fit_shows_it_nowhere() {
 }
 
 #[tokio::test]
-async fn a_hook_that_refuses_panics_or_hangs_brings_nothing_to_light() {
+async fn a_hook_that_refuses_panics_or_hangs_leaks_nothing() {
     let mut scan = Scan::begin();
     for framework in BOTH {
-        let shop = Shop::new(&scan);
-        let refused = shop.start(framework, |_: &One<String>| Err(ValidationError::new("refused").of("value"))).await;
+        let service = Service::new(&scan);
+        let refused = service.start(framework, |_: &One<String>| Err(Rejection::new("refused").of("value"))).await;
         scan.outcome("refused", &refused.map(|_| ()));
         let forgotten =
-            |one: &One<String>| one.value.parse::<u16>().map(|_| ()).map_err(ValidationError::because("no number"));
-        scan.outcome("forgotten", &shop.start(framework, forgotten).await.map(|_| ()));
-        let panics = |one: &One<String>| -> Result<(), ValidationError> {
-            std::panic::resume_unwind(Box::new(one.value.clone()))
-        };
-        scan.outcome("panics", &shop.start(framework, panics).await.map(|_| ()));
+            |one: &One<String>| one.value.parse::<u16>().map(|_| ()).map_err(Rejection::because("no number"));
+        scan.outcome("forgotten", &service.start(framework, forgotten).await.map(|_| ()));
+        let panics =
+            |one: &One<String>| -> Result<(), Rejection> { std::panic::resume_unwind(Box::new(one.value.clone())) };
+        scan.outcome("panics", &service.start(framework, panics).await.map(|_| ()));
 
-        let live = shop.start(framework, panics_at_second).await.unwrap();
+        let live = service.start(framework, panics_at_second).await.unwrap();
         let mut watcher = live.watch();
-        shop.vault.set("password", format!("{}, again", scan.secret.text())).unwrap();
+        service.vault.set("password", format!("{}, again", scan.secret.text())).unwrap();
         scan.outcome("panics later", &live.refresh_now().await);
         scan.shows("notice", &watcher.next().await);
         scan.writes("health", &live.health());
@@ -115,16 +114,16 @@ async fn a_hook_that_refuses_panics_or_hangs_brings_nothing_to_light() {
     scan.end();
 }
 
-fn panics_at_second(one: &One<String>) -> Result<(), ValidationError> {
+fn panics_at_second(one: &One<String>) -> Result<(), Rejection> {
     if one.value.ends_with("again") {
         std::panic::resume_unwind(Box::new(one.value.clone()))
     }
     Ok(())
 }
 
-/// What parsers say shows the line that they stumbled over.
+/// Parsers quote the offending line in their errors.
 #[tokio::test]
-async fn a_file_that_does_not_parse_is_not_shown() {
+async fn an_unparsable_file_is_not_quoted() {
     let mut scan = Scan::begin();
     let word = scan.word.text().to_owned();
     for framework in BOTH {
@@ -137,7 +136,7 @@ async fn a_file_that_does_not_parse_is_not_shown() {
             format!("value = '{word}@KeyVault({word}'"),
             format!("value = 1\nother = '{word}'"),
         ] {
-            let started = Shop::with(&scan, &toml).start::<One<bool>>(framework, accept).await;
+            let started = Service::with(&scan, &toml).start::<One<bool>>(framework, accept).await;
             scan.outcome("unreadable", &started.map(|_| ()));
         }
     }
@@ -146,21 +145,21 @@ async fn a_file_that_does_not_parse_is_not_shown() {
 }
 
 #[tokio::test]
-async fn no_source_and_no_provider_shows_what_it_holds() {
+async fn no_source_and_no_provider_leaks_its_secrets() {
     let mut scan = Scan::begin();
-    let shop = Shop::new(&scan);
+    let service = Service::new(&scan);
     let map = NameMap::new();
-    let source = KeyVaultSource::fetch(shop.vault.clone(), &map).await.unwrap();
+    let source = KeyVaultSource::fetch(service.vault.clone(), &map).await.unwrap();
     scan.shows("source", &source);
     scan.shows("source", source.secrets());
-    let provider = KeyVaultProvider::fetch(shop.vault.clone(), &map).await.unwrap();
+    let provider = KeyVaultProvider::fetch(service.vault.clone(), &map).await.unwrap();
     scan.shows("provider", &provider);
     scan.shows("provider", provider.secrets());
     scan.shows("provider", &figment::Provider::metadata(&provider));
-    scan.shows("builder", &keyvault_config::layered(shop.vault.clone(), config::Config::builder));
-    scan.shows("builder", &keyvault_figment::layered(shop.vault.clone(), figment::Figment::new));
+    scan.shows("builder", &keyvault_config::layered(service.vault.clone(), config::Config::builder));
+    scan.shows("builder", &keyvault_figment::layered(service.vault.clone(), figment::Figment::new));
     for framework in BOTH {
-        let one: One<String> = shop.resolve(framework, &mut scan).await.unwrap();
+        let one: One<String> = service.resolve(framework, &mut scan).await.unwrap();
         assert_eq!(one.value, scan.secret.text());
     }
     tracing::trace!("all was tried");

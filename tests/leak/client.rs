@@ -1,4 +1,4 @@
-//! Every operation of the client, when it works and when it is asked for what cannot be.
+//! Every operation of the client, successful and refused.
 
 use std::time::Duration;
 
@@ -6,25 +6,25 @@ use futures::TryStreamExt;
 use keyvault::{NewSecret, SecretBackup, SecretClient, SecretStore, SecretUpdate, blocking};
 use keyvault_emulator::{Certificate, SetSecret};
 
-use super::place::Place;
 use super::scan::Scan;
+use super::vault::CanaryVault;
 
 #[tokio::test]
 async fn every_operation_is_done_and_nothing_comes_to_light() {
     let mut scan = Scan::begin();
-    let place = Place::of(&scan).await;
-    for builder in [place.client(), place.client().http1_only()] {
+    let vault = CanaryVault::of(&scan).await;
+    for builder in [vault.client(), vault.client().http1_only()] {
         scan.shows("builder", &builder);
         let client = builder.build().unwrap();
         read(&mut scan, &client).await;
         write(&mut scan, &client).await;
         take_away(&mut scan, &client).await;
         scan.shows("client", &client);
-        scan.shows("stats", &client.stats());
-        scan.shows("another vault's", &client.with_vault(place.emulator.vault_url()).unwrap());
+        scan.shows("traffic", &client.traffic());
+        scan.shows("another vault's", &client.with_vault(vault.emulator.vault_url()).unwrap());
     }
-    assert!(place.emulator.requests().total > 30);
-    scan.shows("credential", &place.credential);
+    assert!(vault.emulator.requests().total > 30);
+    scan.shows("credential", &vault.credential);
     scan.end();
 }
 
@@ -63,7 +63,7 @@ async fn write(scan: &mut Scan, client: &SecretClient) {
 async fn take_away(scan: &mut Scan, client: &SecretClient) {
     let backup = client.backup("written").await.unwrap();
     scan.shows("backup", &backup);
-    // Only Azure's are encrypted.
+    // Only the backups of Azure are encrypted.
     scan.look_for(azure_core::base64::encode_url_safe(backup.expose_secret()));
     let deletion = client.begin_delete("written").await.unwrap();
     scan.shows("deletion", &deletion);
@@ -90,9 +90,9 @@ async fn take_away(scan: &mut Scan, client: &SecretClient) {
 #[tokio::test]
 async fn a_certificates_key_does_not_come_to_light_in_pem_or_in_pkcs_12() {
     let mut scan = Scan::begin();
-    let place = Place::of(&scan).await;
-    place.emulator.set_secret("certificate", SetSecret::certificate(Certificate::self_signed("contoso").unwrap()));
-    let client = place.client().build().unwrap();
+    let vault = CanaryVault::of(&scan).await;
+    vault.emulator.set_secret("certificate", SetSecret::certificate(Certificate::self_signed("contoso").unwrap()));
+    let client = vault.client().build().unwrap();
     let (packed, pem) = (client.get("certificate").await.unwrap(), client.get_pem("certificate").await.unwrap());
     scan.look_for(packed.expose_secret());
     for line in pem.expose_secret().lines().filter(|line| line.len() == 64) {
@@ -105,12 +105,12 @@ async fn a_certificates_key_does_not_come_to_light_in_pem_or_in_pkcs_12() {
     scan.end();
 }
 
-/// What is pasted to the wrong place is mostly a secret or a token.
+/// Misplaced text is usually a secret or a token.
 #[tokio::test]
 async fn a_secret_pasted_for_a_name_a_version_or_a_url_is_not_repeated() {
     let mut scan = Scan::begin();
-    let place = Place::of(&scan).await;
-    let client = place.client().build().unwrap();
+    let vault = CanaryVault::of(&scan).await;
+    let client = vault.client().build().unwrap();
     for pasted in [scan.secret.text().to_owned(), scan.token.text().to_owned()] {
         scan.outcome("get", &client.get(&pasted).await);
         scan.outcome("version", &client.get_version("password", &pasted).await);
@@ -132,10 +132,10 @@ async fn a_secret_pasted_for_a_name_a_version_or_a_url_is_not_repeated() {
             scan.outcome("client", &SecretClient::builder(&url).build());
             scan.outcome("another vault's", &client.with_vault(&url));
         }
-        scan.outcome("API", &place.client().api_version(&pasted).build());
-        scan.outcome("authority", &place.client().certificate_authority(&pasted).build());
+        scan.outcome("API", &vault.client().api_version(&pasted).build());
+        scan.outcome("authority", &vault.client().certificate_authority(&pasted).build());
         let pem = format!("-----BEGIN CERTIFICATE-----\n{pasted}\n-----END CERTIFICATE-----");
-        scan.outcome("authority", &place.client().certificate_authority(pem).build());
+        scan.outcome("authority", &vault.client().certificate_authority(pem).build());
     }
     let long = format!("{}{}", scan.secret.text(), "x".repeat(30_000));
     scan.outcome("too long", &client.set("a", long).await);
@@ -146,9 +146,9 @@ async fn a_secret_pasted_for_a_name_a_version_or_a_url_is_not_repeated() {
 fn the_blocking_twin_keeps_it_too() {
     let mut scan = Scan::begin();
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let place = runtime.block_on(Place::of(&scan));
-    scan.shows("builder", &place.client());
-    let client: blocking::SecretClient = place.client().build_blocking().unwrap();
+    let vault = runtime.block_on(CanaryVault::of(&scan));
+    scan.shows("builder", &vault.client());
+    let client: blocking::SecretClient = vault.client().build_blocking().unwrap();
     scan.shows("client", &client);
     scan.shows("set", &client.set("written", scan.secret.text()).unwrap());
     scan.shows("secret", &client.get("written").unwrap());
@@ -164,7 +164,7 @@ fn the_blocking_twin_keeps_it_too() {
     scan.shows("deletion", &deletion);
     scan.shows("deleted", &deletion.wait().unwrap());
     scan.shows("recovery", &client.begin_recover("written").unwrap());
-    place.emulator.fault(keyvault_emulator::Fault::status(403).body(pasted));
+    vault.emulator.fault(keyvault_emulator::Fault::status(403).body(pasted));
     scan.outcome("denied", &client.get("written"));
     scan.end();
 }

@@ -1,46 +1,39 @@
-//! The credential that finds out which identity there is, with secrets and tokens of every step.
+//! The default credential, with secrets and tokens of every step.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
 
 use keyvault::{DefaultCredential, SecretClient};
 use keyvault_emulator::{Emulator, Fault};
+use keyvault_test_support::emulator::{client_of, tls_options};
+
+use tempfile::TempDir;
 
 use super::scan::Scan;
-use super::support::{client_of, tls_transport};
 
-/// A place with no identity at all.
+/// Variables of an environment without any identity.
 const NOWHERE: [(&str, &str); 2] = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1"), ("PATH", "/nowhere")];
 
-/// A folder with a file and the tools `az` and `azd` in it, gone when the test is.
-struct Folder(PathBuf);
+/// A temporary folder with a file and the tools `az` and `azd`.
+struct Folder(TempDir);
 
 impl Folder {
     fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("keyvault-leak-{}-tools", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
+        Self(tempfile::tempdir().unwrap())
     }
 
     fn write(&self, name: &str, text: &str) -> String {
-        let path = self.0.join(name);
+        let path = self.0.path().join(name);
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         path.to_str().unwrap().to_owned()
     }
 }
 
-impl Drop for Folder {
-    fn drop(&mut self) {
-        _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Asks with the identity that `variables` describe.
+/// Requests a secret with the identity that `variables` describe.
 async fn ask(scan: &mut Scan, emulator: &Emulator, what: &str, variables: &[(&str, &str)]) -> bool {
     let all = NOWHERE.into_iter().chain(variables.iter().copied());
-    let builder = DefaultCredential::builder().variables(all).client_options(tls_transport(emulator));
+    let builder = DefaultCredential::builder().variables(all).client_options(tls_options(emulator));
     scan.shows(what, &builder);
     let credential = match builder.build() {
         Ok(credential) => credential,
@@ -62,7 +55,7 @@ async fn no_step_shows_a_token_or_what_it_gets_one_for() {
     let emulator = Emulator::start().await.unwrap();
     emulator.set("password", scan.secret.text());
     let token = emulator.token();
-    // A signature is what makes a token one; its other parts are the same for everybody.
+    // Only the signature of a token is secret. Its other parts are the same in every token.
     scan.look_for(token.rsplit('.').next().unwrap());
     scan.look_for(emulator.client_secret());
     scan.look_for(emulator.identity_header());
@@ -96,7 +89,7 @@ async fn no_step_shows_a_token_or_what_it_gets_one_for() {
         }
     }
     emulator.clear_faults();
-    let path = format!("{}:/usr/bin:/bin", folder.0.display());
+    let path = format!("{}:/usr/bin:/bin", folder.0.path().display());
     for script in [
         format!("echo '{{\"accessToken\":\"{token}\",\"expires_on\":4102444800,\"tokenType\":\"Bearer\"}}'"),
         format!("echo '{{\"accessToken\":\"{word}\"}}'"),

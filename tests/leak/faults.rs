@@ -1,4 +1,4 @@
-//! Whatever goes wrong between a client and its vault, on a real connection.
+//! Every fault between a client and its vault, on a real connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use azure_core::error::ErrorKind;
 use futures::TryStreamExt;
 use keyvault::{NewSecret, SecretBackup, SecretClient, SecretUpdate};
 use keyvault_emulator::{Denial, Fault};
+use keyvault_test_support::credential::FakeCredential;
 
-use super::place::Place;
 use super::scan::Scan;
-use super::support::FakeCredential;
+use super::vault::CanaryVault;
 
-/// Asks for everything once, so that each operation meets what goes wrong.
+/// Runs each operation once, so that each meets the fault.
 async fn ask_for_everything(scan: &mut Scan, what: &str, client: &SecretClient) {
     let value = scan.secret.text().to_owned();
     scan.outcome(what, &client.get("password").await);
@@ -31,14 +31,14 @@ async fn ask_for_everything(scan: &mut Scan, what: &str, client: &SecretClient) 
     scan.outcome(what, &client.purge("password").await);
 }
 
-/// Asks for little, where each attempt takes its time.
+/// Runs few operations, for faults that make each attempt slow.
 async fn ask_for_little(scan: &mut Scan, what: &str, client: &SecretClient) {
     scan.outcome(what, &client.get("password").await);
     scan.outcome(what, &client.list().try_collect::<Vec<_>>().await);
     scan.outcome(what, &client.set("password", scan.secret.text()).await);
 }
 
-/// Bodies of errors that quote what was asked, or what somebody else's secret is.
+/// Returns error bodies that quote the request or another secret.
 fn bodies(scan: &Scan) -> Vec<String> {
     let (secret, token, word) = (scan.secret.text(), scan.token.text(), scan.word.text());
     let mut bodies = vec![secret.to_owned(), token.to_owned(), format!("<html>{secret}</html>"), format!("\"{word}\"")];
@@ -57,15 +57,15 @@ fn bodies(scan: &Scan) -> Vec<String> {
 #[tokio::test]
 async fn no_body_and_no_header_of_a_refusal_is_repeated() {
     let mut scan = Scan::begin();
-    let place = Place::of(&scan).await;
-    let client = place.client().build().unwrap();
+    let vault = CanaryVault::of(&scan).await;
+    let client = vault.client().build().unwrap();
     let words = [scan.word.text(), scan.token.text()].map(str::to_owned);
     for status in [200, 201, 204, 301, 304, 307, 400, 401, 403, 404, 405, 409, 412, 418] {
         for body in bodies(&scan) {
-            place.emulator.fault(Fault::status(status).body(body));
+            vault.emulator.fault(Fault::status(status).body(body));
             scan.outcome("a body", &client.get("password").await);
             scan.outcome("a body", &client.list().try_collect::<Vec<_>>().await);
-            place.emulator.clear_faults();
+            vault.emulator.clear_faults();
         }
         for word in &words {
             let mut fault = Fault::status(status);
@@ -74,9 +74,9 @@ async fn no_body_and_no_header_of_a_refusal_is_repeated() {
             {
                 fault = fault.header(header, word);
             }
-            place.emulator.fault(fault.header("content-type", word).retry_after(word));
+            vault.emulator.fault(fault.header("content-type", word).retry_after(word));
             ask_for_everything(&mut scan, "headers", &client).await;
-            place.emulator.clear_faults();
+            vault.emulator.clear_faults();
         }
     }
     scan.end();
@@ -85,8 +85,8 @@ async fn no_body_and_no_header_of_a_refusal_is_repeated() {
 #[tokio::test]
 async fn no_fault_brings_anything_to_light() {
     let mut scan = Scan::begin();
-    let place = Place::of(&scan).await;
-    let client = place.impatient();
+    let vault = CanaryVault::of(&scan).await;
+    let client = vault.impatient();
     let (secret, token) = (scan.secret.text().to_owned(), scan.token.text().to_owned());
     let page = format!("https://localhost/secrets?x={}", scan.word.text());
     for fault in [
@@ -113,36 +113,36 @@ async fn no_fault_brings_anything_to_light() {
         Fault::Latency(Duration::from_secs(5)),
     ] {
         let what = format!("{fault:?}").split(['(', ' ']).next().unwrap().to_owned();
-        place.emulator.fault(fault);
+        vault.emulator.fault(fault);
         ask_for_little(&mut scan, &what, &client).await;
-        place.emulator.clear_faults();
+        vault.emulator.clear_faults();
     }
     for denial in [Denial::AccessPolicy, Denial::Rbac, Denial::Firewall, Denial::PrivateLink] {
-        place.emulator.deny_all(denial);
+        vault.emulator.deny_all(denial);
         ask_for_everything(&mut scan, "denied", &client).await;
-        place.emulator.clear_denials();
+        vault.emulator.clear_denials();
     }
     scan.end();
 }
 
 #[tokio::test]
-async fn a_vault_that_cannot_be_reached_is_told_without_a_token() {
+async fn the_error_for_an_unreachable_vault_contains_no_token() {
     let mut scan = Scan::begin();
-    let place = Place::of(&scan).await;
-    let credential = || Arc::clone(&place.credential) as Arc<dyn TokenCredential>;
-    // Nobody listens, nobody is trusted, nobody has the name.
-    for url in ["https://127.0.0.1:1", place.emulator.vault_url(), "https://no-such-host.invalid:8443"] {
+    let vault = CanaryVault::of(&scan).await;
+    let credential = || Arc::clone(&vault.credential) as Arc<dyn TokenCredential>;
+    // A closed port, an untrusted certificate, an unknown host.
+    for url in ["https://127.0.0.1:1", vault.emulator.vault_url(), "https://no-such-host.invalid:8443"] {
         let client = SecretClient::builder(url).credential(credential()).timeout(Duration::from_millis(400));
         ask_for_little(&mut scan, "unreachable", &client.build().unwrap()).await;
     }
     scan.end();
 }
 
-/// What a credential says may quote anything.
+/// The error of a credential may quote anything.
 #[tokio::test]
 async fn a_credential_that_quotes_a_token_is_not_repeated() {
     let mut scan = Scan::begin();
-    let place = Place::of(&scan).await;
+    let vault = CanaryVault::of(&scan).await;
     let (secret, token) = (scan.secret.text().to_owned(), scan.token.text().to_owned());
     let quoted = move || {
         let inner = std::io::Error::other(format!("answered {{\"access_token\":\"{token}\"}}"));
@@ -153,7 +153,7 @@ async fn a_credential_that_quotes_a_token_is_not_repeated() {
         )
     };
     let credential = FakeCredential::new(move |_| std::future::ready(Err(quoted())));
-    let client = super::support::client_of(&place.emulator, &credential).build().unwrap();
+    let client = keyvault_test_support::emulator::client_of(&vault.emulator, &credential).build().unwrap();
     ask_for_everything(&mut scan, "credential", &client).await;
     scan.outcome("credential", &client.get("password").await);
     scan.end();

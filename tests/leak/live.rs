@@ -1,22 +1,22 @@
-//! Live settings: start, refresh, rejection, events, what is derived from them, and their health.
+//! Live settings: start, refresh, rejection, events, derived resources and health.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
-use keyvault::{Derived, Error, ErrorKind, Live, Notice, SecretEvent, SecretEventKind, SecretId, ValidationError};
+use keyvault::{Derived, Error, ErrorKind, Live, Notice, Rejection, SecretEvent, SecretEventKind, SecretId};
+use keyvault_test_support::CONTOSO;
 
 use super::scan::Scan;
-use super::settings::{BOTH, One, Shop};
-use super::support::CONTOSO;
+use super::settings::{BOTH, One, Service};
 
 type Settings = One<String>;
 
-fn accept(_: &Settings) -> Result<(), ValidationError> {
+fn accept(_: &Settings) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Takes down everything that live settings show.
+/// Records all outputs of live settings.
 fn look_at(scan: &mut Scan, live: &Live<Settings>) {
     scan.shows("live", live);
     let published = live.published();
@@ -38,20 +38,20 @@ fn look_at(scan: &mut Scan, live: &Live<Settings>) {
 async fn a_whole_life_with_every_failure_shows_nothing() {
     let mut scan = Scan::begin();
     for framework in BOTH {
-        let shop = Shop::new(&scan);
-        let live = shop.start(framework, accept).await.unwrap();
+        let service = Service::new(&scan);
+        let live = service.start(framework, accept).await.unwrap();
         assert_eq!(live.current().value, scan.secret.text());
         let mut watcher = live.watch();
         look_at(&mut scan, &live);
 
-        shop.vault.set("password", format!("{}, second", scan.secret.text())).unwrap();
+        service.vault.set("password", format!("{}, second", scan.secret.text())).unwrap();
         scan.outcome("refresh", &live.refresh_now().await);
         scan.shows("changed", &watcher.next().await);
         scan.outcome("refresh if due", &live.refresh_if_due().await);
-        scan.outcome("rejected", &live.report_rejected("value").await);
-        scan.outcome("rejected again", &live.report_rejected("value").await);
+        scan.outcome("rejected", &live.rejected("value").await);
+        scan.outcome("rejected again", &live.rejected("value").await);
         let pasted = scan.secret.text().to_owned();
-        scan.outcome("rejected nonsense", &live.report_rejected(pasted.as_str()).await.map_err(|error| error.clone()));
+        scan.outcome("rejected nonsense", &live.rejected(pasted.as_str()).await.map_err(|error| error.clone()));
 
         let id = SecretId::parse(&format!("{CONTOSO}/secrets/password")).unwrap();
         let event = SecretEvent::new(id, SecretEventKind::NewVersion);
@@ -60,13 +60,13 @@ async fn a_whole_life_with_every_failure_shows_nothing() {
         for kind in
             [ErrorKind::Denied, ErrorKind::Unavailable, ErrorKind::Throttled { retry_after: None }, ErrorKind::NotFound]
         {
-            shop.vault.fail(Error::new(kind, "vault fails"));
+            service.vault.fail(Error::new(kind, "vault fails"));
             scan.outcome("failed", &live.refresh_now().await);
-            scan.outcome("rejected in vain", &live.report_rejected("value").await);
+            scan.outcome("rejected in vain", &live.rejected("value").await);
             look_at(&mut scan, &live);
         }
-        shop.vault.fail(None);
-        shop.vault.delete("password");
+        service.vault.fail(None);
+        service.vault.delete("password");
         scan.outcome("deleted", &live.refresh_now().await);
         look_at(&mut scan, &live);
         while let Some(notice) = watcher.next().now_or_never().flatten() {
@@ -82,27 +82,27 @@ async fn a_whole_life_with_every_failure_shows_nothing() {
 }
 
 #[tokio::test]
-async fn what_is_derived_shows_nothing_when_it_is_built_refused_or_panics() {
+async fn a_derived_resource_leaks_nothing_if_its_build_succeeds_fails_or_panics() {
     let mut scan = Scan::begin();
     for framework in BOTH {
-        let shop = Shop::new(&scan);
-        let live = shop.start(framework, accept).await.unwrap();
+        let service = Service::new(&scan);
+        let live = service.start(framework, accept).await.unwrap();
         let projection = live.map(|settings| settings.value.as_str());
         scan.shows("projection", &projection);
         assert_eq!(&*projection.current(), scan.secret.text());
 
-        let refuses = async |_: Arc<Settings>| Err::<Pool, _>(ValidationError::new("refused"));
+        let refuses = async |_: Arc<Settings>| Err::<Pool, _>(Rejection::new("refused"));
         scan.outcome("refused", &live.derive(["value"], refuses).await);
-        let panics = async |settings: Arc<Settings>| -> Result<Pool, ValidationError> {
+        let panics = async |settings: Arc<Settings>| -> Result<Pool, Rejection> {
             std::panic::resume_unwind(Box::new(settings.value.clone()))
         };
         scan.outcome("panics", &live.derive(["value"], panics).await);
-        let hangs = async |_: Arc<Settings>| std::future::pending::<Result<Pool, ValidationError>>().await;
+        let hangs = async |_: Arc<Settings>| std::future::pending::<Result<Pool, Rejection>>().await;
         scan.outcome("hangs", &live.derive(["value"], hangs).build_deadline(Duration::from_millis(20)).await);
         let pasted = scan.secret.text().to_owned();
         scan.outcome(
             "nonsense",
-            &live.derive(["value"], builds).probe(async |_: Arc<Pool>| Err(ValidationError::new("no"))).await,
+            &live.derive(["value"], builds).probe(async |_: Arc<Pool>| Err(Rejection::new("no"))).await,
         );
         scan.shows("setup", &live.derive(["value"], builds));
         drop(pasted);
@@ -111,7 +111,7 @@ async fn what_is_derived_shows_nothing_when_it_is_built_refused_or_panics() {
         let derived: Derived<Pool> = live.derive(["value"], builds).drain(drains).grace(Duration::ZERO).await.unwrap();
         let mut watcher = derived.watch();
         for next in ["second", "bad", "third"] {
-            shop.vault.set("password", format!("{}, {next}", scan.secret.text())).unwrap();
+            service.vault.set("password", format!("{}, {next}", scan.secret.text())).unwrap();
             live.refresh_now().await.unwrap();
             scan.shows("derived anew", &watcher.next().await);
             scan.shows("health", &derived.health());
@@ -123,7 +123,7 @@ async fn what_is_derived_shows_nothing_when_it_is_built_refused_or_panics() {
     scan.end();
 }
 
-/// Its own Debug shows the value: nobody of ours may use it.
+/// Its `Debug` shows the value, so our crates must not use it.
 #[derive(Debug)]
 #[expect(dead_code, reason = "only its Debug is of interest")]
 struct Connection(String);
@@ -136,7 +136,7 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-async fn builds(settings: Arc<Settings>) -> Result<Pool, ValidationError> {
+async fn builds(settings: Arc<Settings>) -> Result<Pool, Rejection> {
     if settings.value.ends_with("bad") {
         std::panic::resume_unwind(Box::new(Connection(settings.value.clone())));
     }
@@ -146,15 +146,15 @@ async fn builds(settings: Arc<Settings>) -> Result<Pool, ValidationError> {
 #[tokio::test]
 async fn a_source_of_events_that_panics_brings_nothing_to_light() {
     let mut scan = Scan::begin();
-    let shop = Shop::new(&scan);
+    let service = Service::new(&scan);
     let text = scan.secret.text().to_owned();
     let panics = stream::once(async move { std::panic::resume_unwind(Box::new(text)) });
     let panics = panics.map(|event: SecretEvent| event);
     let layers = || figment::Figment::new();
-    let builder = keyvault_figment::layered(shop.vault.clone(), layers).events(Box::pin(panics));
+    let builder = keyvault_figment::layered(service.vault.clone(), layers).events(Box::pin(panics));
     scan.shows("builder", &builder);
     let live: Live<serde_json::Value> = builder.start().await.unwrap();
-    shop.vault.set("named", format!("{}, second", scan.secret.text())).unwrap();
+    service.vault.set("named", format!("{}, second", scan.secret.text())).unwrap();
     scan.outcome("refresh", &live.refresh_now().await);
     scan.shows("health", &live.health());
     live.shutdown().await;

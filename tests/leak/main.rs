@@ -1,25 +1,21 @@
-//! Everything is done once with secrets and tokens that can be told anywhere, and everything that people see is searched.
+//! No output shows a secret or a token: every operation runs with canaries, and everything that people see is searched.
 //!
-//! A program of its own, beside the suite: what is logged, counted and shouted on *every* thread is to be seen, and the
-//! subscriber, the logger, the recorder and the panic hook that see it belong to a whole process. Each test has canaries of
-//! its own, so that all of them share one log and none is disturbed by another.
+//! This is a test binary of its own, because the search covers logs, metrics and panics of *every* thread, and the
+//! subscriber, the logger, the recorder and the panic hook belong to the whole process. Each test has its own canaries, so
+//! that all tests can share one log.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands, helpers included")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue panics at once, and so do its helpers")]
 
 mod adapters;
-mod canary;
-mod caught;
 mod client;
 mod credential;
+mod detection;
 mod faults;
 mod live;
-mod place;
+mod process_output;
 mod push;
-mod record;
 mod resolver;
 mod scan;
 mod sealed;
 mod settings;
-#[allow(dead_code, unused_imports, reason = "shared with the suite, which needs all of it")]
-#[path = "../support/mod.rs"]
-mod support;
+mod vault;

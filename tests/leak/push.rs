@@ -1,4 +1,4 @@
-//! Events from outside, and the queue that they come from.
+//! Pushed events and their queue.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
 use keyvault::SecretEvent;
 use keyvault::push::{StorageQueue, Webhook, webhook};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::transport::{FakeResponse, FakeTransport};
 
 use super::scan::Scan;
-use super::support::{Answer, FakeCredential, Wire};
 
 #[tokio::test]
 async fn a_webhook_shows_nothing_of_what_it_is_sent() {
@@ -54,11 +55,11 @@ async fn a_webhook_shows_nothing_of_what_it_is_sent() {
     scan.end();
 }
 
-/// Answers as a storage account does, with canaries for messages.
-fn queue_with(scan: &Scan, status: u16) -> Arc<Wire> {
+/// Responds like a storage account, with canaries as messages.
+fn queue_with(scan: &Scan, status: u16) -> Arc<FakeTransport> {
     let (secret, word) = (scan.secret.text().to_owned(), scan.word.text().to_owned());
     let escaped = secret.replace('"', "&quot;").replace('&', "&amp;");
-    Wire::scripted(move |_| {
+    FakeTransport::scripted(move |_| {
         let message = format!(
             "<?xml version=\"1.0\" encoding=\"utf-8\"?><QueueMessagesList><QueueMessage><MessageId>1</MessageId>\
              <InsertionTime>Sun, 06 Nov 1994 08:49:37 GMT</InsertionTime><ExpirationTime>Sun, 06 Nov 2044 08:49:37 GMT\
@@ -66,7 +67,7 @@ fn queue_with(scan: &Scan, status: u16) -> Arc<Wire> {
              <DequeueCount>1</DequeueCount><MessageText>{escaped}</MessageText></QueueMessage></QueueMessagesList>"
         );
         let error = format!("<?xml version=\"1.0\"?><Error><Code>{word}</Code><Message>{escaped}</Message></Error>");
-        let answer = Answer::new(status, if status == 200 { message } else { error });
+        let answer = FakeResponse::new(status, if status == 200 { message } else { error });
         Ok(answer.header("content-type", "application/xml"))
     })
 }
@@ -88,7 +89,7 @@ async fn a_queue_shows_neither_messages_nor_its_signature_nor_a_token() {
             scan.outcome("create", &queue.create().await);
             scan.outcome("remove", &queue.remove().await);
             let mut events = queue.events();
-            // Messages that are no events give none: it goes on asking.
+            // Invalid messages yield no event, and polling continues.
             assert!(tokio::time::timeout(Duration::from_secs(100), events.next()).await.is_err() || status != 200);
             scan.shows("events", &events);
             scan.shows("queue", &queue);

@@ -1,4 +1,4 @@
-//! References, names and reports, over a vault in this process.
+//! References, names and reports, on a vault in memory.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use keyvault::{
     InMemory, Key, Leaf, NameMap, OpenJson, Reference, Resolver, Secret, SecretId, SecretProperties, SecretStore,
     Template, Vault,
 };
+use keyvault_test_support::CONTOSO;
 
-use super::place::json;
 use super::scan::Scan;
-use super::support::CONTOSO;
+use super::vault::json;
 
 fn vault(scan: &Scan) -> InMemory {
     let vault = InMemory::new(CONTOSO.parse().unwrap());
@@ -21,7 +21,7 @@ fn vault(scan: &Scan) -> InMemory {
     vault
 }
 
-/// Texts with references that work and that do not, with values between them, and with a value for each part.
+/// Returns texts with valid and broken references, with values between them, and with a value in each part.
 fn texts(scan: &Scan) -> Vec<String> {
     let (secret, word) = (scan.secret.text(), scan.word.text());
     vec![
@@ -111,7 +111,7 @@ async fn secrets_by_name_show_nothing_whatever_is_wrong_with_them() {
 }
 
 #[tokio::test]
-async fn what_holds_a_secret_or_is_made_of_pasted_text_shows_nothing() {
+async fn types_with_a_secret_or_with_pasted_text_leak_nothing() {
     let mut scan = Scan::begin();
     let (secret, word) = (scan.secret.text().to_owned(), scan.word.text().to_owned());
     let id = SecretId::parse(&format!("{CONTOSO}/secrets/password")).unwrap();

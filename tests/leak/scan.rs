@@ -1,5 +1,6 @@
-//! Canaries, and everything that people may come to see of what is done with them.
+//! The canaries of one test, and the search through everything that people can see.
 
+use keyvault_test_support::canary::{Canary, Finder};
 use std::error::Error;
 use std::fmt::{Debug, Display};
 use std::fs;
@@ -7,15 +8,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::canary::{Canary, Finder};
-use super::record::Record;
+use super::process_output::Record;
 
-/// Canaries of one test, and what it showed. What is logged, counted and shouted meanwhile is seen without being asked.
+/// The canaries of one test, and its outputs. Logs, metrics and panics are included automatically.
 pub(crate) struct Scan {
     /// The value of a secret.
     pub(crate) secret: Canary,
     pub(crate) token: Canary,
-    /// What a body says that is no secret's; a word that also fits where a code or an id does.
+    /// A word in other bodies. It also fits where a code or an id fits.
     pub(crate) word: Canary,
     more: Vec<Canary>,
     shown: Vec<(String, Vec<u8>)>,
@@ -28,22 +28,22 @@ impl Scan {
         Self { secret, token, word, more: Vec::new(), shown: Vec::new(), from: Record::get().logged() }
     }
 
-    /// Looks for another text, too.
+    /// Adds another text to the search.
     pub(crate) fn look_for(&mut self, text: impl Into<String>) {
         self.more.push(Canary::of(text));
     }
 
-    /// Takes down both ways of `Debug`.
+    /// Records both forms of `Debug`.
     pub(crate) fn shows(&mut self, what: &str, value: &(impl Debug + ?Sized)) {
         self.says(what, &format!("{value:?}\n{value:#?}"));
     }
 
-    /// Takes down both ways of `Display`.
+    /// Records both forms of `Display`.
     pub(crate) fn says(&mut self, what: &str, value: &(impl Display + ?Sized)) {
         self.bytes(what, format!("{value}\n{value:#}").into_bytes());
     }
 
-    /// Takes down what something is serialised to.
+    /// Records the serialised form.
     pub(crate) fn writes(&mut self, what: &str, value: &impl Serialize) {
         self.bytes(what, serde_json::to_vec(value).unwrap());
     }
@@ -52,7 +52,7 @@ impl Scan {
         self.shown.push((what.to_owned(), bytes.into()));
     }
 
-    /// Takes down everything that an error shows, and its sources, and what it knows of the load.
+    /// Records everything that an error, its sources and its report show.
     pub(crate) fn fails(&mut self, what: &str, error: &keyvault::Error) {
         self.chain(what, error);
         self.says(what, &error.report());
@@ -66,7 +66,7 @@ impl Scan {
         }
     }
 
-    /// Takes down an error of anybody's, and its sources.
+    /// Records any error and its sources.
     pub(crate) fn chain(&mut self, what: &str, error: &(dyn Error + 'static)) {
         let mut cause = Some(error);
         while let Some(error) = cause {
@@ -76,14 +76,14 @@ impl Scan {
         }
     }
 
-    /// Takes down a report, as people and as scripts read it.
+    /// Records a report, as text and as JSON.
     pub(crate) fn report(&mut self, what: &str, report: &keyvault::Report) {
         self.shows(what, report);
         self.says(what, report);
         self.writes(what, report);
     }
 
-    /// Takes down what came of something: the result or the error.
+    /// Records the value or the error of a result.
     pub(crate) fn outcome<T: Debug>(&mut self, what: &str, outcome: &Result<T, keyvault::Error>) {
         match outcome {
             Ok(value) => self.shows(what, value),
@@ -91,7 +91,7 @@ impl Scan {
         }
     }
 
-    /// Takes down every file in a directory, with its name.
+    /// Records the name and content of every file in a directory.
     pub(crate) fn directory(&mut self, path: &Path) {
         for entry in fs::read_dir(path).unwrap().map(Result::unwrap) {
             let path = entry.path();
@@ -104,7 +104,7 @@ impl Scan {
         }
     }
 
-    /// Finds the canaries in everything that was shown, logged, counted and shouted.
+    /// Returns the canaries in all outputs, logs, metrics and panics.
     pub(crate) fn hits(&self) -> Vec<String> {
         let finder = Finder::new([&self.secret, &self.token, &self.word].into_iter().chain(&self.more));
         let record = Record::get();
@@ -122,7 +122,7 @@ impl Scan {
         hits.collect()
     }
 
-    /// Asserts that nothing came to light, and that there was something to look at.
+    /// Asserts that no canary leaked, and that there was output to search.
     #[track_caller]
     pub(crate) fn end(self) {
         assert!(!self.shown.is_empty() && Record::get().logged() > self.from, "nothing was looked at");

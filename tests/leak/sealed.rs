@@ -1,35 +1,18 @@
-//! The sealed snapshot: what is in its directory, and what is said of it.
+//! The sealed snapshot: the content of its directory, and its reports.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use keyvault::{Error, ErrorKind, InMemory, Live, Resolver, SealedSnapshot, SealingKey};
+use keyvault_test_support::CONTOSO;
 
 use super::scan::Scan;
 use super::settings::One;
-use super::support::CONTOSO;
 
-/// A directory that goes with the test.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Self {
-        let path = std::env::temp_dir().join(format!("keyvault-leak-{}-{name}", std::process::id()));
-        fs::create_dir_all(&path).unwrap();
-        Self(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Begins with a key that is looked for, too.
+/// Creates a snapshot whose key is a canary too.
 fn sealed(scan: &mut Scan, path: &Path) -> SealedSnapshot {
     let bytes: [u8; 32] = scan.word.text().as_bytes().try_into().unwrap();
     let key = SealingKey::from_bytes(&bytes).unwrap();
@@ -50,10 +33,10 @@ async fn start(vault: &InMemory, sealed: SealedSnapshot) -> Result<Live<One<Stri
 }
 
 #[tokio::test]
-async fn neither_the_file_nor_its_directory_nor_what_is_said_of_them_shows_anything() {
+async fn the_file_its_directory_and_its_reports_leak_nothing() {
     let mut scan = Scan::begin();
-    let directory = Directory::new("sealed");
-    let path = directory.0.join("shop.sealed");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.sealed");
     let vault = InMemory::new(CONTOSO.parse().unwrap());
     vault.set("password", scan.secret.text()).unwrap();
     let live = start(&vault, sealed(&mut scan, &path)).await.unwrap();
@@ -61,7 +44,7 @@ async fn neither_the_file_nor_its_directory_nor_what_is_said_of_them_shows_anyth
     scan.shows("health", &live.health());
     scan.writes("health", &live.health());
     assert!(fs::metadata(&path).unwrap().len() > 200, "something was sealed");
-    scan.directory(&directory.0);
+    scan.directory(directory.path());
 
     let resolver = Resolver::from(vault.clone());
     let contents = sealed(&mut scan, &path).check(&resolver).unwrap();
@@ -94,15 +77,15 @@ async fn neither_the_file_nor_its_directory_nor_what_is_said_of_them_shows_anyth
     let live = start(&vault, sealed(&mut scan, &path)).await.unwrap();
     live.shutdown().await;
     scan.shows("cannot be written", &live.health());
-    scan.directory(&directory.0);
+    scan.directory(directory.path());
     scan.end();
 }
 
 #[test]
 fn a_key_that_is_none_is_not_repeated() {
     let mut scan = Scan::begin();
-    let directory = Directory::new("key");
-    let file = directory.0.join("key");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("key");
     for text in [scan.secret.text().to_owned(), scan.token.text().to_owned(), scan.word.text().to_owned()] {
         scan.outcome("text", &SealingKey::from_base64(&text));
         scan.outcome("bytes", &SealingKey::from_bytes(&text.as_bytes()[..20]));

@@ -1,4 +1,4 @@
-//! What both frameworks make settings of, and types that say in their errors what they saw.
+//! Settings for both frameworks, and types whose errors contain their input.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,15 +8,15 @@ use config::{Config, File, FileFormat};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use keyvault::{Error, InMemory, Layers, Live, LiveBuilder, Validate};
+use keyvault_test_support::CONTOSO;
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, Unexpected};
 
 use super::scan::Scan;
-use super::support::CONTOSO;
 
 /// The settings of a program with one secret, by reference, and another by name.
 #[derive(Clone)]
-pub(super) struct Shop {
+pub(super) struct Service {
     pub(super) vault: InMemory,
     toml: Arc<str>,
 }
@@ -34,8 +34,8 @@ pub(super) struct One<T> {
     pub(super) value: T,
 }
 
-impl Shop {
-    /// Opens with `value` being text with the secret in it, and with the secret by name under `named`.
+impl Service {
+    /// Creates a service whose `value` contains the secret, and whose `named` is the mapped secret.
     pub(super) fn new(scan: &Scan) -> Self {
         Self::with(scan, "value = '@KeyVault(SecretName=password)'")
     }
@@ -64,7 +64,7 @@ impl Shop {
         }
     }
 
-    /// Resolves once, without a task.
+    /// Resolves once, without a background task.
     pub(super) async fn resolve<T: DeserializeOwned>(&self, framework: Framework, scan: &mut Scan) -> Result<T, Error> {
         match framework {
             Framework::Config => {
@@ -96,7 +96,7 @@ where
     builder.minimum_failure_delay(Duration::ZERO).event_spread(Duration::ZERO).validate(hook).start().await
 }
 
-/// Types whose errors show the value, each in clothes of its own.
+/// Types whose errors quote the value, each in its own encoding.
 macro_rules! quoting {
     ($($name:ident: |$text:ident| $error:expr;)*) => {$(
         #[derive(Debug)]
@@ -129,7 +129,7 @@ quoting! {
     AsDuplicate: |text| de::Error::duplicate_field(Box::leak(text.into_boxed_str()));
 }
 
-/// Panics with the value. No hook is called: what is in a panic is the application's own until somebody shows it.
+/// Panics with the value and without the panic hook. The payload belongs to the application until it is printed.
 #[derive(Debug)]
 pub(super) struct AsPanic;
 
@@ -139,7 +139,7 @@ impl<'de> Deserialize<'de> for AsPanic {
     }
 }
 
-/// What a type says that it wants.
+/// The expectation that a type reports.
 struct Said(String);
 
 impl de::Expected for Said {
@@ -148,7 +148,7 @@ impl de::Expected for Said {
     }
 }
 
-/// A number; of what is none, `T` says why.
+/// A number. For other text, `T` reports the error.
 #[derive(Debug)]
 pub(super) struct Number<T>(std::marker::PhantomData<T>);
 

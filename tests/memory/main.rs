@@ -1,19 +1,16 @@
-//! What these crates own is wiped when it is dropped, and leaves no copy behind while it lives.
+//! These crates wipe what they own on drop, and leave no copies behind while it lives.
 //!
-//! Each test lets a secret go its way, drops everything, and then searches the memory of its own process, the heap that was
-//! freed and the stacks included. A program of its own, for a search of memory is one of everybody's. The transport and the
-//! framework stand in for those of others, which keep copies that are out of our hands: `SECURITY.md` names them.
+//! Each test uses a secret, drops everything, and then searches the memory of its own process, including freed heap and
+//! stacks. This is a test binary of its own, because such a search sees the memory of every test. The transport and the
+//! framework are fakes: real ones keep copies that are out of our hands. `SECURITY.md` names them.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on stops where it stands, helpers included")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue panics at once, and so do its helpers")]
 
-mod hidden;
-mod line;
-mod road;
+mod hidden_secret;
 mod search;
-#[allow(dead_code, unused_imports, reason = "shared with the suite, which needs all of it")]
-#[path = "../support/mod.rs"]
-mod support;
+mod transport;
+mod wiped_tree;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -22,14 +19,14 @@ use keyvault::{
     InMemory, NameMap, NewSecret, OpenJson, Resolver, SealedSnapshot, SealingKey, Secret, SecretBackup, SecretId,
     SecretProperties,
 };
+use keyvault_test_support::CONTOSO;
 
-use self::hidden::{Hidden, PIECES};
-use self::line::settings;
-use self::road::{Course, Road};
+use self::hidden_secret::{Hidden, PIECES};
 use self::search::copies_of;
-use self::support::CONTOSO;
+use self::transport::{Delivery, Responder};
+use self::wiped_tree::settings;
 
-/// Lets a secret go its way on a thread that then ends, and counts what is left of it.
+/// Runs `way` with a secret on a thread that then ends, and returns the number of remaining copies.
 fn left_after<F: Future<Output = ()>>(hidden: Hidden, way: impl FnOnce(Hidden) -> F + Send + 'static) -> usize {
     let _turn = turn();
     let thread = std::thread::spawn(move || {
@@ -40,17 +37,17 @@ fn left_after<F: Future<Output = ()>>(hidden: Hidden, way: impl FnOnce(Hidden) -
     copies_of(hidden)
 }
 
-/// One at a time: whoever allocates meanwhile could overwrite what is looked for.
+/// Serializes the tests: a concurrent allocation could overwrite a remaining copy.
 fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// As long as a key in PEM, and longer than a buffer whose size is guessed.
+/// The length of a PEM key, and a length beyond the guessed size of a buffer.
 const SIZES: [usize; 2] = [1_700, 20_000];
 
 #[test]
-fn what_is_held_what_was_not_wiped_and_what_was_left_behind_in_growing_is_found() {
+fn the_search_finds_live_unwiped_and_reallocated_copies() {
     let hidden = Hidden::new(SIZES[0]);
     let left = left_after(hidden, async |hidden: Hidden| {
         let text = hidden.text();
@@ -65,7 +62,7 @@ fn what_is_held_what_was_not_wiped_and_what_was_left_behind_in_growing_is_found(
     assert!(left > 0, "dropped and not wiped");
     let left = left_after(hidden, async |hidden: Hidden| {
         let mut grown = hidden.text();
-        // Somebody has the place behind it, so that it has to move.
+        // An allocation behind the text forces it to move.
         let behind = Box::new([1u8; 4_096]);
         grown.reserve_exact(10 * SIZES[0]);
         assert!(hidden.is(&grown) && behind[0] == 1);
@@ -74,51 +71,51 @@ fn what_is_held_what_was_not_wiped_and_what_was_left_behind_in_growing_is_found(
 }
 
 #[test]
-fn a_secret_that_was_got_is_gone_when_it_is_dropped() {
+fn a_fetched_secret_is_wiped_on_drop() {
     for size in SIZES {
-        for course in [Course::Whole, Course::InPieces] {
+        for delivery in [Delivery::Whole, Delivery::InPieces] {
             for hidden in [Hidden::new(size), Hidden::in_lines(size)] {
                 let left = left_after(hidden, async move |hidden: Hidden| {
-                    let client = Road::client(hidden, course);
+                    let client = Responder::client(hidden, delivery);
                     let secret = client.get("a").await.unwrap();
                     assert!(hidden.is(secret.expose_secret()));
                     let copy = secret.clone();
                     drop(secret);
                     assert!(hidden.is(copy.expose_secret()));
-                    assert!(copies_of(hidden) > 0, "it is there while it is held");
+                    assert!(copies_of(hidden) > 0, "the copy exists while it is held");
                 });
-                assert_eq!(left, 0, "{course:?}, {size}");
+                assert_eq!(left, 0, "{delivery:?}, {size}");
             }
         }
     }
 }
 
 #[test]
-fn an_answer_that_comes_to_nothing_is_gone() {
-    for course in [Course::BreaksOff, Course::Refuses, Course::IsNotJson, Course::IsOfAnother] {
+fn an_invalid_response_is_wiped() {
+    for delivery in [Delivery::BreaksOff, Delivery::Refuses, Delivery::IsNotJson, Delivery::IsOfAnother] {
         for size in SIZES {
             let left = left_after(Hidden::in_lines(size), async move |hidden: Hidden| {
-                let client = Road::client(hidden, course);
+                let client = Responder::client(hidden, delivery);
                 client.get("a").await.unwrap_err();
             });
-            assert_eq!(left, 0, "{course:?}, {size}");
+            assert_eq!(left, 0, "{delivery:?}, {size}");
         }
     }
 }
 
 #[test]
-fn a_secret_that_was_set_and_a_backup_are_gone() {
+fn a_set_secret_and_a_backup_are_wiped() {
     let left = left_after(Hidden::in_lines(SIZES[1]), async |hidden: Hidden| {
-        let client = Road::client(hidden, Course::Whole);
+        let client = Responder::client(hidden, Delivery::Whole);
         let mut text = String::with_capacity(SIZES[1]);
         text.extend(hidden.bytes().map(char::from));
         let secret = client.set("a", NewSecret::new(text)).await.unwrap();
         assert!(hidden.is(secret.expose_secret()));
     });
     assert_eq!(left, 0, "set");
-    // Letters and digits are base64, too.
+    // Letters and digits are valid base64.
     let left = left_after(Hidden::new(SIZES[1]), async |hidden: Hidden| {
-        let client = Road::client(hidden, Course::InPieces);
+        let client = Responder::client(hidden, Delivery::InPieces);
         let backup = client.backup("a").await.unwrap();
         client.restore(&backup).await.unwrap();
         let bytes: Vec<u8> = Vec::from_iter(hidden.bytes());
@@ -129,10 +126,10 @@ fn a_secret_that_was_set_and_a_backup_are_gone() {
 }
 
 #[test]
-fn what_was_resolved_and_cached_is_gone() {
+fn a_resolved_and_cached_secret_is_wiped() {
     for hidden in [Hidden::new(SIZES[0]), Hidden::in_lines(SIZES[1])] {
         let left = left_after(hidden, async |hidden: Hidden| {
-            let resolver = Resolver::from(Road::client(hidden, Course::Whole));
+            let resolver = Resolver::from(Responder::client(hidden, Delivery::Whole));
             let text = resolver.resolve("Server=db;Password=@KeyVault(SecretName=a);").await.unwrap().unwrap();
             assert!(text.expose_secret().len() > hidden.text().len());
             let member = resolver.resolve("@KeyVault(SecretName=json;Property=user)").await.unwrap().unwrap();
@@ -146,7 +143,7 @@ fn what_was_resolved_and_cached_is_gone() {
 }
 
 #[test]
-fn live_settings_are_gone_with_their_last_handle() {
+fn live_settings_are_wiped_with_their_last_handle() {
     let left = left_after(Hidden::in_lines(SIZES[0]), async |hidden: Hidden| {
         let vault = InMemory::new(CONTOSO.parse().unwrap());
         vault.set("a", &**hidden.text()).unwrap();
@@ -162,9 +159,8 @@ fn live_settings_are_gone_with_their_last_handle() {
 
 #[test]
 fn a_sealed_snapshot_leaves_nothing_of_its_content() {
-    let directory = std::env::temp_dir().join(format!("keyvault-memory-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let path = directory.join("sealed");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("sealed");
     let left = left_after(Hidden::in_lines(SIZES[1]), async move |hidden: Hidden| {
         let sealed = || {
             let key = SealingKey::from_bytes(&std::array::from_fn::<u8, 32, _>(|n| n as u8)).unwrap();
@@ -172,18 +168,17 @@ fn a_sealed_snapshot_leaves_nothing_of_its_content() {
         };
         let vault = InMemory::new(CONTOSO.parse().unwrap());
         vault.set("a", &**hidden.text()).unwrap();
-        line::sealed_settings(&vault, sealed()).await.shutdown().await;
+        wiped_tree::sealed_settings(&vault, sealed()).await.shutdown().await;
         vault.fail(keyvault::Error::new(keyvault::ErrorKind::Unavailable, "vault is down"));
-        let live = line::sealed_settings(&vault, sealed()).await;
-        assert!(live.health().is_stale() && hidden.is(&live.current()), "it came out of the file");
+        let live = wiped_tree::sealed_settings(&vault, sealed()).await;
+        assert!(live.health().is_stale() && hidden.is(&live.current()), "the settings came from the file");
         live.shutdown().await;
     });
-    std::fs::remove_dir_all(&directory).unwrap();
     assert_eq!(left, 0);
 }
 
 #[test]
-fn a_secret_that_is_put_together_by_hand_is_gone() {
+fn a_secret_built_by_hand_is_wiped() {
     let left = left_after(Hidden::new(SIZES[0]), async |hidden: Hidden| {
         let id = SecretId::parse(&format!("{CONTOSO}/secrets/a")).unwrap();
         let secret = Secret::new(SecretProperties::new(id), &**hidden.text(), SystemTime::now());

@@ -1,12 +1,12 @@
-//! A search of this process's own memory, as a debugger or a core dump shows it.
+//! A search of the memory of this process, as a debugger or a core dump shows it.
 
 use std::fs::{self, File};
 use std::io::BufRead;
 use std::os::unix::fs::FileExt;
 
-use super::hidden::{Hidden, MASK, PIECE};
+use super::hidden_secret::{Hidden, MASK, PIECE};
 
-/// Counts the pieces of a secret that are anywhere in memory that can be written to: heap, stacks, freed or not.
+/// Counts the pieces of a secret in all writable memory: heap and stacks, freed or not.
 pub(crate) fn copies_of(hidden: Hidden) -> usize {
     let pieces = hidden.pieces();
     let memory = File::open("/proc/self/mem").expect("a process may read its own memory");
@@ -16,14 +16,14 @@ pub(crate) fn copies_of(hidden: Hidden) -> usize {
     for (begin, end) in writable() {
         let mut at = begin;
         while at < end {
-            // What was read last is in the buffer, and is no copy but the search itself.
+            // The buffer contains the last read, which is no copy of ours.
             if own.contains(&at) {
                 at = own.end;
                 continue;
             }
             let next = if at < own.start { own.start.min(end) } else { end };
             let length = usize::try_from(next - at).expect("it is mapped").min(buffer.len());
-            // What cannot be read is no memory: a device, a guard.
+            // Unreadable ranges are devices and guard pages.
             let read = memory.read_at(&mut buffer[..length], at).unwrap_or_default();
             if read == 0 {
                 break;
@@ -36,11 +36,11 @@ pub(crate) fn copies_of(hidden: Hidden) -> usize {
     count
 }
 
-/// Counts the places where a masked piece begins, but for those that the next step finds.
+/// Counts the positions where a masked piece begins, without those that the next block counts.
 fn count_in(text: &[u8], piece: &[u8; PIECE]) -> usize {
     let mut rest = text;
     let mut count = 0;
-    // The standard library's search for a byte is fast in a test's build, too.
+    // The byte search of the standard library is fast even in a debug build.
     while rest.skip_until(piece[0] ^ MASK).is_ok_and(|skipped| skipped > 0) {
         let at = text.len() - rest.len() - 1;
         let Some(window) = text.get(at..at + PIECE).filter(|_| at < STEP) else { break };
@@ -49,7 +49,7 @@ fn count_in(text: &[u8], piece: &[u8; PIECE]) -> usize {
     count
 }
 
-/// Tells where memory is that this process can write to.
+/// Returns the writable ranges of the memory of this process.
 fn writable() -> Vec<(u64, u64)> {
     let maps = fs::read_to_string("/proc/self/maps").expect("a process may read its own maps");
     let area = |line: &str| {

@@ -1,11 +1,11 @@
-//! Secrets become settings by their names, as the name map says: through both adapters, live and once.
+//! Secrets become settings by their names: through both adapters, live and once.
 
-mod collision;
-mod cost;
-mod known;
-mod listed;
-mod opened;
-mod pages;
+mod collisions;
+mod json_expansion;
+mod known_keys;
+mod listed_names;
+mod paging;
+mod request_cost;
 mod service;
 mod spelling;
 mod validity;

@@ -1,4 +1,4 @@
-//! A small service with a vault and a name map, of which either framework makes settings.
+//! A small service with a vault and a name map, on either framework.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use keyvault_config::KeyVaultSource;
 use keyvault_figment::KeyVaultProvider;
 use serde::de::DeserializeOwned;
 
-/// A framework, and whether its settings are live or made once.
+/// A framework, and whether its settings are live or resolved once.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Way {
     ConfigLive,
@@ -23,7 +23,7 @@ pub(super) enum Way {
 pub(super) const WAYS: [Way; 4] = [Way::ConfigLive, Way::ConfigOnce, Way::FigmentLive, Way::FigmentOnce];
 pub(super) const LIVE: [Way; 2] = [Way::ConfigLive, Way::FigmentLive];
 
-/// What every test's settings can do.
+/// The bounds of a settings type.
 pub(super) trait Settings: DeserializeOwned + Send + Sync + 'static {}
 
 impl<T: DeserializeOwned + Send + Sync + 'static> Settings for T {}
@@ -55,7 +55,7 @@ impl Service {
         self
     }
 
-    /// Puts a settings file over the secrets.
+    /// Adds a settings file above the secrets.
     pub(super) fn file(mut self, toml: &'static str) -> Self {
         self.file = toml;
         self
@@ -103,7 +103,7 @@ impl Service {
         Ok(self.load(way).await?.0)
     }
 
-    /// Makes settings, and tells where each came from.
+    /// Returns the settings with their origins.
     pub(super) async fn load<T: Settings>(&self, way: Way) -> Result<(Arc<T>, Origins)> {
         let resolver = self.the_resolver();
         match way {

@@ -1,4 +1,4 @@
-//! What names say, and which secrets are taken.
+//! The name map decides which secrets are read and how their keys are spelled.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::service::{LIVE, Service, WAYS};
 type Flat = BTreeMap<String, String>;
 
 #[tokio::test]
-async fn the_words_of_pascal_case_are_told_apart() {
+async fn snake_case_separates_the_words_of_pascal_case() {
     #[derive(Deserialize)]
     struct Settings {
         database: Database,
@@ -36,7 +36,7 @@ async fn the_words_of_pascal_case_are_told_apart() {
 }
 
 #[tokio::test]
-async fn an_own_function_spells_keys_and_leaves_secrets_out() {
+async fn a_custom_function_spells_keys_and_skips_secrets() {
     #[derive(Deserialize)]
     struct Settings {
         hosts: Vec<String>,
@@ -62,7 +62,7 @@ async fn an_own_function_spells_keys_and_leaves_secrets_out() {
 }
 
 #[tokio::test]
-async fn a_function_that_panics_ends_nothing_but_the_load() {
+async fn a_panicking_name_function_fails_only_the_load() {
     let service = Service::new(NameMap::new().function(|_| panic!("of its own"))).secret("a", "canary");
     for way in LIVE {
         let error = service.settings::<Flat>(way).await.unwrap_err();
@@ -101,7 +101,7 @@ async fn tags_filter_by_name_and_by_value_and_all_of_them_must_be_there() {
 }
 
 #[tokio::test]
-async fn a_tag_that_comes_later_brings_its_secret() {
+async fn a_tag_added_later_includes_its_secret() {
     for way in LIVE {
         let service = Service::new(NameMap::new().tag("app")).secret("a", "v");
         let live = service.start::<Flat>(way).await.unwrap();
@@ -114,7 +114,7 @@ async fn a_tag_that_comes_later_brings_its_secret() {
 }
 
 #[tokio::test]
-async fn secrets_of_certificates_are_taken_if_they_are_asked_for() {
+async fn secrets_of_certificates_are_mapped_if_requested() {
     let service = Service::new(NameMap::new());
     service.vault.set_with("tls", "pem", |properties| properties.set_managed(true)).unwrap();
     for (map, is_taken) in [

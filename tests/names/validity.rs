@@ -1,12 +1,13 @@
-//! Disabled secrets, and those outside their dates.
+//! Disabled and outdated secrets follow their policy.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use keyvault::{ErrorKind, Finding, IfDisabled, IfOutdated, NameMap, ReferenceStatus, Resolver, SecretProperties};
+use keyvault_test_support::canary::{assert_free_of, assert_value_free};
+use keyvault_test_support::log::Log;
 
 use super::service::{LIVE, Service, WAYS};
-use crate::support::{Log, assert_free_of, assert_value_free};
 
 type Flat = BTreeMap<String, String>;
 
@@ -24,17 +25,17 @@ fn not_yet_valid(properties: &mut SecretProperties) {
     properties.set_not_before(SystemTime::now() + HOUR);
 }
 
-/// A service with a good secret and one that something is the matter with.
+/// A service with a valid secret and a disabled or outdated one.
 fn service(map: NameMap, matter: Matter) -> Service {
     let service = Service::new(map).secret("good", "1");
     service.vault.set_with("Bad-One", "canary", matter).unwrap();
     service
 }
 
-/// What a policy comes to: whether the secret is taken, and the word of a warning.
+/// The effect of a policy: whether the secret is used, and the word in the warning.
 type Outcome = Option<(bool, Option<&'static str>)>;
 
-/// What makes a secret one that something is the matter with.
+/// The change that makes a secret disabled or outdated.
 type Matter = fn(&mut SecretProperties);
 
 fn cases() -> Vec<(NameMap, Matter, Outcome)> {
@@ -59,7 +60,7 @@ fn cases() -> Vec<(NameMap, Matter, Outcome)> {
 }
 
 #[tokio::test]
-async fn each_has_its_policy_by_list_and_by_name() {
+async fn disabled_and_outdated_secrets_follow_their_policies_by_list_and_by_name() {
     for (map, matter, outcome) in cases() {
         for map in [map.clone(), map.only(["Bad-One", "good"]).unwrap()] {
             for way in WAYS {
@@ -96,7 +97,7 @@ async fn each_has_its_policy_by_list_and_by_name() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_left_out_is_not_fetched() {
+async fn a_skipped_secret_is_not_fetched() {
     let map = NameMap::new().expired(IfOutdated::Skip);
     for matter in [disabled, expired] {
         let service = service(map.clone(), matter);
@@ -108,7 +109,7 @@ async fn a_secret_that_is_left_out_is_not_fetched() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_left_out_lets_a_lower_layer_apply_and_collides_with_nothing() {
+async fn a_skipped_secret_lets_a_lower_layer_apply_and_collides_with_nothing() {
     let map = NameMap::new().expired(IfOutdated::Skip);
     for matter in [disabled, expired] {
         let service = service(map.clone(), matter);
@@ -121,7 +122,7 @@ async fn a_secret_that_is_left_out_lets_a_lower_layer_apply_and_collides_with_no
 }
 
 #[tokio::test]
-async fn a_version_is_warned_of_once_and_the_next_one_again() {
+async fn each_version_is_warned_about_once() {
     let warnings = |log: &Log| log.text().lines().filter(|line| line.contains("WARN keyvault::named")).count();
     for map in [NameMap::new(), NameMap::new().only(["good", "bad-one"]).unwrap()] {
         for way in LIVE {
@@ -144,7 +145,7 @@ async fn a_version_is_warned_of_once_and_the_next_one_again() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_disabled_later_goes_or_fails_the_refresh_as_was_chosen() {
+async fn a_secret_disabled_later_is_dropped_or_fails_the_refresh_by_policy() {
     for (policy, goes) in [(IfDisabled::Skip, true), (IfDisabled::Fail, false)] {
         for map in [NameMap::new(), NameMap::new().only(["good", "bad-one"]).unwrap()] {
             for way in LIVE {
@@ -168,7 +169,7 @@ async fn a_secret_that_is_disabled_later_goes_or_fails_the_refresh_as_was_chosen
 }
 
 #[tokio::test]
-async fn what_was_found_is_told_to_reports() {
+async fn reports_contain_the_issues_that_were_found() {
     let service = service(NameMap::new(), disabled);
     service.vault.set_with("old", "canary", expired).unwrap();
     service.vault.set_with("young", "canary", not_yet_valid).unwrap();
@@ -185,7 +186,7 @@ async fn what_was_found_is_told_to_reports() {
 }
 
 #[tokio::test]
-async fn a_report_has_a_row_for_what_was_left_out_and_a_word_for_what_was_taken_all_the_same() {
+async fn a_report_lists_skipped_secrets_and_marks_the_ones_used_with_a_warning() {
     let map = NameMap::new().not_yet_valid(IfOutdated::Skip);
     let service = service(map, disabled);
     service.vault.set_with("old", "canary", expired).unwrap();

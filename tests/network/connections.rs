@@ -1,12 +1,12 @@
-//! HTTP/2 over one connection, HTTP/1.1 over few, and what a lost one costs.
+//! HTTP/2 needs one connection, HTTP/1.1 a few, and a lost connection costs one retry.
 
 use std::time::Duration;
 
 use futures::future::{join_all, try_join_all};
 use keyvault::{Resolver, SecretClient};
 use keyvault_emulator::{Emulator, Fault};
-
-use crate::support::{FakeCredential, client_of};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::client_of;
 
 const BURST: usize = 100;
 
@@ -14,7 +14,7 @@ async fn scene(emulator: &Emulator) -> SecretClient {
     for n in 0..BURST {
         emulator.set(&format!("s{n}"), "v");
     }
-    // Long enough for a burst to be under way at once, on a busy machine too.
+    // Long enough for the whole burst to be in flight at once, even on a busy machine.
     emulator.set_latency(Duration::from_millis(400));
     let credential = FakeCredential::fixed(emulator.token());
     client_of(emulator, &credential).build().unwrap()
@@ -29,13 +29,13 @@ async fn burst(client: &SecretClient) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_goes_over_one_connection_of_http_2_and_asks_once_for_each_secret() {
+async fn a_burst_uses_one_http_2_connection_and_one_request_per_secret() {
     let emulator = Emulator::start().await.unwrap();
     let client = scene(&emulator).await;
     burst(&client).await;
     assert_eq!((client.stats().connections, client.stats().requests), (1, BURST as u64));
     assert_eq!((emulator.requests().total, emulator.requests().unauthorized), (BURST as u64, 0));
-    // More than a pool of HTTP/1.1 would have under way.
+    // More than an HTTP/1.1 pool keeps in flight.
     assert!(emulator.max_in_flight() > 64, "{}", emulator.max_in_flight());
     burst(&client).await;
     assert_eq!(client.stats().connections, 1, "it is kept");
@@ -62,7 +62,7 @@ async fn a_vault_without_http_2_is_asked_over_connections_that_are_opened_togeth
     burst(&client).await;
     let first = client.stats();
     assert_eq!(first.requests, BURST as u64);
-    // The pool opens one now and then although another is just coming back.
+    // The pool occasionally opens a connection although another is about to become free.
     assert!((2..BURST as u64).contains(&first.connections), "{first:?}");
     assert!((2..=64).contains(&emulator.max_in_flight()), "{}", emulator.max_in_flight());
     burst(&client).await;
@@ -71,7 +71,7 @@ async fn a_vault_without_http_2_is_asked_over_connections_that_are_opened_togeth
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_can_be_told_to_speak_http_1() {
+async fn a_client_can_be_limited_to_http_1() {
     let emulator = Emulator::start().await.unwrap();
     scene(&emulator).await;
     let credential = FakeCredential::fixed(emulator.token());
@@ -81,7 +81,7 @@ async fn a_client_can_be_told_to_speak_http_1() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_was_cut_costs_one_more_request_and_no_error() {
+async fn a_cut_connection_costs_one_more_request_and_no_error() {
     for http1_only in [false, true] {
         let builder = Emulator::builder();
         let builder = if http1_only { builder.http1_only() } else { builder };

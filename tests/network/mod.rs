@@ -1,5 +1,5 @@
-//! How the network is used: connections, protocol, pace, and the way of a read that needs none.
+//! The use of the network: connections, protocol and rate. Reading settings uses none.
 
 mod connections;
-mod pace;
-mod reader;
+mod current;
+mod rate_limit;

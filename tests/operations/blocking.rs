@@ -1,19 +1,19 @@
-//! The client whose calls block.
+//! The blocking client.
 
 use std::thread;
 use std::time::Duration;
 
 use keyvault::{ErrorKind, NewSecret, SecretUpdate, blocking};
 use keyvault_emulator::Emulator;
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::client_of;
 use tokio::runtime::Runtime;
-
-use crate::support::{FakeCredential, client_of};
 
 fn client(emulator: &Emulator) -> blocking::SecretClient {
     client_of(emulator, &FakeCredential::fixed(emulator.token())).build_blocking().unwrap()
 }
 
-/// The runtime is the emulator's own; the client is used where there is none.
+/// Only the emulator has a runtime. The client runs outside of it.
 fn scene() -> (Runtime, Emulator) {
     let runtime = Runtime::new().unwrap();
     let emulator = runtime.block_on(Emulator::builder().deletion_time(Duration::from_millis(20)).start()).unwrap();
@@ -43,7 +43,7 @@ fn every_operation_can_block() {
     client.begin_delete("a").unwrap().interval(soon).wait().unwrap();
     assert!(client.get_deleted("a").unwrap().recovery_id.is_some());
     client.purge("a").unwrap();
-    // A name is free only when the purge is done.
+    // A name is free after the purge completes.
     emulator.advance_clock(Duration::from_secs(1));
     client.restore(&backup).unwrap();
     assert_eq!(client.with_vault(emulator.vault_url()).unwrap().get("a").unwrap().expose_secret(), "second");
@@ -91,7 +91,7 @@ fn clients_and_their_futures_may_go_to_any_thread() {
 }
 
 #[test]
-fn it_can_be_made_used_and_dropped_inside_of_any_runtime() {
+fn a_blocking_client_works_inside_any_runtime() {
     let (_runtime, emulator) = scene();
     emulator.set("a", "x");
     let single = tokio::runtime::Builder::new_current_thread().build().unwrap();

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use futures::TryStreamExt;
 use keyvault::{ErrorKind, NewSecret, SecretBackup, SecretClient, SecretUpdate};
 use keyvault_emulator::{Certificate, Emulator, SetSecret};
-
-use crate::support::{FakeCredential, client_of};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::client_of;
 
 async fn scene() -> (Emulator, SecretClient) {
     let emulator = Emulator::start().await.unwrap();
@@ -91,7 +91,7 @@ async fn an_update_keeps_what_it_does_not_name_and_replaces_all_tags() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_sent_is_refused_without_a_request() {
+async fn invalid_input_is_refused_without_a_request() {
     let (emulator, client) = scene().await;
     let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
     let refused = [

@@ -1,14 +1,14 @@
-//! Every operation of a client: what it sends, what it makes of the answer, and what it does when that fails.
+//! Every operation of a client: its request, its result and its failures.
 
 mod blocking;
 #[cfg(unix)]
-mod credential;
+mod default_credential;
+mod error_advice;
 mod lifecycle;
-mod oracle;
-mod pages;
-mod refusals;
-mod repeats;
-mod spans;
-mod telemetry;
-mod track;
-mod waiting;
+mod official_client;
+mod open_telemetry;
+mod page_tokens;
+mod pollers;
+mod recording;
+mod retries;
+mod tracing_spans;

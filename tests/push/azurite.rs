@@ -1,44 +1,40 @@
-//! Azurite, Microsoft's emulator of Azure Storage, from npm: a process of its own for one test.
+//! Azurite, the emulator of Azure Storage by Microsoft (npm): one process per test.
 
 use std::fs;
 use std::io;
 use std::net::TcpListener;
-use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use azure_core::http::{ClientOptions, Transport};
 use azure_storage_queue::models::QueueMessage;
 use azure_storage_queue::{QueueClient, QueueClientOptions};
+use keyvault_test_support::emulator::trusting;
 use rcgen::{CertificateParams, KeyPair};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use url::Url;
 
-/// A queue service on loopback, over TLS, which ends with this.
+/// A queue service on loopback over TLS. Drop stops it.
 pub(super) struct Azurite {
     _process: Child,
     port: u16,
-    directory: PathBuf,
+    _directory: TempDir,
     certificate: String,
 }
 
 impl Azurite {
-    /// Starts it; none, said plainly, if it is not installed. On CI it must be.
+    /// Starts the service. Returns `None` and prints a line if Azurite is not installed. Panics in CI in this case.
     pub(super) async fn start() -> Option<Self> {
-        static NUMBER: AtomicUsize = AtomicUsize::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let directory = std::env::temp_dir().join(format!("keyvault-azurite-{}-{number}", std::process::id()));
-        fs::create_dir_all(&directory).unwrap();
-        let certificate = write_certificate(&directory);
-        // Free now, and it is asked for again at once; a rival on this machine would make the start fail, not the test.
+        let directory = tempfile::tempdir().unwrap();
+        let certificate = write_certificate(directory.path());
+        // The port is free now and used at once. A race with another process would fail the start.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let process = Command::new("azurite-queue")
             .args(["--queuePort", &port.to_string(), "--cert", "cert.pem", "--key", "key.pem", "--oauth", "basic"])
             .args(["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry", "--silent"])
-            .current_dir(&directory)
+            .current_dir(directory.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
@@ -46,7 +42,6 @@ impl Azurite {
         let mut process = match process {
             Ok(process) => process,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                _ = fs::remove_dir_all(&directory);
                 assert!(std::env::var_os("CI").is_none(), "azurite-queue is not installed: npm install -g azurite");
                 eprintln!("SKIPPED: azurite-queue is not installed (npm install -g azurite)");
                 return None;
@@ -63,20 +58,21 @@ impl Azurite {
             false
         };
         assert!(timeout(Duration::from_secs(60), listening).await.unwrap(), "azurite-queue ended at once");
-        Some(Self { _process: process, port, directory, certificate })
+        Some(Self { _process: process, port, _directory: directory, certificate })
     }
 
-    /// Gives the certificate that a client must trust.
+    /// Returns the certificate that a client must trust.
     pub(super) fn certificate(&self) -> &str {
         &self.certificate
     }
 
-    /// Gives the URL of a queue, without a signature.
+    /// Returns the URL of a queue without a signature.
     pub(super) fn url(&self, queue: &str) -> String {
         format!("https://127.0.0.1:{}/{ACCOUNT}/{queue}", self.port)
     }
 
-    /// Gives the URL of a queue with a [signature for the account](https://learn.microsoft.com/rest/api/storageservices/create-account-sas).
+    /// Returns the URL of a queue with a [signature for the
+    /// account](https://learn.microsoft.com/rest/api/storageservices/create-account-sas).
     pub(super) fn signed_url(&self, queue: &str) -> String {
         let (permissions, services, types, expiry, protocol) =
             ("rwdlacup", "q", "sco", "2099-01-01T00:00:00Z", "https");
@@ -90,32 +86,21 @@ impl Azurite {
         url.into()
     }
 
-    /// Gives the official client, to do what Event Grid does.
+    /// Returns the official client, which enqueues messages like Event Grid.
     pub(super) fn client(&self, queue: &str) -> QueueClient {
-        let authority = reqwest::Certificate::from_pem(self.certificate.as_bytes()).unwrap();
-        let client = reqwest::Client::builder().tls_certs_only([authority]).build().unwrap();
-        let transport = Some(Transport::new(std::sync::Arc::new(client)));
-        let options = QueueClientOptions {
-            client_options: ClientOptions { transport, ..ClientOptions::default() },
-            ..QueueClientOptions::default()
-        };
+        let client_options = trusting(&self.certificate);
+        let options = QueueClientOptions { client_options, ..QueueClientOptions::default() };
         QueueClient::new(self.signed_url(queue).parse().unwrap(), None, Some(options)).unwrap()
     }
 }
 
-impl Drop for Azurite {
-    fn drop(&mut self) {
-        _ = fs::remove_dir_all(&self.directory);
-    }
-}
-
-/// Puts a message in, as it is.
+/// Enqueues a message unchanged.
 pub(super) async fn send(queue: &QueueClient, text: &str) {
     let message = QueueMessage { message_text: Some(text.to_owned()) };
     queue.send_message(message.try_into().unwrap(), None).await.unwrap();
 }
 
-/// Tells how many messages there are, hidden ones too.
+/// Returns the number of messages, including hidden ones.
 pub(super) async fn length(queue: &QueueClient) -> i64 {
     use azure_storage_queue::models::QueueClientGetPropertiesResultHeaders;
 
@@ -123,7 +108,7 @@ pub(super) async fn length(queue: &QueueClient) -> i64 {
     properties.approximate_messages_count().unwrap().unwrap()
 }
 
-/// Writes a certificate for loopback that vouches for itself, and its key.
+/// Writes a self-signed certificate for loopback, and its key.
 fn write_certificate(directory: &std::path::Path) -> String {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap().pem();

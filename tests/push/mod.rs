@@ -1,6 +1,6 @@
-//! Events from outside: what is taken from them, what is not, and what they come to.
+//! Pushed events: which are accepted, and what they cause.
 
 mod azurite;
-mod queue;
-mod settings;
+mod delivery;
+mod storage_queue;
 mod webhook;

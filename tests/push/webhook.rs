@@ -1,4 +1,4 @@
-//! The webhook answers what Event Grid asks, bounded in every direction, and makes no request of its own.
+//! The webhook completes the handshake of Event Grid, bounds its input, and sends no request itself.
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -10,8 +10,7 @@ use bytes::Bytes;
 use futures::{FutureExt, Stream, StreamExt, stream};
 use keyvault::PushEvent;
 use keyvault::push::{Webhook, WebhookAnswer, WebhookEvents, webhook};
-
-use crate::support::assert_free_of;
+use keyvault_test_support::canary::assert_free_of;
 
 /// Posts a body in one piece, with `headers`.
 async fn post(webhook: &Webhook, headers: &[(&str, &str)], body: &str) -> WebhookAnswer {
@@ -30,7 +29,7 @@ pub(super) fn event(vault: &str, name: &str, version: &str) -> String {
     )
 }
 
-/// Gives what waits in the stream.
+/// Returns the events that wait in the stream.
 fn waiting(events: &mut WebhookEvents) -> Vec<String> {
     std::iter::from_fn(|| events.next().now_or_never().flatten())
         .map(|event| match event {
@@ -51,7 +50,7 @@ async fn events_are_taken_into_the_stream_in_their_order() {
     let answer = post(&webhook, &[("aeg-event-type", "Notification")], &body).await;
     assert_eq!((answer.status(), answer.body()), (200, ""));
     assert_eq!(waiting(&mut events), ["contoso/a", "fabrikam/b"]);
-    // A server may answer on any thread.
+    // A server may respond on any thread.
     let posted = tokio::spawn(async move { webhook.answer("POST", |_| None, whole("[]")).await.status() });
     assert_eq!(posted.await.unwrap(), 200);
     assert_eq!(events.next().await, None, "with the last webhook the stream ends");
@@ -80,7 +79,7 @@ async fn the_handshake_of_event_grid_is_answered_with_its_code_and_its_url_is_le
     };
     assert_eq!(webhook.answer("OPTIONS", origin, whole("")).await.status(), 200);
     tokio::task::yield_now().await;
-    assert!(listener.accept().is_err(), "somebody followed a URL that a stranger named");
+    assert!(listener.accept().is_err(), "a request followed a URL from the event");
 }
 
 #[tokio::test]
@@ -107,7 +106,7 @@ async fn the_handshake_of_cloud_events_is_answered_with_the_origin_that_asked() 
 }
 
 #[tokio::test]
-async fn what_no_sender_of_events_sends_is_refused_and_not_repeated() {
+async fn invalid_requests_are_refused_without_quoting_them() {
     let (webhook, mut events) = webhook();
     for body in ["", "canary", "{\"canary\":", "[{\"canary\":1}]", "null", "7", "\"canary\"", "Y2FuYXJ5"] {
         let answer = post(&webhook, &[], body).await;
@@ -157,7 +156,7 @@ async fn a_body_of_a_gigabyte_is_not_read_beyond_the_cap() {
     let before = read.load(Ordering::Relaxed);
     let length = |name: &'static str| (name == "content-length").then_some("1073741824");
     let answer = webhook.answer("POST", length, gigabyte(Arc::clone(&read))).await;
-    assert_eq!((answer.status(), read.load(Ordering::Relaxed)), (413, before), "its length was told");
+    assert_eq!((answer.status(), read.load(Ordering::Relaxed)), (413, before), "its length is known");
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,7 +185,7 @@ async fn a_flood_comes_to_the_first_events_and_one_check_of_everything() {
 }
 
 #[tokio::test]
-async fn events_that_nobody_reads_are_sent_back_to_come_again() {
+async fn unread_events_are_rejected_so_that_event_grid_redelivers_them() {
     let (webhook, events) = webhook();
     drop(events);
     assert_eq!(post(&webhook, &[], &event("contoso", "a", "0af1")).await.status(), 503);

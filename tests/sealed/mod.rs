@@ -1,8 +1,8 @@
-//! A start while no vault can be reached: from the sealed snapshot, by either framework, and by nothing else.
+//! The sealed snapshot: a start on either framework while no vault can be reached.
 
-mod delay;
-mod depot;
-mod file;
-mod key;
+mod failure_delay;
+mod key_placement;
 mod outage;
 mod refusals;
+mod sealed_file;
+mod service;

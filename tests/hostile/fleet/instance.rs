@@ -1,20 +1,19 @@
-//! One program of a fleet, in a process of its own as far as the crate can tell.
+//! One instance of a fleet, with state of its own as in a process of its own.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::http::{ClientOptions, HttpClient, Transport};
 use figment::Figment;
-use keyvault::{Live, SecretClient};
+use keyvault::Live;
+use keyvault_test_support::credential::FakeCredential;
 use tokio::time::{Instant, sleep};
 
 use super::vault::FleetVault;
-use crate::support::{CONTOSO, FakeCredential};
 
 pub(super) type Settings = BTreeMap<String, String>;
 
-/// How an instance came up.
+/// A running instance, and the history of its start.
 pub(super) struct Instance {
     pub(super) live: Live<Settings>,
     pub(super) up: Instant,
@@ -22,7 +21,8 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Starts it, and again if that fails: after 10 seconds, then twice as long each time up to five minutes, as Kubernetes does.
+    /// Starts an instance. Retries like Kubernetes: after 10 seconds, then after twice as long each time, up to five
+    /// minutes.
     pub(super) async fn begin(vault: Arc<FleetVault>, deadline: Duration, begins: Duration) -> Self {
         sleep(begins).await;
         let mut restarts = 0;
@@ -36,13 +36,9 @@ impl Instance {
     }
 }
 
-/// With the crate's defaults, but for the deadline. A transport of its own gives it a pace of its own.
+/// Starts with the defaults of the crate except for the deadline. Its own transport gives it its own rate limit.
 async fn start(vault: &Arc<FleetVault>, deadline: Duration) -> keyvault::Result<Live<Settings>> {
-    let transport = Some(Transport::new(Arc::clone(vault) as Arc<dyn HttpClient>));
-    let client = SecretClient::builder(CONTOSO)
-        .credential(FakeCredential::fixed("t0ken-t0ken"))
-        .client_options(ClientOptions { transport, ..ClientOptions::default() })
-        .build()?;
+    let client = vault.transport().client(&FakeCredential::fixed("t0ken-t0ken")).build()?;
     let clock = Arc::clone(vault);
     keyvault_figment::layered(client, Figment::new)
         .startup_deadline(deadline)

@@ -1,9 +1,9 @@
-//! A fleet: thousands of programs with one vault, on a virtual clock.
+//! A fleet: thousands of instances share one vault, on a virtual clock.
 //!
-//! Every instance is the whole crate with its defaults — client, pace, resolver, live settings — over a transport that ends in one
-//! model vault, so what is shown is what the crate decides and not what somebody reckons that it would. A test run has a hundred
-//! instances and a smaller vault; `KEYVAULT_FLEET=10000 cargo test --release -p keyvault-tests fleet -- --nocapture` lives through
-//! the fleet of `docs/fleet.md` and prints the rows of its table.
+//! Every instance is the whole crate with its defaults (client, rate limit, resolver, live settings) over a transport to one
+//! model vault, so the test measures real decisions and not estimates. A test run has a hundred instances and a smaller
+//! vault. `KEYVAULT_FLEET=10000 cargo test --release -p keyvault-tests fleet -- --nocapture` runs the fleet of
+//! `docs/fleet.md` and prints the rows of its table.
 
 mod instance;
 mod traffic;
@@ -21,7 +21,7 @@ use self::instance::Instance;
 use self::traffic::Traffic;
 use self::vault::FleetVault;
 
-/// Some programs, and the vault that they have in common.
+/// A number of instances, and the vault they share.
 struct Fleet {
     vault: Arc<FleetVault>,
     size: usize,
@@ -29,14 +29,14 @@ struct Fleet {
 }
 
 impl Fleet {
-    /// A small fleet has a small vault, so that there is too little of something.
+    /// A small fleet gets a small limit, so that the limit matters.
     fn new() -> Self {
         let size = env::var("KEYVAULT_FLEET").ok().map_or(100, |size| size.parse().unwrap());
         let limit = (10 * size).min(4_000);
         Self { vault: FleetVault::new(limit), size, limit: limit as u64 }
     }
 
-    /// Starts every instance, at once or spread over a time, and waits until all are up.
+    /// Starts every instance, at once or spread over `time`, and waits until all are up.
     async fn start(&self, name: &str, deadline: Duration, over: Duration) -> (Vec<Instance>, Traffic) {
         let begun = Instant::now();
         let begin = |n: usize| Instance::begin(Arc::clone(&self.vault), deadline, over * n as u32 / self.size as u32);
@@ -51,14 +51,14 @@ impl Fleet {
         (instances, traffic)
     }
 
-    /// Lets time pass.
+    /// Advances the clock.
     async fn go_on(&self, name: &str, time: Duration) -> Traffic {
         let begun = Instant::now();
         sleep(time).await;
         self.end(name, begun)
     }
 
-    /// Ends a phase with its row of the table.
+    /// Ends a phase and prints its row of the table.
     fn end(&self, name: &str, begun: Instant) -> Traffic {
         let (took, traffic) = (begun.elapsed(), self.vault.take_traffic());
         println!(
@@ -78,7 +78,7 @@ impl Fleet {
     }
 }
 
-/// Lives through something on a virtual clock, with the same draws each time.
+/// Runs a scenario on a virtual clock, with the same random numbers each time.
 fn lived<F: Future>(life: F) -> F::Output {
     fastrand::seed(1);
     tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(life)
@@ -87,11 +87,11 @@ fn lived<F: Future>(life: F) -> F::Output {
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[test]
-fn a_fleet_that_starts_at_once_comes_up_polls_hears_and_survives_an_outage() {
+fn a_fleet_that_starts_at_once_comes_up_polls_receives_events_and_survives_an_outage() {
     lived(async {
         let fleet = Fleet::new();
         let (instances, cold) = fleet.start("all start at once, deadline of an hour", HOUR, Duration::ZERO).await;
-        // Of 52 that are needed. The first second is refused most of what it asks; after that most is not in vain.
+        // 52 are needed. The vault refuses most requests of the first second, and later serves most.
         assert!(fleet.each(&cold) < 2.5 * 52.0, "{} requests each", fleet.each(&cold));
         assert!(instances.iter().all(|instance| instance.restarts == 0));
 
@@ -104,7 +104,7 @@ fn a_fleet_that_starts_at_once_comes_up_polls_hears_and_survives_an_outage() {
     });
 }
 
-/// An event reaches everybody at once; each asks for that one version, in its own part of 30 seconds.
+/// An event reaches all instances at once. Each fetches that one version, at its own time within 30 seconds.
 async fn hear(fleet: &Fleet, instances: &[Instance]) {
     let id = SecretId::parse(&fleet.vault.rotate()).unwrap();
     for instance in instances {
@@ -112,24 +112,24 @@ async fn hear(fleet: &Fleet, instances: &[Instance]) {
     }
     let push = fleet.go_on("a push to all, and polling", Duration::from_secs(90)).await;
     assert!(fleet.each(&push) < 2.5, "{}", fleet.each(&push));
-    assert!(instances.iter().all(|instance| instance.live.current()["s00"] == "1"), "everybody has it");
+    assert!(instances.iter().all(|instance| instance.live.current()["s00"] == "1"), "every instance has it");
 }
 
 async fn survive_an_outage(fleet: &Fleet, instances: &[Instance]) {
     fleet.vault.go_down(true);
     let outage = fleet.go_on("an outage", Duration::from_secs(600)).await;
-    assert!(fleet.each(&outage) < 60.0, "nobody hammers: {}", fleet.each(&outage));
+    assert!(fleet.each(&outage) < 60.0, "no instance floods the vault: {}", fleet.each(&outage));
     assert!(instances.iter().all(|instance| instance.live.health().consecutive_failures > 0));
     assert!(instances.iter().all(|instance| instance.live.current()["s00"] == "1"), "the last good settings stay");
     fleet.vault.rotate();
     fleet.vault.go_down(false);
     let recovery = fleet.go_on("its end", Duration::from_secs(400)).await;
     assert!(recovery.refusals() == 0 && recovery.most_within(10) <= fleet.limit, "no storm");
-    assert!(instances.iter().all(|instance| instance.live.current()["s00"] == "2"), "everybody caught up");
+    assert!(instances.iter().all(|instance| instance.live.current()["s00"] == "2"), "every instance caught up");
 }
 
 #[test]
-fn a_fleet_that_starts_at_once_with_the_default_deadline_comes_up_all_the_same() {
+fn a_fleet_that_starts_at_once_comes_up_even_with_the_default_deadline() {
     lived(async {
         let fleet = Fleet::new();
         fleet.start("all start at once, deadline of 100 s", Duration::from_secs(100), Duration::ZERO).await;
@@ -137,10 +137,10 @@ fn a_fleet_that_starts_at_once_with_the_default_deadline_comes_up_all_the_same()
 }
 
 #[test]
-fn a_fleet_that_is_rolled_out_below_the_limit_is_refused_nothing() {
+fn a_fleet_rolled_out_below_the_limit_is_never_throttled() {
     lived(async {
         let fleet = Fleet::new();
-        // 52 requests each, at a good half of the limit, and meanwhile those that are up poll.
+        // 52 requests each at about half of the limit, while running instances poll.
         let over = Duration::from_secs_f64(52.0 * fleet.size as f64 / (fleet.limit as f64 / 10.0) / 0.6);
         let (_, rolling) = fleet.start("started one after the other", Duration::from_secs(100), over).await;
         assert_eq!(rolling.refusals(), 0);

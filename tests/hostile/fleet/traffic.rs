@@ -1,10 +1,10 @@
-//! What a vault was asked, second by second.
+//! The requests to a vault, per second.
 
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-/// Requests by the second in which they came.
+/// The number of requests per second of arrival.
 #[derive(Default)]
 pub(super) struct Traffic {
     first: Option<Instant>,
@@ -50,7 +50,7 @@ impl Traffic {
         self.seconds.values().map(|second| second.refused).sum()
     }
 
-    /// Tells the most requests that came within so many seconds.
+    /// Returns the largest number of requests within this many seconds.
     pub(super) fn most_within(&self, seconds: u64) -> u64 {
         let within = |from: u64| self.seconds.range(from..from + seconds).map(|(_, second)| second.all()).sum();
         self.seconds.keys().map(|from| within(*from)).max().unwrap_or_default()

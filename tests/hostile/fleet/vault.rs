@@ -1,26 +1,25 @@
-//! A vault that counts who asks it when, and takes no more than the service does.
+//! A vault that counts requests over time and throttles as the service does.
 
 use std::collections::VecDeque;
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use async_trait::async_trait;
 use azure_core::error::ErrorKind;
+use azure_core::http::AsyncRawResponse;
 use azure_core::http::headers::Headers;
-use azure_core::http::{AsyncRawResponse, HttpClient, Request};
 use azure_core::time::to_rfc7231;
 use bytes::Bytes;
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::transport::{FakeTransport, SentRequest};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::traffic::Traffic;
-use crate::support::CONTOSO;
 
-/// The vault of a fleet, at the other end of every instance's transport.
+/// The vault of a fleet, behind the transport of every instance.
 ///
-/// It counts as the service says that it does: so many requests in any ten seconds, and what it refuses does not count. Its 429
-/// names no time, as the service's do not.
+/// It counts as the service documents it: a limit within any ten seconds, in which refused requests do not count. Like the
+/// service, its 429 has no `Retry-After`.
 pub(super) struct FleetVault {
     limit: usize,
     state: Mutex<State>,
@@ -29,10 +28,10 @@ pub(super) struct FleetVault {
 struct State {
     begun: Instant,
     is_down: bool,
-    /// When what still counts was served, the earliest first.
+    /// The times of the requests that still count, the earliest first.
     counted: VecDeque<Instant>,
     traffic: Traffic,
-    /// How often the first secret was rotated, and when last.
+    /// The number of rotations of the first secret, and the time of the last.
     rotation: (u32, u64),
     /// The list, page by page.
     pages: Vec<Bytes>,
@@ -56,7 +55,7 @@ impl FleetVault {
         self.lock().is_down = is_down;
     }
 
-    /// Sets a new version of the first secret, and gives its identifier.
+    /// Sets a new version of the first secret, and returns its identifier.
     pub(super) fn rotate(&self) -> String {
         let mut state = self.lock();
         let time = state.time();
@@ -65,12 +64,12 @@ impl FleetVault {
         state.id(0)
     }
 
-    /// Tells the time of day here, which runs with the virtual clock.
+    /// Returns the wall clock of the vault, which follows the virtual clock.
     pub(super) fn time(&self) -> SystemTime {
         self.lock().time()
     }
 
-    /// Gives what came since the last time.
+    /// Returns the traffic since the last call.
     pub(super) fn take_traffic(&self) -> Traffic {
         std::mem::take(&mut self.lock().traffic)
     }
@@ -79,8 +78,24 @@ impl FleetVault {
         self.state.lock().unwrap()
     }
 
-    /// Takes a request in: its answer, or none if nobody is there.
-    fn answer(&self, request: &Request) -> Option<AsyncRawResponse> {
+    /// Returns the transport of one instance. Each direction takes 5 to 15 ms.
+    pub(super) fn transport(self: &Arc<Self>) -> Arc<FakeTransport> {
+        let vault = Arc::clone(self);
+        FakeTransport::unlogged(move |request| {
+            let vault = Arc::clone(&vault);
+            async move {
+                let delay = || Duration::from_micros(fastrand::u64(5_000..15_000));
+                sleep(delay()).await;
+                let response = vault.respond(&request);
+                sleep(delay()).await;
+                response
+                    .ok_or_else(|| azure_core::Error::with_message(ErrorKind::Connection, "tcp connect error: refused"))
+            }
+        })
+    }
+
+    /// Responds to a request, or returns `None` while the vault is down.
+    fn respond(&self, request: &SentRequest) -> Option<AsyncRawResponse> {
         let mut state = self.lock();
         let now = Instant::now();
         if state.is_down {
@@ -129,9 +144,9 @@ impl State {
         self.pages = (0..SECRETS.div_ceil(PAGE)).map(page).collect();
     }
 
-    /// A page of the list, or one secret.
-    fn body(&self, request: &Request) -> Bytes {
-        let url = request.url();
+    /// Returns a page of the list, or one secret.
+    fn body(&self, request: &SentRequest) -> Bytes {
+        let url = &request.url;
         assert_eq!(url.origin().ascii_serialization(), CONTOSO);
         let Some(asked) = url.path_segments().and_then(|mut path| path.nth(1)) else {
             let page = url.query_pairs().find(|(key, _)| key == "$skiptoken");
@@ -154,20 +169,3 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// In 2026 and 2024.
 const NOON: u64 = 1_780_000_000;
 const LONG_AGO: u64 = 1_710_000_000;
-
-#[async_trait]
-impl HttpClient for FleetVault {
-    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
-        let way = || Duration::from_micros(fastrand::u64(5_000..15_000));
-        sleep(way()).await;
-        let answer = self.answer(request);
-        sleep(way()).await;
-        answer.ok_or_else(|| azure_core::Error::with_message(ErrorKind::Connection, "tcp connect error: refused"))
-    }
-}
-
-impl fmt::Debug for FleetVault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FleetVault").field("limit", &self.limit).finish_non_exhaustive()
-    }
-}

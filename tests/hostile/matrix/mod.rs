@@ -1,9 +1,9 @@
-//! Every fault in every situation, as a table that this test writes: `docs/fault-matrix.md`.
+//! Every fault in every situation. This test writes the table `docs/fault-matrix.md`.
 //!
-//! The clock is virtual and the transport is in this process, so that an hour of waiting takes none. Of every cell must hold:
-//! it ends within its deadline, makes no more requests than it may, loses no settings, tells of the failure, and leaves nothing
-//! behind that keeps the next call from working. What the table says is compared with the file;
-//! `KEYVAULT_WRITE_TABLES=1 cargo test -p keyvault-tests matrix` writes it anew.
+//! The clock is virtual and the transport is in this process, so an hour of waiting takes no time. Each cell must end within
+//! its deadline, send no more requests than allowed, lose no settings, report the failure, and leave nothing behind that
+//! breaks the next call. The test compares its table with the file.
+//! `KEYVAULT_WRITE_TABLES=1 cargo test -p keyvault-tests matrix` writes the file anew.
 
 mod fault;
 mod situation;
@@ -17,7 +17,7 @@ use self::fault::FAULTS;
 use self::situation::{Cell, SITUATIONS};
 
 #[test]
-fn every_fault_in_every_situation_ends_as_the_table_says() {
+fn every_fault_in_every_situation_ends_as_documented() {
     let mut table = HEAD.to_owned();
     let headings: Vec<&str> = SITUATIONS.iter().map(|situation| situation.name).collect();
     writeln!(table, "| fault | {} |\n|---|{}", headings.join(" | "), "---|".repeat(headings.len())).unwrap();
@@ -37,14 +37,14 @@ fn every_fault_in_every_situation_ends_as_the_table_says() {
 }
 
 #[test]
-fn no_fault_and_no_situation_stands_twice() {
+fn faults_and_situations_have_distinct_names() {
     let faults: BTreeSet<&str> = FAULTS.iter().map(|fault| fault.name).collect();
     assert_eq!(faults.len(), FAULTS.len());
     assert!(FAULTS.len() >= 30 && SITUATIONS.len() == 6);
 }
 
 impl Cell {
-    /// Time in steps, for the pauses are drawn.
+    /// The duration in steps, because the pauses are random.
     fn time(&self) -> &'static str {
         let steps = [(1, "< 1 s"), (5, "< 5 s"), (15, "< 15 s"), (31, "≤ 30 s"), (61, "≤ 60 s"), (101, "≤ 100 s")];
         let step = steps.into_iter().find(|(seconds, _)| self.took < Duration::from_secs(*seconds));

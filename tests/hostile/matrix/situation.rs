@@ -1,32 +1,33 @@
-//! When it goes wrong, and what must hold then.
+//! The situations in which a fault begins, and the invariants that must hold afterwards.
 
-use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind as SdkKind;
+use azure_core::http::AsyncRawResponse;
 use azure_core::http::headers::Headers;
-use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, Transport};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use futures::TryStreamExt;
 use futures::future::{LocalBoxFuture, ready};
 use keyvault::{Error, ErrorKind, Live, Notice, SecretClient, SecretEvent, SecretEventKind, SecretId};
-use keyvault_emulator::{Emulator, Fault as Strike};
+use keyvault_emulator::{Emulator, Fault as EmulatorFault};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::canary::assert_value_free;
+use keyvault_test_support::credential::{FakeCredential, HOUR, valid_for};
+use keyvault_test_support::emulator::send;
+use keyvault_test_support::transport::FakeTransport;
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::fault::{Fault, Road, Tokens};
-use crate::support::{CONTOSO, HOUR, Wire, assert_value_free, good_for};
+use super::fault::{Fault, Network, Tokens};
 
-/// Something that a service does, while a fault lasts.
+/// An action of the service while a fault lasts.
 pub(super) struct Situation {
     pub(super) name: &'static str,
     deadline: Duration,
     most_requests: usize,
-    /// Lists that may be read to the last page that is asked for, should none be the last.
+    /// The number of lists that may be read to the page cap if a list never ends.
     most_lists: usize,
     act: fn(Arc<Scene>) -> LocalBoxFuture<'static, Result<(), Error>>,
 }
@@ -41,7 +42,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
     },
     Situation {
         name: "client list",
-        // One page, each with a timeout of its own; of more, whatever the pace of 4,000 takes.
+        // One page, each with its own timeout. For an endless list, the time that 4,000 pages take at the rate limit.
         deadline: Duration::from_secs(30),
         most_requests: 10,
         most_lists: 1,
@@ -50,7 +51,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
     Situation {
         name: "cold start",
         deadline: Duration::from_secs(106),
-        // Three calls of five attempts each, in as many rounds as 100 seconds have.
+        // Three requests of five attempts each, in as many rounds as fit into 100 seconds.
         most_requests: 150,
         most_lists: 9,
         act: |scene| Box::pin(async move { scene.start().await.map(|_| ()) }),
@@ -67,7 +68,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
         deadline: Duration::from_secs(101),
         most_requests: 20,
         most_lists: 1,
-        act: |scene| Box::pin(async move { scene.hear_of_it().await }),
+        act: |scene| Box::pin(async move { scene.push_event().await }),
     },
     Situation {
         name: "`rejected`",
@@ -78,7 +79,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
     },
 ];
 
-/// How it ended.
+/// The outcome of a situation.
 pub(super) struct Cell {
     pub(super) outcome: String,
     pub(super) requests: usize,
@@ -86,7 +87,7 @@ pub(super) struct Cell {
 }
 
 impl Situation {
-    /// Lives through `fault`, and checks everything that must hold whatever it is.
+    /// Runs the situation with `fault`, and asserts every invariant.
     pub(super) fn live_through(&self, fault: &Fault) -> Cell {
         let what = format!("{} in {}", fault.name, self.name);
         fastrand::seed(1);
@@ -97,7 +98,7 @@ impl Situation {
             if had_settings {
                 let live = scene.start().await.unwrap();
                 *scene.live.lock().unwrap() = Some(live);
-                // Past the seconds in which a list proves nothing, and the interval still far away.
+                // Later than the seconds in which a list proves nothing, and long before the interval ends.
                 scene.emulator.advance_clock(Duration::from_secs(10));
             }
             scene.rotate();
@@ -109,7 +110,7 @@ impl Situation {
             let outcome = outcome.unwrap_or_else(|_| panic!("{what}: hangs"));
             let requests = *scene.requests.lock().unwrap();
             assert!(took <= self.deadline, "{what}: took {took:?}");
-            let pages = if scene.road() == Road::NoEnd { 4_000 * self.most_lists } else { 0 };
+            let pages = if scene.network() == Network::EndlessList { 4_000 * self.most_lists } else { 0 };
             assert!(requests <= self.most_requests + pages, "{what}: {requests} requests");
             if let Err(error) = &outcome {
                 assert_value_free(error, &[OLD, NEW, TOKEN, "evil.example"]);
@@ -145,15 +146,15 @@ struct Settings {
     url: String,
 }
 
-/// A service, its vault, and the road between them.
+/// A service, its vault, and the network between them.
 pub(super) struct Scene {
     pub(super) emulator: Arc<Emulator>,
     client: SecretClient,
     live: Mutex<Option<Live<Settings>>>,
-    road: Arc<Mutex<Road>>,
+    network: Arc<Mutex<Network>>,
     tokens: Arc<Mutex<Tokens>>,
     requests: Arc<Mutex<usize>>,
-    /// The version that the secret has since it rotated.
+    /// The version of the secret since its rotation.
     version: Mutex<String>,
 }
 
@@ -163,18 +164,12 @@ impl Scene {
         let vault = emulator.vault("contoso");
         vault.set("password", OLD);
         vault.set("other", "1");
-        let (road, tokens, requests) = (Arc::default(), Arc::<Mutex<Tokens>>::default(), Arc::default());
-        let counted = Counted { wire: Wire::to(&emulator), road: Arc::clone(&road), requests: Arc::clone(&requests) };
-        let transport = Transport::new(Arc::new(counted));
-        let client = SecretClient::builder(CONTOSO)
-            .credential(Arc::new(Credential(Arc::clone(&tokens))))
-            .client_options(ClientOptions { transport: Some(transport), ..ClientOptions::default() })
-            .build()
-            .unwrap();
-        Self { emulator, client, live: Mutex::default(), road, tokens, requests, version: Mutex::default() }
+        let (network, tokens, requests) = (Arc::default(), Arc::<Mutex<Tokens>>::default(), Arc::default());
+        let client = counting(&emulator, &network, &requests).client(&credential(&tokens)).build().unwrap();
+        Self { emulator, client, live: Mutex::default(), network, tokens, requests, version: Mutex::default() }
     }
 
-    /// Everything by name, and one reference.
+    /// Starts settings with mapped secrets and one reference.
     async fn start(&self) -> Result<Live<Settings>, Error> {
         let layers = || Figment::new().merge(Toml::string(r#"url = "db:@KeyVault(SecretName=password)""#));
         keyvault_figment::layered(self.client.clone(), layers)
@@ -192,12 +187,12 @@ impl Scene {
         *self.version.lock().unwrap() = self.emulator.vault("contoso").set("password", NEW);
     }
 
-    pub(super) fn strike(&self, strike: Strike) {
-        self.emulator.fault(strike);
+    pub(super) fn inject(&self, inject: EmulatorFault) {
+        self.emulator.fault(inject);
     }
 
-    pub(super) fn strike_once(&self, strike: Strike) {
-        self.emulator.fault_next(1, strike);
+    pub(super) fn inject_once(&self, inject: EmulatorFault) {
+        self.emulator.fault_next(1, inject);
     }
 
     pub(super) fn disable(&self) {
@@ -208,20 +203,20 @@ impl Scene {
         self.emulator.vault("contoso").delete("password");
     }
 
-    pub(super) fn set_road(&self, road: Road) {
-        *self.road.lock().unwrap() = road;
+    pub(super) fn set_network(&self, network: Network) {
+        *self.network.lock().unwrap() = network;
     }
 
-    fn road(&self) -> Road {
-        *self.road.lock().unwrap()
+    fn network(&self) -> Network {
+        *self.network.lock().unwrap()
     }
 
     pub(super) fn set_tokens(&self, tokens: Tokens) {
         *self.tokens.lock().unwrap() = tokens;
     }
 
-    /// Tells the engine of the new version, as Event Grid would, and waits for what comes of it.
-    async fn hear_of_it(&self) -> Result<(), Error> {
+    /// Pushes the event of the new version, like Event Grid, and waits for its outcome.
+    async fn push_event(&self) -> Result<(), Error> {
         let live = self.live();
         let mut watcher = live.watch();
         let version = self.version.lock().unwrap().clone();
@@ -234,7 +229,7 @@ impl Scene {
         }
     }
 
-    /// The settings are the old ones or the new ones, whole; and a failure is seen.
+    /// Asserts that the settings are the old or the new ones as a whole, and that a failure is visible.
     fn assert_nothing_is_lost(&self, outcome: &Result<(), Error>, what: &str) {
         let live = self.live();
         let url = live.current().url.clone();
@@ -249,17 +244,17 @@ impl Scene {
     }
 
     async fn assert_it_works_when_the_fault_is_gone(&self, what: &str) {
-        self.set_road(Road::Open);
+        self.set_network(Network::Open);
         self.set_tokens(Tokens::Good);
         self.emulator.clear_faults();
         self.emulator.clear_denials();
-        // Deletions and recoveries take their time by the vault's clock.
+        // Deletions and recoveries complete by the clock of the vault.
         self.emulator.advance_clock(2 * HOUR);
-        // What was not deleted cannot be recovered.
+        // Recovery fails if the secret is not deleted.
         _ = self.client.recover("password").await;
         self.emulator.advance_clock(HOUR);
         self.emulator.vault("contoso").set_enabled("password", None, true);
-        // Whatever pause a vault may have asked for is over then.
+        // Longer than any pause that the vault demanded.
         sleep(Duration::from_secs(120)).await;
         let secret = self.client.get("password").await.unwrap_or_else(|error| panic!("{what}, after: {error:?}"));
         assert_eq!(secret.expose_secret(), NEW, "{what}");
@@ -272,63 +267,56 @@ impl Scene {
     }
 }
 
-/// A transport that counts, and that may not get there.
-struct Counted {
-    wire: Arc<Wire>,
-    road: Arc<Mutex<Road>>,
-    requests: Arc<Mutex<usize>>,
-}
-
-#[async_trait]
-impl HttpClient for Counted {
-    async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
+/// Returns a transport that counts requests and fails them according to `network`.
+fn counting(
+    emulator: &Arc<Emulator>,
+    network: &Arc<Mutex<Network>>,
+    requests: &Arc<Mutex<usize>>,
+) -> Arc<FakeTransport> {
+    let (emulator, network, requests) = (Arc::clone(emulator), Arc::clone(network), Arc::clone(requests));
+    FakeTransport::unlogged(move |request| {
         let count = {
-            let mut requests = self.requests.lock().unwrap();
+            let mut requests = requests.lock().unwrap();
             *requests += 1;
             *requests
         };
-        // No request of this test may ever go elsewhere.
-        assert_eq!(request.url().origin().ascii_serialization(), CONTOSO, "a token went astray");
-        let broken = |text: &'static str| Err(azure_core::Error::with_message(SdkKind::Connection, text));
-        let road = *self.road.lock().unwrap();
-        match road {
-            Road::NoEnd if request.url().path() == "/secrets" => Ok(leading_to(count)),
-            Road::Open | Road::NoEnd => self.wire.execute_request(request).await,
-            Road::NoName => broken("dns error: failed to lookup address information"),
-            Road::NoPort => broken("tcp connect error: Connection refused"),
-            Road::NoTrust => broken("invalid peer certificate: UnknownIssuer"),
+        assert_eq!(request.origin(), CONTOSO, "a token left the vault");
+        let (emulator, network) = (Arc::clone(&emulator), *network.lock().unwrap());
+        async move {
+            let broken = |text: &'static str| Err(azure_core::Error::with_message(SdkKind::Connection, text));
+            match network {
+                Network::EndlessList if request.url.path() == "/secrets" => Ok(leading_to(count)),
+                Network::Open | Network::EndlessList => send(emulator, request).await,
+                Network::UnknownHost => broken("dns error: failed to lookup address information"),
+                Network::PortRefused => broken("tcp connect error: Connection refused"),
+                Network::UntrustedCertificate => broken("invalid peer certificate: UnknownIssuer"),
+            }
         }
-    }
+    })
 }
 
-/// A page without items, and the link to another.
+/// Returns an empty page with a link to the next.
 fn leading_to(page: usize) -> AsyncRawResponse {
     let link = format!("{CONTOSO}/secrets?api-version=2026-04-01&$skiptoken={page}");
     let body = format!(r#"{{"value":[],"nextLink":"{link}"}}"#);
     AsyncRawResponse::from_bytes(200.into(), Headers::new(), body)
 }
 
-impl fmt::Debug for Counted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Counted")
-    }
-}
-
-/// A credential whose tokens live for a second, so that every call asks it.
-#[derive(Debug)]
-struct Credential(Arc<Mutex<Tokens>>);
-
-#[async_trait]
-impl TokenCredential for Credential {
-    async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
-        let tokens = *self.0.lock().unwrap();
-        match tokens {
-            Tokens::Good => {}
-            Tokens::Down => {
-                return Err(azure_core::Error::with_message(SdkKind::Connection, "token endpoint cannot be reached"));
+/// Returns a credential whose tokens have expired already, so that each operation requests one.
+fn credential(tokens: &Arc<Mutex<Tokens>>) -> Arc<FakeCredential> {
+    let tokens = Arc::clone(tokens);
+    FakeCredential::new(move |_| {
+        let tokens = *tokens.lock().unwrap();
+        async move {
+            match tokens {
+                Tokens::Good => {}
+                Tokens::Down => {
+                    let text = "token endpoint cannot be reached";
+                    return Err(azure_core::Error::with_message(SdkKind::Connection, text));
+                }
+                Tokens::Slow => sleep(Duration::from_secs(8)).await,
             }
-            Tokens::Slow => sleep(Duration::from_secs(8)).await,
+            Ok(valid_for(Duration::ZERO, TOKEN))
         }
-        Ok(good_for(Duration::ZERO, TOKEN.to_owned()))
-    }
+    })
 }

@@ -1,4 +1,4 @@
-//! One life of a service and its vault.
+//! One simulated life of a service and its vault.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -16,23 +16,23 @@ use tokio::time::{Instant, sleep};
 use super::trace::Trace;
 use super::vault::{ModelVault, State, Weather};
 
-/// What every setting says: the number of the version that it has.
+/// The value of each setting: the number of its version.
 type Settings = BTreeMap<String, String>;
 
-/// A service that reads its settings and is told of changes, while everything happens to its vault.
+/// A service that reads its settings and watches changes, while its vault rotates and fails.
 pub(super) struct Life {
     trace: Trace,
     vault: ModelVault,
-    /// How far the host's clock was put ahead.
+    /// The offset of the clock of the host.
     ahead: Arc<AtomicU64>,
     live: Live<Settings>,
     seen: Settings,
-    /// The versions that events told of.
+    /// The versions announced by events.
     told: BTreeSet<(String, u32)>,
     tally: Tally,
 }
 
-/// What happened in it.
+/// The events of a life, counted.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Tally {
     rotations: u32,
@@ -41,16 +41,16 @@ pub(super) struct Tally {
     faults: u32,
 }
 
-/// A life that was lived to its end.
+/// A completed life.
 pub(super) struct Lived {
     pub(super) tally: Tally,
     pub(super) trace: Vec<String>,
 }
 
 impl Life {
-    /// Lives the life of a seed to its end. All that is drawn in it is drawn from the seed.
+    /// Runs the life of a seed. Every random number is derived from the seed.
     pub(super) fn live(seed: u64) -> Lived {
-        // The engine draws its jitter from this thread's generator, and does everything on this thread.
+        // The engine draws its jitter from the generator of this thread, and runs entirely on this thread.
         fastrand::seed(seed);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
@@ -73,8 +73,8 @@ impl Life {
             .refresh_every(INTERVAL)
             .refresh_deadline(DEADLINE)
             .event_spread(INTERVAL / 3)
-            // Without an end, for a maximum has changes published that had no time to settle.
-            .debounce(SETTLE, LIFE)
+            // Without a maximum, which would publish changes before they are debounced.
+            .settle(SETTLE, LIFE)
             .wall_clock(time)
             .start::<Settings>()
             .await
@@ -83,7 +83,7 @@ impl Life {
         Self { trace, vault, ahead, live, seen, told: BTreeSet::new(), tally: Tally::default() }
     }
 
-    /// Lets things happen for a while, and looks at every notice as it comes.
+    /// Runs random events for a while, and checks each notice as it arrives.
     async fn go_on(&mut self, rng: &mut Rng) {
         let mut watcher = self.live.watch();
         let end = Instant::now() + LIFE;
@@ -101,17 +101,17 @@ impl Life {
         }
     }
 
-    /// One thing of those that happen to a vault.
+    /// Runs one random event.
     fn happen(&mut self, rng: &mut Rng) {
         match rng.u8(..13) {
             0..=2 => self.rotate(&["user", "password"]),
             3..=4 => {
                 let names = names();
                 let one = names[rng.usize(..names.len())];
-                // Whoever rotates one of the pair rotates both.
+                // The operator rotates both secrets of the pair together.
                 let group = if PAIR.contains(&one) { PAIR.to_vec() } else { vec![one] };
                 self.rotate(&group);
-                // An event is of one secret, and so no news of a pair.
+                // An event covers one secret, so it cannot cover a pair.
                 if group.len() == 1 && rng.bool() {
                     self.tell_of(one);
                 }
@@ -126,13 +126,13 @@ impl Life {
             7 => self.vault.weather(Weather::Outage),
             8 | 9 => self.vault.weather(Weather::Fair),
             10 => self.vault.put_clock(rng.i64(-90..90)),
-            // The host's own clock, which is how it knows that it slept.
+            // The clock of the host, by which the engine detects a suspension.
             11 => self.ahead.store(EPOCH + rng.u64(..2 * INTERVAL.as_secs()), Relaxed),
             _ => self.vault.fall_behind(rng.bool()),
         }
     }
 
-    /// Sends an event, which asks for exactly the version of this moment.
+    /// Pushes an event for exactly the current version.
     fn tell_of(&mut self, name: &str) {
         self.told.insert((name.to_owned(), self.vault.state()[name]));
         self.live.notify(self.vault.news(name));
@@ -165,7 +165,7 @@ impl Life {
         }
     }
 
-    /// Checks what was published against everything that the vault ever was.
+    /// Checks the published settings against the history of the vault.
     fn check(&self, new: &Settings) {
         let (old, new) = (state(&self.seen), state(new));
         let begun = self.vault.last_pass() - 4 * SETTLE - DEADLINE;
@@ -174,17 +174,17 @@ impl Life {
             let is_true = number == &old[name]
                 || self.told.contains(&(name.clone(), *number))
                 || self.vault.was_latest_since(name, *number, begun);
-            assert!(is_true, "{name} version {number} was not the latest in this pass");
+            assert!(is_true, "{name} version {number} was not the latest during this refresh");
         }
         assert_eq!(new["user"], new["password"], "the pair was torn apart");
     }
 
-    /// Lets the sun shine, and waits as long as a service may take to catch up.
+    /// Ends all faults, and waits as long as a service may take to recover.
     async fn end(mut self) -> Tally {
         self.vault.weather(Weather::Fair);
         self.vault.fall_behind(false);
         let mut watcher = self.live.watch();
-        // The longest pause after a failure, and one interval more where an event told of a version that was not the last.
+        // The longest pause after a failure, plus one interval if an event announced a version that was not the last.
         let caught_up = sleep(DEADLINE + INTERVAL.mul_f64(2.5 + 1.1) + 8 * SETTLE);
         tokio::pin!(caught_up);
         loop {
@@ -206,19 +206,19 @@ impl Life {
 const INTERVAL: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_millis(500);
-/// Where the host's clock stands, in seconds.
+/// Returns the clock of the host in seconds.
 const EPOCH: u64 = 1_800_000_000;
 const LIFE: Duration = Duration::from_secs(10 * 60);
 
 const PAIR: [&str; 2] = ["user", "password"];
 
-/// The pair inside one string, the key on its own; everything else by name.
+/// The pair inside one string, the key alone, everything else by name.
 const FILE: &str = r#"
 url = "@KeyVault(SecretName=user):@KeyVault(SecretName=password)"
 key = "@KeyVault(SecretName=api-key)"
 "#;
 
-/// More than a page of a list has.
+/// More than one page of a list.
 fn names() -> Vec<&'static str> {
     const OTHERS: [&str; 24] = [
         "s00", "s01", "s02", "s03", "s04", "s05", "s06", "s07", "s08", "s09", "s10", "s11", "s12", "s13", "s14", "s15",
@@ -227,7 +227,7 @@ fn names() -> Vec<&'static str> {
     PAIR.into_iter().chain(["api-key"]).chain(OTHERS).collect()
 }
 
-/// Reads the numbers of the versions out of settings, and checks that all ways to a secret tell the same.
+/// Returns the version numbers in the settings, and asserts that all settings of one secret agree.
 fn state(settings: &Settings) -> State {
     let number = |text: &str| text.parse::<u32>().unwrap();
     let mut state = State::new();
@@ -244,7 +244,7 @@ fn differing<'s>(old: &'s Settings, new: &'s Settings) -> BTreeSet<&'s str> {
 }
 
 impl Tally {
-    /// Tells whether enough happened in so many lives to prove something.
+    /// Returns whether enough happened in `lives` to prove anything.
     pub(super) fn is_eventful(self, lives: u64) -> bool {
         let least = u32::try_from(lives).unwrap();
         [self.rotations, self.changes, self.failures, self.faults].into_iter().all(|count| count >= least)

@@ -1,18 +1,18 @@
-//! The whole refresh engine against a vault that rotates, fails and lies about the time: hundreds of lives, each drawn from
-//! a seed.
+//! The whole refresh engine against a vault that rotates, fails and misreports the time: hundreds of lives, each derived
+//! from a seed.
 //!
-//! What must hold in every one of them:
+//! In every life these invariants hold:
 //!
-//! * what is published was, secret by secret, the latest in the vault at some moment of the pass that read it, or what an
-//!   event told of;
+//! * each published secret was the latest in the vault at some moment of the refresh that read it, or was announced by an
+//!   event;
 //! * secrets that rotate together are published together;
-//! * a version is never followed by an older one;
-//! * every change is seen in the end;
-//! * every notice of a change names exactly the keys that differ, and there is none without a difference;
-//! * a refresh that failed is told, and the settings stay.
+//! * an older version never follows a newer one;
+//! * every change is published eventually;
+//! * every notice of a change names exactly the keys that differ, and no notice comes without a difference;
+//! * a failed refresh is reported, and the settings stay.
 //!
-//! A seed that fails is printed. `KEYVAULT_SEED=7 cargo test -p keyvault-tests simulation` lives it again, to the last request
-//! as it was, and tells everything that happens; `KEYVAULT_SEEDS=100000` lives more of them.
+//! A failing seed is printed. `KEYVAULT_SEED=7 cargo test -p keyvault-tests simulation` repeats it down to the last request
+//! and prints every event. `KEYVAULT_SEEDS=100000` runs more of them.
 
 mod life;
 mod load;
@@ -27,7 +27,7 @@ use std::thread;
 use self::life::{Life, Tally};
 
 #[test]
-fn every_life_keeps_the_promises() {
+fn every_life_keeps_the_invariants() {
     if let Some(seed) = number("KEYVAULT_SEED") {
         println!("{}", Life::live(seed).tally);
         return;
@@ -37,12 +37,12 @@ fn every_life_keeps_the_promises() {
         panic!("seed {seed} breaks a promise: KEYVAULT_SEED={seed} lives it again");
     });
     println!("{seeds} lives: {sum}");
-    // A simulation in which nothing happens proves nothing.
+    // An uneventful simulation proves nothing.
     assert!(sum.is_eventful(seeds), "{sum}");
 }
 
 #[test]
-fn a_seed_lives_the_same_life_again() {
+fn a_seed_reproduces_its_life() {
     let (mut lines, mut last) = (0, Vec::new());
     for seed in 0..5 {
         let (one, other) = (Life::live(seed).trace, Life::live(seed).trace);
@@ -54,7 +54,7 @@ fn a_seed_lives_the_same_life_again() {
     assert!(lines > 500, "{lines}: a trace is of something");
 }
 
-/// Lives the lives of the first `seeds`, on all processors; else tells a seed that breaks a promise.
+/// Runs the lives of the first `seeds` on all processors, and reports a seed that breaks a promise.
 fn live_all(seeds: u64) -> Result<Tally, u64> {
     let next = AtomicU64::new(0);
     let live_some = || {
@@ -83,7 +83,7 @@ fn live_all(seeds: u64) -> Result<Tally, u64> {
     })
 }
 
-/// As many as a test run has time for.
+/// The number of seeds of a normal test run.
 const SEEDS: u64 = 200;
 
 fn number(variable: &str) -> Option<u64> {

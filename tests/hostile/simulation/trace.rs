@@ -1,15 +1,15 @@
-//! Everything that happens in a life, in order.
+//! The events of a simulated life, in order.
 
 use std::sync::{Arc, Mutex};
 use std::{env, fmt};
 
 use tokio::time::Instant;
 
-/// What happened, with the time by the clock of the life. `Clone` shares it.
+/// The events so far, with the time by the clock of the life. `Clone` shares them.
 #[derive(Clone)]
 pub(super) struct Trace {
     begun: Instant,
-    /// Whether it is told as it happens, for a life that does not come to its end.
+    /// Whether events are printed as they happen, for a life that does not end.
     is_aloud: bool,
     lines: Arc<Mutex<Vec<String>>>,
 }
@@ -28,7 +28,7 @@ impl Trace {
         self.lines.lock().unwrap().push(line);
     }
 
-    /// Gives what happened so far.
+    /// Returns the events so far.
     pub(super) fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
     }

@@ -1,4 +1,4 @@
-//! A vault by the book, of which everything that ever was is known.
+//! A model of a vault that remembers every version it ever had.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,13 +31,13 @@ pub(super) struct ModelVault {
 pub(super) struct Inner {
     rng: Rng,
     begun: Instant,
-    /// How far the vault's clock is off.
+    /// The error of the clock of the vault.
     skew: i64,
     secrets: BTreeMap<String, Vec<Version>>,
     history: Vec<(Instant, State)>,
-    /// A replica that lags: the latest version is not there yet.
+    /// Whether the replica lags, so that it lacks the latest version.
     behind: bool,
-    /// When it lagged last.
+    /// The time at which it lagged last.
     was_behind: Option<Instant>,
     weather: Weather,
     lists: Vec<Instant>,
@@ -47,19 +47,19 @@ pub(super) struct Inner {
 #[derive(Clone)]
 struct Version {
     number: u32,
-    /// When it was set, by the vault's own clock.
+    /// Its date by the clock of the vault.
     set: u64,
     at: Instant,
 }
 
-/// What the network and the vault are like.
+/// The state of the network and the vault.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Weather {
-    /// Everything answers within milliseconds.
+    /// Every request succeeds within milliseconds.
     Fair,
-    /// Every tenth request fails, in one way or another.
+    /// Every tenth request fails in some way.
     Rough,
-    /// Nothing answers.
+    /// No request succeeds.
     Outage,
 }
 
@@ -90,15 +90,15 @@ impl ModelVault {
         self.inner.lock().unwrap()
     }
 
-    /// Sets new versions of secrets, all at one moment.
+    /// Sets new versions of several secrets at once.
     pub(super) fn rotate(&self, names: &[&str]) {
         let mut inner = self.lock();
         let now = inner.clock();
         for name in names {
             let versions = inner.secrets.entry((*name).to_owned()).or_default();
             let number = versions.last().map_or(1, |version| version.number + 1);
-            // Two versions may be of one second, but only if they were set in one: a clock that was put back is not
-            // put back to the very second.
+            // Two versions may share a second only if they were set within one: a clock that is set back never returns to
+            // the exact second.
             let set = match versions.last() {
                 Some(last) if last.set > now || (last.set == now && last.at.elapsed() >= SECOND) => last.set + 7,
                 _ => now,
@@ -108,7 +108,7 @@ impl ModelVault {
         inner.remember();
     }
 
-    /// Tells of the latest version of a secret, as an event does.
+    /// Returns the event of the latest version of a secret.
     pub(super) fn news(&self, name: &str) -> SecretEvent {
         let latest = self.lock().secrets[name].last().unwrap().number;
         SecretEvent::new(self.id(name).with_version(version_of(latest)), SecretEventKind::NewVersion)
@@ -131,7 +131,7 @@ impl ModelVault {
         self.lock().state()
     }
 
-    /// Tells whether `number` was the latest version of `name` at some moment from `from` on, for this replica at least.
+    /// Returns whether `number` was the latest version of `name` in this replica at some moment since `from`.
     pub(super) fn was_latest_since(&self, name: &str, number: u32, from: Instant) -> bool {
         let inner = self.lock();
         if inner.behind || inner.was_behind.is_some_and(|last| last >= from) {
@@ -148,12 +148,12 @@ impl ModelVault {
         false
     }
 
-    /// Tells whether all of the vault was like `state` at some moment.
+    /// Returns whether the whole vault had this `state` at some moment.
     pub(super) fn was_ever(&self, state: &State) -> bool {
         self.lock().history.iter().any(|(_, was)| was == state)
     }
 
-    /// Tells when the last pass over the vault that is over or under way began.
+    /// Returns the beginning of the last refresh, completed or running.
     pub(super) fn last_pass(&self) -> Instant {
         *self.lock().lists.last().unwrap()
     }
@@ -172,7 +172,7 @@ impl ModelVault {
         properties
     }
 
-    /// What the network does to one request: it takes its time, and perhaps does not arrive.
+    /// Delays a request, and drops some.
     async fn travel(&self, what: &str) -> Result<()> {
         let (pause, failure) = {
             let mut inner = self.lock();
@@ -193,7 +193,7 @@ impl ModelVault {
             Some(0) => Err(unavailable()),
             Some(1) => Err(Error::new(ErrorKind::Throttled { retry_after: Some(Duration::from_secs(3)) }, "throttled")),
             Some(2) => {
-                // As long as a client would wait, so that some refreshes run into their own deadline.
+                // As long as the timeout of a client, so that some refreshes reach their deadline.
                 sleep(Duration::from_secs(25)).await;
                 Err(unavailable())
             }
@@ -207,7 +207,7 @@ impl ModelVault {
 }
 
 impl Inner {
-    /// The vault's own clock, in whole seconds.
+    /// Returns the clock of the vault in whole seconds.
     fn clock(&self) -> u64 {
         let passed = i64::try_from(self.begun.elapsed().as_millis()).unwrap();
         u64::try_from(EPOCH + (passed + self.skew * 1_000) / 1_000).unwrap()
@@ -223,8 +223,8 @@ impl Inner {
         self.history.push((Instant::now(), state));
     }
 
-    /// The versions that this replica knows. One that lags lacks what was set in the last second, and not half of it: two
-    /// versions of one second cannot be told apart by the dates in a list.
+    /// Returns the versions in this replica. A lagging replica lacks all versions of the last second, not a part of them: the
+    /// dates in a list do not order two versions of one second.
     fn known(&self, name: &str) -> &[Version] {
         let versions = self.secrets.get(name).map_or(&[][..], Vec::as_slice);
         let last = versions.last().map_or(0, |version| version.set);
@@ -234,7 +234,7 @@ impl Inner {
         }
     }
 
-    /// What this replica takes for the latest version.
+    /// Returns the latest version in this replica.
     fn latest(&self, name: &str) -> Option<Version> {
         self.known(name).last().cloned()
     }
@@ -268,7 +268,7 @@ impl SecretStore for ModelVault {
         let properties = self.properties(id.name().as_str(), &version, true);
         let as_of = SystemTime::UNIX_EPOCH + Duration::from_secs(as_of);
         let secret = Secret::new(properties, version.number.to_string(), as_of);
-        // The answer is on its way, too.
+        // The response takes time too.
         sleep(Duration::from_millis(5)).await;
         Ok(secret)
     }

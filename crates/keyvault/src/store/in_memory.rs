@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
-use futures::StreamExt;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream};
+use futures::{FutureExt, StreamExt};
 
 use super::SecretStore;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,7 +18,7 @@ use crate::secret::{Secret, SecretId, SecretName, SecretProperties, SecretVersio
 /// A vault in this process, for tests, examples and programs that run without Azure.
 ///
 /// It keeps versions, refuses disabled secrets, fails on request, and passes the same contract suite as the client. Its
-/// calls never wait. `Clone` shares the secrets.
+/// calls never wait, except in a hook set by [`on_get`](InMemory::on_get). `Clone` shares the secrets.
 ///
 /// # Examples
 ///
@@ -44,8 +45,11 @@ struct InMemoryState {
     /// The versions of each secret, the latest one last.
     secrets: BTreeMap<SecretName, Vec<Secret>>,
     failure: Option<Error>,
+    on_get: Option<GetHook>,
     reads: ReadCounts,
 }
+
+type GetHook = Arc<dyn Fn(SecretId) -> BoxFuture<'static, Result<()>> + Send + Sync>;
 
 /// The number of reads of an [`InMemory`] vault.
 #[non_exhaustive]
@@ -107,6 +111,39 @@ impl InMemory {
         self.state().failure = failure.into();
     }
 
+    /// Runs `hook` before each `get`: to delay it, to count it, or to fail it.
+    ///
+    /// The hook receives the requested identifier. If it returns an error, `get` returns that error. It replaces an earlier
+    /// hook and applies to every clone of this vault. A hook that owns a clone of this vault keeps the vault alive.
+    /// Listing does not run it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use keyvault::{Error, ErrorKind, InMemory, SecretId, SecretStore};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> keyvault::Result<()> {
+    /// let vault = InMemory::new("https://contoso.vault.azure.net".parse()?);
+    /// vault.set("db-password", "correct horse")?;
+    /// vault.on_get(|id| async move {
+    ///     match id.name().as_str() {
+    ///         "db-password" => Err(Error::new(ErrorKind::Denied, "access denied")),
+    ///         _ => Ok(()),
+    ///     }
+    /// });
+    /// let id = SecretId::parse("https://contoso.vault.azure.net/secrets/db-password")?;
+    /// assert_eq!(vault.get(&id).await.unwrap_err().kind(), ErrorKind::Denied);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_get<F>(&self, hook: impl Fn(SecretId) -> F + Send + Sync + 'static)
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.state().on_get = Some(Arc::new(move |id| hook(id).boxed()));
+    }
+
     /// Returns the number of reads since the vault was created.
     pub fn reads(&self) -> ReadCounts {
         self.state().reads
@@ -118,8 +155,7 @@ impl InMemory {
     }
 
     fn read(&self, id: &SecretId) -> Result<Secret> {
-        let mut state = self.state();
-        state.reads.gets += 1;
+        let state = self.state();
         if let Some(failure) = &state.failure {
             return Err(failure.clone());
         }
@@ -167,6 +203,14 @@ impl SecretStore for InMemory {
     }
 
     async fn get(&self, id: &SecretId) -> Result<Secret> {
+        let hook = {
+            let mut state = self.state();
+            state.reads.gets += 1;
+            state.on_get.clone()
+        };
+        if let Some(hook) = hook {
+            hook(id.clone()).await?;
+        }
         self.read(id)
     }
 
@@ -187,5 +231,38 @@ impl fmt::Debug for InMemory {
             .field("vault", &self.vault)
             .field("secrets", &self.state().secrets.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    fn vault_with_a_secret() -> (InMemory, SecretId) {
+        let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
+        vault.set("a", "value").unwrap();
+        (vault, SecretId::parse("https://contoso.vault.azure.net/secrets/a").unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hook_delays_each_get_of_every_clone() {
+        let (vault, id) = vault_with_a_secret();
+        vault.clone().on_get(|_| sleep(Duration::from_secs(1)).map(Ok));
+        let began = Instant::now();
+        assert_eq!(vault.get(&id).await.unwrap().expose_secret(), "value");
+        assert_eq!((began.elapsed(), vault.reads().gets), (Duration::from_secs(1), 1));
+    }
+
+    #[tokio::test]
+    async fn a_failing_hook_fails_the_get_until_another_hook_replaces_it() {
+        let (vault, id) = vault_with_a_secret();
+        vault.on_get(|_| async { Err(Error::new(ErrorKind::Denied, "access denied")) });
+        assert_eq!(vault.get(&id).await.unwrap_err().kind(), ErrorKind::Denied);
+        vault.on_get(|_| async { Ok(()) });
+        assert_eq!(vault.get(&id).await.unwrap().expose_secret(), "value");
     }
 }

@@ -1,12 +1,12 @@
-//! A service under load, whose key rotates hundreds of times while its vault fails in every way that the emulator can.
+//! A service under load: its key rotates hundreds of times while its vault fails in every way the emulator can.
 //!
-//! The real client over a transport in this process, on a virtual clock. There are always two valid keys, as a storage
-//! account has them: whoever rotates replaces the older one, and the newer goes on being valid until the next rotation. What
-//! must hold:
+//! The real client runs over a transport in this process, on a virtual clock. Two keys are valid at any time, as in a
+//! storage account: a rotation replaces the older one, and the newer stays valid until the next rotation. These invariants
+//! hold:
 //!
-//! * no request is refused: a correct client has the newer key long before the older is replaced;
-//! * nobody reads a key that was replaced longer than [`BOUND`] ago while the vault was well all that time;
-//! * every change of the settings is told, with the keys that differ, and nothing is told without a change.
+//! * no request is refused: a correct client has the newer key long before the older one is replaced;
+//! * no reader gets a key that was replaced longer than [`BOUND`] ago while the vault was available all that time;
+//! * every change of the settings has a notice with the keys that differ, and every notice has a change.
 
 mod operator;
 mod server;
@@ -27,29 +27,29 @@ fn a_service_under_load_serves_every_request_through_hundreds_of_rotations_and_e
         let operator = Operator::hire(&server).await;
         let service = Service::start(&operator, &server).await;
         operator.work(&service).await;
-        let story = service.end().await;
-        println!("{story}, {}", server.tally());
+        let notices = service.end().await;
+        println!("{notices}, {}", server.tally());
         let served = server.tally();
-        assert_eq!(served.refused, 0, "{story}");
-        assert!(served.served > 20_000 && story.rotations >= ROTATIONS && story.failures > ROTATIONS, "{story}");
-        assert_eq!(story.changes, story.generations, "{story}");
+        assert_eq!(served.refused, 0, "{notices}");
+        assert!(served.served > 20_000 && notices.rotations >= ROTATIONS && notices.failures > ROTATIONS, "{notices}");
+        assert_eq!(notices.changes, notices.generations, "{notices}");
     });
 }
 
 const ROTATIONS: u32 = 200;
 
-/// How often the service asks its vault by itself.
+/// The refresh interval of the service.
 const INTERVAL: Duration = Duration::from_secs(60);
-/// How long it lets one refresh take.
+/// The refresh deadline of the service.
 const DEADLINE: Duration = Duration::from_secs(20);
-/// The longest pause after a failure: the interval, and a quarter of it.
+/// The longest pause after a failure: the interval plus a quarter.
 const LONGEST_BACK_OFF: Duration = Duration::from_secs(75);
 
-/// How long after it was replaced a key may be read, counted from when the vault was well again.
+/// The longest time that a replaced key may be read, counted from the recovery of the vault.
 ///
-/// A refresh that began in the fault runs to its deadline, the pause after it is the longest, and the next refresh may wait
-/// until the vault has cooled off, which is within its own deadline. An interval with its tenth is shorter than that.
+/// A refresh that begins during the fault runs to its deadline, the longest pause follows, and the next refresh may wait for
+/// the cool-off of the vault, up to its own deadline. An interval plus a tenth is shorter.
 const BOUND: Duration = Duration::from_secs(2 * DEADLINE.as_secs() + LONGEST_BACK_OFF.as_secs());
 
-/// The longest that a fault lasts.
+/// The longest duration of a fault.
 const LONGEST_FAULT: Duration = Duration::from_secs(240);

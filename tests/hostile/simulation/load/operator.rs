@@ -1,4 +1,4 @@
-//! Who rotates the key, and what happens to the vault meanwhile.
+//! The operator, who rotates the key and breaks the vault.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +9,15 @@ use azure_core::error::ErrorKind as SdkKind;
 use fastrand::Rng;
 use keyvault::{SecretClient, SecretEvent, SecretEventKind, SecretId};
 use keyvault_emulator::{Denial, Emulator, Fault};
+use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::{FakeCredential, valid_for};
+use keyvault_test_support::emulator::transport_to;
 use tokio::time::{Instant, sleep};
 
 use super::service::Service;
 use super::{BOUND, DEADLINE, LONGEST_FAULT, ROTATIONS, Server};
-use crate::support::{CONTOSO, FakeCredential, Wire, client_over, good_for};
 
-/// Somebody with a vault, and with bad luck.
+/// An operator whose vault fails often.
 pub(super) struct Operator {
     pub(super) emulator: Arc<Emulator>,
     server: Server,
@@ -35,10 +37,10 @@ impl Operator {
         operator
     }
 
-    /// Gives a client of the vault.
+    /// Returns a client of the vault.
     pub(super) fn client(&self) -> SecretClient {
         let no_tokens = Arc::clone(&self.no_tokens);
-        // Tokens of a second, so that each call needs the token endpoint.
+        // Tokens expire at once, so that each call needs the token endpoint.
         let credential = FakeCredential::new(move |_| {
             let is_down = no_tokens.load(Ordering::Relaxed);
             async move {
@@ -46,11 +48,11 @@ impl Operator {
                     true => {
                         Err(azure_core::Error::with_message(SdkKind::Connection, "token endpoint cannot be reached"))
                     }
-                    false => Ok(good_for(Duration::ZERO, "token".into())),
+                    false => Ok(valid_for(Duration::ZERO, "token")),
                 }
             }
         });
-        client_over(&Wire::to(&self.emulator), &credential).build().unwrap()
+        transport_to(&self.emulator).client(&credential).build().unwrap()
     }
 
     fn put(&self, key: u64) -> SecretId {
@@ -58,19 +60,20 @@ impl Operator {
         SecretId::parse(&format!("{CONTOSO}/secrets/key/{version}")).unwrap()
     }
 
-    /// Rotates the key as often as it takes. Before each rotation the vault fails for a while, and a client has its time.
+    /// Rotates the key repeatedly. Before each rotation the vault fails for a while, and then clients have time to
+    /// recover.
     pub(super) async fn work(&self, service: &Service) {
         let mut rng = Rng::with_seed(7);
         for round in 0..ROTATIONS {
             let fault = &FAULTS[round as usize % FAULTS.len()];
-            // The fault begins before the rotation, with it or after it.
+            // The fault begins before, during or after the rotation.
             let before = Duration::from_secs(rng.u64(..60));
             let lasts = Duration::from_secs(rng.u64(1..LONGEST_FAULT.as_secs()));
             self.server.vault_is_well(false);
             (fault.begin)(self);
             sleep(before.min(lasts)).await;
             let id = self.put(self.server.rotate());
-            // An event for every other rotation, in the middle of the fault.
+            // Pushes an event for every other rotation, during the fault.
             if rng.bool() {
                 service.live.notify(SecretEvent::new(id, SecretEventKind::NewVersion));
             }
@@ -90,11 +93,11 @@ impl Operator {
         self.server.vault_is_well(true);
     }
 
-    fn strike(&self, fault: Fault) {
+    fn inject(&self, fault: Fault) {
         self.emulator.fault(fault);
     }
 
-    /// One request in three is struck, which ones is left to chance.
+    /// Injects the fault into one request in three, at random.
     fn strike_some(&self, fault: Fault) {
         self.emulator.fault_matching(None, |_| fastrand::u8(..3) == 0, fault);
     }
@@ -106,39 +109,39 @@ impl fmt::Debug for Operator {
     }
 }
 
-/// Something that happens to the vault, until it is relieved.
-struct Misfortune {
+/// A fault of the vault, until it is cleared.
+struct InjectedFault {
     name: &'static str,
     begin: fn(&Operator),
 }
 
-const FAULTS: &[Misfortune] = &[
-    Misfortune { name: "nothing", begin: |_| {} },
-    Misfortune { name: "429", begin: |it| it.strike(Fault::status(429)) },
-    Misfortune { name: "429 for an hour", begin: |it| it.strike(Fault::status(429).retry_after("3600")) },
-    Misfortune { name: "some 429", begin: |it| it.strike_some(Fault::status(429).retry_after("2")) },
-    Misfortune { name: "500", begin: |it| it.strike(Fault::status(500)) },
-    Misfortune { name: "some 503", begin: |it| it.strike_some(Fault::status(503)) },
-    Misfortune { name: "hang", begin: |it| it.strike(Fault::Hang) },
-    Misfortune { name: "some hang", begin: |it| it.strike_some(Fault::Hang) },
-    Misfortune { name: "hang in the body", begin: |it| it.strike(Fault::HangInBody) },
-    Misfortune { name: "connection reset", begin: |it| it.strike(Fault::Reset) },
-    Misfortune { name: "truncated", begin: |it| it.strike(Fault::Truncated) },
-    Misfortune { name: "some truncated", begin: |it| it.strike_some(Fault::Truncated) },
-    Misfortune { name: "oversized", begin: |it| it.strike(Fault::Oversized(1 << 30)) },
-    Misfortune { name: "no JSON", begin: |it| it.strike(Fault::NotJson) },
-    Misfortune { name: "wrong JSON", begin: |it| it.strike(Fault::WrongJson) },
-    Misfortune { name: "wrong id", begin: |it| it.strike(Fault::WrongId) },
-    Misfortune { name: "some wrong ids", begin: |it| it.strike_some(Fault::WrongId) },
-    Misfortune { name: "pages in a circle", begin: |it| it.strike(Fault::EmptyPage) },
-    Misfortune {
+const FAULTS: &[InjectedFault] = &[
+    InjectedFault { name: "nothing", begin: |_| {} },
+    InjectedFault { name: "429", begin: |it| it.inject(Fault::status(429)) },
+    InjectedFault { name: "429 for an hour", begin: |it| it.inject(Fault::status(429).retry_after("3600")) },
+    InjectedFault { name: "some 429", begin: |it| it.strike_some(Fault::status(429).retry_after("2")) },
+    InjectedFault { name: "500", begin: |it| it.inject(Fault::status(500)) },
+    InjectedFault { name: "some 503", begin: |it| it.strike_some(Fault::status(503)) },
+    InjectedFault { name: "hang", begin: |it| it.inject(Fault::Hang) },
+    InjectedFault { name: "some hang", begin: |it| it.strike_some(Fault::Hang) },
+    InjectedFault { name: "hang in the body", begin: |it| it.inject(Fault::HangInBody) },
+    InjectedFault { name: "connection reset", begin: |it| it.inject(Fault::Reset) },
+    InjectedFault { name: "truncated", begin: |it| it.inject(Fault::Truncated) },
+    InjectedFault { name: "some truncated", begin: |it| it.strike_some(Fault::Truncated) },
+    InjectedFault { name: "oversized", begin: |it| it.inject(Fault::Oversized(1 << 30)) },
+    InjectedFault { name: "no JSON", begin: |it| it.inject(Fault::NotJson) },
+    InjectedFault { name: "wrong JSON", begin: |it| it.inject(Fault::WrongJson) },
+    InjectedFault { name: "wrong id", begin: |it| it.inject(Fault::WrongId) },
+    InjectedFault { name: "some wrong ids", begin: |it| it.strike_some(Fault::WrongId) },
+    InjectedFault { name: "pages in a circle", begin: |it| it.inject(Fault::EmptyPage) },
+    InjectedFault {
         name: "next page elsewhere",
-        begin: |it| it.strike(Fault::NextLink("https://evil.example/secrets".into())),
+        begin: |it| it.inject(Fault::NextLink("https://evil.example/secrets".into())),
     },
-    Misfortune { name: "redirect", begin: |it| it.strike(Fault::Redirect("https://evil.example/".into())) },
-    Misfortune { name: "401", begin: |it| it.strike(Fault::Unauthorized) },
-    Misfortune { name: "403", begin: |it| it.emulator.deny_all(Denial::Rbac) },
-    Misfortune { name: "firewall", begin: |it| it.emulator.deny_all(Denial::Firewall) },
-    Misfortune { name: "no tokens", begin: |it| it.no_tokens.store(true, Ordering::Relaxed) },
-    Misfortune { name: "slow", begin: |it| it.emulator.set_latency(DEADLINE / 8) },
+    InjectedFault { name: "redirect", begin: |it| it.inject(Fault::Redirect("https://evil.example/".into())) },
+    InjectedFault { name: "401", begin: |it| it.inject(Fault::Unauthorized) },
+    InjectedFault { name: "403", begin: |it| it.emulator.deny_all(Denial::Rbac) },
+    InjectedFault { name: "firewall", begin: |it| it.emulator.deny_all(Denial::Firewall) },
+    InjectedFault { name: "no tokens", begin: |it| it.no_tokens.store(true, Ordering::Relaxed) },
+    InjectedFault { name: "slow", begin: |it| it.emulator.set_latency(DEADLINE / 8) },
 ];

@@ -1,4 +1,4 @@
-//! What the service logs in to.
+//! The server that accepts the current key.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -13,21 +13,21 @@ use super::BOUND;
 pub(super) struct Server(Arc<Mutex<State>>);
 
 struct State {
-    /// The number of the newest key. The one before is valid, too.
+    /// The number of the newest key. The previous one is valid too.
     newest: u64,
-    /// When the newest was put into the vault.
+    /// The time at which the newest key entered the vault.
     since: Instant,
-    /// When the vault was well again last; none while it is not.
+    /// The time of the last recovery of the vault. `None` during a fault.
     well_since: Option<Instant>,
     tally: Served,
 }
 
-/// What became of requests.
+/// The outcomes of the requests.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Served {
     pub(super) served: u64,
     pub(super) refused: u64,
-    /// The longest that a key was used after it was replaced, with the vault well.
+    /// The longest use of a replaced key while the vault was available.
     pub(super) stalest: Duration,
 }
 
@@ -38,7 +38,7 @@ impl Server {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// Replaces the older key, and tells the new one.
+    /// Replaces the older key, and returns the new one.
     pub(super) fn rotate(&self) -> u64 {
         let mut state = self.0.lock().unwrap();
         (state.newest, state.since) = (state.newest + 1, Instant::now());
@@ -49,7 +49,7 @@ impl Server {
         self.0.lock().unwrap().newest
     }
 
-    /// Learns whether whoever asks the vault is answered.
+    /// Records whether the vault is available.
     pub(super) fn vault_is_well(&self, is_well: bool) {
         self.0.lock().unwrap().well_since = is_well.then(Instant::now);
     }

@@ -1,4 +1,4 @@
-//! The service: settings that follow, requests that use them, somebody who watches.
+//! The service under load: live settings, requests that use them, and a watcher.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -21,22 +21,22 @@ pub(super) struct Service {
     pub(super) live: Live<Settings>,
     readers: JoinSet<()>,
     watching: JoinSet<()>,
-    story: Arc<Mutex<Story>>,
+    notices: Arc<Mutex<Notices>>,
 }
 
-/// What was told to who watches.
+/// The notices that the watcher received.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Story {
+pub(super) struct Notices {
     pub(super) rotations: u32,
     pub(super) changes: u32,
     pub(super) failures: u32,
-    /// How many settings were published after the first.
+    /// The number of publications after the first.
     pub(super) generations: u32,
 }
 
 impl Service {
     pub(super) async fn start(operator: &Operator, server: &Server) -> Self {
-        // By name, and inside a text.
+        // Mapped by name, and inside a longer text.
         let layers = || Figment::new().merge(Toml::string(r#"url = "https://api/?key=@KeyVault(SecretName=key)""#));
         let live = keyvault_figment::layered(operator.client(), layers)
             .refresh_every(INTERVAL)
@@ -45,12 +45,12 @@ impl Service {
             .start::<Settings>()
             .await
             .unwrap();
-        let mut service = Self { live, readers: JoinSet::new(), watching: JoinSet::new(), story: Arc::default() };
+        let mut service = Self { live, readers: JoinSet::new(), watching: JoinSet::new(), notices: Arc::default() };
         for _ in 0..READERS {
             service.readers.spawn(read(service.live.clone(), server.clone()));
         }
         let first = (**service.live.published().settings()).clone();
-        service.watching.spawn(watch(service.live.watch(), first, Arc::clone(&service.story)));
+        service.watching.spawn(watch(service.live.watch(), first, Arc::clone(&service.notices)));
         service
     }
 
@@ -58,27 +58,27 @@ impl Service {
         self.live.current()["key"].clone()
     }
 
-    /// Ends the work, and tells what was told.
-    pub(super) async fn end(mut self) -> Story {
+    /// Stops the service, and returns its notices.
+    pub(super) async fn end(mut self) -> Notices {
         assert!(self.live.health().last_error.is_none(), "{:?}", self.live.health());
-        let mut story = *self.story.lock().unwrap();
-        story.generations = u32::try_from(self.live.published().generation()).unwrap() - 1;
-        story.rotations = self.key().parse::<u32>().unwrap() - 1;
+        let mut notices = *self.notices.lock().unwrap();
+        notices.generations = u32::try_from(self.live.published().generation()).unwrap() - 1;
+        notices.rotations = self.key().parse::<u32>().unwrap() - 1;
         self.live.shutdown().await;
-        // A reader never ends by itself: one that did broke a promise, as did one who watches and panics.
+        // A reader ends by itself only if an assertion failed, and so does a watcher.
         while let Some(ended) = self.readers.try_join_next() {
             ended.unwrap();
         }
         while let Some(ended) = self.watching.join_next().await {
             ended.unwrap();
         }
-        story
+        notices
     }
 }
 
 const READERS: usize = 16;
 
-/// Sends one request after the other, each with the key of its moment.
+/// Sends one request after the other, each with the current key.
 async fn read(live: Live<Settings>, server: Server) {
     loop {
         sleep(Duration::from_millis(fastrand::u64(1_000..60_000))).await;
@@ -88,21 +88,21 @@ async fn read(live: Live<Settings>, server: Server) {
     }
 }
 
-/// Looks at every notice: nothing changes without one, and there is none without a change.
-async fn watch(mut watcher: Watcher<Settings>, mut seen: Settings, story: Arc<Mutex<Story>>) {
+/// Asserts that each change has a notice, and that each notice has a change.
+async fn watch(mut watcher: Watcher<Settings>, mut seen: Settings, notices: Arc<Mutex<Notices>>) {
     while let Some(notice) = watcher.next().await {
         let now = watcher.published();
         let differing: Vec<&str> =
             seen.keys().filter(|key| seen.get(*key) != now.settings().get(*key)).map(String::as_str).collect();
-        let mut story = story.lock().unwrap();
+        let mut notices = notices.lock().unwrap();
         match &notice {
             Notice::Changed(change) => {
-                story.changes += 1;
-                assert_eq!(change.keys, differing, "what is told is what differs");
+                notices.changes += 1;
+                assert_eq!(change.keys, differing, "a notice names exactly the keys that differ");
                 assert_eq!(differing, ["key", "url"], "one secret, under both its keys");
             }
             Notice::Failed(_) => {
-                story.failures += 1;
+                notices.failures += 1;
                 assert!(differing.is_empty(), "settings changed without a notice");
             }
             other => panic!("{other:?}"),
@@ -111,9 +111,12 @@ async fn watch(mut watcher: Watcher<Settings>, mut seen: Settings, story: Arc<Mu
     }
 }
 
-impl fmt::Display for Story {
+impl fmt::Display for Notices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { rotations, changes, failures, generations } = self;
-        write!(f, "{rotations} rotations, {generations} settings published, {changes} told, {failures} failures told")
+        write!(
+            f,
+            "{rotations} rotations, {generations} publications, {changes} change notices, {failures} failure notices"
+        )
     }
 }

@@ -1,0 +1,154 @@
+//! Debounce: secrets that rotate together are published together.
+
+use std::time::Duration;
+
+use keyvault::{Error, ErrorKind, Live, Result, SecretEvent, SecretEventKind, SecretId};
+use tokio::time::{Instant, sleep};
+
+use super::service::{MINUTE, Service, Settings};
+
+const SECOND: Duration = Duration::from_secs(1);
+
+/// Rotates the user and, after `apart`, the password. Returns the keys of each publication since.
+async fn rotate(service: &Service, live: &Live<Settings>) -> Vec<(String, String)> {
+    let mut watcher = live.watch();
+    let mut seen = Vec::new();
+    let rotation = async {
+        service.vault.set("user", "bob").unwrap();
+        sleep(SECOND * 3).await;
+        service.rotate("second");
+        sleep(MINUTE).await;
+    };
+    let watching = async {
+        while watcher.changed().await.is_some() {
+            let settings = live.current();
+            seen.push((settings.user.clone(), settings.password.clone()));
+        }
+    };
+    tokio::select! {
+        () = rotation => {}
+        () = watching => {}
+    }
+    seen
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_within_the_minimum_are_published_together() {
+    let service = Service::new();
+    let live: Live<Settings> =
+        service.layered().refresh_every(SECOND).settle(SECOND * 5, SECOND * 30).start().await.unwrap();
+    assert_eq!(rotate(&service, &live).await, [("bob".to_owned(), "second".to_owned())]);
+    assert!(live.health().last_error.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_every_change_is_published_at_the_end_of_its_refresh() {
+    let service = Service::new();
+    let live: Live<Settings> = service.layered().refresh_every(SECOND).start().await.unwrap();
+    let expected = [("bob".to_owned(), "first".to_owned()), ("bob".to_owned(), "second".to_owned())];
+    assert_eq!(rotate(&service, &live).await, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_without_end_are_published_after_the_maximum() {
+    let service = Service::new();
+    let live: Live<Settings> =
+        service.layered().refresh_every(SECOND * 2).settle(SECOND * 5, SECOND * 20).start().await.unwrap();
+    let mut watcher = live.watch();
+    let began = Instant::now();
+    let rotating = async {
+        for round in 0.. {
+            service.rotate(&format!("password {round}"));
+            sleep(SECOND).await;
+        }
+    };
+    tokio::select! {
+        () = rotating => {}
+        change = watcher.changed() => assert!(change.is_some()),
+    }
+    assert!((SECOND * 19..SECOND * 25).contains(&began.elapsed()), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_refresh_call_is_not_debounced() {
+    let service = Service::new();
+    let live: Live<Settings> = service.layered().settle(MINUTE, MINUTE * 5).start().await.unwrap();
+    service.rotate("second");
+    assert!(live.refresh_now().await.unwrap().is_some());
+    service.rotate("third");
+    live.rejected("password").await.unwrap();
+    assert_eq!(live.current().password, "third");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_maximum_below_the_minimum_is_refused() {
+    let service = Service::new();
+    let start: Result<Live<Settings>> = service.layered().settle(MINUTE, SECOND).start().await;
+    assert_eq!(start.unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test(start_paused = true)]
+async fn during_the_debounce_the_vault_counts_as_available_and_the_settings_age() {
+    let service = Service::new();
+    let live: Live<Settings> =
+        service.layered().refresh_every(MINUTE * 10).settle(SECOND * 20, MINUTE).start().await.unwrap();
+    service.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
+    for _ in 0..8 {
+        live.refresh_now().await.unwrap_err();
+    }
+    sleep(SECOND).await;
+    assert!(live.health().consecutive_failures >= 8);
+    service.vault.fail(None);
+    service.rotate("second");
+    // The back-off after so many failures, then a refresh that finds the change and debounces it.
+    let began = Instant::now();
+    while live.health().consecutive_failures > 0 {
+        assert!(began.elapsed() < MINUTE * 20, "{:?}", live.health());
+        sleep(SECOND).await;
+    }
+    assert_eq!(live.current().password, "first", "it settles");
+    let health = live.health();
+    assert!(health.last_error.is_none(), "the vault answered: {health:?}");
+    assert!(health.age > began.elapsed(), "the settings are known to be stale: {health:?}");
+    // The next failure counts as the first again.
+    service.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
+    while live.health().consecutive_failures == 0 {
+        sleep(SECOND).await;
+    }
+    assert!(live.health().next_refresh.unwrap() < SECOND * 2, "{:?}", live.health());
+    service.vault.fail(None);
+    sleep(MINUTE).await;
+    assert_eq!(live.current().password, "second");
+    assert!(live.health().age <= MINUTE, "{:?}", live.health());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_secret_is_reported_while_another_is_debounced() {
+    let service = Service::new();
+    let builder = service.layered().policy("password", keyvault::Policy::KeepLastGood);
+    let live: Live<Settings> = builder.settle(SECOND * 20, MINUTE).start().await.unwrap();
+    service.vault.delete("password");
+    service.vault.set("user", "bob").unwrap();
+    while live.health().kept.is_empty() {
+        sleep(SECOND).await;
+    }
+    assert_eq!((live.current().user.as_str(), live.health().consecutive_failures), ("ann", 1), "it settles");
+    sleep(MINUTE * 2).await;
+    assert_eq!(live.current().user, "bob");
+    assert_eq!(live.health().kept.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn debounced_events_of_two_secrets_do_not_delay_each_other() {
+    let service = Service::new();
+    let builder = service.layered().refresh_every(MINUTE * 60).settle(SECOND, MINUTE * 60);
+    let live: Live<Settings> = builder.event_spread(Duration::ZERO).start().await.unwrap();
+    for (name, text) in [("user", "bob"), ("password", "second")] {
+        let version = service.vault.set(name, text).unwrap();
+        let id = SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}")).unwrap();
+        live.notify(SecretEvent::new(id.with_version(version), SecretEventKind::NewVersion));
+        sleep(SECOND / 2).await;
+    }
+    sleep(SECOND * 5).await;
+    assert_eq!((live.current().user.as_str(), live.current().password.as_str()), ("bob", "second"));
+}

@@ -1,0 +1,127 @@
+//! A secret with the policy `KeepLastGood` keeps its last good version while others refresh.
+
+use std::time::Duration;
+
+use keyvault::{
+    Error, ErrorKind, Live, Policy, PreviousVersion, Rejected, SecretEvent, SecretEventKind, SecretId, SecretStatus,
+};
+use tokio::time::sleep;
+
+use super::service::{Fault, MINUTE, Service, Settings};
+
+const HOUR: Duration = Duration::from_secs(3_600);
+
+fn id(name: &str) -> SecretId {
+    SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}")).unwrap()
+}
+
+fn status(live: &Live<Settings>) -> SecretStatus {
+    let health = live.health();
+    health.secrets.iter().find(|secret| secret.id.name().as_str() == "password").unwrap().status
+}
+
+const KINDS: [ErrorKind; 4] =
+    [ErrorKind::NotFound, ErrorKind::Denied, ErrorKind::Unavailable, ErrorKind::Throttled { retry_after: None }];
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_secret_is_reported_though_another_secret_was_read() {
+    for kind in KINDS {
+        let service = Service::new();
+        let broken = service.password_fault(Fault::Answer(kind));
+        let builder = service.layered().policy("password", Policy::KeepLastGood);
+        let builder = builder.refresh_every(HOUR).event_spread(Duration::ZERO);
+        let live: Live<Settings> = builder.start().await.unwrap();
+        broken.turn(true);
+        sleep(MINUTE).await;
+        assert_eq!(live.refresh_now().await.unwrap(), None, "{kind:?}");
+        assert!(live.health().age >= MINUTE, "{kind:?}: a failed read does not make settings fresh");
+        for name in ["bob", "cat"] {
+            let version = service.vault.set("user", name).unwrap();
+            live.notify(SecretEvent::new(id("user").with_version(version), SecretEventKind::NewVersion));
+            sleep(Duration::from_millis(10)).await;
+            assert_eq!(live.current().user, name, "{kind:?}");
+            let health = live.health();
+            assert_eq!(health.kept.len(), 1, "{kind:?}");
+            assert_eq!((status(&live), health.last_error.is_some()), (SecretStatus::Kept, true), "{kind:?}");
+            assert!(health.consecutive_failures > 0, "{kind:?}");
+        }
+        broken.turn(false);
+        live.refresh_now().await.unwrap();
+        assert!(live.health().kept.is_empty() && live.health().last_error.is_none(), "{kind:?}");
+        assert_eq!(status(&live), SecretStatus::Current, "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rejection_is_remembered_while_a_version_is_kept() {
+    for kind in KINDS {
+        let service = Service::new();
+        let broken = service.password_fault(Fault::Answer(kind));
+        let builder = service.layered().policy("password", Policy::KeepLastGood);
+        let live: Live<Settings> = builder.previous_version(PreviousVersion::Try).start().await.unwrap();
+        service.rotate("second");
+        live.refresh_now().await.unwrap();
+        assert_eq!(live.rejected("password").await.unwrap(), Rejected::Previous, "{kind:?}");
+        broken.turn(true);
+        live.refresh_now().await.unwrap();
+        assert_eq!((live.current().password.as_str(), status(&live)), ("first", SecretStatus::Kept), "{kind:?}");
+        broken.turn(false);
+        live.refresh_now().await.unwrap();
+        assert_eq!(live.current().password, "first", "{kind:?}: a rejected version does not return by itself");
+        assert_eq!(status(&live), SecretStatus::Previous, "{kind:?}");
+        service.rotate("third");
+        live.refresh_now().await.unwrap();
+        assert_eq!(live.current().password, "third", "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_or_a_rejection_fetches_a_kept_secret() {
+    for kind in KINDS {
+        let service = Service::new();
+        let broken = service.password_fault(Fault::Answer(kind));
+        let builder = service.layered().policy("password", Policy::KeepLastGood);
+        let builder = builder.refresh_every(HOUR).event_spread(Duration::ZERO);
+        let live: Live<Settings> = builder.start().await.unwrap();
+        broken.turn(true);
+        live.refresh_now().await.unwrap();
+        broken.turn(false);
+        let version = service.vault.set("password", "second").unwrap();
+        live.notify(SecretEvent::new(id("password").with_version(version), SecretEventKind::NewVersion));
+        sleep(Duration::from_millis(10)).await;
+        assert_eq!((live.current().password.as_str(), status(&live)), ("second", SecretStatus::Current), "{kind:?}");
+
+        broken.turn(true);
+        live.refresh_now().await.unwrap();
+        assert_eq!(status(&live), SecretStatus::Kept, "{kind:?}");
+        broken.turn(false);
+        service.rotate("third");
+        assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed, "{kind:?}");
+        assert_eq!(live.current().password, "third", "{kind:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_secret_is_known_though_the_error_of_the_store_names_no_secret() {
+    let service = Service::new();
+    let live: Live<Settings> = service.layered().policy("**", Policy::KeepLastGood).start().await.unwrap();
+    service.vault.fail(Error::new(ErrorKind::Denied, "access denied"));
+    live.refresh_now().await.unwrap();
+    assert_eq!(status(&live), SecretStatus::Kept);
+    assert!(live.health().kept.iter().all(|kept| kept.secret().is_some()), "{:?}", live.health());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kept_secret_is_still_fetched_at_its_own_interval() {
+    let service = Service::new();
+    let broken = service.password_fault(Fault::Answer(ErrorKind::Denied));
+    let builder = service.layered().policy("password", Policy::KeepLastGood).refresh_every(HOUR);
+    let live: Live<Settings> = builder.refresh_secret_every("password", MINUTE).start().await.unwrap();
+    broken.turn(true);
+    live.refresh_now().await.unwrap();
+    assert_eq!(status(&live), SecretStatus::Kept);
+    broken.turn(false);
+    service.rotate("second");
+    sleep(MINUTE * 2).await;
+    assert_eq!(live.current().password, "second");
+}

@@ -1,0 +1,107 @@
+//! A start returns settings, or an error with every reason for its failure.
+
+use std::time::Duration;
+
+use keyvault::{Error, ErrorKind, Live, ReferenceStatus, Result};
+use keyvault_test_support::store::FakeStore;
+use tokio::time::{Instant, sleep};
+
+use super::service::{MINUTE, Service, Settings};
+
+#[tokio::test(start_paused = true)]
+async fn a_start_waits_out_a_short_outage() {
+    let service = Service::new();
+    service.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
+    let recovery = async {
+        sleep(Duration::from_secs(40)).await;
+        service.vault.fail(None);
+    };
+    let began = Instant::now();
+    let (live, ()) = tokio::join!(service.layered().start::<Settings>(), recovery);
+    assert_eq!(live.unwrap().current().password, "first");
+    assert!(began.elapsed() < Duration::from_secs(100), "{:?}", began.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_outage_ends_the_start_at_its_deadline() {
+    let service = Service::new();
+    for kind in [ErrorKind::Unavailable, ErrorKind::Throttled { retry_after: Some(MINUTE * 60) }] {
+        service.vault.fail(Error::new(kind, "vault is down"));
+        let began = Instant::now();
+        let error = service.layered().startup_deadline(MINUTE).start::<Settings>().await.unwrap_err();
+        assert_eq!(error.failures()[0].kind(), kind);
+        assert!(began.elapsed() <= MINUTE, "{:?}", began.elapsed());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn by_default_a_start_retries_for_a_hundred_seconds_and_reports_the_cause() {
+    let service = Service::new();
+    service.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
+    let began = Instant::now();
+    let error = service.layered().start::<Settings>().await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("2 settings"), "{error}");
+    // The next retry would be after the deadline.
+    let deadline = Duration::from_secs(100);
+    assert!(began.elapsed() <= deadline && began.elapsed() > deadline / 4, "{:?}", began.elapsed());
+    let tries = service.vault.reads().gets / 2;
+    assert!((5..=8).contains(&tries), "{tries}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn permanent_failures_fail_the_start_at_once_with_every_reason() {
+    let service = Service::new();
+    service.vault.delete("user");
+    service.write("password", "@KeyVault(SecretName=password;Bogus=1)");
+    service.write("token", "@KeyVault(SecretUri=https://contoso.vault.azure.net.evil.example/secrets/x)");
+    service.write("key", "@KeyVault(VaultName=fabrikam;SecretName=key)");
+    service.vault.set_with("off", "x", |properties| properties.set_enabled(false)).unwrap();
+    service.write("off", "@KeyVault(SecretName=off)");
+    service.write("secret", "@KeyVault(SecretName=forbidden)");
+    service.vault.on_get(|id| async move {
+        match id.name().as_str() {
+            "forbidden" => Err(Error::new(ErrorKind::Denied, "access denied").about(&id)),
+            _ => Ok(()),
+        }
+    });
+    let began = Instant::now();
+    let error = service.layered().start::<Settings>().await.unwrap_err();
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    let found: Vec<_> = error.failures().iter().map(|e| (e.setting(), e.origin(), e.status())).collect();
+    let table = Some("table");
+    assert_eq!(
+        found.into_iter().collect::<std::collections::HashSet<_>>(),
+        [
+            (Some("user"), table, ReferenceStatus::SecretNotFound),
+            (Some("password"), table, ReferenceStatus::InvalidSyntax),
+            (Some("token"), table, ReferenceStatus::InvalidSyntax),
+            (Some("key"), table, ReferenceStatus::AccessToKeyVaultDenied),
+            (Some("off"), table, ReferenceStatus::AccessToKeyVaultDenied),
+            (Some("secret"), table, ReferenceStatus::AccessToKeyVaultDenied),
+        ]
+        .into()
+    );
+    let (said, report) = (error.to_string(), error.report());
+    for key in ["user", "password", "token", "key", "off", "secret"] {
+        assert!(said.contains(&format!("{key} from table")) && report.contains(&format!("{key}  (table)")), "{report}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hanging_vault_ends_the_start_at_its_deadline() {
+    let merge =
+        |_: &keyvault::NamedSecrets| -> Result<super::service::Table, keyvault::Mismatch> { Ok(Default::default()) };
+    let hanging = FakeStore::hanging("https://contoso.vault.azure.net".parse().unwrap());
+    let began = Instant::now();
+    let start = keyvault::LiveBuilder::new(hanging, merge).startup_deadline(MINUTE).start::<Settings>();
+    let error = start.await.unwrap_err();
+    assert_eq!(error.status(), ReferenceStatus::FetchTimedOut);
+    assert_eq!(began.elapsed(), MINUTE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_invalid_option_is_refused() {
+    let service = Service::new();
+    let start: Result<Live<Settings>> = service.layered().refresh_every(Duration::from_millis(999)).start().await;
+    assert_eq!(start.unwrap_err().kind(), ErrorKind::Invalid);
+}

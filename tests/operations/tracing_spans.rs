@@ -1,0 +1,61 @@
+//! Spans describe each operation, and contain no value.
+
+use futures::TryStreamExt;
+use keyvault::{NewSecret, SecretUpdate};
+use keyvault_emulator::{Emulator, Fault};
+use keyvault_test_support::canary::assert_free_of;
+use keyvault_test_support::log::Log;
+
+use super::recording::scene;
+
+#[tokio::test(start_paused = true)]
+async fn every_operation_has_a_span_with_its_outcome_and_no_value() {
+    let log = Log::begin();
+    let (emulator, client) = scene(Emulator::builder()).await;
+    emulator.fault_next(1, Fault::status(503));
+    let secret = NewSecret::new("canary-value").content_type("canary-type").tag("canary-tag", "canary-tag");
+    client.set("watched", secret).await.unwrap();
+    client.get("watched").await.unwrap();
+    client.update("watched", SecretUpdate::new().content_type("canary-type")).await.unwrap();
+    let backup = client.backup("watched").await.unwrap();
+    client.list().try_collect::<Vec<_>>().await.unwrap();
+    client.list_versions("watched").try_collect::<Vec<_>>().await.unwrap();
+    client.delete("watched").await.unwrap();
+    client.list_deleted().try_collect::<Vec<_>>().await.unwrap();
+    client.recover("watched").await.unwrap();
+    client.delete("watched").await.unwrap();
+    client.purge("watched").await.unwrap();
+    client.restore(&backup).await.unwrap();
+    client.get("missing").await.unwrap_err();
+    let text = log.text();
+    let told: Vec<_> = text.lines().filter(|line| line.contains("asked the vault")).collect();
+    for operation in [
+        "set",
+        "get",
+        "update",
+        "backup",
+        "list",
+        "list_versions",
+        "delete",
+        "get_deleted",
+        "list_deleted",
+        "recover",
+        "purge",
+        "restore",
+    ] {
+        let line = told.iter().find(|line| line.contains(&format!("operation=\"{operation}\"")));
+        let line = line.unwrap_or_else(|| panic!("{operation}: {text}"));
+        for field in ["vault=contoso", "status=20", "attempts=", "duration=", "request_id="] {
+            assert!(line.contains(field), "{field}: {line}");
+        }
+    }
+    assert!(told[0].contains("attempts=2") && told[0].contains("DEBUG"), "{}", told[0]);
+    assert!(told.last().unwrap().contains("status=404"), "{told:?}");
+    assert_free_of(&text, &["canary", &emulator.token()[..20]]);
+    let backup = String::from_utf8_lossy(backup.expose_secret()).into_owned();
+    assert_free_of(&text, &[&backup[..20]]);
+    let ours = text.lines().filter(|line| line.contains("keyvault{") && line.contains("watched"));
+    for line in ours {
+        assert!(line.contains("DEBUG") || line.contains("TRACE"), "a name above debug: {line}");
+    }
+}
