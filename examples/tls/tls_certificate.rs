@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use figment::Figment;
-use keyvault::{Derived, ValidationError};
 use keyvault::derive::{DerivedNotice, DerivedWatcher};
+use keyvault::{Derived, ValidationError};
 use keyvault_emulator::{Certificate, Emulator, SetSecret};
 use keyvault_examples_support::{Load, Result, client, ensure};
 use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
@@ -52,14 +52,15 @@ fn server_config(secret: &str) -> Result<ServerConfig, ValidationError> {
 type Identity = (PrivateKeyDer<'static>, Vec<CertificateDer<'static>>);
 
 fn from_pem(secret: &str) -> Result<Identity, ValidationError> {
-    let key =
-        PrivateKeyDer::from_pem_slice(secret.as_bytes()).map_err(ValidationError::because("there is no private key"))?;
+    let key = PrivateKeyDer::from_pem_slice(secret.as_bytes())
+        .map_err(ValidationError::because("there is no private key"))?;
     let chain = CertificateDer::pem_slice_iter(secret.as_bytes()).collect::<Result<_, _>>();
     Ok((key, chain.map_err(ValidationError::because("a certificate cannot be parsed"))?))
 }
 
 fn from_pkcs12(secret: &str) -> Result<Identity, ValidationError> {
-    let der = STANDARD.decode(secret).map_err(ValidationError::because("the secret is neither PEM nor PKCS#12 in base64"))?;
+    let der =
+        STANDARD.decode(secret).map_err(ValidationError::because("the secret is neither PEM nor PKCS#12 in base64"))?;
     let store = KeyStore::from_pkcs12(&der, "", Pkcs12ImportPolicy::Relaxed);
     let store = store.map_err(ValidationError::because("the PKCS#12 cannot be parsed"))?;
     let (_, identity) = store.private_key_chain().ok_or(ValidationError::new("there is no private key"))?;

@@ -1,6 +1,7 @@
 //! App Configuration references resolve if the adapter is asked to, and otherwise stay text.
 
-use keyvault::{Leaf, ReferenceStatus, Resolver};
+use keyvault::settings::ConfigValue;
+use keyvault::{ReferenceStatus, Resolver};
 use keyvault_test_support::canary::assert_value_free;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -143,7 +144,7 @@ async fn a_resolver_reads_them_in_text_and_in_leaves() {
     assert_eq!(plain.resolve(TEXT).await.unwrap().unwrap().expose_secret(), TEXT);
     let resolver = Resolver::builder(contoso).app_configuration_references().build().unwrap();
     assert_eq!(resolver.resolve(TEXT).await.unwrap().unwrap().expose_secret(), "A");
-    let leaf = || vec![Leaf::text(["a"].into_iter().collect(), "here", TEXT)];
+    let leaf = || vec![ConfigValue::text(["a"].into_iter().collect(), "here", TEXT)];
     assert_eq!(resolver.check_offline(leaf()).rows().len(), 1);
     assert!(resolver.check(leaf()).await.report().is_resolved());
     assert!(plain.check_offline(leaf()).rows().is_empty());

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use keyvault::{Leaf, ReferenceStatus, Report, ReportRow, Resolver};
+use keyvault::report::ReportRow;
+use keyvault::settings::ConfigValue;
+use keyvault::{ReferenceStatus, Report, Resolver};
 use keyvault_test_support::canary::assert_free_of;
 use serde::de::IgnoredAny;
 use serde_json::Value;
@@ -99,14 +101,18 @@ async fn leaves_are_checked_with_and_without_a_network() {
             ("E", "plain"),
             ("F", "@KeyVault(SecretName=bad;Optional=true)"),
         ];
-        texts.map(|(name, text)| Leaf::text([name].into_iter().collect(), format!("variable {name}"), text)).into()
+        texts
+            .map(|(name, text)| ConfigValue::text([name].into_iter().collect(), format!("variable {name}"), text))
+            .into()
     };
     let resolver = Resolver::from(contoso.clone());
     let checked = resolver.check(leaves()).await;
     let values: BTreeMap<String, Result<Option<&str>, ReferenceStatus>> = checked
         .values()
         .map(|(leaf, value)| {
-            let text = value.map(|text| text.map(keyvault::Resolved::expose_secret)).map_err(keyvault::Error::status);
+            let text = value
+                .map(|text| text.map(keyvault::settings::Resolved::expose_secret))
+                .map_err(keyvault::Error::status);
             (leaf.key().to_string(), text)
         })
         .collect();

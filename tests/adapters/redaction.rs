@@ -33,7 +33,7 @@ async fn refuse<T: Settings>(service: &Service) -> Vec<(Framework, Error)> {
         for failure in error.failures() {
             assert_free_of(&format!("{:?} {:?}", failure.setting(), failure.origin()), &CANARIES);
         }
-        assert_eq!(error.kind(), ErrorKind::Rejected, "{way:?}: {error}");
+        assert_eq!(error.kind(), ErrorKind::InvalidSettings, "{way:?}: {error}");
         errors.push((way.0, error));
     }
     assert_free_of(&log.text(), &CANARIES);

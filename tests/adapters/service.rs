@@ -10,9 +10,9 @@ use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, Environment, File};
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
-use keyvault::{
-    Current, InMemory, Layers, Live, LiveBuilder, NameMap, Origins, Policy, Report, Resolver, Result, Validate,
-};
+use keyvault::live::{Current, Validate};
+use keyvault::settings::Origins;
+use keyvault::{InMemory, Layers, Live, LiveBuilder, NameMap, Policy, Report, Resolver, Result};
 use keyvault_config::{KeyVaultSource, ResolvedConfig};
 use keyvault_figment::{KeyVaultProvider, ResolvedFigment};
 use serde::Deserialize;

@@ -21,7 +21,7 @@ const BROKEN: [(&str, &str); 6] = [
 
 #[track_caller]
 fn assert_unreadable(error: &Error, file: &str, line: &str) {
-    assert_eq!(error.kind(), ErrorKind::Rejected, "{error}");
+    assert_eq!(error.kind(), ErrorKind::InvalidSettings, "{error}");
     assert!(!error.is_transient());
     for told in [error.to_string(), error.report()] {
         assert!(told.contains(file) && told.contains(line), "{told}");
@@ -98,7 +98,7 @@ async fn a_missing_file_is_named() {
             }
         };
         let error = error.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Rejected, "{framework:?}");
+        assert_eq!(error.kind(), ErrorKind::InvalidSettings, "{framework:?}");
         assert!(error.to_string().contains("missing-settings.toml"), "{framework:?} {error}");
     }
 }
@@ -125,7 +125,7 @@ async fn a_file_that_goes_during_the_run_leaves_the_last_good_settings() {
         let live: Live<One<String>> = service.start(framework).await.unwrap();
         service.file.remove();
         let error = live.refresh_now().await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Rejected, "{framework:?} {error}");
+        assert_eq!(error.kind(), ErrorKind::InvalidSettings, "{framework:?} {error}");
         assert_eq!(live.current().value, "good", "{framework:?}");
     }
 }
@@ -136,7 +136,7 @@ async fn a_path_that_is_no_text_file_fails_without_its_content() {
         let service = Service::new("");
         std::fs::write(service.file.path(), b"value = 'canary \xff\xfe'\n\x00").unwrap();
         let error = service.start::<One<u16>>(framework).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Rejected, "{framework:?} {error}");
+        assert_eq!(error.kind(), ErrorKind::InvalidSettings, "{framework:?} {error}");
         assert!(error.to_string().contains("settings.toml"), "{framework:?} {error}");
         assert_value_free(&error, &["canary"]);
     }

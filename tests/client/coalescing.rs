@@ -218,7 +218,7 @@ async fn a_reference_selects_a_json_member_and_may_be_part_of_a_text() {
     assert_eq!(emulator.requests().total, 2, "one per secret, however many members are used");
     for text in ["@KeyVault(SecretName=db;Property=none)", "@KeyVault(SecretName=tricky;Property=user)"] {
         let error = resolver.resolve(text).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Rejected, "{text}");
+        assert_eq!(error.kind(), ErrorKind::InvalidSettings, "{text}");
     }
 }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
+use keyvault::client::{NewSecret, SecretBackup, SecretUpdate};
+use keyvault::credential::DefaultCredential;
+use keyvault::settings::{ConfigValue, Key, MappedSecrets, Mismatch, Resolved, Tree};
 use keyvault::{
-    DefaultCredential, Error, InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NameMap, NamedSecrets, NewSecret,
-    Reference, Resolved, Resolver, Secret, SecretBackup, SecretClient, SecretId, SecretProperties, SecretStore,
-    SecretUpdate, Template, Tree, Vault,
+    Error, InMemory, Layers, LiveBuilder, NameMap, Reference, Resolver, Secret, SecretClient, SecretId,
+    SecretProperties, SecretStore, Template, Vault,
 };
 use keyvault_emulator::{Emulator, Fault};
 use keyvault_test_support::CONTOSO;
@@ -54,7 +56,7 @@ async fn debug_of_what_holds_a_secret_shows_no_value() {
     assert_redacted(&resolved);
     let literal = resolver.resolve(VALUE).await.unwrap().unwrap();
     assert_redacted(&literal);
-    let named: NamedSecrets = resolver.named(&NameMap::new()).await.unwrap();
+    let named: MappedSecrets = resolver.mapped(&NameMap::new()).await.unwrap();
     assert!(named.iter().any(|(_, secret)| secret.expose_secret() == VALUE));
     assert_redacted(&named);
     assert_redacted(&named.iter().collect::<Vec<_>>());
@@ -73,12 +75,12 @@ fn debug_of_what_is_about_a_secret_shows_nothing_confidential() {
         Reference::parse(&format!("@KeyVault(SecretUri={VALUE})")).unwrap_err(),
         Reference::parse(&format!("@KeyVault(SecretName=a;{VALUE}=b)")).unwrap_err(),
         Reference::parse(&format!("@KeyVault(SecretName=a;Property={VALUE};Property=b)")).unwrap_err(),
-        Vault::parse(&format!("https://user:{VALUE}@contoso.vault.azure.net")).unwrap_err(),
-        Vault::parse(VALUE).unwrap_err(),
-        SecretId::parse(&format!("{CONTOSO}/secrets/{VALUE}!")).unwrap_err(),
-        SecretId::parse(VALUE).unwrap_err(),
-        keyvault::SecretName::parse(&format!("{VALUE}!")).unwrap_err(),
-        keyvault::SecretVersion::parse(&format!("{VALUE}!")).unwrap_err(),
+        Vault::parse(&format!("https://user:{VALUE}@contoso.vault.azure.net")).map_err(Error::from).unwrap_err(),
+        Vault::parse(VALUE).map_err(Error::from).unwrap_err(),
+        SecretId::parse(&format!("{CONTOSO}/secrets/{VALUE}!")).map_err(Error::from).unwrap_err(),
+        SecretId::parse(VALUE).map_err(Error::from).unwrap_err(),
+        keyvault::SecretName::parse(&format!("{VALUE}!")).map_err(Error::from).unwrap_err(),
+        keyvault::SecretVersion::parse(&format!("{VALUE}!")).map_err(Error::from).unwrap_err(),
     ] {
         assert_value_free(&error, &CANARIES);
         assert_free_of(&error.report(), &CANARIES);
@@ -131,9 +133,9 @@ async fn debug_of_what_is_written_and_taken_away_shows_no_value() {
 #[tokio::test(start_paused = true)]
 async fn debug_of_live_settings_shows_no_value() {
     let vault = in_memory();
-    let layers = || |_: &NamedSecrets| Ok(Line("@KeyVault(SecretName=password)".to_owned()));
+    let layers = || |_: &MappedSecrets| Ok(Line("@KeyVault(SecretName=password)".to_owned()));
     let resolver = Resolver::from(vault.clone());
-    let tree = layers().merge(&NamedSecrets::default()).unwrap();
+    let tree = layers().merge(&MappedSecrets::default()).unwrap();
     let loaded = resolver.resolve_tree(tree).await.unwrap();
     assert_redacted(&loaded);
     assert_redacted(loaded.origins());
@@ -162,7 +164,7 @@ async fn debug_of_live_settings_shows_no_value() {
 
 #[tokio::test]
 async fn a_mismatch_is_reported_without_the_value() {
-    let layers = |_: &NamedSecrets| Ok(Line("@KeyVault(SecretName=password)".to_owned()));
+    let layers = |_: &MappedSecrets| Ok(Line("@KeyVault(SecretName=password)".to_owned()));
     let error =
         LiveBuilder::new(in_memory(), layers).minimum_failure_delay(Duration::ZERO).start::<u16>().await.unwrap_err();
     assert_value_free(&error, &CANARIES);
@@ -208,8 +210,8 @@ async fn no_log_at_any_level_has_a_value_or_a_token_in_it() {
         }
         let resolver = Resolver::from(client);
         resolver.resolve("@KeyVault(SecretName=password)").await.unwrap();
-        resolver.named(&NameMap::new()).await.unwrap();
-        let layers = |_: &NamedSecrets| Ok(Line("@KeyVault(SecretName=password)".to_owned()));
+        resolver.mapped(&NameMap::new()).await.unwrap();
+        let layers = |_: &MappedSecrets| Ok(Line("@KeyVault(SecretName=password)".to_owned()));
         let live = LiveBuilder::new(resolver.clone(), layers).start::<String>().await.unwrap();
         live.refresh_now().await.unwrap();
         live.shutdown().await;
@@ -225,11 +227,11 @@ async fn no_log_at_any_level_has_a_value_or_a_token_in_it() {
 struct Line(String);
 
 impl Tree for Line {
-    fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
-        Ok(vec![Leaf::text(Key::root().member("line"), "a test", self.0.as_str())])
+    fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch> {
+        Ok(vec![ConfigValue::text(Key::root().member("line"), "a test", self.0.as_str())])
     }
 
-    fn replace(self, resolved: Vec<(Leaf, Option<Resolved>)>) -> Result<Self, Mismatch> {
+    fn replace(self, resolved: Vec<(ConfigValue, Option<Resolved>)>) -> Result<Self, Mismatch> {
         let text = resolved.into_iter().find_map(|(_, text)| text);
         Ok(text.map_or(self, |text| Line(text.expose_secret().to_owned())))
     }

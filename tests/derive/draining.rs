@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyvault::Rejection;
+use keyvault::ValidationError;
 use keyvault_test_support::deadline::within_an_hour;
 use tokio::time::{Instant, sleep};
 
@@ -129,7 +129,7 @@ async fn a_destructor_that_panics_does_not_end_the_following() {
     }
     let service = Service::new();
     let live = service.live().await;
-    let build = async |settings: Arc<Settings>| Ok::<_, Rejection>(Angry(settings.database.password.clone()));
+    let build = async |settings: Arc<Settings>| Ok::<_, ValidationError>(Angry(settings.database.password.clone()));
     let angry = live.derive(["database"], build).await.unwrap();
     let mut watcher = angry.watch();
     for password in ["second", "third"] {

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use keyvault::{DerivedNotice, ErrorKind};
+use keyvault::ErrorKind;
+use keyvault::derive::DerivedNotice;
 use keyvault_test_support::canary::assert_free_of;
 use keyvault_test_support::deadline::within_an_hour;
 use keyvault_test_support::log::Log;
@@ -18,7 +19,7 @@ async fn a_failed_build_keeps_the_last_resource_and_is_visible() {
     let pool = service.derive(&live).retry(MINUTE, MINUTE).await.unwrap();
     let mut watcher = pool.watch();
     for (password, kind) in
-        [("bad", ErrorKind::Rejected), ("panics", ErrorKind::Rejected), ("hangs", ErrorKind::Unavailable)]
+        [("bad", ErrorKind::InvalidSettings), ("panics", ErrorKind::InvalidSettings), ("hangs", ErrorKind::Unavailable)]
     {
         service.rotate(&live, password).await;
         let Some(DerivedNotice::Failed(error)) = within_an_hour(watcher.next()).await else {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use keyvault::{ErrorKind, Rejection};
+use keyvault::{ErrorKind, ValidationError};
 use keyvault_test_support::deadline::within_an_hour;
 use tokio::time::{Instant, timeout};
 
@@ -15,7 +15,7 @@ async fn a_failed_first_build_reports_its_cause_at_once() {
     let live = service.live().await;
     let begun = Instant::now();
     let error = service.derive(&live).await.unwrap_err();
-    assert_eq!((error.kind(), error.setting()), (ErrorKind::Rejected, Some("database.password")));
+    assert_eq!((error.kind(), error.setting()), (ErrorKind::InvalidSettings, Some("database.password")));
     assert!(error.to_string().ends_with("could not be built: the database refuses the login"), "{error}");
     assert_eq!(begun.elapsed().as_millis(), 0);
 }
@@ -41,7 +41,7 @@ async fn a_first_build_may_be_retried_with_the_newest_settings_until_a_deadline(
 #[tokio::test(start_paused = true)]
 async fn a_first_build_that_hangs_or_panics_is_an_error_too() {
     let service = Service::new();
-    for (password, kind) in [("hangs", ErrorKind::Unavailable), ("panics", ErrorKind::Rejected)] {
+    for (password, kind) in [("hangs", ErrorKind::Unavailable), ("panics", ErrorKind::InvalidSettings)] {
         service.vault.set("database--password", password).unwrap();
         let live = service.live().await;
         let error = timeout(MINUTE, service.derive(&live).into_future()).await.expect("it ends").unwrap_err();
@@ -67,7 +67,7 @@ async fn a_resource_that_fails_its_probe_is_never_current_and_is_drained_at_once
         probing.say(format!("probe {}", new.password));
         async move {
             match new.password.as_str() {
-                "empty" => Err(Rejection::new("no query runs")),
+                "empty" => Err(ValidationError::new("no query runs")),
                 "stuck" => std::future::pending().await,
                 "shaky" => panic!("the probe panics"),
                 _ => Ok(()),

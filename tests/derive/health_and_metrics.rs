@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use keyvault::{Live, Rejected, SecretId};
+use keyvault::live::CredentialCheck;
+use keyvault::{Live, SecretId};
 use keyvault_test_support::deadline::within_an_hour;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
@@ -80,7 +81,7 @@ async fn a_rejection_can_name_the_version_of_the_resource() {
     assert_eq!(*built_from, first);
     assert_ne!(*built_from, used(&live), "the settings are ahead");
     let reads = service.vault.reads();
-    assert_eq!(live.rejected(built_from).await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected(built_from).await.unwrap(), CredentialCheck::Changed);
     assert_eq!(service.vault.reads(), reads, "no request is needed");
 
     service.rotate(&live, "third").await;

@@ -1,6 +1,6 @@
 //! A projection follows a part of the settings.
 
-use keyvault::Projection;
+use keyvault::live::Projection;
 
 use super::service::{Database, Service, Settings};
 

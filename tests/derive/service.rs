@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use figment::Figment;
-use keyvault::{Derive, InMemory, Live, Rejection};
+use keyvault::derive::Derive;
+use keyvault::{InMemory, Live, ValidationError};
 use keyvault_test_support::deadline::within_an_hour;
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -84,12 +85,12 @@ impl Service {
         })
     }
 
-    async fn build(self, settings: Arc<Settings>) -> Result<Pool, Rejection> {
+    async fn build(self, settings: Arc<Settings>) -> Result<Pool, ValidationError> {
         let password = settings.database.password.clone();
         let _one = Running::begin(&self.running);
         self.say(format!("build {password}"));
         match password.as_str() {
-            "bad" => return Err(Rejection::new("the database refuses the login").of("database.password")),
+            "bad" => return Err(ValidationError::new("the database refuses the login").of("database.password")),
             "panics" => panic!("the build panics"),
             "hangs" => std::future::pending().await,
             slow if slow.starts_with("slow") => sleep(MINUTE / 6).await,

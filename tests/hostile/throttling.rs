@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures::future::join_all;
-use keyvault::{Resolver, SecretClient, SecretClientBuilder};
+use keyvault::client::SecretClientBuilder;
+use keyvault::{Resolver, SecretClient};
 use keyvault_emulator::{Emulator, Fault, Throttle};
 use keyvault_test_support::credential::FakeCredential;
 use keyvault_test_support::emulator::{client_of, transport_to};

@@ -1,6 +1,6 @@
 //! Both adapters: valid settings, mismatches, rejected settings and panics.
 
-use keyvault::{NameMap, Rejection};
+use keyvault::{NameMap, ValidationError};
 use keyvault_config::KeyVaultSource;
 use keyvault_figment::KeyVaultProvider;
 use serde::de::DeserializeOwned;
@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::scan::Scan;
 use super::settings::*;
 
-fn accept<T>(_: &T) -> Result<(), Rejection> {
+fn accept<T>(_: &T) -> Result<(), ValidationError> {
     Ok(())
 }
 
@@ -94,13 +94,15 @@ async fn a_hook_that_refuses_panics_or_hangs_leaks_nothing() {
     let mut scan = Scan::begin();
     for framework in BOTH {
         let service = Service::new(&scan);
-        let refused = service.start(framework, |_: &One<String>| Err(Rejection::new("refused").of("value"))).await;
+        let refused =
+            service.start(framework, |_: &One<String>| Err(ValidationError::new("refused").of("value"))).await;
         scan.outcome("refused", &refused.map(|_| ()));
         let forgotten =
-            |one: &One<String>| one.value.parse::<u16>().map(|_| ()).map_err(Rejection::because("no number"));
+            |one: &One<String>| one.value.parse::<u16>().map(|_| ()).map_err(ValidationError::because("no number"));
         scan.outcome("forgotten", &service.start(framework, forgotten).await.map(|_| ()));
-        let panics =
-            |one: &One<String>| -> Result<(), Rejection> { std::panic::resume_unwind(Box::new(one.value.clone())) };
+        let panics = |one: &One<String>| -> Result<(), ValidationError> {
+            std::panic::resume_unwind(Box::new(one.value.clone()))
+        };
         scan.outcome("panics", &service.start(framework, panics).await.map(|_| ()));
 
         let live = service.start(framework, panics_at_second).await.unwrap();
@@ -114,7 +116,7 @@ async fn a_hook_that_refuses_panics_or_hangs_leaks_nothing() {
     scan.end();
 }
 
-fn panics_at_second(one: &One<String>) -> Result<(), Rejection> {
+fn panics_at_second(one: &One<String>) -> Result<(), ValidationError> {
     if one.value.ends_with("again") {
         std::panic::resume_unwind(Box::new(one.value.clone()))
     }

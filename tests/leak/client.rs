@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use keyvault::{NewSecret, SecretBackup, SecretClient, SecretStore, SecretUpdate, blocking};
+use keyvault::client::{NewSecret, SecretBackup, SecretUpdate};
+use keyvault::{SecretClient, SecretStore, blocking};
 use keyvault_emulator::{Certificate, SetSecret};
 
 use super::scan::Scan;
@@ -20,7 +21,7 @@ async fn every_operation_is_done_and_nothing_comes_to_light() {
         write(&mut scan, &client).await;
         take_away(&mut scan, &client).await;
         scan.shows("client", &client);
-        scan.shows("traffic", &client.traffic());
+        scan.shows("traffic", &client.stats());
         scan.shows("another vault's", &client.with_vault(vault.emulator.vault_url()).unwrap());
     }
     assert!(vault.emulator.requests().total > 30);

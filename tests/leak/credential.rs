@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use keyvault::{DefaultCredential, SecretClient};
+use keyvault::SecretClient;
+use keyvault::credential::DefaultCredential;
 use keyvault_emulator::{Emulator, Fault};
 use keyvault_test_support::emulator::{client_of, tls_options};
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
 use futures::TryStreamExt;
-use keyvault::{NewSecret, SecretBackup, SecretClient, SecretUpdate};
+use keyvault::SecretClient;
+use keyvault::client::{NewSecret, SecretBackup, SecretUpdate};
 use keyvault_emulator::{Denial, Fault};
 use keyvault_test_support::credential::FakeCredential;
 

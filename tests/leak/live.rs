@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt, stream};
-use keyvault::{Derived, Error, ErrorKind, Live, Notice, Rejection, SecretEvent, SecretEventKind, SecretId};
+use keyvault::push::{SecretEvent, SecretEventKind};
+use keyvault::{Derived, Error, ErrorKind, Live, Notice, SecretId, ValidationError};
 use keyvault_test_support::CONTOSO;
 
 use super::scan::Scan;
@@ -12,7 +13,7 @@ use super::settings::{BOTH, One, Service};
 
 type Settings = One<String>;
 
-fn accept(_: &Settings) -> Result<(), Rejection> {
+fn accept(_: &Settings) -> Result<(), ValidationError> {
     Ok(())
 }
 
@@ -48,10 +49,10 @@ async fn a_whole_life_with_every_failure_shows_nothing() {
         scan.outcome("refresh", &live.refresh_now().await);
         scan.shows("changed", &watcher.next().await);
         scan.outcome("refresh if due", &live.refresh_if_due().await);
-        scan.outcome("rejected", &live.rejected("value").await);
-        scan.outcome("rejected again", &live.rejected("value").await);
+        scan.outcome("rejected", &live.report_rejected("value").await);
+        scan.outcome("rejected again", &live.report_rejected("value").await);
         let pasted = scan.secret.text().to_owned();
-        scan.outcome("rejected nonsense", &live.rejected(pasted.as_str()).await.map_err(|error| error.clone()));
+        scan.outcome("rejected nonsense", &live.report_rejected(pasted.as_str()).await.map_err(|error| error.clone()));
 
         let id = SecretId::parse(&format!("{CONTOSO}/secrets/password")).unwrap();
         let event = SecretEvent::new(id, SecretEventKind::NewVersion);
@@ -62,7 +63,7 @@ async fn a_whole_life_with_every_failure_shows_nothing() {
         {
             service.vault.fail(Error::new(kind, "vault fails"));
             scan.outcome("failed", &live.refresh_now().await);
-            scan.outcome("rejected in vain", &live.rejected("value").await);
+            scan.outcome("rejected in vain", &live.report_rejected("value").await);
             look_at(&mut scan, &live);
         }
         service.vault.fail(None);
@@ -91,18 +92,18 @@ async fn a_derived_resource_leaks_nothing_if_its_build_succeeds_fails_or_panics(
         scan.shows("projection", &projection);
         assert_eq!(&*projection.current(), scan.secret.text());
 
-        let refuses = async |_: Arc<Settings>| Err::<Pool, _>(Rejection::new("refused"));
+        let refuses = async |_: Arc<Settings>| Err::<Pool, _>(ValidationError::new("refused"));
         scan.outcome("refused", &live.derive(["value"], refuses).await);
-        let panics = async |settings: Arc<Settings>| -> Result<Pool, Rejection> {
+        let panics = async |settings: Arc<Settings>| -> Result<Pool, ValidationError> {
             std::panic::resume_unwind(Box::new(settings.value.clone()))
         };
         scan.outcome("panics", &live.derive(["value"], panics).await);
-        let hangs = async |_: Arc<Settings>| std::future::pending::<Result<Pool, Rejection>>().await;
+        let hangs = async |_: Arc<Settings>| std::future::pending::<Result<Pool, ValidationError>>().await;
         scan.outcome("hangs", &live.derive(["value"], hangs).build_deadline(Duration::from_millis(20)).await);
         let pasted = scan.secret.text().to_owned();
         scan.outcome(
             "nonsense",
-            &live.derive(["value"], builds).probe(async |_: Arc<Pool>| Err(Rejection::new("no"))).await,
+            &live.derive(["value"], builds).probe(async |_: Arc<Pool>| Err(ValidationError::new("no"))).await,
         );
         scan.shows("setup", &live.derive(["value"], builds));
         drop(pasted);
@@ -136,7 +137,7 @@ impl std::fmt::Debug for Pool {
     }
 }
 
-async fn builds(settings: Arc<Settings>) -> Result<Pool, Rejection> {
+async fn builds(settings: Arc<Settings>) -> Result<Pool, ValidationError> {
     if settings.value.ends_with("bad") {
         std::panic::resume_unwind(Box::new(Connection(settings.value.clone())));
     }

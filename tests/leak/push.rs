@@ -7,7 +7,7 @@ use std::time::Duration;
 use azure_core::credentials::TokenCredential;
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
-use keyvault::SecretEvent;
+use keyvault::push::SecretEvent;
 use keyvault::push::{StorageQueue, Webhook, webhook};
 use keyvault_test_support::credential::FakeCredential;
 use keyvault_test_support::transport::{FakeResponse, FakeTransport};

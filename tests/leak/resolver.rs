@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use keyvault::settings::{ConfigValue, Key};
 use keyvault::{
-    InMemory, Key, Leaf, NameMap, OpenJson, Reference, Resolver, Secret, SecretId, SecretProperties, SecretStore,
-    Template, Vault,
+    InMemory, NameMap, OpenJson, Reference, Resolver, Secret, SecretId, SecretProperties, SecretStore, Template, Vault,
 };
 use keyvault_test_support::CONTOSO;
 
@@ -60,10 +60,12 @@ async fn references_and_their_reports_show_nothing_whatever_is_wrong_with_them()
         scan.outcome("reference", &Reference::parse(&text));
         scan.shows("scanned", &Template::scan(&text));
         let file = std::env::temp_dir().join("no-such-settings.toml");
-        let leaf = || Leaf::text(Key::root().member("a").element(0), "settings.toml", text.as_str()).in_file(&file);
+        let leaf =
+            || ConfigValue::text(Key::root().member("a").element(0), "settings.toml", text.as_str()).in_file(&file);
         scan.shows("leaf", &leaf());
         scan.report("offline", &resolver.check_offline(vec![leaf(), leaf()]));
-        let checked = resolver.check(vec![leaf(), Leaf::other(Key::root().member("b"), "settings.toml", &text)]).await;
+        let checked =
+            resolver.check(vec![leaf(), ConfigValue::other(Key::root().member("b"), "settings.toml", &text)]).await;
         scan.shows("checked", &checked);
         scan.report("checked", checked.report());
         for (leaf, value) in checked.values() {
@@ -94,7 +96,7 @@ async fn secrets_by_name_show_nothing_whatever_is_wrong_with_them() {
         ("disabled", NameMap::new().disabled(keyvault::IfDisabled::Fail)),
     ] {
         scan.shows(what, &map);
-        let named = resolver.named(&map).await;
+        let named = resolver.mapped(&map).await;
         scan.outcome(what, &named);
         if let Ok(named) = named {
             scan.shows(what, &named.iter().collect::<Vec<_>>());
@@ -102,7 +104,7 @@ async fn secrets_by_name_show_nothing_whatever_is_wrong_with_them() {
         }
     }
     vault.delete("database--user");
-    let opened = resolver.named(&open().prefix("data")).await.unwrap();
+    let opened = resolver.mapped(&open().prefix("data")).await.unwrap();
     tracing::trace!("all was asked");
     assert!(opened.iter().any(|(_, secret)| secret.expose_secret() == scan.secret.text()));
     scan.shows("opened", &opened);
@@ -128,10 +130,13 @@ async fn types_with_a_secret_or_with_pasted_text_leak_nothing() {
             format!("https://{text}"),
             format!("https://user:{text}@contoso.vault.azure.net/secrets/a"),
         ] {
-            scan.outcome("vault", &Vault::parse(&text).map(|_| ()));
-            scan.outcome("id", &SecretId::parse(&text).map(|_| ()));
-            scan.outcome("name", &keyvault::SecretName::parse(&format!("{text}!")));
-            scan.outcome("version", &keyvault::SecretVersion::parse(&format!("{text}!")));
+            scan.outcome("vault", &Vault::parse(&text).map(|_| ()).map_err(keyvault::Error::from));
+            scan.outcome("id", &SecretId::parse(&text).map(|_| ()).map_err(keyvault::Error::from));
+            scan.outcome("name", &keyvault::SecretName::parse(&format!("{text}!")).map_err(keyvault::Error::from));
+            scan.outcome(
+                "version",
+                &keyvault::SecretVersion::parse(&format!("{text}!")).map_err(keyvault::Error::from),
+            );
         }
     }
     tracing::trace!("all was asked");

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use keyvault::{SecretClient, SecretClientBuilder};
+use keyvault::SecretClient;
+use keyvault::client::SecretClientBuilder;
 use keyvault_emulator::{Emulator, SetSecret};
 use keyvault_test_support::canary::Canary;
 use keyvault_test_support::credential::FakeCredential;

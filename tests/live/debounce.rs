@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use keyvault::{Error, ErrorKind, Live, Result, SecretEvent, SecretEventKind, SecretId};
+use keyvault::push::{SecretEvent, SecretEventKind};
+use keyvault::{Error, ErrorKind, Live, Result, SecretId};
 use tokio::time::{Instant, sleep};
 
 use super::service::{MINUTE, Service, Settings};
@@ -36,7 +37,7 @@ async fn rotate(service: &Service, live: &Live<Settings>) -> Vec<(String, String
 async fn changes_within_the_minimum_are_published_together() {
     let service = Service::new();
     let live: Live<Settings> =
-        service.layered().refresh_every(SECOND).settle(SECOND * 5, SECOND * 30).start().await.unwrap();
+        service.layered().refresh_every(SECOND).debounce(SECOND * 5, SECOND * 30).start().await.unwrap();
     assert_eq!(rotate(&service, &live).await, [("bob".to_owned(), "second".to_owned())]);
     assert!(live.health().last_error.is_none());
 }
@@ -53,7 +54,7 @@ async fn by_default_every_change_is_published_at_the_end_of_its_refresh() {
 async fn changes_without_end_are_published_after_the_maximum() {
     let service = Service::new();
     let live: Live<Settings> =
-        service.layered().refresh_every(SECOND * 2).settle(SECOND * 5, SECOND * 20).start().await.unwrap();
+        service.layered().refresh_every(SECOND * 2).debounce(SECOND * 5, SECOND * 20).start().await.unwrap();
     let mut watcher = live.watch();
     let began = Instant::now();
     let rotating = async {
@@ -72,18 +73,18 @@ async fn changes_without_end_are_published_after_the_maximum() {
 #[tokio::test(start_paused = true)]
 async fn a_refresh_call_is_not_debounced() {
     let service = Service::new();
-    let live: Live<Settings> = service.layered().settle(MINUTE, MINUTE * 5).start().await.unwrap();
+    let live: Live<Settings> = service.layered().debounce(MINUTE, MINUTE * 5).start().await.unwrap();
     service.rotate("second");
     assert!(live.refresh_now().await.unwrap().is_some());
     service.rotate("third");
-    live.rejected("password").await.unwrap();
+    live.report_rejected("password").await.unwrap();
     assert_eq!(live.current().password, "third");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_maximum_below_the_minimum_is_refused() {
     let service = Service::new();
-    let start: Result<Live<Settings>> = service.layered().settle(MINUTE, SECOND).start().await;
+    let start: Result<Live<Settings>> = service.layered().debounce(MINUTE, SECOND).start().await;
     assert_eq!(start.unwrap_err().kind(), ErrorKind::Invalid);
 }
 
@@ -91,7 +92,7 @@ async fn a_maximum_below_the_minimum_is_refused() {
 async fn during_the_debounce_the_vault_counts_as_available_and_the_settings_age() {
     let service = Service::new();
     let live: Live<Settings> =
-        service.layered().refresh_every(MINUTE * 10).settle(SECOND * 20, MINUTE).start().await.unwrap();
+        service.layered().refresh_every(MINUTE * 10).debounce(SECOND * 20, MINUTE).start().await.unwrap();
     service.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
     for _ in 0..8 {
         live.refresh_now().await.unwrap_err();
@@ -126,7 +127,7 @@ async fn during_the_debounce_the_vault_counts_as_available_and_the_settings_age(
 async fn a_kept_secret_is_reported_while_another_is_debounced() {
     let service = Service::new();
     let builder = service.layered().policy("password", keyvault::Policy::KeepLastGood);
-    let live: Live<Settings> = builder.settle(SECOND * 20, MINUTE).start().await.unwrap();
+    let live: Live<Settings> = builder.debounce(SECOND * 20, MINUTE).start().await.unwrap();
     service.vault.delete("password");
     service.vault.set("user", "bob").unwrap();
     while live.health().kept.is_empty() {
@@ -141,7 +142,7 @@ async fn a_kept_secret_is_reported_while_another_is_debounced() {
 #[tokio::test(start_paused = true)]
 async fn debounced_events_of_two_secrets_do_not_delay_each_other() {
     let service = Service::new();
-    let builder = service.layered().refresh_every(MINUTE * 60).settle(SECOND, MINUTE * 60);
+    let builder = service.layered().refresh_every(MINUTE * 60).debounce(SECOND, MINUTE * 60);
     let live: Live<Settings> = builder.event_spread(Duration::ZERO).start().await.unwrap();
     for (name, text) in [("user", "bob"), ("password", "second")] {
         let version = service.vault.set(name, text).unwrap();

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use keyvault::{ErrorKind, Live, Notice, Result, SecretProperties, SecretStatus};
+use keyvault::live::SecretStatus;
+use keyvault::{ErrorKind, Live, Notice, Result, SecretProperties};
 use keyvault_test_support::log::Log;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -56,7 +57,7 @@ async fn a_version_that_is_not_valid_yet_is_fetched_again_when_it_is() {
     let builder = service.layered().refresh_every(DAY).wall_clock(clock.function()).validate_async(login);
     let live: Live<Settings> = builder.start().await.unwrap();
     service.vault.set_with("password", "second", |properties| properties.set_not_before(begins)).unwrap();
-    assert_eq!(live.refresh_now().await.unwrap_err().kind(), ErrorKind::Rejected);
+    assert_eq!(live.refresh_now().await.unwrap_err().kind(), ErrorKind::InvalidSettings);
     let mut watcher = live.watch();
     let waited = Instant::now();
     timeout(MINUTE * 62, watcher.changed()).await.expect("as soon as it is valid").unwrap();

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use keyvault::{
-    ErrorKind, Live, LiveBuilder, Mismatch, NamedSecrets, PushEvent, SecretEvent, SecretEventKind, SecretId,
-    SecretVersion,
-};
+use keyvault::push::{PushEvent, SecretEvent, SecretEventKind};
+use keyvault::settings::{MappedSecrets, Mismatch};
+use keyvault::{ErrorKind, Live, LiveBuilder, SecretId, SecretVersion};
 use keyvault_test_support::store::Switch;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
@@ -19,7 +18,7 @@ async fn a_layer_that_becomes_unreadable_fails_the_refresh() {
     let service = Service::new();
     let (layers, broken) = (service.clone(), Switch::default());
     let flag = broken.clone();
-    let merge = move |_: &NamedSecrets| -> Result<Table, Mismatch> {
+    let merge = move |_: &MappedSecrets| -> Result<Table, Mismatch> {
         if flag.is_on() { Err(Mismatch::new("layer cannot be read")) } else { Ok(layers.table()) }
     };
     let live: Live<Settings> =
@@ -28,7 +27,7 @@ async fn a_layer_that_becomes_unreadable_fails_the_refresh() {
     service.rotate("second");
     let mut watcher = live.watch();
     assert!(
-        matches!(watcher.next().await, Some(keyvault::Notice::Failed(error)) if error.kind() == ErrorKind::Rejected)
+        matches!(watcher.next().await, Some(keyvault::Notice::Failed(error)) if error.kind() == ErrorKind::InvalidSettings)
     );
     assert_eq!(live.current().password, "first");
     broken.turn(false);
@@ -66,14 +65,14 @@ async fn a_panicking_layer_fails_the_refresh() {
     let service = Service::new();
     let (layers, broken) = (service.clone(), Switch::default());
     let flag = broken.clone();
-    let merge = move |_: &NamedSecrets| -> Result<Table, Mismatch> {
+    let merge = move |_: &MappedSecrets| -> Result<Table, Mismatch> {
         assert!(!flag.is_on(), "the layer panics");
         Ok(layers.table())
     };
     let live: Live<Settings> =
         LiveBuilder::new(service.vault.clone(), merge).references_only().refresh_every(MINUTE).start().await.unwrap();
     broken.turn(true);
-    assert_eq!(live.refresh_now().await.unwrap_err().kind(), ErrorKind::Rejected);
+    assert_eq!(live.refresh_now().await.unwrap_err().kind(), ErrorKind::InvalidSettings);
     broken.turn(false);
     service.rotate("second");
     assert!(live.refresh_now().await.unwrap().is_some());
@@ -172,7 +171,7 @@ async fn dropping_every_handle_ends_a_hanging_fetch_and_the_event_sources() {
         }
     });
     let guard = Alive::new(&alive);
-    let source = futures::stream::pending::<keyvault::SecretEvent>();
+    let source = futures::stream::pending::<keyvault::push::SecretEvent>();
     let source = futures::StreamExt::map(source, move |event| {
         let _guard = &guard;
         event

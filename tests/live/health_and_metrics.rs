@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
-use keyvault::{Error, ErrorKind, Live, SecretEvent, SecretEventKind, SecretId};
+use keyvault::push::{SecretEvent, SecretEventKind};
+use keyvault::{Error, ErrorKind, Live, SecretId};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::service::{MINUTE, Service, Settings};

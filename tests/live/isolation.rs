@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
-use keyvault::{
-    Error, ErrorKind, Live, NameMap, Rejected, Rejection, SecretEvent, SecretEventKind, SecretId, SecretStore,
-};
+use keyvault::live::CredentialCheck;
+use keyvault::push::{SecretEvent, SecretEventKind};
+use keyvault::{Error, ErrorKind, Live, NameMap, SecretId, SecretStore, ValidationError};
 use keyvault_test_support::store::{FakeStore, Switch};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -97,9 +97,9 @@ async fn a_rejected_secret_is_fetched_though_another_is_broken() {
     let live: Live<Settings> = service.layered().start().await.unwrap();
     broken.turn(true);
     service.vault.set("user", "bob").unwrap();
-    let (refreshed, rejected) = tokio::join!(live.refresh_now(), live.rejected("user"));
+    let (refreshed, rejected) = tokio::join!(live.refresh_now(), live.report_rejected("user"));
     refreshed.unwrap_err();
-    assert_eq!(rejected.unwrap(), Rejected::Changed);
+    assert_eq!(rejected.unwrap(), CredentialCheck::Changed);
     assert_eq!(live.current().user, "bob");
 }
 
@@ -120,7 +120,9 @@ async fn a_throttled_secret_is_not_retried_alone_before_its_time() {
 }
 
 /// Returns a hook that refuses a password and counts its calls.
-fn login(asked: &Arc<AtomicU32>) -> impl Fn(&Settings) -> std::result::Result<(), Rejection> + Send + Sync + 'static {
+fn login(
+    asked: &Arc<AtomicU32>,
+) -> impl Fn(&Settings) -> std::result::Result<(), ValidationError> + Send + Sync + 'static {
     let asked = Arc::clone(asked);
     move |settings| {
         asked.fetch_add(1, Ordering::Relaxed);
@@ -136,7 +138,7 @@ async fn an_event_is_published_though_validation_refuses_another_secret() {
     let mut watcher = live.watch();
     service.rotate("bad");
     rotate(&service, &live, "user", "bob");
-    assert_eq!(live.refresh_now().await.unwrap_err().kind(), ErrorKind::Rejected);
+    assert_eq!(live.refresh_now().await.unwrap_err().kind(), ErrorKind::InvalidSettings);
     assert_eq!(timeout(MINUTE, watcher.changed()).await.expect("not held back").unwrap().keys, ["user"]);
     assert_eq!(live.current().password, "first");
     assert_eq!(asked.load(Ordering::Relaxed), 3, "the start, everything, the event");

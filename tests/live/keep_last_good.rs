@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use keyvault::{
-    Error, ErrorKind, Live, Policy, PreviousVersion, Rejected, SecretEvent, SecretEventKind, SecretId, SecretStatus,
-};
+use keyvault::live::{CredentialCheck, PreviousVersion, SecretStatus};
+use keyvault::push::{SecretEvent, SecretEventKind};
+use keyvault::{Error, ErrorKind, Live, Policy, SecretId};
 use tokio::time::sleep;
 
 use super::service::{Fault, MINUTE, Service, Settings};
@@ -61,7 +61,7 @@ async fn a_rejection_is_remembered_while_a_version_is_kept() {
         let live: Live<Settings> = builder.previous_version(PreviousVersion::Try).start().await.unwrap();
         service.rotate("second");
         live.refresh_now().await.unwrap();
-        assert_eq!(live.rejected("password").await.unwrap(), Rejected::Previous, "{kind:?}");
+        assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Previous, "{kind:?}");
         broken.turn(true);
         live.refresh_now().await.unwrap();
         assert_eq!((live.current().password.as_str(), status(&live)), ("first", SecretStatus::Kept), "{kind:?}");
@@ -96,7 +96,7 @@ async fn an_event_or_a_rejection_fetches_a_kept_secret() {
         assert_eq!(status(&live), SecretStatus::Kept, "{kind:?}");
         broken.turn(false);
         service.rotate("third");
-        assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed, "{kind:?}");
+        assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Changed, "{kind:?}");
         assert_eq!(live.current().password, "third", "{kind:?}");
     }
 }

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
-use keyvault::{
-    CredentialCheck, Error, ErrorKind, Live, NameMap, Notice, ReferenceStatus, SecretEvent, SecretEventKind, SecretId,
-    SecretStatus, SecretStore, SecretVersion,
-};
+use keyvault::live::{CredentialCheck, SecretStatus};
+use keyvault::push::{SecretEvent, SecretEventKind};
+use keyvault::{Error, ErrorKind, Live, NameMap, Notice, ReferenceStatus, SecretId, SecretStore, SecretVersion};
 use keyvault_test_support::log::Log;
 use keyvault_test_support::store::{FakeStore, Switch};
 

@@ -58,7 +58,10 @@ async fn a_failed_read_never_becomes_a_value() {
     live.refresh_now().await.unwrap_err();
     let version = service.vault.set("user", "bob").unwrap();
     let id = keyvault::SecretId::parse("https://contoso.vault.azure.net/secrets/user").unwrap();
-    live.notify(keyvault::SecretEvent::new(id.with_version(version), keyvault::SecretEventKind::NewVersion));
+    live.notify(keyvault::push::SecretEvent::new(
+        id.with_version(version),
+        keyvault::push::SecretEventKind::NewVersion,
+    ));
     let mut watcher = live.watch();
     watcher.changed().await.unwrap();
     assert_eq!((live.current().user.as_str(), live.current().password.as_str()), ("bob", "first"));

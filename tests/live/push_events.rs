@@ -5,9 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use futures::stream::{self, StreamExt};
-use keyvault::{
-    Error, ErrorKind, Live, NameMap, PushEvent, SecretEvent, SecretEventKind, SecretId, SecretStore, SecretVersion,
-};
+use keyvault::push::{PushEvent, SecretEvent, SecretEventKind};
+use keyvault::{Error, ErrorKind, Live, NameMap, SecretId, SecretStore, SecretVersion};
 use keyvault_test_support::deadline::on_a_watched_thread;
 use keyvault_test_support::store::FakeStore;
 use tokio::time::{Instant, sleep, timeout};

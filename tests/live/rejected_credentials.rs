@@ -2,9 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use keyvault::{
-    Error, ErrorKind, Live, NameMap, PreviousVersion, Rejected, Rejection, SecretId, SecretStatus, SecretStore,
-};
+use keyvault::live::{CredentialCheck, PreviousVersion, SecretStatus};
+use keyvault::{Error, ErrorKind, Live, NameMap, SecretId, SecretStore, ValidationError};
 use tokio::time::{Instant, sleep};
 
 use super::service::{MINUTE, Service, Settings};
@@ -23,12 +22,12 @@ async fn the_newer_version_is_published_before_the_answer() {
         let text = format!("password {round}");
         service.rotate(&text);
         let gets = service.vault.reads().gets;
-        assert_eq!(live.rejected(subject).await.unwrap(), Rejected::Changed, "{subject}");
+        assert_eq!(live.report_rejected(subject).await.unwrap(), CredentialCheck::Changed, "{subject}");
         assert_eq!(live.current().password, text, "{subject}");
         assert_eq!(service.vault.reads().gets, gets + 1, "{subject}: only that secret is asked for");
     }
     service.rotate("by id");
-    assert_eq!(live.rejected(id("password")).await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected(id("password")).await.unwrap(), CredentialCheck::Changed);
     assert_eq!(live.current().password, "by id");
 }
 
@@ -44,11 +43,11 @@ async fn concurrent_rejections_share_one_request() {
     let gets = service.vault.reads().gets;
     let late = async {
         sleep(Duration::from_millis(50)).await;
-        live.rejected("password").await
+        live.report_rejected("password").await
     };
-    let together = futures::future::join_all((0..100).map(|_| live.rejected("password")));
+    let together = futures::future::join_all((0..100).map(|_| live.report_rejected("password")));
     let (together, late) = tokio::join!(together, late);
-    assert!(together.iter().chain([&late]).all(|answer| *answer.as_ref().unwrap() == Rejected::Changed));
+    assert!(together.iter().chain([&late]).all(|answer| *answer.as_ref().unwrap() == CredentialCheck::Changed));
     assert_eq!(service.vault.reads().gets, gets + 1);
 }
 
@@ -58,7 +57,7 @@ async fn without_a_newer_version_the_answer_stays_unchanged() {
     let live: Live<Settings> = service.layered().start().await.unwrap();
     service.rotate("second");
     live.refresh_now().await.unwrap();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Same);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Same);
     assert_eq!(live.current().password, "second", "the previous version is tried only if allowed");
     assert_eq!(live.published().generation(), 2);
 }
@@ -69,7 +68,7 @@ async fn the_previous_version_is_used_until_a_newer_one_exists() {
     let live: Live<Settings> = service.layered().previous_version(PreviousVersion::Try).start().await.unwrap();
     service.rotate("second");
     live.refresh_now().await.unwrap();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Previous);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Previous);
     assert_eq!(live.current().password, "first");
     let status = |live: &Live<Settings>| {
         let health = live.health();
@@ -93,15 +92,15 @@ async fn if_both_versions_are_rejected_the_latest_is_used_without_a_loop() {
     live.refresh_now().await.unwrap();
     let mut seen = Vec::new();
     for _ in 0..4 {
-        let answer = live.rejected("password").await.unwrap();
+        let answer = live.report_rejected("password").await.unwrap();
         seen.push((answer, live.current().password.clone()));
         sleep(MINUTE).await;
     }
     let expected = [
-        (Rejected::Previous, "first".to_owned()),
-        (Rejected::Changed, "second".to_owned()),
-        (Rejected::Same, "second".to_owned()),
-        (Rejected::Same, "second".to_owned()),
+        (CredentialCheck::Previous, "first".to_owned()),
+        (CredentialCheck::Changed, "second".to_owned()),
+        (CredentialCheck::Same, "second".to_owned()),
+        (CredentialCheck::Same, "second".to_owned()),
     ];
     assert_eq!(seen, expected);
 }
@@ -113,27 +112,27 @@ async fn a_process_that_never_had_the_previous_version_fetches_it() {
     service.vault.set_with("password", "never", disabled).unwrap();
     service.rotate("second");
     let live: Live<Settings> = service.layered().previous_version(PreviousVersion::Try).start().await.unwrap();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Previous);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Previous);
     assert_eq!(live.current().password, "first", "the last that is enabled");
     let service = Service::new();
     let live: Live<Settings> = service.layered().previous_version(PreviousVersion::Try).start().await.unwrap();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Same, "there is only one version");
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Same, "there is only one version");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_previous_version_that_validation_refuses_is_not_used() {
     let service = Service::new();
-    let check = |settings: &Settings| -> Result<(), Rejection> {
-        if settings.password == "old" { Err(Rejection::new("password is too old")) } else { Ok(()) }
+    let check = |settings: &Settings| -> Result<(), ValidationError> {
+        if settings.password == "old" { Err(ValidationError::new("password is too old")) } else { Ok(()) }
     };
     let before = SystemTime::now() - MINUTE * 30;
     service.vault.set_with("password", "old", |properties| properties.set_created(before)).unwrap();
     service.rotate("second");
     let builder = service.layered().previous_version(PreviousVersion::Try).validate(check);
     let live: Live<Settings> = builder.start().await.unwrap();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Same);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Same);
     assert_eq!(live.current().password, "second");
-    assert_eq!(live.health().last_error.unwrap().kind(), ErrorKind::Rejected, "the attempt is seen");
+    assert_eq!(live.health().last_error.unwrap().kind(), ErrorKind::InvalidSettings, "the attempt is seen");
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,20 +141,24 @@ async fn beyond_the_limit_the_answer_is_immediate_and_says_how_long_to_wait() {
     let live: Live<Settings> =
         service.layered().refresh_every(HOUR).rejection_budget(3, Duration::from_secs(20)).start().await.unwrap();
     for _ in 0..3 {
-        assert_eq!(live.rejected("password").await.unwrap(), Rejected::Same);
+        assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Same);
         sleep(Duration::from_secs(1)).await;
     }
     let (asked, gets) = (Instant::now(), service.vault.reads().gets);
     for _ in 0..1_000 {
-        let error = live.rejected("password").await.unwrap_err();
+        let error = live.report_rejected("password").await.unwrap_err();
         let ErrorKind::Throttled { retry_after: Some(wait) } = error.kind() else { panic!("{error}") };
         assert!(wait <= Duration::from_secs(20), "{wait:?}");
     }
     assert_eq!((asked.elapsed(), service.vault.reads().gets), (Duration::ZERO, gets), "no wait and no request");
-    assert_eq!(live.rejected("user").await.unwrap(), Rejected::Same, "another secret has a budget of its own");
+    assert_eq!(
+        live.report_rejected("user").await.unwrap(),
+        CredentialCheck::Same,
+        "another secret has a budget of its own"
+    );
     sleep(Duration::from_secs(20)).await;
     service.rotate("second");
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Changed);
 }
 
 /// Simulates many rejected callers that report as fast as they can during a rotation, short or long.
@@ -167,7 +170,7 @@ async fn a_new_version_is_found_within_twice_the_time_it_took_to_appear() {
         let gets = service.vault.reads().gets;
         let used = live.published().origins().get("password").unwrap().secrets()[0].clone();
         let refused = async |caller: u64| {
-            while live.rejected(&used).await.unwrap() == Rejected::Same {
+            while live.report_rejected(&used).await.unwrap() == CredentialCheck::Same {
                 sleep(Duration::from_millis(5 + caller)).await;
             }
             Instant::now()
@@ -191,11 +194,11 @@ async fn a_failed_request_starts_no_rest() {
     let live: Live<Settings> = service.layered().refresh_every(HOUR).start().await.unwrap();
     service.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
     for _ in 0..2 {
-        assert_eq!(live.rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(live.report_rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
     }
     service.vault.fail(None);
     service.rotate("second");
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Changed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -206,7 +209,7 @@ async fn a_report_about_an_older_version_needs_no_request() {
     service.rotate("second");
     live.refresh_now().await.unwrap();
     let reads = service.vault.reads();
-    assert_eq!(live.rejected(&used).await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected(&used).await.unwrap(), CredentialCheck::Changed);
     assert_eq!(service.vault.reads(), reads);
 }
 
@@ -215,13 +218,13 @@ async fn an_unknown_secret_is_an_error() {
     let service = Service::new();
     let live: Live<Settings> = service.layered().refresh_every(HOUR).start().await.unwrap();
     for unknown in ["nothing", "pass", "passwords"] {
-        assert_eq!(live.rejected(unknown).await.unwrap_err().kind(), ErrorKind::Invalid, "{unknown}");
+        assert_eq!(live.report_rejected(unknown).await.unwrap_err().kind(), ErrorKind::Invalid, "{unknown}");
     }
     service.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
-    assert_eq!(live.rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(live.report_rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert_eq!(live.current().password, "first");
     live.shutdown().await;
-    assert_eq!(live.rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert_eq!(live.report_rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
 }
 
 #[tokio::test(start_paused = true)]
@@ -232,7 +235,7 @@ async fn a_pinned_version_is_never_replaced() {
     service.rotate("second");
     let live: Live<Settings> = service.layered().previous_version(PreviousVersion::Try).start().await.unwrap();
     let reads = service.vault.reads();
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Same);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Same);
     assert_eq!(service.vault.reads(), reads);
 }
 
@@ -243,9 +246,9 @@ async fn a_mapped_secret_is_followed_in_the_same_way() {
         service.by_name().names(NameMap::new()).previous_version(PreviousVersion::Try).start().await.unwrap();
     service.rotate("second");
     let lists = service.vault.reads().lists;
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Changed);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Changed);
     assert_eq!(service.vault.reads().lists, lists, "the vault is not listed");
-    assert_eq!(live.rejected("password").await.unwrap(), Rejected::Previous);
+    assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Previous);
     for _ in 0..2 {
         assert_eq!(live.refresh_now().await.unwrap(), None, "a list does not restore a rejected version");
     }

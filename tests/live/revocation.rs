@@ -1,6 +1,7 @@
 //! Revocation: the vault withdraws a secret.
 
-use keyvault::{Error, ErrorKind, Live, NameMap, Notice, Revocation};
+use keyvault::live::Revocation;
+use keyvault::{Error, ErrorKind, Live, NameMap, Notice};
 
 use super::service::{Service, Settings};
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use keyvault::{Live, Notice, SecretEvent, SecretEventKind, SecretId, SecretVersion};
+use keyvault::push::{SecretEvent, SecretEventKind};
+use keyvault::{Live, Notice, SecretId, SecretVersion};
 use tokio::sync::{Notify, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -224,7 +225,7 @@ async fn current_settings_do_not_change_while_a_reader_holds_them() {
     let service = Service::new();
     let live: Live<Settings> = service.layered().start().await.unwrap();
     let held = live.current();
-    let kept = keyvault::Current::to_arc(&held);
+    let kept = keyvault::live::Current::to_arc(&held);
     service.rotate("second");
     live.refresh_now().await.unwrap();
     assert_eq!((held.password.as_str(), kept.password.as_str()), ("first", "first"));

@@ -4,10 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use keyvault::{
-    ErrorKind, InMemory, Key, Layers, Leaf, LiveBuilder, Mismatch, NamedSecret, NamedSecrets, Resolved,
-    SecretProperties, SecretStore, SecretVersion, Tree,
-};
+use keyvault::settings::{ConfigValue, Key, MappedSecret, MappedSecrets, Mismatch, Resolved, Tree};
+use keyvault::{ErrorKind, InMemory, Layers, LiveBuilder, SecretProperties, SecretStore, SecretVersion};
 use keyvault_test_support::store::Switch;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -21,19 +19,19 @@ pub(super) struct Table(BTreeMap<String, Entry>);
 #[derive(Clone, Debug)]
 enum Entry {
     Written(String),
-    Named(NamedSecret),
+    Named(MappedSecret),
 }
 
 impl Tree for Table {
-    fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
+    fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch> {
         let leaf = |(key, entry): (&String, &Entry)| match entry {
-            Entry::Written(text) => Leaf::text(key_of(key), "table", text.as_str()),
-            Entry::Named(secret) => Leaf::named(key_of(key), secret),
+            Entry::Written(text) => ConfigValue::text(key_of(key), "table", text.as_str()),
+            Entry::Named(secret) => ConfigValue::mapped(key_of(key), secret),
         };
         Ok(self.0.iter().map(leaf).collect())
     }
 
-    fn replace(mut self, resolved: Vec<(Leaf, Option<Resolved>)>) -> Result<Self, Mismatch> {
+    fn replace(mut self, resolved: Vec<(ConfigValue, Option<Resolved>)>) -> Result<Self, Mismatch> {
         for (leaf, text) in resolved {
             match text {
                 Some(text) => {
@@ -144,8 +142,8 @@ impl Service {
 
     /// Does the same over a store of the test's own.
     pub(super) fn by_name_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
-        let merge = move |named: &NamedSecrets| -> Result<Table, Mismatch> {
-            let entry = |secret: &NamedSecret| Entry::Named(secret.clone());
+        let merge = move |named: &MappedSecrets| -> Result<Table, Mismatch> {
+            let entry = |secret: &MappedSecret| Entry::Named(secret.clone());
             Ok(Table(named.iter().map(|(key, secret)| (key.to_string(), entry(secret))).collect()))
         };
         LiveBuilder::new(store, merge).refresh_every(MINUTE)
@@ -153,8 +151,8 @@ impl Service {
 
     /// Returns a builder that maps every secret by name and references the password once more.
     pub(super) fn by_name_and_again_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
-        let merge = move |named: &NamedSecrets| -> Result<Table, Mismatch> {
-            let entry = |secret: &NamedSecret| Entry::Named(secret.clone());
+        let merge = move |named: &MappedSecrets| -> Result<Table, Mismatch> {
+            let entry = |secret: &MappedSecret| Entry::Named(secret.clone());
             let again = ("again".to_owned(), Entry::Written("@KeyVault(SecretName=password)".to_owned()));
             Ok(Table(named.iter().map(|(key, secret)| (key.to_string(), entry(secret))).chain([again]).collect()))
         };
@@ -164,7 +162,7 @@ impl Service {
     /// Does the same over a store of the test's own.
     pub(super) fn layered_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
         let table = Arc::clone(&self.table);
-        let merge = move |_: &NamedSecrets| -> Result<Table, Mismatch> { Ok(table.lock().unwrap().clone()) };
+        let merge = move |_: &MappedSecrets| -> Result<Table, Mismatch> { Ok(table.lock().unwrap().clone()) };
         LiveBuilder::new(store, merge).references_only().minimum_failure_delay(Duration::ZERO).refresh_every(MINUTE)
     }
 }

@@ -89,8 +89,9 @@ async fn permanent_failures_fail_the_start_at_once_with_every_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn a_hanging_vault_ends_the_start_at_its_deadline() {
-    let merge =
-        |_: &keyvault::NamedSecrets| -> Result<super::service::Table, keyvault::Mismatch> { Ok(Default::default()) };
+    let merge = |_: &keyvault::settings::MappedSecrets| -> Result<super::service::Table, keyvault::settings::Mismatch> {
+        Ok(Default::default())
+    };
     let hanging = FakeStore::hanging("https://contoso.vault.azure.net".parse().unwrap());
     let began = Instant::now();
     let start = keyvault::LiveBuilder::new(hanging, merge).startup_deadline(MINUTE).start::<Settings>();

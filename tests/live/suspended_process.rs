@@ -87,7 +87,7 @@ async fn after_a_freeze_the_fetch_for_a_rejection_does_not_replace_the_refresh()
     service.rotate("second");
     clock.jump(HOUR * 2);
     let (rejected, refreshed) = tokio::join!(live.report_rejected("password"), live.refresh_if_due());
-    assert_eq!(rejected.unwrap(), keyvault::CredentialCheck::Changed);
+    assert_eq!(rejected.unwrap(), keyvault::live::CredentialCheck::Changed);
     assert_eq!(refreshed.unwrap().unwrap().keys, ["user"]);
     assert_eq!((live.current().user.as_str(), live.current().password.as_str()), ("bob", "second"));
 }

@@ -23,7 +23,7 @@ async fn refused_settings_are_not_published_and_the_reason_is_reported() {
     let live: Live<Settings> = service.layered().validate(check).start().await.unwrap();
     service.rotate("bad");
     let error = live.refresh_now().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert_eq!(error.kind(), ErrorKind::InvalidSettings);
     assert!(error.to_string().contains("password from table → secret password version"), "{error}");
     assert!(error.to_string().ends_with("refused by the application: password is bad"), "{error}");
     assert_eq!(live.current().password, "first");
@@ -36,7 +36,7 @@ async fn a_refusal_at_the_start_fails_it() {
     let service = Service::new();
     service.rotate("bad");
     let error = service.layered().validate(check).start::<Settings>().await.unwrap_err();
-    assert_eq!((error.kind(), error.setting()), (ErrorKind::Rejected, Some("password")));
+    assert_eq!((error.kind(), error.setting()), (ErrorKind::InvalidSettings, Some("password")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -45,7 +45,7 @@ async fn a_hook_that_panics_is_a_failed_refresh_and_the_next_one_runs() {
     let live: Live<Settings> = service.layered().validate(check).start().await.unwrap();
     service.rotate("panic");
     let error = live.refresh_now().await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Rejected);
+    assert_eq!(error.kind(), ErrorKind::InvalidSettings);
     assert_eq!(live.current().password, "first");
     service.rotate("good");
     live.refresh_now().await.unwrap();
@@ -62,7 +62,7 @@ async fn an_async_hook_may_wait_and_a_hanging_one_ends_at_the_deadline() {
     let builder = service.layered().refresh_deadline(Duration::from_secs(20)).validate_async(login);
     let live: Live<Settings> = builder.start().await.unwrap();
     service.rotate("bad");
-    assert_eq!(live.refresh_now().await.unwrap_err().kind(), ErrorKind::Rejected);
+    assert_eq!(live.refresh_now().await.unwrap_err().kind(), ErrorKind::InvalidSettings);
     service.rotate("hangs");
     assert_eq!(live.refresh_now().await.unwrap_err().status(), ReferenceStatus::FetchTimedOut);
     service.rotate("good");

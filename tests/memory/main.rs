@@ -15,10 +15,8 @@ mod wiped_tree;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use keyvault::{
-    InMemory, NameMap, NewSecret, OpenJson, Resolver, SealedSnapshot, SealingKey, Secret, SecretBackup, SecretId,
-    SecretProperties,
-};
+use keyvault::client::{NewSecret, SecretBackup};
+use keyvault::{InMemory, NameMap, OpenJson, Resolver, SealedSnapshot, SealingKey, Secret, SecretId, SecretProperties};
 use keyvault_test_support::CONTOSO;
 
 use self::hidden_secret::{Hidden, PIECES};
@@ -135,7 +133,7 @@ fn a_resolved_and_cached_secret_is_wiped() {
             let member = resolver.resolve("@KeyVault(SecretName=json;Property=user)").await.unwrap().unwrap();
             assert!(hidden.is(member.expose_secret()));
             let map = NameMap::new().open_json(OpenJson::new().size(1 << 20)).only(["json"]).unwrap();
-            let named = resolver.named(&map).await.unwrap();
+            let named = resolver.mapped(&map).await.unwrap();
             assert!(named.iter().any(|(_, secret)| hidden.is(secret.expose_secret())));
         });
         assert_eq!(left, 0);

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use keyvault::{
-    InMemory, Key, Layers, Leaf, Live, LiveBuilder, Mismatch, NamedSecrets, Resolved, SealedSnapshot, Tree,
-};
+use keyvault::settings::{ConfigValue, Key, MappedSecrets, Mismatch, Resolved, Tree};
+use keyvault::{InMemory, Layers, Live, LiveBuilder, SealedSnapshot};
 use serde::de::value::{self, StrDeserializer};
 use serde::de::{DeserializeOwned, IntoDeserializer};
 use zeroize::Zeroizing;
@@ -12,11 +11,11 @@ use zeroize::Zeroizing;
 struct Line(Zeroizing<String>);
 
 impl Tree for Line {
-    fn leaves(&self) -> Result<Vec<Leaf>, Mismatch> {
-        Ok(vec![Leaf::text(Key::root().member("line"), "a test", self.0.as_str())])
+    fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch> {
+        Ok(vec![ConfigValue::text(Key::root().member("line"), "a test", self.0.as_str())])
     }
 
-    fn replace(self, resolved: Vec<(Leaf, Option<Resolved>)>) -> Result<Self, Mismatch> {
+    fn replace(self, resolved: Vec<(ConfigValue, Option<Resolved>)>) -> Result<Self, Mismatch> {
         let text = resolved.into_iter().find_map(|(_, text)| text);
         Ok(text.map_or(self, |text| Self(Zeroizing::new(text.expose_secret().to_owned()))))
     }
@@ -28,7 +27,7 @@ impl Tree for Line {
 }
 
 fn builder(vault: &InMemory) -> LiveBuilder<impl Layers> {
-    let layers = |_: &NamedSecrets| Ok(Line(Zeroizing::new("@KeyVault(SecretName=a)".to_owned())));
+    let layers = |_: &MappedSecrets| Ok(Line(Zeroizing::new("@KeyVault(SecretName=a)".to_owned())));
     LiveBuilder::new(vault.clone(), layers).references_only().minimum_failure_delay(Duration::ZERO)
 }
 

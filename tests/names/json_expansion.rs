@@ -119,7 +119,7 @@ async fn invalid_json_is_an_error_that_names_the_secret_and_shows_no_value() {
         let service = Service::new(map()).json("Database", json).secret("other", "1");
         for way in WAYS {
             let error = service.settings::<BTreeMap<String, String>>(way).await.unwrap_err();
-            assert_eq!((error.kind(), error.setting()), (ErrorKind::Rejected, Some("database")), "{way:?}");
+            assert_eq!((error.kind(), error.setting()), (ErrorKind::InvalidSettings, Some("database")), "{way:?}");
             assert!(error.to_string().contains("Database version"), "{error}");
             assert!(error.report().contains("help: "), "{error:?}");
             assert_value_free(&error, &["canary"]);
@@ -151,7 +151,11 @@ async fn a_mismatch_names_the_key_of_the_value_and_its_secret() {
     let service = Service::new(map()).json("Database", &JSON.replace("5432", "\"canary\""));
     for way in WAYS {
         let error = service.settings::<Settings>(way).await.unwrap_err();
-        assert_eq!((error.kind(), error.setting()), (ErrorKind::Rejected, Some("database.port")), "{way:?} {error}");
+        assert_eq!(
+            (error.kind(), error.setting()),
+            (ErrorKind::InvalidSettings, Some("database.port")),
+            "{way:?} {error}"
+        );
         assert!(error.origin().unwrap().starts_with("secret Database version "), "{way:?} {error}");
         assert_value_free(&error, &["canary"]);
     }
@@ -178,7 +182,7 @@ async fn a_new_version_changes_every_key_of_its_secret_and_no_other() {
 async fn no_debug_shows_a_value() {
     let service = Service::new(map()).json("Database", r#"{"user":"canary","list":["canary"]}"#);
     let resolver = keyvault::Resolver::from(service.vault);
-    let named = resolver.named(&map()).await.unwrap();
+    let named = resolver.mapped(&map()).await.unwrap();
     let all: Vec<_> = named.iter().collect();
     let shown = format!("{named:?}{named:#?}{all:?}{:?}{:?}", map(), named.notes());
     assert_free_of(&shown, &["canary"]);

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use keyvault::{ErrorKind, NameMap, OpenJson, SecretEvent, SecretEventKind, SecretId};
+use keyvault::push::{SecretEvent, SecretEventKind};
+use keyvault::{ErrorKind, NameMap, OpenJson, SecretId};
 use serde::Deserialize;
 
 use super::service::{LIVE, Service, WAYS, Way};
@@ -94,7 +95,7 @@ async fn a_missing_required_key_is_named() {
     let service = Service::new(map()).secret("Shop--Database--PoolSize", "7");
     for way in WAYS {
         let error = service.settings::<Settings>(way).await.err().unwrap();
-        assert_eq!(error.kind(), ErrorKind::Rejected, "{way:?}");
+        assert_eq!(error.kind(), ErrorKind::InvalidSettings, "{way:?}");
         assert_eq!(error.setting(), Some("database.connection_string"), "{way:?} {error}");
     }
 }

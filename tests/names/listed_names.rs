@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use keyvault::{Error, ErrorKind, Finding, NameMap, ReferenceStatus, Resolver};
+use keyvault::settings::SecretIssue;
+use keyvault::{Error, ErrorKind, NameMap, ReferenceStatus, Resolver};
 
 use super::service::{LIVE, Service, WAYS};
 
@@ -34,9 +35,9 @@ async fn a_missing_listed_name_is_an_error_unless_it_is_optional() {
         assert_eq!(error.setting(), Some("api_key"), "{way:?}");
         assert!(error.to_string().contains("Api-Key in contoso"), "{error}");
     }
-    let named = Resolver::from(service.secret("api-key", "k").vault).named(&map()).await.unwrap();
+    let named = Resolver::from(service.secret("api-key", "k").vault).mapped(&map()).await.unwrap();
     let [note] = named.notes() else { panic!("{:?}", named.notes()) };
-    assert_eq!((note.key.to_string(), note.finding, note.is_taken), ("sentry_dsn".into(), Finding::Missing, false));
+    assert_eq!((note.key.to_string(), note.issue, note.is_taken), ("sentry_dsn".into(), SecretIssue::Missing, false));
     assert_eq!(note.to_string(), "sentry_dsn is left out: secret not found: sentry-dsn in contoso");
 }
 

@@ -28,7 +28,7 @@ async fn the_next_page_is_requested_before_the_secrets_of_this_page() {
         });
         pages.flatten().boxed()
     });
-    let named = Resolver::from(slow).named(&NameMap::new()).await.unwrap();
+    let named = Resolver::from(slow).mapped(&NameMap::new()).await.unwrap();
     assert_eq!((named.iter().count(), began.elapsed()), (60, 4 * ROUND_TRIP), "pages and one more round trip");
     let asked = asked.lock().unwrap().clone();
     for (page, secrets) in asked.chunks(25).enumerate() {

@@ -43,7 +43,9 @@ async fn a_custom_function_spells_keys_and_skips_secrets() {
         mail: Flat,
     }
     let map = NameMap::new().function(|name| match name.split_once('0')? {
-        ("hosts", index) => Some(["hosts"].into_iter().collect::<keyvault::Key>().element(index.parse().ok()?)),
+        ("hosts", index) => {
+            Some(["hosts"].into_iter().collect::<keyvault::settings::Key>().element(index.parse().ok()?))
+        }
         (table, member) => Some([table, member].into_iter().collect()),
     });
     let service = Service::new(map).secret("hosts01", "b").secret("hosts00", "a").secret("mail0user", "ann");
@@ -66,7 +68,7 @@ async fn a_panicking_name_function_fails_only_the_load() {
     let service = Service::new(NameMap::new().function(|_| panic!("of its own"))).secret("a", "canary");
     for way in LIVE {
         let error = service.settings::<Flat>(way).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Rejected, "{way:?}");
+        assert_eq!(error.kind(), ErrorKind::InvalidSettings, "{way:?}");
     }
 }
 

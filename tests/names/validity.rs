@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use keyvault::{ErrorKind, Finding, IfDisabled, IfOutdated, NameMap, ReferenceStatus, Resolver, SecretProperties};
+use keyvault::settings::SecretIssue;
+use keyvault::{ErrorKind, IfDisabled, IfOutdated, NameMap, ReferenceStatus, Resolver, SecretProperties};
 use keyvault_test_support::canary::{assert_free_of, assert_value_free};
 use keyvault_test_support::log::Log;
 
@@ -84,7 +85,10 @@ async fn disabled_and_outdated_secrets_follow_their_policies_by_list_and_by_name
                     }
                     (Err(error), None) => {
                         assert_eq!(error.setting(), Some("bad_one"), "{case} {error}");
-                        assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Rejected), "{case} {error}");
+                        assert!(
+                            matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidSettings),
+                            "{case} {error}"
+                        );
                         assert!(error.to_string().contains("Bad-One"), "{case} {error}");
                         assert!(error.advice().is_some(), "{case}");
                         assert_value_free(&error, &["canary"]);
@@ -174,13 +178,13 @@ async fn reports_contain_the_issues_that_were_found() {
     service.vault.set_with("old", "canary", expired).unwrap();
     service.vault.set_with("young", "canary", not_yet_valid).unwrap();
     let map = NameMap::new().not_yet_valid(IfOutdated::Skip);
-    let named = Resolver::from(service.vault).named(&map).await.unwrap();
+    let named = Resolver::from(service.vault).mapped(&map).await.unwrap();
     let found: Vec<_> = named.notes().iter().map(|note| (note.key.to_string(), note.is_taken)).collect();
     assert_eq!(found, [("bad_one".into(), false), ("old".into(), true), ("young".into(), false)]);
     let [bad, old, young] = named.notes() else { panic!("three notes") };
-    assert_eq!(bad.finding, Finding::Disabled);
-    assert!(matches!(old.finding, Finding::Expired { since } if since < SystemTime::now()));
-    assert!(matches!(young.finding, Finding::NotYetValid { until } if until > SystemTime::now()));
+    assert_eq!(bad.issue, SecretIssue::Disabled);
+    assert!(matches!(old.issue, SecretIssue::Expired { since } if since < SystemTime::now()));
+    assert!(matches!(young.issue, SecretIssue::NotYetValid { until } if until > SystemTime::now()));
     assert!(old.secret.version().is_some(), "it was got");
     assert_free_of(&format!("{:?}", named.notes()), &["canary"]);
 }

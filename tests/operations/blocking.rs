@@ -3,7 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
-use keyvault::{ErrorKind, NewSecret, SecretUpdate, blocking};
+use keyvault::client::{NewSecret, SecretUpdate};
+use keyvault::{ErrorKind, blocking};
 use keyvault_emulator::Emulator;
 use keyvault_test_support::credential::FakeCredential;
 use keyvault_test_support::emulator::client_of;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use azure_core::credentials::TokenCredential;
-use keyvault::{CredentialStep, DefaultCredential, DefaultCredentialBuilder, Error, ErrorKind, SecretClient};
+use keyvault::credential::{CredentialStep, DefaultCredential, DefaultCredentialBuilder};
+use keyvault::{Error, ErrorKind, SecretClient};
 use keyvault_emulator::Emulator;
 use keyvault_test_support::canary::assert_free_of;
 use keyvault_test_support::emulator::{client_of, tls_options};

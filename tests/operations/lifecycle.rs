@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
-use keyvault::{ErrorKind, NewSecret, SecretBackup, SecretClient, SecretUpdate};
+use keyvault::client::{NewSecret, SecretBackup, SecretUpdate};
+use keyvault::{ErrorKind, SecretClient};
 use keyvault_emulator::{Certificate, Emulator, SetSecret};
 use keyvault_test_support::credential::FakeCredential;
 use keyvault_test_support::emulator::client_of;

@@ -13,7 +13,8 @@ use azure_security_keyvault_secrets::models::{
 };
 use azure_security_keyvault_secrets::{SecretClient as Official, SecretClientOptions};
 use futures::TryStreamExt;
-use keyvault::{DeletedSecret, NewSecret, SecretBackup, SecretClient, SecretProperties, SecretUpdate};
+use keyvault::client::{DeletedSecret, NewSecret, SecretBackup, SecretUpdate};
+use keyvault::{SecretClient, SecretProperties};
 use keyvault_emulator::{Emulator, Operation};
 use keyvault_test_support::CONTOSO;
 use keyvault_test_support::credential::FakeCredential;

@@ -1,7 +1,8 @@
 //! A list can be read page by page, and continued with a token.
 
 use futures::TryStreamExt;
-use keyvault::{ErrorKind, PageToken, SecretPage};
+use keyvault::ErrorKind;
+use keyvault::client::{PageToken, SecretPage};
 use keyvault_emulator::{Emulator, Fault};
 
 use super::recording::scene;

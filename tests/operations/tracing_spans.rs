@@ -1,7 +1,7 @@
 //! Spans describe each operation, and contain no value.
 
 use futures::TryStreamExt;
-use keyvault::{NewSecret, SecretUpdate};
+use keyvault::client::{NewSecret, SecretUpdate};
 use keyvault_emulator::{Emulator, Fault};
 use keyvault_test_support::canary::assert_free_of;
 use keyvault_test_support::log::Log;

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use futures::{Stream, stream};
+use keyvault::push::PushEvent;
 use keyvault::push::{StorageQueue, Webhook, webhook};
-use keyvault::{InMemory, Live, PushEvent, SecretProperties};
+use keyvault::{InMemory, Live, SecretProperties};
 use serde::Deserialize;
 use tokio::time::{Instant, sleep, timeout};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
 use futures::StreamExt;
-use keyvault::PushEvent;
+use keyvault::push::PushEvent;
 use keyvault::push::{StorageQueue, StorageQueueBuilder, StorageQueueEvents};
 use keyvault_test_support::canary::{assert_free_of, assert_value_free};
 use keyvault_test_support::credential::FakeCredential;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{FutureExt, Stream, StreamExt, stream};
-use keyvault::PushEvent;
+use keyvault::push::PushEvent;
 use keyvault::push::{Webhook, WebhookAnswer, WebhookEvents, webhook};
 use keyvault_test_support::canary::assert_free_of;
 

@@ -44,7 +44,7 @@ async fn a_success_and_a_failure_without_a_request_are_not_delayed() {
         let error = layered(&vault, malformed).references_only().start::<IgnoredAny>().await.expect_err(malformed);
         assert!(!error.is_transient());
     }
-    assert_eq!(vault.reads(), keyvault::Reads::default());
+    assert_eq!(vault.reads(), keyvault::store::ReadCounts::default());
     let good = layered(&vault, "@KeyVault(SecretName=password)").references_only();
     good.start::<IgnoredAny>().await.unwrap().shutdown().await;
     assert_eq!(began.elapsed(), Duration::ZERO);

@@ -27,7 +27,7 @@ async fn a_key_beside_the_file_is_refused_before_any_request() {
         let error = service.start_with(framework, sealed).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Invalid, "{framework:?}");
         assert!(error.report().contains("another disk"), "{framework:?} {error:?}");
-        assert_eq!(service.vault.reads(), keyvault::Reads::default(), "{framework:?}");
+        assert_eq!(service.vault.reads(), keyvault::store::ReadCounts::default(), "{framework:?}");
         assert!(!service.path().exists(), "{framework:?}");
         let key = SealingKey::from_file(elsewhere.path().join("key")).unwrap();
         service.start_with(framework, SealedSnapshot::new(service.path(), key)).await.unwrap().shutdown().await;
@@ -46,5 +46,5 @@ async fn a_new_key_applies_at_the_next_start() {
     service.start_with(BOTH[0], new()).await.unwrap().shutdown().await;
     service.go_down();
     assert!(service.start_with(BOTH[1], new()).await.unwrap().health().is_stale());
-    assert_eq!(service.sealed().check(&service.resolver()).err(), Some(keyvault::SealedRefusal::OtherKey));
+    assert_eq!(service.sealed().check(&service.resolver()).err(), Some(keyvault::sealed::SealedRefusal::OtherKey));
 }

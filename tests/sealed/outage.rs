@@ -217,7 +217,8 @@ async fn a_start_in_an_outage_runs_the_validation_hook() {
     let file = service.directory.path().join("settings.toml");
     let layers =
         move || figment::Figment::new().merge(<figment::providers::Toml as figment::providers::Format>::file(&file));
-    let refuse = |_: &super::service::Settings| Err(keyvault::Rejection::new("it does not log in").of("password"));
+    let refuse =
+        |_: &super::service::Settings| Err(keyvault::ValidationError::new("it does not log in").of("password"));
     let builder = keyvault_figment::layered(service.vault.clone(), layers).sealed(service.sealed()).validate(refuse);
     let error = builder.start().await.unwrap_err();
     assert!(error.report().contains("it does not log in") && error.report().contains("vault is down"), "{error:?}");

@@ -3,7 +3,8 @@
 use std::fs;
 use std::time::Duration;
 
-use keyvault::{Error, ErrorKind, ReferenceStatus, Resolver, SealedRefusal, SealedSnapshot, SealingKey};
+use keyvault::sealed::SealedRefusal;
+use keyvault::{Error, ErrorKind, ReferenceStatus, Resolver, SealedSnapshot, SealingKey};
 use keyvault_test_support::canary::{assert_free_of, assert_value_free};
 use tokio::time::Instant;
 

@@ -2,8 +2,8 @@
 
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, ConfigError};
-use keyvault::{Layers, LiveBuilder, Resolver};
 use keyvault::settings::{MappedSecrets, Mismatch};
+use keyvault::{Layers, LiveBuilder, Resolver};
 
 use crate::mismatch::mismatch;
 use crate::secret_layer::KeyVaultSource;

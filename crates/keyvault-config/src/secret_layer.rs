@@ -1,8 +1,8 @@
 //! The secrets of a vault as a source.
 
 use config::{ConfigError, Map, Source, Value, ValueKind};
-use keyvault::{NameMap, Resolver, Result};
 use keyvault::settings::{MappedKind, MappedSecrets, MappedTree};
+use keyvault::{NameMap, Resolver, Result};
 
 /// A source with the secrets of a vault, each under the key that its name gives.
 ///

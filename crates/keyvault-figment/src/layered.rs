@@ -1,8 +1,8 @@
 //! Settings in layers that follow rotation.
 
 use figment::Figment;
-use keyvault::{Layers, LiveBuilder, Resolver};
 use keyvault::settings::MappedSecrets;
+use keyvault::{Layers, LiveBuilder, Resolver};
 
 use crate::secret_layer::KeyVaultProvider;
 use crate::tree::FigmentTree;

@@ -15,7 +15,10 @@ use crate::mismatch::unreadable;
 use crate::values::{effective, names};
 
 /// Replaces each value by its resolved text, and removes the values that are absent.
-pub(crate) fn replace(mut figment: Figment, resolved: Vec<(ConfigValue, Option<Resolved>)>) -> Result<Figment, Mismatch> {
+pub(crate) fn replace(
+    mut figment: Figment,
+    resolved: Vec<(ConfigValue, Option<Resolved>)>,
+) -> Result<Figment, Mismatch> {
     if resolved.is_empty() {
         return Ok(figment);
     }

@@ -1,9 +1,9 @@
 //! Resolving references once, without a background task.
 
 use figment::Figment;
-use keyvault::{Report, Resolver, Result};
 use keyvault::resolver::Loaded;
 use keyvault::settings::{MappedSecrets, Origins};
+use keyvault::{Report, Resolver, Result};
 use serde::de::DeserializeOwned;
 
 use crate::tree::FigmentTree;

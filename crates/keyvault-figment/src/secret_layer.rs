@@ -2,8 +2,8 @@
 
 use figment::value::{Dict, Empty, Map, Tag, Value};
 use figment::{Error, Metadata, Profile, Provider};
-use keyvault::{NameMap, Resolver, Result};
 use keyvault::settings::{Key, MappedKind, MappedSecret, MappedSecrets, MappedTree, Segment};
+use keyvault::{NameMap, Resolver, Result};
 
 /// A provider with the secrets of a vault, each under the key that its name gives.
 ///

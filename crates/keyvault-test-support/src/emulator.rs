@@ -7,7 +7,8 @@ use azure_core::error::ErrorKind;
 use azure_core::http::headers::Headers;
 use azure_core::http::{AsyncRawResponse, ClientOptions, Transport};
 use futures::TryStreamExt;
-use keyvault::{SecretClient, SecretClientBuilder};
+use keyvault::SecretClient;
+use keyvault::client::SecretClientBuilder;
 use keyvault_emulator::Emulator;
 
 use crate::transport::{FakeTransport, SentRequest};

@@ -1,26 +1,33 @@
 //! Test doubles that every test and example of this workspace shares.
 //!
-//! - [`credential`]: a `TokenCredential` that issues fixed or computed tokens, fails or hangs.
-//! - [`transport`]: an `HttpClient` in this process, with a request log and scripted responses.
-//! - [`store`]: a `SecretStore` whose `get` and `list` a test replaces, and a [`Switch`](store::Switch) for faults.
-//! - [`emulator`]: clients and transports that reach an emulator.
-//! - [`canary`]: random text, and the search for it in everything that people can see.
-//! - [`log`]: the log of one thread as text.
-//! - [`deadline`]: limits for tests that would otherwise wait forever.
+//! - `credential`: a `TokenCredential` that issues fixed or computed tokens, fails or hangs.
+//! - `transport`: an `HttpClient` in this process, with a request log and scripted responses.
+//! - `store`: a `SecretStore` whose `get` and `list` a test replaces, and a `Switch` for faults.
+//! - `emulator`: clients and transports that reach an emulator.
+//! - `canary`: random text, and the search for it in everything that people can see.
+//! - `log`: the log of one thread as text.
+//! - `deadline`: limits for tests that would otherwise wait forever.
 //! - `postgres`: a local PostgreSQL server (feature `postgres`).
 //!
-//! For a plain vault, use [`keyvault::InMemory`]; its `on_get` hook delays, counts or fails reads.
+//! All but `canary` need the feature `fakes`, and `postgres` needs its own. For a plain vault, use `keyvault::InMemory`;
+//! its `on_get` hook delays, counts or fails reads.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot continue panics at once")]
 
 pub mod canary;
+#[cfg(feature = "fakes")]
 pub mod credential;
+#[cfg(feature = "fakes")]
 pub mod deadline;
+#[cfg(feature = "fakes")]
 pub mod emulator;
+#[cfg(feature = "fakes")]
 pub mod log;
 #[cfg(all(unix, feature = "postgres"))]
 pub mod postgres;
+#[cfg(feature = "fakes")]
 pub mod store;
+#[cfg(feature = "fakes")]
 pub mod transport;
 
 /// The origin of the vault that most tests read: `https://contoso.vault.azure.net`.

@@ -11,7 +11,8 @@ use azure_core::http::{AsyncRawResponse, Body, ClientOptions, HttpClient, Method
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use keyvault::{SecretClient, SecretClientBuilder};
+use keyvault::SecretClient;
+use keyvault::client::SecretClientBuilder;
 use url::Url;
 
 use crate::CONTOSO;

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use keyvault::{Derived, ErrorKind, Live, ValidationError};
 use keyvault::live::CredentialCheck;
 use keyvault::settings::Origins;
+use keyvault::{Derived, ErrorKind, Live, ValidationError};
 use keyvault_examples_support::Result;
 use secrecy::SecretString;
 use serde::Deserialize;

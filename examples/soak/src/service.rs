@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::Serialized;
-use keyvault::{Derived, Live, Notice, Resolver, SecretClient, SecretId, ValidationError};
 use keyvault::push::{SecretEvent, SecretEventKind};
+use keyvault::{Derived, Live, Notice, Resolver, SecretClient, SecretId, ValidationError};
 use keyvault_examples_support::Result;
 use tokio::task::JoinHandle;
 

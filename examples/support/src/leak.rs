@@ -4,11 +4,7 @@ use std::env;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-#[allow(dead_code, reason = "shared with the leak tests of the library, which use all of it")]
-#[path = "../../../tests/leak/canary.rs"]
-mod canary;
-
-use self::canary::{Canary, Finder};
+use keyvault_test_support::canary::{Canary, Finder};
 
 /// Returns a command that runs an example of the package under test, with all logging turned on.
 ///

@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::sync::LazyLock;
 
 use futures::{FutureExt, StreamExt, stream};
-use keyvault::push::Webhook;
 use keyvault::Vault;
+use keyvault::push::Webhook;
 use keyvault::push::{PushEvent, SecretEvent};
 
 use crate::{assert_error_is_value_free, run};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use keyvault::{InMemory, Resolver, SealedSnapshot, SealingKey};
 use keyvault::sealed::SealedRefusal;
+use keyvault::{InMemory, Resolver, SealedSnapshot, SealingKey};
 
 use crate::assert_value_free;
 

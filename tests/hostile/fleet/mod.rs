@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use keyvault::{SecretEvent, SecretEventKind, SecretId};
+use keyvault::SecretId;
+use keyvault::push::{SecretEvent, SecretEventKind};
 use tokio::time::{Instant, sleep};
 
 use self::instance::Instance;

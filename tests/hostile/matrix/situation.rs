@@ -10,7 +10,8 @@ use figment::Figment;
 use figment::providers::{Format, Toml};
 use futures::TryStreamExt;
 use futures::future::{LocalBoxFuture, ready};
-use keyvault::{Error, ErrorKind, Live, Notice, SecretClient, SecretEvent, SecretEventKind, SecretId};
+use keyvault::push::{SecretEvent, SecretEventKind};
+use keyvault::{Error, ErrorKind, Live, Notice, SecretClient, SecretId};
 use keyvault_emulator::{Emulator, Fault as EmulatorFault};
 use keyvault_test_support::CONTOSO;
 use keyvault_test_support::canary::assert_value_free;
@@ -130,7 +131,7 @@ fn word(error: &Error) -> &'static str {
         ErrorKind::Denied => "Denied",
         ErrorKind::Invalid => "Invalid",
         ErrorKind::NotFound => "NotFound",
-        ErrorKind::Rejected => "CredentialCheck",
+        ErrorKind::InvalidSettings => "CredentialCheck",
         ErrorKind::Throttled { .. } => "Throttled",
         ErrorKind::Unavailable => "Unavailable",
         _ => "another kind",

@@ -74,7 +74,7 @@ impl Life {
             .refresh_deadline(DEADLINE)
             .event_spread(INTERVAL / 3)
             // Without a maximum, which would publish changes before they are debounced.
-            .settle(SETTLE, LIFE)
+            .debounce(SETTLE, LIFE)
             .wall_clock(time)
             .start::<Settings>()
             .await

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use fastrand::Rng;
 use futures::StreamExt;
 use futures::stream::{self, BoxStream};
+use keyvault::push::{SecretEvent, SecretEventKind};
 use keyvault::{
-    Error, ErrorKind, Result, Secret, SecretEvent, SecretEventKind, SecretId, SecretName, SecretProperties,
-    SecretStore, SecretVersion, Vault,
+    Error, ErrorKind, Result, Secret, SecretId, SecretName, SecretProperties, SecretStore, SecretVersion, Vault,
 };
 use tokio::time::{Instant, sleep};
 

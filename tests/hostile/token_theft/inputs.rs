@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use figment::Figment;
 use futures::TryStreamExt;
-use keyvault::{Live, PageToken, SecretEvent, SecretEventKind, SecretId};
+use keyvault::client::PageToken;
+use keyvault::push::{SecretEvent, SecretEventKind};
+use keyvault::{Live, SecretId};
 use keyvault_test_support::CONTOSO;
 
 use super::hostile_vault::{HostileVault, Moment, SHARED};

@@ -1,14 +1,10 @@
 //! No command prints a secret value or a token, whatever fails, unless the user asks for the value.
 
-#[allow(dead_code, reason = "shared with the tests of the library, which use all of it")]
-#[path = "../../../../tests/leak/canary.rs"]
-mod canary;
-
 use std::process::Command;
 
 use keyvault_emulator::{Denial, Fault};
+use keyvault_test_support::canary::{Canary, Finder};
 
-use self::canary::{Canary, Finder};
 use crate::fixture::{Fixture, keyvault, run_with};
 
 /// A vault with a canary as a secret and as a token, and the output of every command so far.

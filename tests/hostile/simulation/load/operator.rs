@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use azure_core::error::ErrorKind as SdkKind;
 use fastrand::Rng;
-use keyvault::{SecretClient, SecretEvent, SecretEventKind, SecretId};
+use keyvault::push::{SecretEvent, SecretEventKind};
+use keyvault::{SecretClient, SecretId};
 use keyvault_emulator::{Denial, Emulator, Fault};
 use keyvault_test_support::CONTOSO;
 use keyvault_test_support::credential::{FakeCredential, valid_for};
