@@ -1,4 +1,4 @@
-//! How a derived resource is set up.
+//! The builder of a derived resource.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};

@@ -91,7 +91,7 @@ pub(super) type Build<T, R> = Arc<dyn Fn(Arc<T>) -> BoxFuture<'static, Result<R,
 pub(super) type Probe<R> = Box<dyn Fn(Arc<R>) -> BoxFuture<'static, Result<(), ValidationError>> + Send + Sync>;
 pub(super) type Drain<R> = Box<dyn Fn(Arc<R>) -> BoxFuture<'static, ()> + Send + Sync>;
 
-/// What the application does with each resource.
+/// The application's hooks for each resource.
 pub(super) struct Hooks<R> {
     pub(super) probe: Option<Probe<R>>,
     pub(super) drain: Option<Drain<R>>,

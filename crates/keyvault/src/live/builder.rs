@@ -1,4 +1,4 @@
-//! How settings are made live.
+//! The builder of live settings.
 
 use std::fmt;
 use std::future::ready;
@@ -52,10 +52,20 @@ use crate::time::{TokenRate, WallClock};
 pub struct LiveBuilder<L, V = Unvalidated> {
     layers: L,
     validator: V,
-    setup: Setup,
+    /// A trait object, so that its destructor is compiled in this crate.
+    setup: Box<dyn AnySetup>,
 }
 
 /// The part of the builder that does not depend on layers or validator.
+trait AnySetup: Send {
+    fn get(&self) -> &Setup;
+
+    fn get_mut(&mut self) -> &mut Setup;
+
+    /// Checks the setup and starts.
+    fn start(self: Box<Self>, target: Arc<dyn SettingsTarget>) -> BoxFuture<'static, Result<Arc<dyn RefreshHandle>>>;
+}
+
 struct Setup {
     resolver: Resolver,
     names: Option<NameMap>,
@@ -72,7 +82,7 @@ struct Setup {
 impl<L: Layers> LiveBuilder<L> {
     /// Creates a builder for `layers` over the vaults of `resolver`.
     pub fn new(resolver: impl Into<Resolver>, layers: L) -> Self {
-        Self { layers, validator: Unvalidated, setup: Setup::new(resolver.into()) }
+        Self { layers, validator: Unvalidated, setup: Setup::boxed(resolver.into()) }
     }
 
     /// Sets the check that settings pass before they are published, the first ones included. Settings that `hook`
@@ -90,13 +100,13 @@ impl<L: Layers> LiveBuilder<L> {
 impl<L: Layers, V> LiveBuilder<L, V> {
     /// Sets how the default vault's secrets become settings. Default: [`NameMap::new`], which maps all of them.
     pub fn names(mut self, map: NameMap) -> Self {
-        self.setup.names = Some(map);
+        self.setup.get_mut().names = Some(map);
         self
     }
 
     /// Disables the name map, so that secrets arrive by reference only. This needs no permission to list the vault.
     pub fn references_only(mut self) -> Self {
-        self.setup.names = None;
+        self.setup.get_mut().names = None;
         self
     }
 
@@ -104,7 +114,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     ///
     /// Default: 5 minutes. At least 1 second.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
-        self.setup.options.interval = interval;
+        self.setup.get_mut().options.interval = interval;
         self
     }
 
@@ -115,7 +125,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// `selector` is the key of a setting, or of a table for everything under it, or a secret by its name or id. A list
     /// of the vault reveals a change regardless of the interval. At least 1 second.
     pub fn refresh_secret_every(mut self, selector: impl Into<SecretSelector>, interval: Duration) -> Self {
-        self.setup.options.intervals.push((selector.into(), interval));
+        self.setup.get_mut().options.intervals.push((selector.into(), interval));
         self
     }
 
@@ -130,7 +140,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     ///
     /// Default: off; changes are published at the end of the refresh that finds them.
     pub fn debounce(mut self, minimum: Duration, maximum: Duration) -> Self {
-        self.setup.options.cycle.debounce = Some(Debounce { minimum, maximum });
+        self.setup.get_mut().options.cycle.debounce = Some(Debounce { minimum, maximum });
         self
     }
 
@@ -140,7 +150,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// It is the version that this process used before. If there is none, the vault lists the versions, which needs the
     /// permission to list.
     pub fn previous_version(mut self, policy: PreviousVersion) -> Self {
-        self.setup.options.previous_version = policy;
+        self.setup.get_mut().options.previous_version = policy;
         self
     }
 
@@ -153,27 +163,27 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// budget, a report fails at once. Callers never wait for the budget. Default: 8, which last for 13 seconds, and 15
     /// seconds.
     pub fn rejection_budget(mut self, burst: u32, refill: Duration) -> Self {
-        self.setup.options.reports = TokenRate { burst, refill };
+        self.setup.get_mut().options.reports = TokenRate { burst, refill };
         self
     }
 
     /// Sets the consequence when the vault answers that a secret in use is gone, disabled or forbidden. Default:
     /// [`Revocation::Keep`].
     pub fn revocation(mut self, revocation: Revocation) -> Self {
-        self.setup.options.cycle.revocation = revocation;
+        self.setup.get_mut().options.cycle.revocation = revocation;
         self
     }
 
     /// Sets how long before its expiry a secret is reported as [near expiry](super::SecretStatus::NearExpiry), in
     /// health and once as a notice and a `tracing` event. Default: 30 days.
     pub fn expiry_notice(mut self, notice: Duration) -> Self {
-        self.setup.options.limits.expiry_notice = notice;
+        self.setup.get_mut().options.limits.expiry_notice = notice;
         self
     }
 
     /// Sets how long the start retries while a vault cannot be reached or throttles. Default: 100 seconds.
     pub fn startup_deadline(mut self, deadline: Duration) -> Self {
-        self.setup.options.startup_deadline = deadline;
+        self.setup.get_mut().options.startup_deadline = deadline;
         self
     }
 
@@ -184,7 +194,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// returned at once. The delay ends with the [start-up deadline](Self::startup_deadline), if that is earlier. Tests
     /// set it to zero. Default: 5 seconds.
     pub fn minimum_failure_delay(mut self, delay: Duration) -> Self {
-        self.setup.options.minimum_failure_delay = delay;
+        self.setup.get_mut().options.minimum_failure_delay = delay;
         self
     }
 
@@ -194,20 +204,21 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// [`SealedSnapshot`](crate::SealedSnapshot) describes when the file is written, read and refused.
     #[cfg(feature = "sealed")]
     pub fn sealed(mut self, snapshot: crate::SealedSnapshot) -> Self {
-        self.setup.sealer = Some(Sealer::new(snapshot, &self.setup.resolver));
+        let setup = self.setup.get_mut();
+        setup.sealer = Some(Sealer::new(snapshot, &setup.resolver));
         self
     }
 
     /// Sets the longest time that one refresh may take, validation included. Default: 100 seconds.
     pub fn refresh_deadline(mut self, deadline: Duration) -> Self {
-        self.setup.options.cycle.deadline = deadline;
+        self.setup.get_mut().options.cycle.deadline = deadline;
         self
     }
 
     /// Sets the age beyond which [`Health::is_healthy`](super::Health::is_healthy) returns `false`. The settings stay
     /// all the same. Default: no limit.
     pub fn max_staleness(mut self, age: Duration) -> Self {
-        self.setup.options.limits.max_staleness = Some(age);
+        self.setup.get_mut().options.limits.max_staleness = Some(age);
         self
     }
 
@@ -216,14 +227,15 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     ///
     /// Malformed patterns fail the start, which reports all of them.
     pub fn policy(mut self, pattern: &str, policy: Policy) -> Self {
-        self.setup.add_policy(pattern, policy);
+        self.setup.get_mut().add_policy(pattern, policy);
         self
     }
 
     /// Resolves App Configuration's references too, as
     /// [`ResolverBuilder::app_configuration_references`](crate::ResolverBuilder::app_configuration_references) does.
     pub fn app_configuration_references(mut self) -> Self {
-        self.setup.resolver = self.setup.resolver.with_app_configuration();
+        let setup = self.setup.get_mut();
+        setup.resolver = setup.resolver.clone().with_app_configuration();
         self
     }
 
@@ -236,7 +248,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     where
         S: Stream<Item: Into<PushEvent>> + Send + 'static,
     {
-        self.setup.events.add(source);
+        self.setup.get_mut().events.add(source);
         self
     }
 
@@ -244,7 +256,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     ///
     /// Default: 30 seconds. At zero, each reacts at once.
     pub fn event_spread(mut self, spread: Duration) -> Self {
-        self.setup.options.event_spread = spread;
+        self.setup.get_mut().options.event_spread = spread;
         self
     }
 
@@ -252,7 +264,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     ///
     /// For tests. Everything except expiry and the suspension of the host is measured by tokio's clock.
     pub fn wall_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.setup.clock = WallClock::new(now);
+        self.setup.get_mut().clock = WallClock::new(now);
         self
     }
 
@@ -284,8 +296,9 @@ impl<L: Layers, V> LiveBuilder<L, V> {
 }
 
 impl Setup {
-    fn new(resolver: Resolver) -> Self {
-        Self {
+    /// Creates the default setup. The trait object is created here so that its vtable is compiled in this crate.
+    fn boxed(resolver: Resolver) -> Box<dyn AnySetup> {
+        Box::new(Self {
             resolver,
             names: Some(NameMap::new()),
             policies: Policies::default(),
@@ -295,7 +308,7 @@ impl Setup {
             clock: WallClock::default(),
             events: EventSources::default(),
             sealer: None,
-        }
+        })
     }
 
     fn add_policy(&mut self, pattern: &str, policy: Policy) {
@@ -306,19 +319,30 @@ impl Setup {
             Err(error) => self.malformed_patterns.push(error.at("policy", format!("pattern {}", self.patterns))),
         }
     }
+}
 
-    /// Checks the setup and starts. The future is boxed so that it is compiled in this crate.
-    fn start(self, target: Arc<dyn SettingsTarget>) -> BoxFuture<'static, Result<RefreshHandle>> {
-        let checked = self.options.check().and_then(|()| match Error::join(self.malformed_patterns) {
+impl AnySetup for Setup {
+    fn get(&self) -> &Setup {
+        self
+    }
+
+    fn get_mut(&mut self) -> &mut Setup {
+        self
+    }
+
+    fn start(self: Box<Self>, target: Arc<dyn SettingsTarget>) -> BoxFuture<'static, Result<Arc<dyn RefreshHandle>>> {
+        let Self { resolver, names, policies, malformed_patterns, options, clock, events, sealer, .. } = *self;
+        let checked = options.check().and_then(|()| match Error::join(malformed_patterns) {
             Some(error) => Err(error),
-            None => self.sealer.transpose(),
+            None => sealer.transpose(),
         });
-        let sealer = match checked {
-            Ok(sealer) => sealer,
-            Err(error) => return ready(Err(error)).boxed(),
-        };
-        let loader = SettingsLoader { resolver: self.resolver, names: self.names, policies: self.policies, target };
-        Start { loader, options: self.options, clock: self.clock, sealer }.run(self.events)
+        match checked {
+            Ok(sealer) => {
+                let loader = SettingsLoader { resolver, names, policies, target };
+                Start { loader, options, clock, sealer }.run(events)
+            }
+            Err(error) => ready(Err(error)).boxed(),
+        }
     }
 }
 
@@ -330,10 +354,29 @@ fn unpublished() -> Error {
 impl<L, V> fmt::Debug for LiveBuilder<L, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LiveBuilder")
-            .field("resolver", &self.setup.resolver)
-            .field("names", &self.setup.names)
-            .field("policies", &self.setup.policies)
-            .field("options", &self.setup.options)
+            .field("resolver", &self.setup.get().resolver)
+            .field("names", &self.setup.get().names)
+            .field("policies", &self.setup.get().policies)
+            .field("options", &self.setup.get().options)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::InMemory;
+
+    #[test]
+    fn every_malformed_pattern_is_reported_by_its_number() {
+        let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
+        let mut setup = Setup::boxed(vault.into());
+        for pattern in ["a..b", "smtp.*", "a["] {
+            setup.get_mut().add_policy(pattern, Policy::Optional);
+        }
+        let error = Error::join(std::mem::take(&mut setup.get_mut().malformed_patterns)).unwrap();
+        let found: Vec<String> = error.failures().iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("pattern 1") && found[1].contains("pattern 3"), "{found:?}");
     }
 }

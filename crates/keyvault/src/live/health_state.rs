@@ -50,7 +50,7 @@ pub(super) struct HealthLimits {
     pub(super) expiry_notice: Duration,
 }
 
-/// What a refresh failed to read, and no later one has read since.
+/// The reads that failed and that no later refresh made good.
 #[derive(Debug, Default)]
 struct Failing {
     /// Everything.

@@ -24,10 +24,10 @@ impl Notices {
     pub(super) fn announce(&mut self, known: &KnownSecrets, now: SystemTime, notice: Duration) -> bool {
         let before = self.count;
         let mut current = BTreeSet::new();
-        for (id, held) in known.iter() {
-            let secret = held.secret();
+        for (id, entry) in known.iter() {
+            let secret = entry.secret();
             metrics::expires(secret);
-            let status = SecretStatus::of(secret, Some(held.state()), now, notice);
+            let status = SecretStatus::of(secret, Some(entry.state()), now, notice);
             if status == SecretStatus::Current {
                 continue;
             }

@@ -1,4 +1,4 @@
-//! What the builder configures.
+//! The options of live settings.
 
 use std::time::Duration;
 

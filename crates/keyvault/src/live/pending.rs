@@ -11,7 +11,7 @@ use crate::secret::SecretId;
 pub(super) enum Command {
     /// Runs a full refresh now.
     Refresh(Reply),
-    /// Refreshes what is due, if anything is.
+    /// Runs the refresh that is due, if there is one.
     RefreshIfDue(Reply),
     /// Looks for replacements of secrets that a server rejected.
     ReportRejected(Vec<SecretId>, ReportReply),
@@ -63,7 +63,7 @@ impl PendingCalls {
         }
     }
 
-    /// Answers the callers that wait for what is due: nothing is.
+    /// Answers the callers of a refresh that may be due: there is none.
     pub(super) fn nothing_is_due(&mut self) {
         for reply in self.if_due.drain(..) {
             _ = reply.send(Ok(None));

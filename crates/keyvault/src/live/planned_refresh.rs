@@ -1,4 +1,4 @@
-//! What one refresh fetches, and why.
+//! A refresh that is about to run: what it fetches, and why.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl PlannedRefresh {
         self.plan.is_full()
     }
 
-    /// Takes out the due secrets that nothing but the failure of others held back, after the refresh failed with
+    /// Takes out the due secrets that only the failure of others held back, after the refresh failed with
     /// `error`. They may be retried at once, without the others.
     ///
     /// The retries end, because each fetches less than the one before: after a full refresh, the secrets that are due;

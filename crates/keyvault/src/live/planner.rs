@@ -1,4 +1,4 @@
-//! What the next refresh fetches, and when the one after it runs.
+//! The plan: what the next refresh fetches, and when the one after it runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(super) struct Planner {
     debounce: Option<Debounce>,
     pending_changes: Option<PendingChanges>,
     intervals: Vec<(SecretSelector, Duration)>,
-    /// When the loop last looked at the clocks.
+    /// When the loop last read the clocks.
     awake: Moment,
 }
 
@@ -77,7 +77,7 @@ impl Planner {
         self.pending_changes.as_ref()
     }
 
-    /// Looks at the clocks, and brings everything forward by the time that the host was suspended.
+    /// Reads the clocks, and brings everything forward by the time that the host was suspended.
     pub(super) fn wake(&mut self) -> Moment {
         let now = self.state.now();
         let suspended = self.awake.suspended_until(now);

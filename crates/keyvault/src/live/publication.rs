@@ -1,4 +1,4 @@
-//! Settings that were published, and what is known of them.
+//! Published settings, with their origins, secrets and report.
 
 use std::fmt;
 use std::ops::Deref;

@@ -1,4 +1,7 @@
 //! The handle to the refresh loop, without the type of the settings.
+//!
+//! Handles reach the loop through a trait object, and its futures are boxed: so all of it, destructors included, is
+//! compiled in this crate and not again in the crate of each settings type.
 
 use std::sync::Arc;
 
@@ -13,28 +16,53 @@ use super::selector::SecretSelector;
 use super::shared_state::SharedState;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The handle that every clone of live settings holds. The loop ends with the last one.
-///
-/// Futures are boxed so that they are compiled in this crate, and not again for each settings type.
-#[derive(Clone)]
-pub(super) struct RefreshHandle {
+/// The loop, as every clone of live settings sees it. The loop ends with the last handle.
+pub(super) trait RefreshHandle: Send + Sync {
+    /// Returns the state that the loop writes.
+    fn state(&self) -> &Arc<SharedState>;
+
+    /// Runs a full refresh, or joins the one that runs.
+    fn refresh_now(&self) -> BoxFuture<'_, Result<Option<Change>>>;
+
+    /// Runs the refresh that is due, or joins it.
+    fn refresh_if_due(&self) -> BoxFuture<'_, Result<Option<Change>>>;
+
+    /// Reports that a server rejected secrets.
+    fn report_rejected(&self, selector: SecretSelector) -> BoxFuture<'_, Result<CredentialCheck>>;
+
+    /// Ends the loop, and waits until it is gone.
+    fn shutdown(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A handle that sends commands to the loop.
+pub(super) struct CommandHandle {
     pub(super) state: Arc<SharedState>,
     pub(super) commands: mpsc::Sender<Command>,
 }
 
-impl RefreshHandle {
-    /// Runs a full refresh, or joins the one that runs.
-    pub(super) fn refresh_now(&self) -> BoxFuture<'_, Result<Option<Change>>> {
+impl CommandHandle {
+    async fn ask<A: Send>(&self, command: impl FnOnce(oneshot::Sender<Result<A>>) -> Command + Send) -> Result<A> {
+        let ended = || Error::new(ErrorKind::Unavailable, "settings are no longer refreshed");
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(command(reply)).await.map_err(|_| ended())?;
+        answer.await.unwrap_or_else(|_| Err(ended()))
+    }
+}
+
+impl RefreshHandle for CommandHandle {
+    fn state(&self) -> &Arc<SharedState> {
+        &self.state
+    }
+
+    fn refresh_now(&self) -> BoxFuture<'_, Result<Option<Change>>> {
         self.ask(Command::Refresh).boxed()
     }
 
-    /// Runs the refresh that is due, or joins it.
-    pub(super) fn refresh_if_due(&self) -> BoxFuture<'_, Result<Option<Change>>> {
+    fn refresh_if_due(&self) -> BoxFuture<'_, Result<Option<Change>>> {
         self.ask(Command::RefreshIfDue).boxed()
     }
 
-    /// Reports that a server rejected secrets.
-    pub(super) fn report_rejected(&self, selector: SecretSelector) -> BoxFuture<'_, Result<CredentialCheck>> {
+    fn report_rejected(&self, selector: SecretSelector) -> BoxFuture<'_, Result<CredentialCheck>> {
         async move {
             let rejected = selector.secrets(&self.state.publication.load().origins);
             if rejected.is_empty() {
@@ -49,15 +77,7 @@ impl RefreshHandle {
         .boxed()
     }
 
-    async fn ask<A: Send>(&self, command: impl FnOnce(oneshot::Sender<Result<A>>) -> Command + Send) -> Result<A> {
-        let ended = || Error::new(ErrorKind::Unavailable, "settings are no longer refreshed");
-        let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| ended())?;
-        answer.await.unwrap_or_else(|_| Err(ended()))
-    }
-
-    /// Ends the loop, and waits until it is gone.
-    pub(super) fn shutdown(&self) -> BoxFuture<'_, ()> {
+    fn shutdown(&self) -> BoxFuture<'_, ()> {
         async move {
             // An error means that the loop is gone already.
             _ = self.commands.send(Command::Shutdown).await;

@@ -26,7 +26,7 @@ pub(super) struct RefreshLoop {
     pub(super) inputs: Inputs,
 }
 
-/// What reaches the loop from outside, besides the queue.
+/// The commands and event sources that reach the loop from outside.
 pub(super) struct Inputs {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) events: EventSources,

@@ -1,4 +1,4 @@
-//! How an application names secrets: by setting, or by id.
+//! Selections of secrets, by setting or by id.
 
 use std::fmt;
 

@@ -16,7 +16,7 @@ use super::options::Options;
 use super::pending::PendingCalls;
 use super::planner::Planner;
 use super::refresh_cycle::RefreshCycle;
-use super::refresh_handle::RefreshHandle;
+use super::refresh_handle::{CommandHandle, RefreshHandle};
 use super::refresh_loop::{Inputs, RefreshLoop};
 use super::refresh_queue::RefreshQueue;
 use super::schedule::Schedule;
@@ -46,7 +46,7 @@ impl Start {
     /// Loads and publishes the first settings, and starts the loop that keeps them current.
     ///
     /// The future is boxed here so that it is compiled in this crate, and not again for each settings type.
-    pub(super) fn run(self, events: EventSources) -> BoxFuture<'static, Result<RefreshHandle>> {
+    pub(super) fn run(self, events: EventSources) -> BoxFuture<'static, Result<Arc<dyn RefreshHandle>>> {
         async move {
             let (began, requests) = (Instant::now(), self.loader.resolver.requests());
             let first = match &self.sealer {
@@ -135,7 +135,7 @@ impl Start {
     }
 
     /// Publishes the first settings, and spawns the loop that keeps them current.
-    fn keep_current(self, first: FirstSettings, events: EventSources) -> RefreshHandle {
+    fn keep_current(self, first: FirstSettings, events: EventSources) -> Arc<dyn RefreshHandle> {
         let Self { loader, options, clock, sealer } = self;
         let FirstSettings { settings, plan, mut health } = first;
         health.sources = events.len();
@@ -162,7 +162,7 @@ impl Start {
         };
         refresh_loop.report_secrets();
         tokio::spawn(refresh_loop.run());
-        RefreshHandle { state, commands }
+        Arc::new(CommandHandle { state, commands })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::resolver::{KnownSecrets, Want};
 use crate::secret::{SecretId, Vault};
 use crate::time::{TokenBucket, TokenRate};
 
-/// Sorts events by what is known of the secrets in use, and limits how often events cause requests in vain.
+/// Sorts events by the known versions of the secrets in use, and limits how often events cause requests in vain.
 pub(super) struct EventFilter {
     vault: Vault,
     names: Option<NameMap>,

@@ -93,7 +93,7 @@ impl RefreshQueue {
         self.event_arrived.notified().await;
     }
 
-    /// Reads or changes what is due.
+    /// Reads or changes the timetable.
     pub(super) fn timetable<R>(&self, change: impl FnOnce(&mut Timetable) -> R) -> R {
         change(&mut self.lock().timetable)
     }
