@@ -1,46 +1,46 @@
-//! What one body from outside comes to: a webhook's request or a queue's message.
+//! The events of one body: that of a webhook request or of a queue message.
 
 use std::collections::HashSet;
 
-use super::envelope::{Batch, Envelope};
+use super::classify::{Classified, classify};
 use super::event::SecretEvent;
-use super::news::News;
+use super::schema;
 use crate::error::{Error, Result};
 use crate::secret::Vault;
 
-/// Everything that was in one body.
+/// The events of one body.
 #[derive(Debug, Default, Eq, PartialEq)]
-pub(super) struct Delivery {
-    /// News of secrets, in the order of the body, each once.
+pub(super) struct EventBatch {
+    /// The events of secrets, in the order of the body, each once.
     pub(super) events: Vec<SecretEvent>,
-    /// How many events were of other types: keys, policies.
+    /// The number of events of other types, such as those of keys and access policies.
     pub(super) ignored: usize,
-    /// How many were no events, or news of something that cannot be a secret of a vault.
+    /// The number of events that are malformed or identify no secret of a vault.
     pub(super) unreadable: usize,
-    /// What Event Grid wants to hear back before it delivers.
+    /// The code that Event Grid expects in the answer before it delivers events.
     pub(super) validation_code: Option<String>,
 }
 
 impl SecretEvent {
-    /// Parses the events of a body in the schema of Event Grid or CloudEvents 1.0, one or an array, plain or in base64.
+    /// Parses a body in the schema of Event Grid or CloudEvents 1.0: one event or an array, as JSON or as base64 of it.
     ///
-    /// Events of other types are left out, and so are repeated ones and, in an array, those that make no sense. Which
-    /// secret and version an event is about is taken from the URL in it, and the other places that name the vault must
-    /// not disagree. News of a certificate is news of the
-    /// [secret that has its key](https://learn.microsoft.com/azure/key-vault/certificates/about-certificates#composition-of-a-certificate),
-    /// which has the certificate's name and version.
+    /// The result omits events of other types, repeated events and, in an array, malformed events. The URL in the event
+    /// identifies the secret and its version; other members that name the vault must agree with it. An event of a
+    /// certificate becomes an event of the [secret that holds its
+    /// key](https://learn.microsoft.com/azure/key-vault/certificates/about-certificates#composition-of-a-certificate),
+    /// which has the same name and version.
     ///
-    /// At most 2 MiB and 5,000 events, which is the most that Event Grid puts into a batch. Nothing is kept but the events.
+    /// A body has at most 2 MiB and 5,000 events, the largest batch of Event Grid. Nothing but the events is kept.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) for a body that is larger, is not JSON, or has nothing in it but what makes no
-    /// sense. The message does not repeat the input.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the body is larger, is not JSON, or has only malformed events. The
+    /// message does not repeat the input.
     ///
     /// # Examples
     ///
     /// ```
-    /// use keyvault::{SecretEvent, SecretEventKind};
+    /// use keyvault::push::{SecretEvent, SecretEventKind};
     ///
     /// let body = br#"[{
     ///     "eventType": "Microsoft.KeyVault.SecretNewVersionCreated",
@@ -52,11 +52,11 @@ impl SecretEvent {
     /// # Ok::<(), keyvault::Error>(())
     /// ```
     pub fn parse(body: &[u8]) -> Result<Vec<Self>> {
-        Ok(Delivery::parse(body)?.events)
+        Ok(EventBatch::parse(body)?.events)
     }
 }
 
-impl Delivery {
+impl EventBatch {
     pub(super) fn parse(body: &[u8]) -> Result<Self> {
         if body.len() > LARGEST_BODY {
             return Err(too_large());
@@ -71,31 +71,33 @@ impl Delivery {
             }
             None => return Err(not_json()),
         };
-        match Batch::parse(json, MOST_EVENTS).ok_or_else(not_json)? {
-            Batch::TooMany => Err(Error::invalid("body has more than 5,000 events")),
-            Batch::Events(events) => Self::read(&events),
+        let events = schema::parse(json, MOST_EVENTS).ok_or_else(not_json)?;
+        if events.len() > MOST_EVENTS {
+            return Err(Error::invalid("body has more than 5,000 events"));
         }
+        let batch = Self::from_events(events.iter().map(classify));
+        if batch.unreadable > 0 && batch.unreadable == events.len() {
+            return Err(Error::invalid("body contains no Event Grid event"));
+        }
+        Ok(batch)
     }
 
-    fn read(envelopes: &[Envelope]) -> Result<Self> {
-        let mut delivery = Self::default();
+    fn from_events(events: impl Iterator<Item = Classified>) -> Self {
+        let mut batch = Self::default();
         let mut seen = HashSet::new();
-        for envelope in envelopes {
-            match News::of(envelope) {
-                News::Secret(event) if seen.insert((event.id.clone(), event.kind)) => delivery.events.push(event),
-                News::Secret(_) => {}
-                News::Validation(code) => delivery.validation_code = Some(code),
-                News::Other => delivery.ignored += 1,
-                News::Nonsense => delivery.unreadable += 1,
+        for event in events {
+            match event {
+                Classified::Secret(event) if seen.insert((event.id.clone(), event.kind)) => batch.events.push(event),
+                Classified::Secret(_) => {}
+                Classified::Validation(code) => batch.validation_code = Some(code),
+                Classified::Other => batch.ignored += 1,
+                Classified::Malformed => batch.unreadable += 1,
             }
         }
-        if delivery.unreadable > 0 && delivery.unreadable == envelopes.len() {
-            return Err(Error::invalid("body has no event of Event Grid in it"));
-        }
-        Ok(delivery)
+        batch
     }
 
-    /// Leaves out the news of other vaults, if `vaults` names any, and tells of how many.
+    /// Removes the events of vaults other than `vaults`, and returns their number. An empty list means every vault.
     pub(super) fn retain(&mut self, vaults: &[Vault]) -> usize {
         let before = self.events.len();
         if !vaults.is_empty() {
@@ -117,8 +119,9 @@ fn trimmed(body: &[u8]) -> &[u8] {
     body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii()
 }
 
-/// Twice what Event Grid puts into a [batch](https://learn.microsoft.com/azure/event-grid/delivery-and-retry#output-batching),
-/// for one event alone may exceed it.
+/// Twice the size of an Event Grid
+/// [batch](https://learn.microsoft.com/azure/event-grid/delivery-and-retry#output-batching): a single event may exceed
+/// the size of a batch.
 pub(super) const LARGEST_BODY: usize = 2 * 1024 * 1024;
 const MOST_EVENTS: usize = 5_000;
 
@@ -138,13 +141,13 @@ mod tests {
         format!(r#"{{"eventType":"Microsoft.KeyVault.SecretNewVersionCreated","data":{data}}}"#)
     }
 
-    fn of(body: &str) -> Delivery {
-        Delivery::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {body}"))
+    fn parsed(body: &str) -> EventBatch {
+        EventBatch::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
 
     #[test]
-    fn every_form_in_which_an_event_may_come_is_read() {
-        // The samples of Microsoft's page have the stray spaces.
+    fn every_documented_form_of_an_event_is_parsed() {
+        // The stray spaces are those of the samples in Microsoft's documentation.
         let event_grid = r#"[{
             "id": "00eccf70-95a7-4e7c-8299-2eb17ee9ad64",
             "topic": "/subscriptions/{subscription-id}/resourceGroups/sample-rg/providers/Microsoft.KeyVault/vaults/contoso",
@@ -183,8 +186,8 @@ mod tests {
         let base64 = azure_core::base64::encode(event_grid);
         let unpadded = azure_core::base64::encode(cloud_event).trim_end_matches('=').to_owned();
         for body in [event_grid, cloud_event, &batch, &bare, &base64, &format!("\n{base64}\r\n"), &unpadded] {
-            let delivery = of(body);
-            let [event] = &delivery.events[..] else { panic!("{delivery:?}: {body}") };
+            let batch = parsed(body);
+            let [event] = &batch.events[..] else { panic!("{batch:?}: {body}") };
             assert_eq!(event.id.url(), URL, "{body}");
             assert_eq!(event.kind, SecretEventKind::NewVersion, "{body}");
             let time = event.time.unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
@@ -193,33 +196,33 @@ mod tests {
     }
 
     #[test]
-    fn names_of_members_are_read_without_case_and_spaces() {
+    fn member_names_are_compared_without_case_and_spaces() {
         for name in ["Id", "id", "ID", "Id ", " id"] {
-            assert_eq!(of(&event(&format!(r#"{{"{name}":"{URL}"}}"#))).events[0].id.url(), URL, "{name:?}");
+            assert_eq!(parsed(&event(&format!(r#"{{"{name}":"{URL}"}}"#))).events[0].id.url(), URL, "{name:?}");
         }
     }
 
     #[test]
-    fn what_makes_no_sense_in_an_array_does_not_take_the_rest_with_it() {
+    fn malformed_events_in_an_array_do_not_affect_the_others() {
         let good = event(&format!(r#"{{"Id":"{URL}"}}"#));
-        let delivery = of(&format!(r#"[1,null,"x",[],{{}},{good},{{"type":"Unknown"}},{good}]"#));
-        assert_eq!(delivery.events.len(), 1, "the second is a duplicate");
-        assert_eq!((delivery.unreadable, delivery.ignored), (5, 1));
-        assert!(Delivery::parse(b"[1,{}]").is_err());
-        assert_eq!(of("[]"), Delivery::default());
+        let batch = parsed(&format!(r#"[1,null,"x",[],{{}},{good},{{"type":"Unknown"}},{good}]"#));
+        assert_eq!(batch.events.len(), 1, "the second is a duplicate");
+        assert_eq!((batch.unreadable, batch.ignored), (5, 1));
+        assert!(EventBatch::parse(b"[1,{}]").is_err());
+        assert_eq!(parsed("[]"), EventBatch::default());
     }
 
     #[test]
-    fn a_body_is_capped_in_every_direction() {
+    fn size_count_and_repetition_are_capped() {
         let one = event(&format!(r#"{{"Id":"{URL}"}}"#));
         let many = |n: usize| format!("[{}]", vec![r#"{"type":"x"}"#; n].join(","));
         let deep = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
-        assert_eq!(of(&many(MOST_EVENTS)).ignored, MOST_EVENTS);
+        assert_eq!(parsed(&many(MOST_EVENTS)).ignored, MOST_EVENTS);
         let repeated = format!("{{{}\"type\":\"x\"}}", r#""data":{},"#.repeat(100));
         for (body, reason) in [
             (many(MOST_EVENTS + 1), "more than 5,000 events"),
             (" ".repeat(LARGEST_BODY + 1), "larger than 2 MiB"),
-            (deep(1_000_000), "no event"),
+            (deep(1_000_000), "no Event Grid event"),
             (repeated, "neither JSON"),
             (String::new(), "neither JSON"),
             ("\u{feff}  ".into(), "neither JSON"),
@@ -227,11 +230,11 @@ mod tests {
             ("{".into(), "neither JSON"),
             (format!("{one} {one}"), "neither JSON"),
         ] {
-            let error = Delivery::parse(body.as_bytes()).unwrap_err().to_string();
+            let error = EventBatch::parse(body.as_bytes()).unwrap_err().to_string();
             assert!(error.contains(reason), "{error}: {}", body.get(..40).unwrap_or(&body));
         }
         let nested = event(&format!(r#"{{"x":{},"Id":"{URL}"}}"#, deep(500_000)));
-        assert_eq!(of(&nested).events.len(), 1, "what is not read may be of any depth");
+        assert_eq!(parsed(&nested).events.len(), 1, "skipped values may have any depth");
     }
 
     #[test]
@@ -239,7 +242,7 @@ mod tests {
         for body in
             ["canary", "{\"canary\": canary}", "[\"canary\"]", r#"{"type":"canary","type":{"canary":1}}"#, "Y2FuYXJ5"]
         {
-            if let Err(error) = Delivery::parse(body.as_bytes()) {
+            if let Err(error) = EventBatch::parse(body.as_bytes()) {
                 assert!(!format!("{error} {error:?} {error:#?}").contains("canary"), "{error:?}");
             }
         }
@@ -247,28 +250,28 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..400)) {
-            _ = Delivery::parse(&body);
+        fn no_bytes_cause_a_panic(body in prop::collection::vec(any::<u8>(), 0..400)) {
+            _ = EventBatch::parse(&body);
         }
 
         #[test]
-        fn no_json_makes_it_panic(body in r#"[\[\]{}":,0-9a-zId \\u]{0,200}"#) {
-            _ = Delivery::parse(body.as_bytes());
+        fn no_json_causes_a_panic(body in r#"[\[\]{}":,0-9a-zId \\u]{0,200}"#) {
+            _ = EventBatch::parse(body.as_bytes());
         }
 
         #[test]
-        fn what_is_written_is_read(name in "[0-9A-Za-z-]{1,127}", version in "[0-9a-f]{32}", base64 in any::<bool>()) {
+        fn any_name_and_version_is_parsed(name in "[0-9A-Za-z-]{1,127}", version in "[0-9a-f]{32}", base64 in any::<bool>()) {
             let url = format!("https://contoso.vault.azure.net/secrets/{name}/{version}");
             let body = event(&format!(r#"{{"Id":"{url}"}}"#));
             let body = if base64 { azure_core::base64::encode(body) } else { body };
-            prop_assert_eq!(of(&body).events[0].id.url(), url);
+            prop_assert_eq!(parsed(&body).events[0].id.url(), url);
         }
 
         #[test]
-        fn an_id_of_any_text_is_refused_or_is_of_a_plain_host(id in r"(https://)?[ -~]{0,80}") {
+        fn any_text_as_an_id_is_refused_or_is_a_valid_secret_id(id in r"(https://)?[ -~]{0,80}") {
             let body = event(&serde_json::json!({ "Id": id }).to_string());
-            if let Ok(delivery) = Delivery::parse(body.as_bytes()) {
-                prop_assert!(SecretId::parse(&delivery.events[0].id.url()).is_ok());
+            if let Ok(batch) = EventBatch::parse(body.as_bytes()) {
+                prop_assert!(SecretId::parse(&batch.events[0].id.url()).is_ok());
             }
         }
     }
