@@ -198,7 +198,7 @@ async fn what_the_file_does_not_hold_fails_the_start_and_is_named() {
         let report = error.report();
         for setting in ["password", "token"] {
             let told = error.failures().iter().find(|failure| failure.setting() == Some(setting)).unwrap();
-            assert!(told.to_string().contains("sealed snapshot does not hold this secret"), "{framework:?} {told}");
+            assert!(told.to_string().contains("sealed snapshot does not contain this secret"), "{framework:?} {told}");
         }
         assert!(report.contains("vault is down"), "{framework:?} {report}");
         assert!(!error.failures().iter().any(|failure| failure.setting() == Some("host")), "{framework:?} {report}");
@@ -266,7 +266,7 @@ async fn another_map_of_names_does_not_silently_give_less() {
         depot.vault.fail(down());
         let error = start(keyvault::NameMap::new().prefix("new--")).await.unwrap_err();
         let told = error.report();
-        assert!(told.contains("sealed snapshot does not hold this secret: new--user"), "{framework:?} {told}");
+        assert!(told.contains("sealed snapshot does not contain this secret: new--user"), "{framework:?} {told}");
     }
 }
 

@@ -20,7 +20,7 @@ use crate::error::{Error, Result};
 use crate::names::NameMap;
 use crate::push::PushEvent;
 use crate::resolver::Resolver;
-use crate::sealed::Sealer;
+use crate::sealed::SealedWriter;
 use crate::settings::{Layers, Pattern, Policies, Policy};
 
 /// Builds [`Live`] settings from the layers of a framework; the adapters' `layered` makes one.
@@ -50,7 +50,7 @@ pub struct LiveBuilder<L, V = Unvalidated> {
     choices: Choices,
     clock: WallClock,
     events: Events,
-    sealer: Option<Result<Sealer>>,
+    sealer: Option<Result<SealedWriter>>,
     validator: V,
 }
 
@@ -235,7 +235,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// [`SealedSnapshot`](crate::SealedSnapshot) tells when the file is written, read and refused.
     #[cfg(feature = "sealed")]
     pub fn sealed(mut self, snapshot: crate::SealedSnapshot) -> Self {
-        self.sealer = Some(Sealer::new(snapshot, &self.resolver));
+        self.sealer = Some(SealedWriter::new(snapshot, &self.resolver));
         self
     }
 

@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::names::NameMap;
 use crate::report::{ReferenceStatus, Report};
 use crate::resolver::{Facts, FetchPlan, ResolveContext, Resolver, contained, load};
-use crate::sealed::Sealer;
+use crate::sealed::SealedWriter;
 use crate::settings::{Layers, Origins, Policies};
 
 /// What makes settings: the same for the first and for every later ones.
@@ -34,7 +34,7 @@ pub(super) struct Engine<L, V> {
     pub(super) names: Option<NameMap>,
     pub(super) validator: V,
     pub(super) timing: Timing,
-    pub(super) sealer: Option<Sealer>,
+    pub(super) sealer: Option<SealedWriter>,
     pub(super) policies: Policies,
     pub(super) choices: Choices,
     pub(super) clock: WallClock,
@@ -52,7 +52,7 @@ pub(super) struct Shared<T> {
     pulse: Mutex<Pulse>,
     clock: WallClock,
     max_staleness: Option<Duration>,
-    pub(super) sealer: Option<Sealer>,
+    pub(super) sealer: Option<SealedWriter>,
 }
 
 /// What wakes watchers; what they tell, they read from [`Shared`].

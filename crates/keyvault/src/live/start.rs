@@ -15,7 +15,7 @@ use super::schedule::Schedule;
 use super::validate::Validate;
 use crate::error::{Error, Result};
 use crate::resolver::FetchPlan;
-use crate::sealed::Sealer;
+use crate::sealed::SealedWriter;
 use crate::settings::Layers;
 
 /// The first settings, what was found on the way to them, and how fresh they are.
@@ -79,7 +79,7 @@ impl<L: Layers, V> Engine<L, V> {
     /// Makes the first settings; of the sealed snapshot, if the vaults cannot be reached for as long as its patience.
     ///
     /// What a vault refuses is refused: nobody gets from a file what the vault just denied them.
-    async fn first_or_sealed<T>(&self, sealer: &Sealer) -> Result<First<T>>
+    async fn first_or_sealed<T>(&self, sealer: &SealedWriter) -> Result<First<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
@@ -108,7 +108,7 @@ impl<L: Layers, V> Engine<L, V> {
     }
 
     /// Makes settings of the sealed snapshot, the vaults having failed with `failure`.
-    async fn sealed<T>(&self, sealer: &Sealer, left: Duration, failure: Error) -> Result<First<T>>
+    async fn sealed<T>(&self, sealer: &SealedWriter, left: Duration, failure: Error) -> Result<First<T>>
     where
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
