@@ -1,7 +1,7 @@
 //! Metrics for the `metrics` facade. Without the feature `metrics`, these functions do nothing.
 //!
-//! [`LiveBuilder`](crate::LiveBuilder) documents the names. Labels contain names of vaults, secrets and settings, and never a
-//! value, version or token.
+//! [`LiveBuilder`](crate::LiveBuilder) documents the names. Labels contain names of vaults, secrets and settings, and
+//! never a value, version or token.
 
 use std::time::Duration;
 

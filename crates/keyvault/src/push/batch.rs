@@ -137,6 +137,42 @@ mod tests {
 
     const URL: &str = "https://contoso.vault.azure.net/secrets/newsecret/ee059b2bb5bc48398a53b168c6cdcb10";
 
+    /// A sample in Microsoft's documentation, which has the stray spaces.
+    const EVENT_GRID: &str = r#"[{
+        "id": "00eccf70-95a7-4e7c-8299-2eb17ee9ad64",
+        "topic": "/subscriptions/{id}/resourceGroups/sample-rg/providers/Microsoft.KeyVault/vaults/contoso",
+        "subject": "newsecret",
+        "eventType": "Microsoft.KeyVault.SecretNewVersionCreated",
+        "eventTime": "2019-07-25T01:08:33.1036736Z",
+        "data": {
+            "Id": "https://contoso.vault.azure.net/secrets/newsecret/ee059b2bb5bc48398a53b168c6cdcb10",
+            "VaultName": "contoso",
+            "ObjectType": "Secret",
+            "ObjectName ": "newsecret",
+            "Version": " ee059b2bb5bc48398a53b168c6cdcb10",
+            "NBF": "1559081980",
+            "EXP": "1559082102"
+        },
+        "dataVersion": "1",
+        "metadataVersion": "1"
+    }]"#;
+
+    const CLOUD_EVENT: &str = r#"{
+        "id": "00eccf70-95a7-4e7c-8299-2eb17ee9ad64",
+        "source": "/subscriptions/{id}/resourceGroups/sample-rg/providers/Microsoft.KeyVault/vaults/Contoso",
+        "subject": "newsecret",
+        "type": "Microsoft.KeyVault.SecretNewVersionCreated",
+        "time": "2019-07-25T01:08:33.1036736Z",
+        "data": {
+            "id": " https://contoso.vault.azure.net/secrets/newsecret/ee059b2bb5bc48398a53b168c6cdcb10 ",
+            "vaultName": " contoso ",
+            "NBF": 1559081980.0,
+            "EXP": null,
+            "more": {"a": [{"b": {"c": []}}]}
+        },
+        "specversion": "1.0"
+    }"#;
+
     fn event(data: &str) -> String {
         format!(r#"{{"eventType":"Microsoft.KeyVault.SecretNewVersionCreated","data":{data}}}"#)
     }
@@ -147,45 +183,11 @@ mod tests {
 
     #[test]
     fn every_documented_form_of_an_event_is_parsed() {
-        // The stray spaces are those of the samples in Microsoft's documentation.
-        let event_grid = r#"[{
-            "id": "00eccf70-95a7-4e7c-8299-2eb17ee9ad64",
-            "topic": "/subscriptions/{subscription-id}/resourceGroups/sample-rg/providers/Microsoft.KeyVault/vaults/contoso",
-            "subject": "newsecret",
-            "eventType": "Microsoft.KeyVault.SecretNewVersionCreated",
-            "eventTime": "2019-07-25T01:08:33.1036736Z",
-            "data": {
-                "Id": "https://contoso.vault.azure.net/secrets/newsecret/ee059b2bb5bc48398a53b168c6cdcb10",
-                "VaultName": "contoso",
-                "ObjectType": "Secret",
-                "ObjectName ": "newsecret",
-                "Version": " ee059b2bb5bc48398a53b168c6cdcb10",
-                "NBF": "1559081980",
-                "EXP": "1559082102"
-            },
-            "dataVersion": "1",
-            "metadataVersion": "1"
-        }]"#;
-        let cloud_event = r#"{
-            "id": "00eccf70-95a7-4e7c-8299-2eb17ee9ad64",
-            "source": "/subscriptions/{subscription-id}/resourceGroups/sample-rg/providers/Microsoft.KeyVault/vaults/Contoso",
-            "subject": "newsecret",
-            "type": "Microsoft.KeyVault.SecretNewVersionCreated",
-            "time": "2019-07-25T01:08:33.1036736Z",
-            "data": {
-                "id": " https://contoso.vault.azure.net/secrets/newsecret/ee059b2bb5bc48398a53b168c6cdcb10 ",
-                "vaultName": " contoso ",
-                "NBF": 1559081980.0,
-                "EXP": null,
-                "more": {"a": [{"b": {"c": []}}]}
-            },
-            "specversion": "1.0"
-        }"#;
-        let batch = format!("\u{feff} [{cloud_event}]\n");
-        let bare = event_grid.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let base64 = azure_core::base64::encode(event_grid);
-        let unpadded = azure_core::base64::encode(cloud_event).trim_end_matches('=').to_owned();
-        for body in [event_grid, cloud_event, &batch, &bare, &base64, &format!("\n{base64}\r\n"), &unpadded] {
+        let batch = format!("\u{feff} [{CLOUD_EVENT}]\n");
+        let bare = EVENT_GRID.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let base64 = azure_core::base64::encode(EVENT_GRID);
+        let unpadded = azure_core::base64::encode(CLOUD_EVENT).trim_end_matches('=').to_owned();
+        for body in [EVENT_GRID, CLOUD_EVENT, &batch, &bare, &base64, &format!("\n{base64}\r\n"), &unpadded] {
             let batch = parsed(body);
             let [event] = &batch.events[..] else { panic!("{batch:?}: {body}") };
             assert_eq!(event.id.url(), URL, "{body}");
@@ -260,7 +262,11 @@ mod tests {
         }
 
         #[test]
-        fn any_name_and_version_is_parsed(name in "[0-9A-Za-z-]{1,127}", version in "[0-9a-f]{32}", base64 in any::<bool>()) {
+        fn any_name_and_version_is_parsed(
+            name in "[0-9A-Za-z-]{1,127}",
+            version in "[0-9a-f]{32}",
+            base64 in any::<bool>(),
+        ) {
             let url = format!("https://contoso.vault.azure.net/secrets/{name}/{version}");
             let body = event(&format!(r#"{{"Id":"{url}"}}"#));
             let body = if base64 { azure_core::base64::encode(body) } else { body };

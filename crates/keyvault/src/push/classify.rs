@@ -144,7 +144,8 @@ mod tests {
             assert_eq!(classified(&event(data)), Classified::Malformed, "{data}");
         }
         let topic = r#"{"topic":"/subscriptions/s/providers/Microsoft.KeyVault/vaults/fabrikam","eventType":
-            "Microsoft.KeyVault.SecretNewVersionCreated","data":{"Id":"https://contoso.vault.azure.net/secrets/a/0af1"}}"#;
+            "Microsoft.KeyVault.SecretNewVersionCreated",
+            "data":{"Id":"https://contoso.vault.azure.net/secrets/a/0af1"}}"#;
         assert_eq!(classified(topic), Classified::Malformed);
         assert!(
             matches!(classified(&topic.replace("fabrikam", "Contoso")), Classified::Secret(_)),

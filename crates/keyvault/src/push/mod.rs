@@ -12,8 +12,8 @@
 //!
 //! | source | needs | suits |
 //! |---|---|---|
-//! | [`webhook`] | a public https endpoint, and a server that checks tokens | one process, or one that forwards the events |
-//! | `StorageQueue`, with the feature `storage-queue` | a storage account; no open port | one process, or a queue for each of up to 500 |
+//! | [`webhook`] | a public https endpoint, and a server that checks tokens | one process, or one that forwards events |
+//! | `StorageQueue` (feature `storage-queue`) | a storage account; no open port | one process, or a queue for each |
 //! | a [stream](#any-other-source) of your own | your broker | a fleet |
 //!
 //! # Reading order
@@ -116,7 +116,9 @@
 //!     let batches = stream::unfold(signals, |mut signals| async {
 //!         let batch: Vec<PushEvent> = match signals.recv().await? {
 //!             // An unreadable message does not end the stream; polling makes up for it.
-//!             Signal::Message(body) => SecretEvent::parse(&body).unwrap_or_default().into_iter().map(Into::into).collect(),
+//!             Signal::Message(body) => {
+//!                 SecretEvent::parse(&body).unwrap_or_default().into_iter().map(PushEvent::from).collect()
+//!             }
 //!             Signal::Reconnected => vec![PushEvent::MayHaveLost],
 //!         };
 //!         Some((stream::iter(batch), signals))

@@ -39,7 +39,7 @@ pub(super) fn seal(
     }
     let mut salt = [0; SALT.end - SALT.start];
     rand::fill(&mut salt).map_err(|_| failed("system returned no random bytes for the sealed snapshot"))?;
-    let keys = DerivedKeys::derive(key, &salt);
+    let keys = FileKeys::derive(key, &salt);
     let mut file = Zeroizing::new(Vec::with_capacity(HEADER + length + TAG));
     file.extend_from_slice(MAGIC);
     file.extend_from_slice(&VERSION.to_be_bytes());
@@ -66,7 +66,7 @@ pub(super) fn open(
     (now, max_age): (SystemTime, Duration),
 ) -> Result<(Snapshot, SystemTime), SealedRefusal> {
     let header = FileHeader::parse(file)?;
-    let keys = DerivedKeys::derive(key, &header.salt);
+    let keys = FileKeys::derive(key, &header.salt);
     verify_slices_are_equal(&header.check, &*keys.check()).map_err(|_| SealedRefusal::OtherKey)?;
     let (head, sealed) = file.split_at_mut(HEADER);
     let content = keys.decrypt(head, sealed)?;
@@ -133,9 +133,9 @@ fn field<const N: usize>(file: &[u8], place: Range<usize>) -> [u8; N] {
 }
 
 /// The keys of one file, derived from the caller's key. The salt is random, so no two files share a key.
-struct DerivedKeys(hkdf::Prk);
+struct FileKeys(hkdf::Prk);
 
-impl DerivedKeys {
+impl FileKeys {
     fn derive(key: &SealingKey, salt: &[u8]) -> Self {
         Self(hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(key.bytes()))
     }
@@ -369,7 +369,10 @@ mod tests {
         }
 
         #[test]
-        fn any_damage_is_detected(at in any::<prop::sample::Index>(), damage in proptest::collection::vec(any::<u8>(), 1..40)) {
+        fn any_damage_is_detected(
+            at in any::<prop::sample::Index>(),
+            damage in proptest::collection::vec(any::<u8>(), 1..40),
+        ) {
             let good = sealed();
             let mut file = good.clone();
             let at = at.index(file.len());

@@ -67,7 +67,7 @@ use crate::secret::SecretId;
 /// | 82 | 32 | the vaults: `k(vaults, 32)`; the origins follow the purpose as texts, that of the default vault first |
 /// | 114 | 32 | the identity: `k(identity, 32)`; the identity follows the purpose as a text |
 /// | 146 | 8 | length of the payload: *n* |
-/// | 154 | *n* | payload, encrypted with AES-256-GCM; `k(content, 44)` is its key and its nonce; bytes 0 to 153 are authenticated with it |
+/// | 154 | *n* | payload in AES-256-GCM; its key and nonce are `k(content, 44)`; bytes 0 to 153 are authenticated |
 /// | 154 + *n* | 16 | tag |
 ///
 /// The payload is three lists; the length of each precedes it in 8 bytes:

@@ -80,7 +80,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_pause_exceeds_its_bound(steps in prop::collection::vec((0..4, 0.0..1.0f64), 0..200), longest in 1u64..3_600) {
+        fn no_pause_exceeds_its_bound(
+            steps in prop::collection::vec((0..4, 0.0..1.0f64), 0..200),
+            longest in 1u64..3_600,
+        ) {
             let longest = Duration::from_secs(longest);
             let mut interval = PollInterval::new(longest);
             for (step, random) in steps {

@@ -23,7 +23,8 @@ use crate::error::{Error, Result};
 /// use keyvault::push::StorageQueue;
 ///
 /// # fn example(credential: Arc<dyn TokenCredential>) -> keyvault::Result<()> {
-/// let queue = StorageQueue::builder("https://contoso.queue.core.windows.net/shop-secrets").credential(credential).build()?;
+/// let url = "https://contoso.queue.core.windows.net/shop-secrets";
+/// let queue = StorageQueue::builder(url).credential(credential).build()?;
 /// let events = queue.events(); // for LiveBuilder::events
 /// # drop(events);
 /// # Ok(())
