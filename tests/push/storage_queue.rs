@@ -68,7 +68,7 @@ async fn messages_come_through_a_signed_url_poison_and_all_and_the_signature_is_
 
     let signature = azurite.signed_url("shop").split_once("sig=").unwrap().1.to_owned();
     let text = log.text();
-    assert!(text.contains("message is no event"), "{text}");
+    assert!(text.contains("message is not an event"), "{text}");
     // The client of the test uses the same pipeline, so the same assertions apply.
     assert_free_of(
         &text,

@@ -201,7 +201,7 @@ async fn a_secret_missing_from_the_file_fails_the_start_and_is_named() {
         let report = error.report();
         for setting in ["password", "token"] {
             let told = error.failures().iter().find(|failure| failure.setting() == Some(setting)).unwrap();
-            assert!(told.to_string().contains("sealed snapshot does not hold this secret"), "{framework:?} {told}");
+            assert!(told.to_string().contains("sealed snapshot does not contain this secret"), "{framework:?} {told}");
         }
         assert!(report.contains("vault is down"), "{framework:?} {report}");
         assert!(!error.failures().iter().any(|failure| failure.setting() == Some("host")), "{framework:?} {report}");
@@ -270,6 +270,6 @@ async fn another_name_map_never_silently_loses_settings() {
         service.vault.fail(down());
         let error = start(keyvault::NameMap::new().prefix("new--")).await.unwrap_err();
         let told = error.report();
-        assert!(told.contains("sealed snapshot does not hold this secret: new--user"), "{framework:?} {told}");
+        assert!(told.contains("sealed snapshot does not contain this secret: new--user"), "{framework:?} {told}");
     }
 }

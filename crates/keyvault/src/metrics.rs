@@ -1,7 +1,7 @@
-//! Numbers for the `metrics` facade, with the feature `metrics`; without it nothing is counted.
+//! Metrics for the `metrics` facade. Without the feature `metrics`, these functions do nothing.
 //!
-//! Their names stand at [`LiveBuilder`](crate::LiveBuilder). Labels name vaults, secrets and settings; no value, version or token is in
-//! one.
+//! [`LiveBuilder`](crate::LiveBuilder) documents the names. Labels contain names of vaults, secrets and settings, and
+//! never a value, version or token.
 
 use std::time::Duration;
 

@@ -26,7 +26,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::names::NameMap;
 use crate::push::PushEvent;
 use crate::resolver::Resolver;
-use crate::sealed::Sealer;
+use crate::sealed::SealedWriter;
 use crate::settings::{Layers, Pattern, Policies, Policy};
 use crate::time::{TokenRate, WallClock};
 
@@ -76,7 +76,7 @@ struct Setup {
     options: Options,
     clock: WallClock,
     events: EventSources,
-    sealer: Option<Result<Sealer>>,
+    sealer: Option<Result<SealedWriter>>,
 }
 
 impl<L: Layers> LiveBuilder<L> {
@@ -205,7 +205,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     #[cfg(feature = "sealed")]
     pub fn sealed(mut self, snapshot: crate::SealedSnapshot) -> Self {
         let setup = self.setup.get_mut();
-        setup.sealer = Some(Sealer::new(snapshot, &setup.resolver));
+        setup.sealer = Some(SealedWriter::new(snapshot, &setup.resolver));
         self
     }
 

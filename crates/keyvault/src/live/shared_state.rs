@@ -10,7 +10,7 @@ use super::health_state::{Failure, HealthLimits, HealthState};
 use super::publication::Publication;
 use super::refresh_queue::RefreshQueue;
 use crate::error::Error;
-use crate::sealed::Sealer;
+use crate::sealed::SealedWriter;
 use crate::time::{Moment, WallClock};
 
 /// Everything that the loop shares with its handles, except the typed settings.
@@ -21,7 +21,7 @@ pub(super) struct SharedState {
     pub(super) queue: RefreshQueue,
     pub(super) clock: WallClock,
     pub(super) limits: HealthLimits,
-    pub(super) sealer: Option<Sealer>,
+    pub(super) sealer: Option<SealedWriter>,
     pub(super) health: Mutex<HealthState>,
 }
 

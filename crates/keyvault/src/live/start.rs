@@ -24,7 +24,7 @@ use super::settings_loader::{SettingsLoader, ValidSettings, timed_out};
 use super::shared_state::{SharedState, Signal};
 use crate::error::{Error, Result};
 use crate::resolver::{FetchPlan, Resolver};
-use crate::sealed::Sealer;
+use crate::sealed::SealedWriter;
 use crate::time::{Moment, WallClock, instant_after};
 
 /// Everything that a start needs, without the type of the settings.
@@ -32,7 +32,7 @@ pub(super) struct Start {
     pub(super) loader: SettingsLoader,
     pub(super) options: Options,
     pub(super) clock: WallClock,
-    pub(super) sealer: Option<Sealer>,
+    pub(super) sealer: Option<SealedWriter>,
 }
 
 /// The first settings, the plan that fetched them, and their freshness.
@@ -102,7 +102,7 @@ impl Start {
     /// Loads the first settings; from the sealed snapshot, if the vaults cannot be reached within its patience.
     ///
     /// A refusal by a vault is final: the file must not reveal what the vault just denied.
-    async fn first_or_sealed(&self, sealer: &Sealer) -> Result<FirstSettings> {
+    async fn first_or_sealed(&self, sealer: &SealedWriter) -> Result<FirstSettings> {
         let deadline = self.deadline();
         let patience = sealer.patience().min(self.options.startup_deadline / 2);
         let last = Mutex::default();
@@ -126,7 +126,7 @@ impl Start {
     }
 
     /// Loads settings from the sealed snapshot, after the vaults failed with `failure`.
-    async fn sealed(&self, sealer: &Sealer, deadline: Instant, failure: Error) -> Result<FirstSettings> {
+    async fn sealed(&self, sealer: &SealedWriter, deadline: Instant, failure: Error) -> Result<FirstSettings> {
         let (resolver, as_of) = sealer.open(&self.loader.resolver).await?;
         let (settings, plan) = self.load(&resolver, deadline).await?;
         let health = HealthState::from_sealed(self.now(), as_of, failure.clone());

@@ -1,43 +1,43 @@
-//! What a vault tells about a secret.
+//! Events: a hint that a secret changed.
 
 use std::time::SystemTime;
 
 use crate::secret::SecretId;
 
-/// News of one version of a secret: which, and what happened to it. It never carries a value.
+/// An event about one version of a secret: its identifier and what happened. It never carries a value.
 ///
-/// Events come [at least once and in any order](https://learn.microsoft.com/azure/event-grid/delivery-and-retry), so one is
-/// a reason to ask the vault and never an answer.
+/// Events arrive [at least once and in any order](https://learn.microsoft.com/azure/event-grid/delivery-and-retry). An
+/// event is therefore a reason to ask the vault, never an answer.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct SecretEvent {
-    /// Which secret, with the version that the event is about.
+    /// The secret, with the version that the event is about.
     pub id: SecretId,
-    /// What happened.
+    /// The kind of event.
     pub kind: SecretEventKind,
-    /// When it happened, if the event told.
+    /// The time of the event. `None` if the event does not state it.
     pub time: Option<SystemTime>,
 }
 
-/// What happened to a secret.
+/// The kind of a [`SecretEvent`].
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum SecretEventKind {
-    /// A new version was made, the first one too.
+    /// A new version was created. The first version counts.
     NewVersion,
-    /// The version expires soon: in 30 days, in Azure.
+    /// The version expires soon: in Azure, within 30 days.
     NearExpiry,
-    /// The version has expired.
+    /// The version expired.
     Expired,
 }
 
 impl SecretEvent {
-    /// Makes an event from a source of your own.
+    /// Creates an event without a time, for a source of your own.
     pub fn new(id: SecretId, kind: SecretEventKind) -> Self {
         Self { id, kind, time: None }
     }
 
-    /// Sets when it happened.
+    /// Sets the time of the event.
     #[must_use]
     pub fn at(mut self, time: SystemTime) -> Self {
         self.time = Some(time);
@@ -45,15 +45,15 @@ impl SecretEvent {
     }
 }
 
-/// What a source of events has to say.
+/// An item of a stream of events.
 ///
-/// A source that yields plain [`SecretEvent`]s is one that never loses any, as far as it knows.
+/// A stream of plain [`SecretEvent`]s states that, as far as it knows, it loses no event.
 #[non_exhaustive]
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum PushEvent {
-    /// One secret has news: it is due.
+    /// One secret is due.
     Secret(SecretEvent),
-    /// Events may have been lost, as after a broken connection: everything is to be checked once.
+    /// Events may have been lost, for example after a broken connection: every secret is checked once.
     MayHaveLost,
 }
 

@@ -1,20 +1,31 @@
 //! Events that make one secret due now, so that a rotation does not wait for the next interval.
 //!
-//! Azure Event Grid tells that a secret has a new version, and the settings ask the vault for exactly that version. An
-//! event is a hint: it says which secret, never its value, and polling goes on beside it, for events come late, twice or
-//! not at all.
+//! Azure Event Grid reports that a secret has a new version, and the settings ask the vault for exactly that version.
+//! An event is a hint: it identifies the secret and never carries its value. Polling continues, because an event may be
+//! late, repeated or lost.
 //!
 //! ```text
 //! Key Vault ─▶ Event Grid ─▶ webhook       ─▶ Webhook      ─▶ WebhookEvents      ─┐
 //!                         └▶ Storage queue ─▶ StorageQueue ─▶ StorageQueueEvents ─┼─▶ LiveBuilder::events ─▶ GET
-//!                                             anything else ─▶ a Stream          ─┘
+//!                                          any other source ─▶ a Stream          ─┘
 //! ```
 //!
-//! | source | takes | fits |
+//! | source | needs | suits |
 //! |---|---|---|
-//! | [`webhook`] | a public https endpoint, and a server that checks tokens | one process, or one that tells the others |
-//! | `StorageQueue`, with the feature `storage-queue` | a storage account; no open port | one process, or a queue for each of up to 500 |
-//! | a [stream](#any-other-source) of your own | what you have | a fleet on its own broker |
+//! | [`webhook`] | a public https endpoint, and a server that checks tokens | one process, or one that forwards events |
+//! | `StorageQueue` (feature `storage-queue`) | a storage account; no open port | one process, or a queue for each |
+//! | a [stream](#any-other-source) of your own | your broker | a fleet |
+//!
+//! # Reading order
+//!
+//! [`SecretEvent`] and [`PushEvent`] come first, in `event`. Then follow one event, which has five forms on its way:
+//!
+//! 1. the bytes of a webhook request or of a queue message: `webhook`, `storage_queue`;
+//! 2. a `RawEvent`, the members of one event in either schema: `schema`;
+//! 3. a [`SecretEvent`]: `classify` checks the type and the secret, `batch` collects the events of one body, and the
+//!    bounded `event_queue` keeps those of a webhook;
+//! 4. a [`PushEvent`], the item of a stream: `WebhookEvents`, `StorageQueueEvents`;
+//! 5. a secret that is due, in the refresh queue of `live`.
 //!
 //! # A webhook
 //!
@@ -28,12 +39,13 @@
 //!   --azure-active-directory-tenant-id "$tenant" --azure-active-directory-application-id-or-uri api://shop-events
 //! ```
 //!
-//! The service must run when the subscription is made, for Event Grid begins with a handshake, which [`Webhook::answer`]
-//! answers in both schemas. The handshake shows Event Grid that the endpoint wants events; it does not show the endpoint
-//! who posts. So have the delivery [protected by Entra](https://learn.microsoft.com/azure/event-grid/secure-webhook-delivery),
-//! as the last line does, and check the token before the body is read: the example `webhook` does, with `axum` and
-//! `jsonwebtoken`. An endpoint that does not check lets a stranger make the service ask its vault for secrets that it
-//! uses, as fast as the vault answers, and no more than that.
+//! The service must run when the subscription is created: Event Grid begins with a handshake, which [`Webhook::answer`]
+//! answers in both schemas. The handshake proves to Event Grid that the endpoint wants events; it does not authenticate
+//! the sender to the endpoint. Therefore [protect the delivery with
+//! Entra](https://learn.microsoft.com/azure/event-grid/secure-webhook-delivery), as the last line does, and check the
+//! token before reading the body. The example `webhook` does so with `axum` and `jsonwebtoken`. An endpoint without
+//! this check lets a stranger make the service request the secrets that it uses, as fast as the vault answers, and
+//! nothing more.
 //!
 //! # A Storage queue
 //!
@@ -47,15 +59,16 @@
 //!   --scope "$account/queueServices/default/queues/shop-secrets"
 //! ```
 //!
-//! A queue is asked, so an event waits up to `StorageQueueBuilder::longest_pause` for the next request. It gives each
-//! message to one reader: a second process that reads the same queue takes half of the events away from the first.
+//! The service polls the queue, so an event waits at most `StorageQueueBuilder::longest_pause` for the next request.
+//! The queue gives each message to one receiver: a second process on the same queue takes half of the events from the
+//! first.
 //!
 //! # A fleet
 //!
-//! `StorageQueueBuilder::per_instance` makes a queue for each instance and removes it at the end. It makes **no
-//! subscription**, which is a resource of Azure's management and needs rights on the vault that a service should not have
-//! by chance. Whoever deploys, or the service if it may, does it for the name that `StorageQueue::name` tells, between
-//! `StorageQueue::create` and the start:
+//! `StorageQueueBuilder::per_instance` creates a queue for each instance and removes it at the end. It creates **no
+//! subscription**: a subscription is a management resource, and creating it needs rights on the vault that a service
+//! should not have by default. The deployment, or a service with these rights, creates the subscription for the name
+//! from `StorageQueue::name`, between `StorageQueue::create` and the start:
 //!
 //! ```sh
 //! az eventgrid event-subscription create --name "$queue" --source-resource-id "$vault" \
@@ -63,36 +76,37 @@
 //!   --storage-queue-msg-ttl 3600 --expiration-date "$(date -u -d '+2 days' +%Y-%m-%dT%H:%MZ)"
 //! ```
 //!
-//! An instance that crashes leaves both behind. The subscription expires at its date, unless its instance moves that on
-//! in time; messages expire after their hour; the empty queue stays, costs next to nothing, and may be swept:
-//! `az storage queue list --prefix shop-secrets-` names those that there are. An instance whose queue was swept by mistake
-//! makes it again and checks everything once.
+//! An instance that crashes leaves both behind. The subscription expires at its date unless the instance extends it.
+//! The messages expire after one hour. The empty queue remains and costs almost nothing; a cleanup job may delete it
+//! after `az storage queue list --prefix shop-secrets-`. An instance whose queue was deleted by mistake creates it
+//! again and checks every secret once.
 //!
-//! A vault has [at most 500 subscriptions](https://learn.microsoft.com/azure/event-grid/quotas-limits). Beyond that, one
-//! reader of one queue tells the others over the broker that they share (a Service Bus topic with subscriptions that
-//! delete themselves, NATS, Redis) and each has [a stream](#any-other-source) of it. Or none of it: polling scales, too.
-//! Of 1,000 instances with 50 secrets in one vault, which answers 4,000 requests in 10 seconds,
+//! A vault has [at most 500 subscriptions](https://learn.microsoft.com/azure/event-grid/quotas-limits). For a larger
+//! fleet, one receiver of one queue forwards the events over a shared broker (a Service Bus topic with self-deleting
+//! subscriptions, NATS, Redis), and each instance has [a stream](#any-other-source) of them. A fleet may also do
+//! without events, because polling scales. The table shows the load of 1,000 instances with 50 secrets in one vault,
+//! whose limit is 4,000 requests in 10 seconds:
 //!
-//! | what | requests | of the vault's limit |
+//! | activity | requests | of the vault's limit |
 //! |---|---|---|
 //! | poll every 5 minutes by name, two list pages each | 1,000 × 2 / 300 s = 6.7 a second | 1.7 % |
 //! | poll every 5 minutes by reference, one GET for each secret | 1,000 × 50 / 300 s = 167 a second | 42 % |
 //! | follow one event, spread over 30 seconds | 1,000 / 30 s = 33 a second, for 30 seconds | 8 % |
-//! | follow one event, all at once | 1,000 in a moment | 2.5 seconds of the whole vault |
+//! | follow one event, all at once | 1,000 at once | 2.5 seconds of the whole vault |
 //!
-//! The spread is [`LiveBuilder::event_spread`](crate::LiveBuilder::event_spread).
+//! [`LiveBuilder::event_spread`](crate::LiveBuilder::event_spread) sets the spread.
 //!
 //! # Any other source
 //!
-//! A source is a `Stream` of [`SecretEvent`]s, or of [`PushEvent`]s if it can tell that it may have lost some, as after a
-//! broken connection. [`SecretEvent::parse`] reads bodies that went through a broker.
+//! A source is a `Stream` of [`SecretEvent`]s, or of [`PushEvent`]s if it can report a possible loss, for example after
+//! a broken connection. [`SecretEvent::parse`] parses bodies that a broker forwards.
 //!
 //! ```
 //! use futures::stream;
-//! use keyvault::{PushEvent, SecretEvent};
+//! use keyvault::push::{PushEvent, SecretEvent};
 //! use tokio::sync::mpsc;
 //!
-//! /// What a client of your broker sends, from wherever it runs.
+//! /// A message from the client of your broker.
 //! enum Signal {
 //!     Message(Vec<u8>),
 //!     Reconnected,
@@ -101,8 +115,10 @@
 //! fn events(signals: mpsc::Receiver<Signal>) -> impl futures::Stream<Item = PushEvent> {
 //!     let batches = stream::unfold(signals, |mut signals| async {
 //!         let batch: Vec<PushEvent> = match signals.recv().await? {
-//!             // What cannot be read is no reason to stop; polling makes up for it.
-//!             Signal::Message(body) => SecretEvent::parse(&body).unwrap_or_default().into_iter().map(Into::into).collect(),
+//!             // An unreadable message does not end the stream; polling makes up for it.
+//!             Signal::Message(body) => {
+//!                 SecretEvent::parse(&body).unwrap_or_default().into_iter().map(PushEvent::from).collect()
+//!             }
 //!             Signal::Reconnected => vec![PushEvent::MayHaveLost],
 //!         };
 //!         Some((stream::iter(batch), signals))
@@ -120,40 +136,43 @@
 //! # }
 //! ```
 //!
-//! A program that hears of a rotation by other means calls [`Live::notify`](crate::Live::notify).
+//! A program that learns of a rotation by other means calls [`Live::notify`](crate::Live::notify).
 //!
-//! # What is not told
+//! # Changes without an event
 //!
-//! [Key Vault tells](https://learn.microsoft.com/azure/event-grid/event-schema-key-vault) of new versions, of versions that
-//! expire within 30 days, and of expired ones, also of those that are disabled, and only of versions that were made after
-//! the subscription. It tells **nothing** when a secret is disabled, enabled, deleted, recovered or purged, or when its
-//! tags or dates change: those arrive with the next poll. News of a certificate counts as news of the secret with its key,
-//! since nothing promises that the secret's own event comes, too. News of keys and access policies is passed over.
+//! [Key Vault sends events](https://learn.microsoft.com/azure/event-grid/event-schema-key-vault) for new versions, for
+//! versions that expire within 30 days, and for expired versions, including disabled ones, but only for versions
+//! created after the subscription. It sends **no event** when a secret is disabled, enabled, deleted, recovered or
+//! purged, or when its tags or dates change: the next poll finds these changes. An event of a certificate counts as an
+//! event of the secret with its key, because Azure does not promise an event for that secret. Events of keys and access
+//! policies are ignored.
 //!
-//! Azure promises no delay. Most events are there in seconds; what could not be delivered is tried again
-//! [for up to 24 hours](https://learn.microsoft.com/azure/event-grid/delivery-and-retry), ever less often, in any order,
-//! some of them twice. A version is fetched by its name, so a late event does not bring an old value back.
+//! Azure promises no delay. Most events arrive within seconds; Event Grid retries a failed delivery [for up to 24
+//! hours](https://learn.microsoft.com/azure/event-grid/delivery-and-retry), with growing pauses, in any order, and may
+//! deliver an event twice. A version is fetched by its identifier, so a late event never restores an old value.
 //!
-//! # What an outsider can do
+//! # Security
 //!
-//! * An event holds no value, and none is taken from one: whoever can post or queue events can make secrets due, no more.
-//! * Only secrets of vaults that the program allows are asked for, and only those that its settings use.
-//! * A flood is bounded: in the size of a body, the number of its events and its depth; by a queue, beyond which
-//!   everything is checked once; and by the settings, which ask for each secret once however often it is named.
+//! * An event carries no value, and the program takes no value from one: a sender of events can only make secrets due.
+//! * The program requests only secrets of vaults that it allows, and only those that its settings use.
+//! * A flood is bounded: by the size of a body, its number of events and its depth; by a queue, whose overflow causes
+//!   one check of every secret; and by the settings, which request each secret once however often it is named.
 //! * No URL in a body or header is ever followed.
-//! * A token or signature for a queue goes to the queue's own origin, over https, without redirects.
-//! * Errors and logs never repeat what came in.
+//! * A token or signature for a queue goes only to the queue's origin, over https, without redirects.
+//! * Errors and logs never repeat the input.
 
-mod delivery;
-mod envelope;
+mod batch;
+mod classify;
 mod event;
-mod mailbox;
-mod news;
+mod event_queue;
+mod schema;
 #[cfg(feature = "storage-queue")]
-mod queue;
+mod storage_queue;
 mod webhook;
+mod webhook_answer;
 
 pub use self::event::{PushEvent, SecretEvent, SecretEventKind};
 #[cfg(feature = "storage-queue")]
-pub use self::queue::{StorageQueue, StorageQueueBuilder, StorageQueueEvents, StorageQueueHealth};
-pub use self::webhook::{Webhook, WebhookAnswer, WebhookBuilder, WebhookEvents, webhook};
+pub use self::storage_queue::{StorageQueue, StorageQueueBuilder, StorageQueueEvents, StorageQueueHealth};
+pub use self::webhook::{Webhook, WebhookBuilder, WebhookEvents, webhook};
+pub use self::webhook_answer::WebhookAnswer;

@@ -1,4 +1,4 @@
-//! Events that Event Grid posts to a program's own HTTP server.
+//! Events that Event Grid posts to the program's own HTTP server.
 
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -9,43 +9,45 @@ use std::time::Duration;
 use futures::{Stream, StreamExt};
 use tokio::time::timeout;
 
-use super::delivery::{Delivery, LARGEST_BODY, too_large};
+use super::batch::{EventBatch, LARGEST_BODY, too_large};
 use super::event::PushEvent;
-use super::mailbox::Mailbox;
+use super::event_queue::EventQueue;
+use super::webhook_answer::WebhookAnswer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Vault;
 
-/// Makes a webhook that takes the events of all vaults, and the stream of what it takes.
+/// Creates a webhook that accepts the events of all vaults, and the stream of its events.
 ///
-/// The stream is for [`LiveBuilder::events`](crate::LiveBuilder::events), which asks only the vaults that it knows.
+/// Pass the stream to [`LiveBuilder::events`](crate::LiveBuilder::events), which asks only the vaults that the program
+/// allows.
 pub fn webhook() -> (Webhook, WebhookEvents) {
     Webhook::builder().build()
 }
 
-/// Answers the requests of Event Grid, whatever HTTP server takes them.
+/// An endpoint for the requests of Event Grid, independent of the HTTP server.
 ///
-/// It makes no request of its own, whatever a body asks for: the handshakes are answered, their URLs never followed. It
-/// does not authenticate: that is for the server in front of it, and the example `webhook` shows how. `Clone` is cheap;
-/// the events of all clones go into one stream, which ends with the last of them.
+/// A webhook makes no request of its own: it answers handshakes and never follows a URL in them. It does not
+/// authenticate; the server in front of it must, as the example `webhook` shows. `Clone` is cheap. The events of all
+/// clones go into one stream, which ends when the last clone is dropped.
 #[derive(Clone)]
 pub struct Webhook {
-    inner: Arc<Inner>,
+    endpoint: Arc<Endpoint>,
 }
 
-struct Inner {
+struct Endpoint {
     vaults: Vec<Vault>,
     subscription: Option<String>,
     origin: Option<String>,
-    mailbox: Mailbox,
+    queue: EventQueue,
 }
 
-impl Drop for Inner {
+impl Drop for Endpoint {
     fn drop(&mut self) {
-        self.mailbox.close();
+        self.queue.close();
     }
 }
 
-/// Builds a [`Webhook`].
+/// A builder of a [`Webhook`].
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct WebhookBuilder {
@@ -56,32 +58,32 @@ pub struct WebhookBuilder {
 }
 
 impl Webhook {
-    /// Begins to build a webhook.
+    /// Creates a builder of a webhook.
     pub fn builder() -> WebhookBuilder {
         WebhookBuilder { vaults: Vec::new(), subscription: None, origin: None, capacity: 1_024 }
     }
 
     /// Answers one request.
     ///
-    /// `header` finds a header by its name in lower case; `body` is read up to 2 MiB, within 15 seconds, and no further.
-    /// Never waits for anything but the body, and asks no vault: the events go into the stream. Every answer that is not a
-    /// success is one that a correct sender does not get, or a reason to send again:
+    /// `header` returns the header of a name in lower case. The webhook reads at most 2 MiB of `body`, within 15
+    /// seconds. It waits for nothing else and asks no vault: the events go into the stream. A correct sender receives
+    /// an answer other than 200 only when it should send the request again.
     ///
     /// | status | when |
     /// |---|---|
-    /// | 200 | events taken, or passed over because they are of other types or vaults; a handshake, answered |
-    /// | 400 | no events in the body; no origin in a handshake of CloudEvents |
-    /// | 403 | another subscription, or another origin, than the webhook was told |
-    /// | 405 | neither `POST` nor `OPTIONS` |
-    /// | 408 | the body took too long |
+    /// | 200 | the events are accepted, or ignored because of their type or vault; the handshake is answered |
+    /// | 400 | the body contains no events; a CloudEvents handshake states no origin |
+    /// | 403 | the subscription or the origin differs from the one that the builder set |
+    /// | 405 | the method is neither `POST` nor `OPTIONS` |
+    /// | 408 | the body did not arrive in time |
     /// | 413 | the body is too large |
     /// | 503 | the stream of events was dropped |
     ///
-    /// More events than fit into the queue are taken, too, and come to one check of everything.
+    /// Events that do not fit into the queue are accepted too: they cause one check of every secret.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future takes no event.
+    /// Dropping the future accepts no event.
     ///
     /// # Examples
     ///
@@ -107,28 +109,28 @@ impl Webhook {
     where
         B: AsRef<[u8]>,
     {
-        let outcome = match method {
-            "OPTIONS" => self.inner.consent(header("webhook-request-origin")),
-            "POST" => match self.inner.admit(&header) {
-                Ok(()) => read(body).await.and_then(|body| self.inner.take(&body)),
-                Err(refused) => Err(refused),
+        let answer = match method {
+            "OPTIONS" => self.endpoint.answer_handshake(header("webhook-request-origin")),
+            "POST" => match self.endpoint.check_headers(&header) {
+                Ok(()) => read(body).await.and_then(|body| self.endpoint.accept(&body)),
+                Err(refusal) => Err(refusal),
             },
             _ => Err(WebhookAnswer::empty(405).header("allow", "POST, OPTIONS")),
         };
-        outcome.unwrap_or_else(|refused| {
-            tracing::warn!(status = refused.status, "request to the webhook of events was refused");
-            refused
+        answer.unwrap_or_else(|refusal| {
+            tracing::warn!(status = refusal.status(), "events webhook refused a request");
+            refusal
         })
     }
 }
 
-type Outcome = Result<WebhookAnswer, WebhookAnswer>;
-
-impl Inner {
-    /// Answers the [handshake of CloudEvents](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md#4-abuse-protection).
-    /// Its other way, a callback URL, is left alone: whoever can name a URL that this program asks could look around
-    /// behind a firewall.
-    fn consent(&self, origin: Option<&str>) -> Outcome {
+impl Endpoint {
+    /// Answers the [handshake of
+    /// CloudEvents](https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/http-webhook.md#4-abuse-protection).
+    ///
+    /// The handshake may also offer a callback URL. The webhook never requests it: a stranger could use such requests
+    /// to explore the network behind a firewall.
+    fn answer_handshake(&self, origin: Option<&str>) -> Result<WebhookAnswer, WebhookAnswer> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':');
         let origin =
             origin.map(str::trim).filter(|origin| (1..=255).contains(&origin.len()) && origin.bytes().all(plain));
@@ -142,10 +144,10 @@ impl Inner {
             .header("allow", "POST, OPTIONS"))
     }
 
-    /// Refuses what need not be read.
-    fn admit<'h>(&self, header: &impl Fn(&'static str) -> Option<&'h str>) -> Result<(), WebhookAnswer> {
+    /// Refuses a request whose headers suffice for that, before its body is read.
+    fn check_headers<'h>(&self, header: &impl Fn(&'static str) -> Option<&'h str>) -> Result<(), WebhookAnswer> {
         if let Some(expected) = &self.subscription {
-            // Event Grid writes the name in capitals.
+            // Event Grid sends the name in capitals.
             let named = header("aeg-subscription-name").is_some_and(|name| name.trim().eq_ignore_ascii_case(expected));
             if !named {
                 return Err(WebhookAnswer::empty(403));
@@ -155,36 +157,36 @@ impl Inner {
         if length.is_some_and(|length| length > LARGEST_BODY as u64) {
             return Err(WebhookAnswer::failure(413, &too_large()));
         }
-        if self.mailbox.is_abandoned() {
+        if !self.queue.has_receiver() {
             let error = Error::new(ErrorKind::Unavailable, "settings are no longer refreshed");
             return Err(WebhookAnswer::failure(503, &error));
         }
         Ok(())
     }
 
-    fn take(&self, body: &[u8]) -> Outcome {
-        let mut delivery = Delivery::parse(body).map_err(|error| WebhookAnswer::failure(400, &error))?;
-        let foreign = delivery.retain(&self.vaults);
-        let taken = delivery.events.len();
-        let lost = self.mailbox.put(delivery.events);
+    fn accept(&self, body: &[u8]) -> Result<WebhookAnswer, WebhookAnswer> {
+        let mut batch = EventBatch::parse(body).map_err(|error| WebhookAnswer::failure(400, &error))?;
+        let foreign = batch.retain(&self.vaults);
+        let accepted = batch.events.len();
+        let dropped = self.queue.push(batch.events);
         tracing::debug!(
-            taken,
+            accepted,
             foreign,
-            ignored = delivery.ignored,
-            unreadable = delivery.unreadable,
-            "events came by webhook"
+            ignored = batch.ignored,
+            unreadable = batch.unreadable,
+            "events webhook accepted a request"
         );
-        if lost > 0 {
-            tracing::warn!(lost, "more events came by webhook than can wait; everything is checked once instead");
+        if dropped > 0 {
+            tracing::warn!(dropped, "queue of the events webhook is full; every secret is checked once instead");
         }
-        Ok(match delivery.validation_code {
+        Ok(match batch.validation_code {
             Some(code) => WebhookAnswer::json(200, &serde_json::json!({ "validationResponse": code })),
             None => WebhookAnswer::empty(200),
         })
     }
 }
 
-/// Reads a body up to the cap, and not one part further.
+/// Reads a body, but no part beyond the size limit.
 async fn read<B: AsRef<[u8]>, E>(body: impl Stream<Item = Result<B, E>>) -> Result<Vec<u8>, WebhookAnswer> {
     let whole = async {
         let mut body = pin!(body);
@@ -201,33 +203,35 @@ async fn read<B: AsRef<[u8]>, E>(body: impl Stream<Item = Result<B, E>>) -> Resu
     timeout(READ_WITHIN, whole).await.unwrap_or_else(|_| Err(WebhookAnswer::empty(408)))
 }
 
-/// Half of what Event Grid waits for an answer.
+/// Half of the time that Event Grid waits for an answer.
 const READ_WITHIN: Duration = Duration::from_secs(15);
 
 impl WebhookBuilder {
-    /// Takes the events of `vault`, and of the other vaults given so. Default: those of every vault.
+    /// Accepts the events of `vault`. Call it once for each vault. Default: every vault.
     ///
-    /// What is passed over here cannot fill the queue. The settings ask only the vaults that they know in any case.
+    /// Events of other vaults do not take space in the queue. The settings ask only the vaults that the program allows
+    /// in any case.
     pub fn vault(mut self, vault: Vault) -> Self {
         self.vaults.push(vault);
         self
     }
 
-    /// Takes the events of one subscription only, by the header `aeg-subscription-name`.
+    /// Accepts the events of one subscription, by the header `aeg-subscription-name`. Default: any subscription.
     ///
-    /// Default: of any. It keeps subscriptions apart and is no authentication: anybody can write a header.
+    /// This separates subscriptions. It does not authenticate: any client can send the header.
     pub fn subscription(mut self, name: impl Into<String>) -> Self {
         self.subscription = Some(name.into());
         self
     }
 
-    /// Consents to the handshake of one origin only: `eventgrid.azure.net`, in the public cloud. Default: of any.
+    /// Accepts the CloudEvents handshake of one origin, such as `eventgrid.azure.net` in the public cloud. Default: any
+    /// origin.
     pub fn origin(mut self, origin: impl Into<String>) -> Self {
         self.origin = Some(origin.into());
         self
     }
 
-    /// Sets how many events may wait to be taken out of the stream. Default: 1,024. At least 1.
+    /// Sets the number of events that may wait in the stream. Default: 1,024. At least 1.
     pub fn capacity(mut self, events: usize) -> Self {
         self.capacity = events.max(1);
         self
@@ -236,80 +240,38 @@ impl WebhookBuilder {
     /// Builds the webhook and the stream of its events.
     pub fn build(self) -> (Webhook, WebhookEvents) {
         let Self { vaults, subscription, origin, capacity } = self;
-        let mailbox = Mailbox::new(capacity);
-        let events = WebhookEvents { mailbox: mailbox.clone() };
-        (Webhook { inner: Arc::new(Inner { vaults, subscription, origin, mailbox }) }, events)
+        let queue = EventQueue::new(capacity);
+        let events = WebhookEvents { queue: queue.clone() };
+        (Webhook { endpoint: Arc::new(Endpoint { vaults, subscription, origin, queue }) }, events)
     }
 }
 
-/// The events that a [`Webhook`] took. Ends when every clone of the webhook is dropped.
+/// The stream of the events that a [`Webhook`] accepted. It ends when the last clone of the webhook is dropped.
 #[derive(Debug)]
-#[must_use = "events arrive where their stream is read"]
+#[must_use = "events arrive only where the stream is polled"]
 pub struct WebhookEvents {
-    mailbox: Mailbox,
+    queue: EventQueue,
 }
 
 impl Stream for WebhookEvents {
     type Item = PushEvent;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<PushEvent>> {
-        self.mailbox.poll_take(context)
+        self.queue.poll_next(context)
     }
 }
 
 impl Drop for WebhookEvents {
     fn drop(&mut self) {
-        self.mailbox.abandon();
-    }
-}
-
-/// What to answer: a status, a few headers, and a body that is JSON or empty.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct WebhookAnswer {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: String,
-}
-
-impl WebhookAnswer {
-    /// Tells the status.
-    pub fn status(&self) -> u16 {
-        self.status
-    }
-
-    /// Tells the headers, by their names in lower case; that of the length is the server's to add.
-    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &str)> {
-        self.headers.iter().map(|(name, value)| (*name, value.as_str()))
-    }
-
-    /// Gives the body.
-    pub fn body(&self) -> &str {
-        &self.body
-    }
-
-    fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: String::new() }
-    }
-
-    fn json(status: u16, body: &serde_json::Value) -> Self {
-        Self { body: body.to_string(), ..Self::empty(status).header("content-type", "application/json") }
-    }
-
-    fn failure(status: u16, error: &Error) -> Self {
-        Self::json(status, &serde_json::json!({ "error": error.to_string() }))
-    }
-
-    fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
-        self
+        self.queue.drop_receiver();
     }
 }
 
 impl fmt::Debug for Webhook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Webhook")
-            .field("vaults", &self.inner.vaults)
-            .field("subscription", &self.inner.subscription)
+            .field("vaults", &self.endpoint.vaults)
+            .field("subscription", &self.endpoint.subscription)
             .finish_non_exhaustive()
     }
 }

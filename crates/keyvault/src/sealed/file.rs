@@ -1,14 +1,14 @@
-//! The file on the disk: read with care, replaced in one step.
+//! The file on disk: read with limits, replaced atomically.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use zeroize::Zeroizing;
 
-use super::envelope::LARGEST_FILE;
+use super::format::LARGEST_FILE;
 use super::refusal::SealedRefusal;
 
 /// Reads the whole file into a buffer of its size.
@@ -17,7 +17,7 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SealedRefusal> {
         ErrorKind::NotFound => SealedRefusal::Missing,
         _ => SealedRefusal::Unreadable,
     };
-    // Before it is opened, for opening a pipe waits.
+    // Before the file is opened: opening a pipe blocks.
     if !fs::metadata(path).map_err(refused)?.is_file() {
         return Err(SealedRefusal::Unreadable);
     }
@@ -28,14 +28,14 @@ pub(super) fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, SealedRefusal> {
     }
     let length = usize::try_from(length).map_err(|_| SealedRefusal::TooLarge)?;
     let mut bytes = Zeroizing::new(vec![0; length]);
-    // Whoever writes the file replaces it, so the open one does not change under us. One that shrinks is unreadable.
+    // A writer replaces the file, so the open file does not change. A file that shrinks is unreadable.
     (&file).read_exact(&mut bytes).map_err(refused)?;
     Ok(bytes)
 }
 
-/// A step of [`write`]: a test fails each.
+/// A step of [`write`]. A test makes each of them fail.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Step {
+pub(super) enum WriteStep {
     Create,
     Write,
     Sync,
@@ -45,32 +45,32 @@ pub(super) enum Step {
 
 /// Replaces the file at `path`, or leaves the old one.
 ///
-/// The bytes go into a new file beside it, to the disk, and then to its name: whatever ends the process or the machine in
-/// between, the name leads to the old bytes or to the new ones. What an ended process left behind is taken away later.
-pub(super) fn write(path: &Path, bytes: &[u8], mut before: impl FnMut(Step) -> io::Result<()>) -> io::Result<()> {
+/// Writes a temporary file in the same directory, syncs it, renames it, and syncs the directory. A crash of the process
+/// or the machine at any step leaves the old bytes or the new bytes under the name. Calls `before` before each step.
+pub(super) fn write(path: &Path, bytes: &[u8], mut before: impl FnMut(WriteStep) -> io::Result<()>) -> io::Result<()> {
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = parent.unwrap_or(Path::new("."));
-    remove_left_overs(directory, name, LEFT_OVER_AFTER);
-    before(Step::Create)?;
-    let temporary = Temporary(directory.join(temporary_name(name, fastrand::u64(..))));
-    let mut file = create(&temporary.0)?;
-    before(Step::Write)?;
+    let directory = directory_of(path);
+    remove_leftovers(directory, name, LEFTOVER_AFTER);
+    before(WriteStep::Create)?;
+    // On Unix, `tempfile` creates the file with the mode 0600. It removes the file on drop unless `persist` succeeds.
+    let prefix = prefix_of(name);
+    let mut builder = tempfile::Builder::new();
+    let mut file = builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(RANDOM_LENGTH).tempfile_in(directory)?;
+    before(WriteStep::Write)?;
     file.write_all(bytes)?;
-    before(Step::Sync)?;
-    file.sync_all()?;
-    before(Step::Rename)?;
-    fs::rename(&temporary.0, path)?;
-    before(Step::SyncDirectory)?;
+    before(WriteStep::Sync)?;
+    file.as_file().sync_all()?;
+    before(WriteStep::Rename)?;
+    file.persist(path).map_err(|error| error.error)?;
+    before(WriteStep::SyncDirectory)?;
     sync_directory(directory)
 }
 
-/// Removes the file and what ended processes left beside it. Tells whether the file was there.
+/// Removes the file and the temporary files beside it. Returns whether the file existed.
 pub(super) fn remove(path: &Path) -> io::Result<bool> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let directory = parent.unwrap_or(Path::new("."));
+    let directory = directory_of(path);
     if let Some(name) = path.file_name() {
-        remove_left_overs(directory, name, Duration::ZERO);
+        remove_leftovers(directory, name, Duration::ZERO);
     }
     match fs::remove_file(path) {
         Ok(()) => sync_directory(directory).map(|()| true),
@@ -79,117 +79,78 @@ pub(super) fn remove(path: &Path) -> io::Result<bool> {
     }
 }
 
-/// A file that goes unless it gets its name.
-struct Temporary(PathBuf);
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // Whatever kept it from being written may keep it from being removed.
-        _ = fs::remove_file(&self.0);
-    }
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-fn temporary_name(name: &std::ffi::OsStr, random: u64) -> OsString {
-    let mut temporary = OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{random:016x}.tmp"));
-    temporary
+fn prefix_of(name: &OsStr) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".");
+    prefix
 }
 
-fn is_temporary_name_of(name: &std::ffi::OsStr, candidate: &std::ffi::OsStr) -> bool {
-    let random = || {
-        let (name, candidate) = (name.to_str()?, candidate.to_str()?);
-        candidate.strip_prefix('.')?.strip_prefix(name)?.strip_prefix('.')?.strip_suffix(".tmp")
-    };
-    random().is_some_and(|random| random.len() == 16 && random.bytes().all(|byte| byte.is_ascii_hexdigit()))
+fn is_temporary_name_of(name: &OsStr, candidate: &OsStr) -> bool {
+    let random = || candidate.to_str()?.strip_prefix(prefix_of(name).to_str()?)?.strip_suffix(SUFFIX);
+    random().is_some_and(|random| random.len() == RANDOM_LENGTH && random.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
-/// Takes away what processes left that ended while they wrote. Young ones may be another process's that is at it.
-fn remove_left_overs(directory: &Path, name: &std::ffi::OsStr, older_than: Duration) {
+/// Removes the temporary files of killed processes, which `tempfile` cannot do. Another process may be writing a recent
+/// one.
+fn remove_leftovers(directory: &Path, name: &OsStr, older_than: Duration) {
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten().filter(|entry| is_temporary_name_of(name, &entry.file_name())) {
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
         let age = modified.map(|modified| SystemTime::now().duration_since(modified).unwrap_or_default());
         if age.is_ok_and(|age| age >= older_than) {
-            // One that stays is in nobody's way.
+            // A leftover that cannot be removed does no harm.
             _ = fs::remove_file(entry.path());
         }
     }
 }
 
-/// Creates a file that is nobody else's to read. It is not there yet, and no link is followed.
-fn create(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
-}
-
-/// Brings the new name to the disk.
+/// Makes the rename durable.
 #[cfg(unix)]
 fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Elsewhere, a directory cannot be opened, and renaming is the file system's to bring to the disk.
+/// Other systems cannot open a directory; their file system makes the rename durable.
 #[cfg(not(unix))]
 fn sync_directory(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// No write takes that long.
-const LEFT_OVER_AFTER: Duration = Duration::from_secs(600);
+const SUFFIX: &str = ".tmp";
+const RANDOM_LENGTH: usize = 16;
+
+/// The age at which a temporary file is a leftover. No write takes this long.
+const LEFTOVER_AFTER: Duration = Duration::from_secs(600);
 
 #[cfg(test)]
-pub(super) mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
+mod tests {
     use super::*;
 
-    /// A directory that goes with its value.
-    #[derive(Debug)]
-    pub(in crate::sealed) struct Directory(PathBuf);
-
-    impl Directory {
-        pub(in crate::sealed) fn new() -> Self {
-            static NEXT: AtomicU32 = AtomicU32::new(0);
-            let name = format!("keyvault-sealed-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-            let path = std::env::temp_dir().join(name);
-            fs::create_dir(&path).unwrap();
-            Self(path)
-        }
-
-        pub(in crate::sealed) fn path(&self) -> &Path {
-            &self.0
-        }
-
-        fn names(&self) -> Vec<String> {
-            let mut names: Vec<String> =
-                fs::read_dir(&self.0).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-            names.sort();
-            names
-        }
+    fn names(directory: &Path) -> Vec<String> {
+        let entries = fs::read_dir(directory).unwrap();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
     }
 
-    impl Drop for Directory {
-        fn drop(&mut self) {
-            _ = fs::remove_dir_all(&self.0);
-        }
-    }
-
-    const STEPS: [Step; 5] = [Step::Create, Step::Write, Step::Sync, Step::Rename, Step::SyncDirectory];
+    const STEPS: [WriteStep; 5] =
+        [WriteStep::Create, WriteStep::Write, WriteStep::Sync, WriteStep::Rename, WriteStep::SyncDirectory];
 
     #[test]
-    fn at_every_step_the_name_leads_to_the_old_bytes_or_to_the_new_ones() {
-        let directory = Directory::new();
+    fn every_step_shows_the_old_bytes_or_the_new_bytes() {
+        let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.sealed");
         write(&path, b"old", |_| Ok(())).unwrap();
         let mut steps = Vec::new();
         write(&path, b"new and longer", |step| {
-            // What a machine that stops here finds when it starts again.
+            // A machine that crashes here finds these bytes when it restarts.
             let found = fs::read(&path).unwrap();
-            let expected: &[u8] = if step == Step::SyncDirectory { b"new and longer" } else { b"old" };
+            let expected: &[u8] = if step == WriteStep::SyncDirectory { b"new and longer" } else { b"old" };
             assert_eq!(found, expected, "{step:?}");
             steps.push(step);
             Ok(())
@@ -197,58 +158,57 @@ pub(super) mod tests {
         .unwrap();
         assert_eq!(steps, STEPS);
         assert_eq!(fs::read(&path).unwrap(), b"new and longer");
-        assert_eq!(directory.names(), ["x.sealed"]);
+        assert_eq!(names(directory.path()), ["x.sealed"]);
     }
 
     #[test]
-    fn a_failure_at_any_step_leaves_whole_bytes_and_no_litter() {
-        let directory = Directory::new();
+    fn a_failure_at_any_step_leaves_whole_bytes_and_no_temporary_file() {
+        let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.sealed");
         write(&path, b"old", |_| Ok(())).unwrap();
         for failing in STEPS {
             let full = |step| if step == failing { Err(ErrorKind::StorageFull.into()) } else { Ok(()) };
             assert!(write(&path, b"new", full).is_err(), "{failing:?}");
-            let expected: &[u8] = if failing == Step::SyncDirectory { b"new" } else { b"old" };
+            let expected: &[u8] = if failing == WriteStep::SyncDirectory { b"new" } else { b"old" };
             assert_eq!(fs::read(&path).unwrap(), expected, "{failing:?}");
-            assert_eq!(directory.names(), ["x.sealed"], "{failing:?}");
+            assert_eq!(names(directory.path()), ["x.sealed"], "{failing:?}");
         }
     }
 
     #[test]
-    fn left_overs_of_ended_processes_go_and_what_is_others_stays() {
-        let directory = Directory::new();
+    fn leftovers_of_killed_processes_are_removed_and_other_files_stay() {
+        let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.sealed");
-        let old = SystemTime::now() - LEFT_OVER_AFTER * 2;
-        let (left_over, young) = (".x.sealed.0123456789abcdef.tmp", ".x.sealed.00000000000000aa.tmp");
+        let old = SystemTime::now() - LEFTOVER_AFTER * 2;
+        let (leftover, young) = (".x.sealed.0123456789abcdef.tmp", ".x.sealed.00000000000000aa.tmp");
         let others =
-            [".y.sealed.0123456789abcdef.tmp", ".x.sealed.tmp", ".x.sealed.0123456789abcdeg.tmp", "x.sealed.bak"];
-        for name in others.into_iter().chain([left_over, young]) {
+            [".y.sealed.0123456789abcdef.tmp", ".x.sealed.tmp", ".x.sealed.0123456789abcde-.tmp", "x.sealed.bak"];
+        for name in others.into_iter().chain([leftover, young]) {
             let file = File::create(directory.path().join(name)).unwrap();
             file.set_modified(if name == young { SystemTime::now() } else { old }).unwrap();
         }
         write(&path, b"new", |_| Ok(())).unwrap();
-        let names = directory.names();
-        assert!(!names.iter().any(|name| name == left_over), "{names:?}");
+        let found = names(directory.path());
+        assert!(!found.iter().any(|name| name == leftover), "{found:?}");
         for name in others.into_iter().chain([young, "x.sealed"]) {
-            assert!(names.iter().any(|found| found == name), "{name} in {names:?}");
+            assert!(found.iter().any(|other| other == name), "{name} in {found:?}");
         }
         assert!(remove(&path).unwrap());
-        assert!(!directory.names().iter().any(|name| name == young || name == "x.sealed"), "{names:?}");
+        assert!(!names(directory.path()).iter().any(|name| name == young || name == "x.sealed"));
         assert!(!remove(&path).unwrap());
     }
 
     #[cfg(unix)]
     #[test]
-    fn only_the_owner_may_read_the_file() {
+    fn only_the_owner_can_read_the_file() {
         use std::os::unix::fs::PermissionsExt;
-        let directory = Directory::new();
+        let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.sealed");
-        // Not even where a file was that others could read.
+        // Even if others could read the old file.
         fs::write(&path, "old").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         write(&path, b"new", |step| {
-            let modes = directory
-                .names()
+            let modes = names(directory.path())
                 .into_iter()
                 .filter(|name| name != "x.sealed")
                 .map(|name| fs::metadata(directory.path().join(name)).unwrap().permissions().mode() & 0o777);
@@ -260,8 +220,8 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_no_plain_file_or_too_large_is_not_read() {
-        let directory = Directory::new();
+    fn only_regular_files_within_the_size_limit_are_read() {
+        let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.sealed");
         assert_eq!(read(&path).err(), Some(SealedRefusal::Missing));
         assert_eq!(read(directory.path()).err(), Some(SealedRefusal::Unreadable));

@@ -1,18 +1,18 @@
-//! What there is to know of a sealed snapshot while a program runs.
+//! The health of a sealed snapshot.
 
 use std::time::SystemTime;
 
 use crate::error::Error;
 
-/// How it stands with the `SealedSnapshot` of live settings. Holds no value.
+/// The health of the `SealedSnapshot` of live settings. Holds no value.
 #[non_exhaustive]
 #[derive(Clone, Debug, Default)]
 pub struct SealedHealth {
-    /// When the secrets in use were last known good, as long as they are those of the file: the program started in an
-    /// outage, and no vault could be read since. None once one was.
+    /// The time at which the secrets in use were last known good, while they come from the file: the program started in
+    /// an outage and has not read a vault since. `None` once a vault was read.
     pub started_from: Option<SystemTime>,
-    /// As of when the secrets are that this process sealed last; none if it sealed none yet.
+    /// The time at which the secrets that this process sealed last were known good. `None` if it has sealed none.
     pub saved: Option<SystemTime>,
-    /// Why the file could not be written the last time; none if it could.
+    /// The error of the last write. `None` if the last write succeeded.
     pub last_error: Option<Error>,
 }

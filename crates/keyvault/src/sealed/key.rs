@@ -1,4 +1,4 @@
-//! The key that secrets are sealed with.
+//! The sealing key.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -12,40 +12,41 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
-/// The 32 bytes that a [`SealedSnapshot`](crate::SealedSnapshot) is sealed with. Zeroized on drop; `Debug` shows nothing.
+/// The 32-byte key of a [`SealedSnapshot`](crate::SealedSnapshot). Zeroized on drop; `Debug` shows nothing.
 ///
-/// Whoever has the key and the file has the secrets, so the two belong on two disks: a key that systemd hands over
-/// ([`LoadCredentialEncrypted`](https://systemd.io/CREDENTIALS/)), a Kubernetes secret mounted in memory with the mode
-/// `0400`, a key from a key management service. `openssl rand -base64 32` makes a good one. No two services share a key.
+/// The key and the file together reveal the secrets, so keep them on different disks. Good sources of a key are a
+/// systemd credential ([`LoadCredentialEncrypted`](https://systemd.io/CREDENTIALS/)), a Kubernetes secret mounted in
+/// memory with the mode `0400`, and a key management service. `openssl rand -base64 32` creates a key. Use a different
+/// key for each service.
 pub struct SealingKey {
     bytes: Box<Zeroizing<[u8; LENGTH]>>,
-    /// Where the file of the key is, by its own path and behind links.
+    /// The directories of the key file: that of its own path, and that of the target of its links.
     directories: Vec<PathBuf>,
 }
 
 impl SealingKey {
-    /// Takes a key of 32 random bytes. The caller's copy is the caller's to zeroize.
+    /// Creates a key from 32 random bytes. The caller zeroizes its own copy.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) unless it is 32 bytes, not all of them the same.
+    /// [`Invalid`](crate::ErrorKind::Invalid) unless there are 32 bytes, not all the same.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         if bytes.len() != LENGTH {
             return Err(Error::invalid("sealing key is not 32 bytes"));
         }
         if bytes.iter().all(|byte| *byte == bytes[0]) {
-            return Err(Error::invalid("sealing key is one byte over and over, not a random key"));
+            return Err(Error::invalid("sealing key repeats one byte and is not random"));
         }
         let mut key = Box::new(Zeroizing::new([0; LENGTH]));
         key.copy_from_slice(bytes);
         Ok(Self { bytes: key, directories: Vec::new() })
     }
 
-    /// Takes a key of 32 bytes in base64, with or without padding; white space around it is ignored.
+    /// Creates a key from 32 bytes in base64, with or without padding. White space around it is ignored.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if it is anything else; the message does not repeat the input.
+    /// [`Invalid`](crate::ErrorKind::Invalid) for any other text. The message does not repeat the input.
     pub fn from_base64(text: &str) -> Result<Self> {
         let mut bytes = Zeroizing::new([0; LENGTH + 3]);
         let length = BASE64.decode_slice(text.trim(), &mut *bytes);
@@ -53,32 +54,33 @@ impl SealingKey {
         Self::from_bytes(&bytes[..length])
     }
 
-    /// Reads a key from a file that holds 32 bytes, or their base64.
+    /// Reads a key from a file of 32 bytes, or of their base64. Blocks while it reads at most 128 bytes.
     ///
-    /// The start refuses a key whose file is in the directory of the snapshot: whoever copies that directory must not have
-    /// both. A program that knows better reads the file itself, and gives the [bytes](SealingKey::from_bytes).
+    /// The start refuses a key whose file is in the directory of the snapshot, because a copy of that directory would
+    /// contain both. To override this, read the file yourself and pass the [bytes](SealingKey::from_bytes).
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if the file cannot be read, holds anything else, or can be read or written by
-    /// others than its owner and group.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the file cannot be read, contains anything else, or, on Unix, if users
+    /// other than its owner and group can read or write it.
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let unreadable = |error: std::io::Error| {
-            Error::invalid("file of the sealing key cannot be read").caused_by(error.kind().to_string())
+            Error::invalid("sealing key file cannot be read").caused_by(error.kind().to_string())
         };
-        // Before it is opened, for opening a pipe waits.
+        // Before the file is opened: opening a pipe blocks.
         if !fs::metadata(path).map_err(unreadable)?.is_file() {
-            return Err(Error::invalid("file of the sealing key is no regular file"));
+            return Err(Error::invalid("sealing key file is not a regular file"));
         }
         let file = File::open(path).map_err(unreadable)?;
-        if is_open_to_others(&file.metadata().map_err(unreadable)?) {
-            return Err(Error::invalid("file of the sealing key is open to others")
-                .with_help("take their permissions away: chmod 0400, or defaultMode: 0400 of a Kubernetes volume"));
+        if is_accessible_to_others(&file.metadata().map_err(unreadable)?) {
+            return Err(Error::invalid("sealing key file is accessible to other users").with_help(
+                "remove the permissions of others: chmod 0400, or defaultMode: 0400 of a Kubernetes volume",
+            ));
         }
-        let mut content = Zeroizing::new([0; LONGEST_FILE]);
+        let mut content = Zeroizing::new([0; LONGEST_KEY_FILE]);
         let mut length = 0;
-        let mut limited = file.take(LONGEST_FILE as u64);
+        let mut limited = file.take(LONGEST_KEY_FILE as u64);
         loop {
             match limited.read(&mut content[length..]).map_err(unreadable)? {
                 0 => break,
@@ -91,13 +93,13 @@ impl SealingKey {
             _ => Self::from_bytes(content)?,
         };
         let real = path.canonicalize().map_err(unreadable)?;
-        let directories = [directory_of(path), directory_of(&real)].into_iter().flatten().collect();
+        let directories = [real_directory_of(path), real_directory_of(&real)].into_iter().flatten().collect();
         Ok(Self { directories, ..key })
     }
 
-    /// Tells whether the key was read from the directory in which `path` is.
-    pub(super) fn lies_beside(&self, path: &Path) -> bool {
-        directory_of(path).is_some_and(|directory| self.directories.contains(&directory))
+    /// Returns whether the key was read from the directory of `path`.
+    pub(super) fn is_beside(&self, path: &Path) -> bool {
+        real_directory_of(path).is_some_and(|directory| self.directories.contains(&directory))
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
@@ -105,21 +107,21 @@ impl SealingKey {
     }
 }
 
-/// The directory that `path` is in, as it is behind links; none if it does not exist.
-fn directory_of(path: &Path) -> Option<PathBuf> {
+/// Returns the directory of `path` with links resolved; `None` if it does not exist.
+fn real_directory_of(path: &Path) -> Option<PathBuf> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
     parent.unwrap_or(Path::new(".")).canonicalize().ok()
 }
 
 #[cfg(unix)]
-fn is_open_to_others(file: &fs::Metadata) -> bool {
+fn is_accessible_to_others(file: &fs::Metadata) -> bool {
     use std::os::unix::fs::PermissionsExt;
     file.permissions().mode() & 0o007 != 0
 }
 
-/// Elsewhere, permissions are not in the mode of a file.
+/// Other systems do not store permissions in the mode of a file.
 #[cfg(not(unix))]
-fn is_open_to_others(_: &fs::Metadata) -> bool {
+fn is_accessible_to_others(_: &fs::Metadata) -> bool {
     false
 }
 
@@ -130,7 +132,7 @@ impl fmt::Debug for SealingKey {
 }
 
 const LENGTH: usize = 32;
-const LONGEST_FILE: usize = 128;
+const LONGEST_KEY_FILE: usize = 128;
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &base64::alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
@@ -139,13 +141,12 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sealed::file::tests::Directory;
 
     const KEY: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
     const TEXT: &str = "MDEyMzQ1Njc4OWFiY2RlZmdoaWprbG1ub3BxcnN0dXY=";
 
     #[test]
-    fn a_key_is_32_bytes_in_whatever_clothes() {
+    fn a_key_is_32_bytes_or_their_base64() {
         assert_eq!(SealingKey::from_bytes(KEY).unwrap().bytes(), KEY);
         for text in [TEXT, TEXT.trim_end_matches('='), &format!(" {TEXT}\n")] {
             assert_eq!(SealingKey::from_base64(text).unwrap().bytes(), KEY);
@@ -167,9 +168,9 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_key_comes_from_a_file_that_is_not_open_to_others() {
+    fn a_key_file_must_not_be_accessible_to_others() {
         use std::os::unix::fs::PermissionsExt;
-        let directory = Directory::new();
+        let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("key");
         for content in [&KEY[..], TEXT.as_bytes(), format!("{TEXT}\n").as_bytes()] {
             fs::write(&path, content).unwrap();
@@ -192,9 +193,9 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn a_key_knows_what_it_lies_beside_even_behind_a_link() {
+    fn a_key_detects_files_in_its_directory_even_through_a_link() {
         use std::os::unix::fs::PermissionsExt;
-        let (with_key, with_link) = (Directory::new(), Directory::new());
+        let (with_key, with_link) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let (path, link) = (with_key.path().join("key"), with_link.path().join("key"));
         fs::write(&path, TEXT).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
@@ -202,9 +203,9 @@ mod tests {
         let (key, linked) = (SealingKey::from_file(&path).unwrap(), SealingKey::from_file(&link).unwrap());
         let beside_key = with_key.path().join("x.sealed");
         let beside_link = with_link.path().join(".").join("x.sealed");
-        assert!(key.lies_beside(&beside_key) && !key.lies_beside(&beside_link));
-        assert!(linked.lies_beside(&beside_key) && linked.lies_beside(&beside_link));
-        assert!(!SealingKey::from_bytes(KEY).unwrap().lies_beside(&beside_key));
-        assert!(!key.lies_beside(Path::new("x.sealed")));
+        assert!(key.is_beside(&beside_key) && !key.is_beside(&beside_link));
+        assert!(linked.is_beside(&beside_key) && linked.is_beside(&beside_link));
+        assert!(!SealingKey::from_bytes(KEY).unwrap().is_beside(&beside_key));
+        assert!(!key.is_beside(Path::new("x.sealed")));
     }
 }

@@ -1,31 +1,37 @@
-//! The last good secrets in a file, for a start in an outage.
+//! The last good secrets in an encrypted file, so that a program can start while no vault is reachable.
+//!
+//! Read `SealedSnapshot` in `snapshot` first: it documents the behavior and the format of the file. `key` holds the
+//! sealing key. `writer` opens and writes the file for the live settings: `payload` encodes the secrets, `format`
+//! encrypts and authenticates them, `file` replaces the file atomically, and `sealed_store` answers a load from an
+//! opened file. A file that cannot be used has a [`SealedRefusal`]; [`SealedHealth`] reports the state while a program
+//! runs. Without the feature `sealed`, `disabled` takes the place of the writer.
 
-#[cfg(feature = "sealed")]
-mod content;
-#[cfg(feature = "sealed")]
-mod envelope;
+#[cfg(not(feature = "sealed"))]
+mod disabled;
 #[cfg(feature = "sealed")]
 mod file;
+#[cfg(feature = "sealed")]
+mod format;
 mod health;
 #[cfg(feature = "sealed")]
 mod key;
 #[cfg(feature = "sealed")]
-mod offline;
+mod payload;
 mod refusal;
 #[cfg(feature = "sealed")]
-mod sealer;
+mod sealed_store;
 #[cfg(feature = "sealed")]
 mod snapshot;
-#[cfg(not(feature = "sealed"))]
-mod unsealed;
+#[cfg(feature = "sealed")]
+mod writer;
 
+#[cfg(not(feature = "sealed"))]
+pub(crate) use self::disabled::SealedWriter;
 pub use self::health::SealedHealth;
 #[cfg(feature = "sealed")]
 pub use self::key::SealingKey;
 pub use self::refusal::SealedRefusal;
 #[cfg(feature = "sealed")]
-pub(crate) use self::sealer::Sealer;
-#[cfg(feature = "sealed")]
 pub use self::snapshot::{SealedContents, SealedSnapshot};
-#[cfg(not(feature = "sealed"))]
-pub(crate) use self::unsealed::Sealer;
+#[cfg(feature = "sealed")]
+pub(crate) use self::writer::SealedWriter;

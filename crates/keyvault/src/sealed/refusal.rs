@@ -1,34 +1,34 @@
-//! Why a sealed snapshot is not used.
+//! The reasons to refuse a sealed snapshot.
 
 use std::fmt;
 
 use crate::error::{Error, ErrorKind};
 
-/// Why a `SealedSnapshot` is not used. Holds no value, no key and no text from the file.
+/// The reason that a `SealedSnapshot` is refused. Holds no value, no key and no text from the file.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SealedRefusal {
-    /// There is no file: nothing was sealed yet, or it was removed.
+    /// The file does not exist: nothing was sealed, or the file was removed.
     Missing,
-    /// The file cannot be read, or is no regular file.
+    /// The file cannot be read, or is not a regular file.
     Unreadable,
-    /// The file is larger than any that is written.
+    /// The file is larger than 16 MiB, the largest that is written.
     TooLarge,
-    /// The file is no sealed snapshot, or one of a format that this version does not know.
+    /// The file is not a sealed snapshot, or has a format that this version does not know.
     UnknownFormat,
-    /// The file ends before its end.
+    /// The file is incomplete.
     Truncated,
     /// The file was sealed with another key.
     OtherKey,
-    /// The file is not as it was written.
+    /// The file was changed after it was written.
     Tampered,
-    /// The secrets are of other vaults than those of this program.
+    /// The secrets come from other vaults than those of this program.
     OtherVault,
     /// The file was sealed by another identity.
     OtherIdentity,
-    /// The secrets were last known good longer ago than is allowed.
+    /// The secrets were last known good longer ago than the maximum age.
     TooOld,
-    /// The file was written at a time that is still to come: a clock is wrong.
+    /// The time in the file is more than 5 minutes in the future: a clock is wrong.
     FromTheFuture,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for SealedRefusal {
 
 impl std::error::Error for SealedRefusal {}
 
-/// The vault that cannot be reached is still the reason that there are no settings, and may come back.
+/// Converts a refusal into a transient error: the start fails because no vault is reachable, and a vault may recover.
 impl From<SealedRefusal> for Error {
     fn from(refusal: SealedRefusal) -> Self {
         Error::new(ErrorKind::Unavailable, refusal.clause())

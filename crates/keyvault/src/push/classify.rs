@@ -1,40 +1,42 @@
-//! What one event from outside comes to.
+//! The meaning of one event.
 
 use std::time::SystemTime;
 
-use super::envelope::Envelope;
 use super::event::{SecretEvent, SecretEventKind};
+use super::schema::RawEvent;
 use crate::secret::{SecretId, Vault};
 
-/// What one event comes to.
+/// The meaning of an event.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum News {
+pub(super) enum Classified {
     Secret(SecretEvent),
+    /// A handshake of Event Grid, with the code to answer.
     Validation(String),
+    /// An event of another type, such as that of a key.
     Other,
-    Nonsense,
+    /// An event without a type, or one that contradicts itself or identifies no secret.
+    Malformed,
 }
 
-impl News {
-    pub(super) fn of(envelope: &Envelope) -> Self {
-        let Some(kind) = envelope.kind() else { return News::Nonsense };
-        if kind.eq_ignore_ascii_case(VALIDATION) {
-            let code = envelope.validation_code().filter(|code| code.len() <= LONGEST_CODE);
-            return code.map_or(News::Nonsense, |code| News::Validation(code.to_owned()));
+/// Classifies an event by its type, and checks the secret that it identifies.
+pub(super) fn classify(event: &RawEvent) -> Classified {
+    let Some(kind) = event.kind() else { return Classified::Malformed };
+    if kind.eq_ignore_ascii_case(VALIDATION) {
+        let code = event.validation_code().filter(|code| code.len() <= LONGEST_CODE);
+        return code.map_or(Classified::Malformed, |code| Classified::Validation(code.to_owned()));
+    }
+    let known = KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(kind));
+    let Some((_, kind)) = known else { return Classified::Other };
+    match event.object_url().and_then(secret_of) {
+        Some(id) if names_vault(event, id.vault()) => {
+            let time = event.time().and_then(|text| azure_core::time::parse_rfc3339(text).ok());
+            Classified::Secret(SecretEvent { id, kind: *kind, time: time.map(SystemTime::from) })
         }
-        let known = KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(kind));
-        let Some((_, kind)) = known else { return News::Other };
-        match envelope.object().and_then(secret_of) {
-            Some(id) if agrees(envelope, id.vault()) => {
-                let time = envelope.time().and_then(|text| azure_core::time::parse_rfc3339(text).ok());
-                News::Secret(SecretEvent { id, kind: *kind, time: time.map(SystemTime::from) })
-            }
-            _ => News::Nonsense,
-        }
+        _ => Classified::Malformed,
     }
 }
 
-/// Reads the URL of a secret, or of the certificate that has it.
+/// Parses the URL of a secret, or of the certificate whose secret it is.
 fn secret_of(url: &str) -> Option<SecretId> {
     if url.len() > LONGEST_URL {
         return None;
@@ -48,20 +50,22 @@ fn secret_of(url: &str) -> Option<SecretId> {
     }
 }
 
-/// Tells whether the other places that name the vault name this one. An origin under no known domain has no name.
-fn agrees(envelope: &Envelope, vault: &Vault) -> bool {
+/// Returns whether each member that names a vault names this one. A vault outside the known domains has no name to
+/// compare.
+fn names_vault(event: &RawEvent, vault: &Vault) -> bool {
     let same = |name: &str| vault.cloud().is_none() || name.eq_ignore_ascii_case(vault.name());
-    envelope.vault_name().is_none_or(same) && envelope.topic().and_then(vault_in).is_none_or(same)
+    event.vault_name().is_none_or(same) && event.topic().and_then(vault_in).is_none_or(same)
 }
 
-/// Finds the name of a vault in the id of an Azure resource: `/subscriptions/…/vaults/contoso`.
+/// Returns the name of the vault in the identifier of an Azure resource: `/subscriptions/…/vaults/contoso`.
 fn vault_in(resource: &str) -> Option<&str> {
     let mut segments = resource.split('/').skip_while(|segment| !segment.eq_ignore_ascii_case("vaults"));
     segments.nth(1)
 }
 
-/// The [types of Key Vault's events](https://learn.microsoft.com/azure/event-grid/event-schema-key-vault) that make a secret
-/// due. A certificate's version makes one of its secret, and the list of events does not say that the secret's own is sent.
+/// The [types of Key Vault's events](https://learn.microsoft.com/azure/event-grid/event-schema-key-vault) that make a
+/// secret due. A new version of a certificate creates one of its secret; the documentation does not promise an event
+/// for the secret.
 const KINDS: [(&str, SecretEventKind); 6] = [
     ("Microsoft.KeyVault.SecretNewVersionCreated", SecretEventKind::NewVersion),
     ("Microsoft.KeyVault.SecretNearExpiry", SecretEventKind::NearExpiry),
@@ -79,14 +83,12 @@ const LONGEST_CODE: usize = 512;
 
 #[cfg(test)]
 mod tests {
-    use super::super::envelope::Batch;
+    use super::super::schema;
     use super::*;
 
-    fn of(json: &str) -> News {
-        match Batch::parse(json.as_bytes(), 1) {
-            Some(Batch::Events(events)) => News::of(&events[0]),
-            other => panic!("{other:?}: {json}"),
-        }
+    fn classified(json: &str) -> Classified {
+        let events = schema::parse(json.as_bytes(), 1).unwrap_or_else(|| panic!("not JSON: {json}"));
+        classify(&events[0])
     }
 
     fn event(data: &str) -> String {
@@ -94,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_news_of_a_secret_counts() {
+    fn only_events_of_secrets_and_certificates_make_a_secret_due() {
         let typed = |kind: &str, path: &str| {
             format!(r#"{{"type":"{kind}","data":{{"Id":"https://contoso.vault.azure.net/{path}/0af1"}}}}"#)
         };
@@ -116,15 +118,15 @@ mod tests {
             ("Microsoft.EventGrid.SubscriptionDeletedEvent", "secrets/tls", None),
         ] {
             let expected = match expected {
-                Some((url, kind)) => News::Secret(SecretEvent::new(SecretId::parse(url).unwrap(), kind)),
-                None => News::Other,
+                Some((url, kind)) => Classified::Secret(SecretEvent::new(SecretId::parse(url).unwrap(), kind)),
+                None => Classified::Other,
             };
-            assert_eq!(of(&typed(kind, path)), expected, "{kind}");
+            assert_eq!(classified(&typed(kind, path)), expected, "{kind}");
         }
     }
 
     #[test]
-    fn an_event_that_contradicts_itself_or_means_no_secret_is_nonsense() {
+    fn an_event_that_contradicts_itself_or_identifies_no_secret_is_malformed() {
         for data in [
             r#"{}"#,
             r#"{"Id":7}"#,
@@ -139,16 +141,20 @@ mod tests {
             r#"{"Id":"https://contoso.vault.azure.net/certificates/../secrets/a"}"#,
             r#"{"Id":"https://contoso.vault.azure.net/secrets/a/0af1","VaultName":"fabrikam"}"#,
         ] {
-            assert_eq!(of(&event(data)), News::Nonsense, "{data}");
+            assert_eq!(classified(&event(data)), Classified::Malformed, "{data}");
         }
         let topic = r#"{"topic":"/subscriptions/s/providers/Microsoft.KeyVault/vaults/fabrikam","eventType":
-            "Microsoft.KeyVault.SecretNewVersionCreated","data":{"Id":"https://contoso.vault.azure.net/secrets/a/0af1"}}"#;
-        assert_eq!(of(topic), News::Nonsense);
-        assert!(matches!(of(&topic.replace("fabrikam", "Contoso")), News::Secret(_)), "it was the topic");
+            "Microsoft.KeyVault.SecretNewVersionCreated",
+            "data":{"Id":"https://contoso.vault.azure.net/secrets/a/0af1"}}"#;
+        assert_eq!(classified(topic), Classified::Malformed);
+        assert!(
+            matches!(classified(&topic.replace("fabrikam", "Contoso")), Classified::Secret(_)),
+            "the topic caused the refusal"
+        );
     }
 
     #[test]
-    fn the_code_of_a_handshake_is_found() {
+    fn a_handshake_yields_its_validation_code() {
         let body = |code: &str| {
             format!(
                 r#"{{"id":"1","topic":"/subscriptions/s","eventType":"Microsoft.EventGrid.SubscriptionValidationEvent",
@@ -156,8 +162,8 @@ mod tests {
             )
         };
         let code = "512d38b6-c7b8-40c8-89fe-f46f9e9622b6";
-        assert_eq!(of(&body(code)), News::Validation(code.to_owned()));
-        assert_eq!(of(&body(&"x".repeat(LONGEST_CODE + 1))), News::Nonsense);
-        assert_eq!(of(&body("")), News::Nonsense);
+        assert_eq!(classified(&body(code)), Classified::Validation(code.to_owned()));
+        assert_eq!(classified(&body(&"x".repeat(LONGEST_CODE + 1))), Classified::Malformed);
+        assert_eq!(classified(&body("")), Classified::Malformed);
     }
 }

@@ -1,4 +1,4 @@
-//! Vaults that cannot be reached, answered for by what was sealed.
+//! A store that answers from a sealed snapshot instead of a vault.
 
 use std::sync::Arc;
 
@@ -11,29 +11,29 @@ use crate::resolver::{Resolver, Snapshot};
 use crate::secret::{Secret, SecretId, SecretName, SecretProperties, Vault};
 use crate::store::SecretStore;
 
-/// Gives a resolver for the vaults of `resolver`, to whose questions `snapshot` has the answers.
+/// Creates a resolver for the vaults of `resolver` that answers from `snapshot`.
 pub(super) fn resolver(resolver: &Resolver, snapshot: Snapshot) -> Resolver {
     let snapshot = Arc::new(snapshot);
-    resolver.with_stores(|vault| Arc::new(Offline { vault: vault.clone(), snapshot: Arc::clone(&snapshot) }))
+    resolver.with_stores(|vault| Arc::new(SealedStore { vault: vault.clone(), snapshot: Arc::clone(&snapshot) }))
 }
 
-/// One vault as it was when it was sealed.
+/// One vault in the state that was sealed.
 #[derive(Debug)]
-struct Offline {
+struct SealedStore {
     vault: Vault,
     snapshot: Arc<Snapshot>,
 }
 
-impl Offline {
-    /// Finds the secret that was asked for as `id`; or one that was asked for as the latest and is of that version.
+impl SealedStore {
+    /// Returns the secret that was requested as `id`, or a secret of that version that was requested as the latest.
     fn find(&self, id: &SecretId) -> Option<&Secret> {
-        let held = || self.snapshot.iter().map(|(_, secret)| secret).find(|secret| secret.id() == id);
-        self.snapshot.get(id).or_else(held)
+        let of_version = || self.snapshot.iter().map(|(_, secret)| secret).find(|secret| secret.id() == id);
+        self.snapshot.get(id).or_else(of_version)
     }
 }
 
 #[async_trait]
-impl SecretStore for Offline {
+impl SecretStore for SealedStore {
     fn vault(&self) -> &Vault {
         &self.vault
     }
@@ -44,8 +44,8 @@ impl SecretStore for Offline {
             None if self.snapshot.absent().contains(id) => {
                 Err(Error::new(ErrorKind::NotFound, "secret not found").about(id))
             }
-            // It may well exist, so that no default may take its place.
-            None => Err(Error::new(ErrorKind::Unavailable, "sealed snapshot does not hold this secret").about(id)),
+            // The secret may exist, so its absence must not let a default apply.
+            None => Err(Error::new(ErrorKind::Unavailable, "sealed snapshot does not contain this secret").about(id)),
         }
     }
 
@@ -54,7 +54,7 @@ impl SecretStore for Offline {
             Some(listed) => stream::iter(listed.values().cloned().map(Ok)).boxed(),
             None => {
                 let error =
-                    Error::new(ErrorKind::Unavailable, "sealed snapshot does not hold the names of the secrets");
+                    Error::new(ErrorKind::Unavailable, "sealed snapshot does not contain the names of the secrets");
                 stream::iter([Err(error)]).boxed()
             }
         }
@@ -63,7 +63,7 @@ impl SecretStore for Offline {
     fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
         let id = SecretId::new(self.vault.clone(), name.clone());
         let error =
-            Error::new(ErrorKind::Unavailable, "sealed snapshot does not hold the versions of secrets").about(&id);
+            Error::new(ErrorKind::Unavailable, "sealed snapshot does not contain the versions of secrets").about(&id);
         stream::iter([Err(error)]).boxed()
     }
 }

@@ -1,4 +1,4 @@
-//! Who seals the secrets of live settings, beside them.
+//! The background writer of the sealed snapshot.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,114 +7,114 @@ use std::time::{Duration, SystemTime};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use super::envelope::{self, Binding};
+use super::format::{self, Binding};
 use super::health::SealedHealth;
 use super::refusal::SealedRefusal;
 use super::snapshot::SealedSnapshot;
-use super::{file, offline};
+use super::{file, sealed_store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::resolver::{Resolver, Snapshot};
 
-/// Opens the sealed snapshot of live settings, and writes it again, on threads that may block.
+/// Opens and writes the sealed snapshot of live settings, on threads that may block.
 #[derive(Clone)]
-pub(crate) struct Sealer {
+pub(crate) struct SealedWriter {
     sealed: Arc<SealedSnapshot>,
     binding: Arc<Binding>,
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<WriterState>>,
 }
 
 #[derive(Default)]
-struct State {
-    /// What waits to be written: the latest, for what it replaces is of no interest any more.
-    waiting: Option<Sealing>,
-    /// What writes, until nothing waits.
+struct WriterState {
+    /// The secrets to write next. Later secrets replace earlier ones.
+    pending: Option<PendingWrite>,
+    /// The running write, which ends when nothing is pending.
     writer: Option<JoinHandle<()>>,
-    /// As of when that is, which the writer was given last, whatever became of it.
-    given: Option<SystemTime>,
+    /// The time of the secrets that were scheduled last, whether or not their write succeeded.
+    scheduled: Option<SystemTime>,
     health: SealedHealth,
 }
 
-/// The secrets of settings that were published, and when they were last known good.
-struct Sealing {
+/// The secrets of published settings, and the time at which they were last known good.
+struct PendingWrite {
     snapshot: Arc<Snapshot>,
     as_of: SystemTime,
 }
 
-impl Sealer {
-    /// Checks that the file may be written for the vaults of `resolver`. Reads no file.
+impl SealedWriter {
+    /// Checks the paths, and binds the file to the vaults of `resolver`. Reads no file.
     pub(crate) fn new(sealed: SealedSnapshot, resolver: &Resolver) -> Result<Self> {
-        sealed.check_places()?;
+        sealed.check_paths()?;
         let binding = Arc::new(sealed.binding(resolver));
         Ok(Self { sealed: Arc::new(sealed), binding, state: Arc::default() })
     }
 
-    /// Tells how long a start waits for the vaults before it opens the file.
+    /// Returns the time for which a start tries the vaults before it opens the file.
     pub(crate) fn patience(&self) -> Duration {
         self.sealed.patience
     }
 
-    /// Opens the file: gives a resolver that answers from it, and when its secrets were last known good.
+    /// Opens the file. Returns a resolver that answers from it, and the time at which its secrets were last known good.
     pub(crate) async fn open(&self, resolver: &Resolver) -> Result<(Resolver, SystemTime)> {
         let (sealed, binding) = (Arc::clone(&self.sealed), Arc::clone(&self.binding));
         let opened = spawn_blocking(move || sealed.open(&binding, SystemTime::now())).await;
-        // The thread does not panic; should the runtime end, nobody reads this.
+        // The thread does not panic. A join error means that the runtime ends, and then no caller reads the result.
         let (snapshot, as_of) = opened.unwrap_or(Err(SealedRefusal::Unreadable)).map_err(|refusal| {
             Error::from(refusal).at("the sealed snapshot", self.sealed.path().display().to_string())
         })?;
-        Ok((offline::resolver(resolver, snapshot), as_of))
+        Ok((sealed_store::resolver(resolver, snapshot), as_of))
     }
 
-    /// Seals the secrets of the published settings soon, and does not wait for it.
+    /// Schedules a write of the secrets of published settings, and returns without waiting.
     ///
-    /// Secrets that `changed` are sealed in any case; those that did not, to show that they are still good: once a minute
-    /// is enough for that.
+    /// Changed secrets are always written. Unchanged secrets are written at most once a minute, to record that they are
+    /// still good.
     pub(crate) fn save(&self, snapshot: &Arc<Snapshot>, age: Duration, changed: bool) {
         let Some(as_of) = SystemTime::now().checked_sub(age) else { return };
         let mut state = self.state();
-        let since = state.given.map(|given| as_of.duration_since(given));
-        let enough = RENEWED_EVERY.min(self.sealed.max_age / 10);
-        if !changed && since.is_some_and(|since| since.is_ok_and(|since| since < enough)) {
+        let since = state.scheduled.map(|scheduled| as_of.duration_since(scheduled));
+        let interval = RENEWED_EVERY.min(self.sealed.max_age / 10);
+        if !changed && since.is_some_and(|since| since.is_ok_and(|since| since < interval)) {
             return;
         }
-        state.given = Some(as_of);
-        state.waiting = Some(Sealing { snapshot: Arc::clone(snapshot), as_of });
+        state.scheduled = Some(as_of);
+        state.pending = Some(PendingWrite { snapshot: Arc::clone(snapshot), as_of });
         if state.writer.as_ref().is_none_or(JoinHandle::is_finished) {
             let this = self.clone();
-            state.writer = Some(spawn_blocking(move || this.write_what_waits()));
+            state.writer = Some(spawn_blocking(move || this.write_pending()));
         }
     }
 
-    fn write_what_waits(&self) {
+    fn write_pending(&self) {
         loop {
-            let sealing = {
+            let pending = {
                 let mut state = self.state();
-                let Some(sealing) = state.waiting.take() else {
+                let Some(pending) = state.pending.take() else {
                     state.writer = None;
                     return;
                 };
-                sealing
+                pending
             };
-            let outcome = self.write(&sealing);
-            if let Err(error) = &outcome {
-                tracing::warn!(%error, "secrets could not be sealed for a start in an outage");
+            let written = self.write(&pending);
+            if let Err(error) = &written {
+                tracing::warn!(%error, "sealed snapshot for a start in an outage could not be written");
             }
             let health = &mut self.state().health;
-            match outcome {
-                Ok(()) => (health.saved, health.last_error) = (Some(sealing.as_of), None),
+            match written {
+                Ok(()) => (health.saved, health.last_error) = (Some(pending.as_of), None),
                 Err(error) => health.last_error = Some(error),
             }
         }
     }
 
-    fn write(&self, Sealing { snapshot, as_of }: &Sealing) -> Result<()> {
-        let bytes = envelope::seal(snapshot, *as_of, self.sealed.key(), &self.binding)?;
+    fn write(&self, PendingWrite { snapshot, as_of }: &PendingWrite) -> Result<()> {
+        let bytes = format::seal(snapshot, *as_of, self.sealed.key(), &self.binding)?;
         file::write(self.sealed.path(), &bytes, |_| Ok(())).map_err(|error| {
             Error::new(ErrorKind::Unavailable, "sealed snapshot could not be written")
                 .caused_by(error.kind().to_string())
         })
     }
 
-    /// Waits until what was to be sealed is, but not for long: a disk may hang.
+    /// Waits for the running write, at most 500 ms: a disk may hang.
     pub(crate) async fn finish(&self) {
         let writer = self.state().writer.take();
         if let Some(writer) = writer {
@@ -122,19 +122,19 @@ impl Sealer {
         }
     }
 
-    /// Tells how the writing went.
+    /// Returns the health of the writes.
     pub(crate) fn health(&self) -> SealedHealth {
         self.state().health.clone()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, WriterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Sealer {
+impl fmt::Debug for SealedWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sealer").field("sealed", &self.sealed).finish_non_exhaustive()
+        f.debug_struct("SealedWriter").field("sealed", &self.sealed).finish_non_exhaustive()
     }
 }
 
@@ -149,16 +149,16 @@ mod tests {
     use super::*;
     use crate::store::InMemory;
 
-    /// Its shutdown is promised within a second.
+    /// A shutdown ends within one second.
     #[tokio::test]
-    async fn a_disk_that_hangs_is_not_waited_for() {
+    async fn a_hanging_disk_does_not_delay_the_shutdown() {
         let key = SealingKey::from_bytes(b"0123456789abcdefghijklmnopqrstuv").unwrap();
         let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
-        let sealer = Sealer::new(SealedSnapshot::new("nowhere/x.sealed", key), &vault.into()).unwrap();
+        let writer = SealedWriter::new(SealedSnapshot::new("nowhere/x.sealed", key), &vault.into()).unwrap();
         let (disk, answer) = mpsc::channel::<()>();
-        sealer.state().writer = Some(spawn_blocking(move || _ = answer.recv()));
-        let finished = timeout(Duration::from_secs(1), sealer.finish()).await;
-        // The thread ends, and with it the test.
+        writer.state().writer = Some(spawn_blocking(move || _ = answer.recv()));
+        let finished = timeout(Duration::from_secs(1), writer.finish()).await;
+        // Ends the thread, so that the test can end.
         drop(disk);
         finished.expect("within a second");
     }

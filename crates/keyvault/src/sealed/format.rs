@@ -1,6 +1,5 @@
-//! The file as bytes: what is written in the open, and what is encrypted.
-//!
-//! The format is documented at [`SealedSnapshot`](crate::SealedSnapshot).
+//! The format of the file: a plain header and an encrypted payload, which [`SealedSnapshot`](crate::SealedSnapshot)
+//! documents.
 
 use std::ops::Range;
 use std::time::{Duration, SystemTime};
@@ -11,36 +10,36 @@ use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::{hkdf, rand};
 use zeroize::Zeroizing;
 
-use super::content;
 use super::key::SealingKey;
+use super::payload;
 use super::refusal::SealedRefusal;
 use crate::error::{Error, ErrorKind, Result};
 use crate::resolver::Snapshot;
 use crate::secret::Vault;
 
-/// Whose secrets they are: a file of others is not opened.
+/// The vaults and the identity that a file is bound to. A file with another binding is refused.
 #[derive(Clone, Debug)]
 pub(super) struct Binding {
-    /// The default vault first, then the others in order.
+    /// The default vault, then the other vaults in order.
     pub(super) vaults: Vec<Vault>,
     pub(super) identity: String,
 }
 
-/// Seals `snapshot`, last known good at `as_of`. The plaintext is encrypted where it is written.
+/// Seals `snapshot`, which was last known good at `as_of`. The plaintext is encrypted in place.
 pub(super) fn seal(
     snapshot: &Snapshot,
     as_of: SystemTime,
     key: &SealingKey,
     binding: &Binding,
 ) -> Result<Zeroizing<Vec<u8>>> {
-    let unsealed = |clause| Error::new(ErrorKind::Unavailable, clause);
-    let length = content::length(snapshot);
+    let failed = |clause| Error::new(ErrorKind::Unavailable, clause);
+    let length = payload::length(snapshot);
     if length > LARGEST_FILE as usize - HEADER - TAG {
-        return Err(unsealed("secrets are more than a sealed snapshot may hold"));
+        return Err(failed("secrets are larger than a sealed snapshot can be"));
     }
     let mut salt = [0; SALT.end - SALT.start];
-    rand::fill(&mut salt).map_err(|_| unsealed("system gave no random bytes to seal with"))?;
-    let keys = Keys::derive(key, &salt);
+    rand::fill(&mut salt).map_err(|_| failed("system returned no random bytes for the sealed snapshot"))?;
+    let keys = FileKeys::derive(key, &salt);
     let mut file = Zeroizing::new(Vec::with_capacity(HEADER + length + TAG));
     file.extend_from_slice(MAGIC);
     file.extend_from_slice(&VERSION.to_be_bytes());
@@ -50,24 +49,24 @@ pub(super) fn seal(
     file.extend_from_slice(&*keys.vaults(binding));
     file.extend_from_slice(&*keys.identity(binding));
     file.extend_from_slice(&(length as u64).to_be_bytes());
-    content::encode(snapshot, &mut *file);
+    payload::encode(snapshot, &mut *file);
     let (header, content) = file.split_at_mut(HEADER);
-    let tag = keys.encrypt(header, content).map_err(|_| unsealed("secrets could not be encrypted"))?;
+    let tag = keys.encrypt(header, content).map_err(|_| failed("secrets could not be encrypted"))?;
     file.extend_from_slice(tag.as_ref());
     Ok(file)
 }
 
-/// Opens what [`seal`] made, in the place where it is. Tells the snapshot, and when it was last known good.
+/// Opens a sealed file in place. Returns the snapshot, and the time at which it was last known good.
 ///
-/// Nothing in the file but its format and its salt is believed before it is authenticated.
+/// Uses nothing in the file except its format and its salt before the file is authenticated.
 pub(super) fn open(
     file: &mut [u8],
     key: &SealingKey,
     binding: &Binding,
     (now, max_age): (SystemTime, Duration),
 ) -> Result<(Snapshot, SystemTime), SealedRefusal> {
-    let header = Header::parse(file)?;
-    let keys = Keys::derive(key, &header.salt);
+    let header = FileHeader::parse(file)?;
+    let keys = FileKeys::derive(key, &header.salt);
     verify_slices_are_equal(&header.check, &*keys.check()).map_err(|_| SealedRefusal::OtherKey)?;
     let (head, sealed) = file.split_at_mut(HEADER);
     let content = keys.decrypt(head, sealed)?;
@@ -83,12 +82,12 @@ pub(super) fn open(
         Ok(age) if age > max_age => return Err(SealedRefusal::TooOld),
         _ => {}
     }
-    let snapshot = content::decode(content).ok_or(SealedRefusal::UnknownFormat)?;
+    let snapshot = payload::decode(content).ok_or(SealedRefusal::UnknownFormat)?;
     Ok((snapshot, header.as_of))
 }
 
-/// What stands before the ciphertext. It is authenticated with it.
-struct Header {
+/// The header before the ciphertext, which authenticates it.
+struct FileHeader {
     as_of: SystemTime,
     salt: [u8; 32],
     check: [u8; 32],
@@ -96,7 +95,7 @@ struct Header {
     identity: [u8; 32],
 }
 
-impl Header {
+impl FileHeader {
     fn parse(file: &[u8]) -> Result<Self, SealedRefusal> {
         let known = file.len().min(MAGIC.len());
         if file[..known] != MAGIC[..known] {
@@ -133,15 +132,15 @@ fn field<const N: usize>(file: &[u8], place: Range<usize>) -> [u8; N] {
     bytes
 }
 
-/// What is derived from the caller's key for one file: its salt is random, so no two files share a key.
-struct Keys(hkdf::Prk);
+/// The keys of one file, derived from the caller's key. The salt is random, so no two files share a key.
+struct FileKeys(hkdf::Prk);
 
-impl Keys {
+impl FileKeys {
     fn derive(key: &SealingKey, salt: &[u8]) -> Self {
         Self(hkdf::Salt::new(hkdf::HKDF_SHA256, salt).extract(key.bytes()))
     }
 
-    /// Shows which key it is, and nothing of it.
+    /// Returns bytes that identify the key and reveal nothing of it.
     fn check(&self) -> Zeroizing<[u8; 32]> {
         self.expand(b"keyvault sealed 1 check", &[])
     }
@@ -155,14 +154,14 @@ impl Keys {
         self.expand(b"keyvault sealed 1 identity", &[&binding.identity])
     }
 
-    /// Derives bytes for `purpose`. Each text goes in with its length before it, so that no two lists are alike.
+    /// Derives bytes for `purpose`. A length precedes each text, so that different lists never give the same input.
     fn expand<const N: usize>(&self, purpose: &[u8], texts: &[&str]) -> Zeroizing<[u8; N]> {
         let lengths: Vec<[u8; 8]> = texts.iter().map(|text| (text.len() as u64).to_be_bytes()).collect();
         let texts = lengths.iter().zip(texts).flat_map(|(length, text)| [&length[..], text.as_bytes()]);
         let info: Vec<&[u8]> = std::iter::once(purpose).chain(texts).collect();
         let mut bytes = Zeroizing::new([0; N]);
-        let filled = self.0.expand(&info, Length(N)).and_then(|okm| okm.fill(&mut *bytes));
-        filled.expect("HKDF gives up to 8,160 bytes");
+        let filled = self.0.expand(&info, OutputLength(N)).and_then(|okm| okm.fill(&mut *bytes));
+        filled.expect("HKDF derives up to 8,160 bytes");
         bytes
     }
 
@@ -186,9 +185,9 @@ impl Keys {
     }
 }
 
-struct Length(usize);
+struct OutputLength(usize);
 
-impl hkdf::KeyType for Length {
+impl hkdf::KeyType for OutputLength {
     fn len(&self) -> usize {
         self.0
     }
@@ -210,16 +209,16 @@ const IDENTITY: Range<usize> = 114..146;
 const LENGTH: Range<usize> = 146..154;
 const HEADER: usize = 154;
 const TAG: usize = 16;
-/// Some 600 secrets of the largest size, or tens of thousands of the usual one.
+/// 16 MiB: about 600 secrets of the largest size, or tens of thousands of the usual size.
 pub(super) const LARGEST_FILE: u64 = 16 << 20;
-/// A clock that is set right may move back a little.
+/// A clock may move back a little when it is corrected.
 const CLOCKS_AGREE_WITHIN: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::content::tests::{assert_same, snapshot};
+    use super::super::payload::tests::{assert_same, snapshot};
     use super::*;
 
     const DAY: Duration = Duration::from_secs(86_400);
@@ -250,14 +249,14 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_is_opened() {
+    fn a_sealed_snapshot_can_be_opened() {
         let (found, as_of) = opened(&sealed()).unwrap();
         assert_same(&found, &snapshot());
         assert_eq!(as_of, noon());
     }
 
     #[test]
-    fn no_two_files_are_alike_behind_the_time() {
+    fn two_files_share_nothing_after_the_time() {
         let (one, other) = (sealed(), sealed());
         assert_eq!(one[..SALT.start], other[..SALT.start]);
         for (place, name) in [(SALT, "salt"), (CHECK, "check"), (VAULTS, "vaults"), (IDENTITY, "identity")] {
@@ -267,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_is_its_own() {
+    fn each_cause_has_its_own_refusal() {
         let other_version = |version: [u8; 2]| {
             let mut file = sealed();
             file[VERSION_AT].copy_from_slice(&version);
@@ -307,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn any_byte_that_is_changed_is_noticed() {
+    fn any_changed_byte_is_detected() {
         let good = sealed();
         for at in 0..good.len() {
             for flip in [1, 0x80, 0xff] {
@@ -316,7 +315,7 @@ mod tests {
                 assert!(opened(&file).is_err(), "byte {at} ^ {flip}");
             }
         }
-        // What the open part says is not believed before it is authenticated.
+        // The plain header is not used before it is authenticated.
         for (place, name) in
             [(TIME, "time"), (VAULTS, "vaults"), (IDENTITY, "identity"), (HEADER..HEADER + 1, "content")]
         {
@@ -327,16 +326,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_cut_off_anywhere_is_noticed() {
+    fn a_file_truncated_anywhere_is_detected() {
         let good = sealed();
         for end in 0..good.len() {
             assert_eq!(opened(&good[..end]).err(), Some(SealedRefusal::Truncated), "{end}");
         }
     }
 
-    /// Two files of one key: no part of one can stand in the other.
+    /// The parts of two files of one key are not interchangeable.
     #[test]
-    fn parts_of_other_files_are_noticed() {
+    fn parts_of_other_files_are_detected() {
         let (one, other) = (sealed(), sealed());
         for (place, name) in [
             (SALT, "salt"),
@@ -352,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_the_secrets_is_in_the_file() {
+    fn the_file_reveals_nothing_of_the_secrets() {
         let file = sealed();
         for word in ["canary", "contoso", "fabrikam", "shop", "assword", "text/plain"] {
             assert!(!file.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes())), "{word}");
@@ -361,16 +360,19 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_bytes_are_opened_or_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn no_bytes_are_opened_or_cause_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             prop_assert!(opened(&bytes).is_err());
-            let behind_a_good_start = [&sealed()[..VERSION_AT.end], &bytes].concat();
-            prop_assert!(opened(&behind_a_good_start).is_err());
-            let behind_a_good_header = [&sealed()[..LENGTH.start], &bytes].concat();
-            prop_assert!(opened(&behind_a_good_header).is_err());
+            let after_a_valid_start = [&sealed()[..VERSION_AT.end], &bytes].concat();
+            prop_assert!(opened(&after_a_valid_start).is_err());
+            let after_a_valid_header = [&sealed()[..LENGTH.start], &bytes].concat();
+            prop_assert!(opened(&after_a_valid_header).is_err());
         }
 
         #[test]
-        fn no_damage_is_overlooked(at in any::<prop::sample::Index>(), damage in proptest::collection::vec(any::<u8>(), 1..40)) {
+        fn any_damage_is_detected(
+            at in any::<prop::sample::Index>(),
+            damage in proptest::collection::vec(any::<u8>(), 1..40),
+        ) {
             let good = sealed();
             let mut file = good.clone();
             let at = at.index(file.len());

@@ -1,4 +1,4 @@
-//! A queue for tests.
+//! A queue in memory, for tests.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -6,29 +6,30 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::messages::{MOST_AT_ONCE, Message, Messages};
-use super::{Inner, StorageQueue};
+use super::message_queue::{MOST_AT_ONCE, Message, MessageQueue};
+use super::queue::StorageQueue;
+use super::shared::SharedQueue;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Vault;
 
-/// A queue in this process, of which a test can have everything go wrong.
+/// A queue in memory with configurable failures.
 #[derive(Clone, Default)]
-pub(super) struct Fake(Arc<Mutex<State>>);
+pub(super) struct FakeQueue(Arc<Mutex<FakeQueueState>>);
 
 #[derive(Default)]
-pub(super) struct State {
+pub(super) struct FakeQueueState {
     pub(super) is_gone: bool,
     pub(super) is_failing: bool,
-    pub(super) may_not_delete: bool,
+    pub(super) denies_delete: bool,
     waiting: Vec<Message>,
     hidden: Vec<Message>,
-    pub(super) asked: Vec<Instant>,
-    pub(super) made: usize,
+    pub(super) requests: Vec<Instant>,
+    pub(super) created: usize,
     pub(super) removed: usize,
 }
 
-impl Fake {
-    pub(super) fn with<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+impl FakeQueue {
+    pub(super) fn with<T>(&self, change: impl FnOnce(&mut FakeQueueState) -> T) -> T {
         change(&mut self.0.lock().unwrap())
     }
 
@@ -39,8 +40,8 @@ impl Fake {
         });
     }
 
-    /// Lets the time pass after which hidden messages come back.
-    pub(super) fn come_back(&self) {
+    /// Makes the hidden messages visible again.
+    pub(super) fn unhide(&self) {
         self.with(|state| state.waiting.append(&mut state.hidden));
     }
 
@@ -53,16 +54,15 @@ impl Fake {
     }
 
     pub(super) fn queue_for(&self, is_own: bool, vaults: Vec<Vault>) -> StorageQueue {
-        let inner = Inner::new("queue".into(), self.clone(), vaults, Duration::from_secs(10), is_own);
-        StorageQueue { inner: Arc::new(inner) }
+        StorageQueue::new(SharedQueue::new("queue".into(), self.clone(), vaults, Duration::from_secs(10), is_own))
     }
 }
 
 #[async_trait]
-impl Messages for Fake {
+impl MessageQueue for FakeQueue {
     async fn receive(&self) -> Result<Vec<Message>> {
         self.with(|state| {
-            state.asked.push(Instant::now());
+            state.requests.push(Instant::now());
             if state.is_failing {
                 return Err(Error::new(ErrorKind::Unavailable, "queue could not be reached"));
             }
@@ -79,8 +79,8 @@ impl Messages for Fake {
 
     async fn delete(&self, message: &Message) -> Result<()> {
         self.with(|state| {
-            if state.may_not_delete {
-                return Err(Error::new(ErrorKind::Denied, "queue may not be read"));
+            if state.denies_delete {
+                return Err(Error::new(ErrorKind::Denied, "access to the queue is denied"));
             }
             state.hidden.retain(|hidden| hidden.id != message.id);
             Ok(())
@@ -88,7 +88,7 @@ impl Messages for Fake {
     }
 
     async fn create(&self) -> Result<()> {
-        self.with(|state| (state.is_gone, state.made) = (false, state.made + 1));
+        self.with(|state| (state.is_gone, state.created) = (false, state.created + 1));
         Ok(())
     }
 

@@ -1,4 +1,4 @@
-//! What a queue is asked for.
+//! A Storage queue, over the official client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,42 +13,16 @@ use futures::{StreamExt, TryStreamExt};
 use tokio::time::timeout;
 use url::Url;
 
+use super::message_queue::{MOST_AT_ONCE, Message, MessageQueue};
 use crate::client::http_client;
 use crate::error::{Error, ErrorKind, Result, ServiceAnswer};
 
-/// One message, hidden from other readers until it is deleted or its time is up.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Message {
-    pub(super) id: String,
-    pub(super) receipt: String,
-    pub(super) text: String,
-    /// How often it was received, with this time.
-    pub(super) received: i64,
-}
+/// A Storage queue. Every call ends within 30 seconds.
+pub(super) struct AzureQueue(QueueClient);
 
-/// A queue of messages: Azure's, or one that a test makes up. Every call ends within a deadline.
-#[async_trait]
-pub(super) trait Messages: Send + Sync + 'static {
-    /// Takes up to `most` messages and hides them for a while.
-    async fn receive(&self) -> Result<Vec<Message>>;
-
-    async fn delete(&self, message: &Message) -> Result<()>;
-
-    /// Makes the queue; one that is there is left as it is.
-    async fn create(&self) -> Result<()>;
-
-    /// Removes the queue; one that is not there is no error.
-    async fn remove(&self) -> Result<()>;
-}
-
-/// The most that one request gives.
-pub(super) const MOST_AT_ONCE: usize = 32;
-
-/// A queue in a storage account, over the official client.
-pub(super) struct AzureMessages(QueueClient);
-
-impl AzureMessages {
-    /// `url` may have a shared access signature in its query; the credential is for one that has none.
+impl AzureQueue {
+    /// Creates a client, without I/O. The query of `url` may be a shared access signature; otherwise there is a
+    /// credential.
     pub(super) fn new(
         url: Url,
         credential: Option<Arc<dyn TokenCredential>>,
@@ -56,20 +30,20 @@ impl AzureMessages {
         certificate_authorities: &[String],
     ) -> Result<Self> {
         if options.transport.is_none() {
-            let capped = Capped(Arc::new(http_client(certificate_authorities)?));
+            let capped = CappedClient(Arc::new(http_client(certificate_authorities)?));
             options.transport = Some(Transport::new(Arc::new(capped)));
         }
-        // One layer retries, and it is the reader.
+        // Exactly one layer retries: the receiver.
         options.retry = RetryOptions::none();
         let options = QueueClientOptions { client_options: options, ..QueueClientOptions::default() };
-        // Its error would show the URL.
+        // The error of the SDK shows the URL.
         let client = QueueClient::new(url, credential, Some(options));
-        client.map(Self).map_err(|_| Error::invalid("client of the queue could not be made"))
+        client.map(Self).map_err(|_| Error::invalid("client of the queue could not be created"))
     }
 }
 
 #[async_trait]
-impl Messages for AzureMessages {
+impl MessageQueue for AzureQueue {
     async fn receive(&self) -> Result<Vec<Message>> {
         let options = QueueClientReceiveMessagesOptions {
             number_of_messages: Some(MOST_AT_ONCE as i32),
@@ -77,27 +51,27 @@ impl Messages for AzureMessages {
             ..QueueClientReceiveMessagesOptions::default()
         };
         let received = async { self.0.receive_messages(Some(options)).await?.into_model() };
-        let received = in_time(received).await?;
-        Ok(received.items.unwrap_or_default().into_iter().filter_map(message).collect())
+        let received = with_deadline(received).await?;
+        Ok(received.items.unwrap_or_default().into_iter().filter_map(message_of).collect())
     }
 
     async fn delete(&self, message: &Message) -> Result<()> {
-        let deleted = in_time(self.0.delete_message(&message.id, &message.receipt, None)).await;
-        // Somebody else has it by now, or it has expired.
-        gone_is_done(deleted.map(drop))
+        let deleted = with_deadline(self.0.delete_message(&message.id, &message.receipt, None)).await;
+        // Another receiver has the message, or it expired.
+        ok_if_not_found(deleted.map(drop))
     }
 
     async fn create(&self) -> Result<()> {
-        in_time(self.0.create(None)).await.map(drop)
+        with_deadline(self.0.create(None)).await.map(drop)
     }
 
     async fn remove(&self) -> Result<()> {
-        gone_is_done(in_time(self.0.delete(None)).await.map(drop))
+        ok_if_not_found(with_deadline(self.0.delete(None)).await.map(drop))
     }
 }
 
-fn message(received: ReceivedMessage) -> Option<Message> {
-    // The id goes into a path.
+fn message_of(received: ReceivedMessage) -> Option<Message> {
+    // The identifier becomes part of a URL path.
     let id = received.message_id.filter(|id| id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))?;
     Some(Message {
         id,
@@ -107,34 +81,34 @@ fn message(received: ReceivedMessage) -> Option<Message> {
     })
 }
 
-fn gone_is_done(outcome: Result<()>) -> Result<()> {
+fn ok_if_not_found(outcome: Result<()>) -> Result<()> {
     outcome.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
-async fn in_time<T>(call: impl Future<Output = azure_core::Result<T>>) -> Result<T> {
-    match timeout(CALL_WITHIN, call).await {
-        Ok(outcome) => outcome.map_err(|error| value_free(&error)),
+async fn with_deadline<T>(call: impl Future<Output = azure_core::Result<T>>) -> Result<T> {
+    match timeout(DEADLINE, call).await {
+        Ok(outcome) => outcome.map_err(|error| redacted(&error)),
         Err(_) => Err(Error::new(ErrorKind::Unavailable, "queue did not answer in time")),
     }
 }
 
-/// Says what went wrong without the SDK's text: it has the URL in it, and the URL may have a signature.
-fn value_free(error: &azure_core::Error) -> Error {
+/// Converts an error of the SDK without its text, which contains the URL: the URL may have a signature.
+fn redacted(error: &azure_core::Error) -> Error {
     let AzureErrorKind::HttpResponse { status, error_code, .. } = error.kind() else {
         return match error.kind() {
-            AzureErrorKind::Credential => Error::new(ErrorKind::Denied, "credential gave no token for the queue"),
-            AzureErrorKind::DataConversion => Error::new(ErrorKind::Unavailable, "answer is not one of a queue"),
+            AzureErrorKind::Credential => Error::new(ErrorKind::Denied, "credential returned no token for the queue"),
+            AzureErrorKind::DataConversion => Error::new(ErrorKind::Unavailable, "response is not that of a queue"),
             _ => Error::new(ErrorKind::Unavailable, "queue could not be reached"),
         };
     };
     let status = u16::from(*status);
     let code = error_code.as_deref().and_then(ServiceAnswer::code_of);
     let error = match status {
-        401 | 403 => Error::new(ErrorKind::Denied, "queue may not be read").with_help(
+        401 | 403 => Error::new(ErrorKind::Denied, "access to the queue is denied").with_help(
             "grant the identity the role Storage Queue Data Message Processor, or Contributor for a queue of its own",
         ),
         404 => Error::new(ErrorKind::NotFound, "queue or message not found"),
-        429 => Error::new(ErrorKind::Throttled { retry_after: None }, "queue is asked too often"),
+        429 => Error::new(ErrorKind::Throttled { retry_after: None }, "queue is throttled"),
         409 => Error::new(ErrorKind::Conflict, "queue is being deleted"),
         400..500 => Error::new(ErrorKind::Invalid, "queue refused the request"),
         _ => Error::new(ErrorKind::Unavailable, "queue failed"),
@@ -142,19 +116,19 @@ fn value_free(error: &azure_core::Error) -> Error {
     error.with_answer(ServiceAnswer { http_status: status, code, inner_code: None, request_id: None })
 }
 
-/// The connection to a queue, which stops reading where no true answer goes on.
+/// An HTTP client that fails once a response exceeds the largest valid one.
 #[derive(Debug)]
-struct Capped(Arc<dyn HttpClient>);
+struct CappedClient(Arc<dyn HttpClient>);
 
 #[async_trait]
-impl HttpClient for Capped {
+impl HttpClient for CappedClient {
     async fn execute_request(&self, request: &Request) -> azure_core::Result<AsyncRawResponse> {
         let (status, headers, body) = self.0.execute_request(request).await?.deconstruct();
-        let mut left = LARGEST_ANSWER;
+        let mut left = LARGEST_RESPONSE;
         let body = body.and_then(move |part| {
             let fits = left.checked_sub(part.len());
             left = fits.unwrap_or_default();
-            let too_large = || azure_core::Error::with_message(AzureErrorKind::DataConversion, "answer is too large");
+            let too_large = || azure_core::Error::with_message(AzureErrorKind::DataConversion, "response is too large");
             std::future::ready(fits.map(|_| part).ok_or_else(too_large))
         });
         Ok(AsyncRawResponse::new(status, headers, body.boxed()))
@@ -162,12 +136,13 @@ impl HttpClient for Capped {
 }
 
 /// The longest text of a message is [64 KiB](https://learn.microsoft.com/rest/api/storageservices/put-message), and XML
-/// may write a character of it as six.
-const LARGEST_ANSWER: usize = MOST_AT_ONCE * 6 * 64 * 1024;
+/// may escape one character as six.
+const LARGEST_RESPONSE: usize = MOST_AT_ONCE * 6 * 64 * 1024;
 
-/// How long a message is hidden: longer than the reader takes to delete it, short enough to come back soon after a crash.
+/// The time for which a received message is hidden: long enough to delete it, short enough to return soon after a
+/// crash.
 const HIDDEN_SECONDS: i32 = 60;
-const CALL_WITHIN: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
 mod tests {
@@ -178,20 +153,20 @@ mod tests {
 
     use super::*;
 
-    /// A service whose answers have no end.
+    /// A service whose responses never end.
     #[derive(Debug, Default)]
-    struct Endless {
-        given: Arc<AtomicUsize>,
+    struct EndlessService {
+        sent: Arc<AtomicUsize>,
     }
 
     const PART: Bytes = Bytes::from_static(&[b'<'; 64 * 1024]);
 
     #[async_trait]
-    impl HttpClient for Endless {
+    impl HttpClient for EndlessService {
         async fn execute_request(&self, _: &Request) -> azure_core::Result<AsyncRawResponse> {
-            let given = Arc::clone(&self.given);
+            let sent = Arc::clone(&self.sent);
             let body = stream::repeat_with(move || {
-                given.fetch_add(PART.len(), Ordering::Relaxed);
+                sent.fetch_add(PART.len(), Ordering::Relaxed);
                 Ok(PART)
             });
             Ok(AsyncRawResponse::new(200.into(), Default::default(), body.boxed()))
@@ -199,16 +174,16 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_of_a_gigabyte_is_not_read_beyond_the_cap() {
-        let endless = Endless::default();
-        let given = Arc::clone(&endless.given);
-        let transport = Some(Transport::new(Arc::new(Capped(Arc::new(endless)))));
+    async fn an_endless_response_is_not_read_beyond_the_limit() {
+        let endless = EndlessService::default();
+        let sent = Arc::clone(&endless.sent);
+        let transport = Some(Transport::new(Arc::new(CappedClient(Arc::new(endless)))));
         let options = ClientOptions { transport, ..ClientOptions::default() };
         let url = "https://contoso.queue.core.windows.net/shop?sig=canary".parse().unwrap();
-        let messages = AzureMessages::new(url, None, options, &[]).unwrap();
+        let messages = AzureQueue::new(url, None, options, &[]).unwrap();
         let error = messages.receive().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
-        let given = given.load(Ordering::Relaxed);
-        assert!(given <= LARGEST_ANSWER + PART.len(), "{given} bytes were read");
+        let sent = sent.load(Ordering::Relaxed);
+        assert!(sent <= LARGEST_RESPONSE + PART.len(), "{sent} bytes were read");
     }
 }

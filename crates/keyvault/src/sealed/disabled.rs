@@ -1,4 +1,4 @@
-//! What stands in the place of a sealer where the feature `sealed` is off: nothing can make one.
+//! The writer without the feature `sealed`: a type without a value.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -8,9 +8,9 @@ use crate::error::Result;
 use crate::resolver::{Resolver, Snapshot};
 
 #[derive(Clone, Debug)]
-pub(crate) enum Sealer {}
+pub(crate) enum SealedWriter {}
 
-impl Sealer {
+impl SealedWriter {
     pub(crate) fn patience(&self) -> Duration {
         match *self {}
     }

@@ -1,6 +1,5 @@
-//! What is sealed: the secrets of a snapshot, as bytes and back.
-//!
-//! The format is documented at [`SealedSnapshot`](crate::SealedSnapshot).
+//! The plaintext of a sealed snapshot: the binary encoding of its secrets, which
+//! [`SealedSnapshot`](crate::SealedSnapshot) documents.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,9 +8,10 @@ use std::time::{Duration, SystemTime};
 use crate::resolver::{Listing, Snapshot};
 use crate::secret::{Secret, SecretId, SecretProperties, SecretVersion};
 
-/// Tells how many bytes [`encode`] writes, so that no buffer with plaintext has to grow and leave a copy behind.
+/// Returns the number of bytes that [`encode`] writes. A buffer of this size never grows, so it leaves no copy of
+/// plaintext behind.
 pub(super) fn length(snapshot: &Snapshot) -> usize {
-    let mut counter = Counter(0);
+    let mut counter = ByteCounter(0);
     encode(snapshot, &mut counter);
     counter.0
 }
@@ -38,33 +38,33 @@ pub(super) fn encode(snapshot: &Snapshot, sink: &mut impl Sink) {
     }
 }
 
-/// Reads what [`encode`] wrote; none if it is anything else.
+/// Decodes the bytes that [`encode`] wrote; `None` if they are malformed.
 pub(super) fn decode(bytes: &[u8]) -> Option<Snapshot> {
-    let mut source = Source(bytes);
+    let mut decoder = Decoder(bytes);
     let mut secrets = BTreeMap::new();
-    for _ in 0..source.number()? {
-        let (asked, properties) = (source.id()?, source.properties()?);
-        let secret = Secret::new(properties, source.text()?, source.time()??);
+    for _ in 0..decoder.number()? {
+        let (asked, properties) = (decoder.id()?, decoder.properties()?);
+        let secret = Secret::new(properties, decoder.text()?, decoder.time()??);
         secrets.insert(asked, Arc::new(secret));
     }
     let mut absent = BTreeSet::new();
-    for _ in 0..source.number()? {
-        absent.insert(source.id()?);
+    for _ in 0..decoder.number()? {
+        absent.insert(decoder.id()?);
     }
-    let listed = if source.flag()? {
+    let listed = if decoder.flag()? {
         let mut listed = Listing::default();
-        for _ in 0..source.number()? {
-            let properties = source.properties()?;
+        for _ in 0..decoder.number()? {
+            let properties = decoder.properties()?;
             listed.insert(properties.id().name().clone(), properties);
         }
         Some(Arc::new(listed))
     } else {
         None
     };
-    source.0.is_empty().then(|| Snapshot::new(Arc::new(secrets), absent, listed))
+    decoder.0.is_empty().then(|| Snapshot::new(Arc::new(secrets), absent, listed))
 }
 
-/// Where bytes go.
+/// A destination of encoded bytes.
 pub(super) trait Sink {
     fn put(&mut self, bytes: &[u8]);
 
@@ -126,9 +126,9 @@ pub(super) trait Sink {
     }
 }
 
-struct Counter(usize);
+struct ByteCounter(usize);
 
-impl Sink for Counter {
+impl Sink for ByteCounter {
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();
     }
@@ -141,10 +141,10 @@ impl Sink for Vec<u8> {
     }
 }
 
-/// Where bytes come from. Every length is checked against what is left before it is believed.
-struct Source<'b>(&'b [u8]);
+/// The bytes to decode. Each length is checked against the remaining bytes before it is used.
+struct Decoder<'b>(&'b [u8]);
 
-impl<'b> Source<'b> {
+impl<'b> Decoder<'b> {
     fn take(&mut self, length: u64) -> Option<&'b [u8]> {
         let (taken, left) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
         self.0 = left;
@@ -223,7 +223,7 @@ pub(super) mod tests {
         SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{path}")).unwrap()
     }
 
-    /// A snapshot with something in every corner.
+    /// A snapshot in which every field has a value.
     pub(in crate::sealed) fn snapshot() -> Snapshot {
         let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::new(seconds, 5));
         let mut full = SecretProperties::new(id("Password/0af1"));
@@ -262,14 +262,14 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn everything_comes_back() {
+    fn a_snapshot_survives_encoding_and_decoding() {
         for snapshot in [snapshot(), Snapshot::default()] {
             assert_same(&decode(&bytes_of(&snapshot)).unwrap(), &snapshot);
         }
     }
 
     #[test]
-    fn what_is_cut_off_or_goes_on_is_no_content() {
+    fn truncated_or_extended_bytes_are_refused() {
         let bytes = bytes_of(&snapshot());
         for end in 0..bytes.len() {
             assert!(decode(&bytes[..end]).is_none(), "{end}");
@@ -279,7 +279,7 @@ pub(super) mod tests {
 
     proptest! {
         #[test]
-        fn any_values_come_back(values in proptest::collection::vec((".*", ".*"), 0..5)) {
+        fn any_value_survives_encoding_and_decoding(values in proptest::collection::vec((".*", ".*"), 0..5)) {
             let secrets = values.iter().enumerate().map(|(i, (value, tag))| {
                 let mut properties = SecretProperties::new(id(&format!("s{i}/0")));
                 properties.set_tag(tag, value);
@@ -291,13 +291,13 @@ pub(super) mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
+        fn no_bytes_cause_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
             _ = decode(&bytes);
         }
 
-        /// Plaintext is authenticated before it is read; were it not, it would still be read with care.
+        /// The plaintext is authenticated before it is decoded. This is a second line of defense.
         #[test]
-        fn no_damage_makes_it_panic(at in any::<prop::sample::Index>(), damage in any::<[u8; 8]>()) {
+        fn no_damage_causes_a_panic(at in any::<prop::sample::Index>(), damage in any::<[u8; 8]>()) {
             let mut bytes = bytes_of(&snapshot());
             let at = at.index(bytes.len());
             let end = bytes.len().min(at + 8);

@@ -1,0 +1,118 @@
+//! A queue in a storage account to which Event Grid delivers.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::builder::StorageQueueBuilder;
+use super::events::StorageQueueEvents;
+use super::health::StorageQueueHealth;
+use super::shared::SharedQueue;
+use crate::error::{Error, Result};
+
+/// A queue in a storage account to which Event Grid delivers events.
+///
+/// A queue gives each message to one receiver: one queue serves one process, or one process that forwards the events. A
+/// fleet uses [`per_instance`](StorageQueueBuilder::per_instance). `Clone` is cheap and shares everything.
+///
+/// # Examples
+///
+/// ```no_run
+/// use std::sync::Arc;
+///
+/// use azure_core::credentials::TokenCredential;
+/// use keyvault::push::StorageQueue;
+///
+/// # fn example(credential: Arc<dyn TokenCredential>) -> keyvault::Result<()> {
+/// let url = "https://contoso.queue.core.windows.net/shop-secrets";
+/// let queue = StorageQueue::builder(url).credential(credential).build()?;
+/// let events = queue.events(); // for LiveBuilder::events
+/// # drop(events);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct StorageQueue {
+    shared: Arc<SharedQueue>,
+}
+
+impl StorageQueue {
+    /// Creates a builder of a queue.
+    ///
+    /// The URL is `https://<account>.queue.core.windows.net/<queue>`. Its query may be a shared access signature (SAS).
+    pub fn builder(url: impl Into<String>) -> StorageQueueBuilder {
+        StorageQueueBuilder::new(url.into())
+    }
+
+    pub(super) fn new(shared: SharedQueue) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Returns the name of the queue. For a queue of this instance, it ends with 16 random digits.
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// Returns the stream of the queue's events, for [`LiveBuilder::events`](crate::LiveBuilder::events).
+    ///
+    /// The stream polls the queue while it is polled itself, and receives at most 32 messages with each request. The
+    /// pause between two requests starts at one second and doubles while no message arrives, up to
+    /// [`longest_pause`](StorageQueueBuilder::longest_pause).
+    ///
+    /// A message is deleted after the stream has yielded its events. A message without an event, or one that was
+    /// received more than five times, is logged, counted and deleted: an event is only a hint, and the next check of
+    /// the vault makes up for it.
+    ///
+    /// If the queue fails or does not exist, the stream polls again with a backoff of at most a minute, and yields
+    /// [`PushEvent::MayHaveLost`](crate::push::PushEvent::MayHaveLost) when the queue answers. Only
+    /// [`remove`](StorageQueue::remove) ends the stream. Two streams of one queue compete for its messages.
+    pub fn events(&self) -> StorageQueueEvents {
+        StorageQueueEvents::new(Arc::clone(&self.shared))
+    }
+
+    /// Returns the health of the queue, without waiting.
+    pub fn health(&self) -> StorageQueueHealth {
+        self.shared.health().clone()
+    }
+
+    /// Creates the queue unless it exists. Costs one request.
+    ///
+    /// The stream of a queue of this instance creates the queue too. Call this for a resource that needs the queue
+    /// first, such as the subscription that delivers to it.
+    ///
+    /// # Errors
+    ///
+    /// The storage account's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future may leave the queue created. A second call has the same result.
+    pub async fn create(&self) -> Result<()> {
+        self.shared.messages.create().await
+    }
+
+    /// Removes a queue of this instance with its messages, and ends its stream. Costs one request.
+    ///
+    /// Dropping the stream removes the queue in the background, if the runtime runs long enough.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a queue that belongs to others too; otherwise the storage account's
+    /// error. A queue that does not exist is not an error.
+    ///
+    /// # Cancel safety
+    ///
+    /// The stream ends even if the future is dropped after its first poll. The queue may then remain; a second call
+    /// removes it.
+    pub async fn remove(&self) -> Result<()> {
+        if !self.shared.is_own {
+            return Err(Error::invalid("queue does not belong to this instance alone"));
+        }
+        self.shared.remove().await
+    }
+}
+
+impl fmt::Debug for StorageQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StorageQueue").field("name", &self.shared.name).finish_non_exhaustive()
+    }
+}
