@@ -51,7 +51,7 @@ fn sealed_snapshot(directory: &Path) -> keyvault::Result<SealedSnapshot> {
     let key = SealingKey::from_base64("cnVuIG9wZW5zc2wgcmFuZCAtYmFzZTY0IDMyLCB0b28=")?;
     let sealed = SealedSnapshot::new(directory.join(FILE), key).identity("shop");
     // Give the vault more time in production than this example does.
-    Ok(sealed.max_age(Duration::from_secs(3_600)).patience(Duration::from_secs(1)))
+    Ok(sealed.max_age(Duration::from_secs(3_600)).use_after(Duration::from_secs(1)))
 }
 
 async fn run(directory: &Path) -> Result {

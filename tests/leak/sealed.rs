@@ -17,7 +17,7 @@ fn sealed(scan: &mut Scan, path: &Path) -> SealedSnapshot {
     let bytes: [u8; 32] = scan.word.text().as_bytes().try_into().unwrap();
     let key = SealingKey::from_bytes(&bytes).unwrap();
     scan.shows("key", &key);
-    let sealed = SealedSnapshot::new(path, key).identity("shop").patience(Duration::from_millis(1));
+    let sealed = SealedSnapshot::new(path, key).identity("shop").use_after(Duration::from_millis(1));
     scan.shows("sealed", &sealed);
     sealed
 }

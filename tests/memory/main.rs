@@ -162,7 +162,7 @@ fn a_sealed_snapshot_leaves_nothing_of_its_content() {
     let left = left_after(Hidden::in_lines(SIZES[1]), async move |hidden: Hidden| {
         let sealed = || {
             let key = SealingKey::from_bytes(&std::array::from_fn::<u8, 32, _>(|n| n as u8)).unwrap();
-            SealedSnapshot::new(&path, key).patience(Duration::from_millis(1))
+            SealedSnapshot::new(&path, key).use_after(Duration::from_millis(1))
         };
         let vault = InMemory::new(CONTOSO.parse().unwrap());
         vault.set("a", &**hidden.text()).unwrap();

@@ -40,7 +40,7 @@ async fn a_start_in_an_outage_uses_the_file_and_reports_that() {
             assert_eq!(told["sealed"]["last_error"], serde_json::Value::Null, "{framework:?} {told}");
             assert_free_of(&told.to_string(), &["canary"]);
             let log = log.text();
-            assert!(log.contains("WARN") && log.contains("settings are those of the sealed snapshot"), "{log}");
+            assert!(log.contains("WARN") && log.contains("settings come from the sealed snapshot"), "{log}");
             assert_free_of(&log, &["canary"]);
         }
     }
@@ -148,7 +148,7 @@ async fn the_wait_for_the_vault_is_configurable_and_a_short_deadline_halves_it()
     service.go_down();
     for (patience, expected) in [(0, 0), (30, 30), (1_000, 50)] {
         let began = Instant::now();
-        let sealed = service.sealed().patience(Duration::from_secs(patience));
+        let sealed = service.sealed().use_after(Duration::from_secs(patience));
         let live = service.start_with(Framework::Config, sealed).await.unwrap();
         assert!(live.health().is_stale(), "{patience}");
         assert_eq!(began.elapsed(), Duration::from_secs(expected), "{patience}");

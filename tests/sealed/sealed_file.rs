@@ -158,7 +158,7 @@ async fn of_two_processes_with_one_file_the_last_wins_whole() {
     other.shutdown().await;
     assert_eq!(names_in(service.path().parent().unwrap()), ["app.sealed"]);
     service.go_down();
-    let patient = service.sealed().patience(Duration::ZERO);
+    let patient = service.sealed().use_after(Duration::ZERO);
     let live = service.start_with(Framework::Config, patient).await.unwrap();
     assert_eq!(live.current().password, "<canary-9>");
 }

@@ -1,5 +1,7 @@
 //! Settings in layers that follow rotation.
 
+use std::fmt;
+
 use config::builder::DefaultState;
 use config::{Config, ConfigBuilder, ConfigError};
 use keyvault::settings::{MappedSecrets, Mismatch};
@@ -15,12 +17,11 @@ use crate::tree::ConfigTree;
 /// default, overrides a secret of the same key. Use [`layered_with`] to let secrets override some of the layers.
 ///
 /// [`LiveBuilder::start`] describes the cost and the errors.
-pub fn layered<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<impl Layers>
+pub fn layered<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<ConfigLayers>
 where
     F: Fn() -> ConfigBuilder<DefaultState> + Send + Sync + 'static,
 {
-    // A builder cannot add a source below its others, but a built `Config` is a source itself.
-    live(vault, move |secrets| Config::builder().add_source(secrets).add_source(layers().build()?).build())
+    LiveBuilder::new(vault, ConfigLayers(Merge::Below(Box::new(layers))))
 }
 
 /// Lets `layers` put the secrets of `vault` at any place among the layers, and resolves every reference in the merged
@@ -32,31 +33,58 @@ where
 ///
 /// ```
 /// use config::{Config, Environment, File};
-/// # use keyvault::InMemory;
+/// use keyvault::{InMemory, LiveBuilder};
+/// use keyvault_config::ConfigLayers;
 ///
-/// # fn example(vault: InMemory) -> keyvault::LiveBuilder<impl keyvault::Layers> {
-/// keyvault_config::layered_with(vault, |secrets| {
-///     Config::builder()
-///         .add_source(File::with_name("settings"))
-///         .add_source(secrets)
-///         .add_source(Environment::with_prefix("SHOP").prefix_separator("_").separator("__"))
-/// })
-/// # }
+/// fn settings(vault: InMemory) -> LiveBuilder<ConfigLayers> {
+///     keyvault_config::layered_with(vault, |secrets| {
+///         Config::builder()
+///             .add_source(File::with_name("settings"))
+///             .add_source(secrets)
+///             .add_source(Environment::with_prefix("SHOP").prefix_separator("_").separator("__"))
+///     })
+/// }
 /// ```
-pub fn layered_with<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<impl Layers>
+pub fn layered_with<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<ConfigLayers>
 where
     F: Fn(KeyVaultSource) -> ConfigBuilder<DefaultState> + Send + Sync + 'static,
 {
-    live(vault, move |secrets| layers(secrets).build())
+    LiveBuilder::new(vault, ConfigLayers(Merge::Among(Box::new(layers))))
 }
 
-fn live<F>(vault: impl Into<Resolver>, build: F) -> LiveBuilder<impl Layers>
-where
-    F: Fn(KeyVaultSource) -> Result<Config, ConfigError> + Send + Sync + 'static,
-{
-    let merge = move |secrets: &MappedSecrets| -> Result<ConfigTree, Mismatch> {
-        let config = build(KeyVaultSource::new(secrets.clone())).map_err(|error| mismatch(&error))?;
-        Ok(ConfigTree::new(config, secrets.clone()))
-    };
-    LiveBuilder::new(vault, merge)
+/// The layers of [`layered`] or [`layered_with`].
+///
+/// The closure is boxed, so that merging is compiled once, in this crate, and not in each program.
+pub struct ConfigLayers(Merge);
+
+enum Merge {
+    /// The secrets are below all layers.
+    Below(Box<dyn Fn() -> ConfigBuilder<DefaultState> + Send + Sync>),
+    /// The closure places the secrets.
+    Among(Box<dyn Fn(KeyVaultSource) -> ConfigBuilder<DefaultState> + Send + Sync>),
+}
+
+impl ConfigLayers {
+    fn build(&self, secrets: KeyVaultSource) -> Result<Config, ConfigError> {
+        match &self.0 {
+            // A builder cannot add a source below its others, but a built `Config` is a source itself.
+            Merge::Below(layers) => Config::builder().add_source(secrets).add_source(layers().build()?).build(),
+            Merge::Among(layers) => layers(secrets).build(),
+        }
+    }
+}
+
+impl Layers for ConfigLayers {
+    type Tree = ConfigTree;
+
+    fn merge(&self, mapped: &MappedSecrets) -> Result<ConfigTree, Mismatch> {
+        let config = self.build(KeyVaultSource::new(mapped.clone())).map_err(|error| mismatch(&error))?;
+        Ok(ConfigTree::new(config, mapped.clone()))
+    }
+}
+
+impl fmt::Debug for ConfigLayers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigLayers").finish_non_exhaustive()
+    }
 }

@@ -78,6 +78,6 @@ mod secret_layer;
 mod tree;
 mod values;
 
-pub use self::layered::{layered, layered_with};
+pub use self::layered::{ConfigLayers, layered, layered_with};
 pub use self::resolve::{ResolvedConfig, resolve};
 pub use self::secret_layer::KeyVaultSource;

@@ -9,7 +9,7 @@ use crate::replace::{put, remove};
 use crate::values::values;
 
 /// The merged values of a configuration.
-pub(crate) struct ConfigTree {
+pub struct ConfigTree {
     config: Config,
     /// The secrets that were passed to the layers.
     secrets: MappedSecrets,

@@ -1,7 +1,9 @@
 //! Settings in layers that follow rotation.
 
+use std::fmt;
+
 use figment::Figment;
-use keyvault::settings::MappedSecrets;
+use keyvault::settings::{MappedSecrets, Mismatch};
 use keyvault::{Layers, LiveBuilder, Resolver};
 
 use crate::secret_layer::KeyVaultProvider;
@@ -13,11 +15,11 @@ use crate::tree::FigmentTree;
 /// default, overrides a secret of the same key. Use [`layered_with`] to let secrets override some of the layers.
 ///
 /// [`LiveBuilder::start`] describes the cost and the errors.
-pub fn layered<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<impl Layers>
+pub fn layered<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<FigmentLayers>
 where
     F: Fn() -> Figment + Send + Sync + 'static,
 {
-    layered_with(vault, move |secrets| layers().join(secrets))
+    LiveBuilder::new(vault, FigmentLayers(Merge::Below(Box::new(layers))))
 }
 
 /// Lets `layers` put the secrets of `vault` at any place among the layers, and resolves every reference in the merged
@@ -33,24 +35,52 @@ where
 /// ```
 /// use figment::Figment;
 /// use figment::providers::{Env, Format, Toml};
-/// # use keyvault::InMemory;
+/// use keyvault::{InMemory, LiveBuilder};
+/// use keyvault_figment::FigmentLayers;
 ///
-/// # fn example(vault: InMemory) -> keyvault::LiveBuilder<impl keyvault::Layers> {
-/// keyvault_figment::layered_with(vault, |secrets| {
-///     Figment::new()
-///         .merge(Toml::file("settings.toml"))
-///         .merge(secrets)
-///         .merge(Env::prefixed("SHOP_").split("__"))
-/// })
-/// # }
+/// fn settings(vault: InMemory) -> LiveBuilder<FigmentLayers> {
+///     keyvault_figment::layered_with(vault, |secrets| {
+///         Figment::new()
+///             .merge(Toml::file("settings.toml"))
+///             .merge(secrets)
+///             .merge(Env::prefixed("SHOP_").split("__"))
+///     })
+/// }
 /// ```
-pub fn layered_with<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<impl Layers>
+pub fn layered_with<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<FigmentLayers>
 where
     F: Fn(KeyVaultProvider) -> Figment + Send + Sync + 'static,
 {
-    let merge = move |secrets: &MappedSecrets| {
-        let figment = layers(KeyVaultProvider::new(secrets.clone()));
-        Ok(FigmentTree::new(figment, secrets.clone()))
-    };
-    LiveBuilder::new(vault, merge)
+    LiveBuilder::new(vault, FigmentLayers(Merge::Among(Box::new(layers))))
+}
+
+/// The layers of [`layered`] or [`layered_with`].
+///
+/// The closure is boxed, so that merging is compiled once, in this crate, and not in each program.
+pub struct FigmentLayers(Merge);
+
+enum Merge {
+    /// The secrets are below all layers.
+    Below(Box<dyn Fn() -> Figment + Send + Sync>),
+    /// The closure places the secrets.
+    Among(Box<dyn Fn(KeyVaultProvider) -> Figment + Send + Sync>),
+}
+
+impl Layers for FigmentLayers {
+    type Tree = FigmentTree;
+
+    fn merge(&self, mapped: &MappedSecrets) -> Result<FigmentTree, Mismatch> {
+        let secrets = KeyVaultProvider::new(mapped.clone());
+        let figment = match &self.0 {
+            Merge::Below(layers) => layers().join(secrets),
+            Merge::Among(layers) => layers(secrets),
+        };
+        Ok(FigmentTree::new(figment, mapped.clone()))
+    }
+}
+
+impl fmt::Debug for FigmentLayers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FigmentLayers").finish_non_exhaustive()
+    }
 }

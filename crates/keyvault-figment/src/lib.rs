@@ -80,6 +80,6 @@ mod secret_layer;
 mod tree;
 mod values;
 
-pub use self::layered::{layered, layered_with};
+pub use self::layered::{FigmentLayers, layered, layered_with};
 pub use self::resolve::{ResolvedFigment, resolve};
 pub use self::secret_layer::KeyVaultProvider;

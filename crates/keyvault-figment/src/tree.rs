@@ -9,7 +9,7 @@ use crate::replace::replace;
 use crate::values::{effective, values};
 
 /// The values of a figment that are in effect: the global profile over the selected profile over the default one.
-pub(crate) struct FigmentTree {
+pub struct FigmentTree {
     figment: Figment,
     /// The secrets that were passed to the layers.
     secrets: MappedSecrets,

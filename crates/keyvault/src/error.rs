@@ -42,10 +42,10 @@ pub enum ErrorKind {
 /// `Display` is one clause and leaves the cause to [`source`](std::error::Error::source). `Debug` is the whole
 /// [report](Error::report), because `main` prints it when it returns an error.
 #[derive(Clone)]
-pub struct Error(Arc<Inner>);
+pub struct Error(Arc<ErrorInner>);
 
 #[derive(Clone)]
-struct Inner {
+struct ErrorInner {
     kind: ErrorKind,
     clause: Cow<'static, str>,
     status: Option<ReferenceStatus>,
@@ -102,7 +102,7 @@ impl Error {
 
     /// Creates an error with a formatted clause. The caller ensures that it consists of names, keys and our own words.
     pub(crate) fn from_clause(kind: ErrorKind, clause: impl Into<Cow<'static, str>>) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(ErrorInner {
             kind,
             clause: clause.into(),
             status: None,

@@ -47,7 +47,7 @@ impl Request {
 /// Serializes into a buffer that never grows, because growing would leave copies of a secret behind.
 fn json(body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>> {
     let unwritable = |_| Error::invalid("request body cannot be serialized");
-    let mut length = ByteCounter(0);
+    let mut length = JsonLength(0);
     serde_json::to_writer(&mut length, body).map_err(unwritable)?;
     let mut text = Zeroizing::new(Vec::with_capacity(length.0));
     serde_json::to_writer(&mut *text, body).map_err(unwritable)?;
@@ -55,9 +55,9 @@ fn json(body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>> {
 }
 
 /// Counts the bytes that are written to it.
-struct ByteCounter(usize);
+struct JsonLength(usize);
 
-impl std::io::Write for ByteCounter {
+impl std::io::Write for JsonLength {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0 += bytes.len();
         Ok(bytes.len())

@@ -84,7 +84,7 @@ pub(super) struct TypedFactory<T, R> {
     pub(super) published: Arc<ArcSwap<Published<T>>>,
     pub(super) build: Build<T, R>,
     pub(super) hooks: Arc<Hooks<R>>,
-    pub(super) slot: Arc<Slot<R>>,
+    pub(super) slot: Arc<ResourceSlot<R>>,
 }
 
 pub(super) type Build<T, R> = Arc<dyn Fn(Arc<T>) -> BoxFuture<'static, Result<R, ValidationError>> + Send + Sync>;
@@ -98,7 +98,7 @@ pub(super) struct Hooks<R> {
 }
 
 /// Where the current resource is, from the first one on.
-pub(super) type Slot<R> = OnceLock<Arc<ArcSwap<CurrentResource<R>>>>;
+pub(super) type ResourceSlot<R> = OnceLock<Arc<ArcSwap<CurrentResource<R>>>>;
 
 /// A resource, and the origins of the settings that it was built from.
 pub(super) struct CurrentResource<R> {
@@ -127,7 +127,7 @@ struct TypedResource<R> {
     resource: Arc<R>,
     hooks: Arc<Hooks<R>>,
     /// Weak, so that a resource that is drained does not keep the current one.
-    slot: Weak<Slot<R>>,
+    slot: Weak<ResourceSlot<R>>,
 }
 
 impl<R: Send + Sync + 'static> Resource for TypedResource<R> {

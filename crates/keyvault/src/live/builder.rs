@@ -76,7 +76,7 @@ struct Setup {
     options: Options,
     clock: WallClock,
     events: EventSources,
-    sealer: Option<Result<SealedWriter>>,
+    sealed_writer: Option<Result<SealedWriter>>,
 }
 
 impl<L: Layers> LiveBuilder<L> {
@@ -205,7 +205,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     #[cfg(feature = "sealed")]
     pub fn sealed(mut self, snapshot: crate::SealedSnapshot) -> Self {
         let setup = self.setup.get_mut();
-        setup.sealer = Some(SealedWriter::new(snapshot, &setup.resolver));
+        setup.sealed_writer = Some(SealedWriter::new(snapshot, &setup.resolver));
         self
     }
 
@@ -307,7 +307,7 @@ impl Setup {
             options: Options::default(),
             clock: WallClock::default(),
             events: EventSources::default(),
-            sealer: None,
+            sealed_writer: None,
         })
     }
 
@@ -331,15 +331,15 @@ impl AnySetup for Setup {
     }
 
     fn start(self: Box<Self>, target: Arc<dyn SettingsTarget>) -> BoxFuture<'static, Result<Arc<dyn RefreshHandle>>> {
-        let Self { resolver, names, policies, malformed_patterns, options, clock, events, sealer, .. } = *self;
+        let Self { resolver, names, policies, malformed_patterns, options, clock, events, sealed_writer, .. } = *self;
         let checked = options.check().and_then(|()| match Error::join(malformed_patterns) {
             Some(error) => Err(error),
-            None => sealer.transpose(),
+            None => sealed_writer.transpose(),
         });
         match checked {
-            Ok(sealer) => {
+            Ok(sealed_writer) => {
                 let loader = SettingsLoader { resolver, names, policies, target };
-                Start { loader, options, clock, sealer }.run(events)
+                Start { loader, options, clock, sealed_writer }.run(events)
             }
             Err(error) => ready(Err(error)).boxed(),
         }
@@ -359,6 +359,25 @@ impl<L, V> fmt::Debug for LiveBuilder<L, V> {
             .field("policies", &self.setup.get().policies)
             .field("options", &self.setup.get().options)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::InMemory;
+
+    #[test]
+    fn every_malformed_pattern_is_reported_by_its_number() {
+        let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
+        let mut setup = Setup::boxed(vault.into());
+        for pattern in ["a..b", "smtp.*", "a["] {
+            setup.get_mut().add_policy(pattern, Policy::Optional);
+        }
+        let error = Error::join(std::mem::take(&mut setup.get_mut().malformed_patterns)).unwrap();
+        let found: Vec<String> = error.failures().iter().map(ToString::to_string).collect();
+        assert_eq!(found.len(), 2, "{found:?}");
+        assert!(found[0].contains("pattern 1") && found[1].contains("pattern 3"), "{found:?}");
     }
 }
 

@@ -44,8 +44,8 @@ impl RefreshLoop {
             self.learn(refresh, outcome);
         }
         self.state().health_state().next_refresh = None;
-        if let Some(sealer) = &self.state().sealer {
-            sealer.finish().await;
+        if let Some(sealed_writer) = &self.state().sealed_writer {
+            sealed_writer.finish().await;
         }
     }
 

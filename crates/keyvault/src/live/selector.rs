@@ -10,10 +10,10 @@ use crate::settings::{Key, Origins};
 /// Text is the key of a setting (`database.password`) or of a table, which selects everything under it (`database`). If
 /// no setting has that key, the text is the name of a secret. An id with a version selects that version only.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct SecretSelector(Inner);
+pub struct SecretSelector(Selected);
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-enum Inner {
+enum Selected {
     Text(String),
     Secret(SecretId),
 }
@@ -26,8 +26,8 @@ impl SecretSelector {
             secrets.filter(|(key, id)| selects(key, id)).map(|(_, id)| id.clone()).collect()
         };
         let mut secrets = match &self.0 {
-            Inner::Secret(selected) => used(&|_, id| id.latest() == selected.latest()),
-            Inner::Text(text) => {
+            Selected::Secret(selected) => used(&|_, id| id.latest() == selected.latest()),
+            Selected::Text(text) => {
                 let by_key = used(&|key, _| is_at_or_below(&key.to_string(), text));
                 let by_name = || used(&|_, id| id.name().as_str().eq_ignore_ascii_case(text));
                 if by_key.is_empty() { by_name() } else { by_key }
@@ -41,8 +41,8 @@ impl SecretSelector {
     /// Returns the selected version; `None` if the selection names none.
     pub(super) fn version(&self) -> Option<&SecretId> {
         match &self.0 {
-            Inner::Secret(id) => Some(id).filter(|id| id.version().is_some()),
-            Inner::Text(_) => None,
+            Selected::Secret(id) => Some(id).filter(|id| id.version().is_some()),
+            Selected::Text(_) => None,
         }
     }
 }
@@ -54,33 +54,33 @@ pub(crate) fn is_at_or_below(key: &str, above: &str) -> bool {
 
 impl From<&str> for SecretSelector {
     fn from(text: &str) -> Self {
-        Self(Inner::Text(text.to_owned()))
+        Self(Selected::Text(text.to_owned()))
     }
 }
 
 impl From<String> for SecretSelector {
     fn from(text: String) -> Self {
-        Self(Inner::Text(text))
+        Self(Selected::Text(text))
     }
 }
 
 impl From<SecretId> for SecretSelector {
     fn from(id: SecretId) -> Self {
-        Self(Inner::Secret(id))
+        Self(Selected::Secret(id))
     }
 }
 
 impl From<&SecretId> for SecretSelector {
     fn from(id: &SecretId) -> Self {
-        Self(Inner::Secret(id.clone()))
+        Self(Selected::Secret(id.clone()))
     }
 }
 
 impl fmt::Display for SecretSelector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Inner::Text(text) => f.write_str(text),
-            Inner::Secret(id) => id.fmt(f),
+            Selected::Text(text) => f.write_str(text),
+            Selected::Secret(id) => id.fmt(f),
         }
     }
 }

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::publication::Publication;
-use super::target::{Candidate, Draft, Replaced, SettingsTarget};
+use super::target::{Draft, ExtractedSettings, Replaced, SettingsTarget};
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::NameMap;
 use crate::report::ReferenceStatus;
@@ -26,7 +26,7 @@ pub(super) struct SettingsLoader {
 
 /// Settings that passed every check and are not published yet.
 pub(super) struct ValidSettings {
-    candidate: Box<dyn Candidate>,
+    candidate: Box<dyn ExtractedSettings>,
     facts: Facts,
 }
 

@@ -21,7 +21,7 @@ pub(super) struct SharedState {
     pub(super) queue: RefreshQueue,
     pub(super) clock: WallClock,
     pub(super) limits: HealthLimits,
-    pub(super) sealer: Option<SealedWriter>,
+    pub(super) sealed_writer: Option<SealedWriter>,
     pub(super) health: Mutex<HealthState>,
 }
 
@@ -63,8 +63,8 @@ impl SharedState {
         let events = self.queue.event_counts();
         let state = self.health_state();
         let mut health = state.health(&publication, events, self.limits, now);
-        health.sealed = self.sealer.as_ref().map(|sealer| {
-            let mut sealed = sealer.health();
+        health.sealed = self.sealed_writer.as_ref().map(|sealed_writer| {
+            let mut sealed = sealed_writer.health();
             sealed.started_from = state.sealed_at;
             sealed
         });
@@ -73,9 +73,9 @@ impl SharedState {
 
     /// Seals the secrets of the published settings, if a sealed snapshot is configured.
     pub(super) fn seal(&self, changed: bool) {
-        let Some(sealer) = &self.sealer else { return };
+        let Some(sealed_writer) = &self.sealed_writer else { return };
         let (snapshot, now) = (Arc::clone(&self.publication.load().snapshot), self.now());
         let age = self.health_state().age(now);
-        sealer.save(&snapshot, age, changed);
+        sealed_writer.save(&snapshot, age, changed);
     }
 }

@@ -32,7 +32,7 @@ pub(super) struct Start {
     pub(super) loader: SettingsLoader,
     pub(super) options: Options,
     pub(super) clock: WallClock,
-    pub(super) sealer: Option<SealedWriter>,
+    pub(super) sealed_writer: Option<SealedWriter>,
 }
 
 /// The first settings, the plan that fetched them, and their freshness.
@@ -49,8 +49,8 @@ impl Start {
     pub(super) fn run(self, events: EventSources) -> BoxFuture<'static, Result<Arc<dyn RefreshHandle>>> {
         async move {
             let (began, requests) = (Instant::now(), self.loader.resolver.requests());
-            let first = match &self.sealer {
-                Some(sealer) => self.first_or_sealed(sealer).await,
+            let first = match &self.sealed_writer {
+                Some(sealed_writer) => self.first_or_sealed(sealed_writer).await,
                 None => self.first(&Mutex::default()).await,
             };
             // A supervisor may restart this process at once, and again: that must not flood the vault.
@@ -99,22 +99,22 @@ impl Start {
         Ok((self.loader.validate(loaded, deadline).await?, plan))
     }
 
-    /// Loads the first settings; from the sealed snapshot, if the vaults cannot be reached within its patience.
+    /// Loads the first settings; from the sealed snapshot, if the vaults cannot be reached in time.
     ///
     /// A refusal by a vault is final: the file must not reveal what the vault just denied.
-    async fn first_or_sealed(&self, sealer: &SealedWriter) -> Result<FirstSettings> {
+    async fn first_or_sealed(&self, sealed_writer: &SealedWriter) -> Result<FirstSettings> {
         let deadline = self.deadline();
-        let patience = sealer.patience().min(self.options.startup_deadline / 2);
+        let limit = sealed_writer.use_after().min(self.options.startup_deadline / 2);
         let last = Mutex::default();
         let mut first = pin!(self.first(&last));
-        let given_up = match timeout(patience, &mut first).await {
+        let given_up = match timeout(limit, &mut first).await {
             Ok(Ok(first)) => return Ok(first),
             Ok(Err(error)) if !error.is_transient() => return Err(error),
             Ok(Err(error)) => Some(error),
             Err(_elapsed) => None,
         };
         let failure = lock(&last).clone().unwrap_or_else(timed_out);
-        let refusal = match self.sealed(sealer, deadline, failure).await {
+        let refusal = match self.sealed(sealed_writer, deadline, failure).await {
             Ok(first) => return Ok(first),
             Err(refusal) => refusal,
         };
@@ -126,8 +126,8 @@ impl Start {
     }
 
     /// Loads settings from the sealed snapshot, after the vaults failed with `failure`.
-    async fn sealed(&self, sealer: &SealedWriter, deadline: Instant, failure: Error) -> Result<FirstSettings> {
-        let (resolver, as_of) = sealer.open(&self.loader.resolver).await?;
+    async fn sealed(&self, sealed_writer: &SealedWriter, deadline: Instant, failure: Error) -> Result<FirstSettings> {
+        let (resolver, as_of) = sealed_writer.open(&self.loader.resolver).await?;
         let (settings, plan) = self.load(&resolver, deadline).await?;
         let health = HealthState::from_sealed(self.now(), as_of, failure.clone());
         tracing::warn!(error = %failure, age = ?health.age(self.now()), "settings come from the sealed snapshot");
@@ -136,7 +136,7 @@ impl Start {
 
     /// Publishes the first settings, and spawns the loop that keeps them current.
     fn keep_current(self, first: FirstSettings, events: EventSources) -> Arc<dyn RefreshHandle> {
-        let Self { loader, options, clock, sealer } = self;
+        let Self { loader, options, clock, sealed_writer } = self;
         let FirstSettings { settings, plan, mut health } = first;
         health.sources = events.len();
         let (publication, _) = settings.publish(1, clock.now(), Vec::new());
@@ -148,7 +148,7 @@ impl Start {
             queue: RefreshQueue::new(vault, names, options.event_spread, Instant::now()),
             clock,
             limits: options.limits,
-            sealer,
+            sealed_writer,
             health: Mutex::new(health),
         });
         let debounce = options.cycle.debounce;

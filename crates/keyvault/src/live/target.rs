@@ -5,7 +5,7 @@
 //! nothing can be validated before it is extracted or published before it is validated:
 //!
 //! ```text
-//! SettingsTarget ─merge─▶ Draft ─replace…─▶ Draft ─extract─▶ Candidate ─validate, publish─▶ PublishedCell<T>
+//! SettingsTarget ─merge─▶ Draft ─replace…─▶ Draft ─extract─▶ ExtractedSettings ─validate, publish─▶ PublishedCell<T>
 //! ```
 //!
 //! Everything below the traits is generic and is compiled in the user's crate for each settings type, so it contains no
@@ -41,11 +41,11 @@ pub(super) trait Draft: Send {
     fn replace(self: Box<Self>, resolved: Replacements) -> Result<Box<dyn Draft>, Mismatch>;
 
     /// Converts the values into typed settings.
-    fn extract(self: Box<Self>) -> Result<Box<dyn Candidate>, Mismatch>;
+    fn extract(self: Box<Self>) -> Result<Box<dyn ExtractedSettings>, Mismatch>;
 }
 
 /// Typed settings that are not published yet.
-pub(super) trait Candidate: Send + Sync {
+pub(super) trait ExtractedSettings: Send + Sync {
     /// Runs the application's own check.
     fn validate(&self) -> BoxFuture<'_, Result<(), ValidationError>>;
 
@@ -126,18 +126,18 @@ where
         Ok(Box::new(Self { tree, target }))
     }
 
-    fn extract(self: Box<Self>) -> Result<Box<dyn Candidate>, Mismatch> {
+    fn extract(self: Box<Self>) -> Result<Box<dyn ExtractedSettings>, Mismatch> {
         let settings = Arc::new(self.tree.extract::<T>()?);
-        Ok(Box::new(TypedCandidate { settings, target: self.target }))
+        Ok(Box::new(TypedSettings { settings, target: self.target }))
     }
 }
 
-struct TypedCandidate<L, V, T> {
+struct TypedSettings<L, V, T> {
     settings: Arc<T>,
     target: Arc<TypedTarget<L, V, T>>,
 }
 
-impl<L, V, T> Candidate for TypedCandidate<L, V, T>
+impl<L, V, T> ExtractedSettings for TypedSettings<L, V, T>
 where
     L: Send + Sync + 'static,
     V: Validate<T>,

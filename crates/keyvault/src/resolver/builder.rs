@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use super::cache::SecretCache;
-use super::{Inner, Resolver};
+use super::{Resolver, ResolverInner};
 use crate::error::{Error, Result};
 use crate::secret::{Cloud, Vault};
 use crate::store::SecretStore;
@@ -106,7 +106,7 @@ impl ResolverBuilder {
         let cloud = self.cloud.or(self.default.vault().cloud()).unwrap_or_default();
         Resolver {
             app_configuration: self.app_configuration,
-            inner: Arc::new(Inner {
+            inner: Arc::new(ResolverInner {
                 cloud,
                 default: self.default,
                 others: self.others,

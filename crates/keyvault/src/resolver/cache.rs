@@ -23,7 +23,7 @@ use crate::secret::{Secret, SecretId};
 /// others, one after another, dropped their futures, as callers with a timeout do while a vault hangs. It also keeps the
 /// answer in memory that is freed late.
 pub(crate) struct SecretCache {
-    secrets: Cache<SecretId, Arc<Slot>>,
+    secrets: Cache<SecretId, Arc<CacheSlot>>,
     fetches: Mutex<HashMap<SecretId, Weak<SharedFetch>>>,
     /// A logical clock. The clock of the system may show the same time at two consecutive events.
     clock: AtomicU64,
@@ -46,7 +46,7 @@ pub(crate) struct LogicalTime(u64);
 
 /// When a fetch began. Its answer may miss any later change.
 #[derive(Clone, Copy)]
-struct Start {
+struct FetchStart {
     time: Instant,
     logical_time: LogicalTime,
 }
@@ -57,12 +57,12 @@ type SharedFetch = OnceCell<Fetched>;
 /// The result of a fetch. Its callers share a failure, which is never cached.
 #[derive(Clone)]
 struct Fetched {
-    start: Start,
+    start: FetchStart,
     result: Result<Arc<Secret>>,
 }
 
 /// A cached secret, which is removed as soon as the cache replaces or evicts it.
-struct Slot(Mutex<Option<(Arc<Secret>, Start)>>);
+struct CacheSlot(Mutex<Option<(Arc<Secret>, FetchStart)>>);
 
 impl SecretCache {
     pub(crate) fn new(capacity: usize) -> Self {
@@ -72,7 +72,7 @@ impl SecretCache {
             .eviction_policy(EvictionPolicy::lru())
             // `moka` frees a removed entry only after every thread in the process that uses `crossbeam-epoch` has moved on,
             // which may take arbitrarily long. The secret must be wiped earlier, so it leaves its slot at once.
-            .eviction_listener(|_, slot: Arc<Slot>, _| slot.clear())
+            .eviction_listener(|_, slot: Arc<CacheSlot>, _| slot.clear())
             .build();
         Self { secrets, fetches: Mutex::default(), clock: AtomicU64::new(0) }
     }
@@ -107,7 +107,7 @@ impl SecretCache {
                 if let Some(fetched) = self.fresh(id, freshness) {
                     return fetched;
                 }
-                let start = Start { time: Instant::now(), logical_time: self.now() };
+                let start = FetchStart { time: Instant::now(), logical_time: self.now() };
                 let result = fetch().await.map(Arc::new);
                 if let Ok(secret) = &result {
                     self.insert(id, secret, start);
@@ -130,11 +130,11 @@ impl SecretCache {
     }
 
     /// Caches a secret, unless the store answered with another one than was requested.
-    fn insert(&self, id: &SecretId, secret: &Arc<Secret>, start: Start) {
+    fn insert(&self, id: &SecretId, secret: &Arc<Secret>, start: FetchStart) {
         let answer = secret.id();
         let is_requested = answer.vault() == id.vault() && answer.name() == id.name();
         if is_requested && (id.version().is_none() || answer.version() == id.version()) {
-            self.secrets.insert(id.clone(), Arc::new(Slot(Mutex::new(Some((Arc::clone(secret), start))))));
+            self.secrets.insert(id.clone(), Arc::new(CacheSlot(Mutex::new(Some((Arc::clone(secret), start))))));
             // Evicts now instead of at a later call.
             self.secrets.run_pending_tasks();
         }
@@ -158,7 +158,7 @@ impl SecretCache {
     }
 }
 
-impl Start {
+impl FetchStart {
     fn is_fresh(self, freshness: Freshness) -> bool {
         match freshness {
             Freshness::Any => true,
@@ -168,8 +168,8 @@ impl Start {
     }
 }
 
-impl Slot {
-    fn secret(&self) -> Option<(Arc<Secret>, Start)> {
+impl CacheSlot {
+    fn secret(&self) -> Option<(Arc<Secret>, FetchStart)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -282,8 +282,8 @@ mod tests {
         Arc::new(Secret::new(SecretProperties::new(id(path)), "v", SystemTime::now()))
     }
 
-    fn start(cache: &SecretCache) -> Start {
-        Start { time: Instant::now(), logical_time: cache.now() }
+    fn start(cache: &SecretCache) -> FetchStart {
+        FetchStart { time: Instant::now(), logical_time: cache.now() }
     }
 
     fn insert(cache: &SecretCache, requested: &str, answer: &Arc<Secret>) {

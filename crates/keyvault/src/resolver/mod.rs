@@ -74,11 +74,11 @@ use crate::store::SecretStore;
 /// ```
 #[derive(Clone)]
 pub struct Resolver {
-    inner: Arc<Inner>,
+    inner: Arc<ResolverInner>,
     app_configuration: bool,
 }
 
-struct Inner {
+struct ResolverInner {
     default: Arc<dyn SecretStore>,
     others: Vec<Arc<dyn SecretStore>>,
     cloud: Cloud,

@@ -11,7 +11,7 @@ use crate::resolver::{Resolver, Snapshot};
 pub(crate) enum SealedWriter {}
 
 impl SealedWriter {
-    pub(crate) fn patience(&self) -> Duration {
+    pub(crate) fn use_after(&self) -> Duration {
         match *self {}
     }
 

@@ -11,7 +11,7 @@ use crate::secret::{Secret, SecretId, SecretProperties, SecretVersion};
 /// Returns the number of bytes that [`encode`] writes. A buffer of this size never grows, so it leaves no copy of
 /// plaintext behind.
 pub(super) fn length(snapshot: &Snapshot) -> usize {
-    let mut counter = ByteCounter(0);
+    let mut counter = PayloadLength(0);
     encode(snapshot, &mut counter);
     counter.0
 }
@@ -126,9 +126,9 @@ pub(super) trait Sink {
     }
 }
 
-struct ByteCounter(usize);
+struct PayloadLength(usize);
 
-impl Sink for ByteCounter {
+impl Sink for PayloadLength {
     fn put(&mut self, bytes: &[u8]) {
         self.0 += bytes.len();
     }

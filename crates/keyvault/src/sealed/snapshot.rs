@@ -22,7 +22,7 @@ use crate::secret::SecretId;
 ///   its secrets were last known good. The write happens in the background and never delays the settings. A failed
 ///   write logs a warning and appears in [`Health::sealed`](crate::Health::sealed).
 /// * **Read** by a start only if the vaults were unreachable, throttled or hanging for as long as the
-///   [patience](SealedSnapshot::patience). A refusal of a vault, such as a missing or disabled secret or an identity
+///   [time](SealedSnapshot::use_after). A refusal of a vault, such as a missing or disabled secret or an identity
 ///   without permission, fails the start as it does without a file: the file never provides a secret that the vault
 ///   just denied. An unreachable vault denies nothing, so a revoked permission lasts in an outage until the [maximum
 ///   age](SealedSnapshot::max_age); [`remove`](SealedSnapshot::remove) ends it at once.
@@ -105,7 +105,7 @@ pub struct SealedSnapshot {
     key: Arc<SealingKey>,
     identity: String,
     pub(super) max_age: Duration,
-    pub(super) patience: Duration,
+    pub(super) use_after: Duration,
 }
 
 /// The contents of a sealed snapshot, without values.
@@ -126,7 +126,7 @@ impl SealedSnapshot {
             key: Arc::new(key),
             identity: String::new(),
             max_age: Duration::from_secs(24 * 3_600),
-            patience: Duration::from_secs(10),
+            use_after: Duration::from_secs(10),
         }
     }
 
@@ -149,8 +149,8 @@ impl SealedSnapshot {
     /// Sets the time for which a start tries the vaults before it opens the file.
     ///
     /// Choose more than an ordinary start takes. At most half of the start-up deadline counts. Default: 10 seconds.
-    pub fn patience(mut self, patience: Duration) -> Self {
-        self.patience = patience;
+    pub fn use_after(mut self, time: Duration) -> Self {
+        self.use_after = time;
         self
     }
 
@@ -216,7 +216,7 @@ impl fmt::Debug for SealedSnapshot {
             .field("path", &self.path)
             .field("identity", &self.identity)
             .field("max_age", &self.max_age)
-            .field("patience", &self.patience)
+            .field("use_after", &self.use_after)
             .finish_non_exhaustive()
     }
 }

@@ -49,8 +49,8 @@ impl SealedWriter {
     }
 
     /// Returns the time for which a start tries the vaults before it opens the file.
-    pub(crate) fn patience(&self) -> Duration {
-        self.sealed.patience
+    pub(crate) fn use_after(&self) -> Duration {
+        self.sealed.use_after
     }
 
     /// Opens the file. Returns a resolver that answers from it, and the time at which its secrets were last known good.

@@ -32,11 +32,11 @@ pub(super) struct RefreshQueue {
     /// The time over which the instances of a fleet spread their reaction to one event.
     spread: Duration,
     next_due: NextDue,
-    inner: Mutex<Inner>,
+    inner: Mutex<QueueState>,
     event_arrived: Notify,
 }
 
-struct Inner {
+struct QueueState {
     timetable: Timetable,
     filter: EventFilter,
     counts: EventCounts,
@@ -54,7 +54,7 @@ pub(super) struct EventCounts {
 impl RefreshQueue {
     /// Creates a queue whose only entry is a full refresh at `full`.
     pub(super) fn new(vault: Vault, names: Option<NameMap>, spread: Duration, full: Instant) -> Self {
-        let inner = Inner {
+        let inner = QueueState {
             timetable: Timetable::new(full),
             filter: EventFilter::new(vault, names),
             counts: EventCounts::default(),
@@ -72,7 +72,7 @@ impl RefreshQueue {
         let now = Instant::now();
         let spread = self.spread.mul_f64(fastrand::f64());
         let mut inner = self.lock();
-        let Inner { timetable, filter, counts } = &mut *inner;
+        let QueueState { timetable, filter, counts } = &mut *inner;
         counts.received = counts.received.saturating_add(1);
         counts.last = Some(now);
         match filter.relevance(event) {
@@ -118,7 +118,7 @@ impl RefreshQueue {
         self.lock().counts
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
