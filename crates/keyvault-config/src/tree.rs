@@ -1,5 +1,7 @@
 //! A configuration as a tree in which references are resolved.
 
+use std::fmt;
+
 use config::Config;
 use keyvault::settings::{ConfigValue, MappedSecrets, Mismatch, Resolved, Tree};
 use serde::de::DeserializeOwned;
@@ -22,6 +24,12 @@ impl ConfigTree {
 
     pub(crate) fn into_config(self) -> Config {
         self.config
+    }
+}
+
+impl fmt::Debug for ConfigTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigTree").finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,7 @@
 //! A figment as a tree in which references are resolved.
 
+use std::fmt;
+
 use figment::Figment;
 use keyvault::settings::{ConfigValue, MappedSecrets, Mismatch, Resolved, Tree};
 use serde::de::DeserializeOwned;
@@ -22,6 +24,12 @@ impl FigmentTree {
 
     pub(crate) fn into_figment(self) -> Figment {
         self.figment
+    }
+}
+
+impl fmt::Debug for FigmentTree {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FigmentTree").finish_non_exhaustive()
     }
 }
 
