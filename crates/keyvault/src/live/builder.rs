@@ -380,22 +380,3 @@ mod tests {
         assert!(found[0].contains("pattern 1") && found[1].contains("pattern 3"), "{found:?}");
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::InMemory;
-
-    #[test]
-    fn every_malformed_pattern_is_reported_by_its_number() {
-        let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
-        let mut setup = Setup::boxed(vault.into());
-        for pattern in ["a..b", "smtp.*", "a["] {
-            setup.get_mut().add_policy(pattern, Policy::Optional);
-        }
-        let error = Error::join(std::mem::take(&mut setup.get_mut().malformed_patterns)).unwrap();
-        let found: Vec<String> = error.failures().iter().map(ToString::to_string).collect();
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found[0].contains("pattern 1") && found[1].contains("pattern 3"), "{found:?}");
-    }
-}
