@@ -27,7 +27,8 @@ impl Record {
     }
 
     fn begin() -> Self {
-        // `init` captures `log` too. Spans are written when they begin and when they end, because a span may have no event.
+        // `init` captures `log` too. Spans are written when they begin and when they end, because a span may have no
+        // event.
         tracing_subscriber::fmt()
             .with_max_level(LevelFilter::TRACE)
             .with_ansi(false)

@@ -94,8 +94,8 @@ struct Cause(String);
 impl Error {
     /// Creates an error, for an implementation of [`SecretStore`](crate::SecretStore).
     ///
-    /// `clause` is lower case and describes what happened: `"secret not found"`. It is `'static` so that no value can be
-    /// formatted into it; name the secret with [`about`](Error::about).
+    /// `clause` is lower case and describes what happened: `"secret not found"`. It is `'static` so that no value can
+    /// be formatted into it; name the secret with [`about`](Error::about).
     pub fn new(kind: ErrorKind, clause: &'static str) -> Self {
         Self::from_clause(kind, Cow::Borrowed(clause))
     }
@@ -227,8 +227,8 @@ impl Error {
         self.kind() == ErrorKind::NotFound && matches!(self.status(), SecretNotFound | SecretVersionNotFound)
     }
 
-    /// Returns whether the secret exists and is disabled: the kind says that there is no value, the status that there is a
-    /// secret.
+    /// Returns whether the secret exists and is disabled: the kind says that there is no value, the status that there
+    /// is a secret.
     pub(crate) fn is_disabled(&self) -> bool {
         self.kind() == ErrorKind::NotFound && self.status() == ReferenceStatus::AccessToKeyVaultDenied
     }
@@ -273,8 +273,8 @@ impl Error {
         if self.0.failures.is_empty() { std::slice::from_ref(self) } else { &self.0.failures }
     }
 
-    /// Returns the report of the load that failed, with the resolved references too. `None` if the load failed before its
-    /// references were read, or if the error is not that of a load.
+    /// Returns the report of the load that failed, with the resolved references too. `None` if the load failed before
+    /// its references were read, or if the error is not that of a load.
     pub fn load_report(&self) -> Option<&Report> {
         self.0.report.as_deref()
     }

@@ -35,8 +35,8 @@
 //! # Features
 //!
 //! * `identity` (on by default): `default_credential`, over `azure_identity`; three crates.
-//! * `ring` (on by default): TLS by `ring`. `aws-lc-rs`: TLS by that, with post-quantum key exchange. A provider that the
-//!   program installed for all of rustls comes before either.
+//! * `ring` (on by default): TLS by `ring`. `aws-lc-rs`: TLS by that, with post-quantum key exchange. A provider that
+//!   the program installed for all of rustls comes before either.
 //! * `sealed`: the last good secrets in an encrypted file, for a start in an outage, over `aws-lc-rs`.
 //! * `storage-queue`: [events](push) from an Azure Storage queue, over `azure_storage_queue`; three crates.
 //! * `metrics`: numbers for the `metrics` facade; the names stand at [`LiveBuilder`].

@@ -1,8 +1,8 @@
 //! Every fault in every situation. This test writes the table `docs/fault-matrix.md`.
 //!
-//! The clock is virtual and the transport is in this process, so an hour of waiting takes no time. Each cell must end within
-//! its deadline, send no more requests than allowed, lose no settings, report the failure, and leave nothing behind that
-//! breaks the next call. The test compares its table with the file.
+//! The clock is virtual and the transport is in this process, so an hour of waiting takes no time. Each cell must end
+//! within its deadline, send no more requests than allowed, lose no settings, report the failure, and leave nothing
+//! behind that breaks the next call. The test compares its table with the file.
 //! `KEYVAULT_WRITE_TABLES=1 cargo test -p keyvault-tests matrix` writes the file anew.
 
 mod fault;

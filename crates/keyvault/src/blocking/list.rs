@@ -33,8 +33,8 @@ impl<T: ListItem> SecretList<T> {
         Self { list: self.list.map(|list| list.page_size(size)), ..self }
     }
 
-    /// Continues where an earlier list of the same kind stopped, like [`resume`](crate::client::SecretList::resume). Has no
-    /// effect after the first item.
+    /// Continues where an earlier list of the same kind stopped, like [`resume`](crate::client::SecretList::resume).
+    /// Has no effect after the first item.
     pub fn resume(self, token: &PageToken) -> Self {
         Self { list: self.list.map(|list| list.resume(token)), ..self }
     }

@@ -1,6 +1,7 @@
 //! The report of one load: one row for each reference and each secret mapped by name.
 //!
-//! This room holds plain data, so that an [`Error`](crate::Error) can carry a report. Read [`ReferenceStatus`] first, then
+//! This room holds plain data, so that an [`Error`](crate::Error) can carry a report. Read [`ReferenceStatus`] first,
+//! then
 //! [`ReportRow`]; `table` prints a report. The `resolver` room makes the rows.
 
 mod row;
@@ -17,12 +18,12 @@ pub use self::status::ReferenceStatus;
 
 /// The outcome of every reference and of every secret mapped by name, in one load. Holds no value.
 ///
-/// The failed rows come first, then all rows are in the order of their settings. A secret mapped by name has a row if it
-/// is in effect; a layer that overrides it leaves nothing to report.
+/// The failed rows come first, then all rows are in the order of their settings. A secret mapped by name has a row if
+/// it is in effect; a layer that overrides it leaves nothing to report.
 ///
 /// `Display` writes a table for people, at most 80 columns wide however long the names are. `Serialize` writes
-/// `{"resolved":…,"rows":[…]}` in snake case, with every field of [`ReportRow`] in each row, `null` for an absent value,
-/// and dates in RFC 3339; `docs/report.schema.json` in the repository is its JSON Schema.
+/// `{"resolved":…,"rows":[…]}` in snake case, with every field of [`ReportRow`] in each row, `null` for an absent
+/// value, and dates in RFC 3339; `docs/report.schema.json` in the repository is its JSON Schema.
 #[derive(Clone)]
 pub struct Report {
     rows: Arc<LazyLock<Vec<ReportRow>, MakeRows>>,

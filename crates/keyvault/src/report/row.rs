@@ -44,8 +44,8 @@ pub struct ReportRow {
 impl ReportRow {
     /// Returns whether this load got no value for the row.
     ///
-    /// A reference that was not tried did not fail, nor did an optional one whose secret does not exist. One whose earlier
-    /// version stays in use did.
+    /// A reference that was not tried did not fail, nor did an optional one whose secret does not exist. One whose
+    /// earlier version stays in use did.
     pub fn is_failed(&self) -> bool {
         !self.is_absent && !matches!(self.status, ReferenceStatus::Initialized | ReferenceStatus::Resolved)
     }

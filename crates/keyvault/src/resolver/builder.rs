@@ -78,8 +78,8 @@ impl ResolverBuilder {
         self
     }
 
-    /// Sets the maximum age of a secret's latest version that [`Resolver::get`] and [`Resolver::resolve`] return from the
-    /// cache. A refresh of live settings always asks the vault. Default: 5 minutes.
+    /// Sets the maximum age of a secret's latest version that [`Resolver::get`] and [`Resolver::resolve`] return from
+    /// the cache. A refresh of live settings always asks the vault. Default: 5 minutes.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
         self

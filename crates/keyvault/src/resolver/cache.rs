@@ -16,12 +16,12 @@ use crate::secret::{Secret, SecretId};
 
 /// A bounded cache that fetches each secret once for all concurrent callers.
 ///
-/// `moka` holds the secrets and evicts the least recently used. Entries have no time to live: each caller states how old
-/// an answer may be.
+/// `moka` holds the secrets and evicts the least recently used. Entries have no time to live: each caller states how
+/// old an answer may be.
 ///
-/// Concurrent callers share a [`OnceCell`], not `moka`'s own initialization. That one panics in a waiting caller after 200
-/// others, one after another, dropped their futures, as callers with a timeout do while a vault hangs. It also keeps the
-/// answer in memory that is freed late.
+/// Concurrent callers share a [`OnceCell`], not `moka`'s own initialization. That one panics in a waiting caller after
+/// 200 others, one after another, dropped their futures, as callers with a timeout do while a vault hangs. It also
+/// keeps the answer in memory that is freed late.
 pub(crate) struct SecretCache {
     secrets: Cache<SecretId, Arc<CacheSlot>>,
     fetches: Mutex<HashMap<SecretId, Weak<SharedFetch>>>,
@@ -70,8 +70,8 @@ impl SecretCache {
             .max_capacity(capacity as u64)
             // The default policy may refuse a new secret to keep one that is read more often.
             .eviction_policy(EvictionPolicy::lru())
-            // `moka` frees a removed entry only after every thread in the process that uses `crossbeam-epoch` has moved on,
-            // which may take arbitrarily long. The secret must be wiped earlier, so it leaves its slot at once.
+            // `moka` frees a removed entry only after every thread in the process that uses `crossbeam-epoch` has moved
+            // on, which may take arbitrarily long. The secret must be wiped earlier, so it leaves its slot at once.
             .eviction_listener(|_, slot: Arc<CacheSlot>, _| slot.clear())
             .build();
         Self { secrets, fetches: Mutex::default(), clock: AtomicU64::new(0) }
@@ -87,7 +87,8 @@ impl SecretCache {
         Some(self.secrets.get(id)?.secret()?.0)
     }
 
-    /// Returns the cached secret if it is fresh enough, or else fetches it. A version never changes, so it is always fresh.
+    /// Returns the cached secret if it is fresh enough, or else fetches it. A version never changes, so it is always
+    /// fresh.
     pub(crate) async fn get<F>(
         &self,
         id: &SecretId,

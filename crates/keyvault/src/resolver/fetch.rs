@@ -31,8 +31,8 @@ impl Loader<'_> {
         }
     }
 
-    /// Returns the known version of a listed secret, if the list proves that it is still the latest, or if the plan does
-    /// not fetch the secret.
+    /// Returns the known version of a listed secret, if the list proves that it is still the latest, or if the plan
+    /// does not fetch the secret.
     pub(super) fn known(&self, item: &SecretProperties) -> Option<Arc<Secret>> {
         let id = item.id();
         let provable = self.plan.provable(id).filter(|known| self.plan.trusts_list(id) && proves(item, known));
@@ -58,8 +58,8 @@ impl Loader<'_> {
         self.judge(id, offered).await
     }
 
-    /// Fetches versions by their identifiers, for which no replica of the vault can return an older one. The newest is the
-    /// latest, unless the dates leave a doubt: then the vault is asked for the latest.
+    /// Fetches versions by their identifiers, for which no replica of the vault can return an older one. The newest is
+    /// the latest, unless the dates leave a doubt: then the vault is asked for the latest.
     async fn read_versions(&self, id: &SecretId, want: &Want) -> Result<Arc<Secret>> {
         let pinned: Vec<SecretId> = want.versions.iter().map(|version| id.with_version(version.clone())).collect();
         let reads = join_all(pinned.iter().map(|pinned| self.resolver.get_fresh(pinned, Freshness::Any))).await;
@@ -80,8 +80,8 @@ impl Loader<'_> {
         Ok(secret)
     }
 
-    /// Returns the previous version: the one that this process used, or else the one that the vault lists. The version in
-    /// use stays if a server refused every previous one too.
+    /// Returns the previous version: the one that this process used, or else the one that the vault lists. The version
+    /// in use stays if a server refused every previous one too.
     async fn read_previous(&self, id: &SecretId, known: &KnownSecret) -> Result<Arc<Secret>> {
         let used = known.previous().filter(|previous| !known.is_rejected(previous.id().version()));
         let previous = match used {
@@ -136,8 +136,8 @@ impl Loader<'_> {
         Ok(Arc::clone(known.secret()))
     }
 
-    /// Asks the vault for the known version. A disabled version is not lost. In an outage, or if the vault denies access,
-    /// nothing is known and the version stays in use.
+    /// Asks the vault for the known version. A disabled version is not lost. In an outage, or if the vault denies
+    /// access, nothing is known and the version stays in use.
     async fn was_lost(&self, known: &KnownSecret) -> bool {
         match self.resolver.fetch_uncached(known.secret().id()).await {
             Ok(_) => false,

@@ -113,8 +113,8 @@ impl FetchPlan {
         (!self.is_full).then(|| &**self.known.listing())
     }
 
-    /// Returns whether a list may prove that the secret is unchanged. An event may announce a change that a list does not
-    /// show yet.
+    /// Returns whether a list may prove that the secret is unchanged. An event may announce a change that a list does
+    /// not show yet.
     pub(super) fn trusts_list(&self, id: &SecretId) -> bool {
         self.is_full && !self.due.contains_key(id)
     }

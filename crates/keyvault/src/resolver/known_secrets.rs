@@ -31,8 +31,8 @@ pub(crate) struct KnownSecret {
     /// Versions that a server refused, the newest last.
     rejected: VecDeque<SecretVersion>,
     state: VersionState,
-    /// Whether the vault returned the version as the latest. A version fetched by its identifier may have a sibling of the
-    /// same second.
+    /// Whether the vault returned the version as the latest. A version fetched by its identifier may have a sibling of
+    /// the same second.
     is_proven: bool,
     /// Whether the last load failed to read the secret, so that the settings keep their version.
     is_kept: bool,
@@ -57,8 +57,8 @@ pub(crate) enum Verdict {
     Take,
     /// Keep the known version: the offered one was the latest before it.
     Keep,
-    /// The offered version is older by its date, but a clock may have gone back. If the vault still has the known version,
-    /// the vault is right.
+    /// The offered version is older by its date, but a clock may have gone back. If the vault still has the known
+    /// version, the vault is right.
     Doubt,
 }
 
@@ -113,8 +113,8 @@ impl KnownSecret {
 
     /// Decides about a version that the vault returns as the latest.
     ///
-    /// Dates have whole seconds, so the vault's order decides between two versions of one second. A known version that a
-    /// server refused, or that has expired, is not kept against the vault.
+    /// Dates have whole seconds, so the vault's order decides between two versions of one second. A known version that
+    /// a server refused, or that has expired, is not kept against the vault.
     pub(crate) fn judge(&self, offered: &Secret, now: SystemTime) -> Verdict {
         let (known, offered_version) = (self.secret.properties(), offered.id().version());
         if known.id().version() == offered_version {

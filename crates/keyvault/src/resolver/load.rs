@@ -269,8 +269,8 @@ impl<R: Tree> Loaded<R> {
     ///
     /// # Errors
     ///
-    /// [`InvalidSettings`](ErrorKind::InvalidSettings) with the key, origin and expected type of the value that does not fit, and
-    /// without the value.
+    /// [`InvalidSettings`](ErrorKind::InvalidSettings) with the key, origin and expected type of the value that does
+    /// not fit, and without the value.
     pub fn extract<T: DeserializeOwned>(self) -> Result<T> {
         self.convert(R::extract).map(|(settings, _)| settings)
     }

@@ -20,14 +20,14 @@ impl Resolver {
     /// Fetches the secrets of the default vault that `map` takes, under the keys of their names.
     ///
     /// Skips disabled secrets and those of certificates, unless the map says otherwise; [`notes`](MappedSecrets::notes)
-    /// lists them. Costs ⌈secrets / 25⌉ requests to list the vault and one for each secret that is not in the cache. A map
-    /// of names or of known keys costs one request for each of them and no list.
+    /// lists them. Costs ⌈secrets / 25⌉ requests to list the vault and one for each secret that is not in the cache. A
+    /// map of names or of known keys costs one request for each of them and no list.
     ///
     /// # Errors
     ///
-    /// All failures in one error. [`Invalid`](ErrorKind::Invalid) if several names give one key, a key is both a value and
-    /// a table, or the map cannot work; [`InvalidSettings`](ErrorKind::InvalidSettings) if a JSON secret to expand is not
-    /// JSON, or a strict map finds a secret outside its dates; otherwise the store's error.
+    /// All failures in one error. [`Invalid`](ErrorKind::Invalid) if several names give one key, a key is both a value
+    /// and a table, or the map cannot work; [`InvalidSettings`](ErrorKind::InvalidSettings) if a JSON secret to expand
+    /// is not JSON, or a strict map finds a secret outside its dates; otherwise the store's error.
     pub async fn mapped(&self, map: &NameMap) -> Result<MappedSecrets> {
         let plan = FetchPlan::full(Arc::default(), SystemTime::now());
         Loader::new(self, &plan).mapped(map).await
@@ -37,8 +37,8 @@ impl Resolver {
 impl Loader<'_> {
     /// Fetches the secrets of the default vault that `map` takes, under their keys.
     ///
-    /// A listing map costs one request for 25 secrets of the vault and one for each changed secret; fetching overlaps with
-    /// listing. A map of names costs one request for each.
+    /// A listing map costs one request for 25 secrets of the vault and one for each changed secret; fetching overlaps
+    /// with listing. A map of names costs one request for each.
     pub(super) async fn mapped(&mut self, map: &NameMap) -> Result<MappedSecrets> {
         // One time for all secrets, so that two that expire together are judged alike.
         let mut mapping = MappingBuilder::new(map, self.now());

@@ -1,9 +1,9 @@
 //! From references to secrets: the cache, one load of the vaults, and the resolution of references.
 //!
-//! Read [`Resolver`] first: it knows which vaults are allowed and coalesces concurrent fetches in the `cache`. One load goes
-//! through `load`: `fetch_plan` decides what to fetch, comparing with the `known_secrets` of the previous load; `loader`
-//! fetches each secret at most once; `mapped` maps the default vault's secrets by name; `resolve` replaces the references
-//! in the values of a tree; `snapshot` holds the secrets that one load used.
+//! Read [`Resolver`] first: it knows which vaults are allowed and coalesces concurrent fetches in the `cache`. One load
+//! goes through `load`: `fetch_plan` decides what to fetch, comparing with the `known_secrets` of the previous load;
+//! `loader` fetches each secret at most once; `mapped` maps the default vault's secrets by name; `resolve` replaces the
+//! references in the values of a tree; `snapshot` holds the secrets that one load used.
 
 mod builder;
 mod cache;
@@ -47,9 +47,9 @@ use crate::store::SecretStore;
 
 /// Resolves references against the vaults that the program allows.
 ///
-/// The resolver fetches a secret once, however many settings and tasks need it, fetches at most 100 secrets concurrently,
-/// and keeps fetched secrets up to a bound. Giving a vault's store to the builder allows the vault; a reference to any
-/// other vault is refused before a request is made.
+/// The resolver fetches a secret once, however many settings and tasks need it, fetches at most 100 secrets
+/// concurrently, and keeps fetched secrets up to a bound. Giving a vault's store to the builder allows the vault; a
+/// reference to any other vault is refused before a request is made.
 ///
 /// `Clone` is cheap and shares everything. One store converts into a resolver with `into()`.
 ///
@@ -137,7 +137,8 @@ impl Resolver {
         self.app_configuration
     }
 
-    /// Returns the freshness required outside a load. A clock younger than the maximum age makes every fetch recent enough.
+    /// Returns the freshness required outside a load. A clock younger than the maximum age makes every fetch recent
+    /// enough.
     fn max_age(&self) -> Freshness {
         Instant::now().checked_sub(self.inner.max_age).map_or(Freshness::Any, Freshness::Since)
     }

@@ -53,7 +53,8 @@ impl Resolver {
     ///
     /// # Errors
     ///
-    /// As [`Reference::parse`](crate::Reference::parse) and [`get`](Resolver::get); all failures of the text in one error.
+    /// As [`Reference::parse`](crate::Reference::parse) and [`get`](Resolver::get); all failures of the text in one
+    /// error.
     pub async fn resolve(&self, text: &str) -> Result<Option<Resolved>> {
         let Some(template) = parse_text(self, text)? else {
             return Ok(Some(Resolved::literal(text)));
@@ -85,8 +86,8 @@ impl Resolver {
         Checked { values: texts, report: ReportEntry::report(entries, Arc::default()) }
     }
 
-    /// Checks the syntax and the vault of every reference in `values`, without a request. A reference that passes has the
-    /// status [`Initialized`](crate::ReferenceStatus::Initialized).
+    /// Checks the syntax and the vault of every reference in `values`, without a request. A reference that passes has
+    /// the status [`Initialized`](crate::ReferenceStatus::Initialized).
     pub fn check_offline(&self, mut values: Vec<ConfigValue>) -> Report {
         locate(&mut values);
         let row = |value: &ConfigValue, parsed: Result<Reference>| {
@@ -131,7 +132,8 @@ pub(crate) struct ResolveContext<'a> {
 /// A value with references, resolved.
 pub(super) struct ResolvedValue {
     pub(super) value: ConfigValue,
-    /// The text with its references replaced, or `None` if the value is absent; with the fingerprint of the original text.
+    /// The text with its references replaced, or `None` if the value is absent; with the fingerprint of the original
+    /// text.
     pub(super) text: Result<(Option<Resolved>, Fingerprint)>,
     pub(super) kept: Vec<KeptSecret>,
 }
@@ -144,8 +146,8 @@ pub(super) struct KeptSecret {
     pub(super) error: Error,
 }
 
-/// Resolves every reference in `values` and returns the values that have references, with the entries of the report. Calls
-/// `plain` for each other value, with its origin.
+/// Resolves every reference in `values` and returns the values that have references, with the entries of the report.
+/// Calls `plain` for each other value, with its origin.
 pub(super) async fn resolve(
     loader: &Loader<'_>,
     mut values: Vec<ConfigValue>,

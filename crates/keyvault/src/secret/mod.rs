@@ -1,8 +1,8 @@
 //! Secrets and their identifiers.
 //!
-//! This room holds plain data and knows nothing else of the crate. Read [`Vault`] first: it is the origin that a token may
-//! be sent to. [`SecretName`] and [`SecretVersion`] are checked before they become part of a URL, [`SecretId`] joins the
-//! three, and [`Secret`] is one version with its [`SecretProperties`] and its value.
+//! This room holds plain data and knows nothing else of the crate. Read [`Vault`] first: it is the origin that a token
+//! may be sent to. [`SecretName`] and [`SecretVersion`] are checked before they become part of a URL, [`SecretId`]
+//! joins the three, and [`Secret`] is one version with its [`SecretProperties`] and its value.
 
 mod cloud;
 mod id;

@@ -22,8 +22,9 @@ pub struct Secret {
 impl Secret {
     /// Creates a secret; `properties` should name the version.
     ///
-    /// `as_of` is the time of the vault's answer, by the vault's own clock if it sent one, truncated to whole seconds like
-    /// every date of a vault. Only an answer from a later second than `updated` is known to be the last of that second.
+    /// `as_of` is the time of the vault's answer, by the vault's own clock if it sent one, truncated to whole seconds
+    /// like every date of a vault. Only an answer from a later second than `updated` is known to be the last of that
+    /// second.
     pub fn new(properties: SecretProperties, value: impl Into<Box<str>>, as_of: SystemTime) -> Self {
         Self { properties, value: Zeroizing::new(value.into()), as_of: whole_seconds(as_of) }
     }

@@ -25,8 +25,8 @@ pub struct Vault {
 impl Vault {
     /// Parses the URL of a vault.
     ///
-    /// A host under the domain of a known [`Cloud`] must be that of one vault, on the standard port. Any other https origin
-    /// is accepted too (an emulator on `https://127.0.0.1:8443`, a custom domain), except one that only looks like a
+    /// A host under the domain of a known [`Cloud`] must be that of one vault, on the standard port. Any other https
+    /// origin is accepted too (an emulator on `https://127.0.0.1:8443`, a custom domain), except one that only looks like a
     /// vault of a known cloud.
     ///
     /// # Errors

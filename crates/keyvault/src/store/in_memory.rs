@@ -113,9 +113,9 @@ impl InMemory {
 
     /// Runs `hook` before each `get`: to delay it, to count it, or to fail it.
     ///
-    /// The hook receives the requested identifier. If it returns an error, `get` returns that error. It replaces an earlier
-    /// hook and applies to every clone of this vault. A hook that owns a clone of this vault keeps the vault alive.
-    /// Listing does not run it.
+    /// The hook receives the requested identifier. If it returns an error, `get` returns that error. It replaces an
+    /// earlier hook and applies to every clone of this vault. A hook that owns a clone of this vault keeps the vault
+    /// alive. Listing does not run it.
     ///
     /// # Examples
     ///
