@@ -33,8 +33,8 @@ impl ResolvedFigment {
     ///
     /// # Errors
     ///
-    /// [`InvalidSettings`](keyvault::ErrorKind::InvalidSettings) with the key, the origin and the expected type of a value
-    /// that does not fit. The error does not contain the value.
+    /// [`InvalidSettings`](keyvault::ErrorKind::InvalidSettings) with the key, the origin and the expected type of a
+    /// value that does not fit. The error does not contain the value.
     pub fn extract<T: DeserializeOwned>(self) -> Result<T> {
         self.loaded.extract()
     }
