@@ -1,58 +1,76 @@
 //! Azure Key Vault secrets as live, typed application settings.
 //!
-//! A service keeps its settings in files and variables and its secrets in Azure Key Vault. This crate brings the two
-//! together: it talks to vaults, resolves references to their secrets, and keeps one typed value of settings current in
-//! the running process. It knows no configuration framework; `keyvault-figment` and `keyvault-config` do, and most
-//! programs use one of those.
+//! A service keeps its settings in files and environment variables and its secrets in Azure Key Vault. This crate talks
+//! to vaults, resolves references to their secrets, and keeps one typed value of settings current in the running
+//! process. It knows no configuration framework: `keyvault-figment` and `keyvault-config` do, and most programs use one
+//! of those.
 //!
-//! # The way data flows
+//! # Data flow
 //!
 //! ```text
 //! layers (files, variables, names of secrets)        Layers, from an adapter
-//!    └─▶ tree of values ─▶ Templates in it           an adapter walks its own values
+//!    └─▶ tree of values ─▶ references in it          an adapter walks its own values
 //!           └─▶ Resolver ─▶ cache ─▶ SecretStore     one request per distinct secret
 //!                  └─▶ Snapshot ─▶ values put back ─▶ T, validated ─▶ Live<T>
 //! ```
 //!
-//! The first settings and every later ones go the same way, and nothing is published half done.
+//! The first settings and all later ones go the same way, and nothing is published half done.
 //!
 //! | to | use |
 //! |---|---|
-//! | ask a vault | [`SecretClient`] |
-//! | ask it without a runtime | [`blocking::SecretClient`] |
-//! | show who asks | [`default_credential`], or any `TokenCredential` |
-//! | do without one | [`InMemory`] |
-//! | read and resolve references | [`Reference`], [`Template`], [`Resolver`] |
-//! | see what became of each reference | [`Report`], [`Resolver::check`] |
-//! | say how names become keys | [`NameMap`] |
+//! | call a vault | [`SecretClient`] |
+//! | call it without a runtime | [`blocking::SecretClient`] |
+//! | sign in | [`default_credential`], or any `TokenCredential` |
+//! | run without Azure | [`InMemory`] |
+//! | parse and resolve references | [`Reference`], [`Template`], [`Resolver`] |
+//! | see the outcome of each reference | [`Report`], [`Resolver::check`] |
+//! | map names of secrets to settings | [`NameMap`] |
 //! | read settings that follow rotation | [`Live`], [`Watcher`], [`Health`] |
-//! | hear of rotations at once | [`push`] |
-//! | keep a pool, a client, a TLS configuration with them | [`Live::derive`], [`Derived`] |
-//! | start while no vault can be reached | `SealedSnapshot` |
-//! | bring in another framework | [`Tree`], [`Layers`], [`LiveBuilder`] |
-//! | bring in another source of secrets | [`SecretStore`] |
+//! | learn of rotations at once | [`push`] |
+//! | keep a pool, a client or a TLS configuration current | [`Live::derive`], [`Derived`] |
+//! | start while no vault is reachable | [`sealed`] |
+//! | add another framework | [`settings::Tree`], [`Layers`], [`LiveBuilder`] |
+//! | add another source of secrets | [`SecretStore`] |
+//!
+//! The crate root has the names that most programs use. Everything else is in its public module.
+//!
+//! # Rooms
+//!
+//! The modules are listed in the order in which data flows, and each uses only modules before it. To read the code,
+//! follow this order; each module begins with a manual.
+//!
+//! 1. `time`: one back-off, one token bucket and the wall clock.
+//! 2. [`secret`]: secrets, their identifiers and vaults. [`report`]: the outcome of each reference. [`Error`] joins
+//!    both.
+//! 3. [`reference`]: the grammar of references.
+//! 4. [`store`]: the interface to a source of secrets. [`client`]: its implementation for Azure, with [`credential`]
+//!    and the [`blocking`] variant.
+//! 5. [`settings`]: the interface to configuration frameworks. [`names`]: from names of secrets to keys of settings.
+//! 6. [`resolver`]: the cache, and one load of the vaults.
+//! 7. [`push`]: events. [`sealed`]: the encrypted snapshot.
+//! 8. [`live`]: the refresh loop and the current settings. [`derive`](mod@derive): resources built from them.
 //!
 //! # Features
 //!
-//! * `identity` (on by default): `default_credential`, over `azure_identity`; three crates.
+//! * `identity` (on by default): [`default_credential`], over `azure_identity`; three crates.
 //! * `ring` (on by default): TLS by `ring`. `aws-lc-rs`: TLS by that, with post-quantum key exchange. A provider that
-//!   the program installed for all of rustls comes before either.
-//! * `sealed`: the last good secrets in an encrypted file, for a start in an outage, over `aws-lc-rs`.
+//!   the program installed for all of rustls has precedence over both.
+//! * `sealed`: the last good secrets in an encrypted file, for a start during an outage, over `aws-lc-rs`.
 //! * `storage-queue`: [events](push) from an Azure Storage queue, over `azure_storage_queue`; three crates.
-//! * `metrics`: numbers for the `metrics` facade; the names stand at [`LiveBuilder`].
-//! * `testing`: a suite that judges any [`SecretStore`].
+//! * `metrics`: metrics for the `metrics` facade; [`LiveBuilder`] lists their names.
+//! * `testing`: a contract suite for implementations of [`SecretStore`].
 //!
-//! # What is promised
+//! # Promises
 //!
 //! * A token goes to the vaults that the program named and to no other host.
-//! * No secret value is in an error, a log, a `Debug` or a panic of this crate.
-//! * A failed refresh keeps the last good settings and is seen: in [`Live::health`], by every [`Watcher`], as a
+//! * No secret value appears in an error, a log, a `Debug` or a panic of this crate.
+//! * A failed refresh keeps the last good settings and is visible: in [`Live::health`], to every [`Watcher`], and as a
 //!   `tracing` event.
 //! * Every call ends within its deadline.
 //! * The text of a reference never reaches a typed setting.
 //!
-//! Values are zeroized where this crate owns them: in [`Secret`], in the cache, in bodies it read. The TLS library's
-//! buffers and a framework's tree are out of its hands.
+//! Values are zeroized where this crate owns them: in [`Secret`], in the cache, in bodies that it read. The buffers of
+//! the TLS library and the tree of a framework are out of its reach.
 
 pub mod blocking;
 pub mod client;

@@ -7,7 +7,7 @@ use azure_core::credentials::{AccessToken, TokenCredential};
 
 use crate::error::Error;
 
-/// A place where a [`DefaultCredential`](crate::DefaultCredential) looks for an identity.
+/// A place where a [`DefaultCredential`](crate::credential::DefaultCredential) looks for an identity.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum CredentialStep {
@@ -26,7 +26,7 @@ pub enum CredentialStep {
     AzureDeveloperCli,
 }
 
-/// The outcome of a step, from [`DefaultCredential::diagnose`](crate::DefaultCredential::diagnose).
+/// The outcome of a step, from [`DefaultCredential::diagnose`](crate::credential::DefaultCredential::diagnose).
 #[non_exhaustive]
 #[derive(Clone, Debug)]
 pub enum StepOutcome {

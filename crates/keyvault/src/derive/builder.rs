@@ -45,10 +45,10 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// [grace](Derive::grace).
     ///
     /// A build that refuses, panics or hangs leaves the current resource in place. [`Derived::health`], each
-    /// [`DerivedWatcher`](crate::DerivedWatcher) and a `tracing` event report it. It is retried with back-off, and at
-    /// once when there are newer settings. A build refuses with a [`ValidationError`], which has room for a reason and
-    /// not for an error: a driver's error may quote a connection string. Log such an error yourself if you know that it
-    /// does not.
+    /// [`DerivedWatcher`](crate::derive::DerivedWatcher) and a `tracing` event report it. It is retried with back-off,
+    /// and at once when there are newer settings. A build refuses with a [`ValidationError`], which has room for a
+    /// reason and not for an error: a driver's error may quote a connection string. Log such an error yourself if you
+    /// know that it does not.
     ///
     /// # Errors
     ///

@@ -232,7 +232,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     }
 
     /// Resolves App Configuration's references too, as
-    /// [`ResolverBuilder::app_configuration_references`](crate::ResolverBuilder::app_configuration_references) does.
+    /// [`ResolverBuilder`](crate::resolver::ResolverBuilder::app_configuration_references) does.
     pub fn app_configuration_references(mut self) -> Self {
         let setup = self.setup.get_mut();
         setup.resolver = setup.resolver.clone().with_app_configuration();
@@ -241,8 +241,8 @@ impl<L: Layers, V> LiveBuilder<L, V> {
 
     /// Adds a source of events. An event makes exactly its secret due, and polling stays as the backstop.
     ///
-    /// A source yields [`SecretEvent`](crate::SecretEvent)s, or [`PushEvent`]s if it can tell that it lost some. The
-    /// background task polls it and drops it at its end. A source that ends or panics is logged, and a full refresh
+    /// A source yields [`SecretEvent`](crate::push::SecretEvent)s, or [`PushEvent`]s if it can tell that it lost some.
+    /// The background task polls it and drops it at its end. A source that ends or panics is logged, and a full refresh
     /// makes good what it may have lost.
     pub fn events<S>(mut self, source: S) -> Self
     where
