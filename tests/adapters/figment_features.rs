@@ -188,7 +188,7 @@ async fn lists_that_were_joined_of_several_layers_are_resolved_and_each_element_
     let resolved = keyvault_figment::resolve(layers(), vault.clone()).await.unwrap();
     let of = |key: &str| resolved.origins().get(key).unwrap().to_string();
     assert!(
-        of("list[0]").contains("TOML") && of("list[2]").contains("figments.rs"),
+        of("list[0]").contains("TOML") && of("list[2]").contains("figment_features.rs"),
         "{} {}",
         of("list[0]"),
         of("list[2]")

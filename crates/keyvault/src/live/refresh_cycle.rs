@@ -86,9 +86,11 @@ impl RefreshCycle {
     /// Keeps the settings, with the report of the refresh that found them unchanged.
     fn keep(&self, published: &Publication, report: &Arc<Report>) {
         tracing::debug!(generation = published.generation, "settings are unchanged");
-        let publication = Arc::new(published.with_report(Arc::clone(report)));
-        self.loader.target.republish(Arc::clone(&publication));
-        self.state.publication.store(publication);
+        if *published.report != **report {
+            let publication = Arc::new(published.with_report(Arc::clone(report)));
+            self.loader.target.republish(Arc::clone(&publication));
+            self.state.publication.store(publication);
+        }
     }
 
     fn publish(

@@ -8,8 +8,7 @@ mod row;
 mod status;
 mod table;
 
-use std::fmt;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
@@ -24,29 +23,18 @@ pub use self::status::ReferenceStatus;
 /// `Display` writes a table for people, at most 80 columns wide however long the names are. `Serialize` writes
 /// `{"resolved":…,"rows":[…]}` in snake case, with every field of [`ReportRow`] in each row, `null` for an absent
 /// value, and dates in RFC 3339; `docs/report.schema.json` in the repository is its JSON Schema.
-#[derive(Clone)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Report {
-    rows: Arc<LazyLock<Vec<ReportRow>, MakeRows>>,
+    rows: Arc<[ReportRow]>,
 }
 
-type MakeRows = Box<dyn FnOnce() -> Vec<ReportRow> + Send>;
-
 impl Report {
-    pub(crate) fn new(rows: Vec<ReportRow>) -> Self {
-        Self::lazy(|| rows)
+    pub(crate) fn new(mut rows: Vec<ReportRow>) -> Self {
+        rows.sort_by(|one, other| (!one.is_failed(), &one.setting).cmp(&(!other.is_failed(), &other.setting)));
+        Self { rows: rows.into() }
     }
 
-    /// Creates a report whose rows are made when they are first read: a refresh makes a report that is rarely read.
-    pub(crate) fn lazy(make: impl FnOnce() -> Vec<ReportRow> + Send + 'static) -> Self {
-        let sorted = || {
-            let mut rows = make();
-            rows.sort_by_cached_key(|row| (!row.is_failed(), row.setting.clone()));
-            rows
-        };
-        Self { rows: Arc::new(LazyLock::new(Box::new(sorted))) }
-    }
-
-    /// Returns the rows: the failed ones first, then by setting. The first call makes them.
+    /// Returns the rows: the failed ones first, then by setting.
     pub fn rows(&self) -> &[ReportRow] {
         &self.rows
     }
@@ -54,26 +42,6 @@ impl Report {
     /// Returns whether no row [failed](ReportRow::is_failed).
     pub fn is_resolved(&self) -> bool {
         !self.rows().iter().any(ReportRow::is_failed)
-    }
-}
-
-impl Default for Report {
-    fn default() -> Self {
-        Self::new(Vec::new())
-    }
-}
-
-impl Eq for Report {}
-
-impl PartialEq for Report {
-    fn eq(&self, other: &Self) -> bool {
-        self.rows() == other.rows()
-    }
-}
-
-impl fmt::Debug for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Report").field("rows", &self.rows()).finish()
     }
 }
 

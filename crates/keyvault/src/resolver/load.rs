@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::Resolver;
 use super::fetch_plan::FetchPlan;
 use super::loader::Loader;
-use super::report_rows::ReportEntry;
+use super::report_rows::report;
 use super::resolve::{KeptSecret, ResolveContext, ResolvedValue, resolve};
 use super::snapshot::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
@@ -122,7 +122,7 @@ struct Rounds<'p> {
     loader: Loader<'p>,
     context: ResolveContext<'p>,
     origins: Origins,
-    rows: Vec<ReportEntry>,
+    rows: Vec<ReportRow>,
     kept: Vec<(Key, KeptSecret)>,
     lapses: Vec<Error>,
     absent: Vec<Key>,
@@ -210,7 +210,7 @@ impl<'p> Rounds<'p> {
     }
 
     fn report(&mut self) -> Arc<Report> {
-        Arc::new(ReportEntry::report(std::mem::take(&mut self.rows), self.loader.notes()))
+        Arc::new(report(std::mem::take(&mut self.rows), &self.loader.notes()))
     }
 
     /// Converts a failed replacement into an error.

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
-use futures::future::join_all;
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::Resolver;
@@ -72,7 +71,13 @@ impl<'r> Loader<'r> {
     /// Fetches every secret that is referred to, concurrently and each once.
     pub(super) async fn fetch<'t>(&self, references: impl IntoIterator<Item = &'t Reference>) {
         let ids: BTreeSet<SecretId> = references.into_iter().filter_map(|reference| self.id(reference).ok()).collect();
-        join_all(ids.into_iter().map(|id| self.fetch_one(id))).await;
+        self.fetch_all(ids).await;
+    }
+
+    /// Fetches every secret, concurrently. The limit keeps the number of futures that tokio polls in one turn small.
+    pub(super) async fn fetch_all(&self, ids: impl IntoIterator<Item = SecretId>) {
+        let fetches: Vec<_> = ids.into_iter().map(|id| self.fetch_one(id)).collect();
+        stream::iter(fetches).buffer_unordered(self.resolver.concurrency()).collect::<()>().await;
     }
 
     /// Fetches one secret, unless the list of this load proves that the known version is the latest.

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures::StreamExt;
-use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 
 use super::Resolver;
@@ -62,7 +61,7 @@ impl Loader<'_> {
 
     async fn fetch_by_name(&self, requests: Vec<RequestedSecret>) -> Vec<RequestedSecret> {
         let ids = requests.iter().map(|request| SecretId::new(self.resolver.vault().clone(), request.name.clone()));
-        join_all(ids.map(|id| self.fetch_one(id))).await;
+        self.fetch_all(ids).await;
         requests
     }
 

@@ -83,7 +83,8 @@ struct ResolverInner {
     others: Vec<Arc<dyn SecretStore>>,
     cloud: Cloud,
     cache: SecretCache,
-    concurrency: Semaphore,
+    concurrency: usize,
+    permits: Semaphore,
     max_age: Duration,
     requests: AtomicU64,
     /// The notes that were logged, because each refresh finds them again.
@@ -146,6 +147,11 @@ impl Resolver {
     /// Returns the freshness required in a load that begins now.
     fn newer_than_now(&self) -> Freshness {
         Freshness::After(self.inner.cache.now())
+    }
+
+    /// Returns how many secrets are fetched concurrently.
+    fn concurrency(&self) -> usize {
+        self.inner.concurrency
     }
 
     /// Lists the properties of every secret in the default vault.
@@ -212,7 +218,7 @@ impl Resolver {
 
     async fn fetch(&self, store: &dyn SecretStore, id: &SecretId) -> Result<Secret> {
         // The semaphore is never closed, so this waits and does not fail.
-        let _permit = self.inner.concurrency.acquire().await;
+        let _permit = self.inner.permits.acquire().await;
         self.inner.requests.fetch_add(1, Ordering::Relaxed);
         store.get(id).await
     }

@@ -1,6 +1,5 @@
 //! The rows of a report, made from the values, references and secrets of one load.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::Error;
@@ -9,40 +8,10 @@ use crate::report::{ReferenceStatus, Report, ReportRow};
 use crate::secret::SecretId;
 use crate::settings::{ConfigValue, Key, MappedSecrets, MappingNote, SecretIssue};
 
-/// The source of one row.
-#[derive(Clone)]
-pub(super) enum ReportEntry {
-    /// A reference.
-    Row(Box<ReportRow>),
-    /// A secret mapped by name that is in effect.
-    Mapped { key: Key, secret: SecretId, expires: Option<SystemTime> },
-}
-
-impl ReportEntry {
-    /// Creates the report of `entries`, with the notes on mapped secrets.
-    pub(super) fn report(entries: Vec<Self>, notes: Arc<[MappingNote]>) -> Report {
-        Report::lazy(move || {
-            let mut rows: Vec<ReportRow> = entries.into_iter().map(Self::into_row).collect();
-            notes.iter().for_each(|note| add_note(&mut rows, note));
-            rows
-        })
-    }
-
-    fn into_row(self) -> ReportRow {
-        match self {
-            ReportEntry::Row(row) => *row,
-            ReportEntry::Mapped { key, secret, expires } => {
-                let row = ReportRow::new(key.to_string(), MappedSecrets::origin(&secret));
-                ReportRow { status: ReferenceStatus::Resolved, expires, ..row.about(&secret) }
-            }
-        }
-    }
-}
-
-impl From<ReportRow> for ReportEntry {
-    fn from(row: ReportRow) -> Self {
-        ReportEntry::Row(Box::new(row))
-    }
+/// Creates the report of `rows`, with the notes on mapped secrets.
+pub(super) fn report(mut rows: Vec<ReportRow>, notes: &[MappingNote]) -> Report {
+    notes.iter().for_each(|note| add_note(&mut rows, note));
+    Report::new(rows)
 }
 
 /// Adds a note: as a row if the secret was skipped, as the detail of its row if it was taken.
@@ -61,6 +30,12 @@ impl ReportRow {
     /// Creates a row for a reference or a mapped secret in `value` that was not tried yet.
     pub(super) fn of(value: &ConfigValue) -> Self {
         Self::new(value.key.to_string(), value.place())
+    }
+
+    /// Creates the row of a secret mapped to `key`.
+    pub(super) fn mapped(key: &Key, secret: &SecretId, expires: Option<SystemTime>) -> Self {
+        let row = Self::new(key.to_string(), MappedSecrets::origin(secret));
+        Self { status: ReferenceStatus::Resolved, expires, ..row.about(secret) }
     }
 
     /// Creates the row of a failure that names its secret and its setting.

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::Resolver;
 use super::fetch_plan::FetchPlan;
 use super::loader::Loader;
-use super::report_rows::ReportEntry;
+use super::report_rows::report;
 use super::snapshot::Snapshot;
 use crate::error::{Error, Result};
 use crate::reference::{Reference, Template, app_configuration};
@@ -80,10 +80,10 @@ impl Resolver {
             }
         };
         let values = self.with_joined_tables(values);
-        let (resolved, entries) = resolve(&loader, values, ResolveContext::default(), literal).await;
+        let (resolved, rows) = resolve(&loader, values, ResolveContext::default(), literal).await;
         texts.extend(resolved.into_iter().map(|value| (value.value, value.text.map(|(text, _)| text))));
         texts.sort_by(|(one, _), (other, _)| one.key.cmp(&other.key));
-        Checked { values: texts, report: ReportEntry::report(entries, Arc::default()) }
+        Checked { values: texts, report: report(rows, &[]) }
     }
 
     /// Checks the syntax and the vault of every reference in `values`, without a request. A reference that passes has
@@ -146,18 +146,18 @@ pub(super) struct KeptSecret {
     pub(super) error: Error,
 }
 
-/// Resolves every reference in `values` and returns the values that have references, with the entries of the report.
+/// Resolves every reference in `values` and returns the values that have references, with the rows of the report.
 /// Calls `plain` for each other value, with its origin.
 pub(super) async fn resolve(
     loader: &Loader<'_>,
     mut values: Vec<ConfigValue>,
     context: ResolveContext<'_>,
     mut plain: impl FnMut(ConfigValue, Origin),
-) -> (Vec<ResolvedValue>, Vec<ReportEntry>) {
+) -> (Vec<ResolvedValue>, Vec<ReportRow>) {
     locate(&mut values);
     // A framework may have no order, and the same settings must have the same report.
     values.sort_by(|one, other| one.key.cmp(&other.key));
-    let mut entries = Vec::with_capacity(values.len());
+    let mut rows = Vec::with_capacity(values.len());
     let mut references = Vec::new();
     let has_references = |value: &mut ConfigValue| {
         let before = references.len();
@@ -167,19 +167,17 @@ pub(super) async fn resolve(
     let referring: Vec<ConfigValue> = values.extract_if(.., has_references).collect();
     loader.fetch(references.iter().flat_map(References::well_formed)).await;
     for value in values {
-        let origin = origin(loader, &value, &mut entries);
+        let origin = origin(loader, &value, &mut rows);
         plain(value, origin);
     }
     let resolved = referring.into_iter().zip(references);
-    let resolved = resolved.map(|(value, references)| resolve_value(loader, value, references, context, &mut entries));
-    (resolved.collect(), entries)
+    let resolved = resolved.map(|(value, references)| resolve_value(loader, value, references, context, &mut rows));
+    (resolved.collect(), rows)
 }
 
 /// Returns the origin of a value without references.
-fn origin(loader: &Loader<'_>, value: &ConfigValue, entries: &mut Vec<ReportEntry>) -> Origin {
-    let mut report = |secret: &SecretId, expires| {
-        entries.push(ReportEntry::Mapped { key: value.key.clone(), secret: secret.clone(), expires });
-    };
+fn origin(loader: &Loader<'_>, value: &ConfigValue, rows: &mut Vec<ReportRow>) -> Origin {
+    let mut report = |secret: &SecretId, expires| rows.push(ReportRow::mapped(&value.key, secret, expires));
     match &value.content {
         ValueContent::Text(text) => Origin::written(value.place(), Fingerprint::of(text.as_str())),
         ValueContent::Other(fingerprint) => Origin::written(value.place(), *fingerprint),
@@ -203,13 +201,13 @@ fn resolve_value(
     value: ConfigValue,
     references: References,
     context: ResolveContext<'_>,
-    entries: &mut Vec<ReportEntry>,
+    rows: &mut Vec<ReportRow>,
 ) -> ResolvedValue {
     let mut kept = Vec::new();
-    let mut resolution = |entries: &mut Vec<ReportEntry>, reference: &Reference| {
+    let mut resolution = |rows: &mut Vec<ReportRow>, reference: &Reference| {
         let terms = context.policies.map(|policies| policies.terms(&value.key)).unwrap_or_default();
         let resolution = resolve_reference(loader, &value.key, reference, terms, context.last);
-        entries.push(row(loader, &value, reference, terms, &resolution).into());
+        rows.push(row(loader, &value, reference, terms, &resolution));
         if let Resolution::Kept(secret, _, error) = &resolution
             && let Ok(id) = loader.id(reference)
         {
@@ -219,17 +217,17 @@ fn resolve_value(
     };
     let text = match references {
         References::Template(template) => {
-            let resolutions = template.references().map(|reference| resolution(entries, reference)).collect();
+            let resolutions = template.references().map(|reference| resolution(rows, reference)).collect();
             fill(&template, resolutions).map(|text| (text, Fingerprint::of(template.to_string())))
         }
         References::Malformed(pieces) => {
             let mut failures = Vec::new();
             for piece in pieces {
                 match piece {
-                    Ok(reference) => failures.extend(resolution(entries, &reference).failure()),
+                    Ok(reference) => failures.extend(resolution(rows, &reference).failure()),
                     Err(error) => {
                         failures.push(error.clone());
-                        entries.push(ReportRow::of(&value).failed(&error).into());
+                        rows.push(ReportRow::of(&value).failed(&error));
                     }
                 }
             }
