@@ -1,5 +1,5 @@
-//! Dependencies point one way: between the crates (`config → core ← figment`, `cli → everything`, `emulator → none of ours`),
-//! between the rooms of a crate, and between the files of a room.
+//! Dependencies point one way: between the crates (`config → core ← figment`, `cli → everything`,
+//! `emulator → none of ours`), between the rooms of a crate, and between the files of a room.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -55,7 +55,8 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
         .collect()
 }
 
-/// A crate whose sources are divided into rooms: folders and files directly under `src`, each listed after those that it uses.
+/// A crate whose sources are divided into rooms: folders and files directly under `src`, each listed after those that
+/// it uses.
 struct Rooms {
     source: &'static str,
     order: &'static [&'static str],
@@ -178,8 +179,8 @@ impl Source {
         path.split('/').filter(|step| !matches!(*step, "mod" | "lib")).collect()
     }
 
-    /// Returns every path in the code that begins at `crate`, `super` or `self`, as a path from the root of the crate, with
-    /// its line. Re-exports are left out where `with_exports` is not set.
+    /// Returns every path in the code that begins at `crate`, `super` or `self`, as a path from the root of the crate,
+    /// with its line. Re-exports are left out where `with_exports` is not set.
     fn paths(&self, with_exports: bool) -> Vec<(usize, Vec<String>)> {
         let (mut found, mut statement) = (Vec::new(), None::<(usize, String)>);
         for (number, line) in self.lines.iter().enumerate() {
@@ -288,7 +289,8 @@ fn backward_uses(files: &[Source], order: &[&str]) -> Vec<String> {
     wrong
 }
 
-/// Finds the cycles of more than two files that import each other. An export of `mod.rs` counts as the file it comes from.
+/// Finds the cycles of more than two files that import each other. An export of `mod.rs` counts as the file it comes
+/// from.
 fn long_cycles(files: &[Source]) -> Vec<String> {
     let modules: BTreeMap<Vec<String>, usize> =
         files.iter().enumerate().map(|(at, file)| (owned(file.module()), at)).collect();

@@ -1,4 +1,4 @@
-//! The dependencies of the published crates are listed, with reasons.
+//! `docs/dependencies.md` lists the dependencies of the published crates, with reasons.
 
 use std::collections::BTreeSet;
 use std::process::Command;
@@ -41,8 +41,8 @@ fn the_whole_graph_is_written_down() {
 
 const FENCE: &str = "```text\n";
 
-/// Returns the names of all build dependencies of the published crates. `cargo tree` omits optional crates that no feature
-/// enables. `cargo metadata` lists them too.
+/// Returns the names of all build dependencies of the published crates. `cargo tree` omits optional crates that no
+/// feature enables. `cargo metadata` lists them too.
 fn graph() -> BTreeSet<String> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut tree = Command::new(cargo);

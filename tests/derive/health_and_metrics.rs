@@ -61,8 +61,8 @@ async fn metrics_count_every_build_without_a_value() {
     assert_eq!(told, expected.map(|(labels, count)| (labels.to_owned(), count)).into());
 }
 
-/// While the next resource is built, or cannot be built, the settings are ahead: their version is not the one for which the
-/// server refused the resource.
+/// While the next resource is built, or cannot be built, the settings are ahead: their version is not the one for which
+/// the server refused the resource.
 #[tokio::test(start_paused = true)]
 async fn a_rejection_can_name_the_version_of_the_resource() {
     let service = Service::new();

@@ -27,7 +27,8 @@ impl Record {
     }
 
     fn begin() -> Self {
-        // `init` captures `log` too. Spans are written when they begin and when they end, because a span may have no event.
+        // `init` captures `log` too. Spans are written when they begin and when they end, because a span may have no
+        // event.
         tracing_subscriber::fmt()
             .with_max_level(LevelFilter::TRACE)
             .with_ansi(false)
@@ -79,7 +80,7 @@ impl Write for ToLog {
     }
 }
 
-/// A failed test elsewhere must not fail this one.
+/// Another test that failed must not fail this one.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! An error for a refused operation tells how to fix it.
+//! The error of a refused operation explains how to fix it.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! A transport to an emulator that records requests and responses, so that another client can be given the same responses.
+//! A transport to an emulator that records requests and responses, so that another client can be given the same
+//! responses.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

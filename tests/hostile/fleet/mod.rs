@@ -1,8 +1,8 @@
 //! A fleet: thousands of instances share one vault, on a virtual clock.
 //!
-//! Every instance is the whole crate with its defaults (client, rate limit, resolver, live settings) over a transport to one
-//! model vault, so the test measures real decisions and not estimates. A test run has a hundred instances and a smaller
-//! vault. `KEYVAULT_FLEET=10000 cargo test --release -p keyvault-tests fleet -- --nocapture` runs the fleet of
+//! Every instance is the whole crate with its defaults (client, rate limit, resolver, live settings) over a transport
+//! to one model vault, so the test measures real decisions and not estimates. A test run has a hundred instances and a
+//! smaller vault. `KEYVAULT_FLEET=10000 cargo test --release -p keyvault-tests fleet -- --nocapture` runs the fleet of
 //! `docs/fleet.md` and prints the rows of its table.
 
 mod instance;

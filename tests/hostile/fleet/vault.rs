@@ -18,8 +18,8 @@ use super::traffic::Traffic;
 
 /// The vault of a fleet, behind the transport of every instance.
 ///
-/// It counts as the service documents it: a limit within any ten seconds, in which refused requests do not count. Like the
-/// service, its 429 has no `Retry-After`.
+/// It counts as the service documents it: a limit within any ten seconds, in which refused requests do not count. Like
+/// the service, its 429 has no `Retry-After`.
 pub(super) struct FleetVault {
     limit: usize,
     state: Mutex<State>,

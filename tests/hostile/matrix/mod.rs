@@ -1,8 +1,8 @@
 //! Every fault in every situation ends as `docs/fault-matrix.md` says.
 //!
-//! The clock is virtual and the transport is in this process, so an hour of waiting takes no time. Each cell must end within
-//! its deadline, send no more requests than allowed, lose no settings, report the failure, and leave nothing behind that
-//! breaks the next call. `KEYVAULT_WRITE_TABLES=1 cargo test -p keyvault-tests matrix` writes the file.
+//! The clock is virtual and the transport is in this process, so an hour of waiting takes no time. Each cell must end
+//! within its deadline, send no more requests than allowed, lose no settings, report the failure, and leave nothing
+//! behind that breaks the next call. `KEYVAULT_WRITE_TABLES=1 cargo test -p keyvault-tests matrix` writes the file.
 
 mod fault;
 mod situation;

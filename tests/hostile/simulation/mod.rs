@@ -1,18 +1,18 @@
-//! The whole refresh engine against a vault that rotates, fails and misreports the time: hundreds of lives, each derived
-//! from a seed.
+//! The whole refresh engine against a vault that rotates, fails and misreports the time: hundreds of lives, each
+//! derived from a seed.
 //!
 //! In every life these invariants hold:
 //!
-//! * each published secret was the latest in the vault at some moment of the refresh that read it, or was announced by an
-//!   event;
+//! * each published secret was the latest in the vault at some moment of the refresh that read it, or was announced by
+//!   an event;
 //! * secrets that rotate together are published together;
 //! * an older version never follows a newer one;
 //! * every change is published eventually;
 //! * every notice of a change names exactly the keys that differ, and no notice comes without a difference;
 //! * a failed refresh is reported, and the settings stay.
 //!
-//! A failing seed is printed. `KEYVAULT_SEED=7 cargo test -p keyvault-tests simulation` repeats it down to the last request
-//! and prints every event. `KEYVAULT_SEEDS=100000` runs more of them.
+//! The test prints a failing seed. `KEYVAULT_SEED=7 cargo test -p keyvault-tests simulation` repeats it down to the
+//! last request and prints every event. `KEYVAULT_SEEDS=100000` runs more of them.
 
 mod life;
 mod load;

@@ -97,8 +97,8 @@ impl ModelVault {
         for name in names {
             let versions = inner.secrets.entry((*name).to_owned()).or_default();
             let number = versions.last().map_or(1, |version| version.number + 1);
-            // Two versions may share a second only if they were set within one: a clock that is set back never returns to
-            // the exact second.
+            // Two versions may share a second only if they were set within one: a clock that is set back never returns
+            // to the exact second.
             let set = match versions.last() {
                 Some(last) if last.set > now || (last.set == now && last.at.elapsed() >= SECOND) => last.set + 7,
                 _ => now,
@@ -223,8 +223,8 @@ impl Inner {
         self.history.push((Instant::now(), state));
     }
 
-    /// Returns the versions in this replica. A lagging replica lacks all versions of the last second, not a part of them: the
-    /// dates in a list do not order two versions of one second.
+    /// Returns the versions in this replica. A lagging replica lacks all versions of the last second, not a part of
+    /// them: the dates in a list do not order two versions of one second.
     fn known(&self, name: &str) -> &[Version] {
         let versions = self.secrets.get(name).map_or(&[][..], Vec::as_slice);
         let last = versions.last().map_or(0, |version| version.set);

@@ -1,9 +1,9 @@
 //! No response, redirect, setting, event or link obtains a token for another host.
 //!
 //! Each attack runs at several moments: on the first call, on the second, on the hundredth, and right after the vault
-//! refused a token. (The official client of 2025 was safe on the first and not on the second.) The transport reaches every
-//! host by its name, and every host responds like a vault, so only the rules of the client keep a token from leaving. Two
-//! vaults are allowed, each with its own identity.
+//! refused a token. (The official client of 2025 was safe on the first and not on the second.) The transport reaches
+//! every host by its name, and every host responds like a vault, so only the rules of the client keep a token from
+//! leaving. Two vaults are allowed, each with its own identity.
 
 mod hostile_vault;
 mod inputs;

@@ -1,8 +1,8 @@
 //! A service under load: its key rotates hundreds of times while its vault fails in every way the emulator can.
 //!
 //! The real client runs over a transport in this process, on a virtual clock. Two keys are valid at any time, as in a
-//! storage account: a rotation replaces the older one, and the newer stays valid until the next rotation. These invariants
-//! hold:
+//! storage account: a rotation replaces the older one, and the newer stays valid until the next rotation. These
+//! invariants hold:
 //!
 //! * no request is refused: a correct client has the newer key long before the older one is replaced;
 //! * no reader gets a key that was replaced longer than [`BOUND`] ago while the vault was available all that time;
@@ -47,8 +47,8 @@ const LONGEST_BACK_OFF: Duration = Duration::from_secs(75);
 
 /// The longest time that a replaced key may be read, counted from the recovery of the vault.
 ///
-/// A refresh that begins during the fault runs to its deadline, the longest pause follows, and the next refresh may wait for
-/// the cool-off of the vault, up to its own deadline. An interval plus a tenth is shorter.
+/// A refresh that begins during the fault runs to its deadline, the longest pause follows, and the next refresh may
+/// wait for the cool-off of the vault, up to its own deadline. An interval plus a tenth is shorter.
 const BOUND: Duration = Duration::from_secs(2 * DEADLINE.as_secs() + LONGEST_BACK_OFF.as_secs());
 
 /// The longest duration of a fault.
