@@ -1,5 +1,5 @@
-//! Dependencies point one way: between the crates (`config → core ← figment`, `cli → everything`, `emulator → none of
-//! ours`), between the rooms of a crate, and between the files of a room.
+//! Dependencies point one way: between the crates (`config → core ← figment`, `cli → everything`,
+//! `emulator → none of ours`), between the rooms of a crate, and between the files of a room.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -126,7 +126,7 @@ fn no_cycle_in_a_room_has_more_than_two_files() {
 }
 
 #[test]
-fn the_check_finds_uses_that_turn_back() {
+fn the_check_finds_uses_of_later_rooms() {
     let file = |path: &str, text: &str| Source::new(path, text);
     let lib = file("lib.rs", "mod a;\nmod b;\npub use self::b::Late;\n");
     for (text, is_backward) in [

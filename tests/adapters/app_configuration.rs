@@ -62,7 +62,7 @@ struct Server {
 }
 
 #[tokio::test]
-async fn a_string_and_a_table_with_one_uri_are_references_where_that_is_asked_for() {
+async fn a_string_and_a_table_with_one_uri_are_references_if_enabled() {
     let service = Service::new(FILE).secret("a", "A").secret("b", "B").references_only().app_configuration();
     for way in WAYS {
         let settings = service.settings::<Settings>(way).await.unwrap_or_else(|error| panic!("{way:?} {error:?}"));

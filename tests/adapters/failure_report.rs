@@ -43,9 +43,9 @@ fn every_broken_reference_is_reported_with_its_setting_origin_and_status() {
                 assert_eq!(failure.status(), status, "{way:?} {failure}");
                 assert!(failure.origin().is_some_and(|origin| origin.contains(place)), "{way:?} {failure}");
                 assert!(failure.secret().is_some() == secret.is_some(), "{way:?} {failure}");
-                for told in [error.to_string(), error.report(), format!("{error:?}")] {
+                for text in [error.to_string(), error.report(), format!("{error:?}")] {
                     for fact in [key, place, status.as_str(), secret.unwrap_or(key)] {
-                        assert!(told.contains(fact), "{way:?} {fact} is not in {told}");
+                        assert!(text.contains(fact), "{way:?} {fact} is not in {text}");
                     }
                     // Each single failure carries its own details too.
                     assert!(failure.to_string().contains(secret.unwrap_or(key)), "{failure}");

@@ -51,7 +51,7 @@ fn filled(names: &[&str]) -> InMemory {
 }
 
 #[tokio::test]
-async fn the_selected_profile_counts_over_the_default_one_and_under_the_global_one_and_nothing_hidden_is_fetched() {
+async fn the_selected_profile_is_between_default_and_global_and_nothing_hidden_is_fetched() {
     let vault = filled(&["default", "shop", "global"]);
     let figment = || Figment::from(Toml::string(PROFILES).nested()).select("shop");
     let live: Live<Settings> =
@@ -88,7 +88,7 @@ async fn secrets_by_name_are_of_the_default_profile_wherever_they_are_put() {
 }
 
 #[tokio::test]
-async fn a_resolved_figment_keeps_its_profile_and_the_others_as_they_are_written() {
+async fn a_resolved_figment_keeps_its_selected_profile_and_leaves_the_others_unresolved() {
     let vault = filled(&["default", "shop", "global"]);
     let figment = Figment::from(Toml::string(PROFILES).nested()).select("shop");
     let figment = keyvault_figment::resolve(figment, vault).await.unwrap().into_figment();
@@ -174,7 +174,7 @@ async fn uncovering_a_value_does_not_read_secrets_as_references() {
 }
 
 #[tokio::test]
-async fn lists_that_were_joined_of_several_layers_are_resolved_and_each_element_knows_its_layer() {
+async fn lists_joined_from_several_layers_are_resolved_and_each_element_keeps_its_origin() {
     let vault = filled(&["a", "b", "c"]);
     let layers = || {
         let first = Toml::string("list = ['@KeyVault(SecretName=a)', 'x']");
@@ -205,9 +205,9 @@ async fn lists_that_were_joined_of_several_layers_are_resolved_and_each_element_
     ] {
         let metadata = figment.get_metadata(list[index].tag()).unwrap();
         assert!(metadata.name.contains(layer), "{index}: {}", metadata.name);
-        let told = metadata.interpolate(&Profile::Default, &["list", &index.to_string()]);
-        assert_eq!(told.contains("Key Vault"), secret.is_some(), "{index}: {told}");
-        assert!(told.contains(secret.unwrap_or_default()), "{index}: {told}");
+        let text = metadata.interpolate(&Profile::Default, &["list", &index.to_string()]);
+        assert_eq!(text.contains("Key Vault"), secret.is_some(), "{index}: {text}");
+        assert!(text.contains(secret.unwrap_or_default()), "{index}: {text}");
     }
 }
 

@@ -72,7 +72,7 @@ fn the_vault_can_be_above_every_layer() {
 }
 
 #[tokio::test]
-async fn a_table_of_the_file_takes_the_place_of_a_secret_and_a_value_that_of_secrets_under_it() {
+async fn a_table_of_the_file_replaces_a_secret_and_a_value_replaces_the_secrets_below_it() {
     #[derive(Deserialize)]
     struct Settings {
         database: Database,
@@ -115,7 +115,7 @@ async fn without_layers_and_secrets_optional_settings_are_made() {
 
 /// Compares config's defaults, sources and overrides with secrets of the same keys.
 #[tokio::test]
-async fn configs_defaults_beat_the_vault_unless_it_is_put_over_them_and_overrides_beat_it_everywhere() {
+async fn the_vault_can_be_above_the_defaults_of_config_but_never_above_overrides() {
     let vault = vault("contoso");
     vault.set("value", "vault").unwrap();
 
@@ -124,7 +124,7 @@ async fn configs_defaults_beat_the_vault_unless_it_is_put_over_them_and_override
             .start()
             .await
             .unwrap();
-    assert_eq!(live.current().value, "default", "the documentation of layered says so");
+    assert_eq!(live.current().value, "default", "as `layered` documents");
 
     let live: Live<One<String>> = keyvault_config::layered_with(vault.clone(), |secrets| {
         Config::builder().set_default("value", "default").unwrap().add_source(secrets)
@@ -146,14 +146,14 @@ async fn configs_defaults_beat_the_vault_unless_it_is_put_over_them_and_override
 
 /// Compares figment's merges, joins and defaults with secrets of the same keys.
 #[tokio::test]
-async fn figments_defaults_beat_the_vault_unless_it_is_put_over_them_by_merge_or_join() {
+async fn the_vault_can_be_above_the_defaults_of_figment_by_merge_or_join() {
     type Layers = fn(keyvault_figment::KeyVaultProvider) -> Figment;
     let vault = vault("contoso");
     vault.set("value", "vault").unwrap();
 
     let defaults = || Figment::from(Serialized::defaults([("value", "default")].into_iter().collect::<Table>()));
     let live: Live<One<String>> = keyvault_figment::layered(vault.clone(), defaults).start().await.unwrap();
-    assert_eq!(live.current().value, "default", "the documentation of layered says so");
+    assert_eq!(live.current().value, "default", "as `layered` documents");
 
     let cases: [(&str, Layers); 5] = [
         ("vault", |secrets| Figment::from(Serialized::default("value", "default")).merge(secrets)),

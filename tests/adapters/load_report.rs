@@ -136,7 +136,7 @@ async fn leaves_are_checked_with_and_without_a_network() {
         ("F", "Initialized"),
     ];
     assert_eq!(statuses, expected);
-    assert_eq!(contoso.reads(), reads, "nothing was asked of a vault");
+    assert_eq!(contoso.reads(), reads, "no request was sent");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::service::{BOTH, One, Service, WAYS, vault};
 
 #[tokio::test]
-async fn double_hyphens_make_tables_and_single_ones_underscores() {
+async fn double_hyphens_become_tables_and_single_ones_underscores() {
     #[derive(Deserialize)]
     struct Settings {
         database: Database,
@@ -37,7 +37,7 @@ async fn double_hyphens_make_tables_and_single_ones_underscores() {
 }
 
 #[tokio::test]
-async fn a_prefix_takes_its_own_secrets_alone_and_is_cut_off() {
+async fn a_prefix_selects_its_secrets_and_is_removed_from_their_keys() {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct Settings {
@@ -63,9 +63,9 @@ async fn a_setting_that_is_both_a_value_and_a_table_fails_the_start_and_both_sec
             let error = service.settings::<One<Option<String>>>(way).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Invalid, "{way:?} {value}");
             assert_ne!(error.status(), ReferenceStatus::InvalidSyntax, "{way:?}: no reference is at fault");
-            for told in [error.to_string(), error.report()] {
-                assert!(told.contains(value) && told.contains(below), "{way:?}: {told}");
-                assert!(!told.contains("canary"), "{told}");
+            for text in [error.to_string(), error.report()] {
+                assert!(text.contains(value) && text.contains(below), "{way:?}: {text}");
+                assert!(!text.contains("canary"), "{text}");
             }
         }
     }
@@ -118,7 +118,7 @@ async fn a_secret_that_is_deleted_between_the_list_and_its_reading_is_named() {
 }
 
 #[tokio::test]
-async fn references_only_asks_for_no_list() {
+async fn references_only_requests_no_list() {
     let service = Service::new("value = '@KeyVault(SecretName=s)'").secret("s", "1").references_only();
     for framework in BOTH {
         let live: Live<One<String>> = service.start(framework).await.unwrap();

@@ -38,7 +38,7 @@ fn server(name: &str, password: Option<&str>) -> Server {
 }
 
 #[tokio::test]
-async fn an_optional_secret_that_is_missing_leaves_nothing_behind() {
+async fn a_missing_optional_secret_leaves_its_setting_absent() {
     let settings = r#"
         option = "MISSING"
         default = "MISSING"
@@ -151,7 +151,7 @@ async fn elements_after_an_absent_one_keep_their_origins() {
 }
 
 #[tokio::test]
-async fn a_missing_secret_that_is_made_later_arrives() {
+async fn a_missing_secret_that_is_created_later_arrives() {
     let service = Service::new(&format!("value = '{MISSING}'\nlist = ['{MISSING}', 'a']")).references_only();
     #[derive(Deserialize)]
     struct Settings {

@@ -13,7 +13,7 @@ use super::service::{BOTH, One, Service, WAYS, block_on, vault, with_variables};
 const URL: &str = "https://contoso.vault.azure.net/secrets/a/";
 
 #[test]
-fn origins_tell_the_file_the_variable_and_the_secret() {
+fn origins_name_the_file_the_variable_and_the_secret() {
     with_variables(&[("SHOP_FROM__OUTSIDE", "<@KeyVault(SecretName=a)>"), ("SHOP_OUTER__PLAIN", "x")], || {
         let file = "whole = '@KeyVault(SecretName=a)'\nplain = 1\nlist = ['x', '@KeyVault(SecretName=a)@KeyVault(SecretName=b)']";
         let service = Service::new(file).secret("a", "A").secret("b", "B").secret("Named--Secret", "N");
@@ -31,8 +31,8 @@ fn origins_tell_the_file_the_variable_and_the_secret() {
             ] {
                 for origins in [published.origins(), resolved.origins()] {
                     let origin = origins.get(key).unwrap_or_else(|| panic!("{framework:?} {key}: {origins:?}"));
-                    let told = origin.to_string();
-                    assert!(facts.iter().all(|fact| told.contains(fact)), "{framework:?} {key}: {told}");
+                    let text = origin.to_string();
+                    assert!(facts.iter().all(|fact| text.contains(fact)), "{framework:?} {key}: {text}");
                     assert_eq!(origin.is_secret(), is_secret, "{framework:?} {key}");
                 }
             }
@@ -79,8 +79,8 @@ async fn a_resolved_figment_reports_file_and_secret_like_figment() {
     let figment = super::service::figment(&service.file.path());
     let figment = keyvault_figment::resolve(figment, service.vault).await.unwrap().into_figment();
     for error in [figment.extract_lossy::<One<u16>>().unwrap_err(), figment.extract_lossy::<List>().unwrap_err()] {
-        let told = error.to_string();
-        assert!(told.contains("settings.toml") && told.contains(URL), "{told}");
+        let text = error.to_string();
+        assert!(text.contains("settings.toml") && text.contains(URL), "{text}");
     }
     let plain = figment.extract_inner::<u16>("plain").unwrap_err().to_string();
     assert!(plain.contains("settings.toml") && !plain.contains("Key Vault"), "{plain}");
@@ -88,7 +88,7 @@ async fn a_resolved_figment_reports_file_and_secret_like_figment() {
 }
 
 #[tokio::test]
-async fn a_resolved_configuration_goes_on_being_a_layer() {
+async fn a_resolved_configuration_can_be_a_layer_again() {
     let service = Service::new("value = '@KeyVault(SecretName=a)'").secret("a", "A");
     let config = super::service::config(&service.file.path()).build().unwrap();
     let resolved = keyvault_config::resolve(config, service.vault.clone()).await.unwrap().into_config();

@@ -60,7 +60,7 @@ async fn a_setting_that_a_pattern_makes_optional_is_absent_without_its_secret() 
 }
 
 #[tokio::test]
-async fn optional_is_for_what_does_not_exist_and_for_nothing_else() {
+async fn optional_applies_only_to_secrets_that_do_not_exist() {
     for framework in BOTH {
         let service = service().policy("**", Policy::Optional);
         service.vault.fail(Error::new(ErrorKind::Denied, "access denied"));
@@ -70,7 +70,7 @@ async fn optional_is_for_what_does_not_exist_and_for_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_setting_that_a_pattern_requires_fails_the_load_whatever_its_reference_says() {
+async fn a_pattern_that_requires_a_setting_overrides_an_optional_reference() {
     for framework in BOTH {
         let service = Service::new("value = '@KeyVault(SecretName=gone;Optional=true)'").references_only();
         assert!(service.start::<One<Option<String>>>(framework).await.unwrap().current().value.is_none());
@@ -81,7 +81,7 @@ async fn a_setting_that_a_pattern_requires_fails_the_load_whatever_its_reference
 }
 
 #[tokio::test]
-async fn a_pattern_that_is_none_fails_the_start() {
+async fn a_malformed_pattern_fails_the_start() {
     for framework in BOTH {
         let error =
             service().policy("smtp..password", Policy::Optional).start::<Settings>(framework).await.unwrap_err();
@@ -91,7 +91,7 @@ async fn a_pattern_that_is_none_fails_the_start() {
 }
 
 #[tokio::test]
-async fn the_last_good_version_stays_while_everything_else_is_refreshed_and_the_failure_is_seen() {
+async fn the_last_good_version_stays_while_others_refresh_and_the_failure_is_visible() {
     type Spoil = fn(&Service);
     let spoils: [(&str, Spoil, ReferenceStatus); 2] = [
         ("deleted", |service| _ = service.vault.delete("smtp"), ReferenceStatus::SecretNotFound),
@@ -170,7 +170,7 @@ async fn a_secret_that_returns_unchanged_is_no_longer_reported_as_kept() {
 }
 
 #[tokio::test]
-async fn a_member_that_went_leaves_the_last_good_one_and_others_have_the_new_version() {
+async fn a_removed_member_keeps_its_last_good_value_while_others_get_the_new_version() {
     for framework in BOTH {
         let service = Service::new(
             "other = '@KeyVault(SecretName=json;Property=b)'\n[smtp]\npassword = '@KeyVault(SecretName=json;Property=a)'",
@@ -222,7 +222,7 @@ async fn a_reference_that_is_new_or_malformed_is_not_kept() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn settings_with_a_secret_that_was_kept_grow_old() {
+async fn settings_with_a_kept_secret_become_stale() {
     for framework in BOTH {
         let service = service().policy("smtp.**", Policy::KeepLastGood);
         let live = service.start::<Settings>(framework).await.unwrap();

@@ -89,7 +89,7 @@ enum Untagged {
 }
 
 #[tokio::test]
-async fn a_secret_of_the_wrong_type_is_not_shown_and_its_setting_origin_and_type_are() {
+async fn an_error_about_a_wrong_type_shows_setting_origin_and_type_but_not_the_value() {
     refuse_value::<u16>(Some(["integer", "u16"])).await;
     refuse_value::<i64>(Some(["integer", "i64"])).await;
     refuse_value::<f64>(Some(["floating point", "f64"])).await;
@@ -170,14 +170,14 @@ async fn a_type_that_quotes_the_value_in_its_error_is_not_repeated() {
 }
 
 #[tokio::test]
-async fn a_secret_deep_in_the_settings_is_not_shown_and_its_key_is() {
+async fn an_error_about_a_nested_secret_shows_its_key_and_not_its_value() {
     type Map<T> = BTreeMap<String, T>;
     async fn refuse_at<T: Settings>(toml: &str, key: &str) {
         let service = Service::new(toml).secret("s", CANARY);
         for (framework, error) in refuse::<T>(&service).await {
             assert_eq!(error.setting(), Some(key), "{framework:?} {toml}: {error}");
-            let told = error.to_string();
-            assert!(told.contains("settings.toml") && told.contains("secret s version"), "{framework:?} {told}");
+            let text = error.to_string();
+            assert!(text.contains("settings.toml") && text.contains("secret s version"), "{framework:?} {text}");
         }
     }
     const R: &str = "'@KeyVault(SecretName=s)'";
@@ -193,7 +193,7 @@ async fn a_secret_deep_in_the_settings_is_not_shown_and_its_key_is() {
 
 /// Frameworks lose the path when serde buffers values. The key is then unknown, and the value still stays hidden.
 #[tokio::test]
-async fn buffered_and_whole_values_that_quote_their_parts_are_not_repeated() {
+async fn errors_that_quote_a_buffered_or_whole_value_are_not_repeated() {
     #[derive(Debug, Deserialize)]
     #[expect(dead_code, reason = "it is never made")]
     struct Flat<T> {
@@ -315,7 +315,7 @@ async fn no_debug_of_an_adapters_type_shows_a_value() {
             live.health(),
         );
         assert_free_of(&shown, &CANARIES);
-        assert!(shown.contains("contoso"), "it says something: {shown}");
+        assert!(shown.contains("contoso"), "it is not empty: {shown}");
         service.vault.set("s", &*json).unwrap();
         let resolved = service.resolve(framework).await.unwrap();
         assert_free_of(&format!("{resolved:?}{resolved:#?}{:?}", resolved.origins()), &CANARIES);
@@ -324,7 +324,7 @@ async fn no_debug_of_an_adapters_type_shows_a_value() {
 }
 
 #[tokio::test]
-async fn no_debug_of_what_settings_are_made_with_shows_a_value() {
+async fn no_debug_of_a_secret_layer_or_a_builder_shows_a_value() {
     let vault = super::service::vault("contoso");
     vault.set("Database--Password", CANARY).unwrap();
     let map = keyvault::NameMap::new();
@@ -340,7 +340,7 @@ async fn no_debug_of_what_settings_are_made_with_shows_a_value() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_brings_a_bad_value_shows_it_nowhere() {
+async fn a_refresh_with_an_invalid_value_shows_it_nowhere() {
     for framework in BOTH {
         let service = Service::new("value = '@KeyVault(SecretName=s)'").secret("s", "5432");
         let log = Log::begin();
@@ -357,7 +357,7 @@ async fn a_refresh_that_brings_a_bad_value_shows_it_nowhere() {
 }
 
 #[tokio::test]
-async fn secrets_that_were_fetched_by_name_and_resolved_elsewhere_are_not_quoted() {
+async fn secrets_fetched_by_name_and_then_resolved_are_not_quoted() {
     let service = Service::new("").secret("value", CANARY);
     for framework in BOTH {
         let error = service.settings::<One<ExpectationPart>>((framework, Way::Resolved)).await.err().unwrap();

@@ -134,7 +134,7 @@ async fn references_resolve_wherever_they_appear() {
 }
 
 #[tokio::test]
-async fn a_secret_is_fetched_once_however_often_it_is_referred_to() {
+async fn a_secret_with_several_references_is_fetched_once_per_load() {
     for framework in BOTH {
         let service =
             Service::new(EVERYWHERE).secret("a", "A").secret("b", "B").secret("level", "fast").references_only();
@@ -214,7 +214,7 @@ async fn references_resolve_in_the_serialized_defaults_of_figment() {
 }
 
 #[tokio::test]
-async fn a_version_that_is_named_stays() {
+async fn a_reference_with_a_version_resolves_to_it() {
     let service = Service::new("");
     let first = service.vault.set("a", "first").unwrap();
     let service = service.secret("a", "second").references_only();
@@ -245,7 +245,7 @@ async fn a_reference_goes_to_the_vault_that_it_names() {
 }
 
 #[tokio::test]
-async fn a_secret_that_reads_like_a_reference_is_put_in_as_it_is() {
+async fn a_secret_that_looks_like_a_reference_is_used_literally() {
     const TEXT: &str = "@KeyVault(SecretName=b)";
     let file = format!("by_reference = '@KeyVault(SecretName=a)'\nin_a_list = ['{TEXT}', '@KeyVault(SecretName=a)']");
     #[derive(Deserialize)]

@@ -59,7 +59,7 @@ async fn a_rotated_secret_changes_the_setting_of_its_name() {
 }
 
 #[tokio::test]
-async fn secrets_that_come_and_go_are_settings_that_come_and_go() {
+async fn settings_appear_and_disappear_with_their_secrets() {
     for framework in BOTH {
         let service = service();
         let live: Live<Settings> = service.start(framework).await.unwrap();
@@ -106,7 +106,7 @@ async fn an_edited_file_changes_the_settings_that_were_edited() {
 }
 
 #[tokio::test]
-async fn empty_lists_and_tables_come_and_go_too() {
+async fn empty_lists_and_tables_can_appear_and_disappear() {
     #[derive(Deserialize)]
     struct Settings {
         list: Option<Vec<String>>,
@@ -176,7 +176,7 @@ async fn settings_that_validation_refuses_are_not_published() {
 }
 
 #[tokio::test]
-async fn a_secret_that_goes_leaves_the_last_good_settings() {
+async fn a_deleted_secret_leaves_the_last_good_settings() {
     for framework in BOTH {
         let service = service();
         let live: Live<Settings> = service.start(framework).await.unwrap();

@@ -294,8 +294,8 @@ pub(super) fn with_variables<F: Fn()>(variables: &[(&str, &str)], test: F) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     let child = child.args([name, "--exact", "--nocapture"]).env(CHILD, name).envs(variables.iter().copied());
     let output = child.output().unwrap();
-    let told = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {

@@ -53,7 +53,7 @@ fn line(failure: &Error) -> Option<usize> {
 }
 
 #[tokio::test]
-async fn good_references_have_lines_in_the_report_and_in_their_origins() {
+async fn resolved_references_have_lines_in_the_report_and_in_their_origins() {
     let service = Service::new("a = 1\nvalue = '@KeyVault(SecretName=a)'").secret("a", "A").references_only();
     for framework in BOTH {
         let resolved = service.resolve(framework).await.unwrap();

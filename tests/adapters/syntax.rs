@@ -134,7 +134,7 @@ async fn malformed_references_in_each_of_figments_profiles_that_count_fail_the_l
 }
 
 #[tokio::test]
-async fn an_origin_that_reads_like_the_vaults_own_hides_no_reference() {
+async fn an_origin_that_looks_like_a_vault_hides_no_reference() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("Azure Key Vault .toml");
     std::fs::write(&file, "value = '@KeyVault(SecretName=a)'").unwrap();

@@ -23,14 +23,14 @@ const BROKEN: [(&str, &str); 6] = [
 fn assert_unreadable(error: &Error, file: &str, line: &str) {
     assert_eq!(error.kind(), ErrorKind::InvalidSettings, "{error}");
     assert!(!error.is_transient());
-    for told in [error.to_string(), error.report()] {
-        assert!(told.contains(file) && told.contains(line), "{told}");
+    for text in [error.to_string(), error.report()] {
+        assert!(text.contains(file) && text.contains(line), "{text}");
     }
     assert_value_free(error, &["canary", "password", "fine"]);
 }
 
 #[tokio::test]
-async fn a_file_that_does_not_parse_fails_the_start_with_its_name_and_line_and_none_of_its_content() {
+async fn a_file_that_does_not_parse_fails_the_start_with_its_name_and_line_but_no_content() {
     for (text, line) in BROKEN {
         for framework in BOTH {
             let service = Service::new(text);
@@ -61,7 +61,7 @@ async fn a_file_that_stops_parsing_leaves_the_last_good_settings() {
 }
 
 #[tokio::test]
-async fn a_refresh_that_would_not_make_settings_leaves_the_last_good_ones() {
+async fn a_refresh_without_valid_settings_leaves_the_last_good_ones() {
     for text in ["value = [1, 2]", "", "value = '@KeyVault(SecretName=missing)'", "value = '@KeyVault('"] {
         for framework in BOTH {
             let service = Service::new("value = 'good'");
@@ -119,7 +119,7 @@ async fn a_file_of_no_known_format_is_named() {
 }
 
 #[tokio::test]
-async fn a_file_that_goes_during_the_run_leaves_the_last_good_settings() {
+async fn a_file_deleted_during_the_run_leaves_the_last_good_settings() {
     for framework in BOTH {
         let service = Service::new("value = 'good'");
         let live: Live<One<String>> = service.start(framework).await.unwrap();
@@ -131,7 +131,7 @@ async fn a_file_that_goes_during_the_run_leaves_the_last_good_settings() {
 }
 
 #[tokio::test]
-async fn a_path_that_is_no_text_file_fails_without_its_content() {
+async fn a_path_to_a_file_that_is_not_text_fails_without_its_content() {
     for framework in BOTH {
         let service = Service::new("");
         std::fs::write(service.file.path(), b"value = 'canary \xff\xfe'\n\x00").unwrap();

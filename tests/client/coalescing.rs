@@ -48,7 +48,7 @@ async fn each_reference_goes_to_its_own_vault() {
 }
 
 #[tokio::test]
-async fn a_secret_that_many_references_mean_is_fetched_once() {
+async fn a_secret_with_many_references_is_fetched_once() {
     let (emulator, resolver) = scene(20).await;
     let spelling = |n: usize| match n % 4 {
         0 => format!("@KeyVault(SecretName=s{})", n % 20),
@@ -98,7 +98,7 @@ async fn the_bound_counts_for_all_vaults_together() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tasks_that_want_the_same_secret_share_one_request() {
+async fn concurrent_tasks_share_one_request_for_the_same_secret() {
     let (emulator, resolver) = scene(1).await;
     emulator.set_latency(Duration::from_millis(50));
     let tasks = (0..50).map(|_| {
@@ -126,7 +126,7 @@ async fn concurrent_readers_share_a_failure_and_later_readers_do_not() {
 }
 
 #[tokio::test]
-async fn no_more_secrets_are_kept_than_may_be() {
+async fn the_cache_keeps_no_more_secrets_than_its_capacity() {
     let (emulator, _) = scene(600).await;
     let credential = FakeCredential::fixed(emulator.token());
     let client = transport_to(&emulator).client(&credential).build().unwrap();
@@ -143,7 +143,7 @@ async fn no_more_secrets_are_kept_than_may_be() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_version_is_fetched_once_and_the_latest_again_when_it_is_too_old() {
+async fn a_version_is_fetched_once_and_the_latest_again_after_its_maximum_age() {
     let (emulator, resolver) = scene(1).await;
     let latest = id("s0");
     let first = resolver.get(&latest).await.unwrap();
@@ -164,7 +164,7 @@ async fn a_version_is_fetched_once_and_the_latest_again_when_it_is_too_old() {
 }
 
 #[tokio::test]
-async fn a_pinned_reference_gives_its_version_and_the_others_the_latest() {
+async fn a_pinned_reference_resolves_to_its_version_and_the_others_to_the_latest() {
     let (emulator, resolver) = scene(0).await;
     let old = emulator.vault("contoso").set("a", "old");
     let old = old.rsplit('/').next().unwrap();
@@ -235,7 +235,7 @@ async fn all_failures_of_a_text_are_in_one_error() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reader_that_gives_up_leaves_the_others_what_they_wait_for() {
+async fn a_caller_that_gives_up_does_not_cancel_the_request_of_the_others() {
     let (emulator, resolver) = scene(1).await;
     emulator.set_latency(Duration::from_secs(2));
     let wanted = id("s0");
@@ -249,7 +249,7 @@ async fn a_reader_that_gives_up_leaves_the_others_what_they_wait_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn readers_that_give_up_give_their_turns_back() {
+async fn callers_that_give_up_return_their_permits() {
     let (emulator, resolver) = scene(100).await;
     emulator.fault(Fault::Hang);
     let ids: Vec<SecretId> = (0..100).map(|n| id(&format!("s{n}"))).collect();

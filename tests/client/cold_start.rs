@@ -33,24 +33,24 @@ async fn read_all(client: &SecretClient, count: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_herd_of_first_reads_costs_one_request_each_and_one_token() {
+async fn concurrent_first_reads_cost_one_request_each_and_one_token() {
     let emulator = Emulator::start().await.unwrap();
-    fill(&emulator.vault(DEFAULT), HERD);
+    fill(&emulator.vault(DEFAULT), CALLERS);
     let credential = FakeCredential::fixed(emulator.token());
-    read_all(&client_of(&emulator, &credential).build().unwrap(), HERD).await;
+    read_all(&client_of(&emulator, &credential).build().unwrap(), CALLERS).await;
     let requests = emulator.requests();
-    assert!(requests.total <= HERD as u64 + 1, "{requests:?}");
+    assert!(requests.total <= CALLERS as u64 + 1, "{requests:?}");
     assert_eq!(credential.requests(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_herd_asks_the_token_endpoint_once() {
+async fn concurrent_first_requests_fetch_one_token() {
     let emulator = Emulator::start().await.unwrap();
-    fill(&emulator.vault(DEFAULT), HERD);
+    fill(&emulator.vault(DEFAULT), CALLERS);
     let credential = client_secret_credential(&emulator);
-    read_all(&client_of(&emulator, &credential).build().unwrap(), HERD).await;
+    read_all(&client_of(&emulator, &credential).build().unwrap(), CALLERS).await;
     let requests = emulator.requests();
-    assert!(requests.total <= HERD as u64 + 1, "{requests:?}");
+    assert!(requests.total <= CALLERS as u64 + 1, "{requests:?}");
     assert_eq!(requests.token, 1, "{requests:?}");
 }
 
@@ -75,7 +75,7 @@ async fn no_cold_start_of_many_fails() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_cold_start_fails_where_the_vault_wants_another_token_than_the_first() {
+async fn no_cold_start_fails_if_the_vault_requires_another_token_than_the_first() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     fill(&emulator.vault(DEFAULT), 8);
     emulator.challenge_resource(NAMED);
@@ -95,36 +95,36 @@ async fn no_cold_start_fails_where_the_vault_wants_another_token_than_the_first(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_herd_that_is_challenged_all_at_once_fetches_one_token_more() {
+async fn concurrent_requests_that_are_challenged_together_fetch_one_more_token() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
-    fill(&emulator.vault(DEFAULT), HERD);
+    fill(&emulator.vault(DEFAULT), CALLERS);
     emulator.challenge_resource(NAMED);
     emulator.set_latency(Duration::from_millis(10));
     let credential = only_for_the_named_origin(&emulator);
     let client = client_of_the_named_origin(&transport_to(&emulator), &credential);
-    read_all(&client, HERD).await;
+    read_all(&client, CALLERS).await;
     assert_eq!(credential.scopes(), ["https://vault.azure.net/.default", NAMED_SCOPE]);
     let requests = emulator.requests();
-    assert_eq!((requests.unauthorized, requests.get), (HERD as u64, HERD as u64), "{requests:?}");
+    assert_eq!((requests.unauthorized, requests.get), (CALLERS as u64, CALLERS as u64), "{requests:?}");
 
     emulator.reset_requests();
-    read_all(&client, HERD).await;
-    assert_eq!(emulator.requests().total, HERD as u64, "what the vault wants is remembered");
+    read_all(&client, CALLERS).await;
+    assert_eq!(emulator.requests().total, CALLERS as u64, "what the vault wants is remembered");
     assert_eq!(credential.requests(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_challenge_to_every_first_request_is_answered_by_everyone() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
-    fill(&emulator.vault("contoso"), HERD);
+    fill(&emulator.vault("contoso"), CALLERS);
     emulator.set_latency(Duration::from_millis(10));
     let seen: Mutex<HashSet<String>> = Mutex::default();
     let is_first = move |path: &str| seen.lock().unwrap().insert(path.to_owned());
     emulator.fault_matching(None, move |head| is_first(&head.path_and_query), Fault::Unauthorized);
     let credential = FakeCredential::fresh(&emulator);
-    read_all(&transport_to(&emulator).client(&credential).build().unwrap(), HERD).await;
+    read_all(&transport_to(&emulator).client(&credential).build().unwrap(), CALLERS).await;
     let requests = emulator.requests();
-    assert_eq!((requests.unauthorized, requests.get), (HERD as u64, HERD as u64), "{requests:?}");
+    assert_eq!((requests.unauthorized, requests.get), (CALLERS as u64, CALLERS as u64), "{requests:?}");
     assert_eq!(credential.requests(), 2, "who was refused the old token finds the new one");
 }
 
@@ -153,7 +153,7 @@ async fn a_revoked_token_is_replaced_once_for_all_callers() {
 }
 
 #[tokio::test]
-async fn a_token_fetch_that_is_given_up_is_taken_over() {
+async fn a_dropped_token_fetch_is_taken_over() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     fill(&emulator.vault("contoso"), 1);
     let issuer = Arc::clone(&emulator);
@@ -212,7 +212,7 @@ fn client_secret_credential(emulator: &Emulator) -> Arc<ClientSecretCredential> 
 /// The emulator's name of the vault behind every other host name.
 const DEFAULT: &str = "";
 /// The number of concurrent reads.
-const HERD: usize = 500;
+const CALLERS: usize = 500;
 /// The number of clients, one after the other.
 const COLD_STARTS: usize = 500;
 /// The number of herds during which the token is revoked.

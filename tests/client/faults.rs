@@ -99,7 +99,7 @@ async fn transient_faults_are_invisible_to_the_caller() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_time_that_a_vault_asks_for_is_waited_and_no_less() {
+async fn at_least_the_retry_after_of_the_vault_is_waited() {
     for (fault, seconds) in [
         (Fault::status(429).retry_after("2"), 2.0),
         (Fault::status(503).retry_after("2"), 2.0),
@@ -118,7 +118,7 @@ async fn the_time_that_a_vault_asks_for_is_waited_and_no_less() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_vault_that_asks_for_an_hour_is_reported_instead() {
+async fn a_retry_after_of_an_hour_is_reported_and_not_waited_for() {
     let (emulator, client) = scene().await;
     emulator.fault(Fault::status(429).retry_after("3600"));
     let begun = Instant::now();
@@ -140,7 +140,7 @@ async fn pauses_grow_between_attempts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timeout_says_what_came_before_it() {
+async fn the_error_of_a_timeout_reports_the_failure_before_it() {
     let (emulator, client) = scene().await;
     emulator.fault_next(1, Fault::status(503));
     emulator.fault(Fault::Hang);
@@ -178,7 +178,7 @@ async fn a_credential_that_hangs_ends_with_the_operation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_credential_that_fails_is_asked_once_for_all_who_wait() {
+async fn a_failing_credential_is_called_once_for_all_waiting_callers() {
     let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
     for (kind, expected) in [
         (SdkKind::Credential, ErrorKind::Denied),
@@ -205,7 +205,7 @@ async fn a_credential_that_fails_is_asked_once_for_all_who_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_still_lives_bridges_an_outage_of_those_who_issue_them() {
+async fn a_valid_token_bridges_an_outage_of_the_token_endpoint() {
     for (hangs, what) in [(true, "hangs"), (false, "fails")] {
         let (emulator, _) = scene().await;
         let issuer = Arc::clone(&emulator);
@@ -219,7 +219,7 @@ async fn a_token_that_still_lives_bridges_an_outage_of_those_who_issue_them() {
                 match (is_first, hangs) {
                     (true, _) => Ok(token),
                     (false, true) => std::future::pending().await,
-                    (false, false) => Err(azure_core::Error::with_message(SdkKind::Io, "nobody there")),
+                    (false, false) => Err(azure_core::Error::with_message(SdkKind::Io, "connection refused")),
                 }
             }
         });
@@ -228,7 +228,11 @@ async fn a_token_that_still_lives_bridges_an_outage_of_those_who_issue_them() {
             for secret in join_all((0..100).map(|_| client.get("a"))).await {
                 secret.unwrap_or_else(|error| panic!("{what}: {error:?}"));
             }
-            assert_eq!(credential.requests(), asked, "the next one is asked for now and then, by one of all: {what}");
+            assert_eq!(
+                credential.requests(),
+                asked,
+                "one of the callers requests the next token from time to time: {what}"
+            );
             advance(Duration::from_secs(60)).await;
         }
     }
@@ -306,7 +310,7 @@ async fn no_error_quotes_its_input() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_beyond_every_limit_is_refused_though_its_length_was_not_announced() {
+async fn a_body_above_the_limit_is_refused_even_without_a_content_length() {
     for (length, taken) in [(25 << 10, true), (2 << 20, false)] {
         let value = "x".repeat(length);
         let body = format!(r#"{{"value":"{value}","id":"https://contoso.vault.azure.net/secrets/a/0af1"}}"#);
@@ -349,7 +353,7 @@ async fn a_broken_connection_ends_in_time_as_unavailable() {
 }
 
 #[tokio::test]
-async fn a_connection_that_broke_once_is_not_seen() {
+async fn the_caller_does_not_notice_one_broken_connection() {
     let emulator = Emulator::start().await.unwrap();
     emulator.set("a", VALUE);
     let credential = FakeCredential::fixed(emulator.token());
@@ -375,7 +379,7 @@ async fn a_closed_port_ends_in_time() {
 }
 
 #[tokio::test]
-async fn a_port_that_takes_the_connection_and_says_nothing_ends_in_time() {
+async fn a_silent_port_ends_in_time() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
     let credential = FakeCredential::fixed("token");

@@ -127,7 +127,7 @@ fn version_of(id: &str) -> String {
 }
 
 #[tokio::test]
-async fn both_ask_alike_and_make_the_same_of_the_answer() {
+async fn both_clients_send_the_same_requests_and_return_the_same_result() {
     let pair = Pair::new().await;
     let vault = pair.emulator.vault("contoso");
     let later = SystemTime::now() + Duration::from_secs(1_000);
@@ -168,7 +168,7 @@ async fn both_ask_alike_and_make_the_same_of_the_answer() {
 }
 
 #[tokio::test]
-async fn both_are_refused_alike() {
+async fn both_clients_report_the_same_refusals() {
     let pair = Pair::new().await;
     let vault = pair.emulator.vault("contoso");
     vault.set_secret("off", SetSecret::new("x").enabled(false));
@@ -209,7 +209,7 @@ const DIFFERENCES: [(&str, &str, &str); 6] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn every_difference_is_meant() {
+async fn every_difference_is_listed() {
     let mut found = Vec::new();
     let said = |sent: &SentRequest| format!("{} {}", sent.method.as_str(), sent.url.path());
 

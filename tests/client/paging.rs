@@ -42,7 +42,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn a_list_has_every_secret_once_in_as_few_pages_as_can_be() {
+async fn a_list_contains_each_secret_once_in_the_fewest_pages() {
     for (count, pages) in [(0, 1), (1, 1), (25, 1), (26, 2), (60, 3)] {
         let scene = Scene::with_secrets(count).await;
         scene.assert_complete(count, &format!("{count} secrets")).await;
@@ -57,7 +57,7 @@ async fn collecting_a_list_prefetches_the_next_page() {
     assert_eq!(scene.wire.sent().len(), 1, "a caller that may stop fetches a page on demand");
     let mut list = SecretStore::list(&scene.client);
     let first = list.try_next().await.unwrap().unwrap();
-    assert_eq!(scene.wire.sent().len(), 3, "the second page is asked for");
+    assert_eq!(scene.wire.sent().len(), 3, "the second page is requested");
     let rest: Vec<SecretProperties> = list.try_collect().await.unwrap();
     let names: HashSet<_> = rest.iter().chain([&first]).map(|item| item.id().name().to_string()).collect();
     assert_eq!((rest.len(), names.len(), scene.wire.sent().len()), (59, 60, 4));
@@ -96,7 +96,7 @@ async fn empty_pages_are_followed_to_the_end() {
 }
 
 #[tokio::test]
-async fn a_last_page_may_say_so_in_any_way() {
+async fn every_form_of_a_last_page_ends_the_list() {
     for end in [r#","nextLink":null"#, r#","nextLink":"""#, ""] {
         for value in [r#""value":[]"#, r#""value":null"#] {
             let wire = FakeTransport::scripted(move |_| Ok(FakeResponse::new(200, format!("{{{value}{end}}}"))));
@@ -108,7 +108,7 @@ async fn a_last_page_may_say_so_in_any_way() {
 }
 
 #[tokio::test]
-async fn a_page_that_leads_to_itself_ends_the_list_with_an_error() {
+async fn a_page_that_links_to_itself_ends_the_list_with_an_error() {
     let scene = Scene::with_secrets(26).await;
     for link in ["/secrets?api-version=2026-04-01", ":443/secrets?api-version=2026-04-01"] {
         scene.emulator.reset_requests();
@@ -120,7 +120,7 @@ async fn a_page_that_leads_to_itself_ends_the_list_with_an_error() {
 }
 
 #[tokio::test]
-async fn a_list_that_never_ends_is_cut() {
+async fn an_endless_list_is_cut_off() {
     for (items, most) in [(0, 4_000), (1_000, 101)] {
         let items = vec![format!(r#"{{"id":"{CONTOSO}/secrets/a"}}"#); items].join(",");
         let asked = AtomicUsize::new(0);
@@ -186,7 +186,7 @@ async fn every_version_is_listed_once() {
 }
 
 #[tokio::test]
-async fn a_disabled_secret_is_listed_as_disabled_and_cannot_be_got() {
+async fn a_disabled_secret_is_listed_as_disabled_and_cannot_be_read() {
     let scene = Scene::with_secrets(1).await;
     scene.emulator.vault("contoso").set_secret("off", SetSecret::new("x").enabled(false).tag("k", "v"));
     let listed: Vec<_> = scene.client.list().try_collect().await.unwrap();

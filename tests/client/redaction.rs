@@ -33,7 +33,7 @@ fn in_memory() -> InMemory {
 }
 
 #[tokio::test]
-async fn debug_of_what_holds_a_secret_shows_no_value() {
+async fn debug_of_a_type_with_a_secret_shows_no_value() {
     let vault = in_memory();
     assert_redacted(&vault);
     assert_redacted(&vault.reads());
@@ -63,7 +63,7 @@ async fn debug_of_what_holds_a_secret_shows_no_value() {
 }
 
 #[test]
-fn debug_of_what_is_about_a_secret_shows_nothing_confidential() {
+fn debug_of_a_type_about_a_secret_shows_nothing_confidential() {
     let text = format!("Server={VALUE};Password=@KeyVault(SecretName=password)");
     assert_redacted(&Template::parse(&text).unwrap());
     assert_redacted(&Reference::parse("@KeyVault(SecretName=password)").unwrap());
@@ -108,7 +108,7 @@ async fn debug_of_a_client_shows_no_token() {
 }
 
 #[tokio::test]
-async fn debug_of_what_is_written_and_taken_away_shows_no_value() {
+async fn debug_of_writes_and_deletions_shows_no_value() {
     let emulator = Emulator::builder().accept_any_token().start().await.unwrap();
     let client = client_of(&emulator, &FakeCredential::fixed(TOKEN)).build().unwrap();
     assert_redacted(&NewSecret::new(VALUE).content_type("text/plain").tag("a", "b"));
@@ -178,7 +178,7 @@ async fn a_mismatch_is_reported_without_the_value() {
 }
 
 #[tokio::test]
-async fn no_log_at_any_level_has_a_value_or_a_token_in_it() {
+async fn no_log_at_any_level_contains_a_value_or_a_token() {
     let log = Log::begin();
     let emulator = Arc::new(Emulator::builder().accept_any_token().start().await.unwrap());
     for vault in ["", "contoso"] {

@@ -6,7 +6,7 @@ use keyvault_test_support::credential::FakeCredential;
 use keyvault_test_support::emulator::client_of;
 
 #[tokio::test]
-async fn the_client_on_the_emulator_keeps_the_contract_of_a_store() {
+async fn the_client_passes_the_contract_suite_on_the_emulator() {
     let emulator = Emulator::start().await.unwrap();
     for (name, versions, enabled) in CONTENT {
         for value in versions {

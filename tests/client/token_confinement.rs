@@ -37,7 +37,7 @@ impl Scene {
 }
 
 #[tokio::test]
-async fn the_attacker_of_these_tests_would_be_believed() {
+async fn without_the_rules_the_attacker_of_these_tests_would_succeed() {
     let scene = Scene::new().await;
     let client = scene.client.with_vault(scene.attacker.vault_url()).unwrap();
     assert_eq!(client.get("a").await.unwrap().expose_secret(), VALUE);
@@ -67,7 +67,7 @@ async fn a_redirect_is_not_followed() {
 }
 
 #[tokio::test]
-async fn a_next_page_at_another_origin_is_not_asked_for() {
+async fn a_next_page_at_another_origin_is_not_requested() {
     let scene = Scene::new().await;
     let [vault, attacker] = [&*scene.vault, &scene.attacker].map(|emulator| authority(emulator.vault_url()));
     let port = attacker.rsplit_once(':').unwrap().1;
@@ -99,7 +99,7 @@ async fn a_next_page_at_another_origin_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn a_next_page_at_a_look_alike_of_a_vault_is_not_asked_for() {
+async fn a_next_page_at_a_look_alike_of_a_vault_is_not_requested() {
     for link in [
         "https://contoso.vault.azure.net.evil.example/secrets?x",
         "https://contoso.vault.azure.net@evil.example/secrets?x",
@@ -129,7 +129,7 @@ async fn a_next_page_at_a_look_alike_of_a_vault_is_not_asked_for() {
 }
 
 #[tokio::test]
-async fn a_challenge_to_something_else_gets_no_token_whenever_it_comes() {
+async fn a_challenge_for_another_resource_gets_no_token_at_any_time() {
     for header in [
         r#"Bearer authorization="https://login.microsoftonline.com/t", resource="https://management.azure.com""#,
         r#"Bearer authorization="https://login.microsoftonline.com/t", scope="https://graph.microsoft.com/.default""#,
@@ -166,7 +166,7 @@ async fn a_challenge_to_something_else_gets_no_token_whenever_it_comes() {
 }
 
 #[tokio::test]
-async fn an_origin_that_was_named_may_want_tokens_for_itself_and_for_nothing_else() {
+async fn an_allowed_origin_may_request_tokens_for_itself_only() {
     let named = "https://vault.contoso.example:8443";
     for (resource, allowed) in [
         ("https://vault.azure.net", true),
@@ -198,7 +198,7 @@ async fn an_origin_that_was_named_may_want_tokens_for_itself_and_for_nothing_els
 }
 
 #[tokio::test]
-async fn an_answer_about_another_secret_is_refused() {
+async fn a_response_with_another_secret_is_refused() {
     let scene = Scene::new().await;
     let version = version_of(&scene.vault.set("a", VALUE));
     scene.vault.fault(Fault::WrongId);
@@ -228,7 +228,7 @@ async fn an_answer_about_another_secret_is_refused() {
 }
 
 #[tokio::test]
-async fn an_answer_with_another_version_than_the_one_that_was_asked_for_is_refused() {
+async fn a_response_with_another_version_than_the_requested_one_is_refused() {
     let answer = FakeResponse::new(200, format!(r#"{{"value":"{VALUE}","id":"{CONTOSO}/secrets/a/0af1"}}"#));
     let wire = FakeTransport::scripted(move |_| Ok(answer.clone()));
     let client = wire.client(&FakeCredential::fixed(TOKEN)).build().unwrap();
@@ -240,7 +240,7 @@ async fn an_answer_with_another_version_than_the_one_that_was_asked_for_is_refus
 }
 
 #[tokio::test]
-async fn a_list_with_something_else_in_it_than_secrets_of_the_vault_is_refused() {
+async fn a_list_with_items_other_than_secrets_of_the_vault_is_refused() {
     for id in [
         "https://fabrikam.vault.azure.net/secrets/a",
         "https://contoso.vault.azure.net.evil.example/secrets/a",
@@ -260,7 +260,7 @@ async fn a_list_with_something_else_in_it_than_secrets_of_the_vault_is_refused()
 }
 
 #[tokio::test]
-async fn a_name_that_could_change_the_url_is_refused_before_anything_is_sent() {
+async fn a_name_that_could_change_the_url_is_refused_without_a_request() {
     let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
     let credential = FakeCredential::fixed(TOKEN);
     let client = wire.client(&credential).build().unwrap();
@@ -307,7 +307,7 @@ async fn a_name_that_could_change_the_url_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
-async fn a_client_is_not_built_for_what_only_looks_like_a_vault() {
+async fn a_client_for_a_look_alike_of_a_vault_is_refused() {
     let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
     let credential = FakeCredential::fixed(TOKEN);
     let client = wire.client(&credential).build().unwrap();
@@ -348,7 +348,7 @@ async fn a_client_is_not_built_for_what_only_looks_like_a_vault() {
 }
 
 #[tokio::test]
-async fn a_store_is_not_asked_for_the_secret_of_another_vault() {
+async fn a_store_receives_no_request_for_the_secret_of_another_vault() {
     let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
     let client = wire.client(&FakeCredential::fixed(TOKEN)).build().unwrap();
     let id = SecretId::parse("https://fabrikam.vault.azure.net/secrets/a").unwrap();
@@ -358,7 +358,7 @@ async fn a_store_is_not_asked_for_the_secret_of_another_vault() {
 }
 
 #[tokio::test]
-async fn a_reference_to_a_vault_that_was_not_named_is_refused_before_anything_is_sent() {
+async fn a_reference_to_a_vault_that_is_not_allowed_is_refused_without_a_request() {
     let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
     let credential = FakeCredential::fixed(TOKEN);
     let contoso = wire.client(&credential).build().unwrap();

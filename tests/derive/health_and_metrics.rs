@@ -15,18 +15,18 @@ async fn health_is_json_without_a_value_in_it() {
     service.vault.set("database--password", "canary").unwrap();
     let live = service.live().await;
     let pool = service.derive(&live).retry(MINUTE, MINUTE).await.unwrap();
-    let told = || serde_json::to_value(pool.health()).unwrap();
+    let read_health = || serde_json::to_value(pool.health()).unwrap();
     let good = serde_json::json!({
         "generation": 1, "behind": null, "consecutive_failures": 0, "last_error": null, "next_build": null,
         "is_following": true,
     });
-    assert_eq!(told(), good);
+    assert_eq!(read_health(), good);
 
     let mut watcher = pool.watch();
     service.rotate(&live, "bad").await;
     within_an_hour(watcher.next()).await.unwrap();
     tokio::time::sleep(MINUTE / 2).await;
-    let health = told();
+    let health = read_health();
     assert_eq!((&health["generation"], &health["consecutive_failures"]), (&1.into(), &1.into()));
     assert_eq!(health["behind"], 30.0);
     assert!(health["next_build"].as_f64().unwrap() <= 45.0, "{health}");
@@ -50,15 +50,15 @@ async fn metrics_count_every_build_without_a_value() {
     }
     let recorded = snapshotter.snapshot().into_vec();
     let builds = recorded.iter().filter(|(key, ..)| key.key().name() == "keyvault_derived_builds_total");
-    let mut told = BTreeSet::new();
+    let mut samples = BTreeSet::new();
     for (key, _, _, value) in builds {
         let DebugValue::Counter(count) = value else { panic!("it is a counter") };
         let labels: Vec<String> =
             key.key().labels().map(|label| format!("{}={}", label.key(), label.value())).collect();
-        told.insert((labels.join(" "), *count));
+        samples.insert((labels.join(" "), *count));
     }
     let expected = [("keys=database outcome=failed", 2), ("keys=database outcome=ok", 2)];
-    assert_eq!(told, expected.map(|(labels, count)| (labels.to_owned(), count)).into());
+    assert_eq!(samples, expected.map(|(labels, count)| (labels.to_owned(), count)).into());
 }
 
 /// While the next resource is built, or cannot be built, the settings are ahead: their version is not the one for which

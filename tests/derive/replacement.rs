@@ -116,7 +116,7 @@ async fn several_resources_follow_the_same_settings_independently() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_resource_shows_nothing_of_what_it_was_built_from() {
+async fn a_resource_shows_nothing_of_its_settings() {
     let service = Service::new();
     let live = service.live().await;
     let builder = service.derive(&live);

@@ -95,7 +95,7 @@ async fn a_derived_resource_does_not_keep_the_settings_refreshed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn shutdown_drains_everything_without_grace_and_is_waited_for() {
+async fn shutdown_drains_everything_without_grace_and_waits_for_it() {
     let service = Service::new();
     let live = service.live().await;
     let pool = service.drained(&live).grace(MINUTE * 60).await.unwrap();

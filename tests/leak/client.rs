@@ -11,7 +11,7 @@ use super::scan::Scan;
 use super::vault::CanaryVault;
 
 #[tokio::test]
-async fn every_operation_is_done_and_nothing_comes_to_light() {
+async fn every_operation_succeeds_and_leaks_nothing() {
     let mut scan = Scan::begin();
     let vault = CanaryVault::of(&scan).await;
     for builder in [vault.client(), vault.client().http1_only()] {
@@ -89,7 +89,7 @@ async fn take_away(scan: &mut Scan, client: &SecretClient) {
 }
 
 #[tokio::test]
-async fn a_certificates_key_does_not_come_to_light_in_pem_or_in_pkcs_12() {
+async fn the_key_of_a_certificate_is_not_shown_in_pem_or_pkcs_12() {
     let mut scan = Scan::begin();
     let vault = CanaryVault::of(&scan).await;
     vault.emulator.set_secret("certificate", SetSecret::certificate(Certificate::self_signed("contoso").unwrap()));
@@ -144,7 +144,7 @@ async fn a_secret_pasted_for_a_name_a_version_or_a_url_is_not_repeated() {
 }
 
 #[test]
-fn the_blocking_twin_keeps_it_too() {
+fn the_blocking_client_leaks_nothing_either() {
     let mut scan = Scan::begin();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let vault = runtime.block_on(CanaryVault::of(&scan));

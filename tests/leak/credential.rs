@@ -51,7 +51,7 @@ async fn ask(scan: &mut Scan, emulator: &Emulator, what: &str, variables: &[(&st
 }
 
 #[tokio::test]
-async fn no_step_shows_a_token_or_what_it_gets_one_for() {
+async fn no_step_shows_a_token_or_the_secret_it_exchanges_for_one() {
     let mut scan = Scan::begin();
     let emulator = Emulator::start().await.unwrap();
     emulator.set("password", scan.secret.text());

@@ -39,7 +39,7 @@ fn a_test_that_leaks_fails() {
 
 #[test]
 #[should_panic(expected = "nothing was looked at")]
-fn a_test_that_looks_at_nothing_fails() {
+fn a_test_that_searches_no_output_fails() {
     Scan::begin().end();
 }
 
@@ -57,7 +57,7 @@ fn a_leaking_debug_is_caught() {
 }
 
 #[test]
-fn a_debug_that_shows_bytes_is_caught_however_they_are_laid_out() {
+fn a_debug_that_shows_bytes_is_caught_in_every_layout() {
     let mut scan = Scan::begin();
     let bytes = scan.token.text().as_bytes().to_vec();
     scan.says("flat", &format!("{bytes:?}"));
@@ -153,7 +153,7 @@ fn a_panic_message_is_caught() {
 }
 
 #[test]
-fn a_metrics_name_and_label_are_caught() {
+fn the_name_and_label_of_a_metric_are_caught() {
     let scan = Scan::begin();
     counter!("requests", "secret" => scan.secret.text().to_owned()).increment(1);
     assert_caught(&scan, "metrics");
@@ -173,7 +173,7 @@ fn a_token_in_a_dump_of_headers_is_caught_in_base64_at_every_offset() {
 }
 
 #[test]
-fn a_file_is_caught_by_what_is_in_it_and_by_its_name() {
+fn a_file_is_caught_by_its_content_and_by_its_name() {
     let mut scan = Scan::begin();
     let directory = tempfile::tempdir().unwrap();
     let deeper = directory.path().join(scan.word.text());

@@ -84,7 +84,7 @@ async fn no_body_and_no_header_of_a_refusal_is_repeated() {
 }
 
 #[tokio::test]
-async fn no_fault_brings_anything_to_light() {
+async fn no_fault_leaks_anything() {
     let mut scan = Scan::begin();
     let vault = CanaryVault::of(&scan).await;
     let client = vault.impatient();

@@ -36,7 +36,7 @@ fn look_at(scan: &mut Scan, live: &Live<Settings>) {
 }
 
 #[tokio::test]
-async fn a_whole_life_with_every_failure_shows_nothing() {
+async fn live_settings_with_every_failure_leak_nothing() {
     let mut scan = Scan::begin();
     for framework in BOTH {
         let service = Service::new(&scan);
@@ -72,9 +72,9 @@ async fn a_whole_life_with_every_failure_shows_nothing() {
         look_at(&mut scan, &live);
         while let Some(notice) = watcher.next().now_or_never().flatten() {
             if let Notice::Failed(error) = &notice {
-                scan.fails("told", error);
+                scan.fails("notice", error);
             }
-            scan.shows("told", &notice);
+            scan.shows("notice", &notice);
         }
         live.shutdown().await;
         look_at(&mut scan, &live);
@@ -145,7 +145,7 @@ async fn builds(settings: Arc<Settings>) -> Result<Pool, ValidationError> {
 }
 
 #[tokio::test]
-async fn a_source_of_events_that_panics_brings_nothing_to_light() {
+async fn a_panicking_event_source_leaks_nothing() {
     let mut scan = Scan::begin();
     let service = Service::new(&scan);
     let text = scan.secret.text().to_owned();

@@ -80,7 +80,7 @@ impl Write for ToLog {
     }
 }
 
-/// A failed test elsewhere must not fail this one.
+/// Another test that failed must not fail this one.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -15,7 +15,7 @@ use keyvault_test_support::transport::{FakeResponse, FakeTransport};
 use super::scan::Scan;
 
 #[tokio::test]
-async fn a_webhook_shows_nothing_of_what_it_is_sent() {
+async fn a_webhook_shows_nothing_of_its_requests() {
     let mut scan = Scan::begin();
     let (secret, word) = (scan.secret.text().to_owned(), scan.word.text().to_owned());
     let (webhook, mut events) = webhook();

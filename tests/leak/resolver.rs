@@ -75,7 +75,7 @@ async fn references_and_their_reports_show_nothing_whatever_is_wrong_with_them()
     }
     scan.shows("resolver", &resolver);
     scan.shows("vault", &vault);
-    tracing::trace!("all was asked");
+    tracing::trace!("all was requested");
     scan.end();
 }
 
@@ -105,7 +105,7 @@ async fn secrets_by_name_show_nothing_whatever_is_wrong_with_them() {
     }
     vault.delete("database--user");
     let opened = resolver.mapped(&open().prefix("data")).await.unwrap();
-    tracing::trace!("all was asked");
+    tracing::trace!("all was requested");
     assert!(opened.iter().any(|(_, secret)| secret.expose_secret() == scan.secret.text()));
     scan.shows("opened", &opened);
     scan.shows("opened", &opened.iter().collect::<Vec<_>>());
@@ -139,6 +139,6 @@ async fn types_with_a_secret_or_with_pasted_text_leak_nothing() {
             );
         }
     }
-    tracing::trace!("all was asked");
+    tracing::trace!("all was requested");
     scan.end();
 }

@@ -82,7 +82,7 @@ async fn the_file_its_directory_and_its_reports_leak_nothing() {
 }
 
 #[test]
-fn a_key_that_is_none_is_not_repeated() {
+fn an_invalid_key_is_not_quoted() {
     let mut scan = Scan::begin();
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("key");

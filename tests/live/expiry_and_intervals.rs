@@ -83,7 +83,7 @@ async fn dates_are_in_health_and_each_is_logged_once() {
         let health = live.health();
         health.secrets.iter().find(|secret| secret.id.name().as_str() == "password").unwrap().status
     };
-    let mut told = Vec::new();
+    let mut statuses = Vec::new();
     for (after, expected) in [
         (0, SecretStatus::NotYetValid),
         (10, SecretStatus::Current),
@@ -95,11 +95,11 @@ async fn dates_are_in_health_and_each_is_logged_once() {
         assert_eq!(status(), expected, "after {after} more minutes");
         while let Some(notice) = watcher.next().now_or_never().flatten() {
             if let Notice::Secret(secret) = notice {
-                told.push(secret.status);
+                statuses.push(secret.status);
             }
         }
     }
-    assert_eq!(told, [SecretStatus::NotYetValid, SecretStatus::NearExpiry, SecretStatus::Expired]);
+    assert_eq!(statuses, [SecretStatus::NotYetValid, SecretStatus::NearExpiry, SecretStatus::Expired]);
     for said in ["not yet valid", "near expiry", "expired"] {
         assert_eq!(log.text().matches(&format!("status={said}")).count(), 1, "{said} in {}", log.text());
     }
@@ -123,8 +123,8 @@ async fn an_expired_mapped_secret_causes_one_warning_by_the_policy_of_the_name_m
         let said: Vec<&str> = text.lines().filter(|line| line.contains(" WARN ")).collect();
         assert_eq!(said.len(), warnings, "{policy:?} {said:#?}");
         assert!(said.iter().all(|line| line.contains("password") && line.contains("expired")), "{said:#?}");
-        let told = watcher.next().now_or_never().flatten();
-        assert!(matches!(told, Some(Notice::Secret(secret)) if secret.status == SecretStatus::Expired), "{policy:?}");
+        let notice = watcher.next().now_or_never().flatten();
+        assert!(matches!(notice, Some(Notice::Secret(secret)) if secret.status == SecretStatus::Expired), "{policy:?}");
         assert!(watcher.next().now_or_never().is_none(), "{policy:?}: logged once");
     }
 }

@@ -57,8 +57,8 @@ async fn every_failed_refresh_keeps_the_last_good_settings_and_is_visible() {
         assert_eq!(live.published().generation(), 1, "{what}");
         let health = live.health();
         assert_eq!((health.consecutive_failures, health.last_error.is_some()), (1, true), "{what}");
-        let told = watcher.next().await;
-        assert!(matches!(told, Some(Notice::Failed(error)) if error.kind() == kind), "{what}");
+        let notice = watcher.next().await;
+        assert!(matches!(notice, Some(Notice::Failed(error)) if error.kind() == kind), "{what}");
 
         service.vault.fail(None);
         service.write("password", "@KeyVault(SecretName=password)");

@@ -83,16 +83,17 @@ async fn an_endless_flood_of_events_does_not_flood_the_vault() {
     let service = Service::new();
     let live: Live<Settings> = service.layered().event_spread(Duration::ZERO).start().await.unwrap();
     let id = |name: &str| SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}")).unwrap();
-    let news = |name: &str, version| SecretEvent::new(id(name).with_version(version), SecretEventKind::NewVersion);
+    let new_version =
+        |name: &str, version| SecretEvent::new(id(name).with_version(version), SecretEventKind::NewVersion);
     let before = service.vault.reads().gets;
     let mut rotated = None;
     // One minute, a hundred times per second.
     for round in 0..6_000_u64 {
-        live.notify(news("user", SecretVersion::parse(&format!("{round:032x}")).unwrap()));
+        live.notify(new_version("user", SecretVersion::parse(&format!("{round:032x}")).unwrap()));
         live.notify(PushEvent::MayHaveLost);
         if round == 3_000 {
             let version = service.vault.set("password", "second").unwrap();
-            live.notify(news("password", version));
+            live.notify(new_version("password", version));
             rotated = Some(Instant::now());
         }
         if let Some(at) = rotated.filter(|_| live.current().password == "second") {

@@ -61,8 +61,8 @@ async fn after_a_failover_the_newer_version_is_kept_and_reported() {
     }
     assert_eq!(status(&live), SecretStatus::Ahead);
     assert!(live.health().is_healthy());
-    let told = watcher.next().await.unwrap();
-    assert!(matches!(told, Notice::Secret(secret) if secret.status == SecretStatus::Ahead));
+    let notice = watcher.next().await.unwrap();
+    assert!(matches!(notice, Notice::Secret(secret) if secret.status == SecretStatus::Ahead));
     assert!(futures::FutureExt::now_or_never(watcher.next()).is_none(), "logged once");
     assert_eq!(log.text().matches("ahead of the vault").count(), 1, "{}", log.text());
     over.turn(false);

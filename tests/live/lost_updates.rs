@@ -1,19 +1,23 @@
 //! No sequence of failures loses an update, publishes a failure as a value, or silences the loop.
 //!
-//! | sequence | test |
-//! |---|---|
-//! | a list shows two changes, and one of them cannot be fetched: the list must not count as done | `a_change_that_failed_to_apply_is_retried` |
-//! | one secret fails, then another changes: the first must not come out empty | `a_failed_read_never_becomes_a_value` |
-//! | failure after failure: the pauses must grow | `pauses_grow_during_an_outage` |
-//! | a poll fails, the next one finds a change: watchers must be told | `a_change_found_after_a_failed_poll_is_published` |
-//! | a refresh fails in a way that nobody thought of: the next one must run | `no_failure_ends_the_refresh_task` |
-//! | an outage: the vault must not be asked at every opportunity | `an_outage_costs_few_requests` |
-//! | two settings share a secret: both must change | `all_settings_of_one_secret_change_together` |
-//! | a poll fails: it must be seen in health, by watchers and in the log, and age must grow | `a_failed_poll_is_visible_everywhere` |
-//! | nothing changed: nobody must be told | `an_unchanged_refresh_notifies_no_watcher` |
-//! | hundreds of secrets: neither all at once nor one by one | `many_secrets_are_fetched_with_bounded_concurrency` |
-//! | an outage under layers of code: it must stay known as one, so that it is tried again | `an_outage_is_reported_as_unavailable_at_any_depth` |
-//! | a content type in other letters or with parameters: JSON is JSON | `a_member_of_json_is_found_whatever_the_content_type_says` |
+//! Each sequence, its outcome, and its test:
+//!
+//! * a list shows two changes, and one cannot be fetched: the next refresh fetches it.
+//!   `a_change_that_failed_to_apply_is_retried`
+//! * one secret fails, then another changes: the first keeps its value. `a_failed_read_never_becomes_a_value`
+//! * failure after failure: pauses grow. `pauses_grow_during_an_outage`
+//! * a poll fails, and the next one finds a change: watchers are notified.
+//!   `a_change_found_after_a_failed_poll_is_published`
+//! * a refresh fails in an unforeseen way: the next one runs. `no_failure_ends_the_refresh_task`
+//! * an outage: few requests are sent. `an_outage_costs_few_requests`
+//! * two settings share a secret: both change. `all_settings_of_one_secret_change_together`
+//! * a poll fails: health, watchers and the log show it, and the age grows. `a_failed_poll_is_visible_everywhere`
+//! * nothing changed: no watcher is notified. `an_unchanged_refresh_notifies_no_watcher`
+//! * hundreds of secrets: fetched concurrently, within a bound. `many_secrets_are_fetched_with_bounded_concurrency`
+//! * an outage below several layers of code: it stays `Unavailable`, so it is retried.
+//!   `an_outage_is_reported_as_unavailable_at_any_depth`
+//! * a content type in upper case or with parameters: JSON is recognized.
+//!   `json_is_recognized_by_any_spelling_of_its_content_type`
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -220,7 +224,7 @@ async fn an_outage_is_reported_as_unavailable_at_any_depth() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_member_of_json_is_found_whatever_the_content_type_says() {
+async fn json_is_recognized_by_any_spelling_of_its_content_type() {
     for content_type in [None, Some("application/json"), Some("Application/JSON; charset=utf-8"), Some("text/plain")] {
         let service = Service::new();
         let json = r#"{"password":"inside"}"#;

@@ -19,7 +19,7 @@ fn id(name: &str) -> SecretId {
     SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}")).unwrap()
 }
 
-fn news(name: &str, version: &SecretVersion) -> SecretEvent {
+fn new_version(name: &str, version: &SecretVersion) -> SecretEvent {
     SecretEvent::new(id(name).with_version(version.clone()), SecretEventKind::NewVersion)
 }
 
@@ -46,12 +46,12 @@ async fn an_event_fetches_exactly_its_secret_at_once() {
     let mut watcher = live.watch();
     let before = service.vault.reads();
     let version = service.vault.set("password", "second").unwrap();
-    let told = Instant::now();
-    live.notify(news("password", &version));
+    let announced = Instant::now();
+    live.notify(new_version("password", &version));
     assert_eq!(watcher.changed().await.unwrap().keys, ["password"]);
-    assert_eq!(told.elapsed(), Duration::ZERO, "with no spread, nothing but the vault is waited for");
+    assert_eq!(announced.elapsed(), Duration::ZERO, "without a spread, only the vault takes time");
     assert_eq!(live.current().password, "second");
-    assert_eq!(service.vault.reads().gets, before.gets + 1, "the user is not asked for");
+    assert_eq!(service.vault.reads().gets, before.gets + 1, "the user is not fetched");
 }
 
 #[tokio::test(start_paused = true)]
@@ -70,11 +70,11 @@ async fn new_settings_are_visible_a_round_trip_after_the_event() {
         let before = service.vault.reads();
         let password = format!("password {round}");
         let version = dated(&service, "password", &password, round);
-        let told = Instant::now();
-        events.unbounded_send(news("password", &version)).unwrap();
+        let announced = Instant::now();
+        events.unbounded_send(new_version("password", &version)).unwrap();
         watcher.changed().await.unwrap();
         // Under a paused clock only the vault takes time.
-        assert_eq!(told.elapsed(), ROUND_TRIP);
+        assert_eq!(announced.elapsed(), ROUND_TRIP);
         assert_eq!(live.current().password, password);
         let after = service.vault.reads();
         assert_eq!((after.gets - before.gets, after.lists - before.lists), (1, 0));
@@ -89,10 +89,10 @@ async fn instances_spread_their_requests_for_one_event() {
         let live: Live<Settings> = service.layered().refresh_every(HOUR).start().await.unwrap();
         let mut watcher = live.watch();
         let version = service.vault.set("password", format!("password {round}")).unwrap();
-        let told = Instant::now();
-        live.notify(news("password", &version));
+        let announced = Instant::now();
+        live.notify(new_version("password", &version));
         watcher.changed().await.unwrap();
-        delays.push(told.elapsed());
+        delays.push(announced.elapsed());
     }
     assert!(delays.iter().all(|delay| *delay <= Duration::from_secs(31)), "{delays:?}");
     delays.sort();
@@ -106,16 +106,16 @@ async fn an_event_about_a_known_version_costs_no_request() {
     let first = service.set_long_ago("password", "first");
     let live = start(&service).await;
     let version = service.vault.set("password", "second").unwrap();
-    live.notify(news("password", &version));
+    live.notify(new_version("password", &version));
     settled().await;
     let before = service.vault.reads();
     let elsewhere = SecretId::parse("https://fabrikam.vault.azure.net/secrets/password").unwrap();
     let heeded = || live.health().push.unwrap().heeded;
     let heeded_before = heeded();
     for event in [
-        news("password", &version),
-        news("password", &first),
-        news("nobody-uses-it", &version),
+        new_version("password", &version),
+        new_version("password", &first),
+        new_version("nobody-uses-it", &version),
         SecretEvent::new(elsewhere.with_version(version.clone()), SecretEventKind::NewVersion),
         SecretEvent::new(id("nobody-uses-it"), SecretEventKind::Expired),
         SecretEvent::new(id("password").with_version(first), SecretEventKind::Expired),
@@ -149,17 +149,17 @@ async fn the_newest_version_wins_in_any_order_of_events() {
     let second = dated(&service, "password", "second", 10);
     let third = dated(&service, "password", "third", 20);
     for event in [&third, &second, &third, &second] {
-        live.notify(news("password", event));
+        live.notify(new_version("password", event));
     }
     settled().await;
     assert_eq!(live.current().password, "third");
-    live.notify(news("password", &second));
+    live.notify(new_version("password", &second));
     settled().await;
     assert_eq!(live.current().password, "third", "an older version does not come back");
     // Two versions with the same second: no date orders them, so the vault decides.
     let fourth = dated(&service, "password", "fourth", 30);
     dated(&service, "password", "fifth", 30);
-    live.notify(news("password", &fourth));
+    live.notify(new_version("password", &fourth));
     settled().await;
     live.notify(SecretEvent::new(id("password"), SecretEventKind::NewVersion));
     settled().await;
@@ -174,9 +174,9 @@ async fn a_flood_of_events_costs_what_the_secrets_of_the_settings_cost() {
     let used = service.vault.set("password", "second").unwrap();
     for round in 0..100_000_u64 {
         let version = SecretVersion::parse(&format!("{round:032x}")).unwrap();
-        live.notify(news(&format!("unused-{round}"), &version));
-        live.notify(news("password", &used));
-        live.notify(news("user", &version));
+        live.notify(new_version(&format!("unused-{round}"), &version));
+        live.notify(new_version("password", &used));
+        live.notify(new_version("user", &version));
     }
     settled().await;
     assert_eq!(live.current().password, "second");
@@ -195,18 +195,18 @@ async fn an_event_about_a_new_mapped_secret_causes_a_full_refresh() {
     let live: Live<Settings> = builder.event_spread(Duration::ZERO).start().await.unwrap();
     let before = service.vault.reads();
     let version = service.set_long_ago("named-b", "new");
-    live.notify(news("named-b", &version));
+    live.notify(new_version("named-b", &version));
     settled().await;
     assert_eq!(service.vault.reads().lists, before.lists + 1);
     assert_eq!(service.vault.reads().gets, before.gets + 1);
     let before = service.vault.reads();
     let version = service.vault.set("named-b", "newer").unwrap();
-    live.notify(news("named-b", &version));
+    live.notify(new_version("named-b", &version));
     settled().await;
     let after = service.vault.reads();
     assert_eq!((after.lists, after.gets), (before.lists, before.gets + 1), "a known name needs no list");
     let version = service.vault.set("other", "x").unwrap();
-    live.notify(news("other", &version));
+    live.notify(new_version("other", &version));
     settled().await;
     assert_eq!(service.vault.reads(), after, "the names do not take it");
 }
@@ -233,7 +233,7 @@ async fn a_version_that_is_not_replicated_yet_is_retried() {
         service.layered_over(lagging).refresh_every(HOUR).event_spread(Duration::ZERO).start().await.unwrap();
     let mut watcher = live.watch();
     let version = service.vault.set("password", "second").unwrap();
-    live.notify(news("password", &version));
+    live.notify(new_version("password", &version));
     let change = timeout(MINUTE, watcher.changed()).await.expect("long before the next poll").unwrap();
     assert_eq!(change.keys, ["password"]);
     assert_eq!(live.current().password, "second");
@@ -245,7 +245,7 @@ async fn an_event_about_a_version_that_does_not_exist_is_dropped_eventually() {
     let service = Service::new();
     let live = start(&service).await;
     let before = service.vault.reads();
-    live.notify(news("password", &SecretVersion::parse(&"0".repeat(32)).unwrap()));
+    live.notify(new_version("password", &SecretVersion::parse(&"0".repeat(32)).unwrap()));
     sleep(MINUTE * 10).await;
     let after = service.vault.reads();
     assert!(after.gets - before.gets <= 12, "{before:?} {after:?}");
@@ -259,7 +259,7 @@ async fn an_event_during_an_outage_is_not_lost() {
     let mut watcher = live.watch();
     let version = service.vault.set("password", "second").unwrap();
     service.vault.fail(Error::new(ErrorKind::Unavailable, "down"));
-    live.notify(news("password", &version));
+    live.notify(new_version("password", &version));
     assert!(matches!(watcher.next().await, Some(keyvault::Notice::Failed(_))));
     sleep(MINUTE).await;
     service.vault.fail(None);
@@ -274,7 +274,7 @@ async fn reading_one_secret_does_not_make_old_settings_fresh() {
     let live = start(&service).await;
     sleep(MINUTE * 30).await;
     let version = service.vault.set("password", "second").unwrap();
-    live.notify(news("password", &version));
+    live.notify(new_version("password", &version));
     settled().await;
     assert_eq!(live.current().password, "second");
     assert!(live.health().age > MINUTE * 30, "{:?}", live.health().age);
@@ -290,7 +290,7 @@ async fn an_event_stream_is_polled_and_its_end_or_panic_is_survived() {
     let mut watcher = live.watch();
     settled().await;
     let version = service.vault.set("password", "second").unwrap();
-    events.unbounded_send(news("password", &version)).unwrap();
+    events.unbounded_send(new_version("password", &version)).unwrap();
     assert_eq!(watcher.changed().await.unwrap().keys, ["password"]);
     drop(events);
     let before = service.vault.reads();
@@ -304,13 +304,13 @@ async fn an_event_stream_is_polled_and_its_end_or_panic_is_survived() {
 async fn an_event_at_the_end_of_a_refresh_is_not_lost() {
     let service = Service::new();
     let (events, stream) = futures::channel::mpsc::unbounded();
-    let to_tell = Arc::new(Mutex::new(None::<(SecretEvent, usize)>));
-    let telling = Arc::clone(&to_tell);
+    let announcement = Arc::new(Mutex::new(None::<(SecretEvent, usize)>));
+    let pending = Arc::clone(&announcement);
     service.vault.on_get(move |_| {
-        let (events, telling) = (events.clone(), Arc::clone(&telling));
+        let (events, pending) = (events.clone(), Arc::clone(&pending));
         async move {
-            let told = telling.lock().unwrap().take();
-            if let Some((event, turns)) = told {
+            let next = pending.lock().unwrap().take();
+            if let Some((event, turns)) = next {
                 // Yields this many times before the response that ends the refresh.
                 events.unbounded_send(event).unwrap();
                 for _ in 0..turns {
@@ -326,11 +326,11 @@ async fn an_event_at_the_end_of_a_refresh_is_not_lost() {
     for round in 0..80 {
         let user = format!("user {round}");
         let version = service.vault.set("user", user.as_str()).unwrap();
-        *to_tell.lock().unwrap() = Some((news("user", &version), round % 4));
+        *announcement.lock().unwrap() = Some((new_version("user", &version), round % 4));
         let version = service.vault.set("password", format!("password {round}")).unwrap();
-        live.notify(news("password", &version));
+        live.notify(new_version("password", &version));
         sleep(Duration::from_secs(1)).await;
-        assert!(to_tell.lock().unwrap().is_none(), "the event arrived during the refresh of the password");
+        assert!(announcement.lock().unwrap().is_none(), "the event arrived during the refresh of the password");
         assert_eq!(live.current().user, user, "in round {round} the event is lost");
     }
 }
@@ -339,7 +339,7 @@ async fn an_event_at_the_end_of_a_refresh_is_not_lost() {
 fn a_stream_that_is_always_ready_does_not_starve_the_loop() {
     on_a_watched_thread(|| async {
         let service = Service::new();
-        let event = news("user", &SecretVersion::parse(&"0".repeat(32)).unwrap());
+        let event = new_version("user", &SecretVersion::parse(&"0".repeat(32)).unwrap());
         let endless = stream::repeat(event);
         let live: Live<Settings> = service.layered().event_spread(HOUR).events(endless).start().await.unwrap();
         service.rotate("second");

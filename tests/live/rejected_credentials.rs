@@ -24,7 +24,7 @@ async fn the_newer_version_is_published_before_the_answer() {
         let gets = service.vault.reads().gets;
         assert_eq!(live.report_rejected(subject).await.unwrap(), CredentialCheck::Changed, "{subject}");
         assert_eq!(live.current().password, text, "{subject}");
-        assert_eq!(service.vault.reads().gets, gets + 1, "{subject}: only that secret is asked for");
+        assert_eq!(service.vault.reads().gets, gets + 1, "{subject}: only that secret is fetched");
     }
     service.rotate("by id");
     assert_eq!(live.report_rejected(id("password")).await.unwrap(), CredentialCheck::Changed);
@@ -136,7 +136,7 @@ async fn a_previous_version_that_validation_refuses_is_not_used() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn beyond_the_limit_the_answer_is_immediate_and_says_how_long_to_wait() {
+async fn beyond_the_limit_the_call_fails_at_once_with_the_time_to_wait() {
     let service = Service::new();
     let live: Live<Settings> =
         service.layered().refresh_every(HOUR).rejection_budget(3, Duration::from_secs(20)).start().await.unwrap();
@@ -189,7 +189,7 @@ async fn a_new_version_is_found_within_twice_the_time_it_took_to_appear() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_request_starts_no_rest() {
+async fn a_failed_report_does_not_delay_the_next_one() {
     let service = Service::new();
     let live: Live<Settings> = service.layered().refresh_every(HOUR).start().await.unwrap();
     service.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));

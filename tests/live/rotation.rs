@@ -43,7 +43,7 @@ async fn a_change_contains_its_generation_its_time_and_its_keys_but_no_value() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_interval_is_drawn_anew_within_a_tenth_to_either_side() {
+async fn each_interval_varies_by_up_to_a_tenth() {
     let service = Service::new();
     let live: Live<Settings> = service.layered().start().await.unwrap();
     let mut watcher = live.watch();
@@ -94,7 +94,7 @@ async fn a_pinned_version_is_fetched_once_and_never_rotates() {
     let gets = service.vault.reads().gets;
     assert_eq!(live.refresh_now().await.unwrap(), None);
     assert_eq!(live.current().password, "pinned");
-    assert_eq!(service.vault.reads().gets, gets + 1, "only the user is asked for");
+    assert_eq!(service.vault.reads().gets, gets + 1, "only the user is fetched");
 }
 
 #[tokio::test(start_paused = true)]
@@ -186,7 +186,7 @@ fn slow(service: Service) -> Service {
     service
 }
 
-fn news(name: &str, version: SecretVersion) -> SecretEvent {
+fn new_version(name: &str, version: SecretVersion) -> SecretEvent {
     let id = SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}")).unwrap();
     SecretEvent::new(id.with_version(version), SecretEventKind::NewVersion)
 }
@@ -196,7 +196,7 @@ async fn a_refresh_call_is_not_answered_by_the_fetch_for_an_event() {
     let service = slow(Service::new());
     let builder = service.layered().event_spread(Duration::ZERO);
     let live: Live<Settings> = builder.start().await.unwrap();
-    live.notify(news("user", service.vault.set("user", "bob").unwrap()));
+    live.notify(new_version("user", service.vault.set("user", "bob").unwrap()));
     sleep(Duration::from_millis(50)).await;
     service.rotate("second");
     assert_eq!(live.refresh_now().await.unwrap().unwrap().keys, ["password"]);
@@ -212,7 +212,7 @@ async fn an_event_about_a_secret_being_read_costs_no_further_request() {
     let before = service.vault.reads().gets;
     let event = async {
         sleep(Duration::from_millis(50)).await;
-        live.notify(news("password", version));
+        live.notify(new_version("password", version));
     };
     let (refreshed, ()) = tokio::join!(live.refresh_now(), event);
     assert_eq!(refreshed.unwrap().unwrap().keys, ["password"]);

@@ -1,8 +1,8 @@
-//! These crates wipe what they own on drop, and leave no copies behind while it lives.
+//! These crates wipe their secrets on drop, and leave no copies behind before that.
 //!
 //! Each test uses a secret, drops everything, and then searches the memory of its own process, including freed heap and
 //! stacks. This is a test binary of its own, because such a search sees the memory of every test. The transport and the
-//! framework are fakes: real ones keep copies that are out of our hands. `SECURITY.md` names them.
+//! framework are fakes: real ones keep copies that these crates cannot wipe. `SECURITY.md` lists them.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue panics at once, and so do its helpers")]

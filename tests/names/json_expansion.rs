@@ -46,7 +46,7 @@ const JSON: &str = r#"{
 }"#;
 
 #[tokio::test]
-async fn every_value_becomes_a_setting_and_converts_as_any_secret_does() {
+async fn every_json_value_becomes_a_setting_and_converts_like_a_secret() {
     let service = Service::new(map()).json("Database", JSON);
     for way in WAYS {
         let (settings, origins) = service.load::<Settings>(way).await.unwrap();

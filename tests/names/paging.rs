@@ -36,7 +36,7 @@ async fn the_next_page_is_requested_before_the_secrets_of_this_page() {
         let wait = if page == 2 { 0..=0 } else { 1..=3 };
         for asked in secrets {
             let waited = asked.saturating_sub(listed).as_millis();
-            assert!(wait.contains(&waited), "page {page} came after {listed:?}, and was asked about after {asked:?}");
+            assert!(wait.contains(&waited), "page {page} came after {listed:?}, and was requested after {asked:?}");
         }
     }
 }

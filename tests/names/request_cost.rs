@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::service::{LIVE, Service};
 
 #[derive(Debug, Deserialize)]
-#[expect(dead_code, reason = "only what is asked for is of interest")]
+#[expect(dead_code, reason = "only the requests are of interest")]
 struct Settings {
     s0: String,
     s1: String,

@@ -73,7 +73,7 @@ async fn a_panicking_name_function_fails_only_the_load() {
 }
 
 #[tokio::test]
-async fn tags_filter_by_name_and_by_value_and_all_of_them_must_be_there() {
+async fn tags_filter_by_name_and_value_and_all_must_match() {
     let service = Service::new(NameMap::new());
     for (name, tags) in [
         ("both", &[("app", "shop"), ("env", "test")][..]),

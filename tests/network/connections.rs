@@ -56,7 +56,7 @@ async fn concurrent_tasks_share_the_first_connection_of_http_2() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_vault_without_http_2_is_asked_over_connections_that_are_opened_together() {
+async fn over_http_1_the_connections_are_opened_together() {
     let emulator = Emulator::builder().http1_only().start().await.unwrap();
     let client = scene(&emulator).await;
     burst(&client).await;

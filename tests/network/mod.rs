@@ -1,4 +1,4 @@
-//! The use of the network: connections, protocol and rate. Reading settings uses none.
+//! The use of the network: connections, protocol and rate. Reading settings sends nothing.
 
 mod connections;
 mod current;

@@ -53,7 +53,7 @@ async fn requests_beyond_the_rate_limit_wait() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_permit_that_would_come_too_late_fails_by_the_deadline() {
+async fn a_permit_that_would_be_granted_too_late_fails_by_the_deadline() {
     let client = paced(Duration::from_secs(5));
     let begun = Instant::now();
     let secrets = join_all((0..200).map(|_| client.get("a"))).await;

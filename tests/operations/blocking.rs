@@ -78,7 +78,7 @@ fn clones_are_shared_among_threads() {
 }
 
 #[test]
-fn clients_and_their_futures_may_go_to_any_thread() {
+fn clients_and_their_futures_can_move_between_threads() {
     fn shared<T: Clone + Send + Sync + 'static>() {}
     fn sent<T: Send>(_: impl FnOnce(&'static keyvault::SecretClient) -> T) {}
     shared::<keyvault::SecretClient>();

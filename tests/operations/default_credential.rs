@@ -98,7 +98,7 @@ async fn each_step_works_in_its_environment() {
         }
         assert_eq!(credential.step().await, Some(step));
         let text = log.text();
-        assert_eq!(text.matches("credential found").count(), 1, "{step} is told once: {text}");
+        assert_eq!(text.matches("credential found").count(), 1, "{step} is logged once: {text}");
         assert!(text.contains(&format!("step={step}")), "{text}");
         assert_free_of(&text, &[emulator.client_secret(), emulator.identity_header(), &token[..40]]);
     }
@@ -157,7 +157,7 @@ async fn a_hanging_tool_delays_the_credential_less_than_ten_seconds() {
 }
 
 #[tokio::test]
-async fn a_step_that_is_meant_and_fails_is_not_passed_over() {
+async fn a_configured_step_that_fails_ends_the_chain() {
     let emulator = scene().await;
     let mut wrong = application(&emulator).to_vec();
     wrong[2] = ("AZURE_CLIENT_SECRET", "canary");
@@ -181,7 +181,7 @@ async fn a_step_that_is_meant_and_fails_is_not_passed_over() {
 }
 
 #[test]
-fn a_partial_set_is_an_error_and_a_chosen_step_cares_for_its_own_only() {
+fn a_partial_set_of_variables_is_an_error_and_a_chosen_step_checks_only_its_own() {
     let partial = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c")];
     let error = with(partial).build().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Invalid);

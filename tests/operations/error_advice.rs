@@ -1,4 +1,4 @@
-//! An error for a refused operation tells how to fix it.
+//! The error of a refused operation explains how to fix it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn forbidden(inner: &str) -> Fault {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_403_says_what_is_missing_and_to_whom() {
+async fn every_403_names_the_missing_permission_and_the_identity() {
     let (emulator, client) = scene(Emulator::builder()).await;
     for (inner, reading, writing) in [
         ("ForbiddenByRbac", "Key Vault Secrets User", "Key Vault Secrets Officer"),

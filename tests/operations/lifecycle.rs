@@ -25,7 +25,7 @@ fn at(seconds: u64) -> SystemTime {
 }
 
 #[tokio::test]
-async fn a_secret_lives_from_its_first_version_to_its_purge() {
+async fn a_secret_goes_through_every_state_from_its_first_version_to_its_purge() {
     let (_emulator, client) = scene().await;
     let first = client.set("Db-Password", "first").await.unwrap();
     let secret = NewSecret::new("second\0\r\nü🔑").content_type("text/plain").tags(tags([("a", "1"), ("b", "2")]));
@@ -68,7 +68,7 @@ async fn a_secret_lives_from_its_first_version_to_its_purge() {
 }
 
 #[tokio::test]
-async fn an_update_keeps_what_it_does_not_name_and_replaces_all_tags() {
+async fn an_update_keeps_unnamed_properties_and_replaces_all_tags() {
     let (_emulator, client) = scene().await;
     let secret =
         NewSecret::new("v").content_type("old").tags(tags([("a", "1"), ("b", "2")])).expires(at(4_102_444_800));

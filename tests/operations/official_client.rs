@@ -145,7 +145,7 @@ fn one_tag() -> Option<HashMap<String, String>> {
 }
 
 #[tokio::test]
-async fn values_are_set_and_got_alike() {
+async fn set_and_get_send_the_same_requests() {
     let pair = Pair::new().await;
     let (expires, their_expires) = at(4_102_444_800);
     let (not_before, their_not_before) = at(1);
@@ -200,7 +200,7 @@ async fn values_are_set_and_got_alike() {
 }
 
 #[tokio::test]
-async fn properties_are_updated_alike() {
+async fn updates_send_the_same_requests() {
     let pair = Pair::new().await;
     let id = pair.emulator.vault("contoso").set("a", "x");
     let version = id.rsplit('/').next().unwrap().to_owned();
@@ -242,7 +242,7 @@ async fn properties_are_updated_alike() {
 }
 
 #[tokio::test]
-async fn deletion_recovery_and_purge_are_asked_for_alike() {
+async fn deletion_recovery_and_purge_send_the_same_requests() {
     let pair = Pair::new().await;
     pair.emulator.vault("contoso").set("a", "x");
     let deleted = pair.official.delete_secret("a", None).await.unwrap().into_model().unwrap();
@@ -279,7 +279,7 @@ async fn deletion_recovery_and_purge_are_asked_for_alike() {
 }
 
 #[tokio::test]
-async fn backups_and_lists_are_asked_for_alike() {
+async fn backups_and_lists_send_the_same_requests() {
     let pair = Pair::new().await;
     for n in 0..60 {
         pair.emulator.vault("contoso").set(&format!("s{n}"), "x");
@@ -325,7 +325,7 @@ const DIFFERENCES: [(&str, &str, &str); 4] = [
 ];
 
 #[tokio::test(start_paused = true)]
-async fn every_difference_is_meant() {
+async fn every_difference_is_listed() {
     use keyvault_emulator::Fault;
     let mut found = Vec::new();
     let sent = |pair: &Pair| format!("sent {} times", pair.recording.take_requests().len());
@@ -350,8 +350,8 @@ async fn every_difference_is_meant() {
     let theirs = pair.official.get_secret("a", None).await.unwrap_err();
     let ours = client.get("a").await.unwrap_err();
     let like_others = theirs.http_status().map(u16::from) == Some(404);
-    let told = if ours.kind() == keyvault::ErrorKind::Unavailable { "no vault with secrets" } else { "not found" };
-    found.push([if like_others { "a 404 like others" } else { "" }.to_owned(), told.to_owned()]);
+    let clause = if ours.kind() == keyvault::ErrorKind::Unavailable { "no vault with secrets" } else { "not found" };
+    found.push([if like_others { "a 404 like others" } else { "" }.to_owned(), clause.to_owned()]);
 
     pair.emulator.clear_faults();
     for name in ["a", "b"] {

@@ -98,7 +98,7 @@ impl Span for Book {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_telemetry_provider_gets_the_spans_of_the_azure_sdks_and_no_value() {
+async fn an_open_telemetry_provider_receives_the_spans_of_the_azure_sdk_and_no_value() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     let transport = transport_to(&emulator);
     let book = Book::default();
@@ -109,9 +109,9 @@ async fn an_open_telemetry_provider_gets_the_spans_of_the_azure_sdks_and_no_valu
     client.set("a", "canary").await.unwrap();
     client.get("a").await.unwrap();
     client.get("missing").await.unwrap_err();
-    let told = book.0.lock().unwrap().join("\n");
+    let spans = book.0.lock().unwrap().join("\n");
     for expected in ["span KeyVault.setSecret", "span KeyVault.getSecret", "span PUT", "span GET", "end"] {
-        assert!(told.contains(expected), "{expected}: {told}");
+        assert!(spans.contains(expected), "{expected}: {spans}");
     }
-    assert_free_of(&told, &["canary", &emulator.token()[..40]]);
+    assert_free_of(&spans, &["canary", &emulator.token()[..40]]);
 }

@@ -12,7 +12,7 @@ fn names(page: &SecretPage) -> Vec<String> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_goes_on_where_its_token_says() {
+async fn a_list_continues_from_its_page_token() {
     let (emulator, client) = scene(Emulator::builder()).await;
     for n in 10..17 {
         emulator.vault("contoso").set(&format!("s{n}"), "x");

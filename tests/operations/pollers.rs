@@ -11,7 +11,7 @@ use super::recording::scene;
 const SLOW: Duration = Duration::from_secs(5);
 
 #[tokio::test(start_paused = true)]
-async fn a_deletion_can_be_begun_looked_at_and_awaited() {
+async fn a_deletion_can_be_started_polled_and_awaited() {
     let (emulator, client) = scene(Emulator::builder().deletion_time(SLOW)).await;
     client.set("a", "x").await.unwrap();
     let deletion = client.begin_delete("a").await.unwrap();
@@ -54,7 +54,7 @@ async fn delete_and_recover_end_when_the_vault_has_finished() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn waiting_ends_at_its_deadline_and_the_deletion_goes_on() {
+async fn waiting_ends_at_its_deadline_and_the_deletion_continues() {
     let (_emulator, client) = scene(Emulator::builder().deletion_time(SLOW * 60)).await;
     client.set("a", "x").await.unwrap();
     let begun = Instant::now();
@@ -67,13 +67,13 @@ async fn waiting_ends_at_its_deadline_and_the_deletion_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_permission_to_look_the_poller_reports_completion() {
+async fn without_read_permission_the_poller_reports_completion() {
     let (emulator, client) = scene(Emulator::builder().deletion_time(SLOW)).await;
     client.set("a", "x").await.unwrap();
     emulator.fault_matching(None, |head| head.operation == Operation::GetDeleted, Fault::status(403));
     let deletion = client.begin_delete("a").await.unwrap();
-    let told = deletion.deleted().clone();
-    assert_eq!(deletion.await.unwrap(), told);
+    let deleted = deletion.deleted().clone();
+    assert_eq!(deletion.await.unwrap(), deleted);
 }
 
 #[tokio::test(start_paused = true)]

@@ -40,7 +40,7 @@ async fn a_set_that_may_have_reached_the_vault_is_not_repeated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_set_that_was_refused_for_now_is_repeated_with_its_body() {
+async fn a_set_with_a_transient_refusal_is_repeated_with_its_body() {
     for fault in [Fault::status(429), Fault::status(503), Fault::status(503).retry_after("1")] {
         let (emulator, client) = scene(Emulator::builder()).await;
         emulator.fault_next(2, fault.clone());
@@ -50,7 +50,7 @@ async fn a_set_that_was_refused_for_now_is_repeated_with_its_body() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_was_never_made_is_tried_again() {
+async fn a_connection_that_could_not_be_opened_is_retried() {
     for (failures, is_set) in [(2, true), (100, false)] {
         let left = AtomicUsize::new(failures);
         let wire = FakeTransport::scripted(move |_| {
@@ -100,7 +100,7 @@ async fn idempotent_requests_are_retried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_echo_of_a_deletion_is_not_taken_for_a_missing_secret() {
+async fn the_response_to_a_deletion_is_not_taken_for_a_missing_secret() {
     let (emulator, client) = scene(Emulator::builder()).await;
     client.set("a", "x").await.unwrap();
     emulator.fault_next(1, Fault::Truncated);
@@ -113,7 +113,7 @@ async fn the_echo_of_a_deletion_is_not_taken_for_a_missing_secret() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_revoked_in_mid_life_costs_one_more_and_one_repeat() {
+async fn a_revoked_token_costs_one_more_token_and_one_retry() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     let credential = FakeCredential::fresh(&emulator);
     let client = transport_to(&emulator).client(&credential).build().unwrap();
@@ -125,7 +125,7 @@ async fn a_token_revoked_in_mid_life_costs_one_more_and_one_repeat() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_demand_for_claims_costs_one_token_and_one_repeat_and_says_who_cannot_meet_it() {
+async fn a_claims_challenge_costs_one_token_and_one_retry_and_then_an_error() {
     let challenge = r#"Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/authorize", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnt9fQ==""#;
     let emulator = Arc::new(Emulator::start().await.unwrap());
     emulator.vault("contoso").set("a", "x");

@@ -28,7 +28,7 @@ async fn every_operation_has_a_span_with_its_outcome_and_no_value() {
     client.restore(&backup).await.unwrap();
     client.get("missing").await.unwrap_err();
     let text = log.text();
-    let told: Vec<_> = text.lines().filter(|line| line.contains("asked the vault")).collect();
+    let lines: Vec<_> = text.lines().filter(|line| line.contains("asked the vault")).collect();
     for operation in [
         "set",
         "get",
@@ -43,14 +43,14 @@ async fn every_operation_has_a_span_with_its_outcome_and_no_value() {
         "purge",
         "restore",
     ] {
-        let line = told.iter().find(|line| line.contains(&format!("operation=\"{operation}\"")));
+        let line = lines.iter().find(|line| line.contains(&format!("operation=\"{operation}\"")));
         let line = line.unwrap_or_else(|| panic!("{operation}: {text}"));
         for field in ["vault=contoso", "status=20", "attempts=", "duration=", "request_id="] {
             assert!(line.contains(field), "{field}: {line}");
         }
     }
-    assert!(told[0].contains("attempts=2") && told[0].contains("DEBUG"), "{}", told[0]);
-    assert!(told.last().unwrap().contains("status=404"), "{told:?}");
+    assert!(lines[0].contains("attempts=2") && lines[0].contains("DEBUG"), "{}", lines[0]);
+    assert!(lines.last().unwrap().contains("status=404"), "{lines:?}");
     assert_free_of(&text, &["canary", &emulator.token()[..20]]);
     let backup = String::from_utf8_lossy(backup.expose_secret()).into_owned();
     assert_free_of(&text, &[&backup[..20]]);

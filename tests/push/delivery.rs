@@ -73,7 +73,7 @@ async fn a_posted_event_brings_the_new_version_from_the_vault_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_carries_no_value_whatever_is_written_into_it() {
+async fn an_event_carries_no_value_whatever_its_body_contains() {
     let vault = vault();
     let (webhook, events) = webhook();
     let live = start(&vault, events).await;
@@ -87,7 +87,7 @@ async fn an_event_carries_no_value_whatever_is_written_into_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn news_of_another_vault_costs_nothing_and_changes_nothing() {
+async fn an_event_of_another_vault_costs_nothing_and_changes_nothing() {
     let vault = vault();
     let (webhook, events) = webhook();
     let live = start(&vault, events).await;
@@ -102,7 +102,7 @@ async fn news_of_another_vault_costs_nothing_and_changes_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn repeated_and_disordered_news_ends_with_the_newest_version_and_costs_little() {
+async fn repeated_and_reordered_events_end_with_the_newest_version_at_little_cost() {
     let vault = vault();
     let (webhook, events) = webhook();
     let live = start(&vault, events).await;
@@ -121,16 +121,17 @@ async fn repeated_and_disordered_news_ends_with_the_newest_version_and_costs_lit
         };
         vault.set_with("password", password, dated).unwrap()
     });
-    let news: Vec<_> = [2, 0, 1, 2, 0, 2].map(|n: usize| event("contoso", "password", &versions[n].to_string())).into();
-    post(&webhook, &format!("[{}]", news.join(","))).await;
-    for body in &news {
+    let events: Vec<_> =
+        [2, 0, 1, 2, 0, 2].map(|n: usize| event("contoso", "password", &versions[n].to_string())).into();
+    post(&webhook, &format!("[{}]", events.join(","))).await;
+    for body in &events {
         post(&webhook, body).await;
         sleep(Duration::from_secs(1)).await;
     }
     sleep(MINUTE).await;
     assert_eq!(live.current().password, "fourth");
     let cost = vault.reads().gets - gets;
-    assert!(cost <= 9, "{cost} requests for three versions told twelve times in seven posts");
+    assert!(cost <= 9, "{cost} requests for three versions announced twelve times in seven posts");
 }
 
 #[tokio::test(start_paused = true)]

@@ -48,7 +48,7 @@ where
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test]
-async fn messages_come_through_a_signed_url_poison_and_all_and_the_signature_is_not_logged() {
+async fn messages_arrive_through_a_signed_url_whose_signature_is_not_logged() {
     let Some(azurite) = Azurite::start().await else { return };
     let client = azurite.client("shop");
     client.create(None).await.unwrap();
@@ -77,7 +77,7 @@ async fn messages_come_through_a_signed_url_poison_and_all_and_the_signature_is_
 }
 
 #[tokio::test]
-async fn a_token_opens_a_queue_and_goes_nowhere_else() {
+async fn the_token_of_a_queue_is_sent_to_the_queue_only() {
     let Some(azurite) = Azurite::start().await else { return };
     let client = azurite.client("shop");
     client.create(None).await.unwrap();
@@ -101,7 +101,7 @@ async fn a_token_opens_a_queue_and_goes_nowhere_else() {
 }
 
 #[tokio::test]
-async fn a_queue_that_vanishes_is_reported_and_found_again() {
+async fn a_deleted_queue_is_reported_and_used_again_when_it_returns() {
     let Some(azurite) = Azurite::start().await else { return };
     let client = azurite.client("shop");
     client.create(None).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_queue_that_vanishes_is_reported_and_found_again() {
 }
 
 #[tokio::test]
-async fn every_instance_has_a_queue_of_its_own_for_as_long_as_it_lives() {
+async fn every_instance_has_its_own_queue_until_it_ends() {
     let Some(azurite) = Azurite::start().await else { return };
     let instances = [0, 1].map(|_| signed(&azurite, "shop").per_instance().build().unwrap());
     let clients = [0, 1].map(|n: usize| azurite.client(instances[n].name()));

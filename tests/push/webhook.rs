@@ -57,7 +57,7 @@ async fn events_are_taken_into_the_stream_in_their_order() {
 }
 
 #[tokio::test]
-async fn the_handshake_of_event_grid_is_answered_with_its_code_and_its_url_is_left_alone() {
+async fn the_handshake_of_event_grid_is_answered_with_its_code_and_no_request_to_its_url() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let url = format!("http://{}/validate", listener.local_addr().unwrap());
@@ -83,7 +83,7 @@ async fn the_handshake_of_event_grid_is_answered_with_its_code_and_its_url_is_le
 }
 
 #[tokio::test]
-async fn the_handshake_of_cloud_events_is_answered_with_the_origin_that_asked() {
+async fn the_handshake_of_cloud_events_is_answered_with_the_requesting_origin() {
     let (any, _events) = webhook();
     let (one, _more) = Webhook::builder().origin("eventgrid.azure.net").build();
     for (webhook, origin, status) in [
@@ -160,7 +160,7 @@ async fn a_body_of_a_gigabyte_is_not_read_beyond_the_cap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_never_ends_is_not_waited_for() {
+async fn an_endless_body_is_not_read_to_the_end() {
     let (webhook, _events) = webhook();
     let slow = stream::repeat(Ok::<_, Infallible>(Bytes::from_static(b" "))).then(|part| async {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -172,7 +172,7 @@ async fn a_body_that_never_ends_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_flood_comes_to_the_first_events_and_one_check_of_everything() {
+async fn a_flood_of_events_is_reduced_to_the_first_ones_and_one_full_refresh() {
     let (webhook, mut events) = Webhook::builder().capacity(100).build();
     for round in 0..200 {
         let body: Vec<_> = (0..50).map(|n| event("contoso", &format!("secret-{round}-{n}"), "0af1")).collect();

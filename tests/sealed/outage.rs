@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::service::{BOTH, DEADLINE, Framework, Service, down};
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const USE_AFTER: Duration = Duration::from_secs(10);
 
 #[tokio::test(start_paused = true)]
 async fn a_start_in_an_outage_uses_the_file_and_reports_that() {
@@ -23,7 +23,7 @@ async fn a_start_in_an_outage_uses_the_file_and_reports_that() {
             service.vault.fail(Error::new(kind, "vault is down"));
             let (began, log, old) = (Instant::now(), Log::begin(), as_of.elapsed().unwrap());
             let live = service.start(framework).await.unwrap();
-            assert_eq!(began.elapsed(), PATIENCE, "{framework:?}");
+            assert_eq!(began.elapsed(), USE_AFTER, "{framework:?}");
             let settings = live.current();
             assert_eq!((&*settings.user, &*settings.password), ("ann", "<canary-one>"), "{framework:?}");
             assert_eq!((&*settings.host, &settings.token), ("db", &None), "{framework:?}");
@@ -34,11 +34,11 @@ async fn a_start_in_an_outage_uses_the_file_and_reports_that() {
             assert!(health.age >= old && !old.is_zero(), "{framework:?} {old:?} {health:?}");
             assert_eq!(health.last_error.unwrap().kind(), kind, "{framework:?}");
             assert_eq!(health.consecutive_failures, 1, "{framework:?}");
-            let told = serde_json::to_value(live.health()).unwrap();
-            assert_eq!(told["is_stale"], true, "{framework:?} {told}");
-            assert!(told["sealed"]["started_from"].as_str().unwrap().ends_with('Z'), "{framework:?} {told}");
-            assert_eq!(told["sealed"]["last_error"], serde_json::Value::Null, "{framework:?} {told}");
-            assert_free_of(&told.to_string(), &["canary"]);
+            let health = serde_json::to_value(live.health()).unwrap();
+            assert_eq!(health["is_stale"], true, "{framework:?} {health}");
+            assert!(health["sealed"]["started_from"].as_str().unwrap().ends_with('Z'), "{framework:?} {health}");
+            assert_eq!(health["sealed"]["last_error"], serde_json::Value::Null, "{framework:?} {health}");
+            assert_free_of(&health.to_string(), &["canary"]);
             let log = log.text();
             assert!(log.contains("WARN") && log.contains("settings come from the sealed snapshot"), "{log}");
             assert_free_of(&log, &["canary"]);
@@ -135,7 +135,7 @@ async fn a_vault_that_hangs_is_an_outage_too() {
         let began = Instant::now();
         let hanging = FakeStore::hanging("https://contoso.vault.azure.net".parse().unwrap());
         let live = service.start_on(framework, hanging, service.sealed()).await.unwrap();
-        assert_eq!(began.elapsed(), PATIENCE, "{framework:?}");
+        assert_eq!(began.elapsed(), USE_AFTER, "{framework:?}");
         assert_eq!(live.current().user, "ann", "{framework:?}");
         assert_eq!(live.health().last_error.unwrap().status(), ReferenceStatus::FetchTimedOut, "{framework:?}");
     }
@@ -146,12 +146,12 @@ async fn the_wait_for_the_vault_is_configurable_and_a_short_deadline_halves_it()
     let service = Service::new();
     service.run_once(Framework::Config).await;
     service.go_down();
-    for (patience, expected) in [(0, 0), (30, 30), (1_000, 50)] {
+    for (use_after, expected) in [(0, 0), (30, 30), (1_000, 50)] {
         let began = Instant::now();
-        let sealed = service.sealed().use_after(Duration::from_secs(patience));
+        let sealed = service.sealed().use_after(Duration::from_secs(use_after));
         let live = service.start_with(Framework::Config, sealed).await.unwrap();
-        assert!(live.health().is_stale(), "{patience}");
-        assert_eq!(began.elapsed(), Duration::from_secs(expected), "{patience}");
+        assert!(live.health().is_stale(), "{use_after}");
+        assert_eq!(began.elapsed(), Duration::from_secs(expected), "{use_after}");
     }
     // The vault announces that it stays down past the deadline.
     let retry_after = Some(DEADLINE * 2);
@@ -200,8 +200,11 @@ async fn a_secret_missing_from_the_file_fails_the_start_and_is_named() {
         assert!(began.elapsed() > DEADLINE / 2, "the vault might have come back: {framework:?}");
         let report = error.report();
         for setting in ["password", "token"] {
-            let told = error.failures().iter().find(|failure| failure.setting() == Some(setting)).unwrap();
-            assert!(told.to_string().contains("sealed snapshot does not contain this secret"), "{framework:?} {told}");
+            let failed = error.failures().iter().find(|failure| failure.setting() == Some(setting)).unwrap();
+            assert!(
+                failed.to_string().contains("sealed snapshot does not contain this secret"),
+                "{framework:?} {failed}"
+            );
         }
         assert!(report.contains("vault is down"), "{framework:?} {report}");
         assert!(!error.failures().iter().any(|failure| failure.setting() == Some("host")), "{framework:?} {report}");
@@ -225,7 +228,7 @@ async fn a_start_in_an_outage_runs_the_validation_hook() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_a_file_an_outage_ends_as_ever() {
+async fn without_a_file_an_outage_fails_the_start_unless_the_vault_recovers() {
     for framework in BOTH {
         let service = Service::new();
         service.go_down();
@@ -269,7 +272,7 @@ async fn another_name_map_never_silently_loses_settings() {
         start(keyvault::NameMap::new().prefix("user")).await.unwrap().shutdown().await;
         service.vault.fail(down());
         let error = start(keyvault::NameMap::new().prefix("new--")).await.unwrap_err();
-        let told = error.report();
-        assert!(told.contains("sealed snapshot does not contain this secret: new--user"), "{framework:?} {told}");
+        let report = error.report();
+        assert!(report.contains("sealed snapshot does not contain this secret: new--user"), "{framework:?} {report}");
     }
 }

@@ -88,7 +88,7 @@ fn lived<F: Future>(life: F) -> F::Output {
 const HOUR: Duration = Duration::from_secs(3_600);
 
 #[test]
-fn a_fleet_that_starts_at_once_comes_up_polls_receives_events_and_survives_an_outage() {
+fn a_fleet_that_starts_together_polls_receives_events_and_survives_an_outage() {
     lived(async {
         let fleet = Fleet::new();
         let (instances, cold) = fleet.start("all start at once, deadline of an hour", HOUR, Duration::ZERO).await;
@@ -130,7 +130,7 @@ async fn survive_an_outage(fleet: &Fleet, instances: &[Instance]) {
 }
 
 #[test]
-fn a_fleet_that_starts_at_once_comes_up_even_with_the_default_deadline() {
+fn a_fleet_that_starts_together_is_up_within_the_default_deadline() {
     lived(async {
         let fleet = Fleet::new();
         fleet.start("all start at once, deadline of 100 s", Duration::from_secs(100), Duration::ZERO).await;

@@ -55,10 +55,10 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault { name: "500", begin: |scene| scene.inject(EmulatorFault::status(500)) },
     Fault { name: "503", begin: |scene| scene.inject(EmulatorFault::status(503)) },
     Fault { name: "one 503", begin: |scene| scene.inject_once(EmulatorFault::status(503)) },
-    Fault { name: "401 again and again", begin: |scene| scene.inject(EmulatorFault::Unauthorized) },
+    Fault { name: "401 every time", begin: |scene| scene.inject(EmulatorFault::Unauthorized) },
     Fault { name: "401, claims wanted", begin: |scene| scene.inject(EmulatorFault::InsufficientClaims) },
     Fault {
-        name: "401, challenge to elsewhere",
+        name: "401, challenge for another host",
         begin: |scene| {
             let challenge = r#"Bearer authorization="https://evil.example/", resource="https://management.azure.com""#;
             scene.inject(EmulatorFault::Challenge(challenge.to_owned()));
@@ -89,9 +89,9 @@ pub(super) const FAULTS: &[Fault] = &[
     Fault { name: "not JSON", begin: |scene| scene.inject(EmulatorFault::NotJson) },
     Fault { name: "wrong JSON", begin: |scene| scene.inject(EmulatorFault::WrongJson) },
     Fault { name: "id of another secret", begin: |scene| scene.inject(EmulatorFault::WrongId) },
-    Fault { name: "empty pages in a circle", begin: |scene| scene.inject(EmulatorFault::EmptyPage) },
+    Fault { name: "empty pages in a loop", begin: |scene| scene.inject(EmulatorFault::EmptyPage) },
     Fault {
-        name: "next page elsewhere",
+        name: "next page on another host",
         begin: |scene| scene.inject(EmulatorFault::NextLink("https://evil.example/secrets".to_owned())),
     },
     Fault { name: "list without an end", begin: |scene| scene.set_network(Network::EndlessList) },

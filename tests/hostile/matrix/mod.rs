@@ -1,9 +1,8 @@
-//! Every fault in every situation. This test writes the table `docs/fault-matrix.md`.
+//! Every fault in every situation ends as `docs/fault-matrix.md` says.
 //!
 //! The clock is virtual and the transport is in this process, so an hour of waiting takes no time. Each cell must end
 //! within its deadline, send no more requests than allowed, lose no settings, report the failure, and leave nothing
-//! behind that breaks the next call. The test compares its table with the file.
-//! `KEYVAULT_WRITE_TABLES=1 cargo test -p keyvault-tests matrix` writes the file anew.
+//! behind that breaks the next call. `KEYVAULT_WRITE_TABLES=1 cargo test -p keyvault-tests matrix` writes the file.
 
 mod fault;
 mod situation;
@@ -31,7 +30,7 @@ fn every_fault_in_every_situation_ends_as_documented() {
     }
     let written = fs::read_to_string(path).unwrap_or_default();
     for (now, then) in table.lines().zip(written.lines()) {
-        assert_eq!(now, then, "the table in docs/ says otherwise");
+        assert_eq!(now, then, "docs/fault-matrix.md differs");
     }
     assert_eq!(table.lines().count(), written.lines().count());
 }
@@ -44,11 +43,11 @@ fn faults_and_situations_have_distinct_names() {
 }
 
 impl Cell {
-    /// The duration in steps, because the pauses are random.
+    /// Returns the duration as a range, because pauses are random.
     fn time(&self) -> &'static str {
-        let steps = [(1, "< 1 s"), (5, "< 5 s"), (15, "< 15 s"), (31, "≤ 30 s"), (61, "≤ 60 s"), (101, "≤ 100 s")];
-        let step = steps.into_iter().find(|(seconds, _)| self.took < Duration::from_secs(*seconds));
-        step.map_or("longer", |(_, text)| text)
+        let ranges = [(1, "< 1 s"), (5, "< 5 s"), (15, "< 15 s"), (31, "≤ 30 s"), (61, "≤ 60 s"), (101, "≤ 100 s")];
+        let range = ranges.into_iter().find(|(seconds, _)| self.took < Duration::from_secs(*seconds));
+        range.map_or("longer", |(_, text)| text)
     }
 }
 
@@ -59,18 +58,19 @@ impl std::fmt::Display for Cell {
 }
 
 const HEAD: &str = "\
-# What becomes of every fault
+# Fault matrix
 
-Written by the test suite (`tests/hostile/matrix`), which runs every fault in every situation on a virtual clock and fails when
-a cell differs. A cell says: how it ended, how many requests reached the vault or failed on the way, and how long it took.
+The test suite writes this table (`tests/hostile/matrix`). It runs every fault in every situation on a virtual clock,
+and fails if a cell differs. A cell holds the outcome, the number of requests that reached the vault or failed on the
+way, and the time.
 
 * `ok`: the fault was survived, and the call or the settings have the new secret.
-* Any other word is the kind of the error (`ErrorKind`). In a refresh, after an event and after a rejection it means: the failure
-  was told, and **the last good settings stayed**.
-* Times are in steps, for pauses are drawn at random. A client operation ends within 30 seconds, and so does each page of a
-  list; a start within 100, a refresh within 100 (an event's own try is one operation).
-* A client operation is `get`, of what rotated a moment before; a list has one page, but where it has no end: it is given up after
-  4,000.
-* Whatever the cell, the next call worked as soon as the fault was gone.
+* Any other word is the `ErrorKind` of the error. In a refresh, after an event and after a credential report it means:
+  the failure was reported, and **the last good settings stayed**.
+* Times are ranges, because pauses are random. A client operation ends within 30 seconds, and so does each page of a
+  list. A start ends within 100 seconds, and a refresh within 100 (the first attempt after an event is one operation).
+* The client operation is `get` of a secret that rotated a moment before. A list has one page, except where it has no
+  end: the client stops it after 4,000 pages.
+* In every cell, the next call succeeded as soon as the fault was gone.
 
 ";

@@ -72,7 +72,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
         act: |scene| Box::pin(async move { scene.push_event().await }),
     },
     Situation {
-        name: "`rejected`",
+        name: "`report_rejected`",
         deadline: Duration::from_secs(101),
         most_requests: 20,
         most_lists: 0,
@@ -99,7 +99,7 @@ impl Situation {
             if had_settings {
                 let live = scene.start().await.unwrap();
                 *scene.live.lock().unwrap() = Some(live);
-                // Later than the seconds in which a list proves nothing, and long before the interval ends.
+                // Long enough that equal dates in a list prove an unchanged secret, and long before the interval ends.
                 scene.emulator.advance_clock(Duration::from_secs(10));
             }
             scene.rotate();
@@ -131,7 +131,7 @@ fn word(error: &Error) -> &'static str {
         ErrorKind::Denied => "Denied",
         ErrorKind::Invalid => "Invalid",
         ErrorKind::NotFound => "NotFound",
-        ErrorKind::InvalidSettings => "CredentialCheck",
+        ErrorKind::InvalidSettings => "InvalidSettings",
         ErrorKind::Throttled { .. } => "Throttled",
         ErrorKind::Unavailable => "Unavailable",
         _ => "another kind",

@@ -28,7 +28,7 @@ pub(super) struct Life {
     live: Live<Settings>,
     seen: Settings,
     /// The versions announced by events.
-    told: BTreeSet<(String, u32)>,
+    announced: BTreeSet<(String, u32)>,
     tally: Tally,
 }
 
@@ -80,7 +80,7 @@ impl Life {
             .await
             .unwrap();
         let seen = (*live.published().settings().as_ref()).clone();
-        Self { trace, vault, ahead, live, seen, told: BTreeSet::new(), tally: Tally::default() }
+        Self { trace, vault, ahead, live, seen, announced: BTreeSet::new(), tally: Tally::default() }
     }
 
     /// Runs random events for a while, and checks each notice as it arrives.
@@ -113,13 +113,13 @@ impl Life {
                 self.rotate(&group);
                 // An event covers one secret, so it cannot cover a pair.
                 if group.len() == 1 && rng.bool() {
-                    self.tell_of(one);
+                    self.announce(one);
                 }
             }
             // Twice within one second.
             5 => {
                 self.rotate(&["api-key"]);
-                self.tell_of("api-key");
+                self.announce("api-key");
                 self.rotate(&["api-key"]);
             }
             6 => self.vault.weather(Weather::Rough),
@@ -133,9 +133,9 @@ impl Life {
     }
 
     /// Pushes an event for exactly the current version.
-    fn tell_of(&mut self, name: &str) {
-        self.told.insert((name.to_owned(), self.vault.state()[name]));
-        self.live.notify(self.vault.news(name));
+    fn announce(&mut self, name: &str) {
+        self.announced.insert((name.to_owned(), self.vault.state()[name]));
+        self.live.notify(self.vault.new_version(name));
     }
 
     fn rotate(&mut self, names: &[&str]) {
@@ -172,7 +172,7 @@ impl Life {
         for (name, number) in &new {
             assert!(number >= &old[name], "{name} went back from {} to {number}", old[name]);
             let is_true = number == &old[name]
-                || self.told.contains(&(name.clone(), *number))
+                || self.announced.contains(&(name.clone(), *number))
                 || self.vault.was_latest_since(name, *number, begun);
             assert!(is_true, "{name} version {number} was not the latest during this refresh");
         }

@@ -11,8 +11,8 @@
 //! * every notice of a change names exactly the keys that differ, and no notice comes without a difference;
 //! * a failed refresh is reported, and the settings stay.
 //!
-//! A failing seed is printed. `KEYVAULT_SEED=7 cargo test -p keyvault-tests simulation` repeats it down to the last
-//! request and prints every event. `KEYVAULT_SEEDS=100000` runs more of them.
+//! The test prints a failing seed. `KEYVAULT_SEED=7 cargo test -p keyvault-tests simulation` repeats it down to the
+//! last request and prints every event. `KEYVAULT_SEEDS=100000` runs more of them.
 
 mod life;
 mod load;

@@ -109,7 +109,7 @@ impl ModelVault {
     }
 
     /// Returns the event of the latest version of a secret.
-    pub(super) fn news(&self, name: &str) -> SecretEvent {
+    pub(super) fn new_version(&self, name: &str) -> SecretEvent {
         let latest = self.lock().secrets[name].last().unwrap().number;
         SecretEvent::new(self.id(name).with_version(version_of(latest)), SecretEventKind::NewVersion)
     }

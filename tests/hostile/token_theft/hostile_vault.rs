@@ -40,7 +40,7 @@ impl Moment {
 pub(super) struct HostileVault {
     wire: Arc<FakeTransport>,
     /// The next response of contoso, instead of the honest one.
-    lures: Arc<Mutex<VecDeque<FakeResponse>>>,
+    attacks: Arc<Mutex<VecDeque<FakeResponse>>>,
     pub(super) contoso: SecretClient,
     pub(super) resolver: Resolver,
     credentials: [Arc<FakeCredential>; 2],
@@ -50,11 +50,11 @@ pub(super) const SHARED: &str = "https://shared.vault.azure.net";
 
 impl HostileVault {
     pub(super) fn new() -> Self {
-        let lures = Arc::<Mutex<VecDeque<FakeResponse>>>::default();
-        let lured = Arc::clone(&lures);
+        let attacks = Arc::<Mutex<VecDeque<FakeResponse>>>::default();
+        let queued = Arc::clone(&attacks);
         let wire = FakeTransport::scripted(move |sent| {
-            let lure = (sent.origin() == CONTOSO).then(|| lured.lock().unwrap().pop_front()).flatten();
-            Ok(lure.unwrap_or_else(|| honest(sent)))
+            let attack = (sent.origin() == CONTOSO).then(|| queued.lock().unwrap().pop_front()).flatten();
+            Ok(attack.unwrap_or_else(|| honest(sent)))
         });
         let credentials = ["contoso", "shared"].map(identity);
         let client = |url: &str, credential: &Arc<FakeCredential>| {
@@ -64,7 +64,7 @@ impl HostileVault {
         let contoso = client(CONTOSO, &credentials[0]);
         let shared = client(SHARED, &credentials[1]);
         let resolver = Resolver::builder(contoso.clone()).vault(shared).max_age(Duration::ZERO).build().unwrap();
-        Self { wire, lures, contoso, resolver, credentials }
+        Self { wire, attacks, contoso, resolver, credentials }
     }
 
     /// Sends requests up to `moment`, then the one that is attacked.
@@ -76,9 +76,9 @@ impl HostileVault {
         if matches!(moment, Moment::AfterRefusal) {
             answers.insert(0, refusal());
         }
-        *self.lures.lock().unwrap() = answers.into();
+        *self.attacks.lock().unwrap() = answers.into();
         let outcome = self.call(attack.operation).await;
-        self.lures.lock().unwrap().clear();
+        self.attacks.lock().unwrap().clear();
         outcome
     }
 
@@ -115,7 +115,7 @@ impl HostileVault {
             for scope in credential.scopes() {
                 assert_eq!(
                     scope, "https://vault.azure.net/.default",
-                    "{what}: a token to something else was asked for"
+                    "{what}: a token for another resource was requested"
                 );
             }
         }

@@ -38,7 +38,7 @@ async fn no_response_of_a_vault_obtains_a_token_at_any_moment() {
 }
 
 #[test]
-fn there_are_many_attacks_of_every_kind_without_duplicates() {
+fn every_kind_of_attack_has_many_distinct_cases() {
     let attacks = attacks();
     let mut names: Vec<&str> = attacks.iter().map(|attack: &Attack| attack.name.as_str()).collect();
     names.sort_unstable();
@@ -52,7 +52,7 @@ fn there_are_many_attacks_of_every_kind_without_duplicates() {
 
 /// Without this, no test here could fail.
 #[tokio::test(start_paused = true)]
-async fn without_the_rules_of_the_client_an_attacker_would_be_believed() {
+async fn without_the_rules_of_the_client_an_attacker_would_succeed() {
     let hostile = HostileVault::new();
     for url in ["https://evil.vault.azure.net", "https://fabrikam.vault.azure.net"] {
         let client = hostile.contoso.with_vault(url).unwrap();

@@ -7,8 +7,9 @@
 //! Stand-ins replace the modules that the files use.
 //!
 //! Not covered: interleavings between two such points, such as inside the atomics of `arc-swap`, which count as one
-//! step; time, which does not pass here; the cache, whose coalescing is that of `moka`; and the refresh task itself,
-//! which shares only the state in these files. `tests/hostile/simulation` and `tests/hostile/cancellation` cover those.
+//! step; time, which does not pass here; the cache, which consists of `moka` and tokio's `OnceCell`; and the refresh
+//! task itself, which shares only the state in these files. `tests/hostile/simulation` and `tests/hostile/cancellation`
+//! cover those.
 
 #![allow(dead_code, missing_docs, unreachable_pub, reason = "the model uses only a part of the crate's files")]
 
