@@ -39,14 +39,6 @@ pub(super) struct CachedToken {
     scope: Arc<String>,
 }
 
-/// Whether the credential may return a token from its own cache.
-#[derive(Clone, Copy)]
-enum CredentialCache {
-    Use,
-    /// The vault rejected the token that the cache may hold.
-    Bypass,
-}
-
 /// Asks a credential for a new token instead of the one in its cache, which the vault rejected.
 ///
 /// It is passed in the context of the request options, where a credential that does not know it ignores it.
@@ -75,7 +67,7 @@ impl Authorizer {
         match self.cached.load_full().filter(|cached| cached.scope == scope) {
             Some(cached) if cached.is_valid_for(RENEW_BEFORE_EXPIRY) => Ok(cached),
             Some(cached) if cached.is_valid_for(Duration::ZERO) => Ok(self.renew(cached).await),
-            cached => self.fetch(cached.as_ref(), CredentialCache::Use).await,
+            cached => self.fetch(cached.as_ref(), None).await,
         }
     }
 
@@ -89,7 +81,7 @@ impl Authorizer {
         if last.as_ref().is_some_and(|last| last.ended.elapsed() < PAUSE_BETWEEN_RENEWALS) {
             return cached;
         }
-        self.fetch_locked(&mut last, LONGEST_RENEWAL, CredentialCache::Use).await.unwrap_or(cached)
+        self.fetch_locked(&mut last, LONGEST_RENEWAL, None).await.unwrap_or(cached)
     }
 
     /// Returns another token than `rejected`, for `scope` if the vault named one. `None` if the credential has no
@@ -104,13 +96,17 @@ impl Authorizer {
         {
             self.scope.store(Arc::new(scope));
         }
-        let token = self.fetch(Some(rejected), CredentialCache::Bypass).await?;
+        let token = self.fetch(Some(rejected), Some(BypassTokenCache)).await?;
         let is_other = token.secret() != rejected.secret();
         Ok(is_other.then_some(token))
     }
 
     /// Fetches a token, unless another request has replaced `old` in the meantime.
-    async fn fetch(&self, old: Option<&Arc<CachedToken>>, cache: CredentialCache) -> Result<Arc<CachedToken>> {
+    async fn fetch(
+        &self,
+        old: Option<&Arc<CachedToken>>,
+        bypass: Option<BypassTokenCache>,
+    ) -> Result<Arc<CachedToken>> {
         let failures_before = self.failures.load(Ordering::Acquire);
         let mut last = self.last_fetch.lock().await;
         let is_old = |cached: &Arc<CachedToken>| old.is_some_and(|old| Arc::ptr_eq(old, cached));
@@ -125,7 +121,7 @@ impl Authorizer {
         {
             return Err(error.clone());
         }
-        self.fetch_locked(&mut last, LONGEST_FETCH, cache).await
+        self.fetch_locked(&mut last, LONGEST_FETCH, bypass).await
     }
 
     /// Fetches a token while holding the lock. Reads the scope only now, because it can change while a request waits.
@@ -133,7 +129,7 @@ impl Authorizer {
         &self,
         last: &mut Option<LastFetch>,
         limit: Duration,
-        cache: CredentialCache,
+        bypass: Option<BypassTokenCache>,
     ) -> Result<Arc<CachedToken>> {
         let scope = self.scope.load_full();
         let late = |_| {
@@ -141,7 +137,12 @@ impl Authorizer {
                 .with_status(ReferenceStatus::FetchTimedOut))
         };
         let requested = async {
-            let token = self.credential.get_token(&[&scope], cache.options()).await;
+            let options = bypass.map(|bypass| {
+                let mut options = TokenRequestOptions::default();
+                options.method_options.context.insert(bypass);
+                options
+            });
+            let token = self.credential.get_token(&[&scope], options).await;
             token.map_err(|error| credential_error(&error))
         };
         // A credential may have no time limit of its own, and its error is shared only once it has failed.
@@ -168,19 +169,6 @@ impl CachedToken {
 
     fn is_valid_for(&self, time: Duration) -> bool {
         OffsetDateTime::now_utc() + time < self.token.expires_on
-    }
-}
-
-impl CredentialCache {
-    fn options(self) -> Option<TokenRequestOptions<'static>> {
-        match self {
-            Self::Use => None,
-            Self::Bypass => {
-                let mut options = TokenRequestOptions::default();
-                options.method_options.context.insert(BypassTokenCache);
-                Some(options)
-            }
-        }
     }
 }
 

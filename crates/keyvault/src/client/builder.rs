@@ -20,7 +20,19 @@ impl SecretClient {
     /// Vault domain, such as `https://127.0.0.1:8443` of an emulator. Never take it from where references to secrets
     /// come from.
     pub fn builder(url: impl Into<String>) -> SecretClientBuilder {
-        SecretClientBuilder::new(url.into())
+        SecretClientBuilder {
+            url: url.into(),
+            credential: None,
+            settings: PipelineSettings {
+                cloud: None,
+                api_version: DEFAULT_API_VERSION.to_owned(),
+                timeout: Duration::from_secs(30),
+                requests_per_second: DEFAULT_REQUESTS_PER_SECOND,
+            },
+            options: ClientOptions::default(),
+            certificate_authorities: Vec::new(),
+            http1_only: false,
+        }
     }
 }
 
@@ -36,22 +48,6 @@ pub struct SecretClientBuilder {
 }
 
 impl SecretClientBuilder {
-    fn new(url: String) -> Self {
-        Self {
-            url,
-            credential: None,
-            settings: PipelineSettings {
-                cloud: None,
-                api_version: DEFAULT_API_VERSION.to_owned(),
-                timeout: Duration::from_secs(30),
-                requests_per_second: DEFAULT_REQUESTS_PER_SECOND,
-            },
-            options: ClientOptions::default(),
-            certificate_authorities: Vec::new(),
-            http1_only: false,
-        }
-    }
-
     /// Sets the credential that fetches tokens. Required.
     ///
     /// It is [`default_credential`](crate::default_credential), a credential of `azure_identity`, or your own.

@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use url::Url;
 
-use super::models::{ListItem, SecretBundle};
+use super::models::{ListItem, SecretBundle, time};
 use super::operation::Operation;
 use super::pages::SecretList;
 use super::request::Request;
@@ -108,11 +108,8 @@ fn deleted_from(
     mut bundle: SecretBundle,
     properties: impl FnOnce(SecretBundle) -> Result<SecretProperties>,
 ) -> Result<DeletedSecret> {
-    let deletion = bundle.take_deletion();
-    Ok(DeletedSecret {
-        properties: properties(bundle)?,
-        recovery_id: deletion.recovery_id,
-        deleted: deletion.deleted,
-        scheduled_purge: deletion.scheduled_purge,
-    })
+    let recovery_id = bundle.recovery_id.take();
+    let deleted = bundle.deleted_date.and_then(time);
+    let scheduled_purge = bundle.scheduled_purge_date.and_then(time);
+    Ok(DeletedSecret { properties: properties(bundle)?, recovery_id, deleted, scheduled_purge })
 }

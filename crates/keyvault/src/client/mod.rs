@@ -15,9 +15,7 @@
 //    (`attempts`, `retry`), counters (`stats`).
 // 4. `transport` holds the connections: `tls`, one before a burst (`connection_gate`, `connector`), and no foreign text
 //    in logs and errors (`sanitize`).
-// 5. `response` bounds, reads and classifies the response (`service_error`), `models` parses its body.
-//
-// A file uses only files further down this list.
+// 5. `response` bounds and reads the response, `service_error` classifies it, `models` parses its body.
 
 mod attempts;
 mod authorizer;

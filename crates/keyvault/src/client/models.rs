@@ -14,51 +14,39 @@ use crate::secret::{Secret, SecretId, SecretProperties, Vault};
 /// [`SecretItem`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets/get-secrets#secretitem) of a list,
 /// which has no value. A deleted secret has three more fields.
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct SecretBundle {
     id: String,
     value: Option<JsonString>,
-    #[serde(rename = "contentType")]
     content_type: Option<String>,
     attributes: Option<BundleAttributes>,
     tags: Option<BTreeMap<String, String>>,
     managed: Option<bool>,
     kid: Option<String>,
-    #[serde(rename = "previousVersion")]
     previous_version: Option<String>,
-    #[serde(rename = "recoveryId")]
-    recovery_id: Option<String>,
-    #[serde(rename = "deletedDate")]
-    deleted_date: Option<i64>,
-    #[serde(rename = "scheduledPurgeDate")]
-    scheduled_purge_date: Option<i64>,
+    pub(super) recovery_id: Option<String>,
+    pub(super) deleted_date: Option<i64>,
+    pub(super) scheduled_purge_date: Option<i64>,
 }
 
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct BundleAttributes {
     enabled: Option<bool>,
     nbf: Option<i64>,
     exp: Option<i64>,
     created: Option<i64>,
     updated: Option<i64>,
-    #[serde(rename = "recoveryLevel")]
     recovery_level: Option<String>,
-    #[serde(rename = "recoverableDays")]
     recoverable_days: Option<u32>,
 }
 
 /// [`SecretListResult`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets/get-secrets#secretlistresult).
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct ListBody {
     value: Option<Vec<SecretBundle>>,
-    #[serde(rename = "nextLink")]
     next_link: Option<String>,
-}
-
-/// The fields of a bundle that only a deleted secret has.
-pub(super) struct DeletionFields {
-    pub(super) recovery_id: Option<String>,
-    pub(super) deleted: Option<SystemTime>,
-    pub(super) scheduled_purge: Option<SystemTime>,
 }
 
 /// An item of a list.
@@ -110,15 +98,6 @@ impl SecretBundle {
         properties.set_recovery_level(attributes.recovery_level.as_deref());
         properties.set_recoverable_days(attributes.recoverable_days);
         Ok(properties)
-    }
-
-    /// Takes the fields of a deleted secret.
-    pub(super) fn take_deletion(&mut self) -> DeletionFields {
-        DeletionFields {
-            recovery_id: self.recovery_id.take(),
-            deleted: self.deleted_date.and_then(time),
-            scheduled_purge: self.scheduled_purge_date.and_then(time),
-        }
     }
 }
 
@@ -172,8 +151,9 @@ impl WriteProperties {
 /// [update](https://learn.microsoft.com/rest/api/keyvault/secrets/update-secret/update-secret#request-body), which has
 /// no value.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct WriteBody<'a> {
-    #[serde(rename = "contentType", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     content_type: Option<&'a str>,
     #[serde(skip_serializing_if = "WriteAttributes::is_empty")]
     attributes: WriteAttributes,
@@ -206,7 +186,7 @@ fn seconds(time: SystemTime) -> Result<u64> {
 }
 
 /// Returns the time of seconds since 1970. `None` if the clock cannot represent it.
-fn time(seconds: i64) -> Option<SystemTime> {
+pub(super) fn time(seconds: i64) -> Option<SystemTime> {
     let since = Duration::from_secs(u64::try_from(seconds).ok()?);
     SystemTime::UNIX_EPOCH.checked_add(since)
 }

@@ -31,39 +31,21 @@ pub(super) enum Idempotency {
 }
 
 impl Operation {
-    /// Returns the name in logs.
-    pub(super) fn name(self) -> &'static str {
+    /// Returns the name in logs, and the name that the Azure SDKs use in OpenTelemetry spans.
+    pub(super) fn names(self) -> (&'static str, &'static str) {
         match self {
-            Self::Get => "get",
-            Self::Set => "set",
-            Self::Update => "update",
-            Self::List => "list",
-            Self::ListVersions => "list_versions",
-            Self::Delete => "delete",
-            Self::GetDeleted => "get_deleted",
-            Self::ListDeleted => "list_deleted",
-            Self::Recover => "recover",
-            Self::Purge => "purge",
-            Self::Backup => "backup",
-            Self::Restore => "restore",
-        }
-    }
-
-    /// Returns the name that the Azure SDKs use in OpenTelemetry spans.
-    pub(super) fn api_name(self) -> &'static str {
-        match self {
-            Self::Get => "KeyVault.getSecret",
-            Self::Set => "KeyVault.setSecret",
-            Self::Update => "KeyVault.updateSecret",
-            Self::List => "KeyVault.getSecrets",
-            Self::ListVersions => "KeyVault.getSecretVersions",
-            Self::Delete => "KeyVault.deleteSecret",
-            Self::GetDeleted => "KeyVault.getDeletedSecret",
-            Self::ListDeleted => "KeyVault.getDeletedSecrets",
-            Self::Recover => "KeyVault.recoverDeletedSecret",
-            Self::Purge => "KeyVault.purgeDeletedSecret",
-            Self::Backup => "KeyVault.backupSecret",
-            Self::Restore => "KeyVault.restoreSecret",
+            Self::Get => ("get", "KeyVault.getSecret"),
+            Self::Set => ("set", "KeyVault.setSecret"),
+            Self::Update => ("update", "KeyVault.updateSecret"),
+            Self::List => ("list", "KeyVault.getSecrets"),
+            Self::ListVersions => ("list_versions", "KeyVault.getSecretVersions"),
+            Self::Delete => ("delete", "KeyVault.deleteSecret"),
+            Self::GetDeleted => ("get_deleted", "KeyVault.getDeletedSecret"),
+            Self::ListDeleted => ("list_deleted", "KeyVault.getDeletedSecrets"),
+            Self::Recover => ("recover", "KeyVault.recoverDeletedSecret"),
+            Self::Purge => ("purge", "KeyVault.purgeDeletedSecret"),
+            Self::Backup => ("backup", "KeyVault.backupSecret"),
+            Self::Restore => ("restore", "KeyVault.restoreSecret"),
         }
     }
 

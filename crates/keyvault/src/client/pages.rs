@@ -192,28 +192,23 @@ struct PageCursor {
 
 impl PageCursor {
     fn into_pages<T: ListItem>(self) -> SecretPages<T> {
-        let pages = stream::unfold(self, |mut cursor| async { Some((cursor.next_page().await?, cursor)) });
+        let pages = stream::unfold(self, |mut cursor| async {
+            let url = cursor.next.take()?;
+            Some((cursor.fetch(url).await, cursor))
+        });
         SecretPages(pages.boxed())
     }
 
     /// Changes the first page, unless it is an error already.
     fn restart_at(&mut self, url: impl FnOnce(&Url, &Vault) -> Result<Url>) {
-        let first = self.first.as_ref().map_err(Clone::clone);
-        let error = self.next.clone().and_then(Result::err);
-        let next = error.map_or_else(|| first.and_then(|first| url(first, self.client.vault())), Err);
-        self.next = Some(next);
+        if let (Ok(first), Some(Ok(_))) = (&self.first, &self.next) {
+            self.next = Some(url(first, self.client.vault()));
+        }
     }
 
-    /// Fetches the next page. `None` after the last one.
-    async fn next_page<T: ListItem>(&mut self) -> Option<Result<SecretPage<T>>> {
-        let url = match self.next.take()? {
-            Ok(url) => url,
-            Err(error) => return Some(Err(error)),
-        };
-        Some(self.fetch(url).await)
-    }
-
-    async fn fetch<T: ListItem>(&mut self, url: Url) -> Result<SecretPage<T>> {
+    /// Fetches the page at `url`, and sets the URL of the next one.
+    async fn fetch<T: ListItem>(&mut self, url: Result<Url>) -> Result<SecretPage<T>> {
+        let url = url?;
         self.pages += 1;
         if self.pages > MAX_PAGES {
             return Err(endless());

@@ -157,7 +157,7 @@ impl Pipeline {
         let span = tracing::info_span!(
             "keyvault",
             vault = %self.vault,
-            operation = request.operation.name(),
+            operation = request.operation.names().0,
             status = field::Empty,
             attempts = field::Empty,
             duration = field::Empty,
@@ -266,7 +266,7 @@ impl Pipeline {
         }
         let response = result?;
         if response.status == 429 {
-            self.stats.throttled();
+            self.stats.count(|stats| stats.refusals += 1);
             permit.throttled(response.retry_after);
         } else {
             permit.succeeded();
@@ -292,9 +292,9 @@ impl Pipeline {
         let options = PipelineStreamOptions { skip_checks: true, ..Default::default() };
         // The name of the span of an OpenTelemetry provider in the client options.
         let mut context = Context::new();
-        context.insert(PublicApiInstrumentationInformation::new(request.operation.api_name(), Vec::new()));
+        context.insert(PublicApiInstrumentationInformation::new(request.operation.names().1, Vec::new()));
         let failed = |error| transport_failure(&error, token);
-        self.stats.sent();
+        self.stats.count(|stats| stats.requests += 1);
         let response = self.sdk.stream(&context, &mut sdk_request, Some(options)).await.map_err(failed)?;
         let (status, headers, body) = response.deconstruct();
         Response::read(status.into(), &headers, body, request.operation.max_response_size(), failed).await
@@ -309,7 +309,7 @@ fn on_connect(
 ) -> impl Fn(Protocol) + Clone + Send + Sync + 'static {
     let (gate, rate_limit, stats) = (Arc::clone(gate), Arc::clone(rate_limit), Arc::clone(stats));
     move |protocol| {
-        stats.connected();
+        stats.count(|stats| stats.connections += 1);
         if protocol == Protocol::Http2 {
             rate_limit.allow_http2();
         }

@@ -1,4 +1,4 @@
-//! The response of a vault: read within its limits, then a success or a failed attempt.
+//! The response of a vault, read within its limits.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,10 +8,8 @@ use futures::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use super::operation::Operation;
 use super::retry::{self, RetryReason};
 use super::sanitize::{CHALLENGE, is_request_id};
-use super::service_error::ServiceError;
 use crate::error::{Error, ErrorKind, Result};
 
 /// A complete response.
@@ -22,7 +20,7 @@ pub(super) struct Response {
     pub(super) challenge: Option<String>,
     pub(super) request_id: Option<String>,
     pub(super) retry_after: Option<Duration>,
-    body: Zeroizing<Vec<u8>>,
+    pub(super) body: Zeroizing<Vec<u8>>,
 }
 
 /// A failed attempt, and whether another one can help.
@@ -86,37 +84,6 @@ impl Response {
         serde_json::from_slice(&self.body)
             .map_err(|_| Error::new(ErrorKind::Unavailable, "vault's response cannot be parsed"))
     }
-
-    /// Returns the response if it is a success.
-    pub(super) fn check(self, operation: Operation) -> Result<Self, FailedAttempt> {
-        match self.status {
-            200..=299 => Ok(self),
-            _ => Err(self.failed_attempt(operation)),
-        }
-    }
-
-    fn failed_attempt(&self, operation: Operation) -> FailedAttempt {
-        let service_error = ServiceError {
-            status: self.status,
-            body: &self.body,
-            challenge: self.challenge.as_deref(),
-            request_id: self.request_id.as_deref(),
-            retry_after: self.retry_after,
-        };
-        // A 503 and a 429 are sent before the request is carried out. The other statuses do not say how far it came.
-        let may_have_succeeded = self.status != 503 && matches!(self.status, 408 | 500..=599);
-        FailedAttempt { error: service_error.error(operation), retry: self.retry_reason(), may_have_succeeded }
-    }
-
-    fn retry_reason(&self) -> Option<RetryReason> {
-        let asked_or = |otherwise| Some(self.retry_after.map_or(otherwise, RetryReason::Asked));
-        match self.status {
-            408 | 500 | 502 | 504 => Some(RetryReason::Failure),
-            429 => asked_or(RetryReason::Throttled),
-            503 => asked_or(RetryReason::Failure),
-            _ => None,
-        }
-    }
 }
 
 fn too_large(status: u16) -> FailedAttempt {
@@ -142,33 +109,3 @@ fn extend_zeroizing(buffer: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
 
 /// The capacity for a body of unknown length. Fits most secrets.
 const UNKNOWN_LENGTH: usize = 4 << 10;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn response(status: u16) -> Response {
-        let (date, challenge, request_id, retry_after, body) = Default::default();
-        Response { status, date, challenge, request_id, retry_after, body }
-    }
-
-    #[test]
-    fn a_refusal_differs_from_a_failure_after_the_vault_started() {
-        for (status, may_have_succeeded) in [
-            (400, false),
-            (401, false),
-            (404, false),
-            (409, false),
-            (429, false),
-            (503, false),
-            (408, true),
-            (500, true),
-            (502, true),
-            (504, true),
-            (507, true),
-        ] {
-            let failed = response(status).check(Operation::Set).err().unwrap();
-            assert_eq!(failed.may_have_succeeded, may_have_succeeded, "{status}");
-        }
-    }
-}

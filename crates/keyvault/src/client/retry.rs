@@ -2,6 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use crate::time::Backoff;
+
 /// Why a request may be retried.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum RetryReason {
@@ -31,8 +33,7 @@ pub(super) fn pause(next: u32, reason: RetryReason, random: f64) -> Option<Durat
         RetryReason::Failure => Duration::from_millis(500),
         RetryReason::Throttled => Duration::from_secs(1),
     };
-    let doubled = first.saturating_mul(1 << (next - 2).min(8));
-    Some(doubled.min(LONGEST_PAUSE).mul_f64(0.75 + random / 2.0))
+    Some(Backoff { first, longest: LONGEST_PAUSE }.jittered(next - 1, random))
 }
 
 /// Returns the cool-off of a vault that has throttled so many times in a row. No request is sent to it meanwhile.
@@ -42,13 +43,13 @@ pub(super) fn pause(next: u32, reason: RetryReason, random: f64) -> Option<Durat
 /// because the vault may ask all clients for the same time. After more refusals than a request has attempts, the longer
 /// of the two applies.
 pub(super) fn cool_off(refusals: u32, reason: RetryReason, random: f64) -> Duration {
-    let doubled = |times: u32| (FIRST_COOL_OFF * (1 << times.min(6))).mul_f64(0.75 + random / 2.0);
     match reason {
         RetryReason::Asked(wait) => {
-            let spread = wait.min(LONGEST_PAUSE).mul_f64(1.0 + random / 4.0);
-            refusals.checked_sub(MAX_ATTEMPTS).map_or(spread, |times| spread.max(doubled(times)))
+            let asked = wait.min(LONGEST_PAUSE).mul_f64(1.0 + random / 4.0);
+            let further = refusals.checked_sub(MAX_ATTEMPTS);
+            further.map_or(asked, |further| asked.max(COOL_OFF.jittered(further + 1, random)))
         }
-        _ => doubled(refusals.saturating_sub(1)),
+        _ => COOL_OFF.jittered(refusals, random),
     }
 }
 
@@ -64,7 +65,7 @@ pub(super) fn retry_after<'a>(header: impl Fn(&'static str) -> Option<&'a str>, 
 
 const MAX_ATTEMPTS: u32 = 5;
 const LONGEST_PAUSE: Duration = Duration::from_secs(16);
-const FIRST_COOL_OFF: Duration = Duration::from_secs(1);
+const COOL_OFF: Backoff = Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(64) };
 
 #[cfg(test)]
 mod tests {

@@ -1,27 +1,38 @@
-//! The error that a response stands for: what the caller can do about it.
-
-use std::time::Duration;
+//! The error of a response that is not a success: what the caller can do about it, and whether a retry can help.
 
 use serde::Deserialize;
 
 use super::challenge;
 use super::operation::Operation;
+use super::response::{FailedAttempt, Response};
+use super::retry::RetryReason;
 use crate::error::{Error, ErrorKind, ServiceAnswer};
 use crate::report::ReferenceStatus;
 
-/// The parts of a response that is not a success.
-pub(super) struct ServiceError<'r> {
-    pub(super) status: u16,
-    pub(super) body: &'r [u8],
-    pub(super) challenge: Option<&'r str>,
-    pub(super) request_id: Option<&'r str>,
-    pub(super) retry_after: Option<Duration>,
-}
+impl Response {
+    /// Returns the response if it is a success.
+    pub(super) fn check(self, operation: Operation) -> Result<Self, FailedAttempt> {
+        if (200..=299).contains(&self.status) {
+            return Ok(self);
+        }
+        // A 503 and a 429 are sent before the request is carried out. The other statuses do not say how far it came.
+        let may_have_succeeded = self.status != 503 && matches!(self.status, 408 | 500..=599);
+        Err(FailedAttempt { error: self.error(operation), retry: self.retry_reason(), may_have_succeeded })
+    }
 
-impl ServiceError<'_> {
+    fn retry_reason(&self) -> Option<RetryReason> {
+        let asked_or = |otherwise| Some(self.retry_after.map_or(otherwise, RetryReason::Asked));
+        match self.status {
+            408 | 500 | 502 | 504 => Some(RetryReason::Failure),
+            429 => asked_or(RetryReason::Throttled),
+            503 => asked_or(RetryReason::Failure),
+            _ => None,
+        }
+    }
+
     /// Translates the response to an error with codes and advice, and without text of the response.
-    pub(super) fn error(&self, operation: Operation) -> Error {
-        let body: ErrorBody = serde_json::from_slice(self.body).unwrap_or_default();
+    fn error(&self, operation: Operation) -> Error {
+        let body: ErrorBody = serde_json::from_slice(&self.body).unwrap_or_default();
         let error = body.error.unwrap_or_default();
         let code = error.code.as_deref().and_then(ServiceAnswer::code_of);
         let inner_code = error.innermost().and_then(ServiceAnswer::code_of);
@@ -31,13 +42,13 @@ impl ServiceError<'_> {
             (None, Some(code)) => format!("the vault answered {} {code}", self.status),
             _ => format!("the vault answered {}", self.status),
         };
-        let request_id = self.request_id.map(str::to_owned);
+        let request_id = self.request_id.clone();
         error.with_answer(ServiceAnswer { http_status: self.status, code, inner_code, request_id }).caused_by(cause)
     }
 
     fn classify(&self, code: Option<&str>, inner_code: Option<&str>, operation: Operation) -> Error {
         match self.status {
-            401 if self.challenge.is_some_and(challenge::demands_claims) => claims_missing(),
+            401 if self.challenge.as_deref().is_some_and(challenge::demands_claims) => claims_missing(),
             401 => unauthorized(),
             403 => forbidden(inner_code, operation),
             404 if code == Some("SecretNotFound") => Error::new(ErrorKind::NotFound, "secret not found"),
@@ -143,9 +154,13 @@ impl ErrorNode {
 mod tests {
     use super::*;
 
+    fn response(status: u16, body: &str) -> Response {
+        let (date, challenge, request_id, retry_after) = Default::default();
+        Response { status, date, challenge, request_id, retry_after, body: body.as_bytes().to_vec().into() }
+    }
+
     fn error(status: u16, body: &str, operation: Operation) -> Error {
-        let (challenge, request_id, retry_after) = Default::default();
-        ServiceError { status, body: body.as_bytes(), challenge, request_id, retry_after }.error(operation)
+        response(status, body).error(operation)
     }
 
     #[test]
@@ -216,6 +231,26 @@ mod tests {
             let error = error(403, body, Operation::Get);
             let source = std::error::Error::source(&error).unwrap();
             assert!(!format!("{error}{error:?}{source}").contains("canary"), "{body}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_differs_from_a_failure_after_the_vault_started() {
+        for (status, may_have_succeeded) in [
+            (400, false),
+            (401, false),
+            (404, false),
+            (409, false),
+            (429, false),
+            (503, false),
+            (408, true),
+            (500, true),
+            (502, true),
+            (504, true),
+            (507, true),
+        ] {
+            let failed = response(status, "").check(Operation::Set).err().unwrap();
+            assert_eq!(failed.may_have_succeeded, may_have_succeeded, "{status}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Counters of what a client sent.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// The number of requests, refusals and connections of a client and its clones so far.
 #[non_exhaustive]
@@ -29,30 +29,14 @@ impl ClientStats {
 
 /// The counters behind [`ClientStats`].
 #[derive(Debug, Default)]
-pub(super) struct StatsCounters {
-    requests: AtomicU64,
-    refusals: AtomicU64,
-    connections: AtomicU64,
-}
+pub(super) struct StatsCounters(Mutex<ClientStats>);
 
 impl StatsCounters {
-    pub(super) fn sent(&self) {
-        self.requests.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn throttled(&self) {
-        self.refusals.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn connected(&self) {
-        self.connections.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn count(&self, change: impl FnOnce(&mut ClientStats)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(super) fn read(&self) -> ClientStats {
-        ClientStats {
-            requests: self.requests.load(Ordering::Relaxed),
-            refusals: self.refusals.load(Ordering::Relaxed),
-            connections: self.connections.load(Ordering::Relaxed),
-        }
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -16,7 +16,8 @@ pub(crate) struct TokenRate {
 /// A bucket of tokens that refills with time. It is full at first.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TokenBucket {
-    rate: TokenRate,
+    /// A change affects only the tokens that are taken later.
+    pub(crate) rate: TokenRate,
     /// When the bucket is full again.
     full_at: Instant,
 }
@@ -27,19 +28,24 @@ impl TokenBucket {
         Self { rate, full_at: now }
     }
 
+    /// Returns the time until the next token. Zero if there is one.
+    pub(crate) fn wait(&self, now: Instant) -> Duration {
+        let TokenRate { burst, refill } = self.rate;
+        let most = refill.saturating_mul(burst.saturating_sub(1));
+        self.full_at.saturating_duration_since(now).saturating_sub(most)
+    }
+
     /// Takes a token.
     ///
     /// # Errors
     ///
     /// The time until the next token, if the bucket is empty.
     pub(crate) fn take(&mut self, now: Instant) -> Result<(), Duration> {
-        let TokenRate { burst, refill } = self.rate;
-        let most = refill.saturating_mul(burst.saturating_sub(1));
-        let missing = self.full_at.saturating_duration_since(now);
-        if missing > most {
-            return Err(missing - most);
+        let wait = self.wait(now);
+        if !wait.is_zero() {
+            return Err(wait);
         }
-        self.full_at = self.full_at.max(now) + refill;
+        self.full_at = self.full_at.max(now) + self.rate.refill;
         Ok(())
     }
 }

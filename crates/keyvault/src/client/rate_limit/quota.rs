@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::time::{TokenBucket, TokenRate};
+
 /// The quota of a vault: ten seconds' worth of requests at once.
 ///
 /// [The service states its limit](https://learn.microsoft.com/azure/key-vault/general/service-limits) for ten seconds,
@@ -14,10 +16,7 @@ use tokio::time::Instant;
 /// completed, and no ten seconds contain more requests than the quota.
 #[derive(Clone, Debug)]
 pub(super) struct Quota {
-    per_second: u32,
-    /// The tokens that were taken from the bucket, as the time in which they return.
-    debt: Duration,
-    debt_as_of: Instant,
+    bucket: TokenBucket,
     /// How many requests completed at which time, the earliest first.
     completed: VecDeque<(Instant, u32)>,
     is_sliding_window: bool,
@@ -25,17 +24,20 @@ pub(super) struct Quota {
 
 impl Quota {
     pub(super) fn new(per_second: u32, now: Instant) -> Self {
-        let (debt, completed) = (Duration::ZERO, VecDeque::new());
-        Self { per_second, debt, debt_as_of: now, completed, is_sliding_window: false }
+        let bucket = TokenBucket::full(rate(per_second), now);
+        Self { bucket, completed: VecDeque::new(), is_sliding_window: false }
     }
 
     pub(super) fn slow_to(&mut self, per_second: u32) {
-        self.per_second = self.per_second.min(per_second);
+        let rate = rate(per_second);
+        if rate.burst < self.bucket.rate.burst {
+            self.bucket.rate = rate;
+        }
     }
 
     /// Returns whether no further request may be sent while `in_flight` are.
     pub(super) fn is_empty(&mut self, in_flight: usize, now: Instant) -> bool {
-        if self.is_sliding_window { self.window_left(in_flight, now) == 0 } else { !self.bucket_wait(now).is_zero() }
+        if self.is_sliding_window { self.window_left(in_flight, now) == 0 } else { !self.bucket.wait(now).is_zero() }
     }
 
     /// Returns whether a vault with a sliding window would throttle further requests, although it has not throttled
@@ -51,14 +53,13 @@ impl Quota {
         } else if self.is_sliding_window {
             self.completed.front().map(|(time, _)| returns_at(*time))
         } else {
-            Some(now + self.bucket_wait(now))
+            Some(now + self.bucket.wait(now))
         }
     }
 
-    /// Takes a token.
+    /// Takes a token, for a request that starts. The window counts it by `in_flight`.
     pub(super) fn take(&mut self, now: Instant) {
-        self.debt = self.debt_at(now) + self.token();
-        self.debt_as_of = now;
+        _ = self.bucket.take(now);
     }
 
     /// Records that a request completed.
@@ -79,7 +80,7 @@ impl Quota {
         self.forget_before(now);
         let completed: u32 = self.completed.iter().map(|(_, count)| count).sum();
         let in_flight = u32::try_from(in_flight).unwrap_or(u32::MAX);
-        self.per_second.saturating_mul(10).saturating_sub(completed.saturating_add(in_flight))
+        self.bucket.rate.burst.saturating_sub(completed.saturating_add(in_flight))
     }
 
     fn forget_before(&mut self, now: Instant) {
@@ -87,19 +88,11 @@ impl Quota {
             self.completed.pop_front();
         }
     }
+}
 
-    fn bucket_wait(&self, now: Instant) -> Duration {
-        (self.debt_at(now) + self.token()).saturating_sub(WINDOW)
-    }
-
-    fn debt_at(&self, now: Instant) -> Duration {
-        self.debt.saturating_sub(now.saturating_duration_since(self.debt_as_of))
-    }
-
-    /// Returns the time in which one token returns to the bucket.
-    fn token(&self) -> Duration {
-        Duration::from_secs(1) / self.per_second
-    }
+/// Returns the rate of a bucket that allows ten seconds' worth at once.
+fn rate(per_second: u32) -> TokenRate {
+    TokenRate { burst: per_second.saturating_mul(10), refill: Duration::from_secs(1) / per_second }
 }
 
 /// Returns when a token returns to the window. Requests that completed together return when the last of them may.
@@ -136,7 +129,7 @@ mod tests {
         assert_eq!(quota.next(0, at(60_000)), None);
         quota.slow_to(2);
         quota.slow_to(9);
-        assert_eq!(quota.token(), Duration::from_millis(500));
+        assert_eq!(quota.bucket.rate.refill, Duration::from_millis(500));
     }
 
     #[test]

@@ -14,6 +14,23 @@ use super::shared::SharedQueue;
 use crate::error::{Error, Result};
 use crate::secret::Vault;
 
+impl StorageQueue {
+    /// Creates a builder of a queue.
+    ///
+    /// The URL is `https://<account>.queue.core.windows.net/<queue>`. Its query may be a shared access signature (SAS).
+    pub fn builder(url: impl Into<String>) -> StorageQueueBuilder {
+        StorageQueueBuilder {
+            url: url.into(),
+            credential: None,
+            certificate_authorities: Vec::new(),
+            options: ClientOptions::default(),
+            vaults: Vec::new(),
+            longest_pause: Duration::from_secs(10),
+            is_own: false,
+        }
+    }
+}
+
 /// A builder of a [`StorageQueue`].
 #[must_use]
 pub struct StorageQueueBuilder {
@@ -27,18 +44,6 @@ pub struct StorageQueueBuilder {
 }
 
 impl StorageQueueBuilder {
-    pub(super) fn new(url: String) -> Self {
-        Self {
-            url,
-            credential: None,
-            certificate_authorities: Vec::new(),
-            options: ClientOptions::default(),
-            vaults: Vec::new(),
-            longest_pause: Duration::from_secs(10),
-            is_own: false,
-        }
-    }
-
     /// Sets the credential, for a URL without a shared access signature. Its tokens go only to the queue's origin.
     ///
     /// The identity needs the role *Storage Queue Data Message Processor*, or *Storage Queue Data Contributor* to

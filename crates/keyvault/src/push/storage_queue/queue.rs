@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::builder::StorageQueueBuilder;
 use super::events::StorageQueueEvents;
 use super::health::StorageQueueHealth;
 use super::shared::SharedQueue;
@@ -12,7 +11,7 @@ use crate::error::{Error, Result};
 /// A queue in a storage account to which Event Grid delivers events.
 ///
 /// A queue gives each message to one receiver: one queue serves one process, or one process that forwards the events. A
-/// fleet uses [`per_instance`](StorageQueueBuilder::per_instance). `Clone` is cheap and shares everything.
+/// fleet uses [`per_instance`](super::StorageQueueBuilder::per_instance). `Clone` is cheap and shares everything.
 ///
 /// # Examples
 ///
@@ -36,13 +35,6 @@ pub struct StorageQueue {
 }
 
 impl StorageQueue {
-    /// Creates a builder of a queue.
-    ///
-    /// The URL is `https://<account>.queue.core.windows.net/<queue>`. Its query may be a shared access signature (SAS).
-    pub fn builder(url: impl Into<String>) -> StorageQueueBuilder {
-        StorageQueueBuilder::new(url.into())
-    }
-
     pub(super) fn new(shared: SharedQueue) -> Self {
         Self { shared: Arc::new(shared) }
     }
@@ -56,7 +48,7 @@ impl StorageQueue {
     ///
     /// The stream polls the queue while it is polled itself, and receives at most 32 messages with each request. The
     /// pause between two requests starts at one second and doubles while no message arrives, up to
-    /// [`longest_pause`](StorageQueueBuilder::longest_pause).
+    /// [`longest_pause`](super::StorageQueueBuilder::longest_pause).
     ///
     /// A message is deleted after the stream has yielded its events. A message without an event, or one that was
     /// received more than five times, is logged, counted and deleted: an event is only a hint, and the next check of

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use tokio::time::sleep;
 
-use super::message_queue::{MOST_AT_ONCE, Message};
+use super::message_queue::Message;
 use super::poll_interval::PollInterval;
 use super::shared::SharedQueue;
 use crate::error::{ErrorKind, Result};
@@ -65,11 +65,7 @@ impl Receiver {
             }
         };
         let has_failed = self.interval.failures() > 0;
-        let pause = match messages.len() {
-            0 => self.interval.after_empty(fastrand::f64()),
-            MOST_AT_ONCE.. => self.interval.after_full(),
-            _ => self.interval.after_messages(),
-        };
+        let pause = self.interval.after_messages(messages.len(), fastrand::f64());
         self.queue.health().record_success();
         for message in &messages {
             self.parse(message);

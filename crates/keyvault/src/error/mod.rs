@@ -1,5 +1,7 @@
 //! The error of this crate, sorted by what the caller can do about it.
 
+mod report;
+
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
@@ -129,66 +131,61 @@ impl Error {
         let permanent = failures.iter().find(|failure| !failure.is_transient());
         let kind = permanent.unwrap_or(first).kind();
         let clause = format!("{} settings could not be loaded", failures.len());
-        let mut joined = Self::from_clause(kind, clause);
-        Arc::make_mut(&mut joined.0).failures = failures;
-        Some(joined)
+        Some(Self::from_clause(kind, clause).with(|inner| inner.failures = failures))
     }
 
     /// Sets the secret that this error is about.
     #[must_use]
-    pub fn about(mut self, secret: &SecretId) -> Self {
-        Arc::make_mut(&mut self.0).secret = Some(secret.clone());
-        self
+    pub fn about(self, secret: &SecretId) -> Self {
+        self.with(|inner| inner.secret = Some(secret.clone()))
     }
 
     /// Sets the setting that this error is about, and where it is written.
     #[must_use]
-    pub(crate) fn at(mut self, key: impl Into<String>, place: impl Into<String>) -> Self {
+    pub(crate) fn at(self, key: impl Into<String>, place: impl Into<String>) -> Self {
         let (key, place) = (key.into(), place.into());
-        Arc::make_mut(&mut self.0).setting = Some(Setting { key, place });
-        self
+        self.with(|inner| inner.setting = Some(Setting { key, place }))
     }
 
     /// Sets the status, if it differs from the default one of the kind: a disabled secret is
     /// [`NotFound`](ErrorKind::NotFound) with [`AccessToKeyVaultDenied`](ReferenceStatus::AccessToKeyVaultDenied).
     #[must_use]
-    pub fn with_status(mut self, status: ReferenceStatus) -> Self {
-        Arc::make_mut(&mut self.0).status = Some(status);
-        self
+    pub fn with_status(self, status: ReferenceStatus) -> Self {
+        self.with(|inner| inner.status = Some(status))
     }
 
     /// Adds which of several references in one text is meant, counted from 1.
     #[must_use]
-    pub(crate) fn in_text(mut self, ordinal: usize, count: usize) -> Self {
-        let inner = Arc::make_mut(&mut self.0);
-        inner.clause = format!("{}, in reference {ordinal} of {count}", inner.clause).into();
-        self
+    pub(crate) fn in_text(self, ordinal: usize, count: usize) -> Self {
+        self.with(|inner| inner.clause = format!("{}, in reference {ordinal} of {count}", inner.clause).into())
     }
 
     #[must_use]
-    pub(crate) fn with_answer(mut self, answer: ServiceAnswer) -> Self {
-        Arc::make_mut(&mut self.0).answer = Some(answer);
-        self
+    pub(crate) fn with_answer(self, answer: ServiceAnswer) -> Self {
+        self.with(|inner| inner.answer = Some(answer))
     }
 
     /// Sets the technical reason. The caller ensures that it holds no value, as for a clause.
     #[must_use]
-    pub(crate) fn caused_by(mut self, cause: impl Into<String>) -> Self {
-        Arc::make_mut(&mut self.0).cause = Some(Cause(cause.into()));
-        self
+    pub(crate) fn caused_by(self, cause: impl Into<String>) -> Self {
+        self.with(|inner| inner.cause = Some(Cause(cause.into())))
     }
 
-    /// Sets what to do about the error, in place of the default advice for its codes.
+    /// Sets what to do about the error, in place of the default advice for its status.
     #[must_use]
-    pub(crate) fn with_help(mut self, help: &'static str) -> Self {
-        Arc::make_mut(&mut self.0).help = Some(help);
-        self
+    pub(crate) fn with_help(self, help: &'static str) -> Self {
+        self.with(|inner| inner.help = Some(help))
     }
 
     /// Attaches the report of the load that failed.
     #[must_use]
-    pub(crate) fn with_load_report(mut self, report: Arc<Report>) -> Self {
-        Arc::make_mut(&mut self.0).report = Some(report);
+    pub(crate) fn with_load_report(self, report: Arc<Report>) -> Self {
+        self.with(|inner| inner.report = Some(report))
+    }
+
+    /// Changes this copy of an error that other callers may have too.
+    fn with(mut self, change: impl FnOnce(&mut ErrorInner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
         self
     }
 
@@ -290,88 +287,6 @@ impl Error {
             None => self.0.clause.to_string(),
         }
     }
-
-    /// Returns what to do about the error, if there is more to say than its clause does.
-    pub fn advice(&self) -> Option<&'static str> {
-        if self.0.help.is_some() {
-            return self.0.help;
-        }
-        Some(match (self.inner_code(), self.status()) {
-            (Some("ForbiddenByRbac"), _) => {
-                "grant the identity the role Key Vault Secrets User on the vault; a new role takes minutes to apply"
-            }
-            (Some("AccessDenied"), _) => {
-                "give the identity the secret permissions Get and, to load by name, List in the vault's access policy"
-            }
-            (Some("ForbiddenByFirewall"), _) => {
-                "let this address through the vault's firewall, or reach it by a private endpoint"
-            }
-            (Some("ForbiddenByConnection"), _) => "the vault's public access is off: reach it by its private endpoint",
-            (Some("SecretDisabled"), _) => "enable the secret, or refer to another version",
-            (_, ReferenceStatus::MsiNotEnabled) => {
-                "check the credential: run `az login` on a laptop, assign a managed identity in Azure"
-            }
-            (_, ReferenceStatus::UnauthorizedClient) => "check that the credential's tenant is the vault's",
-            (_, ReferenceStatus::VaultNotFound) => "check the vault's name and that its host resolves",
-            _ => return None,
-        })
-    }
-
-    /// Returns a full report for a person: every failure with its setting, origin, status, cause and advice.
-    pub fn report(&self) -> String {
-        let mut report = String::new();
-        if !self.0.failures.is_empty() {
-            report.push_str(&format!("{}:\n", self.0.clause));
-        }
-        for failure in self.failures() {
-            failure.report_one(&mut report);
-        }
-        if let Some(load) = self.load_report() {
-            let (all, failed) = (load.rows().len(), load.rows().iter().filter(|row| row.is_failed()).count());
-            if failed > 0 && failed < all {
-                report.push_str(&format!("{} of {all} references and secrets mapped by name resolved\n", all - failed));
-            }
-        }
-        report.truncate(report.trim_end().len());
-        report
-    }
-
-    fn report_one(&self, report: &mut String) {
-        let inner = &self.0;
-        let indent = if let Some(Setting { key, place }) = &inner.setting {
-            report.push_str(&format!("  {key}  ({place})\n"));
-            "      "
-        } else {
-            ""
-        };
-        if self.is_of_reference() {
-            report.push_str(&format!("{indent}{}: {}\n", self.status(), self.what()));
-        } else {
-            report.push_str(&format!("{indent}{}\n", self.what()));
-        }
-        if let Some(Cause(cause)) = &inner.cause {
-            report.push_str(&format!("{indent}caused by: {cause}\n"));
-        }
-        if let Some(id) = self.request_id() {
-            report.push_str(&format!("{indent}request id: {id}\n"));
-        }
-        if let Some(advice) = self.advice() {
-            report.push_str(&format!("{indent}help: {advice}\n"));
-        }
-    }
-
-    /// Returns whether the status of a reference belongs in the message. It adds nothing to a value of a wrong type.
-    fn is_of_reference(&self) -> bool {
-        self.0.kind != ErrorKind::InvalidSettings || self.0.status.is_some()
-    }
-
-    /// Returns the clause and the secret, without the setting.
-    fn what(&self) -> String {
-        match &self.0.secret {
-            Some(secret) => format!("{}: {secret}", self.0.clause),
-            None => self.0.clause.to_string(),
-        }
-    }
 }
 
 impl From<ParseError> for Error {
@@ -381,28 +296,6 @@ impl From<ParseError> for Error {
             Some(help) => invalid.with_help(help),
             None => invalid,
         }
-    }
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(Setting { key, place }) = &self.0.setting {
-            write!(f, "{key} from {place}: ")?;
-            if self.is_of_reference() {
-                write!(f, "{}: ", self.status())?;
-            }
-        }
-        f.write_str(&self.what())?;
-        for (i, failure) in self.0.failures.iter().enumerate() {
-            write!(f, "{} {failure}", if i == 0 { ":" } else { ";" })?;
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.report())
     }
 }
 
