@@ -38,7 +38,7 @@ async fn a_missing_listed_name_is_an_error_unless_it_is_optional() {
     let named = Resolver::from(service.secret("api-key", "k").vault).mapped(&map()).await.unwrap();
     let [note] = named.notes() else { panic!("{:?}", named.notes()) };
     assert_eq!((note.key.to_string(), note.issue, note.is_taken), ("sentry_dsn".into(), SecretIssue::Missing, false));
-    assert_eq!(note.to_string(), "sentry_dsn is left out: secret not found: sentry-dsn in contoso");
+    assert_eq!(note.to_string(), "sentry_dsn is skipped: secret not found: sentry-dsn in contoso");
 }
 
 #[tokio::test]

@@ -71,7 +71,7 @@ async fn disabled_and_outdated_secrets_follow_their_policies_by_list_and_by_name
                 let warnings = log
                     .text()
                     .lines()
-                    .filter(|line| line.contains("WARN keyvault::named"))
+                    .filter(|line| line.contains("WARN keyvault::resolver::mapped"))
                     .collect::<Vec<_>>()
                     .join("\n");
                 assert_free_of(&log.text(), &["canary"]);
@@ -127,7 +127,8 @@ async fn a_skipped_secret_lets_a_lower_layer_apply_and_collides_with_nothing() {
 
 #[tokio::test]
 async fn each_version_is_warned_about_once() {
-    let warnings = |log: &Log| log.text().lines().filter(|line| line.contains("WARN keyvault::named")).count();
+    let warnings =
+        |log: &Log| log.text().lines().filter(|line| line.contains("WARN keyvault::resolver::mapped")).count();
     for map in [NameMap::new(), NameMap::new().only(["good", "bad-one"]).unwrap()] {
         for way in LIVE {
             let service = service(map.clone(), expired);
@@ -212,7 +213,7 @@ async fn a_report_lists_skipped_secrets_and_marks_the_ones_used_with_a_warning()
             assert!(row.detail.as_deref().unwrap_or_default().starts_with(detail), "{way:?} {report}");
             assert_eq!(row.origin, "the names in vault contoso", "{way:?}");
         }
-        assert!(report.to_string().contains("left out by the name map"), "{report}");
+        assert!(report.to_string().contains("skipped by the name map"), "{report}");
         assert_free_of(&report.to_string(), &["canary"]);
     }
 }

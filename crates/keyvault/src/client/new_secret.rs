@@ -22,7 +22,7 @@ use crate::secret::Secret;
 ///
 /// ```
 /// use std::time::{Duration, SystemTime};
-/// use keyvault::NewSecret;
+/// use keyvault::client::NewSecret;
 ///
 /// let quarter = Duration::from_secs(90 * 24 * 60 * 60);
 /// let secret = NewSecret::new("correct horse")

@@ -17,7 +17,7 @@ use crate::secret::SecretProperties;
 /// # Examples
 ///
 /// ```
-/// use keyvault::SecretUpdate;
+/// use keyvault::client::SecretUpdate;
 ///
 /// let retired = SecretUpdate::new().version("0123456789abcdef0123456789abcdef").disabled();
 /// ```

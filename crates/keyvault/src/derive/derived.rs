@@ -40,7 +40,8 @@ impl<R: Send + Sync> Derived<R> {
     /// # Examples
     ///
     /// ```
-    /// # use keyvault::{CredentialCheck, Derived, Live};
+    /// # use keyvault::{Derived, Live};
+    /// # use keyvault::live::CredentialCheck;
     /// # struct Settings;
     /// # struct Pool;
     /// # impl Pool { async fn connection(&self) -> Result<(), ()> { Err(()) } }

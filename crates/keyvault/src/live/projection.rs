@@ -27,7 +27,8 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// Costs nothing: each read looks the part up in the settings.
     ///
     /// ```
-    /// # use keyvault::{Live, Projection};
+    /// # use keyvault::Live;
+    /// # use keyvault::live::Projection;
     /// # struct Database { host: String }
     /// # struct Settings { database: Database }
     /// # fn example(live: Live<Settings>) {
