@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use futures::future::join_all;
 use keyvault_model::live::{Live, LiveBuilder, Notice, Watcher};
 use keyvault_model::secret::SecretProperties;
 use keyvault_model::settings::{ConfigValue, Key, MappedSecrets, Mismatch, Resolved, Tree};
@@ -41,7 +42,7 @@ fn a_watcher_receives_a_fact_about_a_secret_after_other_notices() {
 async fn watch_events(events: [Event; 3]) {
     let vault = Rotation::new();
     let live = vault.start().await;
-    let watches = spawn(watch_three_generations(live.watch()));
+    let watches = [(); WATCHERS].map(|()| spawn(watch_three_generations(live.watch())));
     for event in events {
         match event {
             Event::Failure => {
@@ -57,9 +58,11 @@ async fn watch_events(events: [Event; 3]) {
         }
     }
     // The end of the loop would wake the watcher.
-    let mut watcher = watches.await.unwrap();
+    let watchers = join_all(watches).await;
     drop(live);
-    assert!(watcher.next().await.is_none(), "each notice is received once");
+    for watcher in watchers {
+        assert!(watcher.unwrap().next().await.is_none(), "each notice is received once");
+    }
 }
 
 /// Reads notices until there was one of each kind and the last change.
@@ -161,5 +164,8 @@ impl Tree for OneValue {
         T::deserialize(StringDeserializer::<value::Error>::new(self.0)).map_err(|_| Mismatch::new("not valid"))
     }
 }
+
+/// The more watchers, the more likely is it that one of them runs between two steps of a publication.
+const WATCHERS: usize = 4;
 
 const HOUR: Duration = Duration::from_secs(3_600);
