@@ -79,7 +79,7 @@ impl Postgres {
     /// # Errors
     ///
     /// Fails if the server refuses the statement. The error does not quote it.
-    pub async fn administer(&self, statement: &str) -> Result<()> {
+    pub async fn execute(&self, statement: &str) -> Result<()> {
         let mut psql = Command::new(self.programs.join("psql"));
         psql.arg("--host").arg(self.data.path()).args(["--port", &self.port.to_string(), "--username=postgres"]);
         psql.args(["--no-psqlrc", "--quiet", "--set=ON_ERROR_STOP=1", "postgres"]);
@@ -95,7 +95,7 @@ impl Postgres {
 
     async fn wait_until_ready(&mut self) -> Result<()> {
         let deadline = Instant::now() + Duration::from_secs(60);
-        while self.administer("select 1").await.is_err() {
+        while self.execute("select 1").await.is_err() {
             if let Some(status) = self.server.try_wait()? {
                 return Err(Error::other(format!("the server ended: {status}")));
             }
@@ -159,8 +159,8 @@ mod tests {
         }
         let server = Postgres::start().await.unwrap();
         let data = server.data.path().to_owned();
-        server.administer("create role ann login password 'first'").await.unwrap();
-        server.administer("nonsense").await.unwrap_err();
+        server.execute("create role ann login password 'first'").await.unwrap();
+        server.execute("nonsense").await.unwrap_err();
         drop(server);
         assert!(!data.exists());
     }

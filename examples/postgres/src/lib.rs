@@ -1,15 +1,15 @@
 //! A service whose PostgreSQL password rotates under load, for any connection pool. Read it in this order:
 //!
 //! * [`Database`] is the code that a service copies: a pool that follows the settings and retries refused logins.
-//! * [`PostgresServer`] and [`Rotator`] are the environment: a database and the job that rotates its passwords.
+//! * [`Postgres`] and [`Rotator`] are the environment: a database and the job that rotates its passwords.
 //! * [`rotate_under_load`] runs both and fails unless every query succeeds.
 
 mod database;
 mod rotate_under_load;
 mod rotation;
-mod server;
+
+pub use keyvault_test_support::postgres::Postgres;
 
 pub use self::database::{ConnectionFailure, Database, DatabaseSettings, Pool, Settings};
 pub use self::rotate_under_load::rotate_under_load;
 pub use self::rotation::{Rotation, Rotator};
-pub use self::server::PostgresServer;

@@ -8,7 +8,7 @@ use keyvault_emulator::Emulator;
 use keyvault_examples_support::{Load, Result, client};
 use tokio::time::timeout;
 
-use crate::{Database, Pool, PostgresServer, Rotation, Rotator};
+use crate::{Database, Pool, Postgres, Rotation, Rotator};
 
 /// Rotates a PostgreSQL password under load.
 #[derive(Debug, Parser)]
@@ -25,10 +25,10 @@ struct Arguments {
 /// A query failed, the pool was not replaced, or PostgreSQL is not installed.
 pub async fn rotate_under_load<P: Pool>() -> Result {
     let Arguments { rotations } = Arguments::parse();
-    run::<P>(PostgresServer::start().await?, rotations).await
+    run::<P>(Postgres::start().await?, rotations).await
 }
 
-async fn run<P: Pool>(server: PostgresServer, rotations: usize) -> Result {
+async fn run<P: Pool>(server: Postgres, rotations: usize) -> Result {
     let emulator = Emulator::start().await?;
     let port = server.port();
     let mut rotator = Rotator::start(server, &emulator).await?;

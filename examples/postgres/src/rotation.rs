@@ -6,7 +6,7 @@ use keyvault_emulator::Emulator;
 use keyvault_examples_support::{Result, new_password};
 use tokio::time::sleep;
 
-use crate::PostgresServer;
+use crate::Postgres;
 
 /// A way to rotate a password.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -28,7 +28,7 @@ impl Rotation {
 /// Rotates passwords, like a function with a timer does in Azure.
 #[derive(Debug)]
 pub struct Rotator {
-    server: PostgresServer,
+    server: Postgres,
     active_role: &'static str,
 }
 
@@ -40,7 +40,7 @@ impl Rotator {
     /// # Errors
     ///
     /// The server refuses a statement.
-    pub async fn start(server: PostgresServer, emulator: &Emulator) -> Result<Self> {
+    pub async fn start(server: Postgres, emulator: &Emulator) -> Result<Self> {
         let this = Self { server, active_role: ROLES[0] };
         for role in ROLES {
             this.server.execute(&format!("create role {role} login")).await?;

@@ -1,13 +1,13 @@
 //! The examples of this package print no password.
 
-use keyvault_examples_postgres::PostgresServer;
+use keyvault_examples_postgres::Postgres;
 use keyvault_examples_support::PASSWORD_PREFIX;
 use keyvault_examples_support::leak::{assert_no_leak, run_to_success};
 
 #[test]
 fn no_password_of_a_database_is_printed() {
     for name in ["postgres_sqlx", "postgres_deadpool"] {
-        if PostgresServer::is_installed_or_skipped(name) {
+        if Postgres::is_installed_or_skipped(name) {
             assert_no_leak(name, &run_to_success(name, &["--rotations", "6"]), &[PASSWORD_PREFIX]);
         }
     }

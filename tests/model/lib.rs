@@ -1,0 +1,39 @@
+//! Core, compiled against Shuttle's `tokio` in place of tokio.
+//!
+//! Sharing by `#[path]` is the exception in this repository: Shuttle must replace the primitives when a file is compiled,
+//! and the alternative, a `cfg` in each file of core that uses tokio, would put the model into production code.
+
+// `cargo test <name>` compiles this library as a test, too. The unit tests of core need tokio itself.
+#![cfg(not(test))]
+#![allow(dead_code, unexpected_cfgs, unreachable_pub, unused_imports, reason = "the model has none of core's features")]
+
+#[path = "../../crates/keyvault/src/client/mod.rs"]
+pub mod client;
+#[path = "../../crates/keyvault/src/error.rs"]
+mod error;
+#[path = "../../crates/keyvault/src/live/mod.rs"]
+pub mod live;
+#[path = "../../crates/keyvault/src/metrics.rs"]
+mod metrics;
+#[path = "../../crates/keyvault/src/names/mod.rs"]
+pub mod names;
+#[path = "../../crates/keyvault/src/push/mod.rs"]
+pub mod push;
+#[path = "../../crates/keyvault/src/reference/mod.rs"]
+pub mod reference;
+#[path = "../../crates/keyvault/src/report/mod.rs"]
+pub mod report;
+#[path = "../../crates/keyvault/src/resolver/mod.rs"]
+pub mod resolver;
+#[path = "../../crates/keyvault/src/sealed/mod.rs"]
+pub mod sealed;
+#[path = "../../crates/keyvault/src/secret/mod.rs"]
+pub mod secret;
+#[path = "../../crates/keyvault/src/settings/mod.rs"]
+pub mod settings;
+#[path = "../../crates/keyvault/src/store/mod.rs"]
+pub mod store;
+#[path = "../../crates/keyvault/src/time/mod.rs"]
+mod time;
+
+pub use self::error::{Error, ErrorKind};
