@@ -9,7 +9,7 @@
 
 #[path = "../../crates/keyvault/src/client/mod.rs"]
 pub mod client;
-#[path = "../../crates/keyvault/src/error.rs"]
+#[path = "../../crates/keyvault/src/error/mod.rs"]
 mod error;
 #[path = "../../crates/keyvault/src/live/mod.rs"]
 pub mod live;
