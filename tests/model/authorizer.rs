@@ -7,8 +7,8 @@ use shuttle::future::spawn;
 use crate::check;
 use crate::transport::{Answer, CountingCredential, FakeTransport};
 
-/// The vault rejects the first token. Depending on the schedule, each request is sent with the first token, or waits for
-/// the first or the second fetch.
+/// The vault rejects the first token. Depending on the schedule, each request is sent with the first token, or waits
+/// for the first or the second fetch.
 #[test]
 fn concurrent_requests_fetch_one_token_and_one_more_after_its_rejection() {
     check(async || {

@@ -1,7 +1,8 @@
 //! Core, compiled against Shuttle's `tokio` in place of tokio.
 //!
-//! Sharing by `#[path]` is the exception in this repository: Shuttle must replace the primitives when a file is compiled,
-//! and the alternative, a `cfg` in each file of core that uses tokio, would put the model into production code.
+//! Sharing by `#[path]` is the exception in this repository: Shuttle must replace the primitives when a file is
+//! compiled, and the alternative, a `cfg` in each file of core that uses tokio, would put the model into production
+//! code.
 
 // `cargo test <name>` compiles this library as a test, too. The unit tests of core need tokio itself.
 #![cfg(not(test))]

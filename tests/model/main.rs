@@ -8,8 +8,8 @@
 //! priorities (PCT).
 //!
 //! Not covered: interleavings inside the atomics of `arc-swap`, inside `moka` and between locks of `std`, each of which
-//! is one step here; time, because every sleep ends at once and no timeout ends; and `Live::shutdown`, because Shuttle's
-//! `tokio` lacks what it waits for. `tests/hostile/simulation` and `tests/hostile/cancellation` cover those.
+//! is one step here; time, because every sleep ends at once and no timeout ends; and `Live::shutdown`, because
+//! Shuttle's `tokio` lacks what it waits for. `tests/hostile/simulation` and `tests/hostile/cancellation` cover those.
 
 #![allow(clippy::unwrap_used, reason = "a check that cannot continue panics at once")]
 

@@ -20,7 +20,7 @@
 //! |---|---|
 //! | call a vault | [`SecretClient`] |
 //! | call it without a runtime | [`blocking::SecretClient`] |
-//! | sign in | [`default_credential`], or any `TokenCredential` |
+//! | sign in | `default_credential`, or any `TokenCredential` |
 //! | run without Azure | [`InMemory`] |
 //! | parse and resolve references | [`Reference`], [`Template`], [`Resolver`] |
 //! | see the outcome of each reference | [`Report`], [`Resolver::check`] |
@@ -36,14 +36,14 @@
 //!
 //! # Rooms
 //!
-//! The modules are listed in the order in which data flows, and each uses only modules before it. To read the code,
+//! The modules are listed in the order of their dependencies: each uses only modules before it. To read the code,
 //! follow this order; each module begins with a manual.
 //!
 //! 1. `time`: one back-off, one token bucket and the wall clock.
 //! 2. [`secret`]: secrets, their identifiers and vaults. [`report`]: the outcome of each reference. [`Error`] joins
 //!    both.
 //! 3. [`reference`]: the grammar of references.
-//! 4. [`store`]: the interface to a source of secrets. [`client`]: its implementation for Azure, with [`credential`]
+//! 4. [`store`]: the interface to a source of secrets. [`client`]: its implementation for Azure, with `credential`
 //!    and the [`blocking`] variant.
 //! 5. [`settings`]: the interface to configuration frameworks. [`names`]: from names of secrets to keys of settings.
 //! 6. [`resolver`]: the cache, and one load of the vaults.
@@ -52,7 +52,7 @@
 //!
 //! # Features
 //!
-//! * `identity` (on by default): [`default_credential`], over `azure_identity`; three crates.
+//! * `identity` (on by default): `default_credential`, over `azure_identity`; three crates.
 //! * `ring` (on by default): TLS by `ring`. `aws-lc-rs`: TLS by that, with post-quantum key exchange. A provider that
 //!   the program installed for all of rustls has precedence over both.
 //! * `sealed`: the last good secrets in an encrypted file, for a start during an outage, over `aws-lc-rs`.

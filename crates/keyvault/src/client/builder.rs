@@ -50,11 +50,11 @@ pub struct SecretClientBuilder {
 impl SecretClientBuilder {
     /// Sets the credential that fetches tokens. Required.
     ///
-    /// It is [`default_credential`](crate::default_credential), a credential of `azure_identity`, or your own.
+    /// It is `default_credential`, a credential of `azure_identity`, or your own.
     ///
     /// When the vault rejects a token, because the token was revoked or lacks claims, the client asks the credential
     /// for another one and retries once. A credential that caches tokens may return the same token again: those of
-    /// `azure_identity` do until it expires, [`default_credential`](crate::default_credential) fetches a new one.
+    /// `azure_identity` do until it expires, `default_credential` fetches a new one.
     pub fn credential(mut self, credential: Arc<dyn TokenCredential>) -> Self {
         self.credential = Some(credential);
         self

@@ -119,8 +119,8 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///     .derive(["api_key"], async |settings: Arc<Settings>| {
     ///         let key = HeaderValue::from_str(&settings.api_key);
     ///         let mut key = key.map_err(ValidationError::because("the key is not a valid header value"))?;
-    ///         key.set_sensitive(true);
-    ///         let client = reqwest::Client::builder().default_headers(HeaderMap::from_iter([(AUTHORIZATION, key)]));
+    ///         key.set_sensitive(true); let client =
+    ///         reqwest::Client::builder().default_headers(HeaderMap::from_iter([(AUTHORIZATION, key)]));
     ///         client.build().map_err(ValidationError::because("the HTTP client cannot be set up"))
     ///     })
     ///     .await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::settings::Origins;
+use crate::time::instant_after;
 
 /// How long changes must pause before they are published, and the longest time that they wait.
 #[derive(Clone, Copy, Debug)]
@@ -42,7 +43,7 @@ impl Debounce {
 
     /// Returns when `pending` changes are published unless more follow.
     pub(super) fn end(self, pending: &PendingChanges) -> Instant {
-        (pending.last_change + self.minimum).min(pending.began + self.maximum)
+        instant_after(pending.last_change, self.minimum).min(instant_after(pending.began, self.maximum))
     }
 }
 

@@ -45,9 +45,7 @@ impl SecretEvent {
     /// let body = br#"[{
     ///     "eventType": "Microsoft.KeyVault.SecretNewVersionCreated",
     ///     "data": { "Id": "https://contoso.vault.azure.net/secrets/db-password/ee059b2bb5bc48398a53b168c6cdcb10" }
-    /// }]"#;
-    /// let events = SecretEvent::parse(body)?;
-    /// assert_eq!(events[0].id.name().as_str(), "db-password");
+    /// }]"#; let events = SecretEvent::parse(body)?; assert_eq!(events[0].id.name().as_str(), "db-password");
     /// assert_eq!(events[0].kind, SecretEventKind::NewVersion);
     /// # Ok::<(), keyvault::Error>(())
     /// ```

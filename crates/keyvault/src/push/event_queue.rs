@@ -11,10 +11,10 @@ use super::event::{PushEvent, SecretEvent};
 /// A full queue drops further events and yields one [`PushEvent::MayHaveLost`] for them, so a flood causes one check of
 /// every secret.
 #[derive(Clone, Debug)]
-pub(super) struct EventQueue(Arc<Mutex<QueueState>>);
+pub(super) struct EventQueue(Arc<Mutex<EventQueueState>>);
 
 #[derive(Debug)]
-struct QueueState {
+struct EventQueueState {
     events: VecDeque<SecretEvent>,
     capacity: usize,
     has_overflowed: bool,
@@ -25,7 +25,7 @@ struct QueueState {
 
 impl EventQueue {
     pub(super) fn new(capacity: usize) -> Self {
-        Self(Arc::new(Mutex::new(QueueState {
+        Self(Arc::new(Mutex::new(EventQueueState {
             events: VecDeque::new(),
             capacity,
             has_overflowed: false,
@@ -86,13 +86,13 @@ impl EventQueue {
         self.lock().has_receiver
     }
 
-    fn lock(&self) -> MutexGuard<'_, QueueState> {
+    fn lock(&self) -> MutexGuard<'_, EventQueueState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Wakes the receiver after releasing the lock, which the receiver needs.
-fn wake(mut state: MutexGuard<'_, QueueState>) {
+fn wake(mut state: MutexGuard<'_, EventQueueState>) {
     let receiver = state.receiver.take();
     drop(state);
     if let Some(receiver) = receiver {

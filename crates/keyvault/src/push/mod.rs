@@ -118,8 +118,7 @@
 //!             // An unreadable message does not end the stream; polling makes up for it.
 //!             Signal::Message(body) => {
 //!                 SecretEvent::parse(&body).unwrap_or_default().into_iter().map(PushEvent::from).collect()
-//!             }
-//!             Signal::Reconnected => vec![PushEvent::MayHaveLost],
+//!             } Signal::Reconnected => vec![PushEvent::MayHaveLost],
 //!         };
 //!         Some((stream::iter(batch), signals))
 //!     });
