@@ -20,7 +20,7 @@ impl KeyVaultSource {
     ///
     /// # Errors
     ///
-    /// The errors of [`Resolver::named`].
+    /// The errors of [`Resolver::mapped`].
     pub async fn fetch(vault: impl Into<Resolver>, map: &NameMap) -> Result<Self> {
         Ok(Self::new(vault.into().mapped(map).await?))
     }

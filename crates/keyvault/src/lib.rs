@@ -42,7 +42,7 @@
 //! 1. `time`: one back-off, one token bucket and the wall clock.
 //! 2. [`secret`]: secrets, their identifiers and vaults. [`report`]: the outcome of each reference. [`Error`] joins
 //!    both.
-//! 3. [`reference`]: the grammar of references.
+//! 3. [`reference`](mod@reference): the grammar of references.
 //! 4. [`store`]: the interface to a source of secrets. [`client`]: its implementation for Azure, with `credential`
 //!    and the [`blocking`] variant.
 //! 5. [`settings`]: the interface to configuration frameworks. [`names`]: from names of secrets to keys of settings.
