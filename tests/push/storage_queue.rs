@@ -40,7 +40,7 @@ where
     tokio::select! {
         () = poll => {}
         event = events.next() => panic!("{event:?} came"),
-        () = tokio::time::sleep(PATIENCE) => panic!("it was waited for in vain"),
+        () = tokio::time::sleep(PATIENCE) => panic!("nothing arrived in time"),
     }
 }
 
