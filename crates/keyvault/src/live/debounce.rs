@@ -50,11 +50,12 @@ impl Debounce {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::{Fingerprint, Key, Origin};
+    use crate::settings::{ConfigValue, Key, Origin};
 
     fn origins(text: &str) -> Origins {
         let mut origins = Origins::default();
-        origins.insert(Key::root().member("a"), Origin::written("file".into(), Fingerprint::of(text)));
+        let value = ConfigValue::text(Key::root().member("a"), "file", text);
+        origins.extend(vec![(value.key().clone(), Origin::of(&value, Vec::new()))]);
         origins
     }
 

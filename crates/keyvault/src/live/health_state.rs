@@ -64,17 +64,17 @@ impl Failing {
     }
 
     fn add(&mut self, plan: &FetchPlan) {
-        self.full |= plan.is_full();
-        if !plan.is_full() {
-            self.single.extend(plan.due().keys().cloned());
+        self.full |= plan.is_full;
+        if !plan.is_full {
+            self.single.extend(plan.due.keys().cloned());
         }
     }
 
     fn remove(&mut self, plan: &FetchPlan) {
-        if plan.is_full() {
+        if plan.is_full {
             *self = Self::default();
         }
-        self.single.retain(|id| !plan.due().contains_key(id));
+        self.single.retain(|id| !plan.due.contains_key(id));
     }
 }
 
@@ -118,7 +118,7 @@ impl HealthState {
     /// A secret that was read proves nothing about the others.
     pub(super) fn record_answer(&mut self, plan: &FetchPlan, lapse: Option<Error>) {
         self.failing.remove(plan);
-        if plan.is_full() {
+        if plan.is_full {
             self.is_revoked = false;
         }
         self.lapse.clone_from(&lapse);

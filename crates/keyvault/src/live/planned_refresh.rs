@@ -26,7 +26,7 @@ impl PlannedRefresh {
         due: BTreeMap<SecretId, Due>,
         not_due: BTreeSet<SecretId>,
     ) -> Self {
-        let plan = FetchPlan::full(known, now).with_due(wants(&due)).excluding(not_due);
+        let plan = FetchPlan { due: wants(&due), excluded: not_due, ..FetchPlan::full(known, now) };
         Self { plan, due, is_requested: false }
     }
 
@@ -37,7 +37,7 @@ impl PlannedRefresh {
 
     /// Plans to replace versions by those before them.
     pub(super) fn reverting(known: Arc<KnownSecrets>, now: SystemTime, secrets: BTreeSet<SecretId>) -> Self {
-        let plan = FetchPlan::partial(known, now, BTreeMap::new()).reverting(secrets);
+        let plan = FetchPlan { reverting: secrets, ..FetchPlan::partial(known, now, BTreeMap::new()) };
         Self { plan, due: BTreeMap::new(), is_requested: false }
     }
 
@@ -48,7 +48,7 @@ impl PlannedRefresh {
 
     /// Returns whether the refresh fetches everything.
     pub(super) fn is_full(&self) -> bool {
-        self.plan.is_full()
+        self.plan.is_full
     }
 
     /// Takes out the due secrets that only the failure of others held back, after the refresh failed with
@@ -148,7 +148,7 @@ mod tests {
             false => PlannedRefresh::partial(known, now, due),
         };
         for read in others.iter().chain([&HERE]) {
-            refresh.plan.set_read(&id(read), &Ok(secret(id(read))));
+            refresh.plan.set_read(id(read), Ok(secret(id(read))));
         }
         let unaffected = refresh.take_unaffected(&Error::join(failures).unwrap());
         assert_eq!(unaffected.len() + refresh.due.len(), 2, "nothing is lost");

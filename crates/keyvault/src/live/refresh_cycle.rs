@@ -63,16 +63,16 @@ impl RefreshCycle {
         let (plan, deadline) = (&refresh.plan, instant_after(Instant::now(), self.options.deadline));
         let loader = &self.loader;
         let loaded = loader.load(&loader.resolver, plan, Some(&published.snapshot), deadline).await?;
-        let lapse = lapse(loaded.facts());
-        let changed = published.origins.changed(&loaded.facts().origins);
+        let lapse = lapse(&loaded.facts);
+        let changed = published.origins.changed(&loaded.facts.origins);
         if changed.is_empty() {
-            self.keep(published, &loaded.facts().report);
+            self.keep(published, &loaded.facts.report);
             self.record_match(published.generation, plan, lapse);
             self.state.seal(false);
             return Ok(Outcome::Unchanged);
         }
         let debounce = self.options.debounce.filter(|_| !refresh.is_requested);
-        if let Some(pending) = debounce.and_then(|d| d.observe(pending, &loaded.facts().origins, Instant::now())) {
+        if let Some(pending) = debounce.and_then(|d| d.observe(pending, &loaded.facts.origins, Instant::now())) {
             tracing::debug!(generation = published.generation, "settings change and wait for further changes");
             self.record_answer(published.generation, plan, lapse);
             return Ok(Outcome::Debounced(pending));
@@ -114,7 +114,7 @@ impl RefreshCycle {
 
     /// Records a refresh that found the published settings. If it read everything, they are fresh.
     fn record_match(&self, generation: u64, plan: &FetchPlan, lapse: Option<Error>) {
-        if plan.is_full() && lapse.is_none() {
+        if plan.is_full && lapse.is_none() {
             self.state.health_state().record_match(self.state.now());
         }
         self.record_answer(generation, plan, lapse);

@@ -1,45 +1,30 @@
 //! Collisions: settings that more than one secret gives.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use crate::error::{Error, ErrorKind};
 use crate::report::ReferenceStatus;
 use crate::settings::{Key, Segment};
 
-/// The contributors of each setting: the name of a secret, with the member of an expanded JSON secret.
-pub(crate) type Contributors = BTreeMap<Key, Vec<String>>;
-
-/// Returns whether no two of the sorted `keys` collide. Then there are no [`collisions`].
-pub(crate) fn is_clear<'k>(keys: impl Iterator<Item = &'k Key>) -> bool {
-    let mut before: Option<&Key> = None;
-    for key in keys {
-        let collides = before.is_some_and(|before| before == key || before.is_above(key));
-        if collides || list_collision(before, key).is_some() {
-            return false;
-        }
-        before = Some(key);
-    }
-    true
-}
-
 /// Returns an error for each setting that more than one secret gives, that is both a value and a table, or both a table
 /// and a list, and for each list with gaps. The error names every contributor.
-pub(crate) fn collisions(contributors: &Contributors) -> Vec<Error> {
+///
+/// `settings` are sorted by their keys. Each has its contributor: the name of a secret, with the member of an expanded
+/// JSON secret.
+pub(crate) fn collisions<C: Display>(settings: &[(Key, C)]) -> Vec<Error> {
     let mut found: BTreeMap<Key, Collision> = BTreeMap::new();
-    let mut note = |key: &Key, collision: Collision| {
-        let entry = found.entry(key.clone()).or_insert(collision);
-        *entry = collision.max(*entry);
-    };
     let mut before: Option<&Key> = None;
-    for (key, names) in contributors {
-        if names.len() > 1 {
-            note(key, Collision::SameSetting);
-        }
-        // Keys are sorted, so all keys below a key follow it directly, and a table's members precede a list's elements.
-        if let Some(before) = before.filter(|before| before.is_above(key)) {
-            note(before, Collision::ValueAndTable);
-        } else if let Some((list, collision)) = list_collision(before, key) {
-            note(&list, collision);
+    for (key, _) in settings {
+        // All keys below a key follow it directly, and a table's members precede a list's elements.
+        let collision = match before {
+            Some(before) if before == key => Some((key.clone(), Collision::SameSetting)),
+            Some(before) if before.is_above(key) => Some((before.clone(), Collision::ValueAndTable)),
+            _ => list_collision(before, key),
+        };
+        if let Some((key, collision)) = collision {
+            let entry = found.entry(key).or_insert(collision);
+            *entry = collision.max(*entry);
         }
         before = Some(key);
     }
@@ -47,7 +32,7 @@ pub(crate) fn collisions(contributors: &Contributors) -> Vec<Error> {
     for (key, collision) in found {
         // A collision below a key that already has an error has the same cause.
         if !errors.last().is_some_and(|(above, _)| above.is_above(&key)) {
-            let error = error(&key, collision, contributors);
+            let error = error(&key, collision, settings);
             errors.push((key, error));
         }
     }
@@ -76,17 +61,21 @@ fn list_collision(before: Option<&Key>, key: &Key) -> Option<(Key, Collision)> {
             None if *index == 0 => continue,
             _ => Collision::Gap,
         };
-        return Some((key.up_to(depth), collision));
+        return Some((segments[..depth].iter().cloned().collect(), collision));
     }
     None
 }
 
-fn error(key: &Key, collision: Collision, contributors: &Contributors) -> Error {
+fn error<C: Display>(key: &Key, collision: Collision, settings: &[(Key, C)]) -> Error {
+    let mut names: Vec<String> = Vec::new();
     // All keys below a key follow it.
-    let below = contributors.range(key.clone()..).take_while(|(below, _)| *below == key || key.is_above(below));
-    let mut seen = BTreeSet::new();
-    let names: Vec<&str> =
-        below.flat_map(|(_, names)| names).map(String::as_str).filter(|name| seen.insert(*name)).collect();
+    let at = settings.partition_point(|(before, _)| before < key);
+    for (_, contributor) in settings[at..].iter().take_while(|(below, _)| below == key || key.is_above(below)) {
+        let name = contributor.to_string();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     let clause = match collision {
         Collision::SameSetting if names.len() == 1 => "a secret gives the same setting twice",
         Collision::SameSetting => "secrets give the same setting",
@@ -102,10 +91,10 @@ fn error(key: &Key, collision: Collision, contributors: &Contributors) -> Error 
         )
 }
 
-fn enumerated(names: &[&str]) -> String {
+fn enumerated(names: &[String]) -> String {
     match names {
         [] => String::new(),
-        [one] => (*one).to_owned(),
+        [one] => one.clone(),
         [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }
@@ -119,19 +108,18 @@ mod tests {
     /// Parses settings such as `a.b[0]=Contributor` and returns the key and text of each error. Without `=` the key
     /// itself is the contributor.
     fn found(settings: &[&str]) -> Vec<(String, String)> {
-        let mut contributors = Contributors::new();
-        for setting in settings {
+        let parsed = settings.iter().map(|setting| {
             let (key, contributor) = setting.split_once('=').unwrap_or((setting, setting));
             let dotted = key.replace('[', ".[");
             let key = dotted.split('.').fold(Key::root(), |key, part| match part.strip_prefix('[') {
                 Some(index) => key.element(index.trim_end_matches(']').parse().unwrap()),
                 None => key.member(part),
             });
-            contributors.entry(key).or_default().push(contributor.to_owned());
-        }
-        let errors = collisions(&contributors);
-        let keys = contributors.iter().flat_map(|(key, names)| std::iter::repeat_n(key, names.len()));
-        assert_eq!(is_clear(keys), errors.is_empty(), "{settings:?}");
+            (key, contributor)
+        });
+        let mut settings: Vec<(Key, &str)> = parsed.collect();
+        settings.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let errors = collisions(&settings);
         errors.iter().map(|error| (error.setting().unwrap().to_owned(), error.failures()[0].to_string())).collect()
     }
 

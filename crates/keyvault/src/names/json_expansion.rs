@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::reference::unescaped;
-use crate::settings::{Key, MappedContent};
+use crate::settings::{Key, MappedKind, MappedPart};
 
 /// The limits within which [`NameMap::open_json`](crate::NameMap::open_json) expands JSON secrets.
 ///
@@ -76,7 +76,7 @@ pub(crate) struct ExpandedValue {
     pub(crate) key: Key,
     /// The path to the value as the secret spells it, for messages. Empty for the whole secret.
     pub(crate) member: String,
-    pub(crate) content: MappedContent,
+    pub(crate) part: MappedPart,
 }
 
 /// Returns whether a content type is JSON: `application/json`, `text/json`, or any type with the suffix `+json`, in any
@@ -122,48 +122,36 @@ struct Expansion<'s> {
 
 impl Expansion<'_> {
     fn walk(&mut self, value: &RawValue, key: Key, member: String, levels: usize) -> Result<()> {
-        let text = value.get();
-        let content = match (text.as_bytes().first(), levels) {
-            (Some(b'{'), 1..) => return self.walk_table(value, key, member, levels - 1),
-            (Some(b'['), 1..) => return self.walk_list(value, key, member, levels - 1),
-            (Some(b'"'), _) => MappedContent::Text(unescaped(text).ok_or_else(not_json)?),
-            (Some(b'n'), _) => MappedContent::Null,
-            _ => MappedContent::Text(Zeroizing::new(text.to_owned())),
-        };
-        self.push(ExpandedValue { key, member, content })
-    }
-
-    fn walk_table(&mut self, value: &RawValue, key: Key, member: String, levels: usize) -> Result<()> {
-        let TableMembers(members) = serde_json::from_str(value.get()).map_err(|_| not_json())?;
+        let json = value.get();
         let before = self.values.len();
-        for (name, value) in members.iter().filter(|(_, value)| value.get() != "null") {
-            let path = if member.is_empty() { name.clone() } else { format!("{member}.{name}") };
-            self.walk(value, key.member(&(self.spell)(name)), path, levels)?;
-        }
+        let (kind, text) = match (json.as_bytes().first(), levels) {
+            (Some(b'{'), 1..) => {
+                let TableMembers(members) = serde_json::from_str(json).map_err(|_| not_json())?;
+                for (name, value) in members.iter().filter(|(_, value)| value.get() != "null") {
+                    let path = if member.is_empty() { name.clone() } else { format!("{member}.{name}") };
+                    self.walk(value, key.member(&(self.spell)(name)), path, levels - 1)?;
+                }
+                (MappedKind::EmptyTable, Zeroizing::default())
+            }
+            (Some(b'['), 1..) => {
+                let items: Vec<&RawValue> = serde_json::from_str(json).map_err(|_| not_json())?;
+                for (i, item) in items.into_iter().enumerate() {
+                    self.walk(item, key.element(i), format!("{member}[{i}]"), levels - 1)?;
+                }
+                (MappedKind::EmptyList, Zeroizing::default())
+            }
+            (Some(b'"'), _) => (MappedKind::Text, unescaped(json).ok_or_else(not_json)?),
+            (Some(b'n'), _) => (MappedKind::Null, Zeroizing::default()),
+            _ => (MappedKind::Text, Zeroizing::new(json.to_owned())),
+        };
         // A table whose members are all absent is a setting itself.
-        if self.values.len() == before {
-            self.push(ExpandedValue { key, member, content: MappedContent::EmptyTable })
-        } else {
-            Ok(())
+        if self.values.len() > before {
+            return Ok(());
         }
-    }
-
-    fn walk_list(&mut self, value: &RawValue, key: Key, member: String, levels: usize) -> Result<()> {
-        let items: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_| not_json())?;
-        if items.is_empty() {
-            return self.push(ExpandedValue { key, member, content: MappedContent::EmptyList });
-        }
-        for (i, item) in items.into_iter().enumerate() {
-            self.walk(item, key.element(i), format!("{member}[{i}]"), levels)?;
-        }
-        Ok(())
-    }
-
-    fn push(&mut self, value: ExpandedValue) -> Result<()> {
         if self.values.len() == self.limits.keys {
             return Err(invalid("JSON secret has more values than the limit").with_help("raise OpenJson::keys"));
         }
-        self.values.push(value);
+        self.values.push(ExpandedValue { key, member, part: MappedPart { kind, text } });
         Ok(())
     }
 }
@@ -211,11 +199,11 @@ mod tests {
 
     fn expand(limits: OpenJson, json: &str) -> Result<Vec<String>> {
         let shown = |value: ExpandedValue| {
-            let content = match value.content {
-                MappedContent::Text(text) => (*text).clone(),
-                MappedContent::EmptyTable => "EMPTY TABLE".into(),
-                MappedContent::EmptyList => "EMPTY LIST".into(),
-                MappedContent::Null => "NULL".into(),
+            let content = match value.part.kind {
+                MappedKind::Text => value.part.text.as_str(),
+                MappedKind::EmptyTable => "EMPTY TABLE",
+                MappedKind::EmptyList => "EMPTY LIST",
+                MappedKind::Null => "NULL",
             };
             format!("{}={content}", value.key)
         };

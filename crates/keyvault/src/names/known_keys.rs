@@ -26,21 +26,17 @@ pub(crate) fn known_keys<T: DeserializeOwned>() -> KnownKeys {
     for _ in 0..MAX_DEPTH {
         let mut next = Vec::new();
         for path in std::mem::take(&mut level) {
-            match TypeShape::at::<T>(&path) {
-                // A recursive type has no end.
-                TypeShape::Struct(parent) if path.iter().any(|step| step.parent == parent) => {
-                    known.tables.extend(key(&path));
-                }
-                TypeShape::Struct(parent) => {
-                    known.tables.extend(key(&path));
-                    next.extend(parent.fields.iter().map(|field| {
-                        let mut below = path.clone();
-                        below.push(FieldStep { parent, field });
-                        below
-                    }));
-                }
-                TypeShape::Open => known.tables.extend(key(&path)),
+            let shape = TypeShape::at::<T>(&path);
+            match shape {
                 TypeShape::Value => known.values.extend(key(&path)),
+                TypeShape::Struct(_) | TypeShape::Open => known.tables.extend(key(&path)),
+            }
+            // A recursive type has no end.
+            if let TypeShape::Struct(parent) = shape
+                && path.iter().all(|step| step.parent != parent)
+            {
+                let below = |field: &&'static str| [&path[..], &[FieldStep { parent, field }]].concat();
+                next.extend(parent.fields.iter().map(below));
             }
         }
         level = next;

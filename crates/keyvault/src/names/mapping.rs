@@ -1,9 +1,10 @@
 //! The mapping of one load: which secrets become settings, under which keys.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::collision::{Contributors, collisions, is_clear};
+use super::collision::collisions;
 use super::name_map::NameMap;
 use super::requested_secret::{RequestedSecret, Requirement};
 use super::validity::Consequence;
@@ -15,7 +16,8 @@ use crate::settings::{HELP_WITH_DISABLED, Key, MappedSecret, MappedSecrets, Mapp
 pub(crate) struct MappingBuilder<'m> {
     map: &'m NameMap,
     now: SystemTime,
-    candidates: Vec<Candidate>,
+    /// The settings, each with its contributor.
+    candidates: Vec<(Key, Candidate)>,
     notes: Vec<MappingNote>,
     failures: Vec<Error>,
 }
@@ -35,7 +37,7 @@ impl<'m> MappingBuilder<'m> {
         if !self.map.takes(item, false) {
             return None;
         }
-        match self.map.validity().check(item, self.now) {
+        match self.map.rules.check(item, self.now) {
             // The secret is checked again after it is read, because it may be newer than the list.
             None | Some((_, Consequence::Take { .. })) => Some(key),
             Some((issue, consequence)) => {
@@ -56,7 +58,7 @@ impl<'m> MappingBuilder<'m> {
         if !self.map.takes(secret.properties(), is_named) {
             return;
         }
-        if let Some((issue, consequence)) = self.map.validity().check(secret.properties(), self.now) {
+        if let Some((issue, consequence)) = self.map.rules.check(secret.properties(), self.now) {
             self.note(&key, secret.properties(), issue, consequence);
             if !matches!(consequence, Consequence::Take { .. }) {
                 return;
@@ -72,7 +74,7 @@ impl<'m> MappingBuilder<'m> {
                 let properties = SecretProperties::new(id.clone());
                 self.note(key, &properties, SecretIssue::Missing, Consequence::Skip { warn: false });
             }
-            _ if error.is_disabled() => match self.map.validity().disabled() {
+            _ if error.is_disabled() => match self.map.rules.disabled() {
                 (_, Consequence::Fail) => self.fail(key, id, error.with_help(HELP_WITH_DISABLED)),
                 (issue, skip) => self.note(key, &SecretProperties::new(id.clone()), issue, skip),
             },
@@ -87,7 +89,8 @@ impl<'m> MappingBuilder<'m> {
             Consequence::Skip { warn } => (false, warn),
             Consequence::Fail => return self.fail(key, id, issue.error().about(id)),
         };
-        self.notes.push(MappingNote::new(key.clone(), secret, issue, is_taken, is_warning));
+        let (key, secret, created) = (key.clone(), id.clone(), secret.created());
+        self.notes.push(MappingNote { key, secret, issue, is_taken, is_warning, created });
     }
 
     fn fail(&mut self, key: &Key, id: &SecretId, error: Error) {
@@ -96,12 +99,14 @@ impl<'m> MappingBuilder<'m> {
 
     fn take(&mut self, key: Key, secret: Arc<Secret>) {
         match self.map.expand(&secret, &key) {
-            None => self.candidates.push(Candidate { key, member: String::new(), secret: MappedSecret::whole(secret) }),
+            None => {
+                let candidate = Candidate { member: String::new(), secret: MappedSecret { secret, part: None } };
+                self.candidates.push((key, candidate));
+            }
             Some(Err(error)) => self.fail(&key, &secret.id().clone(), error),
-            Some(Ok(values)) => self.candidates.extend(values.into_iter().map(|value| Candidate {
-                key: value.key,
-                member: value.member,
-                secret: MappedSecret::part(Arc::clone(&secret), value.content),
+            Some(Ok(values)) => self.candidates.extend(values.into_iter().map(|value| {
+                let secret = MappedSecret { secret: Arc::clone(&secret), part: Some(Arc::new(value.part)) };
+                (value.key, Candidate { member: value.member, secret })
             })),
         }
     }
@@ -112,39 +117,32 @@ impl<'m> MappingBuilder<'m> {
     ///
     /// Every failure and every collision, in one error.
     pub(crate) fn finish(mut self) -> Result<MappedSecrets> {
-        self.candidates.sort_by(|one, other| one.key.cmp(&other.key));
-        if !is_clear(self.candidates.iter().map(|candidate| &candidate.key)) {
-            let mut contributors = Contributors::new();
-            for candidate in &self.candidates {
-                contributors.entry(candidate.key.clone()).or_default().push(candidate.contributor());
-            }
-            self.failures.extend(collisions(&contributors));
-        }
+        self.candidates.sort_by(|(one, _), (other, _)| one.cmp(other));
+        self.failures.extend(collisions(&self.candidates));
         self.failures.sort_by(|one, other| one.setting().cmp(&other.setting()));
         self.notes.sort_by(|one, other| one.key.cmp(&other.key));
         if let Some(error) = Error::join(self.failures) {
             return Err(error);
         }
-        let secrets = self.candidates.into_iter().map(|candidate| (candidate.key, candidate.secret)).collect();
-        Ok(MappedSecrets::new(secrets, self.notes.into()))
+        let secrets = self.candidates.into_iter().map(|(key, candidate)| (key, candidate.secret)).collect();
+        Ok(MappedSecrets { secrets, notes: self.notes.into() })
     }
 }
 
 /// A secret, or a value in an expanded JSON secret, that becomes a setting.
 struct Candidate {
-    key: Key,
     /// The path of the value in an expanded JSON secret; empty for the whole secret.
     member: String,
     secret: MappedSecret,
 }
 
-impl Candidate {
-    /// Returns the name of the secret, with the member, for an error about a collision.
-    fn contributor(&self) -> String {
+/// Writes the name of the secret, with the member, for an error about a collision.
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = self.secret.id().name();
         match self.member.as_str() {
-            "" => name.to_string(),
-            member => format!("{name} (member {member})"),
+            "" => write!(f, "{name}"),
+            member => write!(f, "{name} (member {member})"),
         }
     }
 }

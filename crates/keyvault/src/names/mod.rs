@@ -1,17 +1,17 @@
 //! Name maps: the rules that turn the names of secrets into the keys of settings.
 //!
-//! Read [`NameMap`] first; `choices` has its builder methods. `spelling` turns names into keys and back, `validity`
-//! decides about disabled and outdated secrets, `known_keys` finds the keys of a settings type with the help of
-//! `type_shape`, `selection` lists each `requested_secret` that is fetched by name, `json_expansion` expands JSON
+//! Read [`NameMap`] first; `name_map_options` has its builder methods. `spelling` turns names into keys and back,
+//! `validity` decides about disabled and outdated secrets, `known_keys` finds the keys of a settings type with the help
+//! of `type_shape`, `selection` lists each `requested_secret` that is fetched by name, `json_expansion` expands JSON
 //! secrets, and `collision` finds secrets that give the same setting. `mapping` applies all of them to the secrets of
 //! one load.
 
-mod choices;
 mod collision;
 mod json_expansion;
 mod known_keys;
 mod mapping;
 mod name_map;
+mod name_map_options;
 mod requested_secret;
 mod selection;
 mod spelling;

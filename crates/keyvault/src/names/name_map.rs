@@ -1,13 +1,11 @@
 //! The name map: the rules that turn the names of secrets into the keys of settings.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::sync::Arc;
 
 use super::json_expansion::{ExpandedValue, OpenJson, is_json};
 use super::requested_secret::RequestedSecret;
 use super::selection::Selection;
-use super::spelling::{NameFunction, Spelling};
+use super::spelling::{Function, NameFunction, Spelling};
 use super::validity::ValidityRules;
 use crate::error::Result;
 use crate::secret::{Secret, SecretName, SecretProperties};
@@ -73,11 +71,11 @@ use crate::settings::Key;
 /// assert_eq!(map.secret_name(&key).unwrap().as_str(), "Shop--Database--UserName");
 /// # Ok::<_, keyvault::Error>(())
 /// ```
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct NameMap {
     pub(super) prefix: String,
     pub(super) spelling: Spelling,
-    pub(super) reverse: Option<Arc<NameFunction>>,
+    pub(super) reverse: Option<Function<NameFunction>>,
     pub(super) tags: Vec<(String, Option<String>)>,
     pub(super) selection: Option<Selection>,
     pub(super) certificates: bool,
@@ -107,7 +105,7 @@ impl NameMap {
     /// longer than 127 characters, has no name.
     pub fn secret_name(&self, key: &Key) -> Option<SecretName> {
         let names = match &self.reverse {
-            Some(reverse) => reverse(key).into_iter().collect(),
+            Some(reverse) => (reverse.0)(key).into_iter().collect(),
             None => self.spelling.names(key),
         };
         let mut names = names.into_iter().filter_map(|name| SecretName::parse(&format!("{}{name}", self.prefix)).ok());
@@ -148,30 +146,12 @@ impl NameMap {
         }
     }
 
-    pub(crate) fn validity(&self) -> &ValidityRules {
-        &self.rules
-    }
-
     /// Expands a JSON secret. Returns `None` if the map keeps this secret as text.
     pub(crate) fn expand(&self, secret: &Secret, key: &Key) -> Option<Result<Vec<ExpandedValue>>> {
         let is_json = secret.properties().content_type().is_some_and(is_json);
         let limits = self.json.filter(|_| is_json)?;
-        let spell = |name: &str| self.spelling.member(name).into_owned();
+        let spell = |name: &str| self.spelling.member(name);
         Some(limits.expand(secret.expose_secret(), key, &spell).map_err(|error| error.about(secret.id())))
-    }
-}
-
-impl fmt::Debug for NameMap {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NameMap")
-            .field("prefix", &self.prefix)
-            .field("spelling", &self.spelling)
-            .field("tags", &self.tags)
-            .field("selection", &self.selection)
-            .field("certificates", &self.certificates)
-            .field("rules", &self.rules)
-            .field("json", &self.json)
-            .finish_non_exhaustive()
     }
 }
 

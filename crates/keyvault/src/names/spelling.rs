@@ -1,13 +1,12 @@
 //! The spelling of names as keys, and back.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::settings::{Key, Segment};
+use crate::settings::Key;
 
 /// The spelling of a name's levels in a key.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) enum Spelling {
     /// Lower case, with `_` for `-`.
     #[default]
@@ -15,8 +14,11 @@ pub(super) enum Spelling {
     /// Like `Folded`, and with `_` between the words of `PascalCase`.
     Snake,
     /// The program's own function.
-    Function(Arc<KeyFunction>),
+    Function(Function<KeyFunction>),
 }
+
+/// A function of the program.
+pub(super) struct Function<F: ?Sized>(pub(super) Arc<F>);
 
 pub(super) type KeyFunction = dyn Fn(&str) -> Option<Key> + Send + Sync;
 pub(super) type NameFunction = dyn Fn(&Key) -> Option<String> + Send + Sync;
@@ -27,7 +29,7 @@ impl Spelling {
         let level: fn(&str) -> String = match self {
             Spelling::Folded => fold,
             Spelling::Snake => snake,
-            Spelling::Function(function) => return function(name).filter(|key| !key.segments().is_empty()),
+            Spelling::Function(function) => return (function.0)(name).filter(|key| !key.segments().is_empty()),
         };
         let levels: Vec<String> = name.split("--").map(level).collect();
         let complete = levels.iter().all(|level| !level.is_empty());
@@ -35,10 +37,10 @@ impl Spelling {
     }
 
     /// Returns the spelling of a member of a JSON secret. Only `Snake` changes it.
-    pub(crate) fn member<'n>(&self, name: &'n str) -> Cow<'n, str> {
+    pub(super) fn member(&self, name: &str) -> String {
         match self {
-            Spelling::Snake => Cow::Owned(snake(name)),
-            Spelling::Folded | Spelling::Function(_) => Cow::Borrowed(name),
+            Spelling::Snake => snake(name),
+            Spelling::Folded | Spelling::Function(_) => name.to_owned(),
         }
     }
 
@@ -52,13 +54,15 @@ impl Spelling {
     }
 }
 
-impl fmt::Debug for Spelling {
+impl<F: ?Sized> Clone for Function<F> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<F: ?Sized> fmt::Debug for Function<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Spelling::Folded => "Folded",
-            Spelling::Snake => "Snake",
-            Spelling::Function(_) => "Function",
-        })
+        f.write_str("Function")
     }
 }
 
@@ -90,14 +94,7 @@ fn snake(level: &str) -> String {
 }
 
 fn joined(key: &Key, level: fn(&str) -> String) -> Option<String> {
-    let levels: Option<Vec<String>> = key
-        .segments()
-        .iter()
-        .map(|segment| match segment {
-            Segment::Name(name) => Some(level(name)),
-            Segment::Index(_) => None,
-        })
-        .collect();
+    let levels: Option<Vec<String>> = key.segments().iter().map(|segment| segment.name().map(level)).collect();
     levels.map(|levels| levels.join("--"))
 }
 

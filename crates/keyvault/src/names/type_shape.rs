@@ -1,9 +1,9 @@
 //! The shape of a settings type: what its `Deserialize` requests at a path.
 
 use std::cell::RefCell;
-use std::fmt;
 
-use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
+use serde::de::value::{Error, MapDeserializer};
+use serde::de::{DeserializeOwned, Deserializer, Error as _, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
 /// The shape that a type requests.
@@ -15,16 +15,10 @@ pub(super) enum TypeShape {
 }
 
 /// A struct, identified by its name and its fields.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 pub(super) struct StructType {
     name: &'static str,
     pub(super) fields: &'static [&'static str],
-}
-
-impl PartialEq for StructType {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name && self.fields == other.fields
-    }
 }
 
 /// One step from a struct to one of its fields.
@@ -51,36 +45,19 @@ struct Tracer<'t> {
 
 impl Tracer<'_> {
     /// Records a shape at the end of the path. The first request counts, because a type may try further ones after it.
-    fn record<V>(&self, shape: TypeShape) -> Result<V, Stop> {
+    fn record<V>(&self, shape: TypeShape) -> Result<V, Error> {
         if self.path.is_empty() {
             self.shape.borrow_mut().get_or_insert(shape);
         }
-        Err(Stop)
-    }
-}
-
-/// The only error of a [`Tracer`], which ends every deserialisation. It carries no data.
-#[derive(Debug)]
-struct Stop;
-
-impl fmt::Display for Stop {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("there is no value")
-    }
-}
-
-impl std::error::Error for Stop {}
-
-impl serde::de::Error for Stop {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Stop
+        // There is no value, so the error has none.
+        Err(Error::custom("there is no value"))
     }
 }
 
 impl<'de> Deserializer<'de> for Tracer<'_> {
-    type Error = Stop;
+    type Error = Error;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
         self.record(TypeShape::Value)
     }
 
@@ -89,38 +66,41 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
         name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Stop> {
+    ) -> Result<V::Value, Error> {
         // Formats use such names for special types of their own.
         if name.starts_with(['_', '$']) {
             return self.record(TypeShape::Value);
         }
         match self.path {
             [] => self.record(TypeShape::Struct(StructType { name, fields })),
-            [step, rest @ ..] => visitor.visit_map(OneField { field: Some(step.field), path: rest, shape: self.shape }),
+            [step, rest @ ..] => {
+                let field = (step.field, Tracer { path: rest, shape: self.shape });
+                visitor.visit_map(MapDeserializer::new(std::iter::once(field)))
+            }
         }
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Stop> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Stop> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Error> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_map<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
+    fn deserialize_map<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
         self.record(TypeShape::Open)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Stop> {
+    fn deserialize_seq<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Error> {
         self.record(TypeShape::Open)
     }
 
-    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Stop> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Error> {
         self.record(TypeShape::Open)
     }
 
-    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, _: usize, _: V) -> Result<V::Value, Stop> {
+    fn deserialize_tuple_struct<V: Visitor<'de>>(self, _: &'static str, _: usize, _: V) -> Result<V::Value, Error> {
         self.record(TypeShape::Open)
     }
 
@@ -130,21 +110,10 @@ impl<'de> Deserializer<'de> for Tracer<'_> {
     }
 }
 
-/// A table with one field.
-struct OneField<'t> {
-    field: Option<&'static str>,
-    path: &'t [FieldStep],
-    shape: &'t RefCell<Option<TypeShape>>,
-}
+impl<'de> IntoDeserializer<'de, Error> for Tracer<'_> {
+    type Deserializer = Self;
 
-impl<'de> MapAccess<'de> for OneField<'_> {
-    type Error = Stop;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Stop> {
-        self.field.take().map(|field| seed.deserialize(field.into_deserializer())).transpose()
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Stop> {
-        seed.deserialize(Tracer { path: self.path, shape: self.shape })
+    fn into_deserializer(self) -> Self {
+        self
     }
 }

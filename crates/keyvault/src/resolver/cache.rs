@@ -1,7 +1,6 @@
 //! Fetched secrets, and the fetches under way.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -11,6 +10,7 @@ use moka::sync::Cache;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use super::freshness::{FetchStart, Freshness};
 use crate::error::Result;
 use crate::secret::{Secret, SecretId};
 
@@ -22,40 +22,17 @@ use crate::secret::{Secret, SecretId};
 /// Concurrent callers share a [`OnceCell`], not `moka`'s own initialization. That one panics in a waiting caller after
 /// 200 others, one after another, dropped their futures, as callers with a timeout do while a vault hangs. It also
 /// keeps the answer in memory that is freed late.
-pub(crate) struct SecretCache {
+pub(super) struct SecretCache {
     secrets: Cache<SecretId, Arc<CacheSlot>>,
     fetches: Mutex<HashMap<SecretId, Weak<SharedFetch>>>,
     /// A logical clock. The clock of the system may show the same time at two consecutive events.
     clock: AtomicU64,
 }
 
-/// How old an answer may be.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Freshness {
-    /// Of any age.
-    Any,
-    /// From a fetch that began at this time or later.
-    Since(Instant),
-    /// From a fetch that began after this time.
-    After(LogicalTime),
-}
-
-/// A time on the logical clock of a cache, where no two events have the same time.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct LogicalTime(u64);
-
-/// When a fetch began. Its answer may miss any later change.
-#[derive(Clone, Copy)]
-struct FetchStart {
-    time: Instant,
-    logical_time: LogicalTime,
-}
-
 /// A fetch under way: one caller runs it, the others wait. If that caller is dropped, the next one takes over.
 type SharedFetch = OnceCell<Fetched>;
 
 /// The result of a fetch. Its callers share a failure, which is never cached.
-#[derive(Clone)]
 struct Fetched {
     start: FetchStart,
     result: Result<Arc<Secret>>,
@@ -65,48 +42,45 @@ struct Fetched {
 struct CacheSlot(Mutex<Option<(Arc<Secret>, FetchStart)>>);
 
 impl SecretCache {
-    pub(crate) fn new(capacity: usize) -> Self {
+    pub(super) fn new(capacity: usize) -> Self {
         let secrets = Cache::builder()
             .max_capacity(capacity as u64)
             // The default policy may refuse a new secret to keep one that is read more often.
             .eviction_policy(EvictionPolicy::lru())
             // `moka` frees a removed entry only after every thread in the process that uses `crossbeam-epoch` has moved
             // on, which may take arbitrarily long. The secret must be wiped earlier, so it leaves its slot at once.
-            .eviction_listener(|_, slot: Arc<CacheSlot>, _| slot.clear())
+            .eviction_listener(|_, slot: Arc<CacheSlot>, _| *slot.lock() = None)
             .build();
         Self { secrets, fetches: Mutex::default(), clock: AtomicU64::new(0) }
     }
 
     /// Advances the logical clock and returns its time.
-    pub(crate) fn now(&self) -> LogicalTime {
-        LogicalTime(self.clock.fetch_add(1, Ordering::Relaxed))
+    pub(super) fn now(&self) -> u64 {
+        self.clock.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Returns the cached secret, of any age.
-    pub(crate) fn peek(&self, id: &SecretId) -> Option<Arc<Secret>> {
-        Some(self.secrets.get(id)?.secret()?.0)
+    pub(super) fn peek(&self, id: &SecretId) -> Option<Arc<Secret>> {
+        Some(self.fresh(id, Freshness::Any)?.0)
     }
 
     /// Returns the cached secret if it is fresh enough, or else fetches it. A version never changes, so it is always
     /// fresh.
-    pub(crate) async fn get<F>(
+    pub(super) async fn get<F: Future<Output = Result<Secret>> + Send>(
         &self,
         id: &SecretId,
         freshness: Freshness,
         fetch: impl Fn() -> F + Send + Sync,
-    ) -> Result<Arc<Secret>>
-    where
-        F: Future<Output = Result<Secret>> + Send,
-    {
+    ) -> Result<Arc<Secret>> {
         let freshness = if id.version().is_some() { Freshness::Any } else { freshness };
         loop {
-            if let Some(fetched) = self.fresh(id, freshness) {
-                return fetched.result;
+            if let Some((secret, _)) = self.fresh(id, freshness) {
+                return Ok(secret);
             }
             let run = || async {
                 // Another fetch may have ended since the look above.
-                if let Some(fetched) = self.fresh(id, freshness) {
-                    return fetched;
+                if let Some((secret, start)) = self.fresh(id, freshness) {
+                    return Fetched { start, result: Ok(secret) };
                 }
                 let start = FetchStart { time: Instant::now(), logical_time: self.now() };
                 let result = fetch().await.map(Arc::new);
@@ -115,8 +89,10 @@ impl SecretCache {
                 }
                 Fetched { start, result }
             };
-            let joined = self.join(id);
-            let fetched = joined.fetch.get_or_init(run).await;
+            // Dropped last, when this caller has left the fetch.
+            let _registration = Registration { cache: self, id };
+            let shared = self.join(id);
+            let fetched = shared.get_or_init(run).await;
             // The joined fetch may have begun too early.
             if fetched.start.is_fresh(freshness) {
                 return fetched.result.clone();
@@ -125,32 +101,31 @@ impl SecretCache {
     }
 
     /// Returns the cached secret if it is fresh enough.
-    fn fresh(&self, id: &SecretId, freshness: Freshness) -> Option<Fetched> {
-        let (secret, start) = self.secrets.get(id)?.secret()?;
-        start.is_fresh(freshness).then(|| Fetched { start, result: Ok(secret) })
+    fn fresh(&self, id: &SecretId, freshness: Freshness) -> Option<(Arc<Secret>, FetchStart)> {
+        self.secrets.get(id)?.lock().clone().filter(|(_, start)| start.is_fresh(freshness))
     }
 
     /// Caches a secret, unless the store answered with another one than was requested.
     fn insert(&self, id: &SecretId, secret: &Arc<Secret>, start: FetchStart) {
         let answer = secret.id();
-        let is_requested = answer.vault() == id.vault() && answer.name() == id.name();
-        if is_requested && (id.version().is_none() || answer.version() == id.version()) {
-            self.secrets.insert(id.clone(), Arc::new(CacheSlot(Mutex::new(Some((Arc::clone(secret), start))))));
+        // The key shares the text of its name with the secret.
+        let key = if id.version().is_some() { answer.clone() } else { answer.latest() };
+        if key == *id {
+            self.secrets.insert(key, Arc::new(CacheSlot(Mutex::new(Some((Arc::clone(secret), start))))));
             // Evicts now instead of at a later call.
             self.secrets.run_pending_tasks();
         }
     }
 
     /// Joins the fetch of a secret that is under way, or registers a new one.
-    fn join<'c>(&'c self, id: &'c SecretId) -> Joined<'c> {
+    fn join(&self, id: &SecretId) -> Arc<SharedFetch> {
         let mut fetches = self.fetches();
         let under_way = fetches.get(id).and_then(Weak::upgrade).filter(|fetch| !fetch.initialized());
-        let fetch = under_way.unwrap_or_else(|| {
+        under_way.unwrap_or_else(|| {
             let fetch = Arc::default();
             fetches.insert(id.clone(), Arc::downgrade(&fetch));
             fetch
-        });
-        Joined { fetch, _registration: Registration { cache: self, id } }
+        })
     }
 
     fn fetches(&self) -> MutexGuard<'_, HashMap<SecretId, Weak<SharedFetch>>> {
@@ -159,30 +134,10 @@ impl SecretCache {
     }
 }
 
-impl FetchStart {
-    fn is_fresh(self, freshness: Freshness) -> bool {
-        match freshness {
-            Freshness::Any => true,
-            Freshness::Since(time) => self.time >= time,
-            Freshness::After(time) => self.logical_time > time,
-        }
-    }
-}
-
 impl CacheSlot {
-    fn secret(&self) -> Option<(Arc<Secret>, FetchStart)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn lock(&self) -> MutexGuard<'_, Option<(Arc<Secret>, FetchStart)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    fn clear(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
-    }
-}
-
-/// One caller's part in a fetch. Fields are dropped in order, so the registration is checked after the caller has left.
-struct Joined<'c> {
-    fetch: Arc<SharedFetch>,
-    _registration: Registration<'c>,
 }
 
 /// Removes a fetch from the map when its last caller has left.
@@ -207,13 +162,7 @@ impl Drop for Registration<'_> {
 impl Drop for SecretCache {
     fn drop(&mut self) {
         // As on eviction: `moka` may free the entries later.
-        self.secrets.iter().for_each(|(_, slot)| slot.clear());
-    }
-}
-
-impl fmt::Debug for SecretCache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SecretCache").field("secrets", &self.secrets.entry_count()).finish_non_exhaustive()
+        self.secrets.iter().for_each(|(_, slot)| *slot.lock() = None);
     }
 }
 
@@ -283,12 +232,8 @@ mod tests {
         Arc::new(Secret::new(SecretProperties::new(id(path)), "v", SystemTime::now()))
     }
 
-    fn start(cache: &SecretCache) -> FetchStart {
-        FetchStart { time: Instant::now(), logical_time: cache.now() }
-    }
-
     fn insert(cache: &SecretCache, requested: &str, answer: &Arc<Secret>) {
-        cache.insert(&id(requested), answer, start(cache));
+        cache.insert(&id(requested), answer, FetchStart { time: Instant::now(), logical_time: cache.now() });
     }
 
     #[tokio::test(start_paused = true)]

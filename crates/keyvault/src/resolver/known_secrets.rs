@@ -1,13 +1,13 @@
-//! What the last successful load knew of each secret.
+//! The secrets of the last successful load, each with its history.
 
-use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use crate::error::Error;
 use crate::secret::{Secret, SecretId, SecretName, SecretProperties, SecretVersion};
 
-/// What the last successful load knew of each secret. The next load compares the vaults' answers with it.
+/// The secrets of the last successful load, each with its history. The next load compares the vaults' answers with it.
 ///
 /// It changes in one step, after the settings of a load were published. A failed load leaves no mark in it.
 #[derive(Clone, Default)]
@@ -21,11 +21,12 @@ pub(crate) struct KnownSecrets {
 /// The properties that a vault listed, by name.
 pub(crate) type Listing = BTreeMap<SecretName, SecretProperties>;
 
-/// What is known of one secret.
+/// One secret with its history.
 #[derive(Clone)]
 pub(crate) struct KnownSecret {
     secret: Arc<Secret>,
-    previous: Option<Arc<Secret>>,
+    /// The version that was in use before, if this process used one.
+    pub(super) previous: Option<Arc<Secret>>,
     /// Versions that the vault returned as the latest, the newest last.
     seen: VecDeque<SecretVersion>,
     /// Versions that a server refused, the newest last.
@@ -33,9 +34,9 @@ pub(crate) struct KnownSecret {
     state: VersionState,
     /// Whether the vault returned the version as the latest. A version fetched by its identifier may have a sibling of
     /// the same second.
-    is_proven: bool,
+    pub(super) is_proven: bool,
     /// Whether the last load failed to read the secret, so that the settings keep their version.
-    is_kept: bool,
+    pub(super) is_kept: bool,
 }
 
 /// How the version in use relates to the version that the vault returns as the latest.
@@ -81,24 +82,9 @@ impl KnownSecret {
         &self.secret
     }
 
-    /// Returns the version that was in use before, if this process used one.
-    pub(crate) fn previous(&self) -> Option<&Arc<Secret>> {
-        self.previous.as_ref()
-    }
-
     /// Returns how the version in use relates to the vault's latest.
     pub(crate) fn state(&self) -> &VersionState {
         &self.state
-    }
-
-    /// Returns whether the last load failed to read the secret, so that nothing is known of it since.
-    pub(crate) fn is_kept(&self) -> bool {
-        self.is_kept
-    }
-
-    /// Returns whether a list with the same dates proves that the version is the latest.
-    pub(crate) fn is_proven(&self) -> bool {
-        self.is_proven
     }
 
     /// Returns whether a server refused `version`.
@@ -211,22 +197,18 @@ impl KnownSecrets {
         });
         for (id, secret) in observed.secrets.iter() {
             let is_pinned = observed.pinned.contains(id);
-            match self.secrets.entry(id.clone()) {
-                Entry::Occupied(mut known) => {
-                    let state = observed.states.get(id).cloned();
-                    known.get_mut().update(Arc::clone(secret), state, is_pinned);
-                }
-                Entry::Vacant(place) => _ = place.insert(KnownSecret::new(Arc::clone(secret), !is_pinned)),
-            }
+            let new = || KnownSecret::new(Arc::clone(secret), !is_pinned);
+            let known = self.secrets.entry(id.clone()).or_insert_with(new);
+            known.update(Arc::clone(secret), observed.states.get(id).cloned(), is_pinned);
         }
-        (self.absent, self.mapped) = (observed.absent, observed.mapped);
+        (self.absent, self.mapped) = (observed.absent(), observed.mapped);
         if let Some(listing) = observed.listing {
             self.listing = listing;
         }
     }
 }
 
-/// What one load observed in the vaults.
+/// The observations of one load in the vaults.
 #[derive(Default)]
 pub(crate) struct Observed {
     /// Shared with the snapshot of the load.
@@ -235,12 +217,20 @@ pub(crate) struct Observed {
     pub(crate) states: BTreeMap<SecretId, VersionState>,
     /// The secrets that were fetched by a version.
     pub(crate) pinned: BTreeSet<SecretId>,
-    pub(crate) absent: BTreeSet<SecretId>,
+    /// The secrets that could not be read.
+    pub(crate) failures: BTreeMap<SecretId, Error>,
     pub(crate) listing: Option<Arc<Listing>>,
     /// The secrets whose dates the name map checks.
     pub(crate) mapped: BTreeSet<SecretId>,
     /// Versions that an event named and the vault does not have yet.
     pub(crate) awaited: BTreeMap<SecretId, BTreeSet<SecretVersion>>,
+}
+
+impl Observed {
+    /// Returns the secrets that do not exist.
+    pub(super) fn absent(&self) -> BTreeSet<SecretId> {
+        self.failures.iter().filter(|(_, error)| error.is_missing()).map(|(id, _)| id.clone()).collect()
+    }
 }
 
 fn remember(versions: &mut VecDeque<SecretVersion>, version: &SecretVersion) {
@@ -325,11 +315,11 @@ mod tests {
         for _ in 0..2 {
             known.commit(Observed::default(), &[id()].into());
             let found = known.get(&id()).unwrap();
-            assert!(found.is_kept() && found.has_seen(&version(2)));
+            assert!(found.is_kept && found.has_seen(&version(2)));
             assert_eq!(found.judge(&secret(2, 20), at(50)), Verdict::Keep);
         }
         commit(&mut known, secret(3, 30));
-        assert!(!known.get(&id()).unwrap().is_kept());
+        assert!(!known.get(&id()).unwrap().is_kept);
         known.commit(Observed::default(), &BTreeSet::new());
         assert!(known.get(&id()).is_none(), "a secret that no setting uses is forgotten");
     }
@@ -352,7 +342,7 @@ mod tests {
             commit(&mut known, secret(number, number));
         }
         let found = known.get(&id()).unwrap();
-        assert_eq!(found.previous().unwrap().id().version(), Some(&version(19)));
+        assert_eq!(found.previous.as_ref().unwrap().id().version(), Some(&version(19)));
         assert!(found.has_seen(&version(13)) && !found.has_seen(&version(12)));
     }
 }

@@ -21,17 +21,21 @@ use super::snapshot::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::NameMap;
 use crate::report::{Report, ReportRow};
-use crate::settings::{ConfigValue, Key, MappedSecrets, Mismatch, Origin, Origins, Resolved, Segment, Tree};
+use crate::settings::{
+    ConfigValue, Key, MappedSecrets, MappingNote, Mismatch, Origin, Origins, Resolved, Segment, Tree,
+};
 
 /// A tree of values with every reference resolved, before it becomes typed settings.
 ///
 /// Adapters wrap it. The tree holds plaintext.
 pub struct Loaded<R> {
     tree: R,
-    facts: Facts,
+    /// Everything known of the values except the values.
+    pub(crate) facts: Facts,
 }
 
 /// Everything known of loaded values except the values.
+#[derive(Default)]
 pub(crate) struct Facts {
     pub(crate) origins: Origins,
     pub(crate) snapshot: Snapshot,
@@ -70,13 +74,13 @@ pub(crate) async fn load<R: Resolvable>(
     context: ResolveContext<'_>,
     merge: impl FnOnce(&MappedSecrets) -> Result<R, Mismatch>,
 ) -> Result<Loaded<R>> {
-    let mut loader = Loader::new(resolver, plan);
+    let loader = Loader::new(resolver, plan);
     let mapped = match names {
         Some(map) => loader.mapped(map).await.map_err(with_report)?,
         None => MappedSecrets::default(),
     };
-    let tree = merge(&mapped).map_err(unread)?;
-    fill(loader, tree, context).await
+    let tree = merge(&mapped).map_err(|mismatch| Facts::default().error(mismatch))?;
+    fill(loader, tree, context, mapped.notes()).await
 }
 
 /// Adds the report of a load whose names failed before the layers were merged.
@@ -85,30 +89,35 @@ fn with_report(error: Error) -> Error {
     if rows.is_empty() { error } else { error.with_load_report(Arc::new(Report::new(rows))) }
 }
 
-/// Resolves every reference in `tree`.
+/// Resolves every reference in `tree`. The report contains the `notes` on mapped secrets too.
 ///
 /// # Errors
 ///
 /// Every reference that failed, in one error.
-pub(crate) async fn fill<R: Resolvable>(
+async fn fill<R: Resolvable>(
     loader: Loader<'_>,
     mut tree: R,
     context: ResolveContext<'_>,
+    notes: &[MappingNote],
 ) -> Result<Loaded<R>> {
-    let mut resolution = Rounds::new(loader, context);
-    let mut values = resolution.all(tree.leaves())?;
-    loop {
-        let resolved = resolution.resolve(values).await?;
-        tree = tree.replace(resolved).map_err(|mismatch| resolution.misfit(mismatch))?;
-        if !resolution.may_uncover() {
-            break;
-        }
-        values = resolution.uncovered(tree.leaves())?;
-        if values.is_empty() {
-            break;
-        }
+    let mut rounds = Rounds {
+        loader,
+        context,
+        notes,
+        facts: Facts::default(),
+        rows: Vec::new(),
+        kept: Vec::new(),
+        absent: Vec::new(),
+        // The first round resolves all values.
+        covers: [Vec::new()].into(),
+        count: 0,
+    };
+    while !rounds.covers.is_empty() {
+        let values = rounds.uncovered(tree.leaves())?;
+        let resolved = rounds.resolve(values).await?;
+        tree = tree.replace(resolved).map_err(|mismatch| rounds.facts.error(mismatch))?;
     }
-    Ok(Loaded { tree, facts: resolution.into_facts() })
+    Ok(Loaded { tree, facts: rounds.into_facts() })
 }
 
 /// More layers than any framework keeps apart.
@@ -121,60 +130,60 @@ const MAX_LAYERS: usize = 8;
 struct Rounds<'p> {
     loader: Loader<'p>,
     context: ResolveContext<'p>,
-    origins: Origins,
+    notes: &'p [MappingNote],
+    facts: Facts,
     rows: Vec<ReportRow>,
     kept: Vec<(Key, KeptSecret)>,
-    lapses: Vec<Error>,
     absent: Vec<Key>,
     /// The keys of the last round's absent values that may have covered others.
     covers: HashSet<Vec<Segment>>,
-    rounds: usize,
+    count: usize,
 }
 
-impl<'p> Rounds<'p> {
-    fn new(loader: Loader<'p>, context: ResolveContext<'p>) -> Self {
-        Self {
-            loader,
-            context,
-            origins: Origins::default(),
-            rows: Vec::new(),
-            kept: Vec::new(),
-            lapses: Vec::new(),
-            absent: Vec::new(),
-            covers: HashSet::new(),
-            rounds: 0,
-        }
-    }
-
-    /// Returns the values of the first round: all of them.
-    fn all(&self, values: Result<Vec<ConfigValue>, Mismatch>) -> Result<Vec<ConfigValue>> {
-        values.map(|values| self.loader.resolver.with_joined_tables(values)).map_err(unread)
-    }
-
-    /// Returns whether the last round removed a value that may have covered another.
-    fn may_uncover(&self) -> bool {
-        !self.covers.is_empty()
-    }
-
+impl Rounds<'_> {
     /// Returns the values that the last round uncovered.
     fn uncovered(&self, values: Result<Vec<ConfigValue>, Mismatch>) -> Result<Vec<ConfigValue>> {
-        let mut values = self.all(values)?;
-        let is_uncovered = |key: &[Segment]| (1..=key.len()).any(|length| self.covers.contains(&key[..length]));
+        let values = values.map_err(|mismatch| Facts::default().error(mismatch))?;
+        let mut values = self.loader.resolver.with_joined_tables(values);
+        let is_uncovered = |key: &[Segment]| (0..=key.len()).any(|length| self.covers.contains(&key[..length]));
         values.retain(|value| is_uncovered(value.key.segments()));
-        if !values.is_empty() && self.rounds >= MAX_LAYERS {
-            return Err(unread(Mismatch::new("absent values cover others without end")));
+        if !values.is_empty() && self.count >= MAX_LAYERS {
+            return Err(Facts::default().error(Mismatch::new("absent values cover others without end")));
         }
         Ok(values)
     }
 
     /// Resolves the references of one round, and returns what replaces their values.
     async fn resolve(&mut self, values: Vec<ConfigValue>) -> Result<Replacements> {
-        self.rounds += 1;
-        let mut plain = Vec::with_capacity(values.len());
-        let keep = |value: ConfigValue, origin| plain.push((value.key, origin));
+        self.count += 1;
+        let mut origins = Vec::with_capacity(values.len());
+        let keep = |value: ConfigValue, origin| origins.push((value.key, origin));
         let (found, rows) = resolve(&self.loader, values, self.context, keep).await;
         self.rows.extend(rows);
-        let resolved = self.record(plain, found).map_err(|error| error.with_load_report(self.report()))?;
+        let (mut failures, mut resolved) = (Vec::new(), Vec::new());
+        for ResolvedValue { value, text, kept } in found {
+            for kept in kept {
+                self.facts.lapses.push(kept.error.clone().at(value.key.to_string(), value.place()));
+                self.kept.push((value.key.clone(), kept));
+            }
+            match text {
+                Ok(text) => {
+                    if let Some(text) = &text {
+                        origins.push((value.key.clone(), Origin::of(&value, text.secrets().to_vec())));
+                    }
+                    resolved.push((value, text));
+                }
+                // A value with two bad references has two failures.
+                Err(error) => failures.extend(
+                    error.failures().iter().map(|failure| failure.clone().at(value.key.to_string(), value.place())),
+                ),
+            }
+        }
+        self.facts.origins.extend(origins);
+        failures.sort_by(|one, other| one.setting().cmp(&other.setting()));
+        if let Some(error) = Error::join(failures) {
+            return Err(error.with_load_report(self.report()));
+        }
         let absent = || resolved.iter().filter(|(_, text)| text.is_none()).map(|(value, _)| &value.key);
         // Removing an element of an array uncovers nothing: it moves the next element up.
         self.covers = absent().filter(|key| !key.has_index()).map(|key| key.segments().to_vec()).collect();
@@ -182,57 +191,20 @@ impl<'p> Rounds<'p> {
         Ok(resolved)
     }
 
-    /// Records the origin of each value, and returns what replaces those with references.
-    fn record(&mut self, mut origins: Vec<(Key, Origin)>, found: Vec<ResolvedValue>) -> Result<Replacements> {
-        let (mut failures, mut resolved) = (Vec::new(), Vec::new());
-        for ResolvedValue { value, text, kept } in found {
-            for kept in kept {
-                self.lapses.push(kept.error.clone().at(value.key.to_string(), value.place()));
-                self.kept.push((value.key.clone(), kept));
-            }
-            match text {
-                Ok((text, fingerprint)) => {
-                    if let Some(text) = &text {
-                        let origin = Origin::filled(value.place(), fingerprint, text.secrets().to_vec());
-                        origins.push((value.key.clone(), origin));
-                    }
-                    resolved.push((value, text));
-                }
-                Err(error) => failures.extend(located(&error, &value)),
-            }
-        }
-        self.origins.extend(origins);
-        failures.sort_by(|one, other| one.setting().cmp(&other.setting()));
-        match Error::join(failures) {
-            Some(error) => Err(error),
-            None => Ok(resolved),
-        }
-    }
-
     fn report(&mut self) -> Arc<Report> {
-        Arc::new(report(std::mem::take(&mut self.rows), &self.loader.notes()))
-    }
-
-    /// Converts a failed replacement into an error.
-    fn misfit(&self, mismatch: Mismatch) -> Error {
-        invalid_settings(mismatch, &self.origins, &Snapshot::default())
+        Arc::new(report(std::mem::take(&mut self.rows), self.notes))
     }
 
     fn into_facts(mut self) -> Facts {
-        let report = self.report();
-        self.origins.close_gaps(&self.absent);
-        let mut snapshot = self.loader.into_snapshot();
+        self.facts.report = self.report();
+        self.facts.origins.close_gaps(&self.absent);
+        let observed = self.loader.plan.observed();
+        let mut snapshot = Snapshot::new(Arc::clone(&observed.secrets), observed.absent(), observed.listing.clone());
         for (key, kept) in self.kept {
             snapshot.keep(key, kept.id, kept.secret);
         }
-        Facts { origins: self.origins, snapshot, report, lapses: self.lapses }
+        Facts { snapshot, ..self.facts }
     }
-}
-
-/// Returns the failures of one value with its place: a value with two bad references has two.
-fn located<'e>(error: &'e Error, value: &'e ConfigValue) -> impl Iterator<Item = Error> + 'e {
-    let failures = error.failures().iter().cloned();
-    failures.map(|failure| failure.at(value.key.to_string(), value.place()))
 }
 
 impl Resolver {
@@ -245,7 +217,7 @@ impl Resolver {
     /// Every value whose references could not be resolved, with its place, in one error.
     pub async fn resolve_tree<R: Tree>(&self, tree: R) -> Result<Loaded<R>> {
         let plan = FetchPlan::full(Arc::default(), SystemTime::now());
-        fill(Loader::new(self, &plan), tree, ResolveContext::default()).await
+        fill(Loader::new(self, &plan), tree, ResolveContext::default(), &[]).await
     }
 }
 
@@ -277,65 +249,50 @@ impl<R: Tree> Loaded<R> {
 }
 
 impl<R> Loaded<R> {
-    /// Returns everything known of the values except the values.
-    pub(crate) fn facts(&self) -> &Facts {
-        &self.facts
-    }
-
     /// Converts the tree into settings, and returns what else is known of them.
     pub(crate) fn convert<S>(self, extract: impl FnOnce(R) -> Result<S, Mismatch>) -> Result<(S, Facts)> {
         let Self { tree, facts } = self;
         match extract(tree) {
             Ok(settings) => Ok((settings, facts)),
-            Err(mismatch) => Err(facts.misfit(mismatch)),
+            Err(mismatch) => Err(facts.error(mismatch).with_load_report(facts.report)),
         }
     }
 }
 
 impl Facts {
-    /// Converts a failed extraction into an error.
-    fn misfit(self, mismatch: Mismatch) -> Error {
-        invalid_settings(mismatch, &self.origins, &self.snapshot).with_load_report(self.report)
+    /// Converts a mismatch into an error that names the setting and its origin.
+    ///
+    /// The author of a type writes what the type expects. If that text, or a key, contains a secret of this load, the
+    /// error omits it.
+    fn error(&self, mismatch: Mismatch) -> Error {
+        let contains_secret = |text: &str| {
+            let mut secrets = self.snapshot.iter().map(|(_, secret)| secret.expose_secret());
+            secrets.any(|secret| secret.len() >= MIN_SECRET_LENGTH && text.contains(secret))
+        };
+        let mut clause = mismatch.clause.to_owned();
+        if let Some(expected) = mismatch.expected.filter(|expected| !contains_secret(expected)) {
+            clause.push_str(&format!(": expected {expected}"));
+            if let Some(found) = mismatch.found {
+                clause.push_str(&format!(", found {found}"));
+            }
+        }
+        let error = Error::from_clause(ErrorKind::InvalidSettings, clause);
+        let path: Vec<&str> = mismatch.path.iter().map(String::as_str).collect();
+        let (key, place) = match self.origins.find(&path) {
+            Some((key, origin)) => (key.to_string(), Some(origin.to_string())),
+            None => (path.join("."), mismatch.place),
+        };
+        match (key.is_empty() || contains_secret(&key), place) {
+            (true, None) => error,
+            (true, Some(place)) => error.at("the settings", place),
+            (false, place) => error.at(key, place.unwrap_or_else(|| "the merged layers".into())),
+        }
     }
 }
 
 impl<R> fmt::Debug for Loaded<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Loaded").field("origins", &self.facts.origins).finish_non_exhaustive()
-    }
-}
-
-/// Converts the failure to read a tree into an error.
-fn unread(mismatch: Mismatch) -> Error {
-    invalid_settings(mismatch, &Origins::default(), &Snapshot::default())
-}
-
-/// Converts a mismatch into an error that names the setting and its origin.
-///
-/// The author of a type writes what the type expects. If that text, or a key, contains a secret of this load, the error
-/// values it out, however it got there.
-fn invalid_settings(mismatch: Mismatch, origins: &Origins, snapshot: &Snapshot) -> Error {
-    let contains_secret = |text: &str| {
-        let mut secrets = snapshot.iter().map(|(_, secret)| secret.expose_secret());
-        secrets.any(|secret| secret.len() >= MIN_SECRET_LENGTH && text.contains(secret))
-    };
-    let mut clause = mismatch.clause.to_owned();
-    if let Some(expected) = mismatch.expected.filter(|expected| !contains_secret(expected)) {
-        clause.push_str(&format!(": expected {expected}"));
-        if let Some(found) = mismatch.found {
-            clause.push_str(&format!(", found {found}"));
-        }
-    }
-    let error = Error::from_clause(ErrorKind::InvalidSettings, clause);
-    let path: Vec<&str> = mismatch.path.iter().map(String::as_str).collect();
-    let (key, place) = match origins.find(&path) {
-        Some((key, origin)) => (key.to_string(), Some(origin.to_string())),
-        None => (path.join("."), mismatch.place),
-    };
-    match (key.is_empty() || contains_secret(&key), place) {
-        (true, None) => error,
-        (true, Some(place)) => error.at("the settings", place),
-        (false, place) => error.at(key, place.unwrap_or_else(|| "the merged layers".into())),
     }
 }
 

@@ -38,35 +38,35 @@ impl Loader<'_> {
     ///
     /// A listing map costs one request for 25 secrets of the vault and one for each changed secret; fetching overlaps
     /// with listing. A map of names costs one request for each.
-    pub(super) async fn mapped(&mut self, map: &NameMap) -> Result<MappedSecrets> {
+    pub(super) async fn mapped(&self, map: &NameMap) -> Result<MappedSecrets> {
         // One time for all secrets, so that two that expire together are judged alike.
-        let mut mapping = MappingBuilder::new(map, self.now());
+        let mut mapping = MappingBuilder::new(map, self.plan.now);
         let requests = match map.requested()? {
-            Some(requests) => self.fetch_by_name(requests).await,
+            Some(requests) => {
+                self.fetch_all(requests.iter().map(|request| self.requested_id(request))).await;
+                requests
+            }
             None => self.fetch_by_list(&mut mapping).await?,
         };
         requests.into_iter().for_each(|request| self.add(&mut mapping, request));
         let mapped = mapping.finish()?;
         self.log(mapped.notes());
-        self.set_notes(mapped.shared_notes());
         Ok(mapped)
+    }
+
+    fn requested_id(&self, request: &RequestedSecret) -> SecretId {
+        SecretId::new(self.resolver.vault().clone(), request.name.clone())
     }
 
     /// Adds a secret that was read to the mapping.
     fn add(&self, mapping: &mut MappingBuilder<'_>, request: RequestedSecret) {
-        let id = SecretId::new(self.resolver.vault().clone(), request.name.clone());
-        self.plan.set_mapped(&id);
+        let id = self.requested_id(&request);
+        self.plan.observed().mapped.insert(id.clone());
         mapping.add(request, &id, self.result(&id));
     }
 
-    async fn fetch_by_name(&self, requests: Vec<RequestedSecret>) -> Vec<RequestedSecret> {
-        let ids = requests.iter().map(|request| SecretId::new(self.resolver.vault().clone(), request.name.clone()));
-        self.fetch_all(ids).await;
-        requests
-    }
-
     /// Lists the vault and fetches the secrets of each page while the next one is on its way.
-    async fn fetch_by_list(&mut self, mapping: &mut MappingBuilder<'_>) -> Result<Vec<RequestedSecret>> {
+    async fn fetch_by_list(&self, mapping: &mut MappingBuilder<'_>) -> Result<Vec<RequestedSecret>> {
         let mut listing = Listing::new();
         let mut list = self.list().fuse();
         let mut fetches = FuturesUnordered::new();
@@ -78,15 +78,15 @@ impl Loader<'_> {
                     let Some(item) = item else { continue };
                     let item = item.map_err(|error| self.list_error(error))?;
                     let name = item.id().name().clone();
-                    let is_due = self.plan.due().contains_key(item.id());
+                    let is_due = self.plan.due.contains_key(item.id());
                     if let Some(key) = mapping.admit(&item, is_due) {
                         let request = RequestedSecret { name: name.clone(), key, requirement: Requirement::Listed };
                         if self.read_known(&item) {
                             self.add(mapping, request);
                         } else {
                             requests.push(request);
-                            let (loader, item) = (&*self, item.clone());
-                            fetches.push(async move { loader.fetch_listed(&item).await });
+                            let item = item.clone();
+                            fetches.push(async move { self.fetch_listed(&item).await });
                         }
                     }
                     listing.insert(name, item);
@@ -95,8 +95,7 @@ impl Loader<'_> {
                 else => break,
             }
         }
-        drop(fetches);
-        self.set_listing(listing);
+        self.plan.observed().listing = Some(Arc::new(listing));
         Ok(requests)
     }
 
@@ -114,7 +113,7 @@ impl Loader<'_> {
 
     /// Logs a warning for each new note. A refresh finds the same notes again.
     fn log(&self, notes: &[MappingNote]) {
-        for note in notes.iter().filter(|note| note.is_warning() && self.resolver.is_new(note)) {
+        for note in notes.iter().filter(|note| note.is_warning && self.resolver.is_new(note)) {
             let MappingNote { key, secret, issue, is_taken, .. } = note;
             tracing::warn!(setting = %key, %secret, is_taken, "{issue}");
         }

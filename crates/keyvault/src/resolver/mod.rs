@@ -1,14 +1,18 @@
 //! From references to secrets: the cache, one load of the vaults, and the resolution of references.
 //!
-//! Read [`Resolver`] first: it knows which vaults are allowed and coalesces concurrent fetches in the `cache`. One load
-//! goes through `load`: `fetch_plan` decides what to fetch, comparing with the `known_secrets` of the previous load;
-//! `loader` fetches each secret at most once; `mapped` maps the default vault's secrets by name; `resolve` replaces the
-//! references in the values of a tree; `snapshot` holds the secrets that one load used.
+//! Read [`Resolver`] first, which its `builder` creates: it knows which vaults are allowed and coalesces concurrent
+//! fetches in the `cache`, where `freshness` decides whether an answer is recent enough. One load goes through `load`:
+//! `fetch_plan` decides what to fetch, comparing with the `known_secrets` of the previous load; `loader` fetches each
+//! secret at most once, and `fetch` is its way to one secret; `mapped` maps the default vault's secrets by name;
+//! `resolve` replaces the references in the values of a tree; `report_rows` describes the outcome; `snapshot` holds the
+//! secrets that one load used. `check` resolves values only for their report.
 
 mod builder;
 mod cache;
+mod check;
 mod fetch;
 mod fetch_plan;
+mod freshness;
 mod known_secrets;
 mod load;
 mod loader;
@@ -23,25 +27,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::stream::BoxStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 pub use self::builder::ResolverBuilder;
-use self::cache::{Freshness, SecretCache};
+use self::cache::SecretCache;
+pub use self::check::Checked;
 pub(crate) use self::fetch_plan::{FetchPlan, Want};
+use self::freshness::Freshness;
 #[cfg(feature = "sealed")]
 pub(crate) use self::known_secrets::Listing;
 pub(crate) use self::known_secrets::{KnownSecrets, VersionState};
 pub use self::load::Loaded;
 pub(crate) use self::load::{Facts, Replacements, Resolvable, load};
-pub use self::resolve::Checked;
 pub(crate) use self::resolve::ResolveContext;
 pub use self::snapshot::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics;
 use crate::reference::Reference;
-use crate::secret::{Cloud, Secret, SecretId, SecretProperties, Vault};
+use crate::secret::{Cloud, Secret, SecretId, Vault};
 use crate::settings::MappingNote;
 use crate::store::SecretStore;
 
@@ -122,42 +126,15 @@ impl Resolver {
         reference.secret_id(self.vault(), self.inner.cloud)
     }
 
-    /// Returns the identifier of the secret that a reference means, if the program allows its vault.
-    pub(crate) fn allowed(&self, reference: &Reference) -> Result<SecretId> {
-        let id = self.secret_id(reference)?;
-        self.store(&id)?;
-        Ok(id)
-    }
-
     /// Returns a copy that reads App Configuration's references too.
     pub(crate) fn with_app_configuration(self) -> Self {
         Self { app_configuration: true, ..self }
-    }
-
-    pub(crate) fn reads_app_configuration(&self) -> bool {
-        self.app_configuration
     }
 
     /// Returns the freshness required outside a load. A clock younger than the maximum age makes every fetch recent
     /// enough.
     fn max_age(&self) -> Freshness {
         Instant::now().checked_sub(self.inner.max_age).map_or(Freshness::Any, Freshness::Since)
-    }
-
-    /// Returns the freshness required in a load that begins now.
-    fn newer_than_now(&self) -> Freshness {
-        Freshness::After(self.inner.cache.now())
-    }
-
-    /// Returns how many secrets are fetched concurrently.
-    fn concurrency(&self) -> usize {
-        self.inner.concurrency
-    }
-
-    /// Lists the properties of every secret in the default vault.
-    fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
-        self.inner.requests.fetch_add(1, Ordering::Relaxed);
-        self.inner.default.list()
     }
 
     /// Returns how many requests were made to the stores.
@@ -195,16 +172,11 @@ impl Resolver {
         logged.insert(note.clone())
     }
 
-    fn cached(&self, id: &SecretId) -> Option<Arc<Secret>> {
-        self.inner.cache.peek(id)
-    }
-
     /// Returns a secret that is fresh enough. A pinned version always is.
     async fn get_fresh(&self, id: &SecretId, freshness: Freshness) -> Result<Arc<Secret>> {
-        let store = self.store(id)?;
-        let freshness = if id.version().is_some() { Freshness::Any } else { freshness };
+        self.store(id)?;
         let fetch = || async {
-            let fetched = self.fetch(store, id).await;
+            let fetched = self.fetch(id).await;
             metrics::fetched(id.vault(), fetched.as_ref().err());
             fetched
         };
@@ -212,20 +184,12 @@ impl Resolver {
     }
 
     /// Fetches a secret, whatever is in the cache.
-    async fn fetch_uncached(&self, id: &SecretId) -> Result<Secret> {
-        self.fetch(self.store(id)?, id).await
-    }
-
-    async fn fetch(&self, store: &dyn SecretStore, id: &SecretId) -> Result<Secret> {
+    async fn fetch(&self, id: &SecretId) -> Result<Secret> {
+        let store = self.store(id)?;
         // The semaphore is never closed, so this waits and does not fail.
         let _permit = self.inner.permits.acquire().await;
         self.inner.requests.fetch_add(1, Ordering::Relaxed);
         store.get(id).await
-    }
-
-    /// Lists the versions of a secret.
-    fn versions(&self, id: &SecretId) -> Result<BoxStream<'_, Result<SecretProperties>>> {
-        Ok(self.store(id)?.versions(id.name()))
     }
 
     fn store(&self, id: &SecretId) -> Result<&dyn SecretStore> {

@@ -20,7 +20,7 @@ pub struct Snapshot {
     /// Secrets that were requested and do not exist.
     #[cfg_attr(not(feature = "sealed"), expect(dead_code, reason = "the sealed snapshot reads it"))]
     absent: BTreeSet<SecretId>,
-    /// What the default vault listed, if the load listed it.
+    /// The listing of the default vault, if the load listed it.
     #[cfg_attr(not(feature = "sealed"), expect(dead_code, reason = "the sealed snapshot reads it"))]
     listed: Option<Arc<Listing>>,
 }

@@ -17,13 +17,20 @@ pub struct SecretProperties {
     updated: Option<SystemTime>,
     expires: Option<SystemTime>,
     not_before: Option<SystemTime>,
-    content_type: Option<String>,
+    content_type: Option<Box<str>>,
     tags: BTreeMap<String, String>,
     managed: bool,
+    certificate: Option<Box<CertificateProperties>>,
+    recovery_level: Option<Box<str>>,
+    recoverable_days: Option<u32>,
+}
+
+/// The properties that only the secrets of certificates have. They are boxed, because a program holds many secrets and
+/// few certificates.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+struct CertificateProperties {
     key_id: Option<String>,
     previous_version: Option<SecretVersion>,
-    recovery_level: Option<String>,
-    recoverable_days: Option<u32>,
 }
 
 impl SecretProperties {
@@ -39,8 +46,7 @@ impl SecretProperties {
             content_type: None,
             tags: BTreeMap::new(),
             managed: false,
-            key_id: None,
-            previous_version: None,
+            certificate: None,
             recovery_level: None,
             recoverable_days: None,
         }
@@ -95,12 +101,12 @@ impl SecretProperties {
 
     /// Returns the key of the certificate that the secret belongs to.
     pub fn key_id(&self) -> Option<&str> {
-        self.key_id.as_deref()
+        self.certificate.as_ref()?.key_id.as_deref()
     }
 
     /// Returns the version that a renewed certificate replaced, if the vault sent it.
     pub fn previous_version(&self) -> Option<&SecretVersion> {
-        self.previous_version.as_ref()
+        self.certificate.as_ref()?.previous_version.as_ref()
     }
 
     /// Returns the [recovery level]: `Recoverable+Purgeable` and so on.
@@ -142,7 +148,7 @@ impl SecretProperties {
 
     /// Sets the content type.
     pub fn set_content_type(&mut self, content_type: impl Into<Option<String>>) {
-        self.content_type = content_type.into();
+        self.content_type = content_type.into().map(String::into_boxed_str);
     }
 
     /// Sets the tags, replacing the previous ones.
@@ -162,17 +168,25 @@ impl SecretProperties {
 
     /// Sets the key of the certificate that the secret belongs to.
     pub fn set_key_id(&mut self, key_id: impl Into<Option<String>>) {
-        self.key_id = key_id.into();
+        let key_id = key_id.into();
+        self.set_certificate(|certificate| certificate.key_id = key_id);
     }
 
     /// Sets the version that a renewed certificate replaced.
     pub fn set_previous_version(&mut self, version: impl Into<Option<SecretVersion>>) {
-        self.previous_version = version.into();
+        let version = version.into();
+        self.set_certificate(|certificate| certificate.previous_version = version);
+    }
+
+    fn set_certificate(&mut self, set: impl FnOnce(&mut CertificateProperties)) {
+        let mut certificate = self.certificate.take().map(|boxed| *boxed).unwrap_or_default();
+        set(&mut certificate);
+        self.certificate = (certificate != CertificateProperties::default()).then(|| Box::new(certificate));
     }
 
     /// Sets the recovery level.
     pub fn set_recovery_level(&mut self, level: Option<&str>) {
-        self.recovery_level = level.map(str::to_owned);
+        self.recovery_level = level.map(Into::into);
     }
 
     /// Sets for how many days the secret can be recovered after it is deleted.
@@ -187,7 +201,7 @@ impl SecretProperties {
 
     /// Returns what a list shows of these properties: the identifier has no version.
     pub(crate) fn without_version(&self) -> Self {
-        Self { id: self.id.latest(), key_id: None, previous_version: None, ..self.clone() }
+        Self { id: self.id.latest(), certificate: None, ..self.clone() }
     }
 }
 

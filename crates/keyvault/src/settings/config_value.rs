@@ -17,7 +17,8 @@ use crate::secret::{Secret, SecretId};
 /// `Debug` shows the key only.
 pub struct ConfigValue {
     pub(crate) key: Key,
-    place: Option<String>,
+    /// The file or variable that contains the value; `None` for a secret.
+    pub(super) place: Option<String>,
     pub(crate) file: Option<PathBuf>,
     pub(crate) content: ValueContent,
 }
@@ -47,7 +48,7 @@ impl ConfigValue {
     /// Creates a value for a secret that the name map mapped to `key` and that [`Layers::merge`](super::Layers::merge)
     /// received.
     pub fn mapped(key: Key, secret: &MappedSecret) -> Self {
-        Self { key, place: None, file: None, content: ValueContent::Mapped(Arc::clone(secret.secret())) }
+        Self { key, place: None, file: None, content: ValueContent::Mapped(Arc::clone(&secret.secret)) }
     }
 
     /// Creates a value for a secret that a provider of the layers fetched earlier. `secret` names its version.
@@ -64,11 +65,6 @@ impl ConfigValue {
         self
     }
 
-    /// Replaces a table by one string that stands for all of it.
-    pub(crate) fn joined(self, key: Key, text: String) -> Self {
-        Self { key, content: ValueContent::Text(Zeroizing::new(text)), ..self }
-    }
-
     /// Returns where the value is written.
     pub(crate) fn place(&self) -> String {
         match (&self.place, &self.content) {
@@ -76,11 +72,6 @@ impl ConfigValue {
             (None, ValueContent::Earlier(secret)) => secret.to_string(),
             (place, _) => place.clone().unwrap_or_default(),
         }
-    }
-
-    /// Sets a more exact place.
-    pub(crate) fn set_place(&mut self, place: String) {
-        self.place = Some(place);
     }
 
     /// Returns the key.

@@ -35,6 +35,14 @@ impl Segment {
             Self::Index(_) => None,
         }
     }
+
+    /// Returns whether a step of a written path, a name or the digits of an index, means this segment.
+    pub(crate) fn is(&self, step: &str) -> bool {
+        match self {
+            Self::Name(name) => **name == *step,
+            Self::Index(index) => step == index.to_string(),
+        }
+    }
 }
 
 impl Key {
@@ -55,17 +63,8 @@ impl Key {
         self.with(Segment::Index(index))
     }
 
-    /// Returns the key of the first `length` segments.
-    pub(crate) fn up_to(&self, length: usize) -> Self {
-        Self(self.0[..length].into())
-    }
-
     fn with(&self, segment: Segment) -> Self {
-        Self(self.0.iter().cloned().chain([segment]).collect())
-    }
-
-    pub(crate) fn of(segments: &[Segment]) -> Self {
-        Self(segments.into())
+        self.0.iter().cloned().chain([segment]).collect()
     }
 
     /// Returns the segments from the root to the value.
@@ -86,7 +85,7 @@ impl Key {
 
 impl<'a> FromIterator<&'a str> for Key {
     fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
-        Self(names.into_iter().map(|name| Segment::Name(name.into())).collect())
+        names.into_iter().map(|name| Segment::Name(name.into())).collect()
     }
 }
 

@@ -16,16 +16,23 @@ use crate::secret::{Secret, SecretId, SecretProperties};
 #[derive(Clone, Default)]
 pub struct MappedSecrets {
     /// In the order of the keys.
-    secrets: Arc<[(Key, MappedSecret)]>,
-    notes: Arc<[MappingNote]>,
+    pub(crate) secrets: Arc<[(Key, MappedSecret)]>,
+    pub(crate) notes: Arc<[MappingNote]>,
 }
 
 /// The secret behind one setting: the whole secret, or a value in an expanded JSON secret.
 #[derive(Clone)]
 pub struct MappedSecret {
-    secret: Arc<Secret>,
-    /// `None` for the whole secret.
-    part: Option<Arc<MappedContent>>,
+    pub(crate) secret: Arc<Secret>,
+    /// A value of an expanded JSON secret; `None` for the whole secret.
+    pub(crate) part: Option<Arc<MappedPart>>,
+}
+
+/// A value of an expanded JSON secret.
+pub(crate) struct MappedPart {
+    pub(crate) kind: MappedKind,
+    /// The text of a string, the JSON text of a number, a boolean, or a value below the depth limit; else empty.
+    pub(crate) text: Zeroizing<String>,
 }
 
 /// The kind of value of a [`MappedSecret`].
@@ -38,7 +45,7 @@ pub enum MappedKind {
     EmptyTable,
     /// A list without elements.
     EmptyList,
-    /// An empty element of a list.
+    /// An empty element of a list. Without it, the elements behind it would move up.
     Null,
 }
 
@@ -54,28 +61,13 @@ pub struct MappingNote {
     pub issue: SecretIssue,
     /// Whether the map took the secret anyway.
     pub is_taken: bool,
-    is_warning: bool,
+    /// Whether the map is set to log a warning.
+    pub(crate) is_warning: bool,
     /// Distinguishes versions of a secret that was only listed.
-    created: Option<SystemTime>,
-}
-
-/// A value of an expanded JSON secret.
-pub(crate) enum MappedContent {
-    /// The text of a string, or the JSON text of a number, a boolean, or what lies too deep.
-    Text(Zeroizing<String>),
-    /// A table without members.
-    EmptyTable,
-    /// A list without elements.
-    EmptyList,
-    /// `null` in a list, where the elements behind it would move up if it were left out.
-    Null,
+    pub(crate) created: Option<SystemTime>,
 }
 
 impl MappedSecrets {
-    pub(crate) fn new(secrets: Arc<[(Key, MappedSecret)]>, notes: Arc<[MappingNote]>) -> Self {
-        Self { secrets, notes }
-    }
-
     /// Returns every secret with its key, in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &MappedSecret)> {
         self.secrets.iter().map(|(key, secret)| (key, secret))
@@ -93,52 +85,13 @@ impl MappedSecrets {
         &self.notes
     }
 
-    pub(crate) fn shared_notes(&self) -> &Arc<[MappingNote]> {
-        &self.notes
-    }
-
-    pub(super) fn as_slice(&self) -> &[(Key, MappedSecret)] {
-        &self.secrets
-    }
-
     /// Returns where a mapped setting is written, for errors and reports.
     pub(crate) fn origin(id: &SecretId) -> String {
         format!("the names in vault {}", id.vault())
     }
 }
 
-impl MappingNote {
-    pub(crate) fn new(
-        key: Key,
-        secret: &SecretProperties,
-        issue: SecretIssue,
-        is_taken: bool,
-        is_warning: bool,
-    ) -> Self {
-        Self { key, secret: secret.id().clone(), issue, is_taken, is_warning, created: secret.created() }
-    }
-
-    /// Returns whether the map is set to log a warning.
-    pub(crate) fn is_warning(&self) -> bool {
-        self.is_warning
-    }
-}
-
 impl MappedSecret {
-    /// Maps a whole secret.
-    pub(crate) fn whole(secret: Arc<Secret>) -> Self {
-        Self { secret, part: None }
-    }
-
-    /// Maps one value of an expanded JSON secret.
-    pub(crate) fn part(secret: Arc<Secret>, part: MappedContent) -> Self {
-        Self { secret, part: Some(Arc::new(part)) }
-    }
-
-    pub(crate) fn secret(&self) -> &Arc<Secret> {
-        &self.secret
-    }
-
     /// Returns the identifier of the secret, with its version.
     pub fn id(&self) -> &SecretId {
         self.secret.id()
@@ -151,21 +104,12 @@ impl MappedSecret {
 
     /// Returns the kind of value.
     pub fn kind(&self) -> MappedKind {
-        match self.part.as_deref() {
-            None | Some(MappedContent::Text(_)) => MappedKind::Text,
-            Some(MappedContent::EmptyTable) => MappedKind::EmptyTable,
-            Some(MappedContent::EmptyList) => MappedKind::EmptyList,
-            Some(MappedContent::Null) => MappedKind::Null,
-        }
+        self.part.as_ref().map_or(MappedKind::Text, |part| part.kind)
     }
 
     /// Returns the plaintext, which is empty if the value is not text.
     pub fn expose_secret(&self) -> &str {
-        match self.part.as_deref() {
-            None => self.secret.expose_secret(),
-            Some(MappedContent::Text(text)) => text,
-            Some(_) => "",
-        }
+        self.part.as_ref().map_or_else(|| self.secret.expose_secret(), |part| &part.text)
     }
 }
 

@@ -19,7 +19,7 @@ pub enum MappedTree<'s> {
 impl MappedSecrets {
     /// Returns the secrets as a tree: a table, which is empty if there are no secrets.
     pub fn tree(&self) -> MappedTree<'_> {
-        tree(self.as_slice(), 0)
+        tree(&self.secrets, 0)
     }
 }
 

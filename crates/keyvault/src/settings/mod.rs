@@ -1,10 +1,12 @@
 //! The interface for adapters: the values of a configuration framework, as core sees them.
 //!
 //! Read `layers` first: an adapter implements [`Layers`] and [`Tree`] over its framework. A tree consists of
-//! [`ConfigValue`]s, each at a [`Key`]. [`MappedSecrets`] are the secrets that a name map turned into settings, which
-//! the layers merge below the others. [`Origins`] tell where each value came from, [`Policy`] sets what happens if a
-//! reference cannot be resolved, and [`Mismatch`] is the reason that a tree does not make settings, without a value in
-//! it.
+//! [`ConfigValue`]s (`config_value`), each at a [`Key`]; `reference_table` joins the tables that are one reference, and
+//! `source_line` finds the line of a reference in its file. [`Resolved`] is the text that replaces references.
+//! [`MappedSecrets`] (`mapped`) are the secrets that a name map turned into settings, which the layers merge below the
+//! others; `mapped_tree` shapes them by their keys, and [`SecretIssue`] is an issue with one of them. [`Origins`]
+//! (`origin`) record where each value came from, [`Policy`] is the rule for a reference that cannot be resolved, and
+//! [`Mismatch`] is the reason that a tree does not make settings, without a value in it.
 
 mod config_value;
 mod key;
@@ -23,11 +25,10 @@ pub use self::config_value::ConfigValue;
 pub(crate) use self::config_value::ValueContent;
 pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Tree};
-pub(crate) use self::mapped::MappedContent;
+pub(crate) use self::mapped::MappedPart;
 pub use self::mapped::{MappedKind, MappedSecret, MappedSecrets, MappingNote};
 pub use self::mapped_tree::MappedTree;
 pub use self::mismatch::Mismatch;
-pub(crate) use self::origin::Fingerprint;
 pub use self::origin::{Origin, Origins};
 pub use self::policy::Policy;
 pub(crate) use self::policy::{Pattern, Policies, Terms};

@@ -1,11 +1,11 @@
 //! The origin of each setting's value.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::LazyLock;
 
+use super::config_value::{ConfigValue, ValueContent};
 use super::key::{Key, Segment};
 use crate::secret::SecretId;
 
@@ -38,19 +38,14 @@ impl Fingerprint {
 }
 
 impl Origin {
-    /// Creates the origin of a value that a layer contains as it is.
-    pub(crate) fn written(place: String, fingerprint: Fingerprint) -> Self {
-        Self::filled(place, fingerprint, Vec::new())
-    }
-
-    /// Creates the origin of a secret that was mapped by name.
-    pub(crate) fn mapped(secret: &SecretId) -> Self {
-        Self { place: None, secrets: vec![secret.clone()], fingerprint: Fingerprint::of(()) }
-    }
-
-    /// Creates the origin of a value in a layer whose references were replaced by `secrets`.
-    pub(crate) fn filled(place: String, fingerprint: Fingerprint, secrets: Vec<SecretId>) -> Self {
-        Self { place: Some(place), secrets, fingerprint }
+    /// Creates the origin of `value`, which contains `secrets`.
+    pub(crate) fn of(value: &ConfigValue, secrets: Vec<SecretId>) -> Self {
+        let fingerprint = match &value.content {
+            ValueContent::Text(text) => Fingerprint::of(text.as_str()),
+            ValueContent::Other(fingerprint) => *fingerprint,
+            ValueContent::Mapped(_) | ValueContent::Earlier(_) => Fingerprint::of(()),
+        };
+        Self { place: value.place.clone(), secrets, fingerprint }
     }
 
     /// Returns the place in a layer, such as a file or a variable, or `None` for a secret that was mapped by name.
@@ -94,11 +89,6 @@ impl fmt::Debug for Origin {
 }
 
 impl Origins {
-    #[cfg(test)]
-    pub(crate) fn insert(&mut self, key: Key, origin: Origin) {
-        self.extend(vec![(key, origin)]);
-    }
-
     /// Adds the origins of further keys. One call with all of them, in the order of the keys, is cheapest.
     pub(crate) fn extend(&mut self, mut values: Vec<(Key, Origin)>) {
         self.entries.append(&mut values);
@@ -138,12 +128,10 @@ impl Origins {
 
     /// Finds an origin by a path that does not distinguish names from indexes, as in a deserialiser's errors.
     pub(crate) fn find(&self, path: &[&str]) -> Option<(&Key, &Origin)> {
-        let matches = |(segment, part): (&Segment, &&str)| match segment {
-            Segment::Name(name) => **name == **part,
-            Segment::Index(index) => *part == index.to_string(),
-        };
-        let mut entries = self.iter();
-        entries.find(|(key, _)| key.segments().len() == path.len() && key.segments().iter().zip(path).all(matches))
+        self.iter().find(|(key, _)| {
+            let segments = key.segments();
+            segments.len() == path.len() && segments.iter().zip(path).all(|(segment, step)| segment.is(step))
+        })
     }
 
     /// Returns the key and origin of every value, in the order of the keys.
@@ -153,25 +141,15 @@ impl Origins {
 
     /// Returns the keys whose values differ between `self` and `newer`: changed, removed and new ones.
     pub(crate) fn changed(&self, newer: &Self) -> Vec<String> {
-        let (mut old, mut new) = (self.iter().peekable(), newer.iter().peekable());
-        let mut keys: Vec<&Key> = Vec::new();
-        // Both are sorted, so one pass over them suffices.
-        loop {
-            let order = match (old.peek(), new.peek()) {
-                (Some((old, _)), Some((new, _))) => old.cmp(new),
-                (Some(_), None) => Ordering::Less,
-                (None, Some(_)) => Ordering::Greater,
-                (None, None) => break,
-            };
-            let before = old.next_if(|_| order.is_le());
-            let after = new.next_if(|_| order.is_ge());
-            match (before, after) {
-                (Some((_, before)), Some((_, after))) if before.same_value(after) => {}
-                (Some((key, _)), _) | (None, Some((key, _))) => keys.push(key),
-                (None, None) => break,
-            }
-        }
+        let changed = self.iter().filter(|(key, old)| newer.at(key).is_none_or(|new| !new.same_value(old)));
+        let added = newer.iter().filter(|(key, _)| self.at(key).is_none());
+        let keys: BTreeSet<&Key> = changed.chain(added).map(|(key, _)| key).collect();
         keys.into_iter().map(Key::to_string).collect()
+    }
+
+    fn at(&self, key: &Key) -> Option<&Origin> {
+        let at = self.entries.binary_search_by(|(one, _)| one.cmp(key)).ok()?;
+        Some(&self.entries[at].1)
     }
 }
 
@@ -185,23 +163,30 @@ impl fmt::Debug for Origins {
 mod tests {
     use super::*;
 
-    fn origins(entries: &[(&str, Origin)]) -> Origins {
+    fn origins(values: Vec<ConfigValue>) -> Origins {
         let mut origins = Origins::default();
-        for (key, origin) in entries {
-            origins.insert(key.split('.').collect(), origin.clone());
-        }
+        origins.extend(values.into_iter().map(|value| (value.key.clone(), origin(&value))).collect());
         origins
+    }
+
+    fn origin(value: &ConfigValue) -> Origin {
+        let secrets = match &value.content {
+            ValueContent::Earlier(id) => vec![id.clone()],
+            _ => Vec::new(),
+        };
+        Origin::of(value, secrets)
     }
 
     #[test]
     fn changed_keys_are_the_keys_whose_values_differ() {
-        let text = |text: &str| Origin::written("file".into(), Fingerprint::of(text));
-        let secret = |version: &str| {
+        let key = |key: &str| key.split('.').collect();
+        let text = |name: &str, text: &str| ConfigValue::text(key(name), "file", text);
+        let secret = |name: &str, version: &str| {
             let url = format!("https://contoso.vault.azure.net/secrets/a/{version}");
-            Origin::mapped(&SecretId::parse(&url).unwrap())
+            ConfigValue::earlier(key(name), SecretId::parse(&url).unwrap())
         };
-        let old = origins(&[("a", text("1")), ("b.c", secret("1")), ("d", text("x")), ("removed", text("x"))]);
-        let new = origins(&[("a", text("2")), ("b.c", secret("2")), ("d", text("x")), ("new", text("x"))]);
+        let old = origins(vec![text("a", "1"), secret("b.c", "1"), text("d", "x"), text("removed", "x")]);
+        let new = origins(vec![text("a", "2"), secret("b.c", "2"), text("d", "x"), text("new", "x")]);
         assert_eq!(old.changed(&new), ["a", "b.c", "new", "removed"]);
         assert!(old.changed(&old).is_empty());
     }
@@ -209,10 +194,8 @@ mod tests {
     #[test]
     fn elements_are_renumbered_after_some_were_removed() {
         let key = |steps: &[usize]| steps.iter().fold(Key::root().member("a"), |key, step| key.element(*step));
-        let mut before = Origins::default();
-        for steps in [&[1][..], &[3, 0], &[3, 2], &[4]] {
-            before.insert(key(steps), Origin::written(format!("{steps:?}"), Fingerprint::of(steps)));
-        }
+        let value = |steps: &[usize]| ConfigValue::other(key(steps), format!("{steps:?}"), steps);
+        let mut before = origins(vec![value(&[1]), value(&[3, 0]), value(&[3, 2]), value(&[4])]);
         before.close_gaps(&[key(&[2]), key(&[0]), key(&[3, 1]), Key::root().member("b")]);
         let after: Vec<String> = before.iter().map(|(key, origin)| format!("{key} was {origin}")).collect();
         assert_eq!(after, ["a[0] was [1]", "a[1][0] was [3, 0]", "a[1][1] was [3, 2]", "a[2] was [4]"]);
@@ -220,9 +203,8 @@ mod tests {
 
     #[test]
     fn values_are_found_by_key() {
-        let mut origins = Origins::default();
         let key = Key::root().member("servers").element(0).member("url");
-        origins.insert(key, Origin::written("settings.toml".into(), Fingerprint::of(1)));
+        let origins = origins(vec![ConfigValue::other(key, "settings.toml", 1)]);
         assert_eq!(origins.get("servers[0].url").unwrap().to_string(), "settings.toml");
         assert!(origins.find(&["servers", "0", "url"]).is_some());
         assert!(origins.get("servers[1].url").is_none());

@@ -72,72 +72,33 @@ impl Policies {
     }
 }
 
-/// The settings that a policy applies to.
+/// The settings that a policy applies to: the steps of a path, with `*` for any one and `**` for any number.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Pattern {
-    steps: Vec<PatternStep>,
-}
-
-#[derive(Clone, Debug, Eq, PartialEq)]
-enum PatternStep {
-    One(Box<str>),
-    Any,
-    AnyNumber,
-}
+pub(crate) struct Pattern(Vec<Box<str>>);
 
 impl Pattern {
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let step = |step: &str| match step {
-            "*" => Ok(PatternStep::Any),
-            "**" => Ok(PatternStep::AnyNumber),
+        let step = |step: &str| match step.strip_prefix('[').and_then(|step| step.strip_suffix(']')).unwrap_or(step) {
             "" => Err(Error::invalid("policy pattern has an empty step")),
-            name if name.contains(['*', '[', ']']) => {
+            name if name.contains(['*', '[', ']']) && !matches!(name, "*" | "**") => {
                 Err(Error::invalid("policy pattern has a step that is not a name, an index, * or **"))
             }
-            name => Ok(PatternStep::One(name.into())),
+            name => Ok(name.into()),
         };
-        let steps = brackets_to_steps(text).split('.').map(step).collect::<Result<_>>()?;
-        Ok(Self { steps })
+        text.replace('[', ".[").split('.').map(step).collect::<Result<_>>().map(Self)
     }
 
     fn matches(&self, key: &Key) -> bool {
-        matches(&self.steps, key.segments())
+        matches(&self.0, key.segments())
     }
 }
 
-/// Rewrites `a[0].b` as `a.0.b`. Leaves a misplaced bracket in the text.
-fn brackets_to_steps(text: &str) -> String {
-    let mut steps = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('[') {
-        let Some((index, following)) = after.split_once(']') else { break };
-        if before.is_empty() && steps.is_empty() || !(following.is_empty() || following.starts_with(['.', '['])) {
-            break;
-        }
-        steps.push_str(before);
-        steps.push('.');
-        steps.push_str(index);
-        rest = following;
-    }
-    steps + rest
-}
-
-fn matches(pattern: &[PatternStep], key: &[Segment]) -> bool {
+fn matches(pattern: &[Box<str>], key: &[Segment]) -> bool {
     match (pattern.split_first(), key.split_first()) {
         (None, None) => true,
-        (Some((PatternStep::AnyNumber, rest)), _) => (0..=key.len()).any(|skipped| matches(rest, &key[skipped..])),
-        (Some((step, rest)), Some((segment, below))) => step.matches(segment) && matches(rest, below),
+        (Some((step, rest)), _) if &**step == "**" => (0..=key.len()).any(|skipped| matches(rest, &key[skipped..])),
+        (Some((step, rest)), Some((segment, below))) => (&**step == "*" || segment.is(step)) && matches(rest, below),
         _ => false,
-    }
-}
-
-impl PatternStep {
-    fn matches(&self, segment: &Segment) -> bool {
-        match (self, segment) {
-            (Self::One(step), Segment::Name(name)) => step == name,
-            (Self::One(step), Segment::Index(index)) => **step == index.to_string(),
-            (Self::Any | Self::AnyNumber, _) => true,
-        }
     }
 }
 
@@ -146,7 +107,8 @@ mod tests {
     use super::*;
 
     fn key(text: &str) -> Key {
-        brackets_to_steps(text).split('.').fold(Key::root(), |key, step| match step.parse() {
+        let dotted = text.replace('[', ".").replace(']', "");
+        dotted.split('.').fold(Key::root(), |key, step| match step.parse() {
             Ok(index) => key.element(index),
             Err(_) => key.member(step),
         })

@@ -2,8 +2,10 @@
 
 use std::collections::HashMap;
 
+use zeroize::Zeroizing;
+
 use super::config_value::{ConfigValue, ValueContent};
-use super::key::{Key, Segment};
+use super::key::Segment;
 use crate::reference::app_configuration::is_secret_uri;
 
 /// Replaces each table whose only member is the `uri` of a secret by one value that is a reference.
@@ -18,9 +20,8 @@ pub(crate) fn join_tables(values: Vec<ConfigValue>) -> Vec<ConfigValue> {
         (Some((Segment::Name(name), above)), ValueContent::Text(uri))
             if &**name == "uri" && is_secret_uri(uri) && members.get(above) == Some(&1) =>
         {
-            let json = serde_json::json!({ "uri": &**uri }).to_string();
-            let key = Key::of(above);
-            value.joined(key, json)
+            let json = Zeroizing::new(serde_json::json!({ "uri": &**uri }).to_string());
+            ConfigValue { key: above.iter().cloned().collect(), content: ValueContent::Text(json), ..value }
         }
         _ => value,
     };

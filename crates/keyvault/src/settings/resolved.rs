@@ -10,17 +10,13 @@ use crate::secret::SecretId;
 ///
 /// Only [`expose_secret`](Resolved::expose_secret) returns the text. Drop zeroizes it.
 pub struct Resolved {
-    text: Zeroizing<String>,
-    secrets: Vec<SecretId>,
+    pub(crate) text: Zeroizing<String>,
+    pub(crate) secrets: Vec<SecretId>,
 }
 
 impl Resolved {
     pub(crate) fn literal(text: &str) -> Self {
-        Self::filled(Zeroizing::new(text.to_owned()), Vec::new())
-    }
-
-    pub(crate) fn filled(text: Zeroizing<String>, secrets: Vec<SecretId>) -> Self {
-        Self { text, secrets }
+        Self { text: Zeroizing::new(text.to_owned()), secrets: Vec::new() }
     }
 
     /// Returns the plaintext.

@@ -50,14 +50,15 @@ pub(crate) const HELP_WITH_DISABLED: &str = "enable the secret, or skip disabled
 
 impl SecretIssue {
     pub(crate) fn error(self) -> Error {
+        let error = |kind| Error::from_clause(kind, self.to_string());
         match self {
-            SecretIssue::Missing => Error::new(ErrorKind::NotFound, "secret not found"),
-            SecretIssue::Disabled => Error::new(ErrorKind::NotFound, "secret is disabled")
+            SecretIssue::Missing => error(ErrorKind::NotFound),
+            SecretIssue::Disabled => error(ErrorKind::NotFound)
                 .with_status(ReferenceStatus::AccessToKeyVaultDenied)
                 .with_help(HELP_WITH_DISABLED),
-            SecretIssue::Expired { .. } => Error::from_clause(ErrorKind::InvalidSettings, self.to_string())
+            SecretIssue::Expired { .. } => error(ErrorKind::InvalidSettings)
                 .with_help("set a later expiry date, or take expired secrets with NameMap::expired"),
-            SecretIssue::NotYetValid { .. } => Error::from_clause(ErrorKind::InvalidSettings, self.to_string())
+            SecretIssue::NotYetValid { .. } => error(ErrorKind::InvalidSettings)
                 .with_help("wait for the date, or take such secrets with NameMap::not_yet_valid"),
         }
     }

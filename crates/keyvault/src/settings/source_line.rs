@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::config_value::{ConfigValue, ValueContent};
 use super::key::Segment;
-use crate::reference::strip_marker;
+use crate::reference::Template;
 
 /// Adds the line to the place of each value whose reference has an unambiguous line in its file.
 ///
@@ -29,7 +29,7 @@ pub(crate) fn locate(values: &mut [ConfigValue]) {
         let lines = ReferenceLines::of(&text);
         for value in values {
             if let Some(line) = lines.find(value) {
-                value.set_place(with_line(&value.place(), &file, line));
+                value.place = Some(with_line(&value.place(), &file, line));
             }
         }
     }
@@ -70,29 +70,14 @@ impl<'t> ReferenceLines<'t> {
             return Some(line);
         }
         let Some(Segment::Name(name)) = value.key.segments().last() else { return None };
-        let mut same_key = places.iter().filter(|(_, key)| *key == &**name);
-        match (same_key.next(), same_key.next()) {
-            (Some((line, _)), None) => Some(*line),
-            _ => None,
-        }
+        let same_key: Vec<usize> = places.iter().filter(|(_, key)| *key == &**name).map(|(line, _)| *line).collect();
+        if let [line] = same_key[..] { Some(line) } else { None }
     }
 }
 
 /// Returns the byte offset of each reference in `text`, malformed ones too, but not of escaped ones.
 fn references(text: &str) -> impl Iterator<Item = usize> {
-    let mut at = 0;
-    std::iter::from_fn(move || {
-        loop {
-            at += text[at..].find('@')?;
-            let start = at;
-            at += 1;
-            if strip_marker(&text[at..]).is_some() {
-                at += 1;
-            } else if strip_marker(&text[start..]).is_some() {
-                return Some(start);
-            }
-        }
-    })
+    Template::scan(text).into_iter().map(|(range, _)| range.start)
 }
 
 /// Returns the start of a reference, up to the first character that a file may quote or escape.

@@ -1,4 +1,4 @@
-//! The choices of a name map: its builder methods.
+//! The options of a name map: its builder methods.
 
 use std::sync::Arc;
 
@@ -8,12 +8,12 @@ use super::json_expansion::OpenJson;
 use super::known_keys::known_keys;
 use super::name_map::NameMap;
 use super::requested_secret::Requirement;
-use super::spelling::Spelling;
+use super::spelling::{Function, Spelling};
 use super::validity::{IfDisabled, IfOutdated};
 use crate::error::Result;
 use crate::settings::Key;
 
-/// Choices about the secrets that the map takes.
+/// Options for the secrets that the map takes.
 impl NameMap {
     /// Takes only secrets whose names begin with `prefix`, in any case, and removes it from the key. Default: no
     /// prefix.
@@ -157,7 +157,7 @@ impl NameMap {
     }
 }
 
-/// Choices about the keys that names give.
+/// Options for the keys that names give.
 impl NameMap {
     /// Separates the words of `PascalCase`: `Database--ConnectionString` gives `database.connection_string`, `APIKey`
     /// gives `api_key`, and `S3Bucket` gives `s3_bucket`. Default: only `-` separates words.
@@ -183,7 +183,7 @@ impl NameMap {
     /// ```
     #[must_use]
     pub fn function(mut self, function: impl Fn(&str) -> Option<Key> + Send + Sync + 'static) -> Self {
-        self.spelling = Spelling::Function(Arc::new(function));
+        self.spelling = Spelling::Function(Function(Arc::new(function)));
         self
     }
 
@@ -193,7 +193,7 @@ impl NameMap {
     /// Default: the canonical spelling, or no way back with an own [`function`](NameMap::function).
     #[must_use]
     pub fn reverse(mut self, reverse: impl Fn(&Key) -> Option<String> + Send + Sync + 'static) -> Self {
-        self.reverse = Some(Arc::new(reverse));
+        self.reverse = Some(Function(Arc::new(reverse)));
         self
     }
 

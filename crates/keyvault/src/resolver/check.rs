@@ -1,0 +1,121 @@
+//! Values with references, resolved or only parsed for a report.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::Resolver;
+use super::fetch_plan::FetchPlan;
+use super::loader::Loader;
+use super::report_rows::report;
+use super::resolve::{ResolveContext, parse, resolve};
+use crate::error::{Error, Result};
+use crate::report::{Report, ReportRow};
+use crate::settings::{ConfigValue, Resolved, ValueContent, locate};
+
+/// The result of [`Resolver::check`]: the report of every reference, and the text of every string.
+pub struct Checked {
+    values: Vec<(ConfigValue, Result<Option<Resolved>>)>,
+    report: Report,
+}
+
+impl Checked {
+    /// Returns the report of every reference.
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+
+    /// Returns every string with its references replaced, in the order of the keys.
+    ///
+    /// A string is `None` if an optional secret does not exist, and an error if it cannot be resolved. Strings without
+    /// references are returned unchanged; values that are not strings are left out.
+    pub fn values(&self) -> impl Iterator<Item = (&ConfigValue, Result<Option<&Resolved>, &Error>)> {
+        self.values.iter().map(|(value, text)| (value, text.as_ref().map(Option::as_ref)))
+    }
+}
+
+impl fmt::Debug for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checked").field("report", &self.report).finish_non_exhaustive()
+    }
+}
+
+impl Resolver {
+    /// Resolves every reference in `values`. A failure of one does not fail the others: the report shows each.
+    ///
+    /// Costs one request for each distinct secret.
+    pub async fn check(&self, values: Vec<ConfigValue>) -> Checked {
+        let plan = FetchPlan::full(Arc::default(), SystemTime::now());
+        let loader = Loader::new(self, &plan);
+        let mut texts = Vec::new();
+        let literal = |value: ConfigValue, _| {
+            if let ValueContent::Text(text) = &value.content {
+                let text = Resolved::literal(text);
+                texts.push((value, Ok(Some(text))));
+            }
+        };
+        let values = self.with_joined_tables(values);
+        let (resolved, rows) = resolve(&loader, values, ResolveContext::default(), literal).await;
+        texts.extend(resolved.into_iter().map(|value| (value.value, value.text)));
+        texts.sort_by(|(one, _), (other, _)| one.key.cmp(&other.key));
+        Checked { values: texts, report: report(rows, &[]) }
+    }
+
+    /// Checks the syntax and the vault of every reference in `values`, without a request. A reference that passes has
+    /// the status [`Initialized`](crate::ReferenceStatus::Initialized).
+    pub fn check_offline(&self, mut values: Vec<ConfigValue>) -> Report {
+        locate(&mut values);
+        let mut rows = Vec::new();
+        for value in self.with_joined_tables(values) {
+            match &value.content {
+                ValueContent::Mapped(secret) => rows.push(ReportRow::of(&value).about(secret.id())),
+                ValueContent::Earlier(secret) => rows.push(ReportRow::of(&value).about(secret)),
+                ValueContent::Text(_) | ValueContent::Other(_) => {}
+            }
+            for parsed in parse(self, &value).into_iter().flat_map(|parsed| parsed.references) {
+                let row = ReportRow::of(&value);
+                rows.push(match parsed {
+                    Ok(reference) => {
+                        let id = self.secret_id(&reference).and_then(|id| self.store(&id).map(|_| id));
+                        let row = row.referring(&reference);
+                        match id {
+                            Ok(id) => row.about(&id),
+                            Err(error) => row.failed(&error),
+                        }
+                    }
+                    Err(error) => row.failed(&error),
+                });
+            }
+        }
+        Report::new(rows)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Key;
+    use crate::store::InMemory;
+
+    #[tokio::test]
+    async fn strings_are_returned_in_the_order_of_their_keys() {
+        let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
+        vault.set("user", "app").unwrap();
+        let value = |key: &str, text: &str| ConfigValue::text(Key::root().member(key), "a test", text);
+        let values = vec![
+            value("d", "plain"),
+            value("c", "@KeyVault(SecretName=user)"),
+            value("b", "@KeyVault(SecretName"),
+            ConfigValue::other(Key::root().member("e"), "a test", 1),
+            value("a", "plain, too"),
+        ];
+        let checked = Resolver::from(vault).check(values).await;
+        let values = checked.values().map(|(value, text)| {
+            let text = text.ok().flatten().map(|text| text.expose_secret().to_owned());
+            (value.key.to_string(), text)
+        });
+        let expected = [("a", Some("plain, too")), ("b", None), ("c", Some("app")), ("d", Some("plain"))];
+        let expected = expected.map(|(key, text)| (key.to_owned(), text.map(str::to_owned)));
+        assert_eq!(values.collect::<Vec<_>>(), expected);
+    }
+}
