@@ -173,8 +173,8 @@ impl Error {
 
     /// Sets what to do about the error, in place of the default advice for its status.
     #[must_use]
-    pub(crate) fn with_help(self, help: &'static str) -> Self {
-        self.with(|inner| inner.help = Some(help))
+    pub(crate) fn with_help(self, help: impl Into<Option<&'static str>>) -> Self {
+        self.with(|inner| inner.help = help.into())
     }
 
     /// Attaches the report of the load that failed.
@@ -291,11 +291,7 @@ impl Error {
 
 impl From<ParseError> for Error {
     fn from(error: ParseError) -> Self {
-        let invalid = Self::invalid(error.clause());
-        match error.help() {
-            Some(help) => invalid.with_help(help),
-            None => invalid,
-        }
+        Self::invalid(error.clause()).with_help(error.help())
     }
 }
 
