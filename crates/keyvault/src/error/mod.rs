@@ -1,4 +1,6 @@
 //! The error of this crate, sorted by what the caller can do about it.
+//!
+//! Read [`ErrorKind`] first, then [`Error`]. `report` writes the text of an error, for a log and for a person.
 
 mod report;
 
@@ -76,7 +78,7 @@ pub(crate) struct ServiceAnswer {
 }
 
 impl ServiceAnswer {
-    /// Returns `text` if it has the form of a code, such as `ForbiddenByRbac`: capitalised words.
+    /// Returns `text` if it has the form of a code, such as `ForbiddenByRbac`: capitalized words.
     ///
     /// Anything else in its place could be a token or a value, and an error must not carry it.
     pub(crate) fn code_of(text: &str) -> Option<String> {

@@ -1,9 +1,9 @@
 //! Key Vault references: text that refers to a secret.
 //!
 //! Read the grammar at [`Reference`], then [`Template`], which is text with references in it. `marker` recognizes the
-//! beginning of a reference, `parameters` parses the text between the parentheses, `json_path` selects
-//! a member of a JSON secret, `json_string` unescapes JSON strings without leaving copies, and `app_configuration`
-//! reads the form that Azure App Configuration uses.
+//! beginning of a reference, `parameters` parses the text between the parentheses, `json_path` selects a member of a
+//! JSON secret, `json_string` unescapes JSON strings without leaving copies, and `app_configuration` reads the form that
+//! Azure App Configuration uses.
 
 pub(crate) mod app_configuration;
 mod json_path;
