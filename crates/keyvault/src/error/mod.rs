@@ -1,4 +1,6 @@
 //! The error of this crate, sorted by what the caller can do about it.
+//!
+//! Read [`ErrorKind`] first, then [`Error`]. `report` writes the text of an error, for a log and for a person.
 
 mod report;
 
@@ -76,7 +78,7 @@ pub(crate) struct ServiceAnswer {
 }
 
 impl ServiceAnswer {
-    /// Returns `text` if it has the form of a code, such as `ForbiddenByRbac`: capitalised words.
+    /// Returns `text` if it has the form of a code, such as `ForbiddenByRbac`: capitalized words.
     ///
     /// Anything else in its place could be a token or a value, and an error must not carry it.
     pub(crate) fn code_of(text: &str) -> Option<String> {
@@ -173,8 +175,8 @@ impl Error {
 
     /// Sets what to do about the error, in place of the default advice for its status.
     #[must_use]
-    pub(crate) fn with_help(self, help: &'static str) -> Self {
-        self.with(|inner| inner.help = Some(help))
+    pub(crate) fn with_help(self, help: impl Into<Option<&'static str>>) -> Self {
+        self.with(|inner| inner.help = help.into())
     }
 
     /// Attaches the report of the load that failed.
@@ -291,11 +293,7 @@ impl Error {
 
 impl From<ParseError> for Error {
     fn from(error: ParseError) -> Self {
-        let invalid = Self::invalid(error.clause());
-        match error.help() {
-            Some(help) => invalid.with_help(help),
-            None => invalid,
-        }
+        Self::invalid(error.clause()).with_help(error.help())
     }
 }
 

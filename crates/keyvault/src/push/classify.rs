@@ -19,17 +19,17 @@ pub(super) enum Classified {
 }
 
 /// Classifies an event by its type, and checks the secret that it identifies.
-pub(super) fn classify(event: &RawEvent) -> Classified {
-    let Some(kind) = event.kind() else { return Classified::Malformed };
+pub(super) fn classify(event: &RawEvent<'_>) -> Classified {
+    let Some(kind) = event.members.text("type") else { return Classified::Malformed };
     if kind.eq_ignore_ascii_case(VALIDATION) {
-        let code = event.validation_code().filter(|code| code.len() <= LONGEST_CODE);
-        return code.map_or(Classified::Malformed, |code| Classified::Validation(code.to_owned()));
+        let code = event.data.text("validationCode").filter(|code| code.len() <= LONGEST_CODE);
+        return code.map_or(Classified::Malformed, Classified::Validation);
     }
-    let known = KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(kind));
+    let known = KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&kind));
     let Some((_, kind)) = known else { return Classified::Other };
-    match event.object_url().and_then(secret_of) {
+    match event.data.text("id").and_then(|url| secret_of(&url)) {
         Some(id) if names_vault(event, id.vault()) => {
-            let time = event.time().and_then(|text| azure_core::time::parse_rfc3339(text).ok());
+            let time = event.members.text("time").and_then(|text| azure_core::time::parse_rfc3339(&text).ok());
             Classified::Secret(SecretEvent { id, kind: *kind, time: time.map(SystemTime::from) })
         }
         _ => Classified::Malformed,
@@ -52,9 +52,10 @@ fn secret_of(url: &str) -> Option<SecretId> {
 
 /// Returns whether each member that names a vault names this one. A vault outside the known domains has no name to
 /// compare.
-fn names_vault(event: &RawEvent, vault: &Vault) -> bool {
+fn names_vault(event: &RawEvent<'_>, vault: &Vault) -> bool {
     let same = |name: &str| vault.cloud().is_none() || name.eq_ignore_ascii_case(vault.name());
-    event.vault_name().is_none_or(same) && event.topic().and_then(vault_in).is_none_or(same)
+    event.data.text("vaultName").is_none_or(|name| same(&name))
+        && event.members.text("topic").is_none_or(|topic| vault_in(&topic).is_none_or(same))
 }
 
 /// Returns the name of the vault in the identifier of an Azure resource: `/subscriptions/…/vaults/contoso`.
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     fn classified(json: &str) -> Classified {
-        let events = schema::parse(json.as_bytes(), 1).unwrap_or_else(|| panic!("not JSON: {json}"));
+        let events = schema::parse(json.as_bytes()).unwrap_or_else(|| panic!("not JSON: {json}"));
         classify(&events[0])
     }
 

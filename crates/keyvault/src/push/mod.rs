@@ -22,10 +22,11 @@
 //!
 //! 1. the bytes of a webhook request or of a queue message: `webhook`, `storage_queue`;
 //! 2. a `RawEvent`, the members of one event in either schema: `schema`;
-//! 3. a [`SecretEvent`]: `classify` checks the type and the secret, `batch` collects the events of one body, and the
-//!    bounded `event_queue` keeps those of a webhook;
+//! 3. a [`SecretEvent`]: `classify` checks the type and the secret, `batch` collects the events of one body;
 //! 4. a [`PushEvent`], the item of a stream: `WebhookEvents`, `StorageQueueEvents`;
 //! 5. a secret that is due, in the refresh queue of `live`.
+//!
+//! `webhook_answer` is the HTTP answer of a webhook.
 //!
 //! # A webhook
 //!
@@ -118,7 +119,8 @@
 //!             // An unreadable message does not end the stream; polling makes up for it.
 //!             Signal::Message(body) => {
 //!                 SecretEvent::parse(&body).unwrap_or_default().into_iter().map(PushEvent::from).collect()
-//!             } Signal::Reconnected => vec![PushEvent::MayHaveLost],
+//!             }
+//!             Signal::Reconnected => vec![PushEvent::MayHaveLost],
 //!         };
 //!         Some((stream::iter(batch), signals))
 //!     });
@@ -163,7 +165,6 @@
 mod batch;
 mod classify;
 mod event;
-mod event_queue;
 mod schema;
 #[cfg(feature = "storage-queue")]
 mod storage_queue;

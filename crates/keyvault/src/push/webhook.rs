@@ -1,17 +1,16 @@
 //! Events that Event Grid posts to the program's own HTTP server.
 
-use std::fmt;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt};
+use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::batch::{EventBatch, LARGEST_BODY, too_large};
-use super::event::PushEvent;
-use super::event_queue::EventQueue;
+use super::event::{PushEvent, SecretEvent};
 use super::webhook_answer::WebhookAnswer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Vault;
@@ -29,22 +28,18 @@ pub fn webhook() -> (Webhook, WebhookEvents) {
 /// A webhook makes no request of its own: it answers handshakes and never follows a URL in them. It does not
 /// authenticate; the server in front of it must, as the example `webhook` shows. `Clone` is cheap. The events of all
 /// clones go into one stream, which ends when the last clone is dropped.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Webhook {
     endpoint: Arc<Endpoint>,
 }
 
+#[derive(Debug)]
 struct Endpoint {
     vaults: Vec<Vault>,
     subscription: Option<String>,
     origin: Option<String>,
-    queue: EventQueue,
-}
-
-impl Drop for Endpoint {
-    fn drop(&mut self) {
-        self.queue.close();
-    }
+    /// The queue of the stream. Its last place is for the report of a loss.
+    queue: Mutex<mpsc::Sender<PushEvent>>,
 }
 
 /// A builder of a [`Webhook`].
@@ -157,7 +152,7 @@ impl Endpoint {
         if length.is_some_and(|length| length > LARGEST_BODY as u64) {
             return Err(WebhookAnswer::failure(413, &too_large()));
         }
-        if !self.queue.has_receiver() {
+        if self.lock_queue().is_closed() {
             let error = Error::new(ErrorKind::Unavailable, "settings are no longer refreshed");
             return Err(WebhookAnswer::failure(503, &error));
         }
@@ -168,7 +163,7 @@ impl Endpoint {
         let mut batch = EventBatch::parse(body).map_err(|error| WebhookAnswer::failure(400, &error))?;
         let foreign = batch.retain(&self.vaults);
         let accepted = batch.events.len();
-        let dropped = self.queue.push(batch.events);
+        let dropped = self.push(batch.events);
         tracing::debug!(
             accepted,
             foreign,
@@ -183,6 +178,32 @@ impl Endpoint {
             Some(code) => WebhookAnswer::json(200, &serde_json::json!({ "validationResponse": code })),
             None => WebhookAnswer::empty(200),
         })
+    }
+
+    /// Queues events without waiting, and returns the number of events that did not fit.
+    ///
+    /// A full queue drops further events and holds one [`PushEvent::MayHaveLost`] for them behind the others: the check
+    /// that it causes begins later than every lost change.
+    fn push(&self, events: Vec<SecretEvent>) -> usize {
+        let queue = self.lock_queue();
+        let mut dropped = 0;
+        for event in events {
+            let item = match queue.capacity() {
+                0 | 1 => {
+                    dropped += 1;
+                    PushEvent::MayHaveLost
+                }
+                _ => event.into(),
+            };
+            // Fails if the queue reports a loss already, or its stream was dropped.
+            _ = queue.try_send(item);
+        }
+        dropped
+    }
+
+    /// Locks the queue, so that no other request fills it.
+    fn lock_queue(&self) -> MutexGuard<'_, mpsc::Sender<PushEvent>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -231,18 +252,18 @@ impl WebhookBuilder {
         self
     }
 
-    /// Sets the number of events that may wait in the stream. Default: 1,024. At least 1.
+    /// Sets the number of events that may wait in the stream. Default: 1,024. At least 1, at most 1,000,000.
     pub fn capacity(mut self, events: usize) -> Self {
-        self.capacity = events.max(1);
+        self.capacity = events.clamp(1, 1_000_000);
         self
     }
 
     /// Builds the webhook and the stream of its events.
     pub fn build(self) -> (Webhook, WebhookEvents) {
         let Self { vaults, subscription, origin, capacity } = self;
-        let queue = EventQueue::new(capacity);
-        let events = WebhookEvents { queue: queue.clone() };
-        (Webhook { endpoint: Arc::new(Endpoint { vaults, subscription, origin, queue }) }, events)
+        let (queue, events) = mpsc::channel(capacity + 1);
+        let endpoint = Endpoint { vaults, subscription, origin, queue: Mutex::new(queue) };
+        (Webhook { endpoint: Arc::new(endpoint) }, WebhookEvents { events })
     }
 }
 
@@ -250,28 +271,63 @@ impl WebhookBuilder {
 #[derive(Debug)]
 #[must_use = "events arrive only where the stream is polled"]
 pub struct WebhookEvents {
-    queue: EventQueue,
+    events: mpsc::Receiver<PushEvent>,
 }
 
 impl Stream for WebhookEvents {
     type Item = PushEvent;
 
-    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<PushEvent>> {
-        self.queue.poll_next(context)
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<PushEvent>> {
+        self.events.poll_recv(context)
     }
 }
 
-impl Drop for WebhookEvents {
-    fn drop(&mut self) {
-        self.queue.drop_receiver();
-    }
-}
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
 
-impl fmt::Debug for Webhook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Webhook")
-            .field("vaults", &self.endpoint.vaults)
-            .field("subscription", &self.endpoint.subscription)
-            .finish_non_exhaustive()
+    use super::super::event::SecretEventKind;
+    use super::*;
+    use crate::secret::SecretId;
+
+    fn event(name: &str) -> SecretEvent {
+        let id = SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}/0af1")).unwrap();
+        SecretEvent::new(id, SecretEventKind::NewVersion)
+    }
+
+    fn next(events: &mut WebhookEvents) -> Option<Option<PushEvent>> {
+        events.next().now_or_never()
+    }
+
+    #[test]
+    fn a_full_queue_yields_its_events_and_then_one_loss() {
+        let (webhook, mut events) = Webhook::builder().capacity(2).build();
+        assert_eq!(webhook.endpoint.push(["a", "b", "c", "d"].map(event).into()), 2);
+        assert_eq!(webhook.endpoint.push(vec![event("e")]), 1);
+        assert_eq!(next(&mut events), Some(Some(event("a").into())));
+        assert_eq!(next(&mut events), Some(Some(event("b").into())));
+        assert_eq!(next(&mut events), Some(Some(PushEvent::MayHaveLost)));
+        assert_eq!(next(&mut events), None, "the loss is reported once");
+        assert_eq!(webhook.endpoint.push(vec![event("f")]), 0);
+        assert_eq!(next(&mut events), Some(Some(event("f").into())));
+    }
+
+    #[test]
+    fn the_stream_ends_after_its_events_when_the_last_clone_is_dropped() {
+        let (webhook, mut events) = Webhook::builder().build();
+        let clone = webhook.clone();
+        drop(webhook);
+        clone.endpoint.push(vec![event("a")]);
+        drop(clone);
+        assert_eq!(next(&mut events), Some(Some(event("a").into())));
+        assert_eq!(next(&mut events), Some(None));
+    }
+
+    #[test]
+    fn any_capacity_is_accepted() {
+        for (capacity, accepted) in [(0, 1), (usize::MAX, 2)] {
+            let (webhook, _events) = Webhook::builder().capacity(capacity).build();
+            assert_eq!(2 - webhook.endpoint.push(["a", "b"].map(event).into()), accepted, "{capacity}");
+        }
     }
 }

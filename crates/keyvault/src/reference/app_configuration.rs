@@ -1,9 +1,10 @@
 //! References in the form of Azure App Configuration.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use crate::error::{Error, Result};
 use crate::secret::SecretId;
@@ -19,16 +20,17 @@ pub(crate) fn parse(text: &str) -> Option<Result<SecretId>> {
     if !text.starts_with('{') || !text.contains("uri") {
         return None;
     }
-    match serde_json::from_str::<UriMembers>(text) {
-        Ok(members) => {
-            let uri = members.uri.filter(|uri| is_secret_uri(uri))?;
-            Some(match members.count {
-                1 => SecretId::parse(&uri).map_err(Error::from),
-                _ => Err(Error::invalid("App Configuration reference has members other than uri")),
+    match serde_json::from_str::<UriObject>(text) {
+        Ok(object) => {
+            let uri = object.uri.as_str().filter(|uri| is_secret_uri(uri))?;
+            Some(if object.others.is_empty() {
+                SecretId::parse(uri).map_err(Error::from)
+            } else {
+                Err(Error::invalid("App Configuration reference has members other than uri"))
             })
         }
         Err(_) if text.contains("\"uri\"") && text.contains("https://") && text.contains("/secrets/") => {
-            Some(Err(Error::invalid("App Configuration reference is not valid JSON")))
+            Some(Err(Error::invalid("App Configuration reference is not valid JSON with one uri")))
         }
         Err(_) => None,
     }
@@ -42,50 +44,13 @@ pub(crate) fn is_secret_uri(uri: &str) -> bool {
     is_web && path.is_some_and(|path| path.starts_with("secrets/"))
 }
 
-/// The number of members of an object, and its first member called `uri`.
-struct UriMembers {
-    uri: Option<String>,
-    count: usize,
-}
-
-impl<'de> Deserialize<'de> for UriMembers {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct UriMembersVisitor;
-
-        impl<'de> Visitor<'de> for UriMembersVisitor {
-            type Value = UriMembers;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<UriMembers, A::Error> {
-                let mut members = UriMembers { uri: None, count: 0 };
-                while let Some(name) = map.next_key::<String>()? {
-                    members.count += 1;
-                    if name == "uri" && members.uri.is_none() {
-                        members.uri = map.next_value::<OptionalText>()?.0;
-                    } else {
-                        map.next_value::<IgnoredAny>()?;
-                    }
-                }
-                Ok(members)
-            }
-        }
-
-        deserializer.deserialize_map(UriMembersVisitor)
-    }
-}
-
-/// A string, or `None` for a value of another type.
+/// An object with a member called `uri`, once and of any type, and other members.
 #[derive(Deserialize)]
-#[serde(from = "serde_json::Value")]
-struct OptionalText(Option<String>);
-
-impl From<serde_json::Value> for OptionalText {
-    fn from(value: serde_json::Value) -> Self {
-        Self(value.as_str().map(str::to_owned))
-    }
+struct UriObject {
+    #[serde(default)]
+    uri: Value,
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
 }
 
 #[cfg(test)]

@@ -1,13 +1,15 @@
 //! JSON strings, read without leaving copies in memory.
 
+use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-/// A string that is deserialised from JSON in memory.
+/// A string that is deserialized from JSON in memory.
 ///
 /// `serde_json` collects a string with escapes, such as every key in PEM, in a growing buffer that it does not wipe.
 /// This type writes the string once, into a buffer that is large enough and is wiped.
+#[derive(Serialize)]
 pub(crate) struct JsonString(pub(crate) Zeroizing<String>);
 
 impl<'de> Deserialize<'de> for JsonString {

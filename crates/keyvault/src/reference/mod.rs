@@ -1,16 +1,15 @@
 //! Key Vault references: text that refers to a secret.
 //!
-//! Read the grammar at [`Reference`], then [`Template`], which is text with references in it. `marker` recognises the
-//! beginning of a reference, `parameters` parses the text between the parentheses into a `target`, `json_path` selects
-//! a member of a JSON secret, `json_string` unescapes JSON strings without leaving copies, and `app_configuration`
-//! reads the form that Azure App Configuration uses.
+//! Read the grammar at [`Reference`], then [`Template`], which is text with references in it. `marker` recognizes the
+//! beginning of a reference, `parameters` parses the text between the parentheses, `json_path` selects a member of a
+//! JSON secret, `json_string` unescapes JSON strings without leaving copies, and `app_configuration` reads the form that
+//! Azure App Configuration uses.
 
 pub(crate) mod app_configuration;
 mod json_path;
 mod json_string;
 mod marker;
 mod parameters;
-mod target;
 mod template;
 
 use std::fmt;
@@ -18,13 +17,10 @@ use std::str::FromStr;
 
 use self::json_path::JsonPath;
 pub(crate) use self::json_string::{JsonString, unescaped};
-use self::marker::AfterMarker;
 pub(crate) use self::marker::strip_marker;
-use self::parameters::Parameters;
-use self::target::ReferenceTarget;
 pub use self::template::Template;
 use crate::error::{Error, Result};
-use crate::secret::{Cloud, SecretId, SecretName, Vault};
+use crate::secret::{Cloud, SecretId, SecretName, SecretVersion, Vault};
 
 /// A Key Vault reference, in App Service's syntax: text that refers to a secret.
 ///
@@ -69,9 +65,20 @@ use crate::secret::{Cloud, SecretId, SecretName, Vault};
 /// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Reference {
-    target: ReferenceTarget,
+    vault: ReferenceVault,
+    name: SecretName,
+    version: Option<SecretVersion>,
     property: Option<JsonPath>,
     optional: bool,
+}
+
+/// The vault of a secret, as a reference names it.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+enum ReferenceVault {
+    Default,
+    Named(Box<str>),
+    /// The vault of a `SecretUri`.
+    Origin(Vault),
 }
 
 impl Reference {
@@ -93,7 +100,13 @@ impl Reference {
 
     /// Creates a reference to the whole value of a secret.
     pub(crate) fn to(secret: SecretId) -> Self {
-        Self { target: ReferenceTarget::Uri(secret), property: None, optional: false }
+        Self {
+            vault: ReferenceVault::Origin(secret.vault().clone()),
+            name: secret.name().clone(),
+            version: secret.version().cloned(),
+            property: None,
+            optional: false,
+        }
     }
 
     /// Reads a reference at the beginning of `text` and returns it with the text after it, or `None` if `text` does not
@@ -105,19 +118,18 @@ impl Reference {
         strip_marker(text).map(Self::read_after_marker)
     }
 
-    fn read_after_marker(marked: AfterMarker<'_>) -> Result<(Self, &str)> {
-        if marked.is_spaced {
-            return Err(Error::invalid("reference has a space before its parenthesis"));
-        }
+    fn read_after_marker(text: &str) -> Result<(Self, &str)> {
+        let spaced = || Error::invalid("reference has a space before its parenthesis");
+        let text = text.strip_prefix('(').ok_or_else(spaced)?;
         let unclosed =
             || Error::invalid("reference has no closing parenthesis").with_help("write ) after the last parameter");
-        let (parameters, rest) = marked.rest.split_once(')').ok_or_else(unclosed)?;
+        let (parameters, rest) = text.split_once(')').ok_or_else(unclosed)?;
         // A parenthesis after a second reference closes that one.
         if parameters.match_indices('@').any(|(at, _)| strip_marker(&parameters[at..]).is_some()) {
             return Err(unclosed());
         }
-        match Parameters::parse(parameters).and_then(Parameters::into_parts) {
-            Ok((target, property, optional)) => Ok((Self { target, property, optional }, rest)),
+        match parameters::parse(parameters) {
+            Ok(reference) => Ok((reference, rest)),
             // A parenthesis on another line, after a quotation mark, closes something else.
             Err(_) if parameters.trim().contains('\n') && parameters.contains(['"', '\'']) => Err(unclosed()),
             Err(error) => Err(error),
@@ -126,18 +138,12 @@ impl Reference {
 
     /// Returns the name of the secret.
     pub fn secret_name(&self) -> &SecretName {
-        match &self.target {
-            ReferenceTarget::Uri(id) => id.name(),
-            ReferenceTarget::Named { name, .. } => name,
-        }
+        &self.name
     }
 
     /// Returns whether the reference names a version. A pinned reference never rotates.
     pub fn is_pinned(&self) -> bool {
-        match &self.target {
-            ReferenceTarget::Uri(id) => id.version().is_some(),
-            ReferenceTarget::Named { version, .. } => version.is_some(),
-        }
+        self.version.is_some()
     }
 
     /// Returns whether a missing secret makes the setting absent.
@@ -157,19 +163,19 @@ impl Reference {
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) if `VaultName` is not a valid vault name.
     pub fn secret_id(&self, default: &Vault, cloud: Cloud) -> Result<SecretId> {
-        match &self.target {
-            ReferenceTarget::Uri(id) => Ok(id.clone()),
-            ReferenceTarget::Named { vault, name, version } => {
-                let vault = match vault {
-                    Some(vault) => Vault::named(vault, cloud)?,
-                    None => default.clone(),
-                };
-                let id = SecretId::new(vault, name.clone());
-                Ok(match version {
-                    Some(version) => id.with_version(version.clone()),
-                    None => id,
-                })
-            }
+        let vault = match &self.vault {
+            ReferenceVault::Default => default.clone(),
+            ReferenceVault::Named(name) => Vault::named(name, cloud)?,
+            ReferenceVault::Origin(vault) => vault.clone(),
+        };
+        Ok(self.in_vault(vault))
+    }
+
+    fn in_vault(&self, vault: Vault) -> SecretId {
+        let id = SecretId::new(vault, self.name.clone());
+        match &self.version {
+            Some(version) => id.with_version(version.clone()),
+            None => id,
         }
     }
 }
@@ -177,16 +183,15 @@ impl Reference {
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("@Microsoft.KeyVault(")?;
-        match &self.target {
-            ReferenceTarget::Uri(id) => write!(f, "SecretUri={}", id.url())?,
-            ReferenceTarget::Named { vault, name, version } => {
-                if let Some(vault) = vault {
-                    write!(f, "VaultName={vault};")?;
-                }
-                write!(f, "SecretName={name}")?;
-                if let Some(version) = version {
-                    write!(f, ";SecretVersion={version}")?;
-                }
+        if let ReferenceVault::Origin(vault) = &self.vault {
+            write!(f, "SecretUri={}", self.in_vault(vault.clone()).url())?;
+        } else {
+            if let ReferenceVault::Named(vault) = &self.vault {
+                write!(f, "VaultName={vault};")?;
+            }
+            write!(f, "SecretName={}", self.name)?;
+            if let Some(version) = &self.version {
+                write!(f, ";SecretVersion={version}")?;
             }
         }
         if let Some(property) = &self.property {

@@ -1,16 +1,11 @@
 //! The parameters of a reference, between its parentheses.
 
 use super::json_path::JsonPath;
-use super::target::ReferenceTarget;
+use super::{Reference, ReferenceVault};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{SecretId, SecretName, SecretVersion};
 
-/// The parameters in their order, each at most once.
-#[derive(Default)]
-pub(crate) struct Parameters<'a> {
-    parameters: Vec<Parameter<'a>>,
-}
-
+/// A parameter with a known name.
 #[derive(Clone, Copy)]
 struct Parameter<'a> {
     /// The position in the reference, from 1, for messages.
@@ -37,56 +32,58 @@ const COMMON_MISTAKES: [(&str, &str); 12] = [
     ("required", "Optional"),
 ];
 
-impl<'a> Parameters<'a> {
-    /// Parses `text`. An error names a parameter by its position and its known name, and never quotes the text.
-    pub(crate) fn parse(text: &'a str) -> Result<Self> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Err(Error::invalid("reference is empty").with_help(MINIMAL_REFERENCE));
+/// Parses `text`. An error names a parameter by its position and its known name, and never quotes the text.
+pub(super) fn parse(text: &str) -> Result<Reference> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Error::invalid("reference is empty").with_help(MINIMAL_REFERENCE));
+    }
+    let text = text.strip_suffix(';').unwrap_or(text);
+    let mut parameters = Vec::new();
+    for (at, parameter) in text.split(';').enumerate() {
+        let parameter = Parameter::parse(at + 1, parameter)?;
+        if find(&parameters, parameter.name).is_some() {
+            return Err(parameter.error("repeated"));
         }
-        let text = text.strip_suffix(';').unwrap_or(text);
-        let mut parsed = Self::default();
-        for (at, parameter) in text.split(';').enumerate() {
-            let parameter = Parameter::parse(at + 1, parameter)?;
-            if parsed.get(parameter.name).is_some() {
-                return Err(parameter.error("repeated"));
-            }
-            parsed.parameters.push(parameter);
+        parameters.push(parameter);
+    }
+    let id = read(&parameters, "SecretUri", SecretId::parse)?;
+    let name = read(&parameters, "SecretName", SecretName::parse)?;
+    let mut reference = match (id, name) {
+        (Some(id), _) => Reference::to(id),
+        (None, Some(name)) => Reference {
+            vault: read(&parameters, "VaultName", vault_name)?.map_or(ReferenceVault::Default, ReferenceVault::Named),
+            name,
+            version: read(&parameters, "SecretVersion", SecretVersion::parse)?,
+            property: None,
+            optional: false,
+        },
+        (None, None) => {
+            return Err(Error::invalid("reference has neither SecretUri nor SecretName").with_help(MINIMAL_REFERENCE));
         }
-        Ok(parsed)
-    }
+    };
+    let optional = read(&parameters, "Optional", |text| match text {
+        _ if text.eq_ignore_ascii_case("true") => Ok(true),
+        _ if text.eq_ignore_ascii_case("false") => Ok(false),
+        _ => Err(Error::invalid("value is neither true nor false")),
+    })?;
+    reference.optional = optional.unwrap_or(false);
+    reference.property = read(&parameters, "Property", JsonPath::parse)?;
+    Ok(reference)
+}
 
-    fn get(&self, name: &str) -> Option<Parameter<'a>> {
-        self.parameters.iter().find(|parameter| parameter.name == name).copied()
-    }
+fn find<'a>(parameters: &[Parameter<'a>], name: &str) -> Option<Parameter<'a>> {
+    parameters.iter().find(|parameter| parameter.name == name).copied()
+}
 
-    fn read<T, E: Into<Error>>(&self, name: &str, read: impl FnOnce(&'a str) -> Result<T, E>) -> Result<Option<T>> {
-        let parsed = |parameter: Parameter<'a>| read(parameter.value).map_err(|error| parameter.explain(&error.into()));
-        self.get(name).map(parsed).transpose()
-    }
-
-    /// Returns the secret, the path of a member, and whether the secret is optional.
-    pub(crate) fn into_parts(self) -> Result<(ReferenceTarget, Option<JsonPath>, bool)> {
-        let target = match (self.read("SecretUri", SecretId::parse)?, self.read("SecretName", SecretName::parse)?) {
-            (Some(id), _) => ReferenceTarget::Uri(id),
-            (None, Some(name)) => ReferenceTarget::Named {
-                vault: self.read("VaultName", vault_name)?,
-                name,
-                version: self.read("SecretVersion", SecretVersion::parse)?,
-            },
-            (None, None) => {
-                return Err(
-                    Error::invalid("reference has neither SecretUri nor SecretName").with_help(MINIMAL_REFERENCE)
-                );
-            }
-        };
-        let optional = self.read("Optional", |text| match text {
-            _ if text.eq_ignore_ascii_case("true") => Ok(true),
-            _ if text.eq_ignore_ascii_case("false") => Ok(false),
-            _ => Err(Error::invalid("value is neither true nor false")),
-        })?;
-        Ok((target, self.read("Property", JsonPath::parse)?, optional.unwrap_or(false)))
-    }
+/// Reads the value of the parameter called `name`, if there is one.
+fn read<T, E: Into<Error>>(
+    parameters: &[Parameter<'_>],
+    name: &str,
+    read: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<Option<T>> {
+    let Some(parameter) = find(parameters, name) else { return Ok(None) };
+    read(parameter.value).map(Some).map_err(|error| parameter.explain(&error.into()))
 }
 
 /// The shortest valid references, as advice.
@@ -129,11 +126,7 @@ impl<'a> Parameter<'a> {
 
     /// Adds the parameter to an error about its value.
     fn explain(self, error: &Error) -> Error {
-        let explained = self.error(&error.detail());
-        match error.advice() {
-            Some(help) => explained.with_help(help),
-            None => explained,
-        }
+        self.error(&error.detail()).with_help(error.advice())
     }
 }
 

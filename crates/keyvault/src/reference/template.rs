@@ -1,5 +1,6 @@
 //! Text with references in it.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 
@@ -43,30 +44,18 @@ impl Template {
     /// Same as [`Reference::parse`], if any part of the text begins like a reference and is malformed.
     pub fn parse(text: &str) -> Result<Option<Self>> {
         let mut parts = Vec::new();
-        let mut literal = String::new();
-        let mut special = false;
-        let mut rest = text;
-        while let Some(at) = rest.find('@') {
-            let (before, here) = rest.split_at(at);
-            literal.push_str(before);
-            if strip_marker(&here[1..]).is_some() {
-                special = true;
-                literal.push('@');
-                rest = &here[2..];
-            } else if let Some(read) = Reference::read(here) {
-                let (reference, after) = read?;
-                special = true;
-                push_text(&mut parts, std::mem::take(&mut literal));
-                parts.push(TemplatePart::Reference(reference));
-                rest = after;
-            } else {
-                literal.push('@');
-                rest = &here[1..];
-            }
+        let mut end = 0;
+        for (range, reference) in Self::scan(text) {
+            push_text(&mut parts, unescaped(&text[end..range.start]));
+            parts.push(TemplatePart::Reference(reference?));
+            end = range.end;
         }
-        literal.push_str(rest);
-        push_text(&mut parts, literal);
-        Ok(special.then_some(Self { parts }))
+        let rest = unescaped(&text[end..]);
+        if parts.is_empty() && rest == text {
+            return Ok(None);
+        }
+        push_text(&mut parts, rest);
+        Ok(Some(Self { parts }))
     }
 
     /// Creates a template that consists of one reference.
@@ -96,19 +85,15 @@ impl Template {
                 at += 2;
                 continue;
             }
-            let length = match Reference::read(here) {
-                None => 1,
-                Some(Ok((reference, after))) => {
-                    let length = here.len() - after.len();
-                    found.push((at..at + length, Ok(reference)));
-                    length
+            let (length, read) = match Reference::read(here) {
+                None => {
+                    at += 1;
+                    continue;
                 }
-                Some(Err(error)) => {
-                    let length = malformed_len(here);
-                    found.push((at..at + length, Err(error)));
-                    length
-                }
+                Some(Ok((reference, after))) => (here.len() - after.len(), Ok(reference)),
+                Some(Err(error)) => (malformed_len(here), Err(error)),
             };
+            found.push((at..at + length, read));
             at += length;
         }
         found
@@ -147,10 +132,22 @@ impl TemplatePart {
     }
 }
 
-fn push_text(parts: &mut Vec<TemplatePart>, text: String) {
+fn push_text(parts: &mut Vec<TemplatePart>, text: Cow<'_, str>) {
     if !text.is_empty() {
         parts.push(TemplatePart::Text(text.into()));
     }
+}
+
+/// Replaces the escape `@@` of a marker by `@`.
+fn unescaped(text: &str) -> Cow<'_, str> {
+    let is_escape = |at: &usize| strip_marker(&text[at + 1..]).is_some();
+    let mut rest = 0;
+    let mut unescaped = String::new();
+    for at in text.match_indices('@').map(|(at, _)| at).filter(is_escape) {
+        unescaped.push_str(&text[rest..at]);
+        rest = at + 1;
+    }
+    if rest == 0 { text.into() } else { (unescaped + &text[rest..]).into() }
 }
 
 impl fmt::Display for Template {

@@ -3,14 +3,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::{Serialize, Serializer};
 
 use super::status::ReferenceStatus;
 use crate::secret::{Secret, SecretId};
 
 /// The outcome of one reference, or of one secret mapped by name.
 #[non_exhaustive]
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize)]
 pub struct ReportRow {
     /// The key of the setting: `database.password`.
     pub setting: String,
@@ -32,12 +32,14 @@ pub struct ReportRow {
     /// Whether an earlier version stays in use because the secret could not be read again.
     pub is_kept: bool,
     /// The outcome, in App Service's words.
+    #[serde(serialize_with = "status_name")]
     pub status: ReferenceStatus,
-    /// What happened, if there is more to say than the status does.
+    /// The cause, if there is more to say than the status does.
     pub detail: Option<String>,
-    /// What to do about it.
+    /// The remedy, if there is one.
     pub advice: Option<String>,
     /// When the secret expires, if a date was set.
+    #[serde(serialize_with = "date")]
     pub expires: Option<SystemTime>,
 }
 
@@ -52,21 +54,7 @@ impl ReportRow {
 
     /// Creates a row that was not tried yet.
     pub(crate) fn new(setting: String, origin: String) -> Self {
-        Self {
-            setting,
-            origin,
-            vault: None,
-            secret: None,
-            version: None,
-            is_pinned: false,
-            is_optional: false,
-            is_absent: false,
-            is_kept: false,
-            status: ReferenceStatus::Initialized,
-            detail: None,
-            advice: None,
-            expires: None,
-        }
+        Self { setting, origin, ..Self::default() }
     }
 
     pub(crate) fn about(mut self, secret: &SecretId) -> Self {
@@ -103,27 +91,14 @@ impl ReportRow {
     }
 }
 
-impl Serialize for ReportRow {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut row = serializer.serialize_struct("ReportRow", 13)?;
-        row.serialize_field("setting", &self.setting)?;
-        row.serialize_field("origin", &self.origin)?;
-        row.serialize_field("vault", &self.vault)?;
-        row.serialize_field("secret", &self.secret)?;
-        row.serialize_field("version", &self.version)?;
-        row.serialize_field("is_pinned", &self.is_pinned)?;
-        row.serialize_field("is_optional", &self.is_optional)?;
-        row.serialize_field("is_absent", &self.is_absent)?;
-        row.serialize_field("is_kept", &self.is_kept)?;
-        row.serialize_field("status", self.status.as_str())?;
-        row.serialize_field("detail", &self.detail)?;
-        row.serialize_field("advice", &self.advice)?;
-        row.serialize_field("expires", &rfc3339(self.expires))?;
-        row.end()
-    }
+fn status_name<S: Serializer>(status: &ReferenceStatus, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(status)
 }
 
-/// Omits a date that no calendar has, such as the year 300000.
+fn date<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
+    rfc3339(*time).serialize(serializer)
+}
+
 fn rfc3339(time: Option<SystemTime>) -> Option<String> {
     let seconds = time?.duration_since(UNIX_EPOCH).ok()?.as_secs();
     OffsetDateTime::from_unix_timestamp(seconds.try_into().ok()?).ok().map(|time| to_rfc3339(&time))

@@ -6,9 +6,10 @@ use std::fmt;
 ///
 /// [`ResolveStatus`](https://learn.microsoft.com/dotnet/api/azure.resourcemanager.appservice.models.resolvestatus) in the
 /// Azure management API; `Display` prints exactly its names.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum ReferenceStatus {
     /// Not tried yet.
+    #[default]
     Initialized,
     /// The setting holds the secret.
     Resolved,

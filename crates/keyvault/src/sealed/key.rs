@@ -78,19 +78,12 @@ impl SealingKey {
                 "remove the permissions of others: chmod 0400, or defaultMode: 0400 of a Kubernetes volume",
             ));
         }
-        let mut content = Zeroizing::new([0; LONGEST_KEY_FILE]);
-        let mut length = 0;
-        let mut limited = file.take(LONGEST_KEY_FILE as u64);
-        loop {
-            match limited.read(&mut content[length..]).map_err(unreadable)? {
-                0 => break,
-                more => length += more,
-            }
-        }
-        let content = &content[..length];
-        let key = match std::str::from_utf8(content) {
+        // Twice the limit, so that the buffer does not grow and leave a copy.
+        let mut content = Zeroizing::new(Vec::with_capacity(2 * LONGEST_KEY_FILE));
+        file.take(LONGEST_KEY_FILE as u64).read_to_end(&mut content).map_err(unreadable)?;
+        let key = match std::str::from_utf8(&content) {
             Ok(text) if content.len() != LENGTH => Self::from_base64(text)?,
-            _ => Self::from_bytes(content)?,
+            _ => Self::from_bytes(&content)?,
         };
         let real = path.canonicalize().map_err(unreadable)?;
         let directories = [real_directory_of(path), real_directory_of(&real)].into_iter().flatten().collect();

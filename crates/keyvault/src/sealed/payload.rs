@@ -1,230 +1,232 @@
-//! The plaintext of a sealed snapshot: the binary encoding of its secrets, which
-//! [`SealedSnapshot`](crate::SealedSnapshot) documents.
+//! The plaintext of a sealed snapshot: its secrets as JSON, which [`SealedSnapshot`](crate::SealedSnapshot) documents.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::refusal::SealedRefusal;
+use crate::error::{Error, ErrorKind, Result};
+use crate::reference::JsonString;
 use crate::resolver::{Listing, Snapshot};
 use crate::secret::{Secret, SecretId, SecretProperties, SecretVersion};
 
-/// Returns the number of bytes that [`encode`] writes. A buffer of this size never grows, so it leaves no copy of
-/// plaintext behind.
-pub(super) fn length(snapshot: &Snapshot) -> usize {
-    let mut counter = PayloadLength(0);
-    encode(snapshot, &mut counter);
-    counter.0
+/// The vaults and the identity that a file is bound to. A file with another binding is refused.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Binding {
+    /// The origins of the default vault, then those of the other vaults in order.
+    pub(super) vaults: Vec<String>,
+    pub(super) identity: String,
 }
 
-/// Writes everything that a load needs from the vaults.
-pub(super) fn encode(snapshot: &Snapshot, sink: &mut impl Sink) {
-    sink.count(snapshot.len());
-    for (asked, secret) in snapshot.iter() {
-        sink.text(&asked.url());
-        sink.properties(secret.properties());
-        sink.text(secret.expose_secret());
-        sink.time(Some(secret.as_of()));
-    }
-    sink.count(snapshot.absent().len());
-    for id in snapshot.absent() {
-        sink.text(&id.url());
-    }
-    sink.flag(snapshot.listed().is_some());
-    if let Some(listed) = snapshot.listed() {
-        sink.count(listed.len());
-        for properties in listed.values() {
-            sink.properties(properties);
-        }
-    }
+/// The content of a file.
+#[derive(Deserialize, Serialize)]
+pub(super) struct Payload {
+    /// The time at which the secrets were last known good.
+    pub(super) as_of: SystemTime,
+    binding: Binding,
+    secrets: Vec<SealedSecret>,
+    /// The URLs of optional secrets that did not exist.
+    absent: Vec<String>,
+    /// The properties that the default vault listed, if it did.
+    listed: Option<Vec<SealedProperties>>,
 }
 
-/// Decodes the bytes that [`encode`] wrote; `None` if they are malformed.
-pub(super) fn decode(bytes: &[u8]) -> Option<Snapshot> {
-    let mut decoder = Decoder(bytes);
-    let mut secrets = BTreeMap::new();
-    for _ in 0..decoder.number()? {
-        let (asked, properties) = (decoder.id()?, decoder.properties()?);
-        let secret = Secret::new(properties, decoder.text()?, decoder.time()??);
-        secrets.insert(asked, Arc::new(secret));
-    }
-    let mut absent = BTreeSet::new();
-    for _ in 0..decoder.number()? {
-        absent.insert(decoder.id()?);
-    }
-    let listed = if decoder.flag()? {
-        let mut listed = Listing::default();
-        for _ in 0..decoder.number()? {
-            let properties = decoder.properties()?;
-            listed.insert(properties.id().name().clone(), properties);
-        }
-        Some(Arc::new(listed))
-    } else {
-        None
-    };
-    decoder.0.is_empty().then(|| Snapshot::new(Arc::new(secrets), absent, listed))
+#[derive(Deserialize, Serialize)]
+struct SealedSecret {
+    /// The URL by which the secret was requested.
+    requested: String,
+    properties: SealedProperties,
+    value: JsonString,
+    /// The time of the vault's response.
+    as_of: SystemTime,
 }
 
-/// A destination of encoded bytes.
-pub(super) trait Sink {
-    fn put(&mut self, bytes: &[u8]);
-
-    fn flag(&mut self, flag: bool) {
-        self.put(&[u8::from(flag)]);
-    }
-
-    fn number(&mut self, number: u64) {
-        self.put(&number.to_be_bytes());
-    }
-
-    fn count(&mut self, count: usize) {
-        self.number(count as u64);
-    }
-
-    fn text(&mut self, text: &str) {
-        self.count(text.len());
-        self.put(text.as_bytes());
-    }
-
-    fn optional_text(&mut self, text: Option<&str>) {
-        self.flag(text.is_some());
-        if let Some(text) = text {
-            self.text(text);
-        }
-    }
-
-    /// No date of a vault is before 1970 or after 2554.
-    fn time(&mut self, time: Option<SystemTime>) {
-        let since = time.and_then(|time| time.duration_since(SystemTime::UNIX_EPOCH).ok());
-        self.flag(since.is_some());
-        if let Some(since) = since {
-            self.number(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
-        }
-    }
-
-    fn properties(&mut self, properties: &SecretProperties) {
-        self.text(&properties.id().url());
-        self.flag(properties.enabled());
-        self.flag(properties.managed());
-        for date in [properties.created(), properties.updated(), properties.expires(), properties.not_before()] {
-            self.time(date);
-        }
-        let previous_version = properties.previous_version().map(ToString::to_string);
-        let texts = [properties.content_type(), properties.key_id(), previous_version.as_deref()];
-        for text in texts.into_iter().chain([properties.recovery_level()]) {
-            self.optional_text(text);
-        }
-        self.flag(properties.recoverable_days().is_some());
-        if let Some(days) = properties.recoverable_days() {
-            self.number(u64::from(days));
-        }
-        let tags = properties.tags();
-        self.count(tags.len());
-        for (name, value) in tags {
-            self.text(name);
-            self.text(value);
-        }
-    }
+#[derive(Deserialize, Serialize)]
+struct SealedProperties {
+    id: String,
+    enabled: bool,
+    managed: bool,
+    created: Option<SystemTime>,
+    updated: Option<SystemTime>,
+    expires: Option<SystemTime>,
+    not_before: Option<SystemTime>,
+    content_type: Option<String>,
+    key_id: Option<String>,
+    previous_version: Option<String>,
+    recovery_level: Option<String>,
+    recoverable_days: Option<u32>,
+    tags: BTreeMap<String, String>,
 }
 
-struct PayloadLength(usize);
-
-impl Sink for PayloadLength {
-    fn put(&mut self, bytes: &[u8]) {
-        self.0 += bytes.len();
-    }
-}
-
-impl Sink for Vec<u8> {
-    fn put(&mut self, bytes: &[u8]) {
-        debug_assert!(self.capacity() - self.len() >= bytes.len(), "a buffer with plaintext must not grow");
-        self.extend_from_slice(bytes);
-    }
-}
-
-/// The bytes to decode. Each length is checked against the remaining bytes before it is used.
-struct Decoder<'b>(&'b [u8]);
-
-impl<'b> Decoder<'b> {
-    fn take(&mut self, length: u64) -> Option<&'b [u8]> {
-        let (taken, left) = self.0.split_at_checked(usize::try_from(length).ok()?)?;
-        self.0 = left;
-        Some(taken)
-    }
-
-    fn flag(&mut self) -> Option<bool> {
-        match self.take(1)? {
-            [0] => Some(false),
-            [1] => Some(true),
-            _ => None,
+impl Payload {
+    pub(super) fn new(snapshot: &Snapshot, as_of: SystemTime, binding: Binding) -> Self {
+        let sealed = |(requested, secret): (&SecretId, &Secret)| SealedSecret {
+            requested: requested.url(),
+            properties: secret.properties().into(),
+            value: JsonString(Zeroizing::new(secret.expose_secret().to_owned())),
+            as_of: secret.as_of(),
+        };
+        Self {
+            as_of,
+            binding,
+            secrets: snapshot.iter().map(sealed).collect(),
+            absent: snapshot.absent().iter().map(SecretId::url).collect(),
+            listed: snapshot.listed().map(|listed| listed.values().map(SealedProperties::from).collect()),
         }
     }
 
-    fn number(&mut self) -> Option<u64> {
-        Some(u64::from_be_bytes(self.take(8)?.try_into().ok()?))
+    /// Encodes the payload into a buffer of its size: a buffer that grows leaves copies of its content.
+    pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>> {
+        let failed = |_| Error::new(ErrorKind::Unavailable, "secrets could not be encoded");
+        let mut length = ByteCount(0);
+        serde_json::to_writer(&mut length, self).map_err(failed)?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
+        serde_json::to_writer(&mut *bytes, self).map_err(failed)?;
+        Ok(bytes)
     }
 
-    fn text(&mut self) -> Option<&'b str> {
-        let length = self.number()?;
-        std::str::from_utf8(self.take(length)?).ok()
+    pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes).ok()
     }
 
-    fn optional_text(&mut self) -> Option<Option<&'b str>> {
-        if self.flag()? { self.text().map(Some) } else { Some(None) }
-    }
-
-    fn time(&mut self) -> Option<Option<SystemTime>> {
-        if !self.flag()? {
-            return Some(None);
+    /// Checks that the file is of this binding, and not older than `max_age`.
+    pub(super) fn check(&self, binding: &Binding, now: SystemTime, max_age: Duration) -> Result<(), SealedRefusal> {
+        if self.binding.identity != binding.identity {
+            return Err(SealedRefusal::OtherIdentity);
         }
-        SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(self.number()?)).map(Some)
+        if self.binding.vaults != binding.vaults {
+            return Err(SealedRefusal::OtherVault);
+        }
+        match now.duration_since(self.as_of) {
+            Err(ahead) if ahead.duration() > CLOCKS_AGREE_WITHIN => Err(SealedRefusal::FromTheFuture),
+            Ok(age) if age > max_age => Err(SealedRefusal::TooOld),
+            _ => Ok(()),
+        }
     }
 
-    fn id(&mut self) -> Option<SecretId> {
-        SecretId::parse(self.text()?).ok()
-    }
-
-    fn properties(&mut self) -> Option<SecretProperties> {
-        let mut properties = SecretProperties::new(self.id()?);
-        properties.set_enabled(self.flag()?);
-        properties.set_managed(self.flag()?);
-        properties.set_created(self.time()?);
-        properties.set_updated(self.time()?);
-        properties.set_expires(self.time()?);
-        properties.set_not_before(self.time()?);
-        properties.set_content_type(self.optional_text()?.map(str::to_owned));
-        properties.set_key_id(self.optional_text()?.map(str::to_owned));
-        properties.set_previous_version(match self.optional_text()? {
-            Some(version) => Some(SecretVersion::parse(version).ok()?),
+    /// Returns the secrets; `None` if an identifier is malformed.
+    pub(super) fn into_snapshot(self) -> Option<Snapshot> {
+        let mut secrets = BTreeMap::new();
+        for SealedSecret { requested, properties, value, as_of } in self.secrets {
+            let secret = Secret::new(properties.into_properties()?, value.0.as_str(), as_of);
+            secrets.insert(parsed(&requested)?, Arc::new(secret));
+        }
+        let absent = self.absent.iter().map(|url| parsed(url)).collect::<Option<_>>()?;
+        let named = |item: SealedProperties| {
+            let properties = item.into_properties()?;
+            Some((properties.id().name().clone(), properties))
+        };
+        let listed = match self.listed {
+            Some(listed) => Some(Arc::new(listed.into_iter().map(named).collect::<Option<Listing>>()?)),
             None => None,
-        });
-        properties.set_recovery_level(self.optional_text()?);
-        properties.set_recoverable_days(if self.flag()? { Some(u32::try_from(self.number()?).ok()?) } else { None });
-        for _ in 0..self.number()? {
-            properties.set_tag(self.text()?, self.text()?);
+        };
+        Some(Snapshot::new(Arc::new(secrets), absent, listed))
+    }
+}
+
+impl From<&SecretProperties> for SealedProperties {
+    fn from(properties: &SecretProperties) -> Self {
+        Self {
+            id: properties.id().url(),
+            enabled: properties.enabled(),
+            managed: properties.managed(),
+            created: properties.created(),
+            updated: properties.updated(),
+            expires: properties.expires(),
+            not_before: properties.not_before(),
+            content_type: properties.content_type().map(str::to_owned),
+            key_id: properties.key_id().map(str::to_owned),
+            previous_version: properties.previous_version().map(ToString::to_string),
+            recovery_level: properties.recovery_level().map(str::to_owned),
+            recoverable_days: properties.recoverable_days(),
+            tags: properties.tags().clone(),
         }
+    }
+}
+
+impl SealedProperties {
+    fn into_properties(self) -> Option<SecretProperties> {
+        let previous = self.previous_version.map(|version| SecretVersion::parse(&version));
+        let mut properties = SecretProperties::new(parsed(&self.id)?);
+        properties.set_enabled(self.enabled);
+        properties.set_managed(self.managed);
+        properties.set_created(self.created);
+        properties.set_updated(self.updated);
+        properties.set_expires(self.expires);
+        properties.set_not_before(self.not_before);
+        properties.set_content_type(self.content_type);
+        properties.set_key_id(self.key_id);
+        properties.set_previous_version(previous.transpose().ok()?);
+        properties.set_recovery_level(self.recovery_level.as_deref());
+        properties.set_recoverable_days(self.recoverable_days);
+        properties.set_tags(self.tags);
         Some(properties)
     }
 }
 
+fn parsed(url: &str) -> Option<SecretId> {
+    SecretId::parse(url).ok()
+}
+
+/// Counts the bytes that are written to it.
+struct ByteCount(usize);
+
+impl Write for ByteCount {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A clock may move back a little when it is corrected.
+const CLOCKS_AGREE_WITHIN: Duration = Duration::from_secs(300);
+
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    fn bytes_of(snapshot: &Snapshot) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(length(snapshot));
-        encode(snapshot, &mut bytes);
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn id(path: &str) -> SecretId {
+        SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{path}")).unwrap()
+    }
+
+    fn binding(vaults: &[&str], identity: &str) -> Binding {
+        Binding { vaults: vaults.iter().map(ToString::to_string).collect(), identity: identity.into() }
+    }
+
+    fn noon() -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::new(1_800_000_000, 123_456_789)
+    }
+
+    fn payload(snapshot: &Snapshot) -> Payload {
+        Payload::new(snapshot, noon(), binding(&["contoso", "fabrikam"], "shop"))
+    }
+
+    fn bytes_of(snapshot: &Snapshot) -> Zeroizing<Vec<u8>> {
+        let bytes = payload(snapshot).encode().unwrap();
         assert_eq!(bytes.len(), bytes.capacity(), "the length is exact");
         bytes
     }
 
-    pub(in crate::sealed) fn id(path: &str) -> SecretId {
-        SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{path}")).unwrap()
+    fn decoded(bytes: &[u8]) -> Option<Snapshot> {
+        Payload::decode(bytes)?.into_snapshot()
     }
 
     /// A snapshot in which every field has a value.
-    pub(in crate::sealed) fn snapshot() -> Snapshot {
+    fn snapshot() -> Snapshot {
         let at = |seconds| Some(SystemTime::UNIX_EPOCH + Duration::new(seconds, 5));
         let mut full = SecretProperties::new(id("Password/0af1"));
         full.set_enabled(false);
@@ -241,7 +243,7 @@ pub(super) mod tests {
         full.set_recoverable_days(90);
         let secret = |properties, value: &str| Arc::new(Secret::new(properties, value, at(9).unwrap()));
         let secrets = [
-            (id("password"), secret(full.clone(), "canary-of-the-value")),
+            (id("password"), secret(full.clone(), "a \"quoted\" value\nin two lines")),
             (id("user/01"), secret(SecretProperties::new(id("user/01")), "")),
         ];
         let listed = [SecretProperties::new(id("user")), full].map(|item| (item.id().name().clone(), item));
@@ -252,7 +254,7 @@ pub(super) mod tests {
         )
     }
 
-    pub(in crate::sealed) fn assert_same(one: &Snapshot, other: &Snapshot) {
+    fn assert_same(one: &Snapshot, other: &Snapshot) {
         assert_eq!(one.len(), other.len());
         for ((id, secret), (other_id, other)) in one.iter().zip(other.iter()) {
             assert_eq!((id, secret.properties(), secret.as_of()), (other_id, other.properties(), other.as_of()));
@@ -264,17 +266,47 @@ pub(super) mod tests {
     #[test]
     fn a_snapshot_survives_encoding_and_decoding() {
         for snapshot in [snapshot(), Snapshot::default()] {
-            assert_same(&decode(&bytes_of(&snapshot)).unwrap(), &snapshot);
+            let bytes = bytes_of(&snapshot);
+            assert_same(&decoded(&bytes).unwrap(), &snapshot);
+            assert_eq!(Payload::decode(&bytes).unwrap().as_of, noon());
         }
     }
 
     #[test]
-    fn truncated_or_extended_bytes_are_refused() {
+    fn truncated_extended_or_malformed_bytes_are_refused() {
         let bytes = bytes_of(&snapshot());
         for end in 0..bytes.len() {
-            assert!(decode(&bytes[..end]).is_none(), "{end}");
+            assert!(decoded(&bytes[..end]).is_none(), "{end}");
         }
-        assert!(decode(&[&bytes[..], &[0]].concat()).is_none());
+        assert!(decoded(&[&bytes[..], &[0]].concat()).is_none());
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        for (good, malformed) in [("/secrets/gone", "/gone"), ("/secrets/password", "/"), ("0af0", "0 af0")] {
+            assert!(decoded(text.replace(good, malformed).as_bytes()).is_none(), "{malformed}");
+        }
+    }
+
+    #[test]
+    fn another_binding_and_a_wrong_age_are_refused() {
+        let ours = || binding(&["contoso", "fabrikam"], "shop");
+        let checked = |binding, now| payload(&snapshot()).check(&binding, now, DAY).err();
+        for (vaults, identity, refusal) in [
+            (&["contoso"][..], "shop", SealedRefusal::OtherVault),
+            (&["fabrikam", "contoso"], "shop", SealedRefusal::OtherVault),
+            (&["contoso", "fabrikam", "third"], "shop", SealedRefusal::OtherVault),
+            (&["contoso", "fabrikam"], "sho", SealedRefusal::OtherIdentity),
+            (&["contoso", "fabrikam"], "", SealedRefusal::OtherIdentity),
+        ] {
+            assert_eq!(checked(binding(vaults, identity), noon()), Some(refusal), "{vaults:?} {identity}");
+        }
+        let second = Duration::from_secs(1);
+        for (now, refusal) in [
+            (noon() + DAY, None),
+            (noon() + DAY + second, Some(SealedRefusal::TooOld)),
+            (noon() - CLOCKS_AGREE_WITHIN, None),
+            (noon() - CLOCKS_AGREE_WITHIN - second, Some(SealedRefusal::FromTheFuture)),
+        ] {
+            assert_eq!(checked(ours(), now), refusal, "{now:?}");
+        }
     }
 
     proptest! {
@@ -287,12 +319,12 @@ pub(super) mod tests {
                 (id(&format!("s{i}")), Arc::new(Secret::new(properties, value.as_str(), SystemTime::UNIX_EPOCH)))
             });
             let snapshot = Snapshot::new(Arc::new(secrets.collect()), BTreeSet::new(), None);
-            assert_same(&decode(&bytes_of(&snapshot)).unwrap(), &snapshot);
+            assert_same(&decoded(&bytes_of(&snapshot)).unwrap(), &snapshot);
         }
 
         #[test]
         fn no_bytes_cause_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
-            _ = decode(&bytes);
+            _ = decoded(&bytes);
         }
 
         /// The plaintext is authenticated before it is decoded. This is a second line of defense.
@@ -302,7 +334,7 @@ pub(super) mod tests {
             let at = at.index(bytes.len());
             let end = bytes.len().min(at + 8);
             bytes[at..end].copy_from_slice(&damage[..end - at]);
-            _ = decode(&bytes);
+            _ = decoded(&bytes);
         }
     }
 }

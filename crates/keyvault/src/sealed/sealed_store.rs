@@ -45,7 +45,7 @@ impl SecretStore for SealedStore {
                 Err(Error::new(ErrorKind::NotFound, "secret not found").about(id))
             }
             // The secret may exist, so its absence must not let a default apply.
-            None => Err(Error::new(ErrorKind::Unavailable, "sealed snapshot does not contain this secret").about(id)),
+            None => Err(unavailable("sealed snapshot does not contain this secret").about(id)),
         }
     }
 
@@ -53,8 +53,7 @@ impl SecretStore for SealedStore {
         match self.snapshot.listed() {
             Some(listed) => stream::iter(listed.values().cloned().map(Ok)).boxed(),
             None => {
-                let error =
-                    Error::new(ErrorKind::Unavailable, "sealed snapshot does not contain the names of the secrets");
+                let error = unavailable("sealed snapshot does not contain the names of the secrets");
                 stream::iter([Err(error)]).boxed()
             }
         }
@@ -62,8 +61,11 @@ impl SecretStore for SealedStore {
 
     fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
         let id = SecretId::new(self.vault.clone(), name.clone());
-        let error =
-            Error::new(ErrorKind::Unavailable, "sealed snapshot does not contain the versions of secrets").about(&id);
+        let error = unavailable("sealed snapshot does not contain the versions of secrets").about(&id);
         stream::iter([Err(error)]).boxed()
     }
+}
+
+fn unavailable(clause: &'static str) -> Error {
+    Error::new(ErrorKind::Unavailable, clause)
 }

@@ -1,14 +1,13 @@
 //! The settings of a sealed snapshot.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::file;
-use super::format::{self, Binding};
 use super::key::SealingKey;
+use super::payload::{Binding, Payload};
 use super::refusal::SealedRefusal;
+use super::{file, format};
 use crate::error::{Error, ErrorKind, Result};
 use crate::resolver::{Resolver, Snapshot};
 use crate::secret::SecretId;
@@ -35,7 +34,7 @@ use crate::secret::SecretId;
 /// The start ignores a refused file: one that was changed, is too old, or belongs to another vault, identity or key,
 /// see [`SealedRefusal`]. It tries the vaults until its deadline, and its error reports both causes.
 ///
-/// # What is in the file
+/// # Contents of the file
 ///
 /// The file contains the secrets that the settings used, with their versions, properties and dates, and the identifiers
 /// of optional secrets that did not exist. If a name map maps secrets to settings, it also contains the names and
@@ -54,33 +53,22 @@ use crate::secret::SecretId;
 /// # Format 1
 ///
 /// Integers are unsigned and big-endian. Keys are derived from the caller's key by HKDF-SHA256
-/// ([RFC 5869](https://www.rfc-editor.org/rfc/rfc5869)) with the salt of the file: `k(purpose, n)` is `n` bytes for the
-/// `info` `keyvault sealed 1 purpose`. A text is its length in 8 bytes, followed by its bytes in UTF-8.
+/// ([RFC 5869](https://www.rfc-editor.org/rfc/rfc5869)) with the salt of the file: `k(purpose)` is 32 bytes for the
+/// `info` `keyvault sealed 1 purpose`.
 ///
 /// | at | bytes | |
 /// |---|---|---|
 /// | 0 | 8 | `KVSEALED` |
 /// | 8 | 2 | format: 1 |
-/// | 10 | 8 | the time at which the secrets were last known good: nanoseconds since 1970 |
-/// | 18 | 32 | salt, random for each file |
-/// | 50 | 32 | the key: `k(check, 32)` |
-/// | 82 | 32 | the vaults: `k(vaults, 32)`; the origins follow the purpose as texts, that of the default vault first |
-/// | 114 | 32 | the identity: `k(identity, 32)`; the identity follows the purpose as a text |
-/// | 146 | 8 | length of the payload: *n* |
-/// | 154 | *n* | payload in AES-256-GCM; its key and nonce are `k(content, 44)`; bytes 0 to 153 are authenticated |
-/// | 154 + *n* | 16 | tag |
+/// | 10 | 32 | salt, random for each file |
+/// | 42 | 32 | the key: `k(check)` |
+/// | 74 | 8 | length of the payload: *n* |
+/// | 82 | *n* | payload in AES-256-GCM with the key `k(content)` and a nonce of zeros; bytes 0 to 81 are authenticated |
+/// | 82 + *n* | 16 | tag |
 ///
-/// The payload is three lists; the length of each precedes it in 8 bytes:
-///
-/// * secrets: the URL by which the secret was requested, its properties, its value as a text, the time of the vault's
-///   response;
-/// * the URLs of optional secrets that did not exist;
-/// * a flag and, if it is set, the list of properties from the default vault.
-///
-/// A flag is a byte, 0 or 1. An optional field is a flag and, if it is set, the field. A time is optional nanoseconds
-/// since 1970. Properties are the URL, flags for enabled and managed, the times `created`, `updated`, `expires` and
-/// `not_before`, optional texts for the content type, the key's id, the previous version and the recovery level, the
-/// optional number of recoverable days in 8 bytes, and the list of tags, two texts each.
+/// The key of a file encrypts one payload, because the salt is new for each file. The payload is JSON: the time at which
+/// the secrets were last known good, the origins of the vaults and the identity, the secrets with their values and
+/// properties, the URLs of optional secrets that did not exist, and the properties that the default vault listed.
 ///
 /// # Examples
 ///
@@ -98,10 +86,10 @@ use crate::secret::SecretId;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 #[must_use]
 pub struct SealedSnapshot {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     key: Arc<SealingKey>,
     identity: String,
     pub(super) max_age: Duration,
@@ -181,11 +169,26 @@ impl SealedSnapshot {
 
     pub(super) fn open(&self, binding: &Binding, now: SystemTime) -> Result<(Snapshot, SystemTime), SealedRefusal> {
         let mut file = file::read(&self.path)?;
-        format::open(&mut file, &self.key, binding, (now, self.max_age))
+        let payload = Payload::decode(format::open(&mut file, &self.key)?).ok_or(SealedRefusal::UnknownFormat)?;
+        payload.check(binding, now, self.max_age)?;
+        let as_of = payload.as_of;
+        Ok((payload.into_snapshot().ok_or(SealedRefusal::UnknownFormat)?, as_of))
+    }
+
+    /// Writes the secrets of `snapshot`, which were last known good at `as_of`.
+    pub(super) fn write(&self, snapshot: &Snapshot, as_of: SystemTime, binding: &Binding) -> Result<()> {
+        let payload = Payload::new(snapshot, as_of, binding.clone()).encode()?;
+        let bytes = format::seal(&payload, &self.key)?;
+        file::write(&self.path, &bytes, |_| Ok(())).map_err(|error| {
+            Error::new(ErrorKind::Unavailable, "sealed snapshot could not be written")
+                .caused_by(error.kind().to_string())
+        })
     }
 
     pub(super) fn binding(&self, resolver: &Resolver) -> Binding {
-        Binding { vaults: resolver.vaults(), identity: self.identity.clone() }
+        let vaults = resolver.vaults();
+        let vaults = vaults.iter().map(|vault| vault.origin().to_owned()).collect();
+        Binding { vaults, identity: self.identity.clone() }
     }
 
     /// Checks that the path names a file, and that the key is not in the same directory.
@@ -199,24 +202,5 @@ impl SealedSnapshot {
             ));
         }
         Ok(())
-    }
-
-    pub(super) fn path(&self) -> &Path {
-        &self.path
-    }
-
-    pub(super) fn key(&self) -> &SealingKey {
-        &self.key
-    }
-}
-
-impl fmt::Debug for SealedSnapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SealedSnapshot")
-            .field("path", &self.path)
-            .field("identity", &self.identity)
-            .field("max_age", &self.max_age)
-            .field("use_after", &self.use_after)
-            .finish_non_exhaustive()
     }
 }

@@ -1,43 +1,36 @@
 //! The background writer of the sealed snapshot.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
-use super::format::{self, Binding};
 use super::health::SealedHealth;
+use super::payload::Binding;
 use super::refusal::SealedRefusal;
+use super::sealed_store;
 use super::snapshot::SealedSnapshot;
-use super::{file, sealed_store};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::resolver::{Resolver, Snapshot};
 
 /// Opens and writes the sealed snapshot of live settings, on threads that may block.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) struct SealedWriter {
     sealed: Arc<SealedSnapshot>,
     binding: Arc<Binding>,
     state: Arc<Mutex<WriterState>>,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct WriterState {
-    /// The secrets to write next. Later secrets replace earlier ones.
-    pending: Option<PendingWrite>,
+    /// The secrets to write next, and the time at which they were last known good. Later ones replace earlier ones.
+    pending: Option<(Arc<Snapshot>, SystemTime)>,
     /// The running write, which ends when nothing is pending.
     writer: Option<JoinHandle<()>>,
     /// The time of the secrets that were scheduled last, whether or not their write succeeded.
     scheduled: Option<SystemTime>,
     health: SealedHealth,
-}
-
-/// The secrets of published settings, and the time at which they were last known good.
-struct PendingWrite {
-    snapshot: Arc<Snapshot>,
-    as_of: SystemTime,
 }
 
 impl SealedWriter {
@@ -59,7 +52,7 @@ impl SealedWriter {
         let opened = spawn_blocking(move || sealed.open(&binding, SystemTime::now())).await;
         // The thread does not panic. A join error means that the runtime ends, and then no caller reads the result.
         let (snapshot, as_of) = opened.unwrap_or(Err(SealedRefusal::Unreadable)).map_err(|refusal| {
-            Error::from(refusal).at("the sealed snapshot", self.sealed.path().display().to_string())
+            Error::from(refusal).at("the sealed snapshot", self.sealed.path.display().to_string())
         })?;
         Ok((sealed_store::resolver(resolver, snapshot), as_of))
     }
@@ -77,7 +70,7 @@ impl SealedWriter {
             return;
         }
         state.scheduled = Some(as_of);
-        state.pending = Some(PendingWrite { snapshot: Arc::clone(snapshot), as_of });
+        state.pending = Some((Arc::clone(snapshot), as_of));
         if state.writer.as_ref().is_none_or(JoinHandle::is_finished) {
             let this = self.clone();
             state.writer = Some(spawn_blocking(move || this.write_pending()));
@@ -85,33 +78,26 @@ impl SealedWriter {
     }
 
     fn write_pending(&self) {
-        loop {
-            let pending = {
-                let mut state = self.state();
-                let Some(pending) = state.pending.take() else {
-                    state.writer = None;
-                    return;
-                };
-                pending
-            };
-            let written = self.write(&pending);
+        while let Some((snapshot, as_of)) = self.next_pending() {
+            let written = self.sealed.write(&snapshot, as_of, &self.binding);
             if let Err(error) = &written {
                 tracing::warn!(%error, "sealed snapshot for a start in an outage could not be written");
             }
             let health = &mut self.state().health;
             match written {
-                Ok(()) => (health.saved, health.last_error) = (Some(pending.as_of), None),
+                Ok(()) => (health.saved, health.last_error) = (Some(as_of), None),
                 Err(error) => health.last_error = Some(error),
             }
         }
     }
 
-    fn write(&self, PendingWrite { snapshot, as_of }: &PendingWrite) -> Result<()> {
-        let bytes = format::seal(snapshot, *as_of, self.sealed.key(), &self.binding)?;
-        file::write(self.sealed.path(), &bytes, |_| Ok(())).map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "sealed snapshot could not be written")
-                .caused_by(error.kind().to_string())
-        })
+    /// Takes the next secrets to write. Without any, the writer ends in the same step.
+    fn next_pending(&self) -> Option<(Arc<Snapshot>, SystemTime)> {
+        let mut state = self.state();
+        if state.pending.is_none() {
+            state.writer = None;
+        }
+        state.pending.take()
     }
 
     /// Waits for the running write, at most 500 ms: a disk may hang.
@@ -129,12 +115,6 @@ impl SealedWriter {
 
     fn state(&self) -> MutexGuard<'_, WriterState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for SealedWriter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SealedWriter").field("sealed", &self.sealed).finish_non_exhaustive()
     }
 }
 

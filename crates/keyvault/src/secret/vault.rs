@@ -66,7 +66,7 @@ impl Vault {
         Ok((Self::from_authority(authority)?, path))
     }
 
-    /// Checks every character before the `url` crate can normalise it: a lenient parser turns `evil.example\@good`,
+    /// Checks every character before the `url` crate can normalize it: a lenient parser turns `evil.example\@good`,
     /// `good%2eevil` and full-width letters into hosts that a reader of the text would not expect.
     fn from_authority(authority: &str) -> Result<Self, ParseError> {
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b':' | b'[' | b']');

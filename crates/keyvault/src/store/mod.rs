@@ -1,4 +1,4 @@
-//! The seam to the outside: a [`SecretStore`] returns the secrets of one vault.
+//! The interface to a source of secrets: a [`SecretStore`] returns the secrets of one vault.
 //!
 //! Read the trait here, then [`InMemory`], a vault without Azure. `testing` is the suite that every implementation must
 //! pass; the `client` room holds the implementation for Azure.

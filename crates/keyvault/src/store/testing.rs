@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use super::SecretStore;
 use crate::error::ErrorKind;
 use crate::report::ReferenceStatus;
-use crate::secret::{SecretId, SecretVersion};
+use crate::secret::{Secret, SecretId, SecretVersion};
 
 /// The secrets that the vault must contain: the name, the values of its versions from the oldest on, and whether the
 /// latest version is enabled. [`PAGES`] further secrets must exist beside these.
@@ -42,10 +42,13 @@ fn id(store: &dyn SecretStore, name: &str) -> SecretId {
     SecretId::parse(&url).unwrap_or_else(|_| panic!("{name} is a valid name and the vault has an origin"))
 }
 
+async fn got(store: &dyn SecretStore, id: &SecretId) -> Secret {
+    store.get(id).await.unwrap_or_else(|error| panic!("get returns {id}: {error}"))
+}
+
 async fn values_are_returned_as_they_were_set(store: &dyn SecretStore) {
     for (name, versions, _) in CONTENT.into_iter().filter(|(_, _, enabled)| *enabled) {
-        let latest = store.get(&id(store, name)).await;
-        let latest = latest.unwrap_or_else(|error| panic!("get returns {name}: {error}"));
+        let latest = got(store, &id(store, name)).await;
         assert_eq!(Some(&latest.expose_secret()), versions.last(), "get returns the latest version of {name}");
         assert!(latest.id().version().is_some(), "a returned secret names its version");
         assert_eq!(latest.id().latest(), id(store, name), "a returned secret is the requested one");
@@ -56,10 +59,8 @@ async fn values_are_returned_as_they_were_set(store: &dyn SecretStore) {
 }
 
 async fn a_version_keeps_its_value(store: &dyn SecretStore) {
-    let latest = store.get(&id(store, "contract-rotated")).await;
-    let latest = latest.unwrap_or_else(|error| panic!("get returns the latest version: {error}"));
-    let pinned = store.get(latest.id()).await;
-    let pinned = pinned.unwrap_or_else(|error| panic!("get returns a version by its identifier: {error}"));
+    let latest = got(store, &id(store, "contract-rotated")).await;
+    let pinned = got(store, latest.id()).await;
     assert_eq!(pinned.expose_secret(), "new", "a version has its own value");
     assert_eq!(pinned.id(), latest.id(), "a returned version is the requested one");
 }
@@ -103,8 +104,8 @@ async fn a_list_contains_each_secret_once(store: &dyn SecretStore) {
         assert_eq!(count(&format!("contract-page-{page}")), 1, "every page is listed once");
     }
     let item = listed.iter().find(|item| *item.id() == id(store, "contract-plain"));
-    let got = store.get(&id(store, "contract-plain")).await;
-    let same = item.zip(got.ok()).is_some_and(|(item, got)| item.updated() == got.properties().updated());
+    let latest = got(store, &id(store, "contract-plain")).await;
+    let same = item.is_some_and(|item| item.updated() == latest.properties().updated());
     assert!(same, "a listed secret has the dates of its latest version");
 }
 
@@ -119,13 +120,10 @@ async fn versions_are_listed_with_their_dates(store: &dyn SecretStore) {
     let mut found = Vec::new();
     for item in &versions {
         assert!(item.id().version().is_some(), "a listed version names its version");
-        let secret = store.get(item.id()).await;
-        found.push(
-            secret.unwrap_or_else(|error| panic!("get returns a listed version: {error}")).expose_secret().to_owned(),
-        );
+        found.push(got(store, item.id()).await.expose_secret().to_owned());
     }
     found.sort();
-    let mut expected: Vec<_> = values.to_vec();
+    let mut expected = values.to_vec();
     expected.sort_unstable();
     assert_eq!(found, expected, "a version has its own value");
 }

@@ -1,7 +1,8 @@
 //! The settings of a [`StorageQueue`].
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
@@ -9,8 +10,7 @@ use azure_core::http::ClientOptions;
 use url::Url;
 
 use super::azure_queue::AzureQueue;
-use super::queue::StorageQueue;
-use super::shared::SharedQueue;
+use super::queue::{SharedQueue, StorageQueue};
 use crate::error::{Error, Result};
 use crate::secret::Vault;
 
@@ -117,7 +117,16 @@ impl StorageQueueBuilder {
             return Err(Error::invalid("longest pause of a queue is not between 1 second and 1 hour"));
         }
         let messages = AzureQueue::new(url, self.credential, self.options, &self.certificate_authorities)?;
-        Ok(StorageQueue::new(SharedQueue::new(name, messages, self.vaults, self.longest_pause, self.is_own)))
+        let shared = SharedQueue {
+            name,
+            messages: Box::new(messages),
+            vaults: self.vaults,
+            longest_pause: self.longest_pause,
+            is_own: self.is_own,
+            is_removed: AtomicBool::default(),
+            health: Mutex::default(),
+        };
+        Ok(StorageQueue { shared: Arc::new(shared) })
     }
 
     /// Checks the URL and returns the name of the queue. For a queue of this instance, puts its name into the URL.

@@ -2,29 +2,31 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt};
 use tokio::runtime::Handle;
 
+use super::queue::StorageQueue;
 use super::receiver::Receiver;
-use super::shared::SharedQueue;
 use crate::push::event::PushEvent;
 
 /// The stream of the events of a [`StorageQueue`](super::StorageQueue).
 #[must_use = "the queue is polled only while the stream is polled"]
 pub struct StorageQueueEvents {
     events: BoxStream<'static, PushEvent>,
-    queue: Arc<SharedQueue>,
+    queue: StorageQueue,
 }
 
 impl StorageQueueEvents {
-    pub(super) fn new(queue: Arc<SharedQueue>) -> Self {
-        let receiver = Receiver::new(Arc::clone(&queue));
-        let events = stream::unfold(receiver, |mut receiver| async { Some((receiver.next().await?, receiver)) });
-        Self { events: events.boxed(), queue }
+    pub(super) fn new(queue: StorageQueue) -> Self {
+        let receiver = Receiver::new(queue.clone());
+        let events = stream::unfold(receiver, |mut receiver| async {
+            let events = receiver.next().await?;
+            Some((stream::iter(events), receiver))
+        });
+        Self { events: events.flatten().boxed(), queue }
     }
 }
 
@@ -38,14 +40,14 @@ impl Stream for StorageQueueEvents {
 
 impl Drop for StorageQueueEvents {
     fn drop(&mut self) {
-        if !self.queue.is_own || self.queue.is_removed() {
+        if !self.queue.shared.is_own || self.queue.is_removed() {
             return;
         }
         if let Ok(runtime) = Handle::try_current() {
-            let queue = Arc::clone(&self.queue);
+            let queue = self.queue.clone();
             runtime.spawn(async move {
                 if let Err(error) = queue.remove().await {
-                    tracing::warn!(%error, queue = queue.name, "queue of this instance could not be removed");
+                    tracing::warn!(%error, queue = queue.name(), "queue of this instance could not be removed");
                 }
             });
         }
@@ -54,6 +56,6 @@ impl Drop for StorageQueueEvents {
 
 impl fmt::Debug for StorageQueueEvents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StorageQueueEvents").field("name", &self.queue.name).finish_non_exhaustive()
+        f.debug_struct("StorageQueueEvents").field("name", &self.queue.name()).finish_non_exhaustive()
     }
 }

@@ -23,15 +23,3 @@ pub struct StorageQueueHealth {
     /// The time of the last successful request.
     pub last_answer: Option<SystemTime>,
 }
-
-impl StorageQueueHealth {
-    pub(super) fn record_success(&mut self) {
-        self.consecutive_failures = 0;
-        self.last_answer = Some(SystemTime::now());
-    }
-
-    pub(super) fn record_failure(&mut self, error: Error) {
-        self.consecutive_failures = self.consecutive_failures.saturating_add(1);
-        self.last_failure = Some(error);
-    }
-}

@@ -1,12 +1,15 @@
 //! A queue in a storage account to which Event Grid delivers.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use super::events::StorageQueueEvents;
 use super::health::StorageQueueHealth;
-use super::shared::SharedQueue;
+use super::message_queue::MessageQueue;
 use crate::error::{Error, Result};
+use crate::secret::Vault;
 
 /// A queue in a storage account to which Event Grid delivers events.
 ///
@@ -31,14 +34,22 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Clone)]
 pub struct StorageQueue {
-    shared: Arc<SharedQueue>,
+    pub(super) shared: Arc<SharedQueue>,
+}
+
+/// The state that a queue shares with its streams.
+pub(super) struct SharedQueue {
+    pub(super) name: String,
+    pub(super) messages: Box<dyn MessageQueue>,
+    pub(super) vaults: Vec<Vault>,
+    pub(super) longest_pause: Duration,
+    /// The queue belongs to this instance, which creates and removes it.
+    pub(super) is_own: bool,
+    pub(super) is_removed: AtomicBool,
+    pub(super) health: Mutex<StorageQueueHealth>,
 }
 
 impl StorageQueue {
-    pub(super) fn new(shared: SharedQueue) -> Self {
-        Self { shared: Arc::new(shared) }
-    }
-
     /// Returns the name of the queue. For a queue of this instance, it ends with 16 random digits.
     pub fn name(&self) -> &str {
         &self.shared.name
@@ -58,12 +69,12 @@ impl StorageQueue {
     /// [`PushEvent::MayHaveLost`](crate::push::PushEvent::MayHaveLost) when the queue answers. Only
     /// [`remove`](StorageQueue::remove) ends the stream. Two streams of one queue compete for its messages.
     pub fn events(&self) -> StorageQueueEvents {
-        StorageQueueEvents::new(Arc::clone(&self.shared))
+        StorageQueueEvents::new(self.clone())
     }
 
     /// Returns the health of the queue, without waiting.
     pub fn health(&self) -> StorageQueueHealth {
-        self.shared.health().clone()
+        self.lock_health().clone()
     }
 
     /// Creates the queue unless it exists. Costs one request.
@@ -99,7 +110,29 @@ impl StorageQueue {
         if !self.shared.is_own {
             return Err(Error::invalid("queue does not belong to this instance alone"));
         }
-        self.shared.remove().await
+        self.shared.is_removed.store(true, Ordering::Release);
+        self.shared.messages.remove().await
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.shared.is_removed.load(Ordering::Acquire)
+    }
+
+    pub(super) fn lock_health(&self) -> MutexGuard<'_, StorageQueueHealth> {
+        self.shared.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn record_failure(&self, error: &Error) {
+        tracing::warn!(%error, queue = self.name(), "queue of events failed and is polled again");
+        let mut health = self.lock_health();
+        health.consecutive_failures = health.consecutive_failures.saturating_add(1);
+        health.last_failure = Some(error.clone());
+    }
+
+    pub(super) fn record_success(&self) {
+        let mut health = self.lock_health();
+        health.consecutive_failures = 0;
+        health.last_answer = Some(SystemTime::now());
     }
 }
 

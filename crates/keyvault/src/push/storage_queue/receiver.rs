@@ -1,7 +1,5 @@
 //! The loop that receives messages from a queue.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
@@ -9,109 +7,94 @@ use tokio::time::sleep;
 
 use super::message_queue::Message;
 use super::poll_interval::PollInterval;
-use super::shared::SharedQueue;
+use super::queue::StorageQueue;
 use crate::error::{ErrorKind, Result};
 use crate::push::batch::EventBatch;
 use crate::push::event::PushEvent;
 
-/// The state between two events of the stream.
+/// The state between two polls of a queue.
 pub(super) struct Receiver {
-    queue: Arc<SharedQueue>,
+    queue: StorageQueue,
     interval: PollInterval,
     pause: Duration,
-    /// Events that were received and not yet yielded.
-    ready: VecDeque<PushEvent>,
-    /// Messages to delete once `ready` is empty. A crash before that causes a repetition and loses no event.
+    /// Messages to delete once their events were yielded. A crash before that causes a repetition and loses no event.
     undeleted: Vec<Message>,
     is_created: bool,
 }
 
 impl Receiver {
-    pub(super) fn new(queue: Arc<SharedQueue>) -> Self {
-        Self {
-            interval: PollInterval::new(queue.longest_pause),
-            pause: Duration::ZERO,
-            ready: VecDeque::new(),
-            undeleted: Vec::new(),
-            is_created: false,
-            queue,
-        }
+    pub(super) fn new(queue: StorageQueue) -> Self {
+        let interval = PollInterval::new(queue.shared.longest_pause);
+        Self { queue, interval, pause: Duration::ZERO, undeleted: Vec::new(), is_created: false }
     }
 
-    /// Waits for the next event; `None` after the queue was removed.
-    pub(super) async fn next(&mut self) -> Option<PushEvent> {
-        loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(event);
-            }
-            self.delete_messages().await;
-            sleep(self.pause).await;
-            if self.queue.is_removed() {
-                return None;
-            }
-            self.pause = self.poll().await;
+    /// Polls the queue once, after the pause, and returns its events; `None` after the queue was removed.
+    ///
+    /// The caller has yielded the events of the previous poll.
+    pub(super) async fn next(&mut self) -> Option<Vec<PushEvent>> {
+        self.delete_messages().await;
+        sleep(self.pause).await;
+        if self.queue.is_removed() {
+            return None;
         }
-    }
-
-    /// Polls the queue once, and returns the pause before the next poll.
-    async fn poll(&mut self) -> Duration {
         let messages = match self.receive().await {
             Ok(messages) => messages,
             Err(error) => {
                 // A cleanup of the queues of crashed instances may have removed this one.
                 self.is_created &= error.kind() != ErrorKind::NotFound;
                 self.queue.record_failure(&error);
-                return self.interval.after_failure(fastrand::f64());
+                self.pause = self.interval.after_failure(fastrand::f64());
+                return Some(Vec::new());
             }
         };
         let has_failed = self.interval.failures() > 0;
-        let pause = self.interval.after_messages(messages.len(), fastrand::f64());
-        self.queue.health().record_success();
-        for message in &messages {
-            self.parse(message);
-        }
-        self.undeleted.extend(messages);
+        self.pause = self.interval.after_messages(messages.len(), fastrand::f64());
+        self.queue.record_success();
+        let mut events: Vec<PushEvent> = messages.iter().flat_map(|message| self.events_of(message)).collect();
+        self.undeleted = messages;
         if has_failed {
-            tracing::info!(queue = self.queue.name, "queue of events answers again; every secret is checked once");
-            self.ready.push_back(PushEvent::MayHaveLost);
+            tracing::info!(queue = self.queue.name(), "queue of events answers again; every secret is checked once");
+            events.push(PushEvent::MayHaveLost);
         }
-        pause
+        Some(events)
     }
 
     async fn receive(&mut self) -> Result<Vec<Message>> {
-        if self.queue.is_own && !self.is_created {
-            self.queue.messages.create().await?;
+        if self.queue.shared.is_own && !self.is_created {
+            self.queue.shared.messages.create().await?;
             self.is_created = true;
         }
-        self.queue.messages.receive().await
+        self.queue.shared.messages.receive().await
     }
 
-    fn parse(&mut self, message: &Message) {
-        let mut health = self.queue.health();
+    /// Returns the events of a message, and counts them.
+    fn events_of(&self, message: &Message) -> Vec<PushEvent> {
+        let mut health = self.queue.lock_health();
         health.messages += 1;
         if message.received > MOST_DELIVERIES {
             health.worn_out += 1;
             drop(health);
             tracing::warn!(message = message.id, "message was received too often and is deleted");
-            return;
+            return Vec::new();
         }
         match EventBatch::parse(message.text.as_bytes()) {
             Ok(mut batch) => {
-                batch.retain(&self.queue.vaults);
+                batch.retain(&self.queue.shared.vaults);
                 health.events += batch.events.len() as u64;
-                self.ready.extend(batch.events.into_iter().map(PushEvent::from));
+                batch.events.into_iter().map(PushEvent::from).collect()
             }
             Err(error) => {
                 health.unreadable += 1;
                 drop(health);
                 tracing::warn!(%error, message = message.id, "message is not an event and is deleted");
+                Vec::new()
             }
         }
     }
 
     async fn delete_messages(&mut self) {
         let messages = std::mem::take(&mut self.undeleted);
-        for deleted in join_all(messages.iter().map(|message| self.queue.messages.delete(message))).await {
+        for deleted in join_all(messages.iter().map(|message| self.queue.shared.messages.delete(message))).await {
             if let Err(error) = deleted {
                 // The message returns and repeats its events, which changes nothing, until it is received too often.
                 self.queue.record_failure(&error);

@@ -1,15 +1,15 @@
 //! A queue in memory, for tests.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use super::message_queue::{MOST_AT_ONCE, Message, MessageQueue};
-use super::queue::StorageQueue;
-use super::shared::SharedQueue;
 use crate::error::{Error, ErrorKind, Result};
+use crate::push::storage_queue::message_queue::{MOST_AT_ONCE, Message, MessageQueue};
+use crate::push::storage_queue::queue::{SharedQueue, StorageQueue};
 use crate::secret::Vault;
 
 /// A queue in memory with configurable failures.
@@ -54,7 +54,16 @@ impl FakeQueue {
     }
 
     pub(super) fn queue_for(&self, is_own: bool, vaults: Vec<Vault>) -> StorageQueue {
-        StorageQueue::new(SharedQueue::new("queue".into(), self.clone(), vaults, Duration::from_secs(10), is_own))
+        let shared = SharedQueue {
+            name: "queue".into(),
+            messages: Box::new(self.clone()),
+            vaults,
+            longest_pause: Duration::from_secs(10),
+            is_own,
+            is_removed: AtomicBool::default(),
+            health: Mutex::default(),
+        };
+        StorageQueue { shared: Arc::new(shared) }
     }
 }
 

@@ -1,12 +1,14 @@
 //! The delivery of a queue's messages, on a fake queue.
 
+mod fake_queue;
+
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
 use tokio::time::{Instant, timeout};
 
+use self::fake_queue::FakeQueue;
 use super::events::StorageQueueEvents;
-use super::fake_queue::FakeQueue;
 use crate::error::ErrorKind;
 use crate::push::event::PushEvent;
 
