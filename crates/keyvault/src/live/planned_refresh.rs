@@ -1,6 +1,6 @@
 //! A refresh that is about to run: what it fetches, and why.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,31 +19,14 @@ pub(super) struct PlannedRefresh {
 }
 
 impl PlannedRefresh {
-    /// Plans a full refresh, except for secrets that are `not_due`. Secrets that are `due` are fetched as they ask for.
-    pub(super) fn full(
-        known: Arc<KnownSecrets>,
-        now: SystemTime,
-        due: BTreeMap<SecretId, Due>,
-        not_due: BTreeSet<SecretId>,
-    ) -> Self {
-        let plan = FetchPlan::full(known, now).with_due(wants(&due)).excluding(not_due);
-        Self { plan, due, is_requested: false }
+    /// Plans a full refresh, in which the `due` secrets are fetched as they are wanted.
+    pub(super) fn full(known: Arc<KnownSecrets>, now: SystemTime, due: BTreeMap<SecretId, Due>) -> Self {
+        Self { plan: FetchPlan::full(known, now).with_due(wants(&due)), due, is_requested: false }
     }
 
     /// Plans a refresh of the secrets that are due, and of nothing else.
     pub(super) fn partial(known: Arc<KnownSecrets>, now: SystemTime, due: BTreeMap<SecretId, Due>) -> Self {
         Self { plan: FetchPlan::partial(known, now, wants(&due)), due, is_requested: false }
-    }
-
-    /// Plans to replace versions by those before them.
-    pub(super) fn reverting(known: Arc<KnownSecrets>, now: SystemTime, secrets: BTreeSet<SecretId>) -> Self {
-        let plan = FetchPlan::partial(known, now, BTreeMap::new()).reverting(secrets);
-        Self { plan, due: BTreeMap::new(), is_requested: false }
-    }
-
-    /// Marks the refresh as one that a caller waits for.
-    pub(super) fn requested(self) -> Self {
-        Self { is_requested: true, ..self }
     }
 
     /// Returns whether the refresh fetches everything.
@@ -144,7 +127,7 @@ mod tests {
         let (known, now) = (Arc::default(), SystemTime::UNIX_EPOCH);
         let due = [HERE, THERE].map(|name| (id(name), Due::new(Instant::now(), Want::latest()))).into();
         let mut refresh = match is_full {
-            true => PlannedRefresh::full(known, now, due, BTreeSet::new()),
+            true => PlannedRefresh::full(known, now, due),
             false => PlannedRefresh::partial(known, now, due),
         };
         for read in others.iter().chain([&HERE]) {

@@ -1,27 +1,26 @@
 //! The first settings, or every reason why there are none.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::credential_report::CredentialReports;
 use super::event_sources::EventSources;
 use super::health_state::HealthState;
 use super::options::Options;
-use super::pending::PendingCalls;
+use super::pending_calls::PendingCalls;
 use super::planner::Planner;
 use super::refresh_cycle::RefreshCycle;
-use super::refresh_handle::{CommandHandle, RefreshHandle};
-use super::refresh_loop::{Inputs, RefreshLoop};
+use super::refresh_handle::RefreshHandle;
+use super::refresh_loop::RefreshLoop;
 use super::refresh_queue::RefreshQueue;
 use super::schedule::Schedule;
 use super::settings_loader::{SettingsLoader, ValidSettings, timed_out};
-use super::shared_state::{SharedState, Signal};
+use super::shared_state::SharedState;
 use crate::error::{Error, Result};
 use crate::resolver::{FetchPlan, Resolver};
 use crate::sealed::SealedWriter;
@@ -46,12 +45,12 @@ impl Start {
     /// Loads and publishes the first settings, and starts the loop that keeps them current.
     ///
     /// The future is boxed here so that it is compiled in this crate, and not again for each settings type.
-    pub(super) fn run(self, events: EventSources) -> BoxFuture<'static, Result<Arc<dyn RefreshHandle>>> {
+    pub(super) fn run(self, events: EventSources) -> BoxFuture<'static, Result<RefreshHandle>> {
         async move {
             let (began, requests) = (Instant::now(), self.loader.resolver.requests());
             let first = match &self.sealed_writer {
                 Some(sealed_writer) => self.first_or_sealed(sealed_writer).await,
-                None => self.first(&Mutex::default()).await,
+                None => self.first(&ArcSwapOption::empty()).await,
             };
             // A supervisor may restart this process at once, and again: that must not flood the vault.
             if first.is_err() && self.loader.resolver.requests() != requests {
@@ -73,7 +72,7 @@ impl Start {
 
     /// Loads the first settings, and retries while the vaults fail. The last such failure is in `last` for a caller
     /// that does not wait for the end.
-    async fn first(&self, last: &Mutex<Option<Error>>) -> Result<FirstSettings> {
+    async fn first(&self, last: &ArcSwapOption<Error>) -> Result<FirstSettings> {
         let deadline = self.deadline();
         let mut schedule = Schedule::new(self.options.interval);
         loop {
@@ -88,7 +87,7 @@ impl Start {
                 return Err(error);
             }
             tracing::warn!(%error, ?pause, "settings could not be loaded yet");
-            *lock(last) = Some(error);
+            last.store(Some(Arc::new(error)));
             sleep(pause).await;
         }
     }
@@ -105,7 +104,7 @@ impl Start {
     async fn first_or_sealed(&self, sealed_writer: &SealedWriter) -> Result<FirstSettings> {
         let deadline = self.deadline();
         let limit = sealed_writer.use_after().min(self.options.startup_deadline / 2);
-        let last = Mutex::default();
+        let last = ArcSwapOption::empty();
         let mut first = pin!(self.first(&last));
         let given_up = match timeout(limit, &mut first).await {
             Ok(Ok(first)) => return Ok(first),
@@ -113,7 +112,7 @@ impl Start {
             Ok(Err(error)) => Some(error),
             Err(_elapsed) => None,
         };
-        let failure = lock(&last).clone().unwrap_or_else(timed_out);
+        let failure = last.load().as_deref().cloned().unwrap_or_else(timed_out);
         let refusal = match self.sealed(sealed_writer, deadline, failure).await {
             Ok(first) => return Ok(first),
             Err(refusal) => refusal,
@@ -135,39 +134,34 @@ impl Start {
     }
 
     /// Publishes the first settings, and spawns the loop that keeps them current.
-    fn keep_current(self, first: FirstSettings, events: EventSources) -> Arc<dyn RefreshHandle> {
+    fn keep_current(self, first: FirstSettings, events: EventSources) -> RefreshHandle {
         let Self { loader, options, clock, sealed_writer } = self;
-        let FirstSettings { settings, plan, mut health } = first;
-        health.sources = events.len();
+        let FirstSettings { settings, plan, health } = first;
         let (publication, _) = settings.publish(1, clock.now(), Vec::new());
-        let (waker, signal) = watch::channel(Signal::default());
+        let (waker, failures) = watch::channel(0);
         let (vault, names) = (loader.resolver.vault().clone(), loader.names.clone());
         let state = Arc::new(SharedState {
             publication: ArcSwap::new(publication),
-            signal,
-            queue: RefreshQueue::new(vault, names, options.event_spread, Instant::now()),
+            failures,
+            queue: RefreshQueue::new(vault, names, options.event_spread, events.len()),
             clock,
-            limits: options.limits,
+            options,
             sealed_writer,
             health: Mutex::new(health),
+            next_refresh: ArcSwapOption::empty(),
         });
-        let debounce = options.cycle.debounce;
-        let planner = Planner::new(Arc::clone(&state), options.interval, debounce, options.intervals, plan);
         let (commands, queue) = mpsc::channel(16);
         let refresh_loop = RefreshLoop {
-            cycle: RefreshCycle { loader, state: Arc::clone(&state), waker, options: options.cycle },
-            planner,
-            calls: PendingCalls::new(CredentialReports::new(options.reports, options.previous_version)),
-            inputs: Inputs { commands: queue, events },
+            planner: Planner::new(Arc::clone(&state), plan),
+            calls: PendingCalls::new(&state.options),
+            cycle: RefreshCycle { loader, state: Arc::clone(&state), waker, pending: None },
+            commands: queue,
+            events,
         };
         refresh_loop.report_secrets();
         tokio::spawn(refresh_loop.run());
-        Arc::new(CommandHandle { state, commands })
+        RefreshHandle { state, commands }
     }
-}
-
-fn lock(last: &Mutex<Option<Error>>) -> MutexGuard<'_, Option<Error>> {
-    last.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Joins the failure of the vaults and that of the sealed snapshot.

@@ -12,7 +12,8 @@ use crate::resolver::{KnownSecrets, Want};
 use crate::secret::{SecretId, Vault};
 use crate::time::{TokenBucket, TokenRate};
 
-/// Sorts events by the known versions of the secrets in use, and limits how often events cause requests in vain.
+/// Sorts events by the known versions of the secrets in use, and limits how often events cause requests that find
+/// nothing new.
 pub(super) struct EventFilter {
     vault: Vault,
     names: Option<NameMap>,
