@@ -1,17 +1,16 @@
 //! How a resource is built and probed: the application's code, contained.
 
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
+use futures::TryFutureExt;
 use futures::future::BoxFuture;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::drain::Drains;
 use crate::error::{Error, ErrorKind, Result};
-use crate::live::{Publication, Published, PublishedCell, ValidationError};
+use crate::live::{Publication, Published, PublishedCell, ValidationError, contained};
 use crate::metrics;
 use crate::settings::Origins;
 use crate::time::{Backoff, instant_after};
@@ -53,10 +52,10 @@ where
     async fn build_and_probe(&mut self, published: &Published<T>) -> Result<Arc<R>> {
         let (origins, deadline) = (published.origins(), instant_after(Instant::now(), self.build_deadline));
         let settings = Arc::clone(published.settings());
-        let built = contained(deadline, origins, async { (self.build)(settings).await }).await?;
+        let built = run(deadline, origins, async { (self.build)(settings).await }).await?;
         let built = Arc::clone(self.candidate.insert(Arc::new(built)));
         if let Some(probe) = &self.probe {
-            contained(deadline, origins, async { probe(Arc::clone(&built)).await }).await?;
+            run(deadline, origins, async { probe(Arc::clone(&built)).await }).await?;
         }
         self.candidate = None;
         Ok(built)
@@ -71,18 +70,13 @@ where
 }
 
 /// Runs the application's code, which may refuse, panic or hang.
-async fn contained<U: Send>(
+async fn run<U>(
     deadline: Instant,
     origins: &Origins,
-    code: impl Future<Output = Result<U, ValidationError>> + Send,
+    code: impl Future<Output = Result<U, ValidationError>>,
 ) -> Result<U> {
-    match timeout_at(deadline, AssertUnwindSafe(code).catch_unwind()).await {
-        Ok(Ok(Ok(good))) => Ok(good),
-        Ok(Ok(Err(error))) => Err(error.into_error("derived resource could not be built", origins)),
-        Ok(Err(_panic)) => Err(Error::new(
-            ErrorKind::InvalidSettings,
-            "application's code panicked while a derived resource was built",
-        )),
-        Err(_elapsed) => Err(Error::new(ErrorKind::Unavailable, "derived resource was not built in time")),
-    }
+    let panicked = "application's code panicked while a derived resource was built";
+    let late = || Error::new(ErrorKind::Unavailable, "derived resource was not built in time");
+    let code = code.map_err(|error| error.into_error("derived resource could not be built", origins));
+    contained(deadline, panicked, late, code).await
 }

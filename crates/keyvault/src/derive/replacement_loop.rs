@@ -25,15 +25,6 @@ struct ReplacementLoop<T, R> {
     state: watch::Sender<DerivedState>,
 }
 
-/// Why the task ends.
-enum End {
-    /// The settings are no longer refreshed.
-    Settings,
-    /// The last handle is gone.
-    Handles,
-    Shutdown,
-}
-
 /// A build that failed: the origins of its settings, and when it is retried.
 struct FailedBuild {
     origins: Arc<Origins>,
@@ -75,19 +66,23 @@ where
     T: Send + Sync + 'static,
     R: Send + Sync + 'static,
 {
+    /// Follows the settings until the last handle is gone or asks for the end, and then ends the resource.
     async fn run(mut self, feed: ChangeFeed, mut commands: mpsc::Receiver<Shutdown>) {
-        let mut end = self.follow(feed, &mut commands).await;
+        let ended = tokio::select! {
+            command = commands.recv() => Some(command),
+            () = self.follow(feed) => None,
+        };
         self.factory.discard_candidate();
         self.state.send_modify(DerivedState::end);
-        if let End::Settings = end {
+        let is_shutdown = match ended {
+            Some(command) => command.is_some(),
             // Readers keep the last resource. It ends when the last handle is gone.
-            end = ended(commands.recv().await);
-        }
+            None => commands.recv().await.is_some(),
+        };
         let Self { factory: Factory { mut drains, .. }, current, state, .. } = self;
         let last = Arc::clone(&current.load().resource);
         // The drain gets the last reference of ours.
         drop(current);
-        let is_shutdown = matches!(end, End::Shutdown);
         if is_shutdown {
             drains.discard(last)
         } else {
@@ -97,20 +92,19 @@ where
         drop(state);
     }
 
-    async fn follow(&mut self, mut feed: ChangeFeed, commands: &mut mpsc::Receiver<Shutdown>) -> End {
+    /// Replaces the resource until the settings are no longer refreshed.
+    async fn follow(&mut self, mut feed: ChangeFeed) {
         loop {
             let due = self.due(&feed.publication());
             tokio::select! {
-                command = commands.recv() => return ended(command),
                 change = feed.changed() => match change {
                     Some(_) => continue,
-                    None => return End::Settings,
+                    None => return,
                 },
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
             tokio::select! {
-                command = commands.recv() => return ended(command),
-                () = end_of(&mut feed) => return End::Settings,
+                () = end_of(&mut feed) => return,
                 built = self.factory.build() => self.take(built),
             }
         }
@@ -154,13 +148,6 @@ where
                 self.failed = Some(FailedBuild { origins, retry });
             }
         }
-    }
-}
-
-fn ended(command: Option<Shutdown>) -> End {
-    match command {
-        Some(Shutdown) => End::Shutdown,
-        None => End::Handles,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::ready;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
@@ -280,9 +280,10 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        let target = Arc::new(TypedTarget::new(self.layers, self.validator));
+        let validator = Box::new(self.validator);
+        let target = Arc::new(TypedTarget { layers: self.layers, validator, published: OnceLock::new() });
         let refresh = self.setup.start(Arc::clone(&target) as Arc<dyn SettingsTarget>).await?;
-        let published = target.published().cloned().ok_or_else(unpublished)?;
+        let published = target.published.get().cloned().ok_or_else(unpublished)?;
         Ok(Live { published, refresh })
     }
 }

@@ -7,7 +7,6 @@ use azure_core::time::{OffsetDateTime, to_rfc3339};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
-use super::expiry;
 use crate::error::Error;
 use crate::resolver::VersionState;
 use crate::sealed::SealedHealth;
@@ -142,13 +141,14 @@ impl SecretStatus {
 
     /// Returns the status of a secret; `state` is the relation of its version to the vault's latest.
     pub(super) fn of(secret: &Secret, state: Option<&VersionState>, now: SystemTime, notice: Duration) -> Self {
-        let properties = secret.properties();
+        let (expires, begins) = (secret.properties().expires(), secret.properties().not_before());
+        let left = expires.and_then(|expires| expires.duration_since(now).ok());
         let statuses = [
-            (expiry::is_expired(properties, now), SecretStatus::Expired),
+            (expires.is_some_and(|expires| expires <= now), SecretStatus::Expired),
             (matches!(state, Some(VersionState::Ahead(_))), SecretStatus::Ahead),
             (matches!(state, Some(VersionState::Previous)), SecretStatus::Previous),
-            (expiry::is_premature(properties, now), SecretStatus::NotYetValid),
-            (expiry::is_near_expiry(properties, now, notice), SecretStatus::NearExpiry),
+            (begins.is_some_and(|begins| begins > now), SecretStatus::NotYetValid),
+            (left.is_some_and(|left| left <= notice), SecretStatus::NearExpiry),
         ];
         statuses.into_iter().find_map(|(holds, status)| holds.then_some(status)).unwrap_or(SecretStatus::Current)
     }

@@ -14,9 +14,7 @@ use crate::time::Moment;
 /// The successes and failures of the loop. Each is a field of its own, so that stale settings cannot look fresh.
 pub(super) struct HealthState {
     last_success: Moment,
-    /// The age of the settings at that moment: those of a sealed snapshot are not new.
-    age_then: Duration,
-    /// As of when the secrets of the sealed snapshot are, while they are in use.
+    /// As of when the secrets of the sealed snapshot are, while they are in use: they were not new at that moment.
     pub(super) sealed_at: Option<SystemTime>,
     pub(super) last_failure: Option<Failure>,
     /// Why the last good load kept earlier versions of secrets.
@@ -44,7 +42,6 @@ impl HealthState {
     pub(super) fn fresh(now: Moment) -> Self {
         Self {
             last_success: now,
-            age_then: Duration::ZERO,
             sealed_at: None,
             last_failure: None,
             lapse: None,
@@ -61,7 +58,6 @@ impl HealthState {
     /// with `error`.
     pub(super) fn from_sealed(now: Moment, sealed_at: SystemTime, error: Error) -> Self {
         let mut state = Self::fresh(now);
-        state.age_then = now.time.duration_since(sealed_at).unwrap_or_default();
         state.sealed_at = Some(sealed_at);
         state.is_failing = true;
         state.count(Failure { error, is_revocation: false });
@@ -70,7 +66,8 @@ impl HealthState {
 
     /// Returns the age of the settings.
     pub(super) fn age(&self, now: Moment) -> Duration {
-        self.last_success.until(now).saturating_add(self.age_then)
+        let age_then = self.sealed_at.and_then(|sealed_at| self.last_success.time.duration_since(sealed_at).ok());
+        self.last_success.until(now).saturating_add(age_then.unwrap_or_default())
     }
 
     /// Records that the vaults answered what `plan` fetches; not all of it, if there is a `lapse`.
@@ -92,7 +89,7 @@ impl HealthState {
 
     /// Records that the settings match the vaults.
     pub(super) fn record_match(&mut self, now: Moment) {
-        (self.last_success, self.age_then, self.sealed_at) = (now, Duration::ZERO, None);
+        (self.last_success, self.sealed_at) = (now, None);
     }
 
     /// Records that the refresh of `plan` failed.
@@ -119,8 +116,8 @@ impl HealthState {
     /// Returns the health of the secrets that the settings were built from.
     pub(super) fn secrets(&self, snapshot: &Snapshot, notice: Duration, now: SystemTime) -> Vec<SecretHealth> {
         let kept = self.kept();
-        let health = snapshot.iter().map(|(asked, secret)| {
-            let status = SecretStatus::of(secret, self.known.get(asked).map(|known| known.state()), now, notice);
+        let health = snapshot.iter().map(|(id, secret)| {
+            let status = SecretStatus::of(secret, self.known.get(id).map(|known| known.state()), now, notice);
             let is_kept = status != SecretStatus::Expired && kept.contains(&secret.id().latest());
             SecretHealth::new(secret, if is_kept { SecretStatus::Kept } else { status })
         });

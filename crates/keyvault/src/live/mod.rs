@@ -76,6 +76,7 @@ pub(crate) use self::publication::{Publication, PublishedCell};
 pub use self::revocation::Revocation;
 pub use self::selector::SecretSelector;
 pub(crate) use self::selector::is_at_or_below;
+pub(crate) use self::settings_loader::contained;
 pub use self::validate::{AsyncHook, Unvalidated, Validate, ValidationError};
 pub(crate) use self::watcher::ChangeFeed;
 pub use self::watcher::{Notice, Watcher};

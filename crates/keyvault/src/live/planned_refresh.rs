@@ -40,22 +40,26 @@ impl PlannedRefresh {
     /// The retries end, because each fetches less than the one before: after a full refresh, the secrets that are due;
     /// then those of them that could be read; and of settings that were refused, half of the new versions.
     pub(super) fn take_unaffected(&mut self, error: &Error) -> BTreeMap<SecretId, Due> {
+        use ErrorKind::{Denied, InvalidSettings, NotFound, Throttled, Unavailable};
         let is_full = self.is_full();
         let due = std::mem::take(&mut self.due);
-        let half = due.len() - due.len() / 2;
-        let (unaffected, affected): (BTreeMap<_, _>, BTreeMap<_, _>) = match Fault::of(error) {
-            // Without the other new versions, the settings may be valid.
-            Fault::Settings if is_full && self.plan.has_other_changes() => (due, BTreeMap::new()),
-            Fault::Settings if is_full => (BTreeMap::new(), due),
-            Fault::Settings => {
-                let mut due = due.into_iter();
-                let affected = due.by_ref().take(half).collect();
-                (due.collect(), affected)
-            }
-            Fault::Layers => (BTreeMap::new(), due),
-            Fault::Vaults => due
-                .into_iter()
-                .partition(|(id, _)| !is_at_fault(id, error.failures()) && (is_full || self.plan.has_read(id))),
+        let all = |is: fn(ErrorKind) -> bool| error.failures().iter().all(|failure| is(failure.kind()));
+        let (unaffected, affected): (BTreeMap<_, _>, BTreeMap<_, _>) = if all(|kind| kind == InvalidSettings) {
+            let affected = match is_full {
+                // Without the other new versions, the settings may be valid.
+                true if self.plan.has_other_changes() => 0,
+                true => due.len(),
+                false => due.len().div_ceil(2),
+            };
+            let mut due = due.into_iter();
+            let affected = due.by_ref().take(affected).collect();
+            (due.collect(), affected)
+        } else if all(|kind| matches!(kind, Denied | NotFound | Throttled { .. } | Unavailable)) {
+            due.into_iter()
+                .partition(|(id, _)| !is_at_fault(id, error.failures()) && (is_full || self.plan.has_read(id)))
+        } else {
+            // The layers cannot be read, whatever the secrets are.
+            (BTreeMap::new(), due)
         };
         if !is_full && affected.is_empty() {
             self.due = unaffected;
@@ -63,29 +67,6 @@ impl PlannedRefresh {
         }
         self.due = affected;
         unaffected
-    }
-}
-
-/// Where the fault of a failed refresh lies.
-enum Fault {
-    /// The settings do not fit together, or the application refuses them.
-    Settings,
-    /// The layers cannot be read, whatever the secrets are.
-    Layers,
-    Vaults,
-}
-
-impl Fault {
-    fn of(error: &Error) -> Self {
-        use ErrorKind::{Denied, InvalidSettings, NotFound, Throttled, Unavailable};
-        let all = |is: fn(ErrorKind) -> bool| error.failures().iter().all(|failure| is(failure.kind()));
-        if all(|kind| kind == InvalidSettings) {
-            Fault::Settings
-        } else if all(|kind| matches!(kind, Denied | NotFound | Throttled { .. } | Unavailable)) {
-            Fault::Vaults
-        } else {
-            Fault::Layers
-        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, Guard};
 
 use crate::report::Report;
-use crate::resolver::{Facts, Snapshot};
+use crate::resolver::Snapshot;
 use crate::settings::Origins;
 
 /// Settings as they were published at one moment.
@@ -43,18 +43,6 @@ pub struct Change {
 }
 
 impl Publication {
-    /// Creates the publication of loaded settings.
-    pub(super) fn new(facts: Facts, generation: u64, at: SystemTime, changed: Vec<String>) -> Self {
-        Self {
-            generation,
-            at,
-            changed,
-            origins: Arc::new(facts.origins),
-            snapshot: Arc::new(facts.snapshot),
-            report: facts.report,
-        }
-    }
-
     /// Returns what changed with this publication.
     pub(super) fn change(&self) -> Change {
         Change { generation: self.generation, at: self.at, keys: self.changed.clone() }

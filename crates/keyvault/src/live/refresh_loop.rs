@@ -31,8 +31,7 @@ impl RefreshLoop {
     /// Refreshes until the last handle is gone or asks for the end.
     pub(super) async fn run(mut self) {
         // Settings that were read from the sealed snapshot are in it already, and no younger for that.
-        let is_from_vaults = self.state().health_state().last_failure.is_none();
-        if is_from_vaults {
+        if self.state().health_state().last_failure.is_none() {
             self.state().seal(true);
         }
         while let Ok(refresh) = self.wait().await {
@@ -73,7 +72,7 @@ impl RefreshLoop {
                 biased;
                 command = self.commands.recv() => self.calls.accept(command)?,
                 () = sleep => {}
-                () = state.queue.event_arrived() => {}
+                () = state.queue.event_arrived.notified() => {}
                 event = self.events.next() => put(state, &event, &self.events),
             }
         }

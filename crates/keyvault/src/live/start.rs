@@ -24,7 +24,7 @@ use super::shared_state::SharedState;
 use crate::error::{Error, Result};
 use crate::resolver::{FetchPlan, Resolver};
 use crate::sealed::SealedWriter;
-use crate::time::{Moment, WallClock, instant_after};
+use crate::time::{WallClock, instant_after};
 
 /// Everything that a start needs, without the type of the settings.
 pub(super) struct Start {
@@ -48,37 +48,28 @@ impl Start {
     pub(super) fn run(self, events: EventSources) -> BoxFuture<'static, Result<RefreshHandle>> {
         async move {
             let (began, requests) = (Instant::now(), self.loader.resolver.requests());
+            let deadline = instant_after(began, self.options.startup_deadline);
             let first = match &self.sealed_writer {
-                Some(sealed_writer) => self.first_or_sealed(sealed_writer).await,
-                None => self.first(&ArcSwapOption::empty()).await,
+                Some(sealed_writer) => self.first_or_sealed(sealed_writer, deadline).await,
+                None => self.first(deadline, &ArcSwapOption::empty()).await,
             };
             // A supervisor may restart this process at once, and again: that must not flood the vault.
             if first.is_err() && self.loader.resolver.requests() != requests {
-                let delay = self.options.minimum_failure_delay.min(self.options.startup_deadline);
-                sleep_until(instant_after(began, delay)).await;
+                sleep_until(instant_after(began, self.options.minimum_failure_delay).min(deadline)).await;
             }
             Ok(self.keep_current(first?, events))
         }
         .boxed()
     }
 
-    fn now(&self) -> Moment {
-        self.clock.moment()
-    }
-
-    fn deadline(&self) -> Instant {
-        instant_after(Instant::now(), self.options.startup_deadline)
-    }
-
     /// Loads the first settings, and retries while the vaults fail. The last such failure is in `last` for a caller
     /// that does not wait for the end.
-    async fn first(&self, last: &ArcSwapOption<Error>) -> Result<FirstSettings> {
-        let deadline = self.deadline();
+    async fn first(&self, deadline: Instant, last: &ArcSwapOption<Error>) -> Result<FirstSettings> {
         let mut schedule = Schedule::new(self.options.interval);
         loop {
             let error = match self.load(&self.loader.resolver, deadline).await {
                 Ok((settings, plan)) => {
-                    return Ok(FirstSettings { settings, plan, health: HealthState::fresh(self.now()) });
+                    return Ok(FirstSettings { settings, plan, health: HealthState::fresh(self.clock.moment()) });
                 }
                 Err(error) => error,
             };
@@ -101,11 +92,10 @@ impl Start {
     /// Loads the first settings; from the sealed snapshot, if the vaults cannot be reached in time.
     ///
     /// A refusal by a vault is final: the file must not reveal what the vault just denied.
-    async fn first_or_sealed(&self, sealed_writer: &SealedWriter) -> Result<FirstSettings> {
-        let deadline = self.deadline();
+    async fn first_or_sealed(&self, sealed_writer: &SealedWriter, deadline: Instant) -> Result<FirstSettings> {
         let limit = sealed_writer.use_after().min(self.options.startup_deadline / 2);
         let last = ArcSwapOption::empty();
-        let mut first = pin!(self.first(&last));
+        let mut first = pin!(self.first(deadline, &last));
         let given_up = match timeout(limit, &mut first).await {
             Ok(Ok(first)) => return Ok(first),
             Ok(Err(error)) if !error.is_transient() => return Err(error),
@@ -128,8 +118,8 @@ impl Start {
     async fn sealed(&self, sealed_writer: &SealedWriter, deadline: Instant, failure: Error) -> Result<FirstSettings> {
         let (resolver, as_of) = sealed_writer.open(&self.loader.resolver).await?;
         let (settings, plan) = self.load(&resolver, deadline).await?;
-        let health = HealthState::from_sealed(self.now(), as_of, failure.clone());
-        tracing::warn!(error = %failure, age = ?health.age(self.now()), "settings come from the sealed snapshot");
+        let health = HealthState::from_sealed(self.clock.moment(), as_of, failure.clone());
+        tracing::warn!(error = %failure, age = ?health.age(self.clock.moment()), "settings come from the sealed snapshot");
         Ok(FirstSettings { settings, plan, health })
     }
 

@@ -1,4 +1,4 @@
-//! What is due when: the one queue of the refresh loop.
+//! The one queue of the refresh loop: when each secret is due.
 //!
 //! Events, intervals, expiry dates and retries all enter the same [`Timetable`]. It holds one entry for each secret and
 //! one for a full refresh, so a flood of events takes no more room than the secrets that the settings use. Handles put
@@ -28,7 +28,8 @@ pub(super) struct RefreshQueue {
     /// The time over which the instances of a fleet spread their reaction to one event.
     spread: Duration,
     inner: Mutex<QueueState>,
-    event_arrived: Notify,
+    /// Notified when an event changes the queue.
+    pub(super) event_arrived: Notify,
 }
 
 struct QueueState {
@@ -69,11 +70,6 @@ impl RefreshQueue {
         push.heeded = push.heeded.saturating_add(1);
         drop(inner);
         self.event_arrived.notify_one();
-    }
-
-    /// Waits until an event changes the queue.
-    pub(super) async fn event_arrived(&self) {
-        self.event_arrived.notified().await;
     }
 
     /// Reads or changes the timetable.

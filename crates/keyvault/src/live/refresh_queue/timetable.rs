@@ -1,4 +1,4 @@
-//! When each secret, and everything, is due.
+//! The timetable: when each secret and the next full refresh are due.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
