@@ -118,8 +118,9 @@ impl Start {
     async fn sealed(&self, sealed_writer: &SealedWriter, deadline: Instant, failure: Error) -> Result<FirstSettings> {
         let (resolver, as_of) = sealed_writer.open(&self.loader.resolver).await?;
         let (settings, plan) = self.load(&resolver, deadline).await?;
-        let health = HealthState::from_sealed(self.clock.moment(), as_of, failure.clone());
-        tracing::warn!(error = %failure, age = ?health.age(self.clock.moment()), "settings come from the sealed snapshot");
+        let now = self.clock.moment();
+        let health = HealthState::from_sealed(now, as_of, failure.clone());
+        tracing::warn!(error = %failure, age = ?health.age(now), "settings come from the sealed snapshot");
         Ok(FirstSettings { settings, plan, health })
     }
 
