@@ -1,36 +1,27 @@
 //! The builder of a derived resource.
 
+use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::derived::Derived;
-use super::drain::{DrainOptions, Drains};
-use super::factory::{Build, Hooks, TypedFactory};
-use super::keys::Keys;
-use super::task::Builds;
+use super::drain::Drains;
+use super::factory::Factory;
+use super::keys::unknown;
+use super::replacement_loop;
 use crate::error::{Error, ErrorKind, Result};
-use crate::live::{Live, ValidationError, Watcher};
+use crate::live::{ChangeFeed, Live, ValidationError, Watcher};
 use crate::time::Backoff;
 
 /// Sets up a [`Derived`] resource. [`Live::derive`] creates one, and `.await` builds the first resource.
 #[must_use = "nothing is built before it is awaited"]
 pub struct Derive<T, R> {
-    watcher: Watcher<T>,
-    build: Build<T, R>,
-    hooks: Hooks<R>,
-    options: DeriveOptions,
-}
-
-/// The options of a derived resource. None of them depends on a type.
-struct DeriveOptions {
-    keys: Keys,
-    build_deadline: Duration,
-    backoff: Backoff,
-    drain: DrainOptions,
+    feed: ChangeFeed,
+    factory: Factory<T, R>,
     start_deadline: Duration,
     may_be_absent: bool,
 }
@@ -119,8 +110,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///     .derive(["api_key"], async |settings: Arc<Settings>| {
     ///         let key = HeaderValue::from_str(&settings.api_key);
     ///         let mut key = key.map_err(ValidationError::because("the key is not a valid header value"))?;
-    ///         key.set_sensitive(true); let client =
-    ///         reqwest::Client::builder().default_headers(HeaderMap::from_iter([(AUTHORIZATION, key)]));
+    ///         key.set_sensitive(true);
+    ///         let headers = HeaderMap::from_iter([(AUTHORIZATION, key)]);
+    ///         let client = reqwest::Client::builder().default_headers(headers);
     ///         client.build().map_err(ValidationError::because("the HTTP client cannot be set up"))
     ///     })
     ///     .await?;
@@ -143,25 +135,26 @@ impl<T: Send + Sync + 'static> Live<T> {
         F: Fn(Arc<T>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<R, ValidationError>> + Send + 'static,
     {
-        Derive {
-            watcher: self.watch(),
-            build: Arc::new(move |settings| build(settings).boxed()),
-            hooks: Hooks { probe: None, drain: None },
-            options: DeriveOptions::new(Keys(keys.into_iter().map(Into::into).collect())),
-        }
-    }
-}
-
-impl DeriveOptions {
-    fn new(keys: Keys) -> Self {
-        Self {
-            keys,
+        let keys: Arc<[String]> = keys.into_iter().map(Into::into).collect();
+        let Watcher { feed, published } = self.watch();
+        let factory = Factory {
+            published,
+            keys: Arc::clone(&keys),
+            build: Box::new(move |settings| build(settings).boxed()),
+            probe: None,
             build_deadline: Duration::from_secs(30),
             backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
-            drain: DrainOptions { grace: Duration::from_secs(30), deadline: Duration::from_secs(30), most: 3 },
-            start_deadline: Duration::ZERO,
-            may_be_absent: false,
-        }
+            drains: Drains {
+                keys,
+                drain: None,
+                grace: Duration::from_secs(30),
+                deadline: Duration::from_secs(30),
+                most: 3,
+                running: VecDeque::new(),
+            },
+            candidate: None,
+        };
+        Derive { feed, factory, start_deadline: Duration::ZERO, may_be_absent: false }
     }
 }
 
@@ -176,27 +169,27 @@ where
         F: Fn(Arc<R>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), ValidationError>> + Send + 'static,
     {
-        self.hooks.probe = Some(Box::new(move |new| probe(new).boxed()));
+        self.factory.probe = Some(Box::new(move |new| probe(new).boxed()));
         self
     }
 
     /// Sets the longest time that one build may take, probe included. Default: 30 seconds.
     pub fn build_deadline(mut self, deadline: Duration) -> Self {
-        self.options.build_deadline = deadline;
+        self.factory.build_deadline = deadline;
         self
     }
 
     /// Sets the pause after the first failed build, and the longest pause after many. Each is twice the last, up to a
     /// quarter longer or shorter. Default: 1 second and 1 minute.
     pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
-        self.options.backoff = Backoff { first, longest };
+        self.factory.backoff = Backoff { first, longest };
         self
     }
 
     /// Sets how long the first build is retried after it failed. Default: zero, so that a service that cannot work
     /// fails at once.
     pub fn start_deadline(mut self, deadline: Duration) -> Self {
-        self.options.start_deadline = deadline;
+        self.start_deadline = deadline;
         self
     }
 
@@ -209,20 +202,20 @@ where
         F: Fn(Arc<R>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.hooks.drain = Some(Box::new(move |old| drain(old).boxed()));
+        self.factory.drains.drain = Some(Arc::new(move |old| drain(old).boxed()));
         self
     }
 
     /// Sets how long a replaced resource stays in use before it is drained: longer than any unit of work that holds it.
     /// Default: 30 seconds.
     pub fn grace(mut self, grace: Duration) -> Self {
-        self.options.drain.grace = grace;
+        self.factory.drains.grace = grace;
         self
     }
 
     /// Sets the longest time that a drain may take before it is abandoned. Default: 30 seconds.
     pub fn drain_deadline(mut self, deadline: Duration) -> Self {
-        self.options.drain.deadline = deadline;
+        self.factory.drains.deadline = deadline;
         self
     }
 
@@ -231,52 +224,25 @@ where
     /// When settings change faster than that, the grace of the oldest is cut short and the next build waits for its
     /// drain. So at most this many resources and one more exist, apart from those that readers hold.
     pub fn keep_old(mut self, most: usize) -> Self {
-        self.options.drain.most = most.max(1);
+        self.factory.drains.most = most.max(1);
         self
     }
 
     /// Allows keys without a setting, for settings that are optional. A misspelt key then goes unnoticed.
     pub fn may_be_absent(mut self) -> Self {
-        self.options.may_be_absent = true;
+        self.may_be_absent = true;
         self
     }
 
     async fn start(self) -> Result<Derived<R>> {
-        let Self { watcher, build, hooks, options } = self;
-        options.check(&watcher)?;
-        let slot = Arc::new(OnceLock::new());
-        let published = Arc::clone(watcher.cell());
-        let factory = TypedFactory { published, build, hooks: Arc::new(hooks), slot: Arc::clone(&slot) };
-        let builds = Builds {
-            factory: Box::new(factory),
-            drains: Drains::new(options.keys.clone(), options.drain),
-            keys: options.keys,
-            deadline: options.build_deadline,
-            backoff: options.backoff,
-            candidate: None,
-        };
-        let task = builds.start(watcher.feed, options.start_deadline).await?;
-        let current = slot.get().cloned().ok_or_else(unpublished)?;
-        Ok(Derived { current, task })
-    }
-}
-
-impl DeriveOptions {
-    /// Checks that there is a setting at each key.
-    fn check<T: Send + Sync>(&self, watcher: &Watcher<T>) -> Result<()> {
-        match self.keys.unknown(watcher.published().origins()).filter(|_| !self.may_be_absent) {
-            Some(key) => {
-                let clause = format!("there is no setting at {key}, which a derived resource needs");
-                Err(Error::from_clause(ErrorKind::Invalid, clause))
-            }
-            None => Ok(()),
+        let Self { feed, factory, start_deadline, may_be_absent } = self;
+        let unknown = unknown(&factory.keys, factory.published.load().origins());
+        if let Some(key) = unknown.filter(|_| !may_be_absent) {
+            let clause = format!("there is no setting at {key}, which a derived resource needs");
+            return Err(Error::from_clause(ErrorKind::Invalid, clause));
         }
+        replacement_loop::start(factory, feed, start_deadline).await
     }
-}
-
-/// Returns the error of a start that published no resource. A start that succeeds always publishes one.
-fn unpublished() -> Error {
-    Error::new(ErrorKind::Unavailable, "no derived resource was published")
 }
 
 impl<T, R> IntoFuture for Derive<T, R>
@@ -294,6 +260,6 @@ where
 
 impl<T, R> fmt::Debug for Derive<T, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Derive").field("keys", &self.options.keys).finish_non_exhaustive()
+        f.debug_struct("Derive").field("keys", &self.factory.keys).finish_non_exhaustive()
     }
 }

@@ -4,10 +4,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use tokio::sync::{mpsc, watch};
 
-use super::factory::CurrentResource;
-use super::health::DerivedHealth;
-use super::task::{Shutdown, TaskHandle};
+use super::health::{DerivedHealth, DerivedState};
 use super::watcher::DerivedWatcher;
 use crate::settings::Origins;
 
@@ -19,8 +18,19 @@ use crate::settings::Origins;
 #[must_use = "a resource follows its settings as long as its handle lives"]
 pub struct Derived<R> {
     pub(super) current: Arc<ArcSwap<CurrentResource<R>>>,
-    pub(super) task: TaskHandle,
+    pub(super) state: watch::Receiver<DerivedState>,
+    /// The task ends when the last sender is gone.
+    pub(super) commands: mpsc::Sender<Shutdown>,
 }
+
+/// A resource, and the origins of the settings that it was built from.
+pub(super) struct CurrentResource<R> {
+    pub(super) resource: Arc<R>,
+    pub(super) origins: Arc<Origins>,
+}
+
+/// Asks the task to end.
+pub(super) struct Shutdown;
 
 impl<R: Send + Sync> Derived<R> {
     /// Returns the current resource.
@@ -63,12 +73,12 @@ impl<R: Send + Sync> Derived<R> {
 
     /// Returns how well the resource follows its settings, without secret values. Never waits.
     pub fn health(&self) -> DerivedHealth {
-        self.task.state.borrow().health()
+        self.state.borrow().health()
     }
 
     /// Watches for replacements and failures from now on.
     pub fn watch(&self) -> DerivedWatcher {
-        DerivedWatcher::new(self.task.state.clone())
+        DerivedWatcher::new(self.state.clone())
     }
 
     /// Ends the background task, if need be in the middle of a build. Drains the old resources and this one without
@@ -77,14 +87,14 @@ impl<R: Send + Sync> Derived<R> {
     /// The other clones of the handle keep the last resource, which is drained.
     pub async fn shutdown(&self) {
         // An error means that the end was requested before, or that the task is gone already.
-        _ = self.task.commands.try_send(Shutdown);
-        self.task.commands.closed().await;
+        _ = self.commands.try_send(Shutdown);
+        self.commands.closed().await;
     }
 }
 
 impl<R> Clone for Derived<R> {
     fn clone(&self) -> Self {
-        Self { current: Arc::clone(&self.current), task: self.task.clone() }
+        Self { current: Arc::clone(&self.current), state: self.state.clone(), commands: self.commands.clone() }
     }
 }
 

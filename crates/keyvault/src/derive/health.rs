@@ -2,47 +2,39 @@
 
 use std::time::Duration;
 
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::error::Error;
+use crate::live::{in_one_line, in_seconds};
 
 /// How well a resource follows its settings. Contains no secret value.
 ///
 /// `Serialize` writes each field under its name, durations in seconds and the error as one line, like that of
 /// [`Health`](crate::Health).
 #[non_exhaustive]
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct DerivedHealth {
     /// The generation of settings that the resource matches. It also matches each later one that changed none of its
     /// keys.
     pub generation: u64,
     /// How long the settings have been ahead of the resource; `None` if it matches them.
+    #[serde(serialize_with = "in_seconds")]
     pub behind: Option<Duration>,
     /// The number of builds that failed since the last one that succeeded.
     pub consecutive_failures: u32,
     /// Why the last build failed; `None` if it succeeded.
+    #[serde(serialize_with = "in_one_line")]
     pub last_error: Option<Error>,
     /// The time until the next build begins, after one that failed.
+    #[serde(serialize_with = "in_seconds")]
     pub next_build: Option<Duration>,
     /// Whether the resource follows the settings: `false` after the end of either.
     pub is_following: bool,
 }
 
-impl Serialize for DerivedHealth {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut health = serializer.serialize_struct("DerivedHealth", 6)?;
-        health.serialize_field("generation", &self.generation)?;
-        health.serialize_field("behind", &self.behind.map(|behind| behind.as_secs_f64()))?;
-        health.serialize_field("consecutive_failures", &self.consecutive_failures)?;
-        health.serialize_field("last_error", &self.last_error.as_ref().map(ToString::to_string))?;
-        health.serialize_field("next_build", &self.next_build.map(|next| next.as_secs_f64()))?;
-        health.serialize_field("is_following", &self.is_following)?;
-        health.end()
-    }
-}
-
 /// The state that the task writes and every handle reads.
+#[derive(Default)]
 pub(super) struct DerivedState {
     pub(super) generation: u64,
     pub(super) replacements: u64,
@@ -57,16 +49,7 @@ pub(super) struct DerivedState {
 impl DerivedState {
     /// Creates the state of a first resource.
     pub(super) fn new(generation: u64) -> Self {
-        Self {
-            generation,
-            replacements: 0,
-            failures: 0,
-            consecutive_failures: 0,
-            last_error: None,
-            next_build: None,
-            behind_since: None,
-            is_following: true,
-        }
+        Self { generation, is_following: true, ..Self::default() }
     }
 
     /// Records a replacement.

@@ -1,33 +1,18 @@
-//! The settings that a resource is built from.
-
-use std::fmt;
+//! The settings that a resource is built from: keys, each with everything under it. The empty key selects all settings.
 
 use crate::live::is_at_or_below;
 use crate::settings::Origins;
 
-/// Keys of settings, each with everything under it. The empty key selects all settings.
-#[derive(Clone)]
-pub(super) struct Keys(pub(super) Vec<String>);
-
-impl Keys {
-    /// Returns the selected keys that differ between two settings.
-    pub(super) fn changed(&self, old: &Origins, new: &Origins) -> Vec<String> {
-        let mut changed = old.changed(new);
-        changed.retain(|key| self.0.iter().any(|above| selects(above, key)));
-        changed
-    }
-
-    /// Returns the first key that selects no setting.
-    pub(super) fn unknown(&self, origins: &Origins) -> Option<&str> {
-        let is_known = |above: &str| origins.iter().any(|(key, _)| selects(above, &key.to_string()));
-        self.0.iter().map(String::as_str).find(|above| !is_known(above))
-    }
+/// Returns the settings under `keys` that differ between two publications.
+pub(super) fn changed(keys: &[String], old: &Origins, new: &Origins) -> Vec<String> {
+    let mut changed = old.changed(new);
+    changed.retain(|key| keys.iter().any(|above| selects(above, key)));
+    changed
 }
 
-impl fmt::Debug for Keys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
+/// Returns the first of `keys` that selects no setting.
+pub(super) fn unknown<'k>(keys: &'k [String], origins: &Origins) -> Option<&'k String> {
+    keys.iter().find(|above| !origins.iter().any(|(key, _)| selects(above, &key.to_string())))
 }
 
 fn selects(above: &str, key: &str) -> bool {

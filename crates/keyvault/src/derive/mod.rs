@@ -5,9 +5,9 @@
 //!
 //! Read in this order:
 //!
-//! 1. `builder`: what a program configures.
-//! 2. `task`: waits until a build is due, builds, publishes. It does not know the types of settings and resource.
-//! 3. `factory`: the seam behind which those types are, and how the application's code is contained.
+//! 1. `builder`: what a program configures; `keys`, the settings that a resource is built from.
+//! 2. `replacement_loop`: waits until a build is due, builds, publishes.
+//! 3. `factory`: builds and probes a resource, and contains the application's code.
 //! 4. `drain`: replaced resources, until they end.
 //! 5. `derived`, `health`, `watcher`: what a program reads.
 
@@ -17,7 +17,7 @@ mod drain;
 mod factory;
 mod health;
 mod keys;
-mod task;
+mod replacement_loop;
 mod watcher;
 
 pub use self::builder::Derive;

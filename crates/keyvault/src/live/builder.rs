@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::ready;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use super::credential_report::PreviousVersion;
 use super::debounce::Debounce;
 use super::event_sources::EventSources;
-use super::handle::Live;
+use super::live_handle::Live;
 use super::options::Options;
 use super::refresh_handle::RefreshHandle;
 use super::revocation::Revocation;
@@ -52,37 +52,28 @@ use crate::time::{TokenRate, WallClock};
 pub struct LiveBuilder<L, V = Unvalidated> {
     layers: L,
     validator: V,
-    /// A trait object, so that its destructor is compiled in this crate.
-    setup: Box<dyn AnySetup>,
+    setup: Setup,
 }
 
 /// The part of the builder that does not depend on layers or validator.
-trait AnySetup: Send {
-    fn get(&self) -> &Setup;
-
-    fn get_mut(&mut self) -> &mut Setup;
-
-    /// Checks the setup and starts.
-    fn start(self: Box<Self>, target: Arc<dyn SettingsTarget>) -> BoxFuture<'static, Result<Arc<dyn RefreshHandle>>>;
-}
-
 struct Setup {
     resolver: Resolver,
     names: Option<NameMap>,
     policies: Policies,
     /// The number of patterns, malformed ones included.
     patterns: usize,
-    malformed_patterns: Vec<Error>,
+    /// Why the start fails.
+    faults: Vec<Error>,
     options: Options,
     clock: WallClock,
     events: EventSources,
-    sealed_writer: Option<Result<SealedWriter>>,
+    sealed_writer: Option<SealedWriter>,
 }
 
 impl<L: Layers> LiveBuilder<L> {
     /// Creates a builder for `layers` over the vaults of `resolver`.
     pub fn new(resolver: impl Into<Resolver>, layers: L) -> Self {
-        Self { layers, validator: Unvalidated, setup: Setup::boxed(resolver.into()) }
+        Self { layers, validator: Unvalidated, setup: Setup::new(resolver.into()) }
     }
 
     /// Sets the check that settings pass before they are published, the first ones included. Settings that `hook`
@@ -100,13 +91,13 @@ impl<L: Layers> LiveBuilder<L> {
 impl<L: Layers, V> LiveBuilder<L, V> {
     /// Sets how the default vault's secrets become settings. Default: [`NameMap::new`], which maps all of them.
     pub fn names(mut self, map: NameMap) -> Self {
-        self.setup.get_mut().names = Some(map);
+        self.setup.names = Some(map);
         self
     }
 
     /// Disables the name map, so that secrets arrive by reference only. This needs no permission to list the vault.
     pub fn references_only(mut self) -> Self {
-        self.setup.get_mut().names = None;
+        self.setup.names = None;
         self
     }
 
@@ -114,7 +105,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     ///
     /// Default: 5 minutes. At least 1 second.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
-        self.setup.get_mut().options.interval = interval;
+        self.setup.options.interval = interval;
         self
     }
 
@@ -125,7 +116,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// `selector` is the key of a setting, or of a table for everything under it, or a secret by its name or id. A list
     /// of the vault reveals a change regardless of the interval. At least 1 second.
     pub fn refresh_secret_every(mut self, selector: impl Into<SecretSelector>, interval: Duration) -> Self {
-        self.setup.get_mut().options.intervals.push((selector.into(), interval));
+        self.setup.options.intervals.push((selector.into(), interval));
         self
     }
 
@@ -140,7 +131,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     ///
     /// Default: off; changes are published at the end of the refresh that finds them.
     pub fn debounce(mut self, minimum: Duration, maximum: Duration) -> Self {
-        self.setup.get_mut().options.cycle.debounce = Some(Debounce { minimum, maximum });
+        self.setup.options.debounce = Some(Debounce { minimum, maximum });
         self
     }
 
@@ -150,7 +141,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// It is the version that this process used before. If there is none, the vault lists the versions, which needs the
     /// permission to list.
     pub fn previous_version(mut self, policy: PreviousVersion) -> Self {
-        self.setup.get_mut().options.previous_version = policy;
+        self.setup.options.previous_version = policy;
         self
     }
 
@@ -163,27 +154,27 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// budget, a report fails at once. Callers never wait for the budget. Default: 8, which last for 13 seconds, and 15
     /// seconds.
     pub fn rejection_budget(mut self, burst: u32, refill: Duration) -> Self {
-        self.setup.get_mut().options.reports = TokenRate { burst, refill };
+        self.setup.options.reports = TokenRate { burst, refill };
         self
     }
 
     /// Sets the consequence when the vault answers that a secret in use is gone, disabled or forbidden. Default:
     /// [`Revocation::Keep`].
     pub fn revocation(mut self, revocation: Revocation) -> Self {
-        self.setup.get_mut().options.cycle.revocation = revocation;
+        self.setup.options.revocation = revocation;
         self
     }
 
     /// Sets how long before its expiry a secret is reported as [near expiry](super::SecretStatus::NearExpiry), in
     /// health and once as a notice and a `tracing` event. Default: 30 days.
     pub fn expiry_notice(mut self, notice: Duration) -> Self {
-        self.setup.get_mut().options.limits.expiry_notice = notice;
+        self.setup.options.expiry_notice = notice;
         self
     }
 
     /// Sets how long the start retries while a vault cannot be reached or throttles. Default: 100 seconds.
     pub fn startup_deadline(mut self, deadline: Duration) -> Self {
-        self.setup.get_mut().options.startup_deadline = deadline;
+        self.setup.options.startup_deadline = deadline;
         self
     }
 
@@ -194,7 +185,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// returned at once. The delay ends with the [start-up deadline](Self::startup_deadline), if that is earlier. Tests
     /// set it to zero. Default: 5 seconds.
     pub fn minimum_failure_delay(mut self, delay: Duration) -> Self {
-        self.setup.get_mut().options.minimum_failure_delay = delay;
+        self.setup.options.minimum_failure_delay = delay;
         self
     }
 
@@ -204,21 +195,23 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// [`SealedSnapshot`](crate::SealedSnapshot) describes when the file is written, read and refused.
     #[cfg(feature = "sealed")]
     pub fn sealed(mut self, snapshot: crate::SealedSnapshot) -> Self {
-        let setup = self.setup.get_mut();
-        setup.sealed_writer = Some(SealedWriter::new(snapshot, &setup.resolver));
+        match SealedWriter::new(snapshot, &self.setup.resolver) {
+            Ok(writer) => self.setup.sealed_writer = Some(writer),
+            Err(error) => self.setup.faults.push(error),
+        }
         self
     }
 
     /// Sets the longest time that one refresh may take, validation included. Default: 100 seconds.
     pub fn refresh_deadline(mut self, deadline: Duration) -> Self {
-        self.setup.get_mut().options.cycle.deadline = deadline;
+        self.setup.options.refresh_deadline = deadline;
         self
     }
 
     /// Sets the age beyond which [`Health::is_healthy`](super::Health::is_healthy) returns `false`. The settings stay
     /// all the same. Default: no limit.
     pub fn max_staleness(mut self, age: Duration) -> Self {
-        self.setup.get_mut().options.limits.max_staleness = Some(age);
+        self.setup.options.max_staleness = Some(age);
         self
     }
 
@@ -227,19 +220,18 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     ///
     /// Malformed patterns fail the start, which reports all of them.
     pub fn policy(mut self, pattern: &str, policy: Policy) -> Self {
-        self.setup.get_mut().add_policy(pattern, policy);
+        self.setup.add_policy(pattern, policy);
         self
     }
 
     /// Resolves App Configuration's references too, as
     /// [`ResolverBuilder`](crate::resolver::ResolverBuilder::app_configuration_references) does.
     pub fn app_configuration_references(mut self) -> Self {
-        let setup = self.setup.get_mut();
-        setup.resolver = setup.resolver.clone().with_app_configuration();
+        self.setup.resolver = self.setup.resolver.with_app_configuration();
         self
     }
 
-    /// Adds a source of events. An event makes exactly its secret due, and polling stays as the backstop.
+    /// Adds a source of events. An event makes exactly its secret due, and polling continues.
     ///
     /// A source yields [`SecretEvent`](crate::push::SecretEvent)s, or [`PushEvent`]s if it can tell that it lost some.
     /// The background task polls it and drops it at its end. A source that ends or panics is logged, and a full refresh
@@ -248,7 +240,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     where
         S: Stream<Item: Into<PushEvent>> + Send + 'static,
     {
-        self.setup.get_mut().events.add(source);
+        self.setup.events.add(source);
         self
     }
 
@@ -256,7 +248,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     ///
     /// Default: 30 seconds. At zero, each reacts at once.
     pub fn event_spread(mut self, spread: Duration) -> Self {
-        self.setup.get_mut().options.event_spread = spread;
+        self.setup.options.event_spread = spread;
         self
     }
 
@@ -264,7 +256,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     ///
     /// For tests. Everything except expiry and the suspension of the host is measured by tokio's clock.
     pub fn wall_clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.setup.get_mut().clock = WallClock::new(now);
+        self.setup.clock = WallClock::new(now);
         self
     }
 
@@ -288,27 +280,27 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         T: DeserializeOwned + Send + Sync + 'static,
         V: Validate<T>,
     {
-        let target = Arc::new(TypedTarget::new(self.layers, self.validator));
+        let validator = Box::new(self.validator);
+        let target = Arc::new(TypedTarget { layers: self.layers, validator, published: OnceLock::new() });
         let refresh = self.setup.start(Arc::clone(&target) as Arc<dyn SettingsTarget>).await?;
-        let published = target.published().cloned().ok_or_else(unpublished)?;
+        let published = target.published.get().cloned().ok_or_else(unpublished)?;
         Ok(Live { published, refresh })
     }
 }
 
 impl Setup {
-    /// Creates the default setup. The trait object is created here so that its vtable is compiled in this crate.
-    fn boxed(resolver: Resolver) -> Box<dyn AnySetup> {
-        Box::new(Self {
+    fn new(resolver: Resolver) -> Self {
+        Self {
             resolver,
             names: Some(NameMap::new()),
             policies: Policies::default(),
             patterns: 0,
-            malformed_patterns: Vec::new(),
+            faults: Vec::new(),
             options: Options::default(),
             clock: WallClock::default(),
             events: EventSources::default(),
             sealed_writer: None,
-        })
+        }
     }
 
     fn add_policy(&mut self, pattern: &str, policy: Policy) {
@@ -316,33 +308,19 @@ impl Setup {
         match Pattern::parse(pattern) {
             Ok(pattern) => self.policies.add(pattern, policy),
             // An error quotes no text that cannot be parsed, so it counts the patterns.
-            Err(error) => self.malformed_patterns.push(error.at("policy", format!("pattern {}", self.patterns))),
+            Err(error) => self.faults.push(error.at("policy", format!("pattern {}", self.patterns))),
         }
     }
-}
 
-impl AnySetup for Setup {
-    fn get(&self) -> &Setup {
-        self
-    }
-
-    fn get_mut(&mut self) -> &mut Setup {
-        self
-    }
-
-    fn start(self: Box<Self>, target: Arc<dyn SettingsTarget>) -> BoxFuture<'static, Result<Arc<dyn RefreshHandle>>> {
-        let Self { resolver, names, policies, malformed_patterns, options, clock, events, sealed_writer, .. } = *self;
-        let checked = options.check().and_then(|()| match Error::join(malformed_patterns) {
-            Some(error) => Err(error),
-            None => sealed_writer.transpose(),
-        });
-        match checked {
-            Ok(sealed_writer) => {
-                let loader = SettingsLoader { resolver, names, policies, target };
-                Start { loader, options, clock, sealed_writer }.run(events)
-            }
-            Err(error) => ready(Err(error)).boxed(),
+    /// Checks the setup and starts.
+    fn start(mut self, target: Arc<dyn SettingsTarget>) -> BoxFuture<'static, Result<RefreshHandle>> {
+        self.faults.extend(self.options.check().err());
+        if let Some(error) = Error::join(self.faults) {
+            return ready(Err(error)).boxed();
         }
+        let Self { resolver, names, policies, options, clock, events, sealed_writer, .. } = self;
+        let loader = SettingsLoader { resolver, names, policies, target };
+        Start { loader, options, clock, sealed_writer }.run(events)
     }
 }
 
@@ -354,10 +332,10 @@ fn unpublished() -> Error {
 impl<L, V> fmt::Debug for LiveBuilder<L, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LiveBuilder")
-            .field("resolver", &self.setup.get().resolver)
-            .field("names", &self.setup.get().names)
-            .field("policies", &self.setup.get().policies)
-            .field("options", &self.setup.get().options)
+            .field("resolver", &self.setup.resolver)
+            .field("names", &self.setup.names)
+            .field("policies", &self.setup.policies)
+            .field("options", &self.setup.options)
             .finish_non_exhaustive()
     }
 }
@@ -370,11 +348,11 @@ mod tests {
     #[test]
     fn every_malformed_pattern_is_reported_by_its_number() {
         let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
-        let mut setup = Setup::boxed(vault.into());
+        let mut setup = Setup::new(vault.into());
         for pattern in ["a..b", "smtp.*", "a["] {
-            setup.get_mut().add_policy(pattern, Policy::Optional);
+            setup.add_policy(pattern, Policy::Optional);
         }
-        let error = Error::join(std::mem::take(&mut setup.get_mut().malformed_patterns)).unwrap();
+        let error = Error::join(setup.faults).unwrap();
         let found: Vec<String> = error.failures().iter().map(ToString::to_string).collect();
         assert_eq!(found.len(), 2, "{found:?}");
         assert!(found[0].contains("pattern 1") && found[1].contains("pattern 3"), "{found:?}");

@@ -90,7 +90,7 @@ impl CredentialReports {
             if report.stage == Stage::New {
                 // A version that a reference pins has no replacement.
                 report.rejected.retain(|id| known.get(&id.latest()).is_some());
-                if let Some(answer) = self.answer_at_once(&report, known, &mut to_fetch, now) {
+                if let Some(answer) = self.answer_at_once(&report, known, &mut to_fetch, now).transpose() {
                     report.close(answer);
                     continue;
                 }
@@ -110,28 +110,22 @@ impl CredentialReports {
         known: &KnownSecrets,
         to_fetch: &mut BTreeSet<SecretId>,
         now: Instant,
-    ) -> Option<Result<CredentialCheck>> {
-        if report.rejected.is_empty() {
-            return Some(Ok(CredentialCheck::Same));
-        }
+    ) -> Result<Option<CredentialCheck>> {
         if report.has_changed(known) {
-            return Some(Ok(CredentialCheck::Changed));
+            return Ok(Some(CredentialCheck::Changed));
         }
-        let is_paused = |id: &SecretId| self.pauses.get(id).is_some_and(|pause| !pause.is_over(now));
+        let is_paused = |id: &SecretId| self.pauses.get(id).is_some_and(|pause| now < pause.until);
         // A report that arrives together with the one that begins a pause joins its request.
         if report.rejected.iter().all(|rejected| !to_fetch.contains(&rejected.latest()) && is_paused(rejected)) {
-            return Some(Ok(CredentialCheck::Same));
+            return Ok(Some(CredentialCheck::Same));
         }
         for rejected in &report.rejected {
-            if to_fetch.contains(&rejected.latest()) {
-                continue;
+            if !to_fetch.contains(&rejected.latest()) {
+                self.allow(rejected, now)?;
+                to_fetch.insert(rejected.latest());
             }
-            if let Err(error) = self.allow(rejected, now) {
-                return Some(Err(error));
-            }
-            to_fetch.insert(rejected.latest());
         }
-        None
+        Ok(None)
     }
 
     /// Takes a token for a request about `rejected`, and begins the pause after it.
@@ -210,17 +204,10 @@ struct ReportPause {
 impl ReportPause {
     /// Begins a pause of at most `longest`, after `last` if there was one.
     fn after(last: Option<Self>, longest: Duration, now: Instant) -> Self {
-        let count = match last {
-            Some(last) if now < last.until + longest => last.count.saturating_add(1),
-            // After a long time without reports this is another rotation.
-            _ => 1,
-        };
-        let backoff = Backoff { first: FIRST_PAUSE, longest };
-        Self { until: now + backoff.exact(count), count }
-    }
-
-    fn is_over(self, now: Instant) -> bool {
-        now >= self.until
+        // After a long time without reports this is another rotation.
+        let last = last.filter(|last| now < last.until + longest);
+        let count = last.map_or(1, |last| last.count.saturating_add(1));
+        Self { until: now + Backoff { first: FIRST_PAUSE, longest }.exact(count), count }
     }
 }
 
@@ -238,7 +225,6 @@ mod tests {
         let mut pauses = Vec::new();
         for _ in 0..10 {
             let next = ReportPause::after(last, longest, now);
-            assert!(!next.is_over(now) && next.is_over(next.until));
             pauses.push((next.until - now).as_millis());
             (now, last) = (next.until, Some(next));
         }

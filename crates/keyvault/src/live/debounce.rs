@@ -23,13 +23,14 @@ pub(super) struct PendingChanges {
 }
 
 impl Debounce {
-    /// Returns the changes that still wait after `origins` were read; `None` if they may be published now.
+    /// Returns the changes that still wait after `origins` were read, and when they are published unless more follow;
+    /// `None` if they may be published now.
     pub(super) fn observe(
         self,
         pending: Option<&PendingChanges>,
         origins: &Origins,
         now: Instant,
-    ) -> Option<PendingChanges> {
+    ) -> Option<(PendingChanges, Instant)> {
         let pending = match pending {
             Some(known) if known.seen.changed(origins).is_empty() => known.clone(),
             known => PendingChanges {
@@ -38,12 +39,8 @@ impl Debounce {
                 seen: origins.clone(),
             },
         };
-        (now < self.end(&pending)).then_some(pending)
-    }
-
-    /// Returns when `pending` changes are published unless more follow.
-    pub(super) fn end(self, pending: &PendingChanges) -> Instant {
-        instant_after(pending.last_change, self.minimum).min(instant_after(pending.began, self.maximum))
+        let end = instant_after(pending.last_change, self.minimum).min(instant_after(pending.began, self.maximum));
+        (now < end).then_some((pending, end))
     }
 }
 
@@ -64,15 +61,15 @@ mod tests {
         let second = Duration::from_secs;
         let debounce = Debounce { minimum: second(5), maximum: second(12) };
         let now = Instant::now();
-        let one = debounce.observe(None, &origins("1"), now).unwrap();
-        assert_eq!(debounce.end(&one), now + second(5));
-        let same = debounce.observe(Some(&one), &origins("1"), now + second(4)).unwrap();
-        assert_eq!(debounce.end(&same), now + second(5), "no change, no delay");
+        let (one, end) = debounce.observe(None, &origins("1"), now).unwrap();
+        assert_eq!(end, now + second(5));
+        let (same, end) = debounce.observe(Some(&one), &origins("1"), now + second(4)).unwrap();
+        assert_eq!(end, now + second(5), "no change, no delay");
         assert!(debounce.observe(Some(&same), &origins("1"), now + second(5)).is_none());
-        let two = debounce.observe(Some(&one), &origins("2"), now + second(4)).unwrap();
-        assert_eq!(debounce.end(&two), now + second(9));
-        let three = debounce.observe(Some(&two), &origins("3"), now + second(8)).unwrap();
-        assert_eq!(debounce.end(&three), now + second(12), "not longer than the maximum");
+        let (two, end) = debounce.observe(Some(&one), &origins("2"), now + second(4)).unwrap();
+        assert_eq!(end, now + second(9));
+        let (three, end) = debounce.observe(Some(&two), &origins("3"), now + second(8)).unwrap();
+        assert_eq!(end, now + second(12), "not longer than the maximum");
         assert!(debounce.observe(Some(&three), &origins("4"), now + second(12)).is_none());
     }
 }

@@ -1,6 +1,5 @@
 //! The application's sources of events, as one stream that never fails.
 
-use std::fmt;
 use std::panic::AssertUnwindSafe;
 
 use futures::StreamExt;
@@ -21,12 +20,8 @@ impl EventSources {
     where
         S: Stream<Item: Into<PushEvent>> + Send + 'static,
     {
-        self.add_stream(source.map(Into::into).boxed());
-    }
-
-    fn add_stream(&mut self, events: BoxStream<'static, PushEvent>) {
         // A source is the application's code: its panic must not end the refresh.
-        let contained = AssertUnwindSafe(events)
+        let contained = AssertUnwindSafe(source.map(Into::into))
             .catch_unwind()
             .filter_map(|event| ready(event.inspect_err(|_| tracing::warn!("an event source panicked")).ok()));
         // Events between the source's last item and its end may be lost.
@@ -54,12 +49,6 @@ impl EventSources {
     /// Returns the number of sources that have not ended.
     pub(super) fn len(&self) -> usize {
         self.0.len()
-    }
-}
-
-impl fmt::Debug for EventSources {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventSources").field("sources", &self.len()).finish_non_exhaustive()
     }
 }
 

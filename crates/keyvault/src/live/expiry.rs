@@ -20,22 +20,6 @@ pub(super) fn next_check(properties: &SecretProperties, now: SystemTime, random:
     begins.into_iter().chain(expires).min().filter(|left| *left < A_YEAR)
 }
 
-/// Returns whether a secret has expired.
-pub(super) fn is_expired(properties: &SecretProperties, now: SystemTime) -> bool {
-    properties.expires().is_some_and(|expires| expires <= now)
-}
-
-/// Returns whether a secret expires within `notice`.
-pub(super) fn is_near_expiry(properties: &SecretProperties, now: SystemTime, notice: Duration) -> bool {
-    let left = properties.expires().and_then(|expires| expires.duration_since(now).ok());
-    left.is_some_and(|left| left <= notice)
-}
-
-/// Returns whether a secret is not valid yet.
-pub(super) fn is_premature(properties: &SecretProperties, now: SystemTime) -> bool {
-    properties.not_before().is_some_and(|begins| begins > now)
-}
-
 const LEAST: Duration = Duration::from_secs(1);
 /// Within these last seconds, the next check is at the expiry itself.
 const LAST: Duration = Duration::from_secs(10);

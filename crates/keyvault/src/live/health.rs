@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::{Duration, SystemTime};
 
 use azure_core::time::{OffsetDateTime, to_rfc3339};
-use serde::ser::{Serialize, SerializeStruct, Serializer};
+use serde::ser::SerializeStruct;
+use serde::{Serialize, Serializer};
 
-use super::expiry;
 use crate::error::Error;
 use crate::resolver::VersionState;
 use crate::sealed::SealedHealth;
@@ -86,13 +86,14 @@ pub enum SecretStatus {
 
 /// The events received by push.
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
 pub struct PushHealth {
     /// The number of events received.
     pub received: u64,
     /// The number of events that concerned these settings and announced something new.
     pub heeded: u64,
     /// The time since the last event.
+    #[serde(serialize_with = "in_seconds")]
     pub last_event: Option<Duration>,
     /// The number of connected sources. A source that ended does not count.
     pub sources: usize,
@@ -140,13 +141,14 @@ impl SecretStatus {
 
     /// Returns the status of a secret; `state` is the relation of its version to the vault's latest.
     pub(super) fn of(secret: &Secret, state: Option<&VersionState>, now: SystemTime, notice: Duration) -> Self {
-        let properties = secret.properties();
+        let (expires, begins) = (secret.properties().expires(), secret.properties().not_before());
+        let left = expires.and_then(|expires| expires.duration_since(now).ok());
         let statuses = [
-            (expiry::is_expired(properties, now), SecretStatus::Expired),
+            (expires.is_some_and(|expires| expires <= now), SecretStatus::Expired),
             (matches!(state, Some(VersionState::Ahead(_))), SecretStatus::Ahead),
             (matches!(state, Some(VersionState::Previous)), SecretStatus::Previous),
-            (expiry::is_premature(properties, now), SecretStatus::NotYetValid),
-            (expiry::is_near_expiry(properties, now, notice), SecretStatus::NearExpiry),
+            (begins.is_some_and(|begins| begins > now), SecretStatus::NotYetValid),
+            (left.is_some_and(|left| left <= notice), SecretStatus::NearExpiry),
         ];
         statuses.into_iter().find_map(|(holds, status)| holds.then_some(status)).unwrap_or(SecretStatus::Current)
     }
@@ -190,17 +192,6 @@ impl Serialize for SecretHealth {
     }
 }
 
-impl Serialize for PushHealth {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut push = serializer.serialize_struct("PushHealth", 4)?;
-        push.serialize_field("received", &self.received)?;
-        push.serialize_field("heeded", &self.heeded)?;
-        push.serialize_field("last_event", &self.last_event.map(|last| last.as_secs_f64()))?;
-        push.serialize_field("sources", &self.sources)?;
-        push.end()
-    }
-}
-
 impl Serialize for SealedHealth {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut sealed = serializer.serialize_struct("SealedHealth", 3)?;
@@ -209,6 +200,16 @@ impl Serialize for SealedHealth {
         sealed.serialize_field("last_error", &self.last_error.as_ref().map(ToString::to_string))?;
         sealed.end()
     }
+}
+
+/// Serializes a duration as its seconds.
+pub(crate) fn in_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
+}
+
+/// Serializes an error as one line.
+pub(crate) fn in_one_line<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S::Ok, S::Error> {
+    error.as_ref().map(ToString::to_string).serialize(serializer)
 }
 
 fn date(time: SystemTime) -> String {

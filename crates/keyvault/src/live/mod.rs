@@ -5,8 +5,8 @@
 //!
 //! # In which order to read
 //!
-//! The loop is compiled once, in this crate, and does not know the type of the settings. `target` is the seam: merging
-//! layers, extracting, validating and publishing are the only steps behind it.
+//! The loop is compiled once, in this crate, and does not know the type of the settings. `target` is the boundary:
+//! merging layers, extracting, validating and publishing are the only steps behind it.
 //!
 //! ```text
 //! builder ─▶ start ─▶ refresh_loop ─▶ planner ───────▶ refresh_queue, schedule, planned_refresh
@@ -15,18 +15,20 @@
 //!                                           │
 //!                                           └────────▶ shared_state ─▶ health_state, notices
 //!
-//! handle, projection, watcher ─▶ refresh_handle ─▶ shared_state
+//! live_handle, projection, watcher ─▶ refresh_handle ─▶ shared_state
 //! ```
 //!
-//! 1. `builder` and `options`: what a program configures.
+//! 1. `builder` and `options`: what a program configures. `selector` names secrets, `event_sources` merges the sources
+//!    of events, and `validate` is the application's own check.
 //! 2. `start`: the first settings, with retries, or from a sealed snapshot.
 //! 3. `refresh_loop`: waits until a refresh is due or requested, runs it, and learns from its outcome.
-//! 4. `planner`: decides what the next refresh fetches, from `refresh_queue` (events, intervals, expiry, retries),
-//!    `pending` (waiting callers) and `credential_report` (credentials that a server rejected).
+//! 4. `planner`: decides what the next refresh fetches, from `refresh_queue` (events, intervals, retries, and the dates
+//!    in `expiry`), `pending_calls` (waiting callers) and `credential_report` (credentials that a server rejected).
 //! 5. `refresh_cycle`: one refresh. `settings_loader` loads and validates; `debounce` holds related changes together;
 //!    `revocation` decides whether a failure means that a secret was taken away.
-//! 6. `shared_state`: what the loop writes and handles read. `health_state` and `notices` are part of it.
-//! 7. `handle`, `projection`, `watcher`: what a program reads.
+//! 6. `shared_state`: what the loop writes and handles read. `health_state` and `notices` are part of it, and `health`
+//!    is what a program sees of it.
+//! 7. `live_handle`, `projection`, `watcher`: what a program reads. They reach the loop through `refresh_handle`.
 //!
 //! # Two results
 //!
@@ -39,12 +41,12 @@ mod credential_report;
 mod debounce;
 mod event_sources;
 mod expiry;
-mod handle;
 mod health;
 mod health_state;
+mod live_handle;
 mod notices;
 mod options;
-mod pending;
+mod pending_calls;
 mod planned_refresh;
 mod planner;
 mod projection;
@@ -65,14 +67,16 @@ mod watcher;
 
 pub use self::builder::LiveBuilder;
 pub use self::credential_report::{CredentialCheck, PreviousVersion};
-pub use self::handle::Live;
 pub use self::health::{Health, PushHealth, SecretHealth, SecretStatus};
+pub(crate) use self::health::{in_one_line, in_seconds};
+pub use self::live_handle::Live;
 pub use self::projection::{Projected, Projection};
-pub(crate) use self::publication::Publication;
 pub use self::publication::{Change, Current, Published};
+pub(crate) use self::publication::{Publication, PublishedCell};
 pub use self::revocation::Revocation;
 pub use self::selector::SecretSelector;
 pub(crate) use self::selector::is_at_or_below;
+pub(crate) use self::settings_loader::contained;
 pub use self::validate::{AsyncHook, Unvalidated, Validate, ValidationError};
 pub(crate) use self::watcher::ChangeFeed;
 pub use self::watcher::{Notice, Watcher};

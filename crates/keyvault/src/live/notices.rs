@@ -9,7 +9,7 @@ use crate::resolver::KnownSecrets;
 use crate::secret::SecretId;
 
 /// The last facts about secrets, numbered. A watcher that falls far behind misses the oldest.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Notices {
     count: u64,
     last: VecDeque<SecretHealth>,

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use super::credential_report::PreviousVersion;
-use super::health_state::HealthLimits;
-use super::refresh_cycle::CycleOptions;
+use super::debounce::Debounce;
 use super::revocation::Revocation;
 use super::selector::SecretSelector;
 use crate::error::{Error, Result};
@@ -18,9 +17,14 @@ pub(super) struct Options {
     pub(super) intervals: Vec<(SecretSelector, Duration)>,
     pub(super) startup_deadline: Duration,
     pub(super) minimum_failure_delay: Duration,
+    /// The longest time that one refresh may take, validation included.
+    pub(super) refresh_deadline: Duration,
+    /// The time over which the instances of a fleet spread their reaction to one event.
     pub(super) event_spread: Duration,
-    pub(super) cycle: CycleOptions,
-    pub(super) limits: HealthLimits,
+    pub(super) debounce: Option<Debounce>,
+    pub(super) revocation: Revocation,
+    pub(super) max_staleness: Option<Duration>,
+    pub(super) expiry_notice: Duration,
     /// How often a secret may be reported as rejected.
     pub(super) reports: TokenRate,
     pub(super) previous_version: PreviousVersion,
@@ -33,13 +37,12 @@ impl Default for Options {
             intervals: Vec::new(),
             startup_deadline: Duration::from_secs(100),
             minimum_failure_delay: Duration::from_secs(5),
+            refresh_deadline: Duration::from_secs(100),
             event_spread: Duration::from_secs(30),
-            cycle: CycleOptions {
-                deadline: Duration::from_secs(100),
-                debounce: None,
-                revocation: Revocation::default(),
-            },
-            limits: HealthLimits { max_staleness: None, expiry_notice: Duration::from_secs(30 * 86_400) },
+            debounce: None,
+            revocation: Revocation::default(),
+            max_staleness: None,
+            expiry_notice: Duration::from_secs(30 * 86_400),
             reports: TokenRate { burst: 8, refill: Duration::from_secs(15) },
             previous_version: PreviousVersion::default(),
         }
@@ -49,11 +52,11 @@ impl Default for Options {
 impl Options {
     /// Checks that the options can work.
     pub(super) fn check(&self) -> Result<()> {
-        let mut intervals = self.intervals.iter().map(|(_, interval)| *interval);
-        if self.interval < LEAST_INTERVAL || intervals.any(|interval| interval < LEAST_INTERVAL) {
+        let mut intervals = self.intervals.iter().map(|(_, interval)| *interval).chain([self.interval]);
+        if intervals.any(|interval| interval < LEAST_INTERVAL) {
             return Err(Error::invalid("refresh interval is below 1 second"));
         }
-        if self.cycle.debounce.is_some_and(|debounce| debounce.maximum < debounce.minimum) {
+        if self.debounce.is_some_and(|debounce| debounce.maximum < debounce.minimum) {
             return Err(Error::invalid("maximum of the debounce is below its minimum"));
         }
         if self.reports.burst == 0 {

@@ -1,6 +1,6 @@
 //! A refresh that is about to run: what it fetches, and why.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -19,31 +19,14 @@ pub(super) struct PlannedRefresh {
 }
 
 impl PlannedRefresh {
-    /// Plans a full refresh, except for secrets that are `not_due`. Secrets that are `due` are fetched as they ask for.
-    pub(super) fn full(
-        known: Arc<KnownSecrets>,
-        now: SystemTime,
-        due: BTreeMap<SecretId, Due>,
-        not_due: BTreeSet<SecretId>,
-    ) -> Self {
-        let plan = FetchPlan { due: wants(&due), excluded: not_due, ..FetchPlan::full(known, now) };
-        Self { plan, due, is_requested: false }
+    /// Plans a full refresh, in which the `due` secrets are fetched as they are wanted.
+    pub(super) fn full(known: Arc<KnownSecrets>, now: SystemTime, due: BTreeMap<SecretId, Due>) -> Self {
+        Self { plan: FetchPlan { due: wants(&due), ..FetchPlan::full(known, now) }, due, is_requested: false }
     }
 
     /// Plans a refresh of the secrets that are due, and of nothing else.
     pub(super) fn partial(known: Arc<KnownSecrets>, now: SystemTime, due: BTreeMap<SecretId, Due>) -> Self {
         Self { plan: FetchPlan::partial(known, now, wants(&due)), due, is_requested: false }
-    }
-
-    /// Plans to replace versions by those before them.
-    pub(super) fn reverting(known: Arc<KnownSecrets>, now: SystemTime, secrets: BTreeSet<SecretId>) -> Self {
-        let plan = FetchPlan { reverting: secrets, ..FetchPlan::partial(known, now, BTreeMap::new()) };
-        Self { plan, due: BTreeMap::new(), is_requested: false }
-    }
-
-    /// Marks the refresh as one that a caller waits for.
-    pub(super) fn requested(self) -> Self {
-        Self { is_requested: true, ..self }
     }
 
     /// Returns whether the refresh fetches everything.
@@ -57,22 +40,26 @@ impl PlannedRefresh {
     /// The retries end, because each fetches less than the one before: after a full refresh, the secrets that are due;
     /// then those of them that could be read; and of settings that were refused, half of the new versions.
     pub(super) fn take_unaffected(&mut self, error: &Error) -> BTreeMap<SecretId, Due> {
+        use ErrorKind::{Denied, InvalidSettings, NotFound, Throttled, Unavailable};
         let is_full = self.is_full();
         let due = std::mem::take(&mut self.due);
-        let half = due.len() - due.len() / 2;
-        let (unaffected, affected): (BTreeMap<_, _>, BTreeMap<_, _>) = match Fault::of(error) {
-            // Without the other new versions, the settings may be valid.
-            Fault::Settings if is_full && self.plan.has_other_changes() => (due, BTreeMap::new()),
-            Fault::Settings if is_full => (BTreeMap::new(), due),
-            Fault::Settings => {
-                let mut due = due.into_iter();
-                let affected = due.by_ref().take(half).collect();
-                (due.collect(), affected)
-            }
-            Fault::Layers => (BTreeMap::new(), due),
-            Fault::Vaults => due
-                .into_iter()
-                .partition(|(id, _)| !is_at_fault(id, error.failures()) && (is_full || self.plan.has_read(id))),
+        let all = |is: fn(ErrorKind) -> bool| error.failures().iter().all(|failure| is(failure.kind()));
+        let (unaffected, affected): (BTreeMap<_, _>, BTreeMap<_, _>) = if all(|kind| kind == InvalidSettings) {
+            let affected = match is_full {
+                // Without the other new versions, the settings may be valid.
+                true if self.plan.has_other_changes() => 0,
+                true => due.len(),
+                false => due.len().div_ceil(2),
+            };
+            let mut due = due.into_iter();
+            let affected = due.by_ref().take(affected).collect();
+            (due.collect(), affected)
+        } else if all(|kind| matches!(kind, Denied | NotFound | Throttled { .. } | Unavailable)) {
+            due.into_iter()
+                .partition(|(id, _)| !is_at_fault(id, error.failures()) && (is_full || self.plan.has_read(id)))
+        } else {
+            // The layers cannot be read, whatever the secrets are.
+            (BTreeMap::new(), due)
         };
         if !is_full && affected.is_empty() {
             self.due = unaffected;
@@ -80,29 +67,6 @@ impl PlannedRefresh {
         }
         self.due = affected;
         unaffected
-    }
-}
-
-/// Where the fault of a failed refresh lies.
-enum Fault {
-    /// The settings do not fit together, or the application refuses them.
-    Settings,
-    /// The layers cannot be read, whatever the secrets are.
-    Layers,
-    Vaults,
-}
-
-impl Fault {
-    fn of(error: &Error) -> Self {
-        use ErrorKind::{Denied, InvalidSettings, NotFound, Throttled, Unavailable};
-        let all = |is: fn(ErrorKind) -> bool| error.failures().iter().all(|failure| is(failure.kind()));
-        if all(|kind| kind == InvalidSettings) {
-            Fault::Settings
-        } else if all(|kind| matches!(kind, Denied | NotFound | Throttled { .. } | Unavailable)) {
-            Fault::Vaults
-        } else {
-            Fault::Layers
-        }
     }
 }
 
@@ -144,7 +108,7 @@ mod tests {
         let (known, now) = (Arc::default(), SystemTime::UNIX_EPOCH);
         let due = [HERE, THERE].map(|name| (id(name), Due::new(Instant::now(), Want::latest()))).into();
         let mut refresh = match is_full {
-            true => PlannedRefresh::full(known, now, due, BTreeSet::new()),
+            true => PlannedRefresh::full(known, now, due),
             false => PlannedRefresh::partial(known, now, due),
         };
         for read in others.iter().chain([&HERE]) {

@@ -7,14 +7,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::credential_report::CredentialReports;
-use super::debounce::{Debounce, PendingChanges};
-use super::health_state::Failure;
-use super::pending::PendingCalls;
+use super::pending_calls::PendingCalls;
 use super::planned_refresh::PlannedRefresh;
 use super::refresh_cycle::Outcome;
 use super::refresh_queue::Due;
 use super::schedule::Schedule;
-use super::selector::SecretSelector;
 use super::shared_state::SharedState;
 use crate::error::{Error, Result};
 use crate::resolver::{FetchPlan, KnownSecrets, Want};
@@ -29,52 +26,30 @@ pub(super) struct Planner {
     full: Schedule,
     /// The pauses between refreshes of single secrets.
     single: Schedule,
-    debounce: Option<Debounce>,
-    pending_changes: Option<PendingChanges>,
-    intervals: Vec<(SecretSelector, Duration)>,
     /// When the loop last read the clocks.
     awake: Moment,
 }
 
 impl Planner {
     /// Creates a planner for settings that `plan` loaded. It schedules the next full refresh.
-    pub(super) fn new(
-        state: Arc<SharedState>,
-        interval: Duration,
-        debounce: Option<Debounce>,
-        intervals: Vec<(SecretSelector, Duration)>,
-        plan: FetchPlan,
-    ) -> Self {
-        let mut full = Schedule::new(interval);
-        let pause = match state.last_failure() {
+    pub(super) fn new(state: Arc<SharedState>, plan: FetchPlan) -> Self {
+        let interval = state.options.interval;
+        let (mut full, awake) = (Schedule::new(interval), state.now());
+        let pause = match &state.health_state().last_failure {
             // The settings come from a sealed snapshot, and the vaults are retried as after any failure.
-            Some(Failure { error, .. }) => full.after_failure(&error, fastrand::f64()),
+            Some(failure) => full.after_failure(&failure.error, fastrand::f64()),
             None => full.after_success(fastrand::f64()),
         };
-        state.queue.timetable(|timetable| timetable.set_full(Instant::now() + pause));
-        let awake = state.now();
-        let mut planner = Self {
-            state,
-            known: Arc::default(),
-            full,
-            single: Schedule::new(interval),
-            debounce,
-            pending_changes: None,
-            intervals,
-            awake,
-        };
+        state.queue.timetable(|timetable| timetable.set_full(awake.instant + pause));
+        let mut planner = Self { state, known: Arc::default(), full, single: Schedule::new(interval), awake };
         planner.commit(plan, &BTreeSet::new());
+        planner.state.set_next_refresh(awake);
         planner
     }
 
     /// Returns the versions that each secret is known to have.
-    pub(super) fn known(&self) -> &KnownSecrets {
+    pub(super) fn known(&self) -> &Arc<KnownSecrets> {
         &self.known
-    }
-
-    /// Returns the changes that wait to be published.
-    pub(super) fn pending_changes(&self) -> Option<&PendingChanges> {
-        self.pending_changes.as_ref()
     }
 
     /// Reads the clocks, and brings everything forward by the time that the host was suspended.
@@ -95,19 +70,20 @@ impl Planner {
         }
         let Moment { instant: now, time } = self.awake;
         let is_requested = calls.want_full();
-        let (is_due, mut due, not_due) = self.state.queue.timetable(|timetable| {
-            let is_due = timetable.is_full_due(now);
-            let due = timetable.take(now, is_requested || is_due);
-            (is_due, due, timetable.not_due(now))
+        let (is_full, mut due, not_due) = self.state.queue.timetable(|timetable| {
+            let is_full = is_requested || timetable.is_full_due(now);
+            (is_full, timetable.take(now, is_full), timetable.not_due(now))
         });
         due.retain(|id, due| self.has_unknown(id, &mut due.want));
         let known = Arc::clone(&self.known);
-        match (is_requested, is_due) {
-            (true, _) => Some(PlannedRefresh::full(known, time, due, BTreeSet::new()).requested()),
-            (false, true) => Some(PlannedRefresh::full(known, time, due, not_due)),
-            (false, false) if due.is_empty() => None,
-            (false, false) => Some(PlannedRefresh::partial(known, time, due)),
+        if !is_full {
+            return (!due.is_empty()).then(|| PlannedRefresh::partial(known, time, due));
         }
+        let mut refresh = PlannedRefresh { is_requested, ..PlannedRefresh::full(known, time, due) };
+        if !is_requested {
+            refresh.plan.excluded = not_due;
+        }
+        Some(refresh)
     }
 
     /// Plans the refresh that credential reports wait for. An application that cannot log in waits for nothing else
@@ -118,15 +94,17 @@ impl Planner {
         }
         let Moment { instant: now, time } = self.awake;
         let reverting = reports.reverting();
-        if !reverting.is_empty() {
-            return Some(PlannedRefresh::reverting(Arc::clone(&self.known), time, reverting).requested());
+        let mut due = BTreeMap::new();
+        if reverting.is_empty() {
+            let to_fetch = reports.start(Arc::make_mut(&mut self.known), now);
+            due.extend(to_fetch.into_iter().map(|id| (id, Due::new(now, Want::latest()))));
+            if due.is_empty() {
+                return None;
+            }
         }
-        let to_fetch = reports.start(Arc::make_mut(&mut self.known), now);
-        if to_fetch.is_empty() {
-            return None;
-        }
-        let due = to_fetch.into_iter().map(|id| (id, Due::new(now, Want::latest()))).collect();
-        Some(PlannedRefresh::partial(Arc::clone(&self.known), time, due).requested())
+        let mut refresh = PlannedRefresh::partial(Arc::clone(&self.known), time, due);
+        (refresh.plan.reverting, refresh.is_requested) = (reverting, true);
+        Some(refresh)
     }
 
     /// Returns whether anything is wanted that was not read since the secret became due.
@@ -141,7 +119,7 @@ impl Planner {
     pub(super) fn learn(&mut self, refresh: PlannedRefresh, outcome: &Result<Outcome>) {
         match outcome {
             Ok(Outcome::Changed(_) | Outcome::Unchanged) => self.succeed(refresh),
-            Ok(Outcome::Debounced(pending)) => self.wait_for_more(refresh, pending.clone()),
+            Ok(Outcome::Debounced(end)) => self.wait_for_more(refresh, *end),
             Err(error) => self.retry(refresh, error),
         }
     }
@@ -167,11 +145,8 @@ impl Planner {
     }
 
     /// Plans the next look at changes that wait to be published. The vaults answered, so the back-off starts again.
-    fn wait_for_more(&mut self, refresh: PlannedRefresh, pending: PendingChanges) {
-        let now = Instant::now();
-        let end = self.debounce.map_or(now, |debounce| debounce.end(&pending));
+    fn wait_for_more(&mut self, refresh: PlannedRefresh, end: Instant) {
         self.schedule(&refresh).after_success(fastrand::f64());
-        self.pending_changes = Some(pending);
         self.state.queue.timetable(|timetable| {
             if refresh.is_full() {
                 timetable.set_full(end);
@@ -186,9 +161,15 @@ impl Planner {
     /// Takes over the secrets of a refresh whose settings are current, and plans the next one.
     fn succeed(&mut self, mut refresh: PlannedRefresh) {
         let (now, random, is_full) = (Instant::now(), fastrand::f64(), refresh.is_full());
-        let attempts: BTreeMap<SecretId, u8> = refresh.due.iter().map(|(id, due)| (id.clone(), due.attempts)).collect();
+        for (id, versions) in refresh.plan.take_awaited() {
+            let attempts = refresh.due.get(&id).map_or(0, |due| due.attempts) + 1;
+            self.await_version(id, versions, attempts);
+        }
         // A secret that keeps its last good version is retried as after a failure.
-        let lapse = self.state.lapse();
+        let (lapse, kept) = {
+            let health = self.state.health_state();
+            (health.lapse.clone(), health.kept())
+        };
         refresh.due.retain(|id, _| lapse.is_some() && !refresh.plan.has_read(id));
         let pause = match &lapse {
             Some(error) if is_full || !refresh.due.is_empty() => self.schedule(&refresh).after_failure(error, random),
@@ -198,19 +179,12 @@ impl Planner {
             // A full refresh reads the secrets that are due by themselves too.
             self.single.after_success(random);
         }
-        let unread = std::mem::take(&mut refresh.due);
         self.state.queue.timetable(|timetable| {
             if is_full {
                 timetable.set_full(now + pause);
             }
-            timetable.put_back(unread, now + pause);
+            timetable.put_back(refresh.due, now + pause);
         });
-        self.pending_changes = None;
-        for (id, versions) in refresh.plan.take_awaited() {
-            let attempts = attempts.get(&id).copied().unwrap_or_default() + 1;
-            self.await_version(id, versions, attempts);
-        }
-        let kept = lapse.iter().flat_map(Error::failures).filter_map(Error::secret).map(SecretId::latest).collect();
         self.commit(refresh.plan, &kept);
     }
 
@@ -222,7 +196,7 @@ impl Planner {
             return;
         }
         let at = Instant::now() + FIRST_ATTEMPT * (1 << (attempts - 1));
-        let due = Due::new(at, Want { versions, latest: false }).after_attempts(attempts);
+        let due = Due { attempts, ..Due::new(at, Want { versions, latest: false }) };
         self.state.queue.timetable(|timetable| timetable.add(id, due));
     }
 
@@ -234,7 +208,7 @@ impl Planner {
         Arc::make_mut(&mut self.known).commit(observed, kept);
         self.state.queue.learn(Arc::clone(&self.known));
         let (now, publication) = (self.state.now(), self.state.publication.load());
-        let intervals = self.intervals.iter().flat_map(|(selector, interval)| {
+        let intervals = self.state.options.intervals.iter().flat_map(|(selector, interval)| {
             selector.secrets(&publication.origins).into_iter().map(|id| (id.latest(), *interval))
         });
         self.state.queue.timetable(|timetable| {

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use super::handle::Live;
+use super::live_handle::Live;
 use super::publication::Current;
 
 /// A part of live settings, for code that needs the part and should not know the whole.

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use arc_swap::{ArcSwap, Guard};
 
 use crate::report::Report;
-use crate::resolver::{Facts, Snapshot};
+use crate::resolver::Snapshot;
 use crate::settings::Origins;
 
 /// Settings as they were published at one moment.
@@ -24,7 +24,7 @@ pub(crate) struct Publication {
     pub(crate) generation: u64,
     pub(crate) at: SystemTime,
     /// The keys whose values differ from those of the generation before.
-    pub(crate) changed: Arc<[String]>,
+    pub(crate) changed: Vec<String>,
     pub(crate) origins: Arc<Origins>,
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) report: Arc<Report>,
@@ -43,26 +43,9 @@ pub struct Change {
 }
 
 impl Publication {
-    /// Creates the publication of loaded settings.
-    pub(super) fn new(facts: Facts, generation: u64, at: SystemTime, changed: Vec<String>) -> Self {
-        Self {
-            generation,
-            at,
-            changed: changed.into(),
-            origins: Arc::new(facts.origins),
-            snapshot: Arc::new(facts.snapshot),
-            report: facts.report,
-        }
-    }
-
-    /// Copies the publication with the report of a later load that found the same settings.
-    pub(super) fn with_report(&self, report: Arc<Report>) -> Self {
-        Self { report, ..self.clone() }
-    }
-
     /// Returns what changed with this publication.
     pub(super) fn change(&self) -> Change {
-        Change { generation: self.generation, at: self.at, keys: self.changed.to_vec() }
+        Change { generation: self.generation, at: self.at, keys: self.changed.clone() }
     }
 }
 
@@ -109,7 +92,7 @@ impl<T> fmt::Debug for Published<T> {
 }
 
 /// Where the loop publishes settings, and every handle reads them.
-pub(super) type PublishedCell<T> = Arc<ArcSwap<Published<T>>>;
+pub(crate) type PublishedCell<T> = Arc<ArcSwap<Published<T>>>;
 
 /// The settings of one moment, for one unit of work such as a request or a job.
 ///

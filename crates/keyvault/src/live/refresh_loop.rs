@@ -1,17 +1,17 @@
 //! The background task: wait, refresh, learn.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::mpsc;
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::sleep_until;
 
 use super::event_sources::EventSources;
-use super::pending::{Command, Ended, PendingCalls};
+use super::pending_calls::{Command, Ended, PendingCalls};
 use super::planned_refresh::PlannedRefresh;
 use super::planner::Planner;
-use super::publication::Change;
 use super::refresh_cycle::{Outcome, RefreshCycle};
 use super::shared_state::SharedState;
 use crate::error::Result;
@@ -23,11 +23,6 @@ pub(super) struct RefreshLoop {
     pub(super) cycle: RefreshCycle,
     pub(super) planner: Planner,
     pub(super) calls: PendingCalls,
-    pub(super) inputs: Inputs,
-}
-
-/// The commands and event sources that reach the loop from outside.
-pub(super) struct Inputs {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) events: EventSources,
 }
@@ -36,14 +31,14 @@ impl RefreshLoop {
     /// Refreshes until the last handle is gone or asks for the end.
     pub(super) async fn run(mut self) {
         // Settings that were read from the sealed snapshot are in it already, and no younger for that.
-        if self.state().last_failure().is_none() {
+        if self.state().health_state().last_failure.is_none() {
             self.state().seal(true);
         }
         while let Ok(refresh) = self.wait().await {
             let Ok(outcome) = self.refresh(&refresh).await else { break };
             self.learn(refresh, outcome);
         }
-        self.state().health_state().next_refresh = None;
+        self.state().next_refresh.store(None);
         if let Some(sealed_writer) = &self.state().sealed_writer {
             sealed_writer.finish().await;
         }
@@ -56,50 +51,37 @@ impl RefreshLoop {
     /// Waits until a refresh is due or requested.
     async fn wait(&mut self) -> Result<PlannedRefresh, Ended> {
         loop {
-            self.accept_commands()?;
+            // A refresh answers the commands that arrived before it begins.
+            while let Some(command) = self.commands.recv().now_or_never() {
+                self.calls.accept(command)?;
+            }
             let now = self.planner.wake();
             if let Some(refresh) = self.planner.next(&mut self.calls) {
-                self.state().health_state().next_refresh = None;
+                self.state().next_refresh.store(None);
                 return Ok(refresh);
             }
-            self.calls.nothing_is_due();
+            self.calls.answer(&Ok(None), false);
             let state = &self.cycle.state;
-            let next = state.queue.timetable(|timetable| timetable.next());
-            state.health_state().next_refresh = Some(next);
-            state.queue.set_next_due(next, now);
             // Tokio's clock stands still while the host is suspended, so the loop looks at the time of day now and
             // then.
-            let sleep = sleep_until(next.min(now.instant + LONGEST_SLEEP));
-            let Inputs { commands, events } = &mut self.inputs;
+            let sleep = sleep_until(state.set_next_refresh(now).min(now.instant + LONGEST_SLEEP));
             // The order is fixed so that a run can be repeated, and it is fair: whatever wakes the loop, it reads all
             // commands and the whole queue before it sleeps again. Only sources are read one event at a time, so they
             // come last.
             tokio::select! {
                 biased;
-                command = commands.recv() => self.calls.accept(command)?,
+                command = self.commands.recv() => self.calls.accept(command)?,
                 () = sleep => {}
-                () = state.queue.event_arrived() => {}
-                event = events.next() => put(state, &event, events),
-            }
-        }
-    }
-
-    /// Accepts the commands that arrived before a refresh begins, so that it answers them.
-    fn accept_commands(&mut self) -> Result<(), Ended> {
-        loop {
-            match self.inputs.commands.try_recv() {
-                Ok(command) => self.calls.accept(Some(command))?,
-                Err(TryRecvError::Empty) => return Ok(()),
-                Err(TryRecvError::Disconnected) => return Err(Ended),
+                () = state.queue.event_arrived.notified() => {}
+                event = self.events.next() => put(state, &event, &self.events),
             }
         }
     }
 
     /// Runs a refresh while further callers join it.
     async fn refresh(&mut self, refresh: &PlannedRefresh) -> Result<Result<Outcome>, Ended> {
-        let Self { cycle, planner, calls, inputs } = self;
-        let Inputs { commands, events } = inputs;
-        let mut cycle_run = pin!(cycle.run(refresh, planner.pending_changes()));
+        let state = Arc::clone(&self.cycle.state);
+        let mut cycle_run = pin!(self.cycle.run(refresh));
         loop {
             // The order is fixed so that a run can be repeated. The refresh comes first: it ends once and can starve
             // nothing, while commands and events may arrive without end. Commands precede events, because one of them
@@ -107,8 +89,8 @@ impl RefreshLoop {
             tokio::select! {
                 biased;
                 outcome = &mut cycle_run => return Ok(outcome),
-                command = commands.recv() => calls.accept(command)?,
-                event = events.next() => put(&cycle.state, &event, events),
+                command = self.commands.recv() => self.calls.accept(command)?,
+                event = self.events.next() => put(&state, &event, &self.events),
             }
         }
     }
@@ -121,45 +103,37 @@ impl RefreshLoop {
         if !matches!(outcome, Err(_) | Ok(Outcome::Debounced(_))) {
             self.report_secrets();
         }
-        self.observe();
+        let health = self.state().health_state();
+        metrics::observed(health.consecutive_failures, health.age(self.state().now()));
+        drop(health);
         let answer = outcome.map(|outcome| match outcome {
             Outcome::Changed(change) => Some(change),
             Outcome::Unchanged | Outcome::Debounced(_) => None,
         });
-        self.answer(&answer, is_full, is_requested);
-    }
-
-    fn answer(&mut self, answer: &Result<Option<Change>>, is_full: bool, is_requested: bool) {
         // A refresh for credential reports alone answers no other caller.
         if is_full || !is_requested {
-            self.calls.answer(answer, is_full);
+            self.calls.answer(&answer, is_full);
         }
         self.calls.reports.conclude(self.planner.known(), answer.as_ref().err());
     }
 
     /// Records the versions in use, and announces new facts about them.
     pub(super) fn report_secrets(&self) {
-        let state = self.state();
-        let known = self.planner.known();
+        let (state, known) = (self.state(), self.planner.known());
         let mut health = state.health_state();
-        health.record_versions(known);
-        let has_news = health.notices.announce(known, state.clock.now(), state.limits.expiry_notice);
+        health.known = Arc::clone(known);
+        let has_news = health.notices.announce(known, state.clock.now(), state.options.expiry_notice);
         drop(health);
         if has_news {
             self.cycle.waker.send_modify(|_| {});
         }
-    }
-
-    fn observe(&self) {
-        let health = self.state().health_state();
-        metrics::observed(health.consecutive_failures(), health.age(self.state().now()));
     }
 }
 
 /// Puts an event into the queue.
 fn put(state: &SharedState, event: &PushEvent, events: &EventSources) {
     state.queue.put(event);
-    state.health_state().sources = events.len();
+    state.queue.set_sources(events.len());
 }
 
 /// How long the loop sleeps before it looks at the time of day.

@@ -41,12 +41,12 @@ impl SettingsLoader {
     ) -> Result<Loaded<Box<dyn Draft>>> {
         let rules = ResolveContext { policies: Some(&self.policies), last };
         let merge = |mapped: &_| Arc::clone(&self.target).merge(mapped);
-        contained(deadline, load(resolver, self.names.as_ref(), plan, rules, merge)).await
+        contained(deadline, PANICKED, timed_out, load(resolver, self.names.as_ref(), plan, rules, merge)).await
     }
 
     /// Extracts typed settings and runs the application's own check, by `deadline`.
     pub(super) async fn validate(&self, loaded: Loaded<Box<dyn Draft>>, deadline: Instant) -> Result<ValidSettings> {
-        contained(deadline, async {
+        contained(deadline, PANICKED, timed_out, async {
             let (candidate, facts) = loaded.convert(Draft::extract)?;
             match candidate.validate().await {
                 Ok(()) => Ok(ValidSettings { candidate, facts }),
@@ -63,23 +63,30 @@ impl SettingsLoader {
 impl ValidSettings {
     /// Publishes the settings. Returns their publication and the settings that they replace.
     pub(super) fn publish(self, generation: u64, at: SystemTime, changed: Vec<String>) -> (Arc<Publication>, Replaced) {
-        let publication = Arc::new(Publication::new(self.facts, generation, at, changed));
+        let Facts { origins, snapshot, report, .. } = self.facts;
+        let (origins, snapshot) = (Arc::new(origins), Arc::new(snapshot));
+        let publication = Arc::new(Publication { generation, at, changed, origins, snapshot, report });
         let replaced = self.candidate.publish(Arc::clone(&publication));
         (publication, replaced)
     }
 }
 
-/// Runs a step of a load until `deadline`. A layer or a hook of the application that panics fails the load, and does
-/// not end the loop.
-async fn contained<T>(deadline: Instant, step: impl Future<Output = Result<T>>) -> Result<T> {
+/// Runs a step that contains the application's code until `deadline`. A panic, which ends nothing but the step, is the
+/// error `panicked`.
+pub(crate) async fn contained<T>(
+    deadline: Instant,
+    panicked: &'static str,
+    late: impl FnOnce() -> Error,
+    step: impl Future<Output = Result<T>>,
+) -> Result<T> {
     match timeout_at(deadline, AssertUnwindSafe(step).catch_unwind()).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_panic)) => {
-            Err(Error::new(ErrorKind::InvalidSettings, "application's code panicked while settings were loaded"))
-        }
-        Err(_elapsed) => Err(timed_out()),
+        Ok(Err(_panic)) => Err(Error::new(ErrorKind::InvalidSettings, panicked)),
+        Err(_elapsed) => Err(late()),
     }
 }
+
+const PANICKED: &str = "application's code panicked while settings were loaded";
 
 /// Returns the error of a load that did not end in time.
 pub(super) fn timed_out() -> Error {

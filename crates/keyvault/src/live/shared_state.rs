@@ -2,14 +2,15 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::health::Health;
-use super::health_state::{Failure, HealthLimits, HealthState};
+use super::health_state::HealthState;
+use super::options::Options;
 use super::publication::Publication;
 use super::refresh_queue::RefreshQueue;
-use crate::error::Error;
 use crate::sealed::SealedWriter;
 use crate::time::{Moment, WallClock};
 
@@ -17,18 +18,15 @@ use crate::time::{Moment, WallClock};
 pub(super) struct SharedState {
     /// The current publication. The loop stores the typed settings first, so they are never older than this.
     pub(super) publication: ArcSwap<Publication>,
-    pub(super) signal: watch::Receiver<Signal>,
+    /// The number of failures. Every notice wakes watchers, which read the rest from here.
+    pub(super) failures: watch::Receiver<u64>,
     pub(super) queue: RefreshQueue,
     pub(super) clock: WallClock,
-    pub(super) limits: HealthLimits,
+    pub(super) options: Options,
     pub(super) sealed_writer: Option<SealedWriter>,
     pub(super) health: Mutex<HealthState>,
-}
-
-/// The signal that wakes watchers. They read the rest from [`SharedState`].
-#[derive(Clone, Copy, Default)]
-pub(super) struct Signal {
-    pub(super) failures: u64,
+    /// When the next refresh begins, by both clocks; `None` while one runs and after the end of the loop.
+    pub(super) next_refresh: ArcSwapOption<Moment>,
 }
 
 impl SharedState {
@@ -37,38 +35,51 @@ impl SharedState {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the last failure; `None` if no refresh failed yet.
-    pub(super) fn last_failure(&self) -> Option<Failure> {
-        self.health_state().last_failure().cloned()
-    }
-
-    /// Returns why some settings keep an earlier version of a secret; `None` if each has the latest.
-    pub(super) fn lapse(&self) -> Option<Error> {
-        self.health_state().lapse.clone()
-    }
-
     /// Returns the time by both clocks.
     pub(super) fn now(&self) -> Moment {
         self.clock.moment()
     }
 
-    /// Returns whether a refresh is due or running.
+    /// Records when the next refresh begins, and returns it.
+    pub(super) fn set_next_refresh(&self, now: Moment) -> Instant {
+        let instant = self.queue.timetable(|timetable| timetable.next());
+        let time = now.time + instant.saturating_duration_since(now.instant);
+        self.next_refresh.store(Some(Arc::new(Moment { instant, time })));
+        instant
+    }
+
+    /// Returns whether a refresh is due or running. Takes no lock and allocates nothing.
+    ///
+    /// Only the time of day shows that a host was suspended.
     pub(super) fn is_due(&self) -> bool {
-        self.queue.is_due(self.now())
+        let now = self.now();
+        self.next_refresh.load().as_deref().is_none_or(|next| next.instant <= now.instant || next.time <= now.time)
     }
 
     /// Returns the health of the current settings.
     pub(super) fn health(&self) -> Health {
         let (publication, now) = (self.publication.load(), self.now());
-        let events = self.queue.event_counts();
+        let push = self.queue.push_health(now.instant);
+        let next = self.next_refresh.load();
         let state = self.health_state();
-        let mut health = state.health(&publication, events, self.limits, now);
-        health.sealed = self.sealed_writer.as_ref().map(|sealed_writer| {
-            let mut sealed = sealed_writer.health();
-            sealed.started_from = state.sealed_at;
-            sealed
-        });
-        health
+        let age = state.age(now);
+        Health {
+            generation: publication.generation,
+            age,
+            is_too_old: self.options.max_staleness.is_some_and(|max| age > max),
+            is_revoked: state.is_revoked,
+            consecutive_failures: state.consecutive_failures,
+            last_error: state.last_failure.clone().filter(|_| state.consecutive_failures > 0).map(|last| last.error),
+            kept: state.lapse.as_ref().map(|lapse| lapse.failures().to_vec()).unwrap_or_default(),
+            next_refresh: next.as_deref().map(|next| next.instant.saturating_duration_since(now.instant)),
+            secrets: state.secrets(&publication.snapshot, self.options.expiry_notice, now.time),
+            push,
+            sealed: self.sealed_writer.as_ref().map(|writer| {
+                let mut sealed = writer.health();
+                sealed.started_from = state.sealed_at;
+                sealed
+            }),
+        }
     }
 
     /// Seals the secrets of the published settings, if a sealed snapshot is configured.

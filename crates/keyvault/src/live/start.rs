@@ -1,31 +1,30 @@
 //! The first settings, or every reason why there are none.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::credential_report::CredentialReports;
 use super::event_sources::EventSources;
 use super::health_state::HealthState;
 use super::options::Options;
-use super::pending::PendingCalls;
+use super::pending_calls::PendingCalls;
 use super::planner::Planner;
 use super::refresh_cycle::RefreshCycle;
-use super::refresh_handle::{CommandHandle, RefreshHandle};
-use super::refresh_loop::{Inputs, RefreshLoop};
+use super::refresh_handle::RefreshHandle;
+use super::refresh_loop::RefreshLoop;
 use super::refresh_queue::RefreshQueue;
 use super::schedule::Schedule;
 use super::settings_loader::{SettingsLoader, ValidSettings, timed_out};
-use super::shared_state::{SharedState, Signal};
+use super::shared_state::SharedState;
 use crate::error::{Error, Result};
 use crate::resolver::{FetchPlan, Resolver};
 use crate::sealed::SealedWriter;
-use crate::time::{Moment, WallClock, instant_after};
+use crate::time::{WallClock, instant_after};
 
 /// Everything that a start needs, without the type of the settings.
 pub(super) struct Start {
@@ -46,40 +45,31 @@ impl Start {
     /// Loads and publishes the first settings, and starts the loop that keeps them current.
     ///
     /// The future is boxed here so that it is compiled in this crate, and not again for each settings type.
-    pub(super) fn run(self, events: EventSources) -> BoxFuture<'static, Result<Arc<dyn RefreshHandle>>> {
+    pub(super) fn run(self, events: EventSources) -> BoxFuture<'static, Result<RefreshHandle>> {
         async move {
             let (began, requests) = (Instant::now(), self.loader.resolver.requests());
+            let deadline = instant_after(began, self.options.startup_deadline);
             let first = match &self.sealed_writer {
-                Some(sealed_writer) => self.first_or_sealed(sealed_writer).await,
-                None => self.first(&Mutex::default()).await,
+                Some(sealed_writer) => self.first_or_sealed(sealed_writer, deadline).await,
+                None => self.first(deadline, &ArcSwapOption::empty()).await,
             };
             // A supervisor may restart this process at once, and again: that must not flood the vault.
             if first.is_err() && self.loader.resolver.requests() != requests {
-                let delay = self.options.minimum_failure_delay.min(self.options.startup_deadline);
-                sleep_until(instant_after(began, delay)).await;
+                sleep_until(instant_after(began, self.options.minimum_failure_delay).min(deadline)).await;
             }
             Ok(self.keep_current(first?, events))
         }
         .boxed()
     }
 
-    fn now(&self) -> Moment {
-        self.clock.moment()
-    }
-
-    fn deadline(&self) -> Instant {
-        instant_after(Instant::now(), self.options.startup_deadline)
-    }
-
     /// Loads the first settings, and retries while the vaults fail. The last such failure is in `last` for a caller
     /// that does not wait for the end.
-    async fn first(&self, last: &Mutex<Option<Error>>) -> Result<FirstSettings> {
-        let deadline = self.deadline();
+    async fn first(&self, deadline: Instant, last: &ArcSwapOption<Error>) -> Result<FirstSettings> {
         let mut schedule = Schedule::new(self.options.interval);
         loop {
             let error = match self.load(&self.loader.resolver, deadline).await {
                 Ok((settings, plan)) => {
-                    return Ok(FirstSettings { settings, plan, health: HealthState::fresh(self.now()) });
+                    return Ok(FirstSettings { settings, plan, health: HealthState::fresh(self.clock.moment()) });
                 }
                 Err(error) => error,
             };
@@ -88,7 +78,7 @@ impl Start {
                 return Err(error);
             }
             tracing::warn!(%error, ?pause, "settings could not be loaded yet");
-            *lock(last) = Some(error);
+            last.store(Some(Arc::new(error)));
             sleep(pause).await;
         }
     }
@@ -102,18 +92,17 @@ impl Start {
     /// Loads the first settings; from the sealed snapshot, if the vaults cannot be reached in time.
     ///
     /// A refusal by a vault is final: the file must not reveal what the vault just denied.
-    async fn first_or_sealed(&self, sealed_writer: &SealedWriter) -> Result<FirstSettings> {
-        let deadline = self.deadline();
+    async fn first_or_sealed(&self, sealed_writer: &SealedWriter, deadline: Instant) -> Result<FirstSettings> {
         let limit = sealed_writer.use_after().min(self.options.startup_deadline / 2);
-        let last = Mutex::default();
-        let mut first = pin!(self.first(&last));
+        let last = ArcSwapOption::empty();
+        let mut first = pin!(self.first(deadline, &last));
         let given_up = match timeout(limit, &mut first).await {
             Ok(Ok(first)) => return Ok(first),
             Ok(Err(error)) if !error.is_transient() => return Err(error),
             Ok(Err(error)) => Some(error),
             Err(_elapsed) => None,
         };
-        let failure = lock(&last).clone().unwrap_or_else(timed_out);
+        let failure = last.load().as_deref().cloned().unwrap_or_else(timed_out);
         let refusal = match self.sealed(sealed_writer, deadline, failure).await {
             Ok(first) => return Ok(first),
             Err(refusal) => refusal,
@@ -129,45 +118,41 @@ impl Start {
     async fn sealed(&self, sealed_writer: &SealedWriter, deadline: Instant, failure: Error) -> Result<FirstSettings> {
         let (resolver, as_of) = sealed_writer.open(&self.loader.resolver).await?;
         let (settings, plan) = self.load(&resolver, deadline).await?;
-        let health = HealthState::from_sealed(self.now(), as_of, failure.clone());
-        tracing::warn!(error = %failure, age = ?health.age(self.now()), "settings come from the sealed snapshot");
+        let now = self.clock.moment();
+        let health = HealthState::from_sealed(now, as_of, failure.clone());
+        tracing::warn!(error = %failure, age = ?health.age(now), "settings come from the sealed snapshot");
         Ok(FirstSettings { settings, plan, health })
     }
 
     /// Publishes the first settings, and spawns the loop that keeps them current.
-    fn keep_current(self, first: FirstSettings, events: EventSources) -> Arc<dyn RefreshHandle> {
+    fn keep_current(self, first: FirstSettings, events: EventSources) -> RefreshHandle {
         let Self { loader, options, clock, sealed_writer } = self;
-        let FirstSettings { settings, plan, mut health } = first;
-        health.sources = events.len();
+        let FirstSettings { settings, plan, health } = first;
         let (publication, _) = settings.publish(1, clock.now(), Vec::new());
-        let (waker, signal) = watch::channel(Signal::default());
+        let (waker, failures) = watch::channel(0);
         let (vault, names) = (loader.resolver.vault().clone(), loader.names.clone());
         let state = Arc::new(SharedState {
             publication: ArcSwap::new(publication),
-            signal,
-            queue: RefreshQueue::new(vault, names, options.event_spread, Instant::now()),
+            failures,
+            queue: RefreshQueue::new(vault, names, options.event_spread, events.len()),
             clock,
-            limits: options.limits,
+            options,
             sealed_writer,
             health: Mutex::new(health),
+            next_refresh: ArcSwapOption::empty(),
         });
-        let debounce = options.cycle.debounce;
-        let planner = Planner::new(Arc::clone(&state), options.interval, debounce, options.intervals, plan);
         let (commands, queue) = mpsc::channel(16);
         let refresh_loop = RefreshLoop {
-            cycle: RefreshCycle { loader, state: Arc::clone(&state), waker, options: options.cycle },
-            planner,
-            calls: PendingCalls::new(CredentialReports::new(options.reports, options.previous_version)),
-            inputs: Inputs { commands: queue, events },
+            planner: Planner::new(Arc::clone(&state), plan),
+            calls: PendingCalls::new(&state.options),
+            cycle: RefreshCycle { loader, state: Arc::clone(&state), waker, pending: None },
+            commands: queue,
+            events,
         };
         refresh_loop.report_secrets();
         tokio::spawn(refresh_loop.run());
-        Arc::new(CommandHandle { state, commands })
+        RefreshHandle { state, commands }
     }
-}
-
-fn lock(last: &Mutex<Option<Error>>) -> MutexGuard<'_, Option<Error>> {
-    last.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Joins the failure of the vaults and that of the sealed snapshot.

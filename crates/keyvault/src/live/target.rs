@@ -68,30 +68,15 @@ impl Resolvable for Box<dyn Draft> {
     }
 }
 
-/// The target for settings of type `T`, from layers `L` with the check `V`.
-pub(super) struct TypedTarget<L, V, T> {
-    layers: L,
-    validator: V,
-    published: OnceLock<PublishedCell<T>>,
+/// The target for settings of type `T`, from layers `L`.
+pub(super) struct TypedTarget<L, T> {
+    pub(super) layers: L,
+    pub(super) validator: Box<dyn Validate<T>>,
+    /// Where the settings are published, from the first ones on.
+    pub(super) published: OnceLock<PublishedCell<T>>,
 }
 
-impl<L, V, T> TypedTarget<L, V, T> {
-    pub(super) fn new(layers: L, validator: V) -> Self {
-        Self { layers, validator, published: OnceLock::new() }
-    }
-
-    /// Returns where the settings are published; `None` before the first are.
-    pub(super) fn published(&self) -> Option<&PublishedCell<T>> {
-        self.published.get()
-    }
-}
-
-impl<L, V, T> SettingsTarget for TypedTarget<L, V, T>
-where
-    L: Layers,
-    V: Validate<T>,
-    T: DeserializeOwned + Send + Sync + 'static,
-{
+impl<L: Layers, T: DeserializeOwned + Send + Sync + 'static> SettingsTarget for TypedTarget<L, T> {
     fn merge(self: Arc<Self>, mapped: &MappedSecrets) -> Result<Box<dyn Draft>, Mismatch> {
         let tree = self.layers.merge(mapped)?;
         Ok(Box::new(TypedDraft { tree, target: self }))
@@ -105,17 +90,12 @@ where
     }
 }
 
-struct TypedDraft<L: Layers, V, T> {
+struct TypedDraft<L: Layers, T> {
     tree: L::Tree,
-    target: Arc<TypedTarget<L, V, T>>,
+    target: Arc<TypedTarget<L, T>>,
 }
 
-impl<L, V, T> Draft for TypedDraft<L, V, T>
-where
-    L: Layers,
-    V: Validate<T>,
-    T: DeserializeOwned + Send + Sync + 'static,
-{
+impl<L: Layers, T: DeserializeOwned + Send + Sync + 'static> Draft for TypedDraft<L, T> {
     fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch> {
         Tree::leaves(&self.tree)
     }
@@ -132,17 +112,12 @@ where
     }
 }
 
-struct TypedSettings<L, V, T> {
+struct TypedSettings<L, T> {
     settings: Arc<T>,
-    target: Arc<TypedTarget<L, V, T>>,
+    target: Arc<TypedTarget<L, T>>,
 }
 
-impl<L, V, T> ExtractedSettings for TypedSettings<L, V, T>
-where
-    L: Send + Sync + 'static,
-    V: Validate<T>,
-    T: Send + Sync + 'static,
-{
+impl<L: Layers, T: Send + Sync + 'static> ExtractedSettings for TypedSettings<L, T> {
     fn validate(&self) -> BoxFuture<'_, Result<(), ValidationError>> {
         self.target.validator.validate(&self.settings)
     }

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::health::SecretHealth;
 use super::health_state::Failure;
 use super::publication::{Change, Publication, Published, PublishedCell};
-use super::shared_state::{SharedState, Signal};
+use super::shared_state::SharedState;
 use crate::error::Error;
 use crate::settings::Origins;
 
@@ -22,7 +22,7 @@ use crate::settings::Origins;
 /// [`Live::watch`](super::Live::watch) creates one.
 pub struct Watcher<T> {
     pub(crate) feed: ChangeFeed,
-    pub(super) published: PublishedCell<T>,
+    pub(crate) published: PublishedCell<T>,
 }
 
 /// An item of a [`Watcher`].
@@ -44,11 +44,6 @@ impl<T: Send + Sync> Watcher<T> {
     /// Returns the current settings, whether or not their change was yielded yet.
     pub fn published(&self) -> Arc<Published<T>> {
         self.published.load_full()
-    }
-
-    /// Returns where the settings are published.
-    pub(crate) fn cell(&self) -> &PublishedCell<T> {
-        &self.published
     }
 
     /// Waits for the next notice; `None` after the end of the refresh loop.
@@ -79,7 +74,7 @@ impl<T> fmt::Debug for Watcher<T> {
 /// The part of a watcher that does not depend on the type of the settings.
 pub(crate) struct ChangeFeed {
     state: Arc<SharedState>,
-    signal: watch::Receiver<Signal>,
+    signal: watch::Receiver<u64>,
     generation: u64,
     origins: Arc<Origins>,
     failures: u64,
@@ -88,8 +83,8 @@ pub(crate) struct ChangeFeed {
 
 impl ChangeFeed {
     pub(super) fn new(state: &Arc<SharedState>) -> Self {
-        let mut signal = state.signal.clone();
-        let failures = signal.borrow_and_update().failures;
+        let mut signal = state.failures.clone();
+        let failures = *signal.borrow_and_update();
         let publication = state.publication.load_full();
         let notices = state.health_state().notices.count();
         let origins = Arc::clone(&publication.origins);
@@ -128,7 +123,7 @@ impl ChangeFeed {
 
     /// Returns the next notice that was not yielded yet.
     fn notice(&mut self) -> Option<Notice> {
-        let Signal { failures } = *self.signal.borrow_and_update();
+        let failures = *self.signal.borrow_and_update();
         if let Some(change) = self.change() {
             return Some(Notice::Changed(change));
         }
@@ -138,7 +133,7 @@ impl ChangeFeed {
         }
         if failures > self.failures {
             self.failures = failures;
-            let Failure { error, is_revocation } = self.state.last_failure()?;
+            let Failure { error, is_revocation } = self.state.health_state().last_failure.clone()?;
             return Some(if is_revocation { Notice::Revoked(error) } else { Notice::Failed(error) });
         }
         None

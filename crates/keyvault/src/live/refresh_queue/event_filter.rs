@@ -1,4 +1,4 @@
-//! Which events make a secret due.
+//! The filter of events: which of them make a secret due.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,12 +7,13 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::names::NameMap;
-use crate::push::{PushEvent, SecretEvent, SecretEventKind};
+use crate::push::{PushEvent, SecretEventKind};
 use crate::resolver::{KnownSecrets, Want};
 use crate::secret::{SecretId, Vault};
 use crate::time::{TokenBucket, TokenRate};
 
-/// Sorts events by the known versions of the secrets in use, and limits how often events cause requests in vain.
+/// Sorts events by the known versions of the secrets in use, and limits how often events cause requests that find
+/// nothing new.
 pub(super) struct EventFilter {
     vault: Vault,
     names: Option<NameMap>,
@@ -37,36 +38,32 @@ impl EventFilter {
     }
 
     /// Returns the part of the settings that `event` concerns.
-    pub(super) fn relevance(&mut self, event: &PushEvent) -> Relevance {
-        match event {
-            PushEvent::MayHaveLost => Relevance::Everything,
-            PushEvent::Secret(event) => self.relevance_of_secret(event),
-        }
-    }
-
+    ///
     /// Secrets of vaults that the program does not allow are never known, and the name map is for the default vault.
-    fn relevance_of_secret(&mut self, event: &SecretEvent) -> Relevance {
+    pub(super) fn relevance(&mut self, event: &PushEvent) -> Relevance {
+        let PushEvent::Secret(event) = event else { return Relevance::Everything };
         let id = event.id.latest();
         let is_new = event.kind == SecretEventKind::NewVersion;
-        match (self.known.get(&id), event.id.version()) {
-            (Some(_), None) => Relevance::Secret(id, Want::latest()),
-            (Some(known), Some(version)) if is_new => match known.has_seen(version) {
-                true => Relevance::Irrelevant,
-                false => Relevance::Secret(id, announced(event)),
-            },
-            (Some(known), Some(_)) => {
-                // Only the first expiry event of the version in use counts.
-                let is_in_use = known.secret().id() == &event.id;
-                let expiry = (event.id.clone(), event.kind == SecretEventKind::Expired);
-                if is_in_use && self.expiries.insert(expiry) {
-                    Relevance::Secret(id, Want::latest())
-                } else {
-                    Relevance::Irrelevant
-                }
+        let want = match event.id.version() {
+            Some(version) if is_new => Want { versions: [version.clone()].into(), latest: false },
+            _ => Want::latest(),
+        };
+        match self.known.get(&id) {
+            Some(known) => {
+                let is_relevant = match event.id.version() {
+                    None => true,
+                    Some(version) if is_new => !known.has_seen(version),
+                    // Only the first expiry event of the version in use counts.
+                    Some(_) => {
+                        let expiry = (event.id.clone(), event.kind == SecretEventKind::Expired);
+                        known.secret().id() == &event.id && self.expiries.insert(expiry)
+                    }
+                };
+                if is_relevant { Relevance::Secret(id, want) } else { Relevance::Irrelevant }
             }
-            (None, _) if is_new && self.known.is_absent(&id) => Relevance::Secret(id, announced(event)),
-            (None, _) if is_new && self.maps(&id) => Relevance::Everything,
-            (None, _) => Relevance::Irrelevant,
+            None if is_new && self.known.is_absent(&id) => Relevance::Secret(id, want),
+            None if is_new && self.maps(&id) => Relevance::Everything,
+            None => Relevance::Irrelevant,
         }
     }
 
@@ -102,11 +99,3 @@ impl EventFilter {
 const ONE_SECRET: TokenRate = TokenRate { burst: 5, refill: Duration::from_secs(5) };
 /// How often events may cause a full refresh.
 const EVERYTHING: TokenRate = TokenRate { burst: 3, refill: Duration::from_secs(20) };
-
-/// Returns the version that the event announces, or else the latest.
-fn announced(event: &SecretEvent) -> Want {
-    match event.id.version() {
-        Some(version) => Want { versions: [version.clone()].into(), latest: false },
-        None => Want::latest(),
-    }
-}

@@ -1,17 +1,14 @@
-//! What is due when: the one queue of the refresh loop.
+//! The one queue of the refresh loop: when each secret is due.
 //!
 //! Events, intervals, expiry dates and retries all enter the same [`Timetable`]. It holds one entry for each secret and
 //! one for a full refresh, so a flood of events takes no more room than the secrets that the settings use. Handles put
 //! events in from any thread; the loop does the rest.
 //!
-//! Read `timetable`, then `event_filter`, which decides whether an event concerns the settings, then `next_due`, which
-//! answers `refresh_if_due` without a lock.
+//! Read `timetable`, then `event_filter`, which decides whether an event concerns the settings.
 
 mod event_filter;
-mod next_due;
 mod timetable;
 
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,52 +16,39 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use self::event_filter::{EventFilter, Relevance};
-use self::next_due::NextDue;
 pub(super) use self::timetable::{Due, Timetable};
+use super::health::PushHealth;
 use crate::names::NameMap;
 use crate::push::PushEvent;
 use crate::resolver::KnownSecrets;
 use crate::secret::Vault;
-use crate::time::Moment;
 
 /// The queue of secrets that are due, shared by the loop and every handle.
 pub(super) struct RefreshQueue {
     /// The time over which the instances of a fleet spread their reaction to one event.
     spread: Duration,
-    next_due: NextDue,
     inner: Mutex<QueueState>,
-    event_arrived: Notify,
+    /// Notified when an event changes the queue.
+    pub(super) event_arrived: Notify,
 }
 
 struct QueueState {
     timetable: Timetable,
     filter: EventFilter,
-    counts: EventCounts,
-}
-
-/// How many events arrived, and when the last one did.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct EventCounts {
-    pub(super) received: u64,
-    /// The events that concerned the settings.
-    pub(super) heeded: u64,
-    pub(super) last: Option<Instant>,
+    push: PushHealth,
+    last_event: Option<Instant>,
 }
 
 impl RefreshQueue {
-    /// Creates a queue whose only entry is a full refresh at `full`.
-    pub(super) fn new(vault: Vault, names: Option<NameMap>, spread: Duration, full: Instant) -> Self {
+    /// Creates a queue whose only entry is a full refresh, now. It receives events from `sources` sources.
+    pub(super) fn new(vault: Vault, names: Option<NameMap>, spread: Duration, sources: usize) -> Self {
         let inner = QueueState {
-            timetable: Timetable::new(full),
+            timetable: Timetable::new(Instant::now()),
             filter: EventFilter::new(vault, names),
-            counts: EventCounts::default(),
+            push: PushHealth { received: 0, heeded: 0, last_event: None, sources },
+            last_event: None,
         };
-        Self {
-            spread,
-            next_due: NextDue::never(Instant::now()),
-            inner: Mutex::new(inner),
-            event_arrived: Notify::new(),
-        }
+        Self { spread, inner: Mutex::new(inner), event_arrived: Notify::new() }
     }
 
     /// Puts an event in. The loop acts on it after a random part of the spread, or later if events are too frequent.
@@ -72,9 +56,9 @@ impl RefreshQueue {
         let now = Instant::now();
         let spread = self.spread.mul_f64(fastrand::f64());
         let mut inner = self.lock();
-        let QueueState { timetable, filter, counts } = &mut *inner;
-        counts.received = counts.received.saturating_add(1);
-        counts.last = Some(now);
+        let QueueState { timetable, filter, push, last_event } = &mut *inner;
+        push.received = push.received.saturating_add(1);
+        *last_event = Some(now);
         match filter.relevance(event) {
             Relevance::Irrelevant => return,
             Relevance::Secret(id, want) => {
@@ -83,14 +67,9 @@ impl RefreshQueue {
             }
             Relevance::Everything => timetable.full_by_event(now, || spread.max(filter.pause(None, now))),
         }
-        counts.heeded = counts.heeded.saturating_add(1);
+        push.heeded = push.heeded.saturating_add(1);
         drop(inner);
         self.event_arrived.notify_one();
-    }
-
-    /// Waits until an event changes the queue.
-    pub(super) async fn event_arrived(&self) {
-        self.event_arrived.notified().await;
     }
 
     /// Reads or changes the timetable.
@@ -103,28 +82,20 @@ impl RefreshQueue {
         self.lock().filter.learn(known);
     }
 
-    /// Records when the loop wakes next, for [`is_due`](RefreshQueue::is_due).
-    pub(super) fn set_next_due(&self, next: Instant, now: Moment) {
-        self.next_due.set(next, now);
+    /// Records how many sources of events have not ended.
+    pub(super) fn set_sources(&self, sources: usize) {
+        self.lock().push.sources = sources;
     }
 
-    /// Returns whether a refresh is due or running. Takes no lock and allocates nothing.
-    pub(super) fn is_due(&self, now: Moment) -> bool {
-        self.next_due.is_due(now)
-    }
-
-    /// Returns how many events arrived.
-    pub(super) fn event_counts(&self) -> EventCounts {
-        self.lock().counts
+    /// Returns the events received; `None` if none arrived and no source is connected.
+    pub(super) fn push_health(&self, now: Instant) -> Option<PushHealth> {
+        let inner = self.lock();
+        let last_event = inner.last_event.map(|last| now.saturating_duration_since(last));
+        let push = PushHealth { last_event, ..inner.push };
+        (push.received > 0 || push.sources > 0).then_some(push)
     }
 
     fn lock(&self) -> MutexGuard<'_, QueueState> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for RefreshQueue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RefreshQueue").field("events", &self.event_counts()).finish_non_exhaustive()
     }
 }

@@ -1,4 +1,4 @@
-//! When each secret, and everything, is due.
+//! The timetable: when each secret and the next full refresh are due.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,7 +11,6 @@ use crate::secret::SecretId;
 use crate::time::{Moment, jittered};
 
 /// When the next full refresh is due, and which secrets are due before it.
-#[derive(Debug)]
 pub(in crate::live) struct Timetable {
     full: Instant,
     /// Whether an event brought the full refresh forward.
@@ -32,23 +31,13 @@ pub(in crate::live) struct Due {
     /// How many attempts found that the vault does not have the announced version yet.
     pub(in crate::live) attempts: u8,
     /// Whether an event made it due, so that further events join it.
-    is_by_event: bool,
+    pub(in crate::live) is_by_event: bool,
 }
 
 impl Due {
     /// Makes `want` due at a time.
     pub(in crate::live) fn new(at: Instant, want: Want) -> Self {
         Self { at, want, attempts: 0, is_by_event: false }
-    }
-
-    /// Counts the attempts that found no announced version.
-    pub(in crate::live) fn after_attempts(self, attempts: u8) -> Self {
-        Self { attempts, ..self }
-    }
-
-    /// Makes `want` due because of an event.
-    pub(super) fn by_event(at: Instant, want: Want) -> Self {
-        Self { is_by_event: true, ..Self::new(at, want) }
     }
 }
 
@@ -92,7 +81,7 @@ impl Timetable {
     pub(super) fn add_event(&mut self, id: SecretId, want: Want, now: Instant, pause: impl FnOnce() -> Duration) {
         match self.due.get_mut(&id) {
             Some(due) if due.is_by_event => due.want.join(want),
-            _ => self.add(id, Due::by_event(now + pause(), want)),
+            _ => self.add(id, Due { is_by_event: true, ..Due::new(now + pause(), want) }),
         }
     }
 

@@ -3,6 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::credential_report::{CredentialReports, ReportReply};
+use super::options::Options;
 use super::publication::Change;
 use crate::error::Result;
 use crate::secret::SecretId;
@@ -33,7 +34,8 @@ pub(super) struct PendingCalls {
 }
 
 impl PendingCalls {
-    pub(super) fn new(reports: CredentialReports) -> Self {
+    pub(super) fn new(options: &Options) -> Self {
+        let reports = CredentialReports::new(options.reports, options.previous_version);
         Self { full: Vec::new(), if_due: Vec::new(), reports }
     }
 
@@ -54,19 +56,12 @@ impl PendingCalls {
         !self.full.is_empty()
     }
 
-    /// Answers the callers that joined a refresh, after its end.
+    /// Answers the callers that wait for any refresh that is due, and after a full one also those that wait for it.
     pub(super) fn answer(&mut self, outcome: &Result<Option<Change>>, is_full: bool) {
         let full = if is_full { std::mem::take(&mut self.full) } else { Vec::new() };
         for reply in full.into_iter().chain(self.if_due.drain(..)) {
             // A caller that gave up needs no answer.
             _ = reply.send(outcome.clone());
-        }
-    }
-
-    /// Answers the callers of a refresh that may be due: there is none.
-    pub(super) fn nothing_is_due(&mut self) {
-        for reply in self.if_due.drain(..) {
-            _ = reply.send(Ok(None));
         }
     }
 }

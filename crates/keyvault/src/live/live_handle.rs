@@ -20,7 +20,7 @@ use crate::push::PushEvent;
 #[must_use = "settings are refreshed as long as their handle lives"]
 pub struct Live<T> {
     pub(super) published: PublishedCell<T>,
-    pub(super) refresh: Arc<dyn RefreshHandle>,
+    pub(super) refresh: RefreshHandle,
 }
 
 impl<T: Send + Sync + 'static> Live<T> {
@@ -39,7 +39,7 @@ impl<T: Send + Sync + 'static> Live<T> {
 
     /// Watches for changes and failures from now on.
     pub fn watch(&self) -> Watcher<T> {
-        Watcher { feed: ChangeFeed::new(self.refresh.state()), published: Arc::clone(&self.published) }
+        Watcher { feed: ChangeFeed::new(&self.refresh.state), published: Arc::clone(&self.published) }
     }
 
     /// Refreshes now instead of at the next interval. Returns what changed; `None` if nothing did.
@@ -75,7 +75,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///
     /// As [`refresh_now`](Live::refresh_now).
     pub async fn refresh_if_due(&self) -> Result<Option<Change>> {
-        if !self.refresh.state().is_due() {
+        if !self.refresh.state.is_due() {
             return Ok(None);
         }
         self.refresh.refresh_if_due().await
@@ -124,12 +124,12 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// A new secret that the name map takes and a [`PushEvent::MayHaveLost`] cause a full refresh. Polling continues,
     /// so a lost event is made good.
     pub fn notify(&self, event: impl Into<PushEvent>) {
-        self.refresh.state().queue.put(&event.into());
+        self.refresh.state.queue.put(&event.into());
     }
 
     /// Returns how fresh the settings are and what went wrong last, without secret values. Never waits.
     pub fn health(&self) -> Health {
-        self.refresh.state().health()
+        self.refresh.state.health()
     }
 
     /// Ends the background task, if need be in the middle of a refresh, and waits until it is gone.
@@ -142,7 +142,7 @@ impl<T: Send + Sync + 'static> Live<T> {
 
 impl<T> Clone for Live<T> {
     fn clone(&self) -> Self {
-        Self { published: Arc::clone(&self.published), refresh: Arc::clone(&self.refresh) }
+        Self { published: Arc::clone(&self.published), refresh: self.refresh.clone() }
     }
 }
 
