@@ -3,9 +3,10 @@
 use std::fmt;
 
 use azure_core::base64;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::models::{BackupBody, SecretBundle};
+use super::bundle::{ListItem, SecretBundle};
 use super::operation::Operation;
 use super::request::Request;
 use super::secret_client::SecretClient;
@@ -30,6 +31,14 @@ impl SecretBackup {
     pub fn expose_secret(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// [`BackupSecretResult`](https://learn.microsoft.com/rest/api/keyvault/secrets/backup-secret/backup-secret#backupsecretresult),
+/// and the body of
+/// [restore](https://learn.microsoft.com/rest/api/keyvault/secrets/restore-secret/restore-secret#request-body).
+#[derive(Deserialize, Serialize)]
+struct BackupBody {
+    value: Zeroizing<String>,
 }
 
 impl fmt::Debug for SecretBackup {
@@ -79,6 +88,6 @@ impl SecretClient {
         let value = Zeroizing::new(base64::encode_url_safe(backup.expose_secret()));
         let request = Request::new(Operation::Restore, self.url(&["secrets", "restore"])?);
         let bundle: SecretBundle = self.send_for(&request.with_json(&BackupBody { value })?).await?;
-        bundle.into_properties(self.vault())
+        SecretProperties::from_bundle(bundle, self.vault())
     }
 }

@@ -44,6 +44,13 @@ impl ConnectionGate {
         Self { state: Mutex::new(state), idle_timeout }
     }
 
+    /// Creates a gate that never shuts, for a transport that the program brought.
+    pub(super) fn open() -> Self {
+        let gate = Self::new(Duration::MAX);
+        gate.state().lead.close();
+        gate
+    }
+
     /// Waits until a connection is open, at most for a second. Returns the lead if this request has to open it.
     pub(super) async fn pass(&self) -> Option<Lead> {
         let lead = self.lead_at(Instant::now());

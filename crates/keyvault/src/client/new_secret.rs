@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::SystemTime;
 
+use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::models::WriteProperties;
 use super::operation::Operation;
 use super::request::Request;
 use super::secret_client::SecretClient;
+use super::write_properties::WriteProperties;
 use crate::error::Result;
 use crate::secret::Secret;
 
@@ -35,6 +36,14 @@ use crate::secret::Secret;
 pub struct NewSecret {
     value: Zeroizing<String>,
     properties: WriteProperties,
+}
+
+/// The body of the request. [`NewSecret`] itself cannot be serialized, so that a program does not do it by mistake.
+#[derive(Serialize)]
+struct SetBody<'a> {
+    #[serde(flatten)]
+    properties: &'a WriteProperties,
+    value: &'a str,
 }
 
 impl NewSecret {
@@ -63,13 +72,13 @@ impl NewSecret {
 
     /// Disables the version: it cannot be read until an [update](SecretClient::update) enables it.
     pub fn disabled(mut self) -> Self {
-        self.properties.enabled = Some(false);
+        self.properties.attributes().enabled = Some(false);
         self
     }
 
     /// Enables the version, so that it can be read. This is the default.
     pub fn enabled(mut self) -> Self {
-        self.properties.enabled = Some(true);
+        self.properties.attributes().enabled = Some(true);
         self
     }
 
@@ -79,15 +88,19 @@ impl NewSecret {
     /// [informational](https://learn.microsoft.com/azure/key-vault/secrets/about-secrets#date-time-controlled-operations):
     /// the vault returns the value before it, too.
     pub fn not_before(mut self, time: SystemTime) -> Self {
-        self.properties.not_before = Some(time);
+        self.properties.attributes().not_before = Some(time);
         self
     }
 
     /// Sets the time until which the value is valid, to the second. Informational like
     /// [`not_before`](NewSecret::not_before).
     pub fn expires(mut self, time: SystemTime) -> Self {
-        self.properties.expires = Some(time);
+        self.properties.attributes().expires = Some(time);
         self
+    }
+
+    fn body(&self) -> SetBody<'_> {
+        SetBody { properties: &self.properties, value: &self.value }
     }
 }
 
@@ -129,8 +142,7 @@ impl SecretClient {
         let secret = secret.into();
         let id = self.id(name, None)?;
         let url = self.url(&["secrets", id.name().as_str()])?;
-        let body = secret.properties.body(Some(&secret.value))?;
-        let request = Request::new(Operation::Set, url).about(&id).with_json(&body)?;
+        let request = Request::new(Operation::Set, url).about(&id).with_json(&secret.body())?;
         self.send_for_secret(&request, &id).await
     }
 }
@@ -158,10 +170,10 @@ mod tests {
                 r#"{"contentType":"t","attributes":{"enabled":false,"exp":2,"nbf":1},"tags":{"a":"1","b":"2"},"value":"v"}"#,
             ),
         ] {
-            assert_eq!(serde_json::to_string(&secret.properties.body(Some(&secret.value)).unwrap()).unwrap(), expected);
+            assert_eq!(serde_json::to_string(&secret.body()).unwrap(), expected);
         }
         let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
-        assert!(NewSecret::new("v").expires(before).properties.body(None).is_err());
+        assert!(serde_json::to_string(&NewSecret::new("v").expires(before).body()).is_err());
     }
 
     #[test]

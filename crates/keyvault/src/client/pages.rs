@@ -1,16 +1,16 @@
 //! Lists, which a vault returns page by page.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures::future;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
+use serde::Deserialize;
 use url::Url;
 
-use super::models::{ListBody, ListItem};
+use super::bundle::{ListItem, SecretBundle};
 use super::operation::Operation;
 use super::request::Request;
 use super::secret_client::SecretClient;
@@ -48,8 +48,7 @@ impl SecretClient {
 #[must_use = "streams do nothing unless polled"]
 pub struct SecretList<T = SecretProperties> {
     start: PageCursor,
-    pages: SecretPages<T>,
-    buffered: VecDeque<T>,
+    items: BoxStream<'static, Result<T>>,
 }
 
 /// The pages of a [`SecretList`]: a stream.
@@ -79,12 +78,12 @@ impl<T: ListItem> SecretList<T> {
     }
 
     fn from_cursor(start: PageCursor) -> Self {
-        Self { pages: start.clone().into_pages(), start, buffered: VecDeque::new() }
+        Self { items: items(start.clone().into_pages()), start }
     }
 
     /// Sets the largest number of items of a page: 1 to 25. Default: 25, the vault's choice.
     ///
-    /// Any other number makes the stream's first item an error.
+    /// Any other number makes the stream's first item an error. Set it before the first item: it starts the list again.
     pub fn page_size(mut self, size: u8) -> Self {
         self.start.restart_at(|first, _| match size {
             1..=25 => {
@@ -100,7 +99,7 @@ impl<T: ListItem> SecretList<T> {
     /// Continues where an earlier list of the same kind stopped.
     ///
     /// The token is checked like every link of a vault: a token of another origin or of another list makes the stream's
-    /// first item an error.
+    /// first item an error. Call it before the first item: it discards the position of this list.
     pub fn resume(mut self, token: &PageToken) -> Self {
         self.start.restart_at(|first, vault| {
             let foreign = || Error::invalid("page token belongs to another list");
@@ -110,35 +109,24 @@ impl<T: ListItem> SecretList<T> {
         Self::from_cursor(self.start)
     }
 
-    /// Returns the pages instead of the items. A page can be empty although another one follows.
+    /// Returns the pages from the start, instead of the items. A page can be empty although another one follows.
     pub fn pages(self) -> SecretPages<T> {
-        self.pages
+        self.start.into_pages()
     }
 }
 
-impl<T: Unpin> Stream for SecretList<T> {
+impl<T> Stream for SecretList<T> {
     type Item = Result<T>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        loop {
-            if let Some(item) = this.buffered.pop_front() {
-                return Poll::Ready(Some(Ok(item)));
-            }
-            match ready!(this.pages.poll_next_unpin(context)) {
-                Some(Ok(page)) => this.buffered = page.items.into(),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
-            }
-        }
+        self.get_mut().items.poll_next_unpin(context)
     }
 }
 
 impl<T: Send + 'static> SecretPages<T> {
     /// Returns the items, and requests each page before it returns the items of the page before.
     pub(super) fn items_ahead(self) -> BoxStream<'static, Result<T>> {
-        let pages = self.map(future::ready).buffered(2);
-        pages.map_ok(|page| stream::iter(page.items.into_iter().map(Ok))).try_flatten().boxed()
+        items(self.map(future::ready).buffered(2))
     }
 }
 
@@ -148,6 +136,12 @@ impl<T> Stream for SecretPages<T> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.get_mut().0.poll_next_unpin(context)
     }
+}
+
+fn items<T: Send + 'static>(
+    pages: impl Stream<Item = Result<SecretPage<T>>> + Send + 'static,
+) -> BoxStream<'static, Result<T>> {
+    pages.map_ok(|page| stream::iter(page.items.into_iter().map(Ok))).try_flatten().boxed()
 }
 
 impl<T> SecretPage<T> {
@@ -215,16 +209,26 @@ impl PageCursor {
         }
         let list: ListBody = self.client.send_for(&Request::new(self.operation, url.clone())).await?;
         let vault = self.client.vault();
-        let (items, next) = list.into_page(vault)?;
+        let items = list.value.unwrap_or_default().into_iter().map(|item| T::from_bundle(item, vault));
+        let items: Vec<T> = items.collect::<Result<_>>()?;
         self.items += items.len();
         if self.items > MAX_ITEMS {
             return Err(endless());
         }
-        self.next = next.map(|link| next_page(&link, &url, vault));
+        let link = list.next_link.filter(|link| !link.is_empty());
+        self.next = link.map(|link| next_page(&link, &url, vault));
         let token = self.next.as_ref().and_then(|next| next.as_ref().ok());
         let next = token.map(|url| PageToken::new(url.as_str()));
         Ok(SecretPage { items, next })
     }
+}
+
+/// [`SecretListResult`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets/get-secrets#secretlistresult).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListBody {
+    value: Option<Vec<SecretBundle>>,
+    next_link: Option<String>,
 }
 
 /// Returns whether two URLs belong to one list. Names are case-insensitive, and a double slash counts as one.

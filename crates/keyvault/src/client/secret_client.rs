@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::models::SecretBundle;
+use super::bundle::{ListItem, SecretBundle};
 use super::operation::Operation;
 use super::pipeline::Pipeline;
 use super::request::Request;
@@ -128,6 +128,12 @@ impl SecretClient {
         bundle.into_secret(id, as_of)
     }
 
+    /// Sends a request that the vault answers with the properties of the secret `id`.
+    pub(super) async fn send_for_item<T: ListItem>(&self, request: &Request, id: &SecretId) -> Result<T> {
+        let bundle: SecretBundle = self.send_for(request).await?;
+        bundle.into_item(id)
+    }
+
     /// Sends a request and parses the body of the response.
     pub(super) async fn send_for<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
         let response = self.send(request).await?;
@@ -153,12 +159,8 @@ impl SecretClient {
         self.url(&["secrets", id.name().as_str(), &version])
     }
 
-    /// Builds a URL of this vault from checked segments. They are pushed as segments, never spliced into text.
     pub(super) fn url(&self, segments: &[&str]) -> Result<Url> {
-        let mut url = self.pipeline.base_url();
-        url.path_segments_mut().map_err(|()| Error::invalid("vault URL has no path"))?.extend(segments);
-        url.query_pairs_mut().append_pair("api-version", self.pipeline.api_version());
-        Ok(url)
+        self.pipeline.url(segments)
     }
 }
 

@@ -1,12 +1,12 @@
-//! Updating the properties of a version.
+//! Updates of the properties of a version.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
-use super::models::{SecretBundle, WriteProperties};
 use super::operation::Operation;
 use super::request::Request;
 use super::secret_client::SecretClient;
+use super::write_properties::WriteProperties;
 use crate::error::Result;
 use crate::secret::SecretProperties;
 
@@ -54,25 +54,25 @@ impl SecretUpdate {
 
     /// Enables the version, so that it can be read.
     pub fn enabled(mut self) -> Self {
-        self.properties.enabled = Some(true);
+        self.properties.attributes().enabled = Some(true);
         self
     }
 
     /// Disables the version, so that it cannot be read.
     pub fn disabled(mut self) -> Self {
-        self.properties.enabled = Some(false);
+        self.properties.attributes().enabled = Some(false);
         self
     }
 
     /// Sets the time from which the value is valid, to the second.
     pub fn not_before(mut self, time: SystemTime) -> Self {
-        self.properties.not_before = Some(time);
+        self.properties.attributes().not_before = Some(time);
         self
     }
 
     /// Sets the time until which the value is valid, to the second.
     pub fn expires(mut self, time: SystemTime) -> Self {
-        self.properties.expires = Some(time);
+        self.properties.attributes().expires = Some(time);
         self
     }
 }
@@ -94,8 +94,6 @@ impl SecretClient {
     pub async fn update(&self, name: &str, update: SecretUpdate) -> Result<SecretProperties> {
         let id = self.id(name, update.version.as_deref())?;
         let request = Request::new(Operation::Update, self.secret_url(&id)?).about(&id);
-        let request = request.with_json(&update.properties.body(None)?)?;
-        let bundle: SecretBundle = self.send_for(&request).await?;
-        bundle.into_properties_of(&id)
+        self.send_for_item(&request.with_json(&update.properties)?, &id).await
     }
 }

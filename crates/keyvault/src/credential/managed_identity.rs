@@ -11,7 +11,7 @@ use tokio::time::{sleep, timeout};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::step::{StepAttempt, sdk_error};
+use super::step::{Attempt, Found, StepOutcome, sdk_error};
 use super::variables::{CLIENT, Variables};
 use crate::client::tls;
 use crate::error::{Error, ErrorKind, Result};
@@ -29,15 +29,15 @@ struct ManagedIdentity {
 }
 
 /// Tries the identity of App Service, Functions and Container Apps, or that of a virtual machine.
-pub(super) async fn attempt(variables: &Variables, scope: &str) -> StepAttempt {
-    let does_not_apply = |reason: &str| StepAttempt::DoesNotApply(reason.to_owned());
+pub(super) async fn attempt(variables: &Variables, scope: &str) -> Attempt {
+    let does_not_apply = |reason: &str| Err(StepOutcome::DoesNotApply(reason.to_owned()));
     let is_set = |name| variables.get(name).is_some();
     // https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
     if let (Some(endpoint), Some(header)) = (variables.get("IDENTITY_ENDPOINT"), variables.get("IDENTITY_HEADER")) {
         if is_set("IDENTITY_SERVER_THUMBPRINT") {
             return does_not_apply("the identity of Service Fabric is not supported");
         }
-        return of_app_service(endpoint, header, variables, scope).await;
+        return of_app_service(endpoint, header, variables, scope).await.map_err(StepOutcome::Fails);
     }
     if is_set("IDENTITY_ENDPOINT") && is_set("IMDS_ENDPOINT") {
         return does_not_apply("the identity of Azure Arc is not supported");
@@ -48,53 +48,47 @@ pub(super) async fn attempt(variables: &Variables, scope: &str) -> StepAttempt {
     of_virtual_machine(variables, scope).await
 }
 
-async fn of_app_service(endpoint: &str, header: &str, variables: &Variables, scope: &str) -> StepAttempt {
-    let identity = HeaderValue::from_str(header).ok().and_then(|mut header| {
-        header.set_sensitive(true);
-        let name = HeaderName::from_static("x-identity-header");
-        ManagedIdentity::new(endpoint, "2019-08-01", variables.get(CLIENT), (name, header))
-    });
-    let Some(identity) = identity else {
-        return StepAttempt::Failed(failure(ErrorKind::Invalid, "IDENTITY_ENDPOINT or IDENTITY_HEADER is malformed"));
-    };
-    match identity.token(scope).await {
-        Ok(token) => StepAttempt::Token(Arc::new(identity), token),
-        Err(error) => StepAttempt::Failed(error),
-    }
+async fn of_app_service(endpoint: &str, header: &str, variables: &Variables, scope: &str) -> Result<Found> {
+    let malformed = || failure(ErrorKind::Invalid, "IDENTITY_ENDPOINT or IDENTITY_HEADER is malformed");
+    let mut header = HeaderValue::from_str(header).map_err(|_| malformed())?;
+    header.set_sensitive(true);
+    let header = (HeaderName::from_static("x-identity-header"), header);
+    ManagedIdentity::new(endpoint, "2019-08-01", variables, header).ok_or_else(malformed)?.found(scope).await
 }
 
 /// Tries [the metadata
 /// service](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#get-a-token-using-http).
-async fn of_virtual_machine(variables: &Variables, scope: &str) -> StepAttempt {
+async fn of_virtual_machine(variables: &Variables, scope: &str) -> Attempt {
+    let does_not_apply = |reason: &str| StepOutcome::DoesNotApply(reason.to_owned());
     let host = variables.get("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or("http://169.254.169.254");
     let endpoint = format!("{}/metadata/identity/oauth2/token", host.trim_end_matches('/'));
     let header = (HeaderName::from_static("metadata"), HeaderValue::from_static("true"));
-    let Some(identity) = ManagedIdentity::new(&endpoint, "2018-02-01", variables.get(CLIENT), header) else {
-        return StepAttempt::Failed(failure(ErrorKind::Invalid, "AZURE_POD_IDENTITY_AUTHORITY_HOST is malformed"));
-    };
+    let malformed = || failure(ErrorKind::Invalid, "AZURE_POD_IDENTITY_AUTHORITY_HOST is malformed");
+    let identity = ManagedIdentity::new(&endpoint, "2018-02-01", variables, header);
+    let identity = identity.ok_or_else(|| StepOutcome::Fails(malformed()))?;
     // A probe without the header asks for no token: Azure answers 400, other clouds 401 or 404.
     let probe = identity.http.get(identity.url.clone()).send();
     match timeout(LONGEST_PROBE, probe).await {
         Ok(Ok(response)) if response.status() == 400 => {}
-        Ok(Ok(_)) => {
-            return StepAttempt::DoesNotApply("the metadata service of this machine is not Azure's".to_owned());
-        }
-        _ => return StepAttempt::DoesNotApply("no metadata service answers within a second".to_owned()),
+        Ok(Ok(_)) => return Err(does_not_apply("the metadata service of this machine is not Azure's")),
+        _ => return Err(does_not_apply("no metadata service answers within a second")),
     }
-    match identity.token(scope).await {
-        Ok(token) => StepAttempt::Token(Arc::new(identity), token),
-        Err(error) if error.kind() == ErrorKind::Denied => {
-            StepAttempt::DoesNotApply("the machine has no such identity".to_owned())
-        }
-        Err(error) => StepAttempt::Failed(error),
-    }
+    identity.found(scope).await.map_err(|error| match error.kind() {
+        ErrorKind::Denied => does_not_apply("the machine has no such identity"),
+        _ => StepOutcome::Fails(error),
+    })
 }
 
 impl ManagedIdentity {
-    fn new(endpoint: &str, api_version: &str, client: Option<&str>, header: (HeaderName, HeaderValue)) -> Option<Self> {
+    fn new(
+        endpoint: &str,
+        api_version: &str,
+        variables: &Variables,
+        header: (HeaderName, HeaderValue),
+    ) -> Option<Self> {
         let mut url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         url.query_pairs_mut().append_pair("api-version", api_version);
-        if let Some(client) = client {
+        if let Some(client) = variables.get(CLIENT) {
             url.query_pairs_mut().append_pair("client_id", client);
         }
         let http = reqwest::Client::builder()
@@ -106,6 +100,12 @@ impl ManagedIdentity {
             .build()
             .ok()?;
         Some(Self { http, url, header })
+    }
+
+    /// Returns the credential with its first token.
+    async fn found(self, scope: &str) -> Result<Found> {
+        let token = self.token(scope).await?;
+        Ok((Arc::new(self), token))
     }
 
     /// Requests a token, with retries: the endpoint is busy at times. It caches tokens itself.
@@ -134,8 +134,9 @@ impl ManagedIdentity {
         }
         let malformed = || failure(ErrorKind::Unavailable, "managed identity endpoint returned no token");
         let token: TokenResponse = serde_json::from_slice(&body).map_err(|_| malformed())?;
-        let expires_on = token.expires_on().ok_or_else(malformed)?;
-        Ok(AccessToken::new(token.access_token, expires_on))
+        let seconds = token.expires_on.as_i64().or_else(|| token.expires_on.as_str()?.trim().parse().ok());
+        let expires_on = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+        Ok(AccessToken::new(token.access_token, expires_on.ok_or_else(malformed)?))
     }
 }
 
@@ -146,23 +147,11 @@ impl TokenCredential for ManagedIdentity {
     }
 }
 
-/// The response of both endpoints. Times are numbers, or text with a number.
+/// The response of both endpoints. The time is a number, or text with a number.
 #[derive(Deserialize)]
 struct TokenResponse {
     access_token: String,
-    expires_on: Option<serde_json::Value>,
-    expires_in: Option<serde_json::Value>,
-}
-
-impl TokenResponse {
-    fn expires_on(&self) -> Option<OffsetDateTime> {
-        let seconds = |value: &Option<serde_json::Value>| {
-            let value = value.as_ref()?;
-            value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
-        };
-        let after = || OffsetDateTime::now_utc().unix_timestamp().checked_add(seconds(&self.expires_in)?);
-        OffsetDateTime::from_unix_timestamp(seconds(&self.expires_on).or_else(after)?).ok()
-    }
+    expires_on: serde_json::Value,
 }
 
 fn check(status: u16) -> Result<()> {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use azure_core::credentials::Secret;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -29,25 +28,20 @@ impl Variables {
     /// Returns the application with a secret. `None` if its variables are not set.
     ///
     /// `AZURE_CLIENT_ID` alone selects a managed identity; with a token file, the tenant and client belong to that.
-    pub(super) fn secret(&self) -> Result<Option<Application<'_, Secret>>> {
+    pub(super) fn secret(&self) -> Result<Option<Application<'_>>> {
         let belongs_to_file = self.has(TOKEN_FILE) && !self.has(CLIENT_SECRET);
         if belongs_to_file || (!self.has(TENANT) && !self.has(CLIENT_SECRET)) {
             return Ok(None);
         }
-        let application = self.application(CLIENT_SECRET)?;
-        Ok(Some(Application {
-            tenant: application.tenant,
-            client: application.client,
-            secret_or_file: Secret::new(application.secret_or_file.to_owned()),
-        }))
+        self.application(CLIENT_SECRET).map(Some)
     }
 
     /// Returns the application with a federated token. `None` if there is no file.
-    pub(super) fn token_file(&self) -> Result<Option<Application<'_, &str>>> {
+    pub(super) fn token_file(&self) -> Result<Option<Application<'_>>> {
         if self.has(TOKEN_FILE) { self.application(TOKEN_FILE).map(Some) } else { Ok(None) }
     }
 
-    fn application(&self, variable: &'static str) -> Result<Application<'_, &str>> {
+    fn application(&self, variable: &'static str) -> Result<Application<'_>> {
         match (self.get(TENANT), self.get(CLIENT), self.get(variable)) {
             (Some(tenant), Some(client), Some(secret_or_file)) => Ok(Application { tenant, client, secret_or_file }),
             _ => Err(self.incomplete([TENANT, CLIENT, variable])),
@@ -66,10 +60,10 @@ impl Variables {
 }
 
 /// An application of Microsoft Entra, and its secret or the file with its token.
-pub(super) struct Application<'a, S> {
+pub(super) struct Application<'a> {
     pub(super) tenant: &'a str,
     pub(super) client: &'a str,
-    pub(super) secret_or_file: S,
+    pub(super) secret_or_file: &'a str,
 }
 
 const TENANT: &str = "AZURE_TENANT_ID";
