@@ -3,7 +3,7 @@
 use super::list::SecretList;
 use super::poller::Poller;
 use super::worker::Worker;
-use crate::client::{DeletedSecret, NewSecret, SecretBackup, SecretClientBuilder, SecretUpdate};
+use crate::client::{DeletedSecret, SecretBackup, SecretClientBuilder, VersionProperties};
 use crate::error::Result;
 use crate::secret::{Secret, SecretProperties, Vault};
 
@@ -84,13 +84,28 @@ impl SecretClient {
     }
 
     /// Sets a secret, like [`set`](crate::SecretClient::set).
-    pub fn set(&self, name: &str, secret: impl Into<NewSecret>) -> Result<Secret> {
-        self.worker.run(self.client.set(name, secret.into()))
+    pub fn set(&self, name: &str, value: impl Into<String> + Send) -> Result<Secret> {
+        self.worker.run(self.client.set(name, value))
     }
 
-    /// Updates the properties of a version, like [`update`](crate::SecretClient::update).
-    pub fn update(&self, name: &str, update: SecretUpdate) -> Result<SecretProperties> {
-        self.worker.run(self.client.update(name, update))
+    /// Sets a secret with properties, like [`set_with`](crate::SecretClient::set_with).
+    pub fn set_with(
+        &self,
+        name: &str,
+        value: impl Into<String> + Send,
+        properties: VersionProperties,
+    ) -> Result<Secret> {
+        self.worker.run(self.client.set_with(name, value, properties))
+    }
+
+    /// Updates the properties of the latest version, like [`update`](crate::SecretClient::update).
+    pub fn update(&self, name: &str, properties: VersionProperties) -> Result<SecretProperties> {
+        self.worker.run(self.client.update(name, properties))
+    }
+
+    /// Updates the properties of one version, like [`update_version`](crate::SecretClient::update_version).
+    pub fn update_version(&self, name: &str, version: &str, properties: VersionProperties) -> Result<SecretProperties> {
+        self.worker.run(self.client.update_version(name, version, properties))
     }
 
     /// Starts to delete a secret, like [`begin_delete`](crate::SecretClient::begin_delete).

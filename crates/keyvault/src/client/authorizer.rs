@@ -18,7 +18,7 @@ use crate::report::ReferenceStatus;
 /// A request that needs a token while one is being fetched waits for that one and shares it, or its error. A new token
 /// replaces the old one, which is never removed: a request can always use the token it was given.
 pub(super) struct Authorizer {
-    credential: Arc<dyn TokenCredential>,
+    pub(super) credential: Arc<dyn TokenCredential>,
     scope: ArcSwap<String>,
     cached: ArcSwapOption<AccessToken>,
     last_fetch: Mutex<Option<LastFetch>>,
@@ -47,10 +47,6 @@ impl Authorizer {
             last_fetch: Mutex::new(None),
             failures: AtomicU64::new(0),
         }
-    }
-
-    pub(super) fn credential(&self) -> Arc<dyn TokenCredential> {
-        Arc::clone(&self.credential)
     }
 
     /// Returns the token, and first fetches one if it is missing or about to expire.
@@ -115,32 +111,23 @@ impl Authorizer {
         bypass_cache: bool,
     ) -> Result<Arc<AccessToken>> {
         let scope = self.scope.load_full();
-        let late = |_| {
-            Err(Error::new(ErrorKind::Unavailable, "credential did not return a token in time")
-                .with_status(ReferenceStatus::FetchTimedOut))
-        };
-        let requested = async {
-            let mut options = TokenRequestOptions::default();
-            if bypass_cache {
-                options.method_options.context.insert(BypassTokenCache);
-            }
-            let token = self.credential.get_token(&[&scope], Some(options)).await;
-            token.map_err(|error| credential_error(&error))
-        };
-        // A credential may have no time limit of its own, and its error is shared only once it has failed.
-        let result = timeout(limit, requested).await.unwrap_or_else(late);
-        *last = Some(LastFetch { ended: Instant::now(), error: result.as_ref().err().cloned() });
-        match result {
-            Ok(token) => {
-                let token = Arc::new(token);
-                self.cached.store(Some(Arc::clone(&token)));
-                Ok(token)
-            }
-            Err(error) => {
-                self.failures.fetch_add(1, Ordering::Release);
-                Err(error)
-            }
+        let mut options = TokenRequestOptions::default();
+        if bypass_cache {
+            options.method_options.context.insert(BypassTokenCache);
         }
+        // A credential may have no time limit of its own, and its error is shared only once it has failed.
+        let result = match timeout(limit, self.credential.get_token(&[&scope], Some(options))).await {
+            Ok(Ok(token)) => Ok(Arc::new(token)),
+            Ok(Err(error)) => Err(credential_error(&error)),
+            Err(_) => Err(Error::new(ErrorKind::Unavailable, "credential did not return a token in time")
+                .with_status(ReferenceStatus::FetchTimedOut)),
+        };
+        *last = Some(LastFetch { ended: Instant::now(), error: result.as_ref().err().cloned() });
+        match &result {
+            Ok(token) => self.cached.store(Some(Arc::clone(token))),
+            Err(_) => _ = self.failures.fetch_add(1, Ordering::Release),
+        }
+        result
     }
 }
 

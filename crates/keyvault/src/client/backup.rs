@@ -62,8 +62,8 @@ impl SecretClient {
     /// Dropping the future cancels the request.
     pub async fn backup(&self, name: &str) -> Result<SecretBackup> {
         let id = self.id(name, None)?;
-        let url = self.url(&["secrets", id.name().as_str(), "backup"])?;
-        let response = self.send(&Request::new(Operation::Backup, url).about(&id)).await?;
+        let url = self.pipeline.url(&["secrets", id.name().as_str(), "backup"])?;
+        let response = self.pipeline.send(&Request::new(Operation::Backup, url).about(&id)).await?;
         let malformed = || Error::new(ErrorKind::Unavailable, "vault's backup cannot be parsed").about(&id);
         let body: BackupBody = response.json().map_err(|_| malformed())?;
         let bytes = base64::decode_url_safe(body.value.as_bytes()).map_err(|_| malformed())?;
@@ -86,7 +86,7 @@ impl SecretClient {
     /// Dropping the future cancels the request. The vault may still carry it out.
     pub async fn restore(&self, backup: &SecretBackup) -> Result<SecretProperties> {
         let value = Zeroizing::new(base64::encode_url_safe(backup.expose_secret()));
-        let request = Request::new(Operation::Restore, self.url(&["secrets", "restore"])?);
+        let request = Request::new(Operation::Restore, self.pipeline.url(&["secrets", "restore"])?);
         let bundle: SecretBundle = self.send_for(&request.with_json(&BackupBody { value })?).await?;
         SecretProperties::from_bundle(bundle, self.vault())
     }

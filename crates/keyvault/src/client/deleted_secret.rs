@@ -55,14 +55,14 @@ impl Polled for DeletedSecret {
         if self.recovery_id.is_none() {
             return Ok(self.clone());
         }
-        client.fetch_deleted(&self.id().latest()).await
+        client.get_deleted(self.id().name().as_str()).await
     }
 }
 
 /// A recovery ends when the secret can be read.
 impl Polled for SecretProperties {
     async fn fetch(&self, client: &SecretClient) -> Result<Self> {
-        Ok(client.fetch(&self.id().latest()).await?.properties().clone())
+        Ok(client.get(self.id().name().as_str()).await?.properties().clone())
     }
 }
 
@@ -83,7 +83,7 @@ impl SecretClient {
     /// Dropping the future cancels the request. The vault may still carry it out.
     pub async fn begin_delete(&self, name: &str) -> Result<Poller<DeletedSecret>> {
         let id = self.id(name, None)?;
-        let url = self.url(&["secrets", id.name().as_str()])?;
+        let url = self.pipeline.url(&["secrets", id.name().as_str()])?;
         let deleted = self.send_for_item(&Request::new(Operation::Delete, url).about(&id), &id).await?;
         Ok(Poller::new(self, deleted))
     }
@@ -118,14 +118,16 @@ impl SecretClient {
     ///
     /// Dropping the future cancels the request.
     pub async fn get_deleted(&self, name: &str) -> Result<DeletedSecret> {
-        self.fetch_deleted(&self.id(name, None)?).await
+        let id = self.id(name, None)?;
+        let url = self.pipeline.url(&["deletedsecrets", id.name().as_str()])?;
+        self.send_for_item(&Request::new(Operation::GetDeleted, url).about(&id), &id).await
     }
 
     /// Lists the deleted secrets of the vault.
     ///
     /// Costs one request for 25 secrets; the timeout applies to each request. An item has no version.
     pub fn list_deleted(&self) -> SecretList<DeletedSecret> {
-        SecretList::new(self, Operation::ListDeleted, self.url(&["deletedsecrets"]))
+        SecretList::new(self, Operation::ListDeleted, self.pipeline.url(&["deletedsecrets"]))
     }
 
     /// Starts to recover a deleted secret with all its versions. Does not wait for the end.
@@ -143,7 +145,7 @@ impl SecretClient {
     /// Dropping the future cancels the request. The vault may still carry it out.
     pub async fn begin_recover(&self, name: &str) -> Result<Poller<SecretProperties>> {
         let id = self.id(name, None)?;
-        let url = self.url(&["deletedsecrets", id.name().as_str(), "recover"])?;
+        let url = self.pipeline.url(&["deletedsecrets", id.name().as_str(), "recover"])?;
         let recovered = self.send_for_item(&Request::new(Operation::Recover, url).about(&id), &id).await?;
         Ok(Poller::new(self, recovered))
     }
@@ -180,13 +182,8 @@ impl SecretClient {
     /// Dropping the future cancels the request. The vault may still carry it out.
     pub async fn purge(&self, name: &str) -> Result<()> {
         let id = self.id(name, None)?;
-        let url = self.url(&["deletedsecrets", id.name().as_str()])?;
-        self.send(&Request::new(Operation::Purge, url).about(&id)).await?;
+        let url = self.pipeline.url(&["deletedsecrets", id.name().as_str()])?;
+        self.pipeline.send(&Request::new(Operation::Purge, url).about(&id)).await?;
         Ok(())
-    }
-
-    async fn fetch_deleted(&self, id: &SecretId) -> Result<DeletedSecret> {
-        let url = self.url(&["deletedsecrets", id.name().as_str()])?;
-        self.send_for_item(&Request::new(Operation::GetDeleted, url).about(id), id).await
     }
 }

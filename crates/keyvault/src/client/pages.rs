@@ -15,23 +15,22 @@ use super::operation::Operation;
 use super::request::Request;
 use super::secret_client::SecretClient;
 use crate::error::{Error, ErrorKind, Result};
-use crate::secret::{SecretName, SecretProperties, Vault};
+use crate::secret::{SecretProperties, Vault};
 
 impl SecretClient {
     /// Lists every secret of the vault, in the order of the vault.
     ///
     /// Costs one request for 25 secrets; the timeout applies to each request. An item has no version and no value.
     pub fn list(&self) -> SecretList {
-        SecretList::new(self, Operation::List, self.url(&["secrets"]))
+        SecretList::new(self, Operation::List, self.pipeline.url(&["secrets"]))
     }
 
     /// Lists every version of a secret, in no particular order. The list is empty if the vault has no such secret.
     ///
     /// Costs one request for 25 versions; the timeout applies to each request.
     pub fn list_versions(&self, name: &str) -> SecretList {
-        let first = SecretName::parse(name)
-            .map_err(Error::from)
-            .and_then(|name| self.url(&["secrets", name.as_str(), "versions"]));
+        let id = self.id(name, None);
+        let first = id.and_then(|id| self.pipeline.url(&["secrets", id.name().as_str(), "versions"]));
         SecretList::new(self, Operation::ListVersions, first)
     }
 }
@@ -56,10 +55,13 @@ pub struct SecretList<T = SecretProperties> {
 pub struct SecretPages<T = SecretProperties>(BoxStream<'static, Result<SecretPage<T>>>);
 
 /// A page of a list: its items, and the token of the next page.
+#[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct SecretPage<T = SecretProperties> {
-    items: Vec<T>,
-    next: Option<PageToken>,
+    /// The items. A page can be empty.
+    pub items: Vec<T>,
+    /// The token of the next page. `None` if this is the last page.
+    pub next: Option<PageToken>,
 }
 
 /// The position at which a list continues: the vault's own link to the next page.
@@ -142,23 +144,6 @@ fn items<T: Send + 'static>(
     pages: impl Stream<Item = Result<SecretPage<T>>> + Send + 'static,
 ) -> BoxStream<'static, Result<T>> {
     pages.map_ok(|page| stream::iter(page.items.into_iter().map(Ok))).try_flatten().boxed()
-}
-
-impl<T> SecretPage<T> {
-    /// Returns the items of the page. A page can be empty.
-    pub fn items(&self) -> &[T] {
-        &self.items
-    }
-
-    /// Returns the items by value.
-    pub fn into_items(self) -> Vec<T> {
-        self.items
-    }
-
-    /// Returns the token of the next page. `None` if this is the last page.
-    pub fn next(&self) -> Option<&PageToken> {
-        self.next.as_ref()
-    }
 }
 
 impl PageToken {

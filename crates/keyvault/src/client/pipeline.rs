@@ -12,10 +12,9 @@ use azure_core::http::{
 use azure_core::tracing::PublicApiInstrumentationInformation;
 use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tracing::{Instrument, Span, field};
+use tracing::{Instrument, field};
 use url::Url;
 
-use super::attempts::{Attempts, timed_out};
 use super::authorizer::Authorizer;
 use super::challenge;
 use super::connection_gate::ConnectionGate;
@@ -27,7 +26,7 @@ use super::response::{FailedAttempt, Response};
 use super::retry::{self, RetryReason};
 use super::sanitize::{self, Sanitizer};
 use super::service_error::unauthorized;
-use super::stats::{ClientStats, StatsCounters};
+use super::stats::StatsCounters;
 use super::transport::{self, POOL_IDLE_TIMEOUT};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
@@ -35,7 +34,7 @@ use crate::secret::{Cloud, Vault};
 
 /// Sends requests to one vault.
 pub(super) struct Pipeline {
-    vault: Vault,
+    pub(super) vault: Vault,
     /// The URL of `vault`, parsed once.
     base_url: Url,
     settings: PipelineSettings,
@@ -43,7 +42,7 @@ pub(super) struct Pipeline {
     connection_gate: Arc<ConnectionGate>,
     authorizer: Authorizer,
     rate_limit: Arc<RateLimit>,
-    stats: Arc<StatsCounters>,
+    pub(super) stats: Arc<StatsCounters>,
 }
 
 /// The settings that a client shares with its copies for other vaults.
@@ -94,7 +93,16 @@ impl Pipeline {
             Some(tls) => {
                 let rate_limit = RateLimit::of(&vault, settings.requests_per_second);
                 let gate = Arc::new(ConnectionGate::new(POOL_IDLE_TIMEOUT));
-                options.transport = Some(transport::new(tls, on_connect(&gate, &rate_limit, &stats))?);
+                let shared = (Arc::clone(&gate), Arc::clone(&rate_limit), Arc::clone(&stats));
+                let on_connect = move |protocol| {
+                    let (gate, rate_limit, stats) = &shared;
+                    stats.count(|stats| stats.connections += 1);
+                    if protocol == Protocol::Http2 {
+                        rate_limit.allow_http2();
+                    }
+                    gate.connected(protocol);
+                };
+                options.transport = Some(transport::new(tls, on_connect)?);
                 (rate_limit, gate)
             }
             None => {
@@ -110,11 +118,7 @@ impl Pipeline {
 
     /// Creates the pipeline of another vault, with the same credential and settings.
     pub(super) fn with_vault(&self, vault: Vault) -> Result<Self> {
-        Self::new(vault, self.authorizer.credential(), self.settings.clone())
-    }
-
-    pub(super) fn vault(&self) -> &Vault {
-        &self.vault
+        Self::new(vault, Arc::clone(&self.authorizer.credential), self.settings.clone())
     }
 
     /// Builds a URL of the vault from checked segments. They are pushed as segments, never spliced into text.
@@ -123,10 +127,6 @@ impl Pipeline {
         url.path_segments_mut().map_err(|()| Error::invalid("vault URL has no path"))?.extend(segments);
         url.query_pairs_mut().append_pair("api-version", &self.settings.api_version);
         Ok(url)
-    }
-
-    pub(super) fn stats(&self) -> ClientStats {
-        self.stats.read()
     }
 
     /// Sends a request, with retries, and returns a successful response within the timeout of an operation.
@@ -140,49 +140,49 @@ impl Pipeline {
             duration = field::Empty,
             request_id = field::Empty,
         );
-        self.send_recorded(request, &span).instrument(span.clone()).await
-    }
-
-    async fn send_recorded(&self, request: &Request, span: &Span) -> Result<Response> {
         let started = Instant::now();
-        let deadline = started + self.settings.timeout;
-        let mut attempts = Attempts::new(request.operation);
-        let result = timeout_at(deadline, self.send_with_retries(request, deadline, &mut attempts)).await;
-        let result = result.unwrap_or_else(|_| Err(attempts.timed_out()));
+        let mut attempts = 0;
+        let sent = self.send_with_retries(request, started + self.settings.timeout, &mut attempts);
+        let result = sent.instrument(span.clone()).await;
         let (status, request_id) = match &result {
             Ok(response) => (Some(response.status), response.request_id.as_deref()),
             Err(error) => (error.http_status(), error.request_id()),
         };
-        span.record("attempts", attempts.count)
+        span.record("attempts", attempts)
             .record("duration", field::debug(started.elapsed()))
             .record("status", status)
             .record("request_id", request_id);
-        tracing::debug!(secret = request.secret.as_ref().map(|id| field::display(id.name())), "asked the vault");
+        let secret = request.secret.as_ref().map(|id| field::display(id.name()));
+        span.in_scope(|| tracing::debug!(secret, "asked the vault"));
         result.map_err(|error| request.annotate(error))
     }
 
-    async fn send_with_retries(
-        &self,
-        request: &Request,
-        deadline: Instant,
-        attempts: &mut Attempts,
-    ) -> Result<Response> {
+    async fn send_with_retries(&self, request: &Request, deadline: Instant, attempts: &mut u32) -> Result<Response> {
+        let idempotency = request.operation.idempotency();
+        let (mut before, mut may_have_succeeded) = (None, false);
         loop {
-            attempts.begin();
-            let failed = match self.attempt(request, deadline).await {
-                Ok(response) => return Ok(response),
-                Err(failed) => failed,
+            *attempts += 1;
+            let failed = match timeout_at(deadline, self.attempt(request, deadline)).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(failed)) => failed,
+                Err(_) => FailedAttempt { error: timed_out(before.as_ref()), retry: None, may_have_succeeded: true },
             };
-            if let Some(error) = attempts.error_before_echo(&failed) {
-                return Err(error);
-            }
-            match self.retry_at(request, &failed, attempts.count) {
+            // A repeated removal that finds nothing to remove is the echo of a success.
+            let is_echo = may_have_succeeded
+                && idempotency == Idempotency::NotFoundOnRepeat
+                && (failed.error.http_status(), failed.error.kind()) == (Some(404), ErrorKind::NotFound);
+            may_have_succeeded |= failed.may_have_succeeded;
+            match self.retry_at(request, &failed, *attempts) {
                 // A pause beyond the deadline would only replace the reason by a timeout.
                 Some(time) if time < deadline => {
-                    attempts.failed(failed);
+                    before = Some(failed.error);
                     sleep_until(time).await;
                 }
-                _ => return Err(attempts.final_error(failed)),
+                _ => {
+                    let error = before.filter(|_| is_echo).unwrap_or(failed.error);
+                    let is_repeatable = idempotency == Idempotency::Idempotent || !may_have_succeeded;
+                    return Err(if is_repeatable { error } else { error.with_help(MAY_HAVE_SUCCEEDED) });
+                }
             }
         }
     }
@@ -226,7 +226,10 @@ impl Pipeline {
         let permit = self.rate_limit.acquire(deadline).await?;
         let longest = if request.operation.has_one_long_attempt() { self.settings.timeout } else { ATTEMPT_TIMEOUT };
         let result = self.connection_gate.run(timeout(longest, self.transmit(request, token))).await;
-        let result = result.unwrap_or_else(|_| Err(unanswered()));
+        let result = result.unwrap_or_else(|_| {
+            let retry = Some(RetryReason::Connection);
+            Err(FailedAttempt { error: timed_out(None), retry, may_have_succeeded: true })
+        });
         match &result {
             Ok(_) => self.connection_gate.answered(lead),
             Err(failed) if failed.retry == Some(RetryReason::Connection) => self.connection_gate.disconnected(),
@@ -269,22 +272,6 @@ impl Pipeline {
     }
 }
 
-/// Returns the hook that the transport calls for each connection it opens.
-fn on_connect(
-    gate: &Arc<ConnectionGate>,
-    rate_limit: &Arc<RateLimit>,
-    stats: &Arc<StatsCounters>,
-) -> impl Fn(Protocol) + Clone + Send + Sync + 'static {
-    let (gate, rate_limit, stats) = (Arc::clone(gate), Arc::clone(rate_limit), Arc::clone(stats));
-    move |protocol| {
-        stats.count(|stats| stats.connections += 1);
-        if protocol == Protocol::Http2 {
-            rate_limit.allow_http2();
-        }
-        gate.connected(protocol);
-    }
-}
-
 /// Creates the SDK's pipeline, which neither retries nor sees text from the other side.
 fn sdk_pipeline(options: ClientOptions) -> SdkPipeline {
     let transport = Some(Sanitizer::wrap(options.transport.clone().unwrap_or_default()));
@@ -299,9 +286,14 @@ fn has_origin_of(vault: &Vault, url: &Url) -> bool {
     url.as_str().strip_prefix(vault.origin()).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// The failure of an attempt that the vault did not answer in time.
-fn unanswered() -> FailedAttempt {
-    FailedAttempt { error: timed_out(), retry: Some(RetryReason::Connection), may_have_succeeded: true }
+/// The error of a request that the vault did not answer in time, after the error `before`.
+fn timed_out(before: Option<&Error>) -> Error {
+    let error =
+        Error::new(ErrorKind::Unavailable, "vault did not answer in time").with_status(ReferenceStatus::FetchTimedOut);
+    match before {
+        Some(before) => error.caused_by(format!("before that: {before}")),
+        None => error,
+    }
 }
 
 /// Translates a failure of the transport.
@@ -318,6 +310,8 @@ fn transport_failure(error: &azure_core::Error, token: &AccessToken) -> FailedAt
     let may_have_succeeded = !matches!(kind, azure_core::error::ErrorKind::Connection);
     FailedAttempt { error: error.caused_by(reason), retry: Some(RetryReason::Connection), may_have_succeeded }
 }
+
+const MAY_HAVE_SUCCEEDED: &str = "the vault may have carried it out: check before you repeat it";
 
 /// The time limit of one attempt. A connection that hangs leaves time for another one within the default timeout.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);

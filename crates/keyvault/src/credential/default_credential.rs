@@ -90,7 +90,10 @@ impl DefaultCredential {
                 }
                 Ok(Some(Err(outcome))) => outcome,
                 Ok(None) => break,
-                Err(_) => StepOutcome::Fails(late()),
+                Err(_) => {
+                    let late = Error::new(ErrorKind::Unavailable, "no credential returned a token in time");
+                    StepOutcome::Fails(late.with_status(ReferenceStatus::MsiNotEnabled))
+                }
             };
             let has_failed = matches!(outcome, StepOutcome::Fails(_));
             outcomes.push((*step, outcome));
@@ -155,11 +158,6 @@ fn no_step_applies(outcomes: impl Iterator<Item = (CredentialStep, StepOutcome)>
     Error::new(ErrorKind::Denied, "no credential was found")
         .with_status(ReferenceStatus::MsiNotEnabled)
         .caused_by(reasons.join("; "))
-}
-
-fn late() -> Error {
-    Error::new(ErrorKind::Unavailable, "no credential returned a token in time")
-        .with_status(ReferenceStatus::MsiNotEnabled)
 }
 
 /// Short enough that a program outside of Azure fails before its user gives up.

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::time::OffsetDateTime;
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::step::{Attempt, Found, StepOutcome, sdk_error};
+use super::step::{Attempt, StepOutcome, sdk_error};
 use super::variables::{CLIENT, Variables};
 use crate::client::tls;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,72 +25,57 @@ use crate::report::ReferenceStatus;
 struct ManagedIdentity {
     http: reqwest::Client,
     url: Url,
-    header: (HeaderName, HeaderValue),
+    header: (&'static str, HeaderValue),
 }
 
 /// Tries the identity of App Service, Functions and Container Apps, or that of a virtual machine.
 pub(super) async fn attempt(variables: &Variables, scope: &str) -> Attempt {
-    let does_not_apply = |reason: &str| Err(StepOutcome::DoesNotApply(reason.to_owned()));
     let is_set = |name| variables.get(name).is_some();
+    let fails = |clause| StepOutcome::Fails(failure(ErrorKind::Invalid, clause));
     // https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
-    if let (Some(endpoint), Some(header)) = (variables.get("IDENTITY_ENDPOINT"), variables.get("IDENTITY_HEADER")) {
-        if is_set("IDENTITY_SERVER_THUMBPRINT") {
-            return does_not_apply("the identity of Service Fabric is not supported");
+    let app_service = variables.get("IDENTITY_ENDPOINT").zip(variables.get("IDENTITY_HEADER"));
+    let identity = match app_service {
+        Some(_) if is_set("IDENTITY_SERVER_THUMBPRINT") => {
+            return Err(does_not_apply("the identity of Service Fabric is not supported"));
         }
-        return of_app_service(endpoint, header, variables, scope).await.map_err(StepOutcome::Fails);
+        None if is_set("IDENTITY_ENDPOINT") && is_set("IMDS_ENDPOINT") => {
+            return Err(does_not_apply("the identity of Azure Arc is not supported"));
+        }
+        None if is_set("MSI_ENDPOINT") => {
+            return Err(does_not_apply("the identity of Cloud Shell or Azure ML, in MSI_ENDPOINT, is not supported"));
+        }
+        Some((endpoint, header)) => {
+            ManagedIdentity::new(endpoint, "2019-08-01", variables.get(CLIENT), ("x-identity-header", header))
+                .ok_or_else(|| fails("IDENTITY_ENDPOINT or IDENTITY_HEADER is malformed"))?
+        }
+        // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#get-a-token-using-http
+        None => {
+            let host = variables.get("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or("http://169.254.169.254");
+            let endpoint = format!("{}/metadata/identity/oauth2/token", host.trim_end_matches('/'));
+            let identity = ManagedIdentity::new(&endpoint, "2018-02-01", variables.get(CLIENT), ("metadata", "true"))
+                .ok_or_else(|| fails("AZURE_POD_IDENTITY_AUTHORITY_HOST is malformed"))?;
+            identity.probe().await?;
+            identity
+        }
+    };
+    match identity.token(scope).await {
+        Ok(token) => Ok((Arc::new(identity), token)),
+        Err(error) if app_service.is_none() && error.kind() == ErrorKind::Denied => {
+            Err(does_not_apply("the machine has no such identity"))
+        }
+        Err(error) => Err(StepOutcome::Fails(error)),
     }
-    if is_set("IDENTITY_ENDPOINT") && is_set("IMDS_ENDPOINT") {
-        return does_not_apply("the identity of Azure Arc is not supported");
-    }
-    if is_set("MSI_ENDPOINT") {
-        return does_not_apply("the identity of Cloud Shell or Azure ML, in MSI_ENDPOINT, is not supported");
-    }
-    of_virtual_machine(variables, scope).await
-}
-
-async fn of_app_service(endpoint: &str, header: &str, variables: &Variables, scope: &str) -> Result<Found> {
-    let malformed = || failure(ErrorKind::Invalid, "IDENTITY_ENDPOINT or IDENTITY_HEADER is malformed");
-    let mut header = HeaderValue::from_str(header).map_err(|_| malformed())?;
-    header.set_sensitive(true);
-    let header = (HeaderName::from_static("x-identity-header"), header);
-    ManagedIdentity::new(endpoint, "2019-08-01", variables, header).ok_or_else(malformed)?.found(scope).await
-}
-
-/// Tries [the metadata
-/// service](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#get-a-token-using-http).
-async fn of_virtual_machine(variables: &Variables, scope: &str) -> Attempt {
-    let does_not_apply = |reason: &str| StepOutcome::DoesNotApply(reason.to_owned());
-    let host = variables.get("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or("http://169.254.169.254");
-    let endpoint = format!("{}/metadata/identity/oauth2/token", host.trim_end_matches('/'));
-    let header = (HeaderName::from_static("metadata"), HeaderValue::from_static("true"));
-    let malformed = || failure(ErrorKind::Invalid, "AZURE_POD_IDENTITY_AUTHORITY_HOST is malformed");
-    let identity = ManagedIdentity::new(&endpoint, "2018-02-01", variables, header);
-    let identity = identity.ok_or_else(|| StepOutcome::Fails(malformed()))?;
-    // A probe without the header asks for no token: Azure answers 400, other clouds 401 or 404.
-    let probe = identity.http.get(identity.url.clone()).send();
-    match timeout(LONGEST_PROBE, probe).await {
-        Ok(Ok(response)) if response.status() == 400 => {}
-        Ok(Ok(_)) => return Err(does_not_apply("the metadata service of this machine is not Azure's")),
-        _ => return Err(does_not_apply("no metadata service answers within a second")),
-    }
-    identity.found(scope).await.map_err(|error| match error.kind() {
-        ErrorKind::Denied => does_not_apply("the machine has no such identity"),
-        _ => StepOutcome::Fails(error),
-    })
 }
 
 impl ManagedIdentity {
-    fn new(
-        endpoint: &str,
-        api_version: &str,
-        variables: &Variables,
-        header: (HeaderName, HeaderValue),
-    ) -> Option<Self> {
+    fn new(endpoint: &str, api_version: &str, client: Option<&str>, header: (&'static str, &str)) -> Option<Self> {
         let mut url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         url.query_pairs_mut().append_pair("api-version", api_version);
-        if let Some(client) = variables.get(CLIENT) {
+        if let Some(client) = client {
             url.query_pairs_mut().append_pair("client_id", client);
         }
+        let mut value = HeaderValue::from_str(header.1).ok()?;
+        value.set_sensitive(true);
         let http = reqwest::Client::builder()
             // The endpoint is on the machine. A proxy would receive the token.
             .no_proxy()
@@ -99,13 +84,17 @@ impl ManagedIdentity {
             .tls_backend_preconfigured(tls::config_for_tokens().ok()?)
             .build()
             .ok()?;
-        Some(Self { http, url, header })
+        Some(Self { http, url, header: (header.0, value) })
     }
 
-    /// Returns the credential with its first token.
-    async fn found(self, scope: &str) -> Result<Found> {
-        let token = self.token(scope).await?;
-        Ok((Arc::new(self), token))
+    /// Checks that the metadata service is Azure's. Without its header a request asks for no token: Azure answers 400,
+    /// other clouds 401 or 404.
+    async fn probe(&self) -> Result<(), StepOutcome> {
+        match timeout(LONGEST_PROBE, self.http.get(self.url.clone()).send()).await {
+            Ok(Ok(response)) if response.status() == 400 => Ok(()),
+            Ok(Ok(_)) => Err(does_not_apply("the metadata service of this machine is not Azure's")),
+            _ => Err(does_not_apply("no metadata service answers within a second")),
+        }
     }
 
     /// Requests a token, with retries: the endpoint is busy at times. It caches tokens itself.
@@ -161,6 +150,10 @@ fn check(status: u16) -> Result<()> {
         _ => (ErrorKind::Denied, "managed identity is not assigned to this machine"),
     };
     Err(failure(kind, clause).caused_by(format!("the endpoint answered {status}")))
+}
+
+fn does_not_apply(reason: &str) -> StepOutcome {
+    StepOutcome::DoesNotApply(reason.to_owned())
 }
 
 fn unreachable(_: reqwest::Error) -> Error {

@@ -40,11 +40,8 @@ pub enum StepOutcome {
     NotTried,
 }
 
-/// The credential of a step, with its first token.
-pub(super) type Found = (Arc<dyn TokenCredential>, AccessToken);
-
-/// The result of trying a step.
-pub(super) type Attempt = Result<Found, StepOutcome>;
+/// The credential of a step with its first token, or the reason why there is none.
+pub(super) type Attempt = Result<(Arc<dyn TokenCredential>, AccessToken), StepOutcome>;
 
 impl CredentialStep {
     /// Every step, in the order in which a credential tries them.

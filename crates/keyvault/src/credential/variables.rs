@@ -42,20 +42,20 @@ impl Variables {
     }
 
     fn application(&self, variable: &'static str) -> Result<Application<'_>> {
-        match (self.get(TENANT), self.get(CLIENT), self.get(variable)) {
-            (Some(tenant), Some(client), Some(secret_or_file)) => Ok(Application { tenant, client, secret_or_file }),
-            _ => Err(self.incomplete([TENANT, CLIENT, variable])),
+        if let (Some(tenant), Some(client), Some(secret_or_file)) =
+            (self.get(TENANT), self.get(CLIENT), self.get(variable))
+        {
+            return Ok(Application { tenant, client, secret_or_file });
         }
-    }
-
-    fn incomplete(&self, names: [&'static str; 3]) -> Error {
-        let (set, missing): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| self.has(name));
+        let (set, missing): (Vec<_>, Vec<_>) = [TENANT, CLIENT, variable].into_iter().partition(|name| self.has(name));
         let clause = format!("{} set without {}", set.join(" and "), missing.join(" and "));
-        let error = Error::from_clause(ErrorKind::Invalid, clause).with_status(ReferenceStatus::MsiNotEnabled);
-        if self.has(CERTIFICATE) {
-            return error.with_help("for a client certificate, pass a credential of azure_identity in code");
-        }
-        error.with_help("set the missing variables, unset the others, or select the steps in code")
+        let help = if self.has(CERTIFICATE) {
+            "for a client certificate, pass a credential of azure_identity in code"
+        } else {
+            "set the missing variables, unset the others, or select the steps in code"
+        };
+        let error = Error::from_clause(ErrorKind::Invalid, clause).with_help(help);
+        Err(error.with_status(ReferenceStatus::MsiNotEnabled))
     }
 }
 
@@ -73,7 +73,7 @@ const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 13] = [
     TENANT,
     CLIENT,
     CLIENT_SECRET,
@@ -86,7 +86,6 @@ const KNOWN: [&str; 14] = [
     "IDENTITY_SERVER_THUMBPRINT",
     "IMDS_ENDPOINT",
     "MSI_ENDPOINT",
-    "MSI_SECRET",
     "PATH",
 ];
 
