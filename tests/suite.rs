@@ -10,6 +10,7 @@ mod hostile;
 mod live;
 mod names;
 mod network;
+mod official_model;
 mod operations;
 mod push;
 mod sealed;

@@ -157,9 +157,9 @@ async fn a_dropped_token_fetch_is_taken_over() {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     fill(&emulator.vault("contoso"), 1);
     let issuer = Arc::clone(&emulator);
-    let asked = Arc::new(AtomicUsize::new(0));
+    let fetches = Arc::new(AtomicUsize::new(0));
     let credential = FakeCredential::new(move |_| {
-        let (token, first) = (issuer.token(), asked.fetch_add(1, Ordering::SeqCst) == 0);
+        let (token, first) = (issuer.token(), fetches.fetch_add(1, Ordering::SeqCst) == 0);
         async move {
             if first {
                 std::future::pending::<()>().await;

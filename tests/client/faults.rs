@@ -1,22 +1,20 @@
 //! Every fault ends in time, is retried only if a retry can help, and is reported as its kind.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use azure_core::error::ErrorKind as SdkKind;
 use futures::TryStreamExt;
-use futures::future::join_all;
 use keyvault::{Error, ErrorKind, ReferenceStatus, SecretClient};
 use keyvault_emulator::{Emulator, Fault};
 use keyvault_test_support::canary::assert_value_free;
-use keyvault_test_support::credential::{FakeCredential, HOUR, valid_for};
-use keyvault_test_support::emulator::{client_of, transport_to};
+use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::emulator::transport_to;
 use keyvault_test_support::transport::{FakeResponse, FakeTransport};
-use tokio::time::{Instant, advance};
+use tokio::time::Instant;
 
 /// Creates a client of an emulator in this process, for a paused clock.
-async fn scene() -> (Arc<Emulator>, SecretClient) {
+pub(super) async fn scene() -> (Arc<Emulator>, SecretClient) {
     let emulator = Arc::new(Emulator::start().await.unwrap());
     emulator.vault("contoso").set("a", VALUE);
     let credential = FakeCredential::fixed(emulator.token());
@@ -165,109 +163,6 @@ async fn each_page_has_its_own_timeout() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_credential_that_hangs_ends_with_the_operation() {
-    let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
-    let client = wire.client(&FakeCredential::hanging()).build().unwrap();
-    let begun = Instant::now();
-    let herd = join_all((0..10).map(|_| client.get("a"))).await;
-    for error in herd.into_iter().map(Result::unwrap_err) {
-        assert_eq!((error.kind(), error.status()), (ErrorKind::Unavailable, ReferenceStatus::FetchTimedOut));
-    }
-    assert!(begun.elapsed() <= DEADLINE, "{:?}", begun.elapsed());
-    assert_eq!(wire.sent().len(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_failing_credential_is_called_once_for_all_waiting_callers() {
-    let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, "{}")));
-    for (kind, expected) in [
-        (SdkKind::Credential, ErrorKind::Denied),
-        (SdkKind::Io, ErrorKind::Unavailable),
-        (SdkKind::Connection, ErrorKind::Unavailable),
-    ] {
-        let text = "AADSTS7000215: invalid client secret is provided: canary of the credential";
-        let failure = kind.clone();
-        let credential = FakeCredential::failing(move || azure_core::Error::with_message(failure.clone(), text));
-        let client = wire.client(&credential).build().unwrap();
-        let begun = Instant::now();
-        for error in join_all((0..100).map(|_| client.get("a"))).await.into_iter().map(Result::unwrap_err) {
-            assert_eq!((error.kind(), error.status()), (expected, ReferenceStatus::MsiNotEnabled), "{kind:?}");
-            assert_value_free(&error, &["canary"]);
-            let cause = std::error::Error::source(&error).unwrap().to_string();
-            assert!(cause.contains("AADSTS7000215"), "the code is what people search for: {cause}");
-        }
-        assert_eq!(credential.requests(), 1, "{kind:?}");
-        assert!(begun.elapsed() <= DEADLINE, "{kind:?}");
-        client.get("a").await.unwrap_err();
-        assert_eq!(credential.requests(), 2, "a failure is not kept: {kind:?}");
-    }
-    assert_eq!(wire.sent().len(), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_valid_token_bridges_an_outage_of_the_token_endpoint() {
-    for (hangs, what) in [(true, "hangs"), (false, "fails")] {
-        let (emulator, _) = scene().await;
-        let issuer = Arc::clone(&emulator);
-        let asked = AtomicUsize::new(0);
-        let credential = FakeCredential::new(move |_| {
-            // Shorter than the margin before expiry at which the client requests the next token. Tokens expire by the
-            // wall clock.
-            let token = valid_for(Duration::from_secs(120), issuer.token());
-            let is_first = asked.fetch_add(1, Ordering::SeqCst) == 0;
-            async move {
-                match (is_first, hangs) {
-                    (true, _) => Ok(token),
-                    (false, true) => std::future::pending().await,
-                    (false, false) => Err(azure_core::Error::with_message(SdkKind::Io, "connection refused")),
-                }
-            }
-        });
-        let client = transport_to(&emulator).client(&credential).build().unwrap();
-        for asked in 1..4 {
-            for secret in join_all((0..100).map(|_| client.get("a"))).await {
-                secret.unwrap_or_else(|error| panic!("{what}: {error:?}"));
-            }
-            assert_eq!(
-                credential.requests(),
-                asked,
-                "one of the callers requests the next token from time to time: {what}"
-            );
-            advance(Duration::from_secs(60)).await;
-        }
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_token_that_expired_is_not_sent() {
-    let (emulator, _) = scene().await;
-    let issuer = Arc::clone(&emulator);
-    let asked = AtomicUsize::new(0);
-    let credential = FakeCredential::new(move |_| {
-        let lifetime = if asked.fetch_add(1, Ordering::SeqCst) == 0 { Duration::ZERO } else { HOUR };
-        let token = valid_for(lifetime, issuer.token());
-        async { Ok(token) }
-    });
-    let wire = transport_to(&emulator);
-    let client = wire.client(&credential).build().unwrap();
-    for _ in 0..3 {
-        client.get("a").await.unwrap();
-    }
-    assert_eq!(credential.requests(), 2, "one that was outdated at once, and one for the rest");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_rejected_token_is_replaced_once_and_then_the_call_is_denied() {
-    let (emulator, _) = scene().await;
-    emulator.fault(Fault::Unauthorized);
-    let credential = FakeCredential::fresh(&emulator);
-    let client = transport_to(&emulator).client(&credential).build().unwrap();
-    let error = client.get("a").await.unwrap_err();
-    assert_eq!((error.kind(), error.status()), (ErrorKind::Denied, ReferenceStatus::UnauthorizedClient));
-    assert_eq!((credential.requests(), emulator.requests().total), (2, 2));
-}
-
-#[tokio::test(start_paused = true)]
 async fn no_error_quotes_its_input() {
     let token = "token-canary.token-canary.token-canary";
     let said = |status: u16, body: &str| {
@@ -321,92 +216,6 @@ async fn a_body_above_the_limit_is_refused_even_without_a_content_length() {
     }
 }
 
-/// Uses TLS, because the test needs a socket. The clock is real, so the timeout is short.
-#[tokio::test]
-async fn a_broken_connection_ends_in_time_as_unavailable() {
-    let emulator = Emulator::start().await.unwrap();
-    emulator.set("a", VALUE);
-    let credential = FakeCredential::fixed(emulator.token());
-    for (fault, retried, status) in [
-        (Fault::Reset, true, ReferenceStatus::OtherReasons),
-        (Fault::Truncated, true, ReferenceStatus::OtherReasons),
-        (Fault::Oversized(1 << 40), false, ReferenceStatus::OtherReasons),
-        (Fault::Hang, false, ReferenceStatus::FetchTimedOut),
-        (Fault::HangInBody, false, ReferenceStatus::FetchTimedOut),
-    ] {
-        let timeout = if retried { Duration::from_secs(20) } else { Duration::from_millis(500) };
-        let client = client_of(&emulator, &credential).timeout(timeout).build().unwrap();
-        client.get("a").await.unwrap();
-        emulator.reset_requests();
-        emulator.fault(fault.clone());
-        let begun = Instant::now();
-        let error = client.get("a").await.unwrap_err();
-        emulator.clear_faults();
-        assert_eq!((error.kind(), error.status()), (ErrorKind::Unavailable, status), "{fault:?}: {error:?}");
-        let enough = timeout + Duration::from_secs(2);
-        assert!(begun.elapsed() < enough, "{fault:?}: {:?}", begun.elapsed());
-        let total = emulator.requests().total;
-        assert!(if retried { (2..=5).contains(&total) } else { total == 1 }, "{fault:?}: {total}");
-        assert_value_free(&error, &[VALUE, &emulator.token()]);
-        assert_eq!(client.get("a").await.unwrap().expose_secret(), VALUE, "after {fault:?}");
-    }
-}
-
-#[tokio::test]
-async fn the_caller_does_not_notice_one_broken_connection() {
-    let emulator = Emulator::start().await.unwrap();
-    emulator.set("a", VALUE);
-    let credential = FakeCredential::fixed(emulator.token());
-    let client = client_of(&emulator, &credential).build().unwrap();
-    for fault in [Fault::Reset, Fault::Truncated] {
-        emulator.fault_next(1, fault.clone());
-        assert_eq!(client.get("a").await.unwrap().expose_secret(), VALUE, "{fault:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_closed_port_ends_in_time() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}", listener.local_addr().unwrap());
-    drop(listener);
-    let credential = FakeCredential::fixed("token");
-    let client = SecretClient::builder(url).credential(credential).timeout(Duration::from_secs(5)).build().unwrap();
-    let begun = Instant::now();
-    let error = client.get("a").await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.is_transient());
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-}
-
-#[tokio::test]
-async fn a_silent_port_ends_in_time() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("https://{}", listener.local_addr().unwrap());
-    let credential = FakeCredential::fixed("token");
-    let client = SecretClient::builder(url).credential(credential).timeout(Duration::from_millis(500)).build().unwrap();
-    let begun = Instant::now();
-    let error = client.get("a").await.unwrap_err();
-    assert_eq!((error.kind(), error.status()), (ErrorKind::Unavailable, ReferenceStatus::FetchTimedOut));
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    drop(listener);
-}
-
-#[tokio::test]
-async fn a_certificate_of_another_authority_is_not_trusted() {
-    let emulator = Emulator::builder().accept_any_token().start().await.unwrap();
-    let other = Emulator::start().await.unwrap();
-    emulator.set("a", VALUE);
-    let credential = FakeCredential::fixed("token");
-    let client = SecretClient::builder(emulator.vault_url())
-        .credential(credential)
-        .certificate_authority(other.ca_pem())
-        .timeout(Duration::from_secs(5))
-        .build()
-        .unwrap();
-    assert_eq!(client.get("a").await.unwrap_err().kind(), ErrorKind::Unavailable);
-    assert_eq!(emulator.request_log().len(), 0);
-}
-
 /// The default timeout of an operation.
-const DEADLINE: Duration = Duration::from_secs(30);
-const VALUE: &str = "value-that-stays-inside";
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const VALUE: &str = "value-that-stays-inside";

@@ -2,9 +2,11 @@
 
 mod coalescing;
 mod cold_start;
+mod connection_faults;
 mod faults;
 mod official_client;
 mod paging;
 mod redaction;
 mod store_contract;
 mod token_confinement;
+mod token_faults;

@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use azure_core::credentials::TokenCredential;
-use azure_core::time::OffsetDateTime;
-use azure_security_keyvault_secrets::models::{SecretAttributes, SecretClientGetSecretOptions};
+use azure_security_keyvault_secrets::models::SecretClientGetSecretOptions;
 use azure_security_keyvault_secrets::{SecretClient as Official, SecretClientOptions};
 use futures::TryStreamExt;
-use keyvault::{SecretClient, SecretProperties};
+use keyvault::SecretClient;
 use keyvault_emulator::{Emulator, Fault, SetSecret};
 use keyvault_test_support::CONTOSO;
 use keyvault_test_support::credential::FakeCredential;
 use keyvault_test_support::emulator::transport_to;
 use keyvault_test_support::transport::{FakeResponse, FakeTransport, SentRequest};
+
+use crate::official_model::Model;
 
 /// Both clients, each with its own transport to the same vault.
 struct Pair {
@@ -76,52 +77,6 @@ impl Shape {
     }
 }
 
-/// The fields of a secret that both models have.
-#[derive(Debug, Eq, PartialEq)]
-struct Model {
-    id: String,
-    value: Option<String>,
-    content_type: Option<String>,
-    enabled: bool,
-    dates: [Option<u64>; 4],
-    tags: BTreeMap<String, String>,
-    managed: bool,
-}
-
-impl Model {
-    fn of_ours(properties: &SecretProperties, value: Option<&str>) -> Self {
-        let dates = [properties.created(), properties.updated(), properties.expires(), properties.not_before()];
-        let seconds = |time: SystemTime| time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-        Self {
-            id: properties.id().url(),
-            value: value.map(str::to_owned),
-            content_type: properties.content_type().map(str::to_owned),
-            enabled: properties.enabled(),
-            dates: dates.map(|time| time.map(seconds)),
-            tags: properties.tags().clone(),
-            managed: properties.managed(),
-        }
-    }
-}
-
-/// Converts an official model. The official models have the same fields but no common trait.
-macro_rules! model_of_official {
-    ($secret:expr, $value:expr) => {{
-        let secret = $secret;
-        let SecretAttributes { created, updated, expires, not_before, enabled, .. } = secret.attributes.unwrap();
-        let seconds = |time: OffsetDateTime| u64::try_from(time.unix_timestamp()).unwrap();
-        Model {
-            id: secret.id.unwrap(),
-            value: $value,
-            content_type: secret.content_type,
-            enabled: enabled.unwrap(),
-            dates: [created, updated, expires, not_before].map(|time| time.map(seconds)),
-            tags: secret.tags.unwrap_or_default().into_iter().collect(),
-            managed: secret.managed.unwrap_or(false),
-        }
-    }};
-}
-
 fn version_of(id: &str) -> String {
     id.rsplit('/').next().unwrap().to_owned()
 }
@@ -146,20 +101,20 @@ async fn both_clients_send_the_same_requests_and_return_the_same_result() {
             None => pair.ours.get("Db-Password").await.unwrap(),
         };
         let ours = Model::of_ours(ours.properties(), Some(ours.expose_secret()));
-        assert_eq!(ours, model_of_official!(official.clone(), official.value));
+        assert_eq!(ours, Model::of_official(&official));
     }
 
     let official: Vec<_> = pair.official.list_secret_properties(None).unwrap().try_collect().await.unwrap();
     let ours: Vec<_> = pair.ours.list().try_collect().await.unwrap();
     assert_eq!(ours.len(), 61);
-    let official: Vec<_> = official.into_iter().map(|item| model_of_official!(item, None)).collect();
+    let official: Vec<_> = official.iter().map(Model::of_official).collect();
     assert_eq!(ours.iter().map(|item| Model::of_ours(item, None)).collect::<Vec<_>>(), official);
 
     let official: Vec<_> =
         pair.official.list_secret_properties_versions("Db-Password", None).unwrap().try_collect().await.unwrap();
     let ours: Vec<_> = pair.ours.list_versions("Db-Password").try_collect().await.unwrap();
     assert_eq!(ours.len(), 2);
-    let official: Vec<_> = official.into_iter().map(|item| model_of_official!(item, None)).collect();
+    let official: Vec<_> = official.iter().map(Model::of_official).collect();
     assert_eq!(ours.iter().map(|item| Model::of_ours(item, None)).collect::<Vec<_>>(), official);
 
     let [official, ours] = pair.sent();
@@ -234,7 +189,7 @@ async fn every_difference_is_listed() {
     }
     found.push(cold.wires.each_ref().map(|wire| wire.sent().len().to_string()));
     // The exact number depends on which request is first.
-    let several = |asked: usize| if asked == 1 { "1" } else { "several" };
+    let several = |requests: usize| if requests == 1 { "1" } else { "several" };
     found.push(credentials.each_ref().map(|credential| several(credential.requests()).to_owned()));
 
     found.push(firsts.map(|sent| sent.query("api-version").unwrap()));

@@ -75,10 +75,10 @@ async fn short_pages_are_followed_to_the_end() {
 #[tokio::test]
 async fn empty_pages_are_followed_to_the_end() {
     let item = |n: usize| format!(r#"{{"id":"{CONTOSO}/secrets/s{n}","attributes":{{"enabled":true}}}}"#);
-    let asked = AtomicUsize::new(0);
+    let requests = AtomicUsize::new(0);
     // As recorded in June 2026: one item, five empty pages, the rest.
     let wire = FakeTransport::scripted(move |_| {
-        let page = asked.fetch_add(1, Ordering::SeqCst);
+        let page = requests.fetch_add(1, Ordering::SeqCst);
         let items = match page {
             0 => item(0),
             6 => format!("{},{}", item(1), item(2)),
@@ -123,9 +123,9 @@ async fn a_page_that_links_to_itself_ends_the_list_with_an_error() {
 async fn an_endless_list_is_cut_off() {
     for (items, most) in [(0, 4_000), (1_000, 101)] {
         let items = vec![format!(r#"{{"id":"{CONTOSO}/secrets/a"}}"#); items].join(",");
-        let asked = AtomicUsize::new(0);
+        let requests = AtomicUsize::new(0);
         let wire = FakeTransport::scripted(move |_| {
-            let page = asked.fetch_add(1, Ordering::SeqCst);
+            let page = requests.fetch_add(1, Ordering::SeqCst);
             let next = format!("{CONTOSO}/secrets?$skiptoken=t{page}");
             Ok(FakeResponse::new(200, format!(r#"{{"value":[{items}],"nextLink":"{next}"}}"#)))
         });

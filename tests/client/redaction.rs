@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use keyvault::client::{NewSecret, SecretBackup, SecretUpdate};
+use keyvault::client::{SecretBackup, VersionProperties};
 use keyvault::credential::DefaultCredential;
 use keyvault::settings::{ConfigValue, Key, MappedSecrets, Mismatch, Resolved, Tree};
 use keyvault::{
@@ -111,9 +111,8 @@ async fn debug_of_a_client_shows_no_token() {
 async fn debug_of_writes_and_deletions_shows_no_value() {
     let emulator = Emulator::builder().accept_any_token().start().await.unwrap();
     let client = client_of(&emulator, &FakeCredential::fixed(TOKEN)).build().unwrap();
-    assert_redacted(&NewSecret::new(VALUE).content_type("text/plain").tag("a", "b"));
-    assert_redacted(&SecretUpdate::new().content_type("text/plain"));
-    assert_redacted(&client.set("password", NewSecret::new(VALUE)).await.unwrap());
+    assert_redacted(&VersionProperties::new().content_type("text/plain").tag("a", "b"));
+    assert_redacted(&client.set("password", VALUE).await.unwrap());
     let backup = client.backup("password").await.unwrap();
     assert_redacted(&backup);
     assert_redacted(&SecretBackup::new(VALUE.as_bytes()));

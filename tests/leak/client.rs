@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use keyvault::client::{NewSecret, SecretBackup, SecretUpdate};
+use keyvault::client::{SecretBackup, VersionProperties};
 use keyvault::{SecretClient, SecretStore, blocking};
 use keyvault_emulator::{Certificate, SetSecret};
 
@@ -43,21 +43,21 @@ async fn read(scan: &mut Scan, client: &SecretClient) {
         scan.shows("list", &list);
         let pages: Vec<_> = list.pages().try_collect().await.unwrap();
         scan.shows("pages", &pages);
-        if let Some(next) = pages[0].next() {
+        if let Some(next) = &pages[0].next {
             scan.shows("the rest", &client.list().resume(next).try_collect::<Vec<_>>().await.unwrap());
         }
     }
 }
 
 async fn write(scan: &mut Scan, client: &SecretClient) {
-    let new = NewSecret::new(scan.secret.text()).content_type("text/plain").tag("a", "b");
-    scan.shows("new", &new);
-    scan.shows("set", &client.set("written", new).await.unwrap());
-    let update = SecretUpdate::new().content_type("text/html");
+    let properties = VersionProperties::new().content_type("text/plain").tag("a", "b");
+    scan.shows("properties", &properties);
+    scan.shows("set", &client.set_with("written", scan.secret.text(), properties).await.unwrap());
+    let update = VersionProperties::new().content_type("text/html");
     scan.shows("update", &update);
     scan.shows("updated", &client.update("written", update).await.unwrap());
-    let disabled = NewSecret::new(scan.secret.text()).disabled();
-    client.set("disabled", disabled).await.unwrap();
+    let disabled = VersionProperties::new().enabled(false);
+    client.set_with("disabled", scan.secret.text(), disabled).await.unwrap();
     scan.outcome("disabled", &client.get("disabled").await);
 }
 
@@ -119,8 +119,8 @@ async fn a_secret_pasted_for_a_name_a_version_or_a_url_is_not_repeated() {
         scan.outcome("versions", &client.list_versions(&pasted).try_collect::<Vec<_>>().await);
         scan.shows("versions", &client.list_versions(&pasted));
         scan.outcome("set", &client.set(&pasted, "x").await);
-        scan.outcome("update", &client.update(&pasted, SecretUpdate::new()).await);
-        scan.outcome("update", &client.update("password", SecretUpdate::new().version(&pasted)).await);
+        scan.outcome("update", &client.update(&pasted, VersionProperties::new()).await);
+        scan.outcome("update", &client.update_version("password", &pasted, VersionProperties::new()).await);
         scan.outcome("delete", &client.begin_delete(&pasted).await);
         scan.outcome("deleted", &client.get_deleted(&pasted).await);
         scan.outcome("recover", &client.begin_recover(&pasted).await);

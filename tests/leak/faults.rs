@@ -7,7 +7,7 @@ use azure_core::credentials::TokenCredential;
 use azure_core::error::ErrorKind;
 use futures::TryStreamExt;
 use keyvault::SecretClient;
-use keyvault::client::{NewSecret, SecretBackup, SecretUpdate};
+use keyvault::client::{SecretBackup, VersionProperties};
 use keyvault_emulator::{Denial, Fault};
 use keyvault_test_support::credential::FakeCredential;
 
@@ -21,8 +21,8 @@ async fn ask_for_everything(scan: &mut Scan, what: &str, client: &SecretClient) 
     scan.outcome(what, &client.get_version("password", "0af1").await);
     scan.outcome(what, &client.list().try_collect::<Vec<_>>().await);
     scan.outcome(what, &client.list_versions("password").try_collect::<Vec<_>>().await);
-    scan.outcome(what, &client.set("password", NewSecret::new(&value)).await);
-    scan.outcome(what, &client.update("password", SecretUpdate::new().enabled()).await);
+    scan.outcome(what, &client.set("password", &value).await);
+    scan.outcome(what, &client.update("password", VersionProperties::new().enabled(true)).await);
     scan.outcome(what, &client.backup("password").await);
     scan.outcome(what, &client.restore(&SecretBackup::new(value.as_bytes())).await);
     scan.outcome(what, &client.begin_delete("password").await);

@@ -15,7 +15,7 @@ mod wiped_tree;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use keyvault::client::{NewSecret, SecretBackup};
+use keyvault::client::SecretBackup;
 use keyvault::{InMemory, NameMap, OpenJson, Resolver, SealedSnapshot, SealingKey, Secret, SecretId, SecretProperties};
 use keyvault_test_support::CONTOSO;
 
@@ -107,7 +107,7 @@ fn a_set_secret_and_a_backup_are_wiped() {
         let client = Responder::client(hidden, Delivery::Whole);
         let mut text = String::with_capacity(SIZES[1]);
         text.extend(hidden.bytes().map(char::from));
-        let secret = client.set("a", NewSecret::new(text)).await.unwrap();
+        let secret = client.set("a", text).await.unwrap();
         assert!(hidden.is(secret.expose_secret()));
     });
     assert_eq!(left, 0, "set");

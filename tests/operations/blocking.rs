@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use keyvault::client::{NewSecret, SecretUpdate};
+use keyvault::client::VersionProperties;
 use keyvault::{ErrorKind, blocking};
 use keyvault_emulator::Emulator;
 use keyvault_test_support::credential::FakeCredential;
@@ -26,17 +26,17 @@ fn every_operation_can_block() {
     let (_runtime, emulator) = scene();
     let client = client(&emulator);
     let first = client.set("a", "first").unwrap();
-    client.set("a", NewSecret::new("second").tag("k", "v")).unwrap();
+    client.set_with("a", "second", VersionProperties::new().tag("k", "v")).unwrap();
     assert_eq!(client.get("a").unwrap().expose_secret(), "second");
     let version = first.id().version().unwrap().to_string();
     assert_eq!(client.get_version("a", &version).unwrap().expose_secret(), "first");
     assert_eq!(client.get_pem("a").unwrap_err().kind(), ErrorKind::Invalid);
-    assert_eq!(client.update("a", SecretUpdate::new().content_type("t")).unwrap().content_type(), Some("t"));
+    assert_eq!(client.update("a", VersionProperties::new().content_type("t")).unwrap().content_type(), Some("t"));
     assert_eq!(client.list_versions("a").collect::<Result<Vec<_>, _>>().unwrap().len(), 2);
     let backup = client.backup("a").unwrap();
     let soon = Duration::from_millis(10);
     let deletion = client.begin_delete("a").unwrap().interval(soon);
-    assert!(deletion.deleted().scheduled_purge.is_some());
+    assert!(deletion.started().scheduled_purge.is_some());
     assert!(deletion.poll().is_ok());
     deletion.wait().unwrap();
     assert_eq!(client.list_deleted().count(), 1);
@@ -59,7 +59,7 @@ fn lists_are_iterators_with_pages() {
     let client = client(&emulator);
     assert_eq!(client.list().filter_map(Result::ok).count(), 60);
     let first = client.list().page_size(20).pages().next().unwrap().unwrap();
-    assert_eq!((first.items().len(), client.list().resume(first.next().unwrap()).count()), (20, 40));
+    assert_eq!((first.items.len(), client.list().resume(first.next.as_ref().unwrap()).count()), (20, 40));
     let mut wrong = client.list().page_size(0);
     assert!(wrong.next().unwrap().is_err() && wrong.next().is_none());
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use futures::TryStreamExt;
-use keyvault::client::{NewSecret, SecretBackup, SecretUpdate};
+use keyvault::client::{SecretBackup, VersionProperties};
 use keyvault::{ErrorKind, SecretClient};
 use keyvault_emulator::{Certificate, Emulator, SetSecret};
 use keyvault_test_support::credential::FakeCredential;
@@ -28,8 +28,9 @@ fn at(seconds: u64) -> SystemTime {
 async fn a_secret_goes_through_every_state_from_its_first_version_to_its_purge() {
     let (_emulator, client) = scene().await;
     let first = client.set("Db-Password", "first").await.unwrap();
-    let secret = NewSecret::new("second\0\r\nü🔑").content_type("text/plain").tags(tags([("a", "1"), ("b", "2")]));
-    let second = client.set("db-password", secret.not_before(at(1)).expires(at(4_102_444_800))).await.unwrap();
+    let properties = VersionProperties::new().content_type("text/plain").tags(tags([("a", "1"), ("b", "2")]));
+    let properties = properties.not_before(at(1)).expires(at(4_102_444_800));
+    let second = client.set_with("db-password", "second\0\r\nü🔑", properties).await.unwrap();
     assert_eq!(second.expose_secret(), "second\0\r\nü🔑");
     assert_eq!(client.get("db-password").await.unwrap().id(), second.id());
     let versions: Vec<_> = client.list_versions("db-password").try_collect().await.unwrap();
@@ -70,24 +71,24 @@ async fn a_secret_goes_through_every_state_from_its_first_version_to_its_purge()
 #[tokio::test]
 async fn an_update_keeps_unnamed_properties_and_replaces_all_tags() {
     let (_emulator, client) = scene().await;
-    let secret =
-        NewSecret::new("v").content_type("old").tags(tags([("a", "1"), ("b", "2")])).expires(at(4_102_444_800));
-    let old = client.set("a", secret).await.unwrap();
+    let properties =
+        VersionProperties::new().content_type("old").tags(tags([("a", "1"), ("b", "2")])).expires(at(4_102_444_800));
+    let old = client.set_with("a", "v", properties).await.unwrap();
 
-    let updated = client.update("a", SecretUpdate::new().tags(tags([("c", "3")]))).await.unwrap();
+    let updated = client.update("a", VersionProperties::new().tags(tags([("c", "3")]))).await.unwrap();
     assert_eq!(updated.tags(), &tags([("c", "3")]));
     assert_eq!((updated.content_type(), updated.expires()), (Some("old"), Some(at(4_102_444_800))));
     assert_eq!(updated.id(), old.id());
 
     client.set("a", "new").await.unwrap();
     let version = old.id().version().unwrap().to_string();
-    let update = SecretUpdate::new().version(version.clone()).disabled().content_type("retired").not_before(at(7));
-    let updated = client.update("a", update).await.unwrap();
+    let retired = VersionProperties::new().enabled(false).content_type("retired").not_before(at(7));
+    let updated = client.update_version("a", &version, retired).await.unwrap();
     assert_eq!((updated.enabled(), updated.not_before()), (false, Some(at(7))));
     assert_eq!(updated.tags(), &tags([("c", "3")]), "tags stay where none are given");
     assert_eq!(client.get("a").await.unwrap().expose_secret(), "new");
     assert_eq!(client.get_version("a", &version).await.unwrap_err().inner_code(), Some("SecretDisabled"));
-    let enabled = client.update("a", SecretUpdate::new().version(version).enabled()).await.unwrap();
+    let enabled = client.update_version("a", &version, VersionProperties::new().enabled(true)).await.unwrap();
     assert_eq!((enabled.enabled(), enabled.content_type()), (true, Some("retired")));
 }
 
@@ -97,8 +98,8 @@ async fn invalid_input_is_refused_without_a_request() {
     let before = SystemTime::UNIX_EPOCH - Duration::from_secs(1);
     let refused = [
         client.set("a/b", "canary").await.unwrap_err(),
-        client.set("a", NewSecret::new("canary").expires(before)).await.unwrap_err(),
-        client.update("a", SecretUpdate::new().version("../x")).await.unwrap_err(),
+        client.set_with("a", "canary", VersionProperties::new().expires(before)).await.unwrap_err(),
+        client.update_version("a", "../x", VersionProperties::new()).await.unwrap_err(),
         client.begin_delete("").await.unwrap_err(),
         client.get_deleted("..").await.unwrap_err(),
         client.begin_recover("a?b").await.unwrap_err(),

@@ -13,13 +13,14 @@ use azure_security_keyvault_secrets::models::{
 };
 use azure_security_keyvault_secrets::{SecretClient as Official, SecretClientOptions};
 use futures::TryStreamExt;
-use keyvault::client::{DeletedSecret, NewSecret, SecretBackup, SecretUpdate};
-use keyvault::{SecretClient, SecretProperties};
+use keyvault::SecretClient;
+use keyvault::client::{SecretBackup, VersionProperties};
 use keyvault_emulator::{Emulator, Operation};
 use keyvault_test_support::CONTOSO;
 use keyvault_test_support::credential::FakeCredential;
 
 use super::recording::{ApiRequest, Recording};
+use crate::official_model::Model;
 
 /// The official client on an emulator, and a recording of its responses to replay to our client.
 struct Pair {
@@ -59,82 +60,6 @@ impl Pair {
 /// An API version that both support. Their defaults differ.
 const API_VERSION: &str = "2025-07-01";
 
-/// The fields of a secret that both models have.
-#[derive(Debug, Default, Eq, PartialEq)]
-struct Model {
-    id: String,
-    value: Option<String>,
-    content_type: Option<String>,
-    enabled: bool,
-    seconds: [Option<u64>; 6],
-    tags: BTreeMap<String, String>,
-    managed: bool,
-    recovery: (Option<String>, Option<u32>, Option<String>),
-}
-
-fn seconds(time: SystemTime) -> u64 {
-    time.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
-}
-
-fn ours(properties: &SecretProperties, value: Option<&str>) -> Model {
-    let dates = [properties.created(), properties.updated(), properties.expires(), properties.not_before(), None, None];
-    Model {
-        id: properties.id().url(),
-        value: value.map(str::to_owned),
-        content_type: properties.content_type().map(str::to_owned),
-        enabled: properties.enabled(),
-        seconds: dates.map(|time| time.map(seconds)),
-        tags: properties.tags().clone(),
-        managed: properties.managed(),
-        recovery: (properties.recovery_level().map(str::to_owned), properties.recoverable_days(), None),
-    }
-}
-
-fn our_deleted(deleted: &DeletedSecret) -> Model {
-    let mut model = ours(&deleted.properties, None);
-    [model.seconds[4], model.seconds[5]] = [deleted.deleted, deleted.scheduled_purge].map(|time| time.map(seconds));
-    model.recovery.2.clone_from(&deleted.recovery_id);
-    model
-}
-
-/// Converts an official model. The official models have the same fields but no common trait.
-macro_rules! theirs {
-    ($secret:expr, $value:expr) => {{
-        let secret = $secret;
-        let SecretAttributes {
-            created, updated, expires, not_before, enabled, recovery_level, recoverable_days, ..
-        } = secret.attributes.unwrap();
-        let seconds = |time: OffsetDateTime| u64::try_from(time.unix_timestamp()).unwrap();
-        Model {
-            id: secret.id.unwrap(),
-            value: $value,
-            content_type: secret.content_type,
-            enabled: enabled.unwrap(),
-            seconds: [created, updated, expires, not_before, None, None].map(|time| time.map(seconds)),
-            tags: secret.tags.unwrap_or_default().into_iter().collect(),
-            managed: secret.managed.unwrap_or(false),
-            recovery: (
-                recovery_level.map(|level| level.to_string()),
-                recoverable_days.map(|days| days.try_into().unwrap()),
-                None,
-            ),
-        }
-    }};
-}
-
-macro_rules! their_deleted {
-    ($secret:expr) => {{
-        let secret = $secret;
-        let seconds = |time: OffsetDateTime| u64::try_from(time.unix_timestamp()).unwrap();
-        let dates = [secret.deleted_date, secret.scheduled_purge_date].map(|time| time.map(seconds));
-        let recovery_id = secret.recovery_id.clone();
-        let mut model = theirs!(secret, None);
-        [model.seconds[4], model.seconds[5]] = dates;
-        model.recovery.2 = recovery_id;
-        model
-    }};
-}
-
 fn at(seconds: i64) -> (SystemTime, Option<OffsetDateTime>) {
     let ours = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.try_into().unwrap());
     (ours, Some(OffsetDateTime::from_unix_timestamp(seconds).unwrap()))
@@ -149,12 +74,11 @@ async fn set_and_get_send_the_same_requests() {
     let pair = Pair::new().await;
     let (expires, their_expires) = at(4_102_444_800);
     let (not_before, their_not_before) = at(1);
-    let value = "a\"\\\n\u{1}ü🔑/";
-    for (parameters, secret) in [
-        (SetSecretParameters { value: Some(value.to_owned()), ..Default::default() }, NewSecret::new(value)),
+    for (value, parameters, properties) in [
+        ("a\"\\\n\u{1}ü🔑/", SetSecretParameters::default(), VersionProperties::new()),
         (
+            "",
             SetSecretParameters {
-                value: Some(String::new()),
                 content_type: Some("text/plain".to_owned()),
                 secret_attributes: Some(SecretAttributes {
                     enabled: Some(true),
@@ -163,21 +87,23 @@ async fn set_and_get_send_the_same_requests() {
                     ..Default::default()
                 }),
                 tags: one_tag(),
+                ..Default::default()
             },
-            NewSecret::new("")
+            VersionProperties::new()
                 .content_type("text/plain")
-                .enabled()
+                .enabled(true)
                 .expires(expires)
                 .not_before(not_before)
                 .tag("k", "v"),
         ),
     ] {
+        let parameters = SetSecretParameters { value: Some(value.to_owned()), ..parameters };
         let set = pair.official.set_secret("Db-1", parameters.try_into().unwrap(), None).await.unwrap();
         let set = set.into_model().unwrap();
-        let (client, recording, asked) = pair.ours();
-        let our_set = client.set("Db-1", secret).await.unwrap();
-        assert_eq!(ours(our_set.properties(), Some(our_set.expose_secret())), theirs!(set.clone(), set.value));
-        assert_eq!(recording.take_requests(), asked);
+        let (client, recording, expected) = pair.ours();
+        let our_set = client.set_with("Db-1", value, properties).await.unwrap();
+        assert_eq!(Model::of_ours(our_set.properties(), Some(our_set.expose_secret())), Model::of_official(&set));
+        assert_eq!(recording.take_requests(), expected);
 
         let version = our_set.id().version().unwrap().to_string();
         let options = SecretClientGetSecretOptions { secret_version: Some(version.clone()), ..Default::default() };
@@ -186,16 +112,16 @@ async fn set_and_get_send_the_same_requests() {
         let pem = Some(ContentType::Pem);
         let options = SecretClientGetSecretOptions { out_content_type: pem, ..Default::default() };
         let refused = pair.official.get_secret("Db-1", Some(options)).await.unwrap_err();
-        let (client, recording, asked) = pair.ours();
+        let (client, recording, expected) = pair.ours();
         let our_got = client.get_version("Db-1", &version).await.unwrap();
         let our_latest = client.get("Db-1").await.unwrap();
-        assert_eq!(ours(our_got.properties(), Some(our_got.expose_secret())), theirs!(got.clone(), got.value));
+        assert_eq!(Model::of_ours(our_got.properties(), Some(our_got.expose_secret())), Model::of_official(&got));
         assert_eq!(
-            ours(our_latest.properties(), Some(our_latest.expose_secret())),
-            theirs!(latest.clone(), latest.value)
+            Model::of_ours(our_latest.properties(), Some(our_latest.expose_secret())),
+            Model::of_official(&latest)
         );
         assert_eq!(client.get_pem("Db-1").await.unwrap_err().http_status(), refused.http_status().map(u16::from));
-        assert_eq!(recording.take_requests(), asked);
+        assert_eq!(recording.take_requests(), expected);
     }
 }
 
@@ -206,9 +132,9 @@ async fn updates_send_the_same_requests() {
     let version = id.rsplit('/').next().unwrap().to_owned();
     let (expires, their_expires) = at(4_102_444_800);
     for (version, parameters, update) in [
-        (None, UpdateSecretPropertiesParameters::default(), SecretUpdate::new()),
+        (None, UpdateSecretPropertiesParameters::default(), VersionProperties::new()),
         (
-            Some(version.clone()),
+            Some(version),
             UpdateSecretPropertiesParameters {
                 content_type: Some("t".to_owned()),
                 secret_attributes: Some(SecretAttributes {
@@ -218,26 +144,29 @@ async fn updates_send_the_same_requests() {
                 }),
                 tags: one_tag(),
             },
-            SecretUpdate::new()
-                .version(version)
+            VersionProperties::new()
                 .content_type("t")
-                .disabled()
+                .enabled(false)
                 .expires(expires)
                 .tags(one_tag().unwrap().into_iter().collect()),
         ),
         (
             None,
             UpdateSecretPropertiesParameters { tags: Some(HashMap::new()), ..Default::default() },
-            SecretUpdate::new().tags(BTreeMap::new()),
+            VersionProperties::new().tags(BTreeMap::new()),
         ),
     ] {
-        let options = SecretClientUpdateSecretPropertiesOptions { secret_version: version, ..Default::default() };
+        let options =
+            SecretClientUpdateSecretPropertiesOptions { secret_version: version.clone(), ..Default::default() };
         let parameters = parameters.try_into().unwrap();
         let updated = pair.official.update_secret_properties("a", parameters, Some(options)).await.unwrap();
-        let (client, recording, asked) = pair.ours();
-        let our_updated = client.update("a", update).await.unwrap();
-        assert_eq!(ours(&our_updated, None), theirs!(updated.into_model().unwrap(), None));
-        assert_eq!(recording.take_requests(), asked);
+        let (client, recording, expected) = pair.ours();
+        let our_updated = match version {
+            Some(version) => client.update_version("a", &version, update).await.unwrap(),
+            None => client.update("a", update).await.unwrap(),
+        };
+        assert_eq!(Model::of_ours(&our_updated, None), Model::of_official(&updated.into_model().unwrap()));
+        assert_eq!(recording.take_requests(), expected);
     }
 }
 
@@ -258,12 +187,15 @@ async fn deletion_recovery_and_purge_send_the_same_requests() {
         pair.official.purge_deleted_secret("a", None).await.unwrap_err(),
     ];
 
-    let (client, recording, asked) = pair.ours();
-    assert_eq!(our_deleted(client.begin_delete("a").await.unwrap().deleted()), their_deleted!(deleted));
-    assert_eq!(our_deleted(&client.get_deleted("a").await.unwrap()), their_deleted!(got));
+    let (client, recording, expected) = pair.ours();
+    assert_eq!(Model::of_our_deleted(client.begin_delete("a").await.unwrap().started()), Model::of_official(&deleted));
+    assert_eq!(Model::of_our_deleted(&client.get_deleted("a").await.unwrap()), Model::of_official(&got));
     let our_listed: Vec<_> = client.list_deleted().try_collect().await.unwrap();
-    assert_eq!(our_listed.iter().map(our_deleted).collect::<Vec<_>>(), [their_deleted!(listed[0].clone())]);
-    assert_eq!(ours(client.begin_recover("a").await.unwrap().recovered(), None), theirs!(recovered, None));
+    assert_eq!(our_listed.iter().map(Model::of_our_deleted).collect::<Vec<_>>(), [Model::of_official(&listed[0])]);
+    assert_eq!(
+        Model::of_ours(client.begin_recover("a").await.unwrap().started(), None),
+        Model::of_official(&recovered)
+    );
     drop(client.begin_delete("a").await.unwrap());
     client.purge("a").await.unwrap();
     let our_missing = [
@@ -275,7 +207,7 @@ async fn deletion_recovery_and_purge_send_the_same_requests() {
     for (ours, theirs) in our_missing.into_iter().zip(missing) {
         assert_eq!(ours.http_status(), theirs.http_status().map(u16::from), "{ours:?}");
     }
-    assert_eq!(recording.take_requests(), asked);
+    assert_eq!(recording.take_requests(), expected);
 }
 
 #[tokio::test]
@@ -296,22 +228,22 @@ async fn backups_and_lists_send_the_same_requests() {
     let versions: Vec<_> =
         pair.official.list_secret_properties_versions("s1", None).unwrap().try_collect().await.unwrap();
 
-    let (client, recording, asked) = pair.ours();
+    let (client, recording, expected) = pair.ours();
     let our_backup = client.backup("s7").await.unwrap();
     assert_eq!(our_backup.expose_secret(), backup);
     drop(client.begin_delete("s7").await.unwrap());
     client.purge("s7").await.unwrap();
-    assert_eq!(ours(&client.restore(&our_backup).await.unwrap(), None), theirs!(restored, None));
+    assert_eq!(Model::of_ours(&client.restore(&our_backup).await.unwrap(), None), Model::of_official(&restored));
     let refused = client.restore(&SecretBackup::new(backup)).await.unwrap_err();
     assert_eq!(refused.http_status(), conflict.http_status().map(u16::from));
     let our_listed: Vec<_> = client.list().page_size(20).try_collect().await.unwrap();
     assert_eq!(our_listed.len(), 60);
     for (item, theirs) in our_listed.iter().zip(listed) {
-        assert_eq!(ours(item, None), theirs!(theirs, None));
+        assert_eq!(Model::of_ours(item, None), Model::of_official(&theirs));
     }
     let our_versions: Vec<_> = client.list_versions("s1").try_collect().await.unwrap();
-    assert_eq!(ours(&our_versions[0], None), theirs!(versions[0].clone(), None));
-    assert_eq!(recording.take_requests(), asked);
+    assert_eq!(Model::of_ours(&our_versions[0], None), Model::of_official(&versions[0]));
+    assert_eq!(recording.take_requests(), expected);
 }
 
 /// The intended differences beyond those of `client::official_client`: the topic, the official client, our client.

@@ -8,7 +8,7 @@ use keyvault_emulator::{Emulator, Fault};
 use super::recording::scene;
 
 fn names(page: &SecretPage) -> Vec<String> {
-    page.items().iter().map(|item| item.id().name().as_str().to_owned()).collect()
+    page.items.iter().map(|item| item.id().name().as_str().to_owned()).collect()
 }
 
 #[tokio::test(start_paused = true)]
@@ -21,13 +21,13 @@ async fn a_list_continues_from_its_page_token() {
     assert_eq!(names(&first), ["s10", "s11", "s12"]);
     // Stored as text, for another run of the program. A secret set before the token's position is not seen, and no item
     // repeats.
-    let kept = first.next().unwrap().as_str().to_owned();
+    let kept = first.next.as_ref().unwrap().as_str().to_owned();
     emulator.vault("contoso").set("s00", "x");
     let rest: Vec<_> = client.list().resume(&PageToken::new(&*kept)).try_collect().await.unwrap();
     assert_eq!(rest.len(), 4);
     let pages: Vec<_> = client.list().resume(&PageToken::new(&*kept)).pages().try_collect().await.unwrap();
-    assert_eq!(pages.iter().map(|page| page.items().len()).collect::<Vec<_>>(), [3, 1]);
-    assert!(pages[1].next().is_none());
+    assert_eq!(pages.iter().map(|page| page.items.len()).collect::<Vec<_>>(), [3, 1]);
+    assert!(pages[1].next.is_none());
     let all: Vec<_> = client.list().try_collect().await.unwrap();
     assert_eq!(all.len(), 8);
 }
@@ -41,9 +41,9 @@ async fn deleted_secrets_and_versions_have_pages_too() {
         client.delete(&format!("gone{n}")).await.unwrap();
     }
     let versions: Vec<_> = client.list_versions("a").pages().try_collect().await.unwrap();
-    assert_eq!(versions.iter().map(|page| page.items().len()).collect::<Vec<_>>(), [2, 2, 1]);
+    assert_eq!(versions.iter().map(|page| page.items.len()).collect::<Vec<_>>(), [2, 2, 1]);
     let first = client.list_deleted().pages().try_next().await.unwrap().unwrap();
-    let rest: Vec<_> = client.list_deleted().resume(first.next().unwrap()).try_collect().await.unwrap();
+    let rest: Vec<_> = client.list_deleted().resume(first.next.as_ref().unwrap()).try_collect().await.unwrap();
     assert_eq!(rest.len(), 3);
     assert!(rest.iter().all(|deleted| deleted.scheduled_purge.is_some() && deleted.recovery_id.is_some()));
 }

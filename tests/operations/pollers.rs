@@ -15,7 +15,7 @@ async fn a_deletion_can_be_started_polled_and_awaited() {
     let (emulator, client) = scene(Emulator::builder().deletion_time(SLOW)).await;
     client.set("a", "x").await.unwrap();
     let deletion = client.begin_delete("a").await.unwrap();
-    assert!(deletion.deleted().scheduled_purge.is_some());
+    assert!(deletion.started().scheduled_purge.is_some());
     assert_eq!(deletion.poll().await.unwrap(), None);
     for error in [
         client.purge("a").await.unwrap_err(),
@@ -72,7 +72,7 @@ async fn without_read_permission_the_poller_reports_completion() {
     client.set("a", "x").await.unwrap();
     emulator.fault_matching(None, |head| head.operation == Operation::GetDeleted, Fault::status(403));
     let deletion = client.begin_delete("a").await.unwrap();
-    let deleted = deletion.deleted().clone();
+    let deleted = deletion.started().clone();
     assert_eq!(deletion.await.unwrap(), deleted);
 }
 

@@ -91,7 +91,7 @@ async fn idempotent_requests_are_retried() {
     let (emulator, client) = scene(Emulator::builder()).await;
     client.set("a", "x").await.unwrap();
     emulator.fault_next(1, Fault::Truncated);
-    client.update("a", keyvault::client::SecretUpdate::new().content_type("t")).await.unwrap();
+    client.update("a", keyvault::client::VersionProperties::new().content_type("t")).await.unwrap();
     emulator.fault_next(1, Fault::status(500));
     client.backup("a").await.unwrap();
     emulator.fault_next(1, Fault::status(500));

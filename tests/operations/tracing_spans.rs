@@ -1,7 +1,7 @@
 //! Spans describe each operation, and contain no value.
 
 use futures::TryStreamExt;
-use keyvault::client::{NewSecret, SecretUpdate};
+use keyvault::client::VersionProperties;
 use keyvault_emulator::{Emulator, Fault};
 use keyvault_test_support::canary::assert_free_of;
 use keyvault_test_support::log::Log;
@@ -13,10 +13,10 @@ async fn every_operation_has_a_span_with_its_outcome_and_no_value() {
     let log = Log::begin();
     let (emulator, client) = scene(Emulator::builder()).await;
     emulator.fault_next(1, Fault::status(503));
-    let secret = NewSecret::new("canary-value").content_type("canary-type").tag("canary-tag", "canary-tag");
-    client.set("watched", secret).await.unwrap();
+    let properties = VersionProperties::new().content_type("canary-type").tag("canary-tag", "canary-tag");
+    client.set_with("watched", "canary-value", properties).await.unwrap();
     client.get("watched").await.unwrap();
-    client.update("watched", SecretUpdate::new().content_type("canary-type")).await.unwrap();
+    client.update("watched", VersionProperties::new().content_type("canary-type")).await.unwrap();
     let backup = client.backup("watched").await.unwrap();
     client.list().try_collect::<Vec<_>>().await.unwrap();
     client.list_versions("watched").try_collect::<Vec<_>>().await.unwrap();

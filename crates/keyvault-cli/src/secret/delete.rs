@@ -41,7 +41,7 @@ impl Delete {
         let client = self.common.vault.client()?;
         input::confirm(&format!("Delete {} in {} with all its versions?", self.name, client.vault()), self.yes)?;
         let deleted = if self.wait.no_wait {
-            client.begin_delete(&self.name).await?.deleted().clone()
+            client.begin_delete(&self.name).await?.started().clone()
         } else {
             client.delete(&self.name).await?
         };
@@ -94,7 +94,7 @@ impl Recover {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let client = self.common.vault.client()?;
         let recovered = if self.wait.no_wait {
-            client.begin_recover(&self.name).await?.recovered().clone()
+            client.begin_recover(&self.name).await?.started().clone()
         } else {
             client.recover(&self.name).await?
         };

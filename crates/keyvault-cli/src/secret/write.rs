@@ -1,9 +1,10 @@
 //! `set` and `update`.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use keyvault::client::{NewSecret, SecretUpdate};
+use keyvault::client::VersionProperties;
 
 use super::{CommonArguments, input, read};
 use crate::failure::Failure;
@@ -52,26 +53,34 @@ struct PropertyArguments {
     disable: bool,
 }
 
+impl PropertyArguments {
+    fn into_properties(self) -> VersionProperties {
+        let mut properties = VersionProperties::new();
+        for (name, value) in self.tags {
+            properties = properties.tag(name, value);
+        }
+        if let Some(content_type) = self.content_type {
+            properties = properties.content_type(content_type);
+        }
+        if let Some(time) = self.expires {
+            properties = properties.expires(time);
+        }
+        if let Some(time) = self.not_before {
+            properties = properties.not_before(time);
+        }
+        if self.disable {
+            properties = properties.enabled(false);
+        }
+        properties
+    }
+}
+
 impl Set {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let client = self.common.vault.client()?;
-        let mut secret = NewSecret::new(input::value(self.value_file.as_deref())?);
-        for (name, value) in self.properties.tags {
-            secret = secret.tag(name, value);
-        }
-        if let Some(content_type) = self.properties.content_type {
-            secret = secret.content_type(content_type);
-        }
-        if let Some(time) = self.properties.expires {
-            secret = secret.expires(time);
-        }
-        if let Some(time) = self.properties.not_before {
-            secret = secret.not_before(time);
-        }
-        if self.properties.disable {
-            secret = secret.disabled();
-        }
-        let set = client.set(&self.name, secret).await?;
+        let value = input::value(self.value_file.as_deref())?;
+        let properties = self.properties.into_properties();
+        let set = client.set_with(&self.name, value, properties).await?;
         read::print_properties(set.properties(), self.common.json)
     }
 }
@@ -106,29 +115,17 @@ pub(crate) struct Update {
 impl Update {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let client = self.common.vault.client()?;
-        let mut update = SecretUpdate::new();
-        if let Some(version) = self.version {
-            update = update.version(version);
-        }
-        if let Some(content_type) = self.properties.content_type {
-            update = update.content_type(content_type);
-        }
-        if self.no_tags || !self.properties.tags.is_empty() {
-            update = update.tags(self.properties.tags.into_iter().collect());
-        }
-        if let Some(time) = self.properties.expires {
-            update = update.expires(time);
-        }
-        if let Some(time) = self.properties.not_before {
-            update = update.not_before(time);
+        let mut properties = self.properties.into_properties();
+        if self.no_tags {
+            properties = properties.tags(BTreeMap::new());
         }
         if self.enable {
-            update = update.enabled();
+            properties = properties.enabled(true);
         }
-        if self.properties.disable {
-            update = update.disabled();
-        }
-        let updated = client.update(&self.name, update).await?;
+        let updated = match self.version {
+            Some(version) => client.update_version(&self.name, &version, properties).await?,
+            None => client.update(&self.name, properties).await?,
+        };
         read::print_properties(&updated, self.common.json)
     }
 }

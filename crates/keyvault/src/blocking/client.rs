@@ -1,16 +1,17 @@
 //! A client with blocking calls.
 
 use super::list::SecretList;
-use super::operation::{DeleteOperation, RecoverOperation};
+use super::poller::Poller;
 use super::worker::Worker;
-use crate::client::{DeletedSecret, NewSecret, SecretBackup, SecretClientBuilder, SecretUpdate};
+use crate::client::{DeletedSecret, SecretBackup, SecretClientBuilder, VersionProperties};
 use crate::error::Result;
 use crate::secret::{Secret, SecretProperties, Vault};
 
 /// A [`SecretClient`](crate::SecretClient) with blocking calls.
 ///
 /// It works outside of a runtime and inside of one, where a call blocks a worker thread of the runtime like any other
-/// blocking call. One thread of its own does the work for all clones, and ends with the last of them. `Clone` is cheap.
+/// blocking call. One thread of its own serves the connections and timers of all clones, and ends with the last of
+/// them. `Clone` is cheap.
 ///
 /// Each method has the costs, limits and errors of the asynchronous method of the same name.
 ///
@@ -59,20 +60,17 @@ impl SecretClient {
 
     /// Fetches the latest version of a secret, like [`get`](crate::SecretClient::get).
     pub fn get(&self, name: &str) -> Result<Secret> {
-        let (client, name) = self.with(name);
-        self.worker.run(async move { client.get(&name).await })
+        self.worker.run(self.client.get(name))
     }
 
     /// Fetches one version of a secret, like [`get_version`](crate::SecretClient::get_version).
     pub fn get_version(&self, name: &str, version: &str) -> Result<Secret> {
-        let ((client, name), version) = (self.with(name), version.to_owned());
-        self.worker.run(async move { client.get_version(&name, &version).await })
+        self.worker.run(self.client.get_version(name, version))
     }
 
     /// Fetches a certificate's secret as PEM, like [`get_pem`](crate::SecretClient::get_pem).
     pub fn get_pem(&self, name: &str) -> Result<Secret> {
-        let (client, name) = self.with(name);
-        self.worker.run(async move { client.get_pem(&name).await })
+        self.worker.run(self.client.get_pem(name))
     }
 
     /// Lists every secret of the vault, like [`list`](crate::SecretClient::list).
@@ -86,33 +84,43 @@ impl SecretClient {
     }
 
     /// Sets a secret, like [`set`](crate::SecretClient::set).
-    pub fn set(&self, name: &str, secret: impl Into<NewSecret>) -> Result<Secret> {
-        let ((client, name), secret) = (self.with(name), secret.into());
-        self.worker.run(async move { client.set(&name, secret).await })
+    pub fn set(&self, name: &str, value: impl Into<String> + Send) -> Result<Secret> {
+        self.worker.run(self.client.set(name, value))
     }
 
-    /// Updates the properties of a version, like [`update`](crate::SecretClient::update).
-    pub fn update(&self, name: &str, update: SecretUpdate) -> Result<SecretProperties> {
-        let (client, name) = self.with(name);
-        self.worker.run(async move { client.update(&name, update).await })
+    /// Sets a secret with properties, like [`set_with`](crate::SecretClient::set_with).
+    pub fn set_with(
+        &self,
+        name: &str,
+        value: impl Into<String> + Send,
+        properties: VersionProperties,
+    ) -> Result<Secret> {
+        self.worker.run(self.client.set_with(name, value, properties))
+    }
+
+    /// Updates the properties of the latest version, like [`update`](crate::SecretClient::update).
+    pub fn update(&self, name: &str, properties: VersionProperties) -> Result<SecretProperties> {
+        self.worker.run(self.client.update(name, properties))
+    }
+
+    /// Updates the properties of one version, like [`update_version`](crate::SecretClient::update_version).
+    pub fn update_version(&self, name: &str, version: &str, properties: VersionProperties) -> Result<SecretProperties> {
+        self.worker.run(self.client.update_version(name, version, properties))
     }
 
     /// Starts to delete a secret, like [`begin_delete`](crate::SecretClient::begin_delete).
-    pub fn begin_delete(&self, name: &str) -> Result<DeleteOperation> {
-        let (client, name) = self.with(name);
-        let begun = self.worker.run(async move { client.begin_delete(&name).await })?;
-        Ok(DeleteOperation::new(&self.worker, begun))
+    pub fn begin_delete(&self, name: &str) -> Result<Poller<DeletedSecret>> {
+        Ok(Poller::new(&self.worker, self.worker.run(self.client.begin_delete(name))?))
     }
 
     /// Deletes a secret and waits for the end, like [`delete`](crate::SecretClient::delete).
     pub fn delete(&self, name: &str) -> Result<DeletedSecret> {
-        self.begin_delete(name)?.wait()
+        self.worker.run(self.client.delete(name))
     }
 
     /// Fetches a deleted secret, like [`get_deleted`](crate::SecretClient::get_deleted).
     pub fn get_deleted(&self, name: &str) -> Result<DeletedSecret> {
-        let (client, name) = self.with(name);
-        self.worker.run(async move { client.get_deleted(&name).await })
+        self.worker.run(self.client.get_deleted(name))
     }
 
     /// Lists the deleted secrets of the vault, like [`list_deleted`](crate::SecretClient::list_deleted).
@@ -121,37 +129,27 @@ impl SecretClient {
     }
 
     /// Starts to recover a deleted secret, like [`begin_recover`](crate::SecretClient::begin_recover).
-    pub fn begin_recover(&self, name: &str) -> Result<RecoverOperation> {
-        let (client, name) = self.with(name);
-        let begun = self.worker.run(async move { client.begin_recover(&name).await })?;
-        Ok(RecoverOperation::new(&self.worker, begun))
+    pub fn begin_recover(&self, name: &str) -> Result<Poller<SecretProperties>> {
+        Ok(Poller::new(&self.worker, self.worker.run(self.client.begin_recover(name))?))
     }
 
     /// Recovers a deleted secret and waits for the end, like [`recover`](crate::SecretClient::recover).
     pub fn recover(&self, name: &str) -> Result<SecretProperties> {
-        self.begin_recover(name)?.wait()
+        self.worker.run(self.client.recover(name))
     }
 
     /// Purges a deleted secret, like [`purge`](crate::SecretClient::purge).
     pub fn purge(&self, name: &str) -> Result<()> {
-        let (client, name) = self.with(name);
-        self.worker.run(async move { client.purge(&name).await })
+        self.worker.run(self.client.purge(name))
     }
 
     /// Backs up a secret with all its versions, like [`backup`](crate::SecretClient::backup).
     pub fn backup(&self, name: &str) -> Result<SecretBackup> {
-        let (client, name) = self.with(name);
-        self.worker.run(async move { client.backup(&name).await })
+        self.worker.run(self.client.backup(name))
     }
 
     /// Restores a secret with all its versions, like [`restore`](crate::SecretClient::restore).
     pub fn restore(&self, backup: &SecretBackup) -> Result<SecretProperties> {
-        let (client, backup) = (self.client.clone(), backup.clone());
-        self.worker.run(async move { client.restore(&backup).await })
-    }
-
-    /// Returns copies that a future can own.
-    fn with(&self, name: &str) -> (crate::SecretClient, String) {
-        (self.client.clone(), name.to_owned())
+        self.worker.run(self.client.restore(backup))
     }
 }

@@ -1,19 +1,22 @@
-//! A thread that runs the futures of a blocking client.
+//! The runtime of a blocking client, on a thread of its own.
 
-use std::fmt;
-use std::sync::{Arc, mpsc};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
+use tokio::task::unconstrained;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A runtime on a thread of its own, which ends when the last clone is dropped.
+/// A thread that drives connections and timers, and ends when the last clone is dropped.
 ///
-/// A caller hands over a future and waits for the result, without entering the runtime. So it may itself run inside of
-/// a runtime.
-#[derive(Clone)]
+/// The caller's thread polls its own future and sleeps in between, without blocking inside of the runtime. So it may
+/// itself run inside of a runtime.
+#[derive(Clone, Debug)]
 pub(super) struct Worker {
     handle: Handle,
     /// The thread ends when this is dropped.
@@ -36,19 +39,28 @@ impl Worker {
     }
 
     /// Runs a future to completion. Blocks the calling thread.
-    pub(super) fn run<T: Send + 'static>(&self, future: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
-        let (sender, receiver) = mpsc::sync_channel(1);
-        self.handle.spawn(async move {
-            // The receiver below waits until this is sent.
-            _ = sender.send(future.await);
-        });
-        let gone = |_| Err(Error::new(ErrorKind::Unavailable, "thread of a blocking client has ended"));
-        receiver.recv().unwrap_or_else(gone)
+    pub(super) fn run<F: Future>(&self, future: F) -> F::Output {
+        let _entered = self.handle.enter();
+        // A runtime around the caller limits the work of a task until the task yields, which this one does not.
+        let mut future = pin!(unconstrained(future));
+        let (sender, woken) = sync_channel(1);
+        let waker = Waker::from(Arc::new(WakeSender(sender)));
+        let mut context = Context::from_waker(&waker);
+        loop {
+            match future.as_mut().poll(&mut context) {
+                Poll::Ready(output) => return output,
+                // Cannot fail: `waker` keeps the sender.
+                Poll::Pending => _ = woken.recv(),
+            }
+        }
     }
 }
 
-impl fmt::Debug for Worker {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Worker").finish_non_exhaustive()
+/// Wakes the thread that waits at the other end. Several wakes before it looks count as one.
+struct WakeSender(SyncSender<()>);
+
+impl Wake for WakeSender {
+    fn wake(self: Arc<Self>) {
+        _ = self.0.try_send(());
     }
 }

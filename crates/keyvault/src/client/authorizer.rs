@@ -1,6 +1,5 @@
 //! The token of a client: fetched once for all requests, renewed, replaced.
 
-use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -19,9 +18,9 @@ use crate::report::ReferenceStatus;
 /// A request that needs a token while one is being fetched waits for that one and shares it, or its error. A new token
 /// replaces the old one, which is never removed: a request can always use the token it was given.
 pub(super) struct Authorizer {
-    credential: Arc<dyn TokenCredential>,
+    pub(super) credential: Arc<dyn TokenCredential>,
     scope: ArcSwap<String>,
-    cached: ArcSwapOption<CachedToken>,
+    cached: ArcSwapOption<AccessToken>,
     last_fetch: Mutex<Option<LastFetch>>,
     /// The number of failed fetches. A request that waited for a fetch that failed shares its error.
     failures: AtomicU64,
@@ -31,12 +30,6 @@ pub(super) struct Authorizer {
 struct LastFetch {
     ended: Instant,
     error: Option<Error>,
-}
-
-/// A token, and the scope it was fetched for.
-pub(super) struct CachedToken {
-    token: AccessToken,
-    scope: Arc<String>,
 }
 
 /// Asks a credential for a new token instead of the one in its cache, which the vault rejected.
@@ -56,63 +49,49 @@ impl Authorizer {
         }
     }
 
-    /// Creates an authorizer for another scope, with the same credential.
-    pub(super) fn for_scope(&self, scope: String) -> Self {
-        Self::new(Arc::clone(&self.credential), scope)
-    }
-
     /// Returns the token, and first fetches one if it is missing or about to expire.
-    pub(super) async fn token(&self) -> Result<Arc<CachedToken>> {
-        let scope = self.scope.load_full();
-        match self.cached.load_full().filter(|cached| cached.scope == scope) {
-            Some(cached) if cached.is_valid_for(RENEW_BEFORE_EXPIRY) => Ok(cached),
-            Some(cached) if cached.is_valid_for(Duration::ZERO) => Ok(self.renew(cached).await),
-            cached => self.fetch(cached.as_ref(), None).await,
+    pub(super) async fn token(&self) -> Result<Arc<AccessToken>> {
+        match self.cached.load_full() {
+            Some(cached) if is_valid_for(&cached, RENEW_BEFORE_EXPIRY) => Ok(cached),
+            Some(cached) if is_valid_for(&cached, Duration::ZERO) => Ok(self.renew(cached).await),
+            cached => self.fetch(cached.as_ref(), false).await,
         }
     }
 
     /// Returns the next token, or `cached` until there is one. One request at a time tries to fetch it, with a pause
     /// between two tries and a short limit; the others use `cached`. So requests continue while tokens cannot be
     /// fetched.
-    async fn renew(&self, cached: Arc<CachedToken>) -> Arc<CachedToken> {
+    async fn renew(&self, cached: Arc<AccessToken>) -> Arc<AccessToken> {
         let Ok(mut last) = self.last_fetch.try_lock() else { return cached };
         // Another request may have renewed it just before this one took the lock.
-        let cached = self.cached.load_full().filter(|newer| newer.scope == cached.scope).unwrap_or(cached);
+        let cached = self.cached.load_full().unwrap_or(cached);
         if last.as_ref().is_some_and(|last| last.ended.elapsed() < PAUSE_BETWEEN_RENEWALS) {
             return cached;
         }
-        self.fetch_locked(&mut last, LONGEST_RENEWAL, None).await.unwrap_or(cached)
+        self.fetch_locked(&mut last, LONGEST_RENEWAL, false).await.unwrap_or(cached)
     }
 
     /// Returns another token than `rejected`, for `scope` if the vault named one. `None` if the credential has no
     /// other.
     pub(super) async fn replace(
         &self,
-        rejected: &Arc<CachedToken>,
+        rejected: &Arc<AccessToken>,
         scope: Option<String>,
-    ) -> Result<Option<Arc<CachedToken>>> {
-        if let Some(scope) = scope
-            && **self.scope.load() != scope
-        {
+    ) -> Result<Option<Arc<AccessToken>>> {
+        if let Some(scope) = scope {
             self.scope.store(Arc::new(scope));
         }
-        let token = self.fetch(Some(rejected), Some(BypassTokenCache)).await?;
-        let is_other = token.secret() != rejected.secret();
+        let token = self.fetch(Some(rejected), true).await?;
+        let is_other = token.token.secret() != rejected.token.secret();
         Ok(is_other.then_some(token))
     }
 
     /// Fetches a token, unless another request has replaced `old` in the meantime.
-    async fn fetch(
-        &self,
-        old: Option<&Arc<CachedToken>>,
-        bypass: Option<BypassTokenCache>,
-    ) -> Result<Arc<CachedToken>> {
+    async fn fetch(&self, old: Option<&Arc<AccessToken>>, bypass_cache: bool) -> Result<Arc<AccessToken>> {
         let failures_before = self.failures.load(Ordering::Acquire);
         let mut last = self.last_fetch.lock().await;
-        let is_old = |cached: &Arc<CachedToken>| old.is_some_and(|old| Arc::ptr_eq(old, cached));
         if let Some(cached) = self.cached.load_full()
-            && cached.scope == self.scope.load_full()
-            && !is_old(&cached)
+            && old.is_none_or(|old| !Arc::ptr_eq(old, &cached))
         {
             return Ok(cached);
         }
@@ -121,7 +100,7 @@ impl Authorizer {
         {
             return Err(error.clone());
         }
-        self.fetch_locked(&mut last, LONGEST_FETCH, bypass).await
+        self.fetch_locked(&mut last, LONGEST_FETCH, bypass_cache).await
     }
 
     /// Fetches a token while holding the lock. Reads the scope only now, because it can change while a request waits.
@@ -129,53 +108,31 @@ impl Authorizer {
         &self,
         last: &mut Option<LastFetch>,
         limit: Duration,
-        bypass: Option<BypassTokenCache>,
-    ) -> Result<Arc<CachedToken>> {
+        bypass_cache: bool,
+    ) -> Result<Arc<AccessToken>> {
         let scope = self.scope.load_full();
-        let late = |_| {
-            Err(Error::new(ErrorKind::Unavailable, "credential did not return a token in time")
-                .with_status(ReferenceStatus::FetchTimedOut))
-        };
-        let requested = async {
-            let options = bypass.map(|bypass| {
-                let mut options = TokenRequestOptions::default();
-                options.method_options.context.insert(bypass);
-                options
-            });
-            let token = self.credential.get_token(&[&scope], options).await;
-            token.map_err(|error| credential_error(&error))
-        };
-        // A credential may have no time limit of its own, and its error is shared only once it has failed.
-        let result = timeout(limit, requested).await.unwrap_or_else(late);
-        *last = Some(LastFetch { ended: Instant::now(), error: result.as_ref().err().cloned() });
-        match result {
-            Ok(token) => {
-                let token = Arc::new(CachedToken { token, scope });
-                self.cached.store(Some(Arc::clone(&token)));
-                Ok(token)
-            }
-            Err(error) => {
-                self.failures.fetch_add(1, Ordering::Release);
-                Err(error)
-            }
+        let mut options = TokenRequestOptions::default();
+        if bypass_cache {
+            options.method_options.context.insert(BypassTokenCache);
         }
+        // A credential may have no time limit of its own, and its error is shared only once it has failed.
+        let result = match timeout(limit, self.credential.get_token(&[&scope], Some(options))).await {
+            Ok(Ok(token)) => Ok(Arc::new(token)),
+            Ok(Err(error)) => Err(credential_error(&error)),
+            Err(_) => Err(Error::new(ErrorKind::Unavailable, "credential did not return a token in time")
+                .with_status(ReferenceStatus::FetchTimedOut)),
+        };
+        *last = Some(LastFetch { ended: Instant::now(), error: result.as_ref().err().cloned() });
+        match &result {
+            Ok(token) => self.cached.store(Some(Arc::clone(token))),
+            Err(_) => _ = self.failures.fetch_add(1, Ordering::Release),
+        }
+        result
     }
 }
 
-impl CachedToken {
-    pub(super) fn secret(&self) -> &str {
-        self.token.token.secret()
-    }
-
-    fn is_valid_for(&self, time: Duration) -> bool {
-        OffsetDateTime::now_utc() + time < self.token.expires_on
-    }
-}
-
-impl fmt::Debug for Authorizer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Authorizer").field("scope", &**self.scope.load()).finish_non_exhaustive()
-    }
+fn is_valid_for(token: &AccessToken, time: Duration) -> bool {
+    OffsetDateTime::now_utc() + time < token.expires_on
 }
 
 /// Translates the error of a credential into our words: its own may quote what a token endpoint answered.

@@ -3,9 +3,10 @@
 use std::fmt;
 
 use azure_core::base64;
+use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::models::{BackupBody, SecretBundle};
+use super::bundle::{ListItem, SecretBundle};
 use super::operation::Operation;
 use super::request::Request;
 use super::secret_client::SecretClient;
@@ -32,6 +33,14 @@ impl SecretBackup {
     }
 }
 
+/// [`BackupSecretResult`](https://learn.microsoft.com/rest/api/keyvault/secrets/backup-secret/backup-secret#backupsecretresult),
+/// and the body of
+/// [restore](https://learn.microsoft.com/rest/api/keyvault/secrets/restore-secret/restore-secret#request-body).
+#[derive(Deserialize, Serialize)]
+struct BackupBody {
+    value: Zeroizing<String>,
+}
+
 impl fmt::Debug for SecretBackup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecretBackup").field("bytes", &self.0.len()).finish_non_exhaustive()
@@ -53,8 +62,8 @@ impl SecretClient {
     /// Dropping the future cancels the request.
     pub async fn backup(&self, name: &str) -> Result<SecretBackup> {
         let id = self.id(name, None)?;
-        let url = self.url(&["secrets", id.name().as_str(), "backup"])?;
-        let response = self.send(&Request::new(Operation::Backup, url).about(&id)).await?;
+        let url = self.pipeline.url(&["secrets", id.name().as_str(), "backup"])?;
+        let response = self.pipeline.send(&Request::new(Operation::Backup, url).about(&id)).await?;
         let malformed = || Error::new(ErrorKind::Unavailable, "vault's backup cannot be parsed").about(&id);
         let body: BackupBody = response.json().map_err(|_| malformed())?;
         let bytes = base64::decode_url_safe(body.value.as_bytes()).map_err(|_| malformed())?;
@@ -77,8 +86,8 @@ impl SecretClient {
     /// Dropping the future cancels the request. The vault may still carry it out.
     pub async fn restore(&self, backup: &SecretBackup) -> Result<SecretProperties> {
         let value = Zeroizing::new(base64::encode_url_safe(backup.expose_secret()));
-        let request = Request::new(Operation::Restore, self.url(&["secrets", "restore"])?);
+        let request = Request::new(Operation::Restore, self.pipeline.url(&["secrets", "restore"])?);
         let bundle: SecretBundle = self.send_for(&request.with_json(&BackupBody { value })?).await?;
-        bundle.into_properties(self.vault())
+        SecretProperties::from_bundle(bundle, self.vault())
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use azure_core::credentials::TokenCredential;
 use azure_core::http::ClientOptions;
 
-use super::pipeline::{Pipeline, PipelineSettings, TransportSource};
+use super::pipeline::{Pipeline, PipelineSettings};
 use super::secret_client::SecretClient;
 use super::tls;
 use crate::error::{Error, Result};
@@ -28,8 +28,9 @@ impl SecretClient {
                 api_version: DEFAULT_API_VERSION.to_owned(),
                 timeout: Duration::from_secs(30),
                 requests_per_second: DEFAULT_REQUESTS_PER_SECOND,
+                options: ClientOptions::default(),
+                tls: None,
             },
-            options: ClientOptions::default(),
             certificate_authorities: Vec::new(),
             http1_only: false,
         }
@@ -42,7 +43,6 @@ pub struct SecretClientBuilder {
     url: String,
     credential: Option<Arc<dyn TokenCredential>>,
     settings: PipelineSettings,
-    options: ClientOptions,
     certificate_authorities: Vec<String>,
     http1_only: bool,
 }
@@ -126,7 +126,7 @@ impl SecretClientBuilder {
     /// Their retry options are ignored, because only one layer may retry. A transport of your own must not follow
     /// redirects.
     pub fn client_options(mut self, options: ClientOptions) -> Self {
-        self.options = options;
+        self.settings.options = options;
         self
     }
 
@@ -136,17 +136,14 @@ impl SecretClientBuilder {
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) if the URL is not a vault's, the credential is missing, or a setting is
     /// out of range.
-    pub fn build(self) -> Result<SecretClient> {
+    pub fn build(mut self) -> Result<SecretClient> {
         let vault = Vault::parse(&self.url)?;
         let credential = self.credential.ok_or_else(|| Error::invalid("secret client has no credential"))?;
         self.settings.check(&vault)?;
-        let transport = if self.options.transport.is_some() {
-            TransportSource::Custom(self.options)
-        } else {
-            let tls = tls::config(&self.certificate_authorities, self.http1_only)?;
-            TransportSource::Default(self.options, Arc::new(tls))
-        };
-        Ok(SecretClient::new(Pipeline::new(vault, credential, transport, self.settings)?))
+        if self.settings.options.transport.is_none() {
+            self.settings.tls = Some(Arc::new(tls::config(&self.certificate_authorities, self.http1_only)?));
+        }
+        Ok(SecretClient::new(Pipeline::new(vault, credential, self.settings)?))
     }
 }
 

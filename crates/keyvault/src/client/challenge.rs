@@ -18,9 +18,8 @@ pub(crate) fn cloud_scope(cloud: Cloud) -> String {
 ///
 /// [The challenge](https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses).
 pub(super) fn scope(header: &str, vault: &Vault, cloud: Cloud) -> Result<Option<String>> {
-    let parameters = bearer_parameters(header);
-    let value = |name| parameters.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| *value);
-    let resources = [value("resource"), value("scope").map(|scope| scope.strip_suffix("/.default").unwrap_or(scope))];
+    let scope = parameter(header, "scope").map(|scope| scope.strip_suffix("/.default").unwrap_or(scope));
+    let resources = [parameter(header, "resource"), scope];
     let mut requested = None;
     for resource in resources.into_iter().flatten() {
         requested = Some(allowed(resource, vault, cloud).ok_or_else(refusal)?);
@@ -33,12 +32,8 @@ pub(super) fn scope(header: &str, vault: &Vault, cloud: Cloud) -> Result<Option<
 ///
 /// [The claims challenge](https://learn.microsoft.com/entra/identity-platform/claims-challenge).
 pub(super) fn demands_claims(header: &str) -> bool {
-    let parameters = bearer_parameters(header);
-    let is = |name: &str, wanted: Option<&str>| {
-        let mut found = parameters.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
-        found.any(|(_, value)| wanted.is_none_or(|wanted| value.eq_ignore_ascii_case(wanted)))
-    };
-    is("error", Some("insufficient_claims")) && is("claims", None)
+    let is_insufficient = |error: &str| error.eq_ignore_ascii_case("insufficient_claims");
+    parameter(header, "error").is_some_and(is_insufficient) && parameter(header, "claims").is_some()
 }
 
 fn allowed(resource: &str, vault: &Vault, cloud: Cloud) -> Option<String> {
@@ -59,6 +54,11 @@ fn allowed(resource: &str, vault: &Vault, cloud: Cloud) -> Option<String> {
 fn refusal() -> Error {
     Error::new(ErrorKind::Denied, "vault asked for a token to another service")
         .with_status(ReferenceStatus::UnauthorizedClient)
+}
+
+fn parameter<'h>(header: &'h str, name: &str) -> Option<&'h str> {
+    let mut parameters = bearer_parameters(header).into_iter();
+    parameters.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// Parses the parameters of the `Bearer` challenge in a `WWW-Authenticate` header

@@ -44,9 +44,23 @@ impl ConnectionGate {
         Self { state: Mutex::new(state), idle_timeout }
     }
 
+    /// Creates a gate that never shuts, for a transport that the program brought.
+    pub(super) fn open() -> Self {
+        let gate = Self::new(Duration::MAX);
+        gate.state().lead.close();
+        gate
+    }
+
     /// Waits until a connection is open, at most for a second. Returns the lead if this request has to open it.
     pub(super) async fn pass(&self) -> Option<Lead> {
-        let lead = self.lead_at(Instant::now());
+        let lead = {
+            let (mut state, now) = (self.state(), Instant::now());
+            if now - state.last_request >= self.idle_timeout {
+                state.shut();
+            }
+            state.last_request = now;
+            Arc::clone(&state.lead)
+        };
         timeout(LONGEST_WAIT, lead.acquire_owned()).await.ok()?.ok()
     }
 
@@ -89,15 +103,6 @@ impl ConnectionGate {
         if state.protocol == Some(Protocol::Http2) {
             state.shut();
         }
-    }
-
-    fn lead_at(&self, now: Instant) -> Arc<Semaphore> {
-        let mut state = self.state();
-        if now - state.last_request >= self.idle_timeout {
-            state.shut();
-        }
-        state.last_request = now;
-        Arc::clone(&state.lead)
     }
 
     fn state(&self) -> MutexGuard<'_, GateState> {

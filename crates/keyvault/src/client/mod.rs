@@ -3,62 +3,56 @@
 //!
 //! [`SecretClient`] has a method for each operation; [`SecretClientBuilder`] configures it. Lists are streams
 //! ([`SecretList`], [`SecretPages`]), and operations that the vault completes later can be awaited
-//! ([`DeleteOperation`], [`RecoverOperation`]).
+//! ([`Poller`]).
 
 // One request passes these files, and they read best in this order:
 //
-// 1. `secret_client` checks names and builds URLs; `builder` configures it. The other operations: `new_secret`,
-//    `secret_update`, `pages`, `deleted_secret`, `delete_operation`, `recover_operation` (both wait with `poller`),
-//    `backup`.
+// 1. `secret_client` checks names and builds requests; `builder` configures it. The other operations:
+//    `version_properties` (set and update), `pages`, `deleted_secret` (which waits with `poller`), `backup`.
 // 2. `request` is what is sent, `operation` what each operation costs, risks and needs.
 // 3. `pipeline` sends it: token (`authorizer`, `challenge`), rate limit (`rate_limit`), deadline and retries
-//    (`attempts`, `retry`), counters (`stats`).
+//    (`retry`), counters (`stats`).
 // 4. `transport` holds the connections: `tls`, one before a burst (`connection_gate`, `connector`), and no foreign text
 //    in logs and errors (`sanitize`).
-// 5. `response` bounds and reads the response, `service_error` classifies it, `models` parses its body.
+// 5. `response` bounds and reads the response, `service_error` classifies it, `bundle` is the secret in it.
 
-mod attempts;
 mod authorizer;
 mod backup;
 mod builder;
+mod bundle;
 mod challenge;
 mod connection_gate;
 mod connector;
-mod delete_operation;
 mod deleted_secret;
-mod models;
-mod new_secret;
 mod operation;
 mod pages;
 mod pipeline;
 mod poller;
 mod rate_limit;
-mod recover_operation;
 mod request;
 mod response;
 mod retry;
 mod sanitize;
 mod secret_client;
-mod secret_update;
 mod service_error;
 mod stats;
 pub(crate) mod tls;
 pub(crate) mod transport;
+mod version_properties;
 
 #[cfg(feature = "identity")]
 pub(crate) use self::authorizer::{BypassTokenCache, credential_error};
 pub use self::backup::SecretBackup;
 pub use self::builder::SecretClientBuilder;
+pub(crate) use self::bundle::ListItem;
 #[cfg(feature = "identity")]
 pub(crate) use self::challenge::cloud_scope;
-pub use self::delete_operation::DeleteOperation;
 pub use self::deleted_secret::DeletedSecret;
-pub(crate) use self::models::ListItem;
-pub use self::new_secret::NewSecret;
 pub use self::pages::{PageToken, SecretList, SecretPage, SecretPages};
-pub use self::recover_operation::RecoverOperation;
+pub(crate) use self::poller::Polled;
+pub use self::poller::Poller;
 pub use self::secret_client::SecretClient;
-pub use self::secret_update::SecretUpdate;
 pub use self::stats::ClientStats;
 #[cfg(feature = "storage-queue")]
 pub(crate) use self::transport::http_client;
+pub use self::version_properties::VersionProperties;

@@ -1,37 +1,36 @@
 //! Lists, which a vault returns page by page.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures::future;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
+use serde::Deserialize;
 use url::Url;
 
-use super::models::{ListBody, ListItem};
+use super::bundle::{ListItem, SecretBundle};
 use super::operation::Operation;
 use super::request::Request;
 use super::secret_client::SecretClient;
 use crate::error::{Error, ErrorKind, Result};
-use crate::secret::{SecretName, SecretProperties, Vault};
+use crate::secret::{SecretProperties, Vault};
 
 impl SecretClient {
     /// Lists every secret of the vault, in the order of the vault.
     ///
     /// Costs one request for 25 secrets; the timeout applies to each request. An item has no version and no value.
     pub fn list(&self) -> SecretList {
-        SecretList::new(self, Operation::List, self.url(&["secrets"]))
+        SecretList::new(self, Operation::List, self.pipeline.url(&["secrets"]))
     }
 
     /// Lists every version of a secret, in no particular order. The list is empty if the vault has no such secret.
     ///
     /// Costs one request for 25 versions; the timeout applies to each request.
     pub fn list_versions(&self, name: &str) -> SecretList {
-        let first = SecretName::parse(name)
-            .map_err(Error::from)
-            .and_then(|name| self.url(&["secrets", name.as_str(), "versions"]));
+        let id = self.id(name, None);
+        let first = id.and_then(|id| self.pipeline.url(&["secrets", id.name().as_str(), "versions"]));
         SecretList::new(self, Operation::ListVersions, first)
     }
 }
@@ -48,8 +47,7 @@ impl SecretClient {
 #[must_use = "streams do nothing unless polled"]
 pub struct SecretList<T = SecretProperties> {
     start: PageCursor,
-    pages: SecretPages<T>,
-    buffered: VecDeque<T>,
+    items: BoxStream<'static, Result<T>>,
 }
 
 /// The pages of a [`SecretList`]: a stream.
@@ -57,10 +55,13 @@ pub struct SecretList<T = SecretProperties> {
 pub struct SecretPages<T = SecretProperties>(BoxStream<'static, Result<SecretPage<T>>>);
 
 /// A page of a list: its items, and the token of the next page.
+#[non_exhaustive]
 #[derive(Clone, Debug)]
 pub struct SecretPage<T = SecretProperties> {
-    items: Vec<T>,
-    next: Option<PageToken>,
+    /// The items. A page can be empty.
+    pub items: Vec<T>,
+    /// The token of the next page. `None` if this is the last page.
+    pub next: Option<PageToken>,
 }
 
 /// The position at which a list continues: the vault's own link to the next page.
@@ -79,12 +80,12 @@ impl<T: ListItem> SecretList<T> {
     }
 
     fn from_cursor(start: PageCursor) -> Self {
-        Self { pages: start.clone().into_pages(), start, buffered: VecDeque::new() }
+        Self { items: items(start.clone().into_pages()), start }
     }
 
     /// Sets the largest number of items of a page: 1 to 25. Default: 25, the vault's choice.
     ///
-    /// Any other number makes the stream's first item an error.
+    /// Any other number makes the stream's first item an error. Set it before the first item: it starts the list again.
     pub fn page_size(mut self, size: u8) -> Self {
         self.start.restart_at(|first, _| match size {
             1..=25 => {
@@ -100,7 +101,7 @@ impl<T: ListItem> SecretList<T> {
     /// Continues where an earlier list of the same kind stopped.
     ///
     /// The token is checked like every link of a vault: a token of another origin or of another list makes the stream's
-    /// first item an error.
+    /// first item an error. Call it before the first item: it discards the position of this list.
     pub fn resume(mut self, token: &PageToken) -> Self {
         self.start.restart_at(|first, vault| {
             let foreign = || Error::invalid("page token belongs to another list");
@@ -110,35 +111,24 @@ impl<T: ListItem> SecretList<T> {
         Self::from_cursor(self.start)
     }
 
-    /// Returns the pages instead of the items. A page can be empty although another one follows.
+    /// Returns the pages from the start, instead of the items. A page can be empty although another one follows.
     pub fn pages(self) -> SecretPages<T> {
-        self.pages
+        self.start.into_pages()
     }
 }
 
-impl<T: Unpin> Stream for SecretList<T> {
+impl<T> Stream for SecretList<T> {
     type Item = Result<T>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        loop {
-            if let Some(item) = this.buffered.pop_front() {
-                return Poll::Ready(Some(Ok(item)));
-            }
-            match ready!(this.pages.poll_next_unpin(context)) {
-                Some(Ok(page)) => this.buffered = page.items.into(),
-                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
-                None => return Poll::Ready(None),
-            }
-        }
+        self.get_mut().items.poll_next_unpin(context)
     }
 }
 
 impl<T: Send + 'static> SecretPages<T> {
     /// Returns the items, and requests each page before it returns the items of the page before.
     pub(super) fn items_ahead(self) -> BoxStream<'static, Result<T>> {
-        let pages = self.map(future::ready).buffered(2);
-        pages.map_ok(|page| stream::iter(page.items.into_iter().map(Ok))).try_flatten().boxed()
+        items(self.map(future::ready).buffered(2))
     }
 }
 
@@ -150,21 +140,10 @@ impl<T> Stream for SecretPages<T> {
     }
 }
 
-impl<T> SecretPage<T> {
-    /// Returns the items of the page. A page can be empty.
-    pub fn items(&self) -> &[T] {
-        &self.items
-    }
-
-    /// Returns the items by value.
-    pub fn into_items(self) -> Vec<T> {
-        self.items
-    }
-
-    /// Returns the token of the next page. `None` if this is the last page.
-    pub fn next(&self) -> Option<&PageToken> {
-        self.next.as_ref()
-    }
+fn items<T: Send + 'static>(
+    pages: impl Stream<Item = Result<SecretPage<T>>> + Send + 'static,
+) -> BoxStream<'static, Result<T>> {
+    pages.map_ok(|page| stream::iter(page.items.into_iter().map(Ok))).try_flatten().boxed()
 }
 
 impl PageToken {
@@ -215,16 +194,26 @@ impl PageCursor {
         }
         let list: ListBody = self.client.send_for(&Request::new(self.operation, url.clone())).await?;
         let vault = self.client.vault();
-        let (items, next) = list.into_page(vault)?;
+        let items = list.value.unwrap_or_default().into_iter().map(|item| T::from_bundle(item, vault));
+        let items: Vec<T> = items.collect::<Result<_>>()?;
         self.items += items.len();
         if self.items > MAX_ITEMS {
             return Err(endless());
         }
-        self.next = next.map(|link| next_page(&link, &url, vault));
+        let link = list.next_link.filter(|link| !link.is_empty());
+        self.next = link.map(|link| next_page(&link, &url, vault));
         let token = self.next.as_ref().and_then(|next| next.as_ref().ok());
         let next = token.map(|url| PageToken::new(url.as_str()));
         Ok(SecretPage { items, next })
     }
+}
+
+/// [`SecretListResult`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets/get-secrets#secretlistresult).
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ListBody {
+    value: Option<Vec<SecretBundle>>,
+    next_link: Option<String>,
 }
 
 /// Returns whether two URLs belong to one list. Names are case-insensitive, and a double slash counts as one.

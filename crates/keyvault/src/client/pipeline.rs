@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_core::credentials::TokenCredential;
+use azure_core::Uuid;
+use azure_core::credentials::{AccessToken, TokenCredential};
 use azure_core::http::headers::{ACCEPT, AUTHORIZATION, CLIENT_REQUEST_ID, CONTENT_TYPE};
 use azure_core::http::{
     ClientOptions, Context, Pipeline as SdkPipeline, PipelineStreamOptions, Request as SdkRequest, RetryOptions,
@@ -11,11 +12,10 @@ use azure_core::http::{
 use azure_core::tracing::PublicApiInstrumentationInformation;
 use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
-use tracing::{Instrument, Span, field};
+use tracing::{Instrument, field};
 use url::Url;
 
-use super::attempts::{Attempts, timed_out};
-use super::authorizer::{Authorizer, CachedToken};
+use super::authorizer::Authorizer;
 use super::challenge;
 use super::connection_gate::ConnectionGate;
 use super::connector::Protocol;
@@ -26,7 +26,7 @@ use super::response::{FailedAttempt, Response};
 use super::retry::{self, RetryReason};
 use super::sanitize::{self, Sanitizer};
 use super::service_error::unauthorized;
-use super::stats::{ClientStats, StatsCounters};
+use super::stats::StatsCounters;
 use super::transport::{self, POOL_IDLE_TIMEOUT};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
@@ -34,17 +34,15 @@ use crate::secret::{Cloud, Vault};
 
 /// Sends requests to one vault.
 pub(super) struct Pipeline {
-    vault: Vault,
+    pub(super) vault: Vault,
     /// The URL of `vault`, parsed once.
     base_url: Url,
     settings: PipelineSettings,
-    transport: TransportSource,
     sdk: SdkPipeline,
-    /// `None` if the program brought the transport.
-    connection_gate: Option<Arc<ConnectionGate>>,
+    connection_gate: Arc<ConnectionGate>,
     authorizer: Authorizer,
     rate_limit: Arc<RateLimit>,
-    stats: Arc<StatsCounters>,
+    pub(super) stats: Arc<StatsCounters>,
 }
 
 /// The settings that a client shares with its copies for other vaults.
@@ -54,15 +52,10 @@ pub(super) struct PipelineSettings {
     pub(super) api_version: String,
     pub(super) timeout: Duration,
     pub(super) requests_per_second: u32,
-}
-
-/// Where the transport of a pipeline comes from.
-#[derive(Clone)]
-pub(super) enum TransportSource {
-    /// The crate creates one transport for each vault.
-    Default(ClientOptions, Arc<ClientConfig>),
-    /// The program brought the transport. It may lead anywhere, so it shares no rate limit with other clients.
-    Custom(ClientOptions),
+    pub(super) options: ClientOptions,
+    /// `None` if the program brought the transport, in the options. It may lead anywhere, so it shares no rate limit
+    /// with other clients.
+    pub(super) tls: Option<Arc<ClientConfig>>,
 }
 
 impl PipelineSettings {
@@ -93,63 +86,47 @@ impl PipelineSettings {
 }
 
 impl Pipeline {
-    pub(super) fn new(
-        vault: Vault,
-        credential: Arc<dyn TokenCredential>,
-        transport: TransportSource,
-        settings: PipelineSettings,
-    ) -> Result<Self> {
-        let scope = challenge::cloud_scope(settings.cloud_of(&vault));
-        Self::with_authorizer(vault, Authorizer::new(credential, scope), transport, settings)
+    pub(super) fn new(vault: Vault, credential: Arc<dyn TokenCredential>, settings: PipelineSettings) -> Result<Self> {
+        let stats = Arc::<StatsCounters>::default();
+        let mut options = settings.options.clone();
+        let (rate_limit, connection_gate) = match &settings.tls {
+            Some(tls) => {
+                let rate_limit = RateLimit::of(&vault, settings.requests_per_second);
+                let gate = Arc::new(ConnectionGate::new(POOL_IDLE_TIMEOUT));
+                let shared = (Arc::clone(&gate), Arc::clone(&rate_limit), Arc::clone(&stats));
+                let on_connect = move |protocol| {
+                    let (gate, rate_limit, stats) = &shared;
+                    stats.count(|stats| stats.connections += 1);
+                    if protocol == Protocol::Http2 {
+                        rate_limit.allow_http2();
+                    }
+                    gate.connected(protocol);
+                };
+                options.transport = Some(transport::new(tls, on_connect)?);
+                (rate_limit, gate)
+            }
+            None => {
+                let rate_limit = RateLimit::new(settings.requests_per_second);
+                rate_limit.allow_http2();
+                (rate_limit, Arc::new(ConnectionGate::open()))
+            }
+        };
+        let authorizer = Authorizer::new(credential, challenge::cloud_scope(settings.cloud_of(&vault)));
+        let (base_url, sdk) = (vault.url()?, sdk_pipeline(options));
+        Ok(Self { vault, base_url, settings, sdk, connection_gate, authorizer, rate_limit, stats })
     }
 
     /// Creates the pipeline of another vault, with the same credential and settings.
     pub(super) fn with_vault(&self, vault: Vault) -> Result<Self> {
-        let scope = challenge::cloud_scope(self.settings.cloud_of(&vault));
-        Self::with_authorizer(vault, self.authorizer.for_scope(scope), self.transport.clone(), self.settings.clone())
+        Self::new(vault, Arc::clone(&self.authorizer.credential), self.settings.clone())
     }
 
-    fn with_authorizer(
-        vault: Vault,
-        authorizer: Authorizer,
-        source: TransportSource,
-        settings: PipelineSettings,
-    ) -> Result<Self> {
-        let stats = Arc::<StatsCounters>::default();
-        let (options, rate_limit, connection_gate) = match &source {
-            TransportSource::Custom(options) => {
-                let rate_limit = RateLimit::new(settings.requests_per_second);
-                rate_limit.allow_http2();
-                (options.clone(), rate_limit, None)
-            }
-            TransportSource::Default(options, tls) => {
-                let rate_limit = RateLimit::of(&vault, settings.requests_per_second);
-                let gate = Arc::new(ConnectionGate::new(POOL_IDLE_TIMEOUT));
-                let on_connect = on_connect(&gate, &rate_limit, &stats);
-                let options = ClientOptions { transport: Some(transport::new(tls, on_connect)?), ..options.clone() };
-                (options, rate_limit, Some(gate))
-            }
-        };
-        let sdk = sdk_pipeline(options);
-        let base_url = vault.url()?;
-        Ok(Self { vault, base_url, settings, transport: source, sdk, connection_gate, authorizer, rate_limit, stats })
-    }
-
-    pub(super) fn vault(&self) -> &Vault {
-        &self.vault
-    }
-
-    /// Returns the URL of the vault, to build other URLs from.
-    pub(super) fn base_url(&self) -> Url {
-        self.base_url.clone()
-    }
-
-    pub(super) fn api_version(&self) -> &str {
-        &self.settings.api_version
-    }
-
-    pub(super) fn stats(&self) -> ClientStats {
-        self.stats.read()
+    /// Builds a URL of the vault from checked segments. They are pushed as segments, never spliced into text.
+    pub(super) fn url(&self, segments: &[&str]) -> Result<Url> {
+        let mut url = self.base_url.clone();
+        url.path_segments_mut().map_err(|()| Error::invalid("vault URL has no path"))?.extend(segments);
+        url.query_pairs_mut().append_pair("api-version", &self.settings.api_version);
+        Ok(url)
     }
 
     /// Sends a request, with retries, and returns a successful response within the timeout of an operation.
@@ -163,49 +140,49 @@ impl Pipeline {
             duration = field::Empty,
             request_id = field::Empty,
         );
-        self.send_recorded(request, &span).instrument(span.clone()).await
-    }
-
-    async fn send_recorded(&self, request: &Request, span: &Span) -> Result<Response> {
         let started = Instant::now();
-        let deadline = started + self.settings.timeout;
-        let mut attempts = Attempts::new(request.operation);
-        let result = timeout_at(deadline, self.send_with_retries(request, deadline, &mut attempts)).await;
-        let result = result.unwrap_or_else(|_| Err(attempts.timed_out()));
+        let mut attempts = 0;
+        let sent = self.send_with_retries(request, started + self.settings.timeout, &mut attempts);
+        let result = sent.instrument(span.clone()).await;
         let (status, request_id) = match &result {
             Ok(response) => (Some(response.status), response.request_id.as_deref()),
             Err(error) => (error.http_status(), error.request_id()),
         };
-        span.record("attempts", attempts.count)
+        span.record("attempts", attempts)
             .record("duration", field::debug(started.elapsed()))
             .record("status", status)
             .record("request_id", request_id);
-        tracing::debug!(secret = request.secret.as_ref().map(|id| field::display(id.name())), "asked the vault");
+        let secret = request.secret.as_ref().map(|id| field::display(id.name()));
+        span.in_scope(|| tracing::debug!(secret, "asked the vault"));
         result.map_err(|error| request.annotate(error))
     }
 
-    async fn send_with_retries(
-        &self,
-        request: &Request,
-        deadline: Instant,
-        attempts: &mut Attempts,
-    ) -> Result<Response> {
+    async fn send_with_retries(&self, request: &Request, deadline: Instant, attempts: &mut u32) -> Result<Response> {
+        let idempotency = request.operation.idempotency();
+        let (mut before, mut may_have_succeeded) = (None, false);
         loop {
-            attempts.begin();
-            let failed = match self.attempt(request, deadline).await {
-                Ok(response) => return Ok(response),
-                Err(failed) => failed,
+            *attempts += 1;
+            let failed = match timeout_at(deadline, self.attempt(request, deadline)).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(failed)) => failed,
+                Err(_) => FailedAttempt { error: timed_out(before.as_ref()), retry: None, may_have_succeeded: true },
             };
-            if let Some(error) = attempts.error_before_echo(&failed) {
-                return Err(error);
-            }
-            match self.retry_at(request, &failed, attempts.count) {
+            // A repeated removal that finds nothing to remove is the echo of a success.
+            let is_echo = may_have_succeeded
+                && idempotency == Idempotency::NotFoundOnRepeat
+                && (failed.error.http_status(), failed.error.kind()) == (Some(404), ErrorKind::NotFound);
+            may_have_succeeded |= failed.may_have_succeeded;
+            match self.retry_at(request, &failed, *attempts) {
                 // A pause beyond the deadline would only replace the reason by a timeout.
                 Some(time) if time < deadline => {
-                    attempts.failed(failed);
+                    before = Some(failed.error);
                     sleep_until(time).await;
                 }
-                _ => return Err(attempts.final_error(failed)),
+                _ => {
+                    let error = before.filter(|_| is_echo).unwrap_or(failed.error);
+                    let is_repeatable = idempotency == Idempotency::Idempotent || !may_have_succeeded;
+                    return Err(if is_repeatable { error } else { error.with_help(MAY_HAVE_SUCCEEDED) });
+                }
             }
         }
     }
@@ -242,27 +219,21 @@ impl Pipeline {
     async fn send_once(
         &self,
         request: &Request,
-        token: &CachedToken,
+        token: &AccessToken,
         deadline: Instant,
     ) -> Result<Response, FailedAttempt> {
-        let lead = match &self.connection_gate {
-            Some(gate) => gate.pass().await,
-            None => None,
-        };
+        let lead = self.connection_gate.pass().await;
         let permit = self.rate_limit.acquire(deadline).await?;
         let longest = if request.operation.has_one_long_attempt() { self.settings.timeout } else { ATTEMPT_TIMEOUT };
-        let transmit = timeout(longest, self.transmit(request, token));
-        let result = match &self.connection_gate {
-            Some(gate) => gate.run(transmit).await,
-            None => transmit.await,
-        };
-        let result = result.unwrap_or_else(|_| Err(unanswered()));
-        if let Some(gate) = &self.connection_gate {
-            match &result {
-                Ok(_) => gate.answered(lead),
-                Err(failed) if failed.retry == Some(RetryReason::Connection) => gate.disconnected(),
-                Err(_) => {}
-            }
+        let result = self.connection_gate.run(timeout(longest, self.transmit(request, token))).await;
+        let result = result.unwrap_or_else(|_| {
+            let retry = Some(RetryReason::Connection);
+            Err(FailedAttempt { error: timed_out(None), retry, may_have_succeeded: true })
+        });
+        match &result {
+            Ok(_) => self.connection_gate.answered(lead),
+            Err(failed) if failed.retry == Some(RetryReason::Connection) => self.connection_gate.disconnected(),
+            Err(_) => {}
         }
         let response = result?;
         if response.status == 429 {
@@ -274,7 +245,7 @@ impl Pipeline {
         Ok(response)
     }
 
-    async fn transmit(&self, request: &Request, token: &CachedToken) -> Result<Response, FailedAttempt> {
+    async fn transmit(&self, request: &Request, token: &AccessToken) -> Result<Response, FailedAttempt> {
         // Every URL is built from the vault's or checked against it. This is the last place to catch a mistake before
         // the token leaves.
         if !has_origin_of(&self.vault, &request.url) {
@@ -283,8 +254,8 @@ impl Pipeline {
         let mut sdk_request = SdkRequest::new(request.url.clone(), request.operation.method());
         sdk_request.insert_header(ACCEPT, "application/json");
         // The SDK would add the header, but first construct an error for its absence, with a backtrace if those are on.
-        sdk_request.insert_header(CLIENT_REQUEST_ID, request_id(fastrand::u128(..)));
-        sdk_request.insert_header(AUTHORIZATION, format!("Bearer {}", token.secret()));
+        sdk_request.insert_header(CLIENT_REQUEST_ID, Uuid::new_v4().to_string());
+        sdk_request.insert_header(AUTHORIZATION, format!("Bearer {}", token.token.secret()));
         if let Some(body) = &request.body {
             sdk_request.insert_header(CONTENT_TYPE, "application/json");
             sdk_request.set_body(body.clone());
@@ -298,22 +269,6 @@ impl Pipeline {
         let response = self.sdk.stream(&context, &mut sdk_request, Some(options)).await.map_err(failed)?;
         let (status, headers, body) = response.deconstruct();
         Response::read(status.into(), &headers, body, request.operation.max_response_size(), failed).await
-    }
-}
-
-/// Returns the hook that the transport calls for each connection it opens.
-fn on_connect(
-    gate: &Arc<ConnectionGate>,
-    rate_limit: &Arc<RateLimit>,
-    stats: &Arc<StatsCounters>,
-) -> impl Fn(Protocol) + Clone + Send + Sync + 'static {
-    let (gate, rate_limit, stats) = (Arc::clone(gate), Arc::clone(rate_limit), Arc::clone(stats));
-    move |protocol| {
-        stats.count(|stats| stats.connections += 1);
-        if protocol == Protocol::Http2 {
-            rate_limit.allow_http2();
-        }
-        gate.connected(protocol);
     }
 }
 
@@ -331,22 +286,19 @@ fn has_origin_of(vault: &Vault, url: &Url) -> bool {
     url.as_str().strip_prefix(vault.origin()).is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Formats a random number as [a UUID of version 4](https://www.rfc-editor.org/rfc/rfc9562#section-5.4).
-fn request_id(random: u128) -> String {
-    let (version, variant) = (0x4 << 76, 0b10 << 62);
-    let id = random & !(0xf << 76 | 0b11 << 62) | version | variant;
-    let hex = format!("{id:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
-}
-
-/// The failure of an attempt that the vault did not answer in time.
-fn unanswered() -> FailedAttempt {
-    FailedAttempt { error: timed_out(), retry: Some(RetryReason::Connection), may_have_succeeded: true }
+/// The error of a request that the vault did not answer in time, after the error `before`.
+fn timed_out(before: Option<&Error>) -> Error {
+    let error =
+        Error::new(ErrorKind::Unavailable, "vault did not answer in time").with_status(ReferenceStatus::FetchTimedOut);
+    match before {
+        Some(before) => error.caused_by(format!("before that: {before}")),
+        None => error,
+    }
 }
 
 /// Translates a failure of the transport.
-fn transport_failure(error: &azure_core::Error, token: &CachedToken) -> FailedAttempt {
-    let reason = sanitize::reason(error, token.secret());
+fn transport_failure(error: &azure_core::Error, token: &AccessToken) -> FailedAttempt {
+    let reason = sanitize::reason(error, token.token.secret());
     let kind = error.kind();
     let error = if reason.contains("dns error") || reason.contains("failed to lookup address") {
         Error::new(ErrorKind::Unavailable, "vault's host name cannot be resolved")
@@ -358,6 +310,8 @@ fn transport_failure(error: &azure_core::Error, token: &CachedToken) -> FailedAt
     let may_have_succeeded = !matches!(kind, azure_core::error::ErrorKind::Connection);
     FailedAttempt { error: error.caused_by(reason), retry: Some(RetryReason::Connection), may_have_succeeded }
 }
+
+const MAY_HAVE_SUCCEEDED: &str = "the vault may have carried it out: check before you repeat it";
 
 /// The time limit of one attempt. A connection that hangs leaves time for another one within the default timeout.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
@@ -389,11 +343,5 @@ mod tests {
             let origins_are_equal = url.origin().ascii_serialization() == vault;
             assert!(!passes || origins_are_equal, "{vault}: {url}");
         }
-    }
-
-    #[test]
-    fn a_request_id_is_a_uuid() {
-        assert_eq!(request_id(0), "00000000-0000-4000-8000-000000000000");
-        assert_eq!(request_id(u128::MAX), "ffffffff-ffff-4fff-bfff-ffffffffffff");
     }
 }

@@ -46,7 +46,9 @@ impl Request {
 
 /// Serializes into a buffer that never grows, because growing would leave copies of a secret behind.
 fn json(body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>> {
-    let unwritable = |_| Error::invalid("request body cannot be serialized");
+    // Only a date can be refused, and the reason does not quote it.
+    let unwritable =
+        |reason: serde_json::Error| Error::invalid("request body cannot be serialized").caused_by(reason.to_string());
     let mut length = JsonLength(0);
     serde_json::to_writer(&mut length, body).map_err(unwritable)?;
     let mut text = Zeroizing::new(Vec::with_capacity(length.0));

@@ -15,8 +15,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// A complete response.
 pub(super) struct Response {
     pub(super) status: u16,
-    /// The time of the vault's clock, if the response has a date.
-    pub(super) date: Option<SystemTime>,
+    /// When the vault responded: by its own clock if the response has a date.
+    pub(super) as_of: SystemTime,
     pub(super) challenge: Option<String>,
     pub(super) request_id: Option<String>,
     pub(super) retry_after: Option<Duration>,
@@ -48,18 +48,20 @@ impl Response {
         max_size: usize,
         transport_failure: impl Fn(azure_core::Error) -> FailedAttempt + Send,
     ) -> Result<Self, FailedAttempt> {
-        let header = |name| find(headers, name);
+        // The SDK's accessors construct an error for an absent header, with a backtrace if those are on.
+        let header = |name| headers.iter().find(|(found, _)| found.as_str() == name).map(|(_, value)| value.as_str());
         let length = header("content-length").and_then(|length| length.parse::<usize>().ok());
         if length.is_some_and(|length| length > max_size) {
             return Err(too_large(status));
         }
         let date = header("date").and_then(|date| httpdate::parse_http_date(date).ok());
+        let as_of = date.unwrap_or_else(SystemTime::now);
         let mut response = Self {
             status,
-            date,
+            as_of,
             challenge: header(CHALLENGE).map(str::to_owned),
             request_id: header("x-ms-request-id").filter(|id| is_request_id(id)).map(str::to_owned),
-            retry_after: retry::retry_after(header, date.unwrap_or_else(SystemTime::now)),
+            retry_after: retry::retry_after(header, as_of),
             // Fits all of it: a buffer that grows leaves copies of a secret behind.
             body: Zeroizing::new(Vec::with_capacity(length.unwrap_or(UNKNOWN_LENGTH))),
         };
@@ -74,11 +76,6 @@ impl Response {
         Ok(response)
     }
 
-    /// Returns when the vault responded: by its own clock if the response has a date.
-    pub(super) fn as_of(&self) -> SystemTime {
-        self.date.unwrap_or_else(SystemTime::now)
-    }
-
     /// Parses the body. The error does not quote it.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.body)
@@ -89,12 +86,6 @@ impl Response {
 fn too_large(status: u16) -> FailedAttempt {
     let error = Error::new(ErrorKind::Unavailable, "vault's response is larger than allowed");
     FailedAttempt { error, retry: None, may_have_succeeded: (200..=299).contains(&status) }
-}
-
-/// Finds a header. The SDK's methods for that construct an error for an absent one, with a backtrace if those are on;
-/// and only [few headers](super::sanitize) are present.
-fn find<'h>(headers: &'h Headers, name: &'static str) -> Option<&'h str> {
-    headers.iter().find(|(present, _)| present.as_str() == name).map(|(_, value)| value.as_str())
 }
 
 /// Appends, and zeroizes the old buffer if a larger one is needed.

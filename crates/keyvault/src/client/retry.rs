@@ -45,9 +45,9 @@ pub(super) fn pause(next: u32, reason: RetryReason, random: f64) -> Option<Durat
 pub(super) fn cool_off(refusals: u32, reason: RetryReason, random: f64) -> Duration {
     match reason {
         RetryReason::Asked(wait) => {
-            let asked = wait.min(LONGEST_PAUSE).mul_f64(1.0 + random / 4.0);
+            let requested = wait.min(LONGEST_PAUSE).mul_f64(1.0 + random / 4.0);
             let further = refusals.checked_sub(MAX_ATTEMPTS);
-            further.map_or(asked, |further| asked.max(COOL_OFF.jittered(further + 1, random)))
+            further.map_or(requested, |further| requested.max(COOL_OFF.jittered(further + 1, random)))
         }
         _ => COOL_OFF.jittered(refusals, random),
     }
@@ -108,18 +108,18 @@ mod tests {
     fn cool_offs_grow_with_refusals_in_a_row() {
         let seconds = |reason, refusals: [u32; 5]| refusals.map(|refusals| cool_off(refusals, reason, 0.5).as_secs());
         assert_eq!(seconds(RetryReason::Throttled, [1, 2, 5, 7, 1_000]), [1, 2, 16, 64, 64]);
-        let asked = |seconds| RetryReason::Asked(Duration::from_secs(seconds));
-        assert_eq!(seconds(asked(8), [1, 2, 5, 9, 1_000]), [9, 9, 9, 16, 64]);
-        assert_eq!(seconds(asked(0), [1, 4, 5, 6, 1_000]), [0, 0, 1, 2, 64]);
-        assert_eq!(seconds(asked(3_600), [1, 2, 5, 9, 1_000]), [18, 18, 18, 18, 64]);
-        assert!(cool_off(1, asked(8), 0.0) >= Duration::from_secs(8), "never earlier than asked");
+        let wait = |seconds| RetryReason::Asked(Duration::from_secs(seconds));
+        assert_eq!(seconds(wait(8), [1, 2, 5, 9, 1_000]), [9, 9, 9, 16, 64]);
+        assert_eq!(seconds(wait(0), [1, 4, 5, 6, 1_000]), [0, 0, 1, 2, 64]);
+        assert_eq!(seconds(wait(3_600), [1, 2, 5, 9, 1_000]), [18, 18, 18, 18, 64]);
+        assert!(cool_off(1, wait(8), 0.0) >= Duration::from_secs(8), "never earlier than asked");
     }
 
     proptest! {
         #[test]
         fn no_pause_exceeds_the_longest(next in 2u32..50, wait in any::<u64>(), random in 0.0..1.0f64) {
-            let asked = RetryReason::Asked(Duration::from_secs(wait));
-            for reason in [RetryReason::Connection, RetryReason::Failure, RetryReason::Throttled, asked] {
+            let requested = RetryReason::Asked(Duration::from_secs(wait));
+            for reason in [RetryReason::Connection, RetryReason::Failure, RetryReason::Throttled, requested] {
                 if let Some(pause) = pause(next, reason, random) {
                     prop_assert!(pause <= LONGEST_PAUSE.mul_f64(1.25));
                 }

@@ -5,6 +5,7 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use azure_core::Uuid;
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::{AUTHORIZATION, HeaderName, HeaderValue, Headers};
 use azure_core::http::policies::{Policy, PolicyResult};
@@ -66,10 +67,8 @@ fn sanitized((name, value): (HeaderName, HeaderValue)) -> Option<(HeaderName, He
 
 /// Returns whether text is [a UUID](https://www.rfc-editor.org/rfc/rfc9562#section-4), as every request id is.
 pub(super) fn is_request_id(text: &str) -> bool {
-    let is_hex = |part: &str, length: usize| part.len() == length && part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let mut parts = text.split('-');
-    let are_hex = [8, 4, 4, 4, 12].into_iter().all(|length| parts.next().is_some_and(|part| is_hex(part, length)));
-    are_hex && parts.next().is_none()
+    // Only the form with hyphens has this length.
+    text.len() == 36 && Uuid::try_parse(text).is_ok()
 }
 
 /// Returns why a request failed, in the words of the transport: they name hosts, addresses and certificates.

@@ -9,7 +9,7 @@ use futures::stream::BoxStream;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use super::models::SecretBundle;
+use super::bundle::{ListItem, SecretBundle};
 use super::operation::Operation;
 use super::pipeline::Pipeline;
 use super::request::Request;
@@ -52,7 +52,7 @@ use crate::store::SecretStore;
 /// ```
 #[derive(Clone)]
 pub struct SecretClient {
-    pipeline: Arc<Pipeline>,
+    pub(super) pipeline: Arc<Pipeline>,
 }
 
 impl SecretClient {
@@ -71,12 +71,12 @@ impl SecretClient {
 
     /// Returns the vault that this client talks to.
     pub fn vault(&self) -> &Vault {
-        self.pipeline.vault()
+        &self.pipeline.vault
     }
 
     /// Returns how much the client and its clones have sent to the vault so far. Does not wait.
     pub fn stats(&self) -> ClientStats {
-        self.pipeline.stats()
+        self.pipeline.stats.read()
     }
 
     /// Fetches the latest version of a secret.
@@ -123,19 +123,20 @@ impl SecretClient {
     /// Sends a request that the vault answers with the secret `id`.
     pub(super) async fn send_for_secret(&self, request: &Request, id: &SecretId) -> Result<Secret> {
         let response = self.pipeline.send(request).await?;
-        let as_of = response.as_of();
         let bundle: SecretBundle = response.json().map_err(|error| error.about(id))?;
-        bundle.into_secret(id, as_of)
+        bundle.into_secret(id, response.as_of)
+    }
+
+    /// Sends a request that the vault answers with the properties of the secret `id`.
+    pub(super) async fn send_for_item<T: ListItem>(&self, request: &Request, id: &SecretId) -> Result<T> {
+        let bundle: SecretBundle = self.send_for(request).await?;
+        bundle.into_item(id)
     }
 
     /// Sends a request and parses the body of the response.
     pub(super) async fn send_for<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
-        let response = self.send(request).await?;
+        let response = self.pipeline.send(request).await?;
         response.json().map_err(|error| request.annotate(error))
-    }
-
-    pub(super) async fn send(&self, request: &Request) -> Result<super::response::Response> {
-        self.pipeline.send(request).await
     }
 
     /// Returns the identifier of a secret in this vault, after checking name and version.
@@ -150,22 +151,14 @@ impl SecretClient {
     /// Returns the URL of a version. The URL of the latest ends with a slash, as in the official clients.
     pub(super) fn secret_url(&self, id: &SecretId) -> Result<Url> {
         let version = id.version().map(ToString::to_string).unwrap_or_default();
-        self.url(&["secrets", id.name().as_str(), &version])
-    }
-
-    /// Builds a URL of this vault from checked segments. They are pushed as segments, never spliced into text.
-    pub(super) fn url(&self, segments: &[&str]) -> Result<Url> {
-        let mut url = self.pipeline.base_url();
-        url.path_segments_mut().map_err(|()| Error::invalid("vault URL has no path"))?.extend(segments);
-        url.query_pairs_mut().append_pair("api-version", self.pipeline.api_version());
-        Ok(url)
+        self.pipeline.url(&["secrets", id.name().as_str(), &version])
     }
 }
 
 #[async_trait]
 impl SecretStore for SecretClient {
     fn vault(&self) -> &Vault {
-        self.pipeline.vault()
+        &self.pipeline.vault
     }
 
     async fn get(&self, id: &SecretId) -> Result<Secret> {

@@ -155,8 +155,9 @@ mod tests {
     use super::*;
 
     fn response(status: u16, body: &str) -> Response {
-        let (date, challenge, request_id, retry_after) = Default::default();
-        Response { status, date, challenge, request_id, retry_after, body: body.as_bytes().to_vec().into() }
+        let (challenge, request_id, retry_after) = Default::default();
+        let as_of = std::time::SystemTime::UNIX_EPOCH;
+        Response { status, as_of, challenge, request_id, retry_after, body: body.as_bytes().to_vec().into() }
     }
 
     fn error(status: u16, body: &str, operation: Operation) -> Error {

@@ -1,7 +1,6 @@
 //! TLS: the cryptography provider and the trusted certificates.
 
-use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock};
 use std::thread;
 
 use rustls::client::WebPkiServerVerifier;
@@ -16,18 +15,23 @@ use crate::error::{Error, Result};
 
 /// Creates the configuration that a client shares with its copies for other vaults.
 pub(super) fn config(certificate_authorities: &[String], http1_only: bool) -> Result<ClientConfig> {
-    let verifier = EitherVerifier::new(parse(certificate_authorities)?, provider()?)?;
+    let provider = provider()?;
+    let verifier = EitherVerifier::new(parse(certificate_authorities)?, &provider)?;
     if verifier.custom.is_none() {
-        verifier.platform.load_in_background();
+        let platform = Arc::clone(&verifier.platform);
+        // If no thread can be started, the first handshake creates the verifier.
+        _ = thread::Builder::new().name("keyvault-roots".into()).spawn(move || _ = LazyLock::force(&platform));
     }
     let protocols: &[&[u8]] = if http1_only { &[HTTP_1] } else { &[HTTP_2, HTTP_1] };
-    client_config(verifier, protocols)
+    client_config(provider, verifier, protocols)
 }
 
 /// Creates the configuration for credentials, which send few requests, most of them without TLS.
 #[cfg(feature = "identity")]
 pub(crate) fn config_for_tokens() -> Result<ClientConfig> {
-    client_config(EitherVerifier::new(Vec::new(), provider()?)?, &[HTTP_1])
+    let provider = provider()?;
+    let verifier = EitherVerifier::new(Vec::new(), &provider)?;
+    client_config(provider, verifier, &[HTTP_1])
 }
 
 fn parse(certificate_authorities: &[String]) -> Result<Vec<CertificateDer<'static>>> {
@@ -44,8 +48,8 @@ fn parse(certificate_authorities: &[String]) -> Result<Vec<CertificateDer<'stati
     Ok(authorities)
 }
 
-fn client_config(verifier: EitherVerifier, protocols: &[&[u8]]) -> Result<ClientConfig> {
-    let mut config = ClientConfig::builder_with_provider(Arc::clone(&verifier.platform.provider))
+fn client_config(provider: Arc<CryptoProvider>, verifier: EitherVerifier, protocols: &[&[u8]]) -> Result<ClientConfig> {
+    let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|_| Error::invalid("TLS cannot be set up"))?
         .dangerous()
@@ -87,46 +91,34 @@ const HTTP_2: &[u8] = b"h2";
 /// It accepts a certificate if one of two verifiers does, and decides nothing itself. The platform's comes second.
 /// Loading its certificates takes some milliseconds, so a thread does it while the connection opens, unless the program
 /// added certificate authorities that may suffice.
+#[derive(Debug)]
 struct EitherVerifier {
     custom: Option<Arc<WebPkiServerVerifier>>,
     platform: Arc<PlatformVerifier>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
 /// The platform's verifier, created when it is first used.
-struct PlatformVerifier {
-    provider: Arc<CryptoProvider>,
-    verifier: OnceLock<std::result::Result<Verifier, rustls::Error>>,
-}
+type PlatformVerifier = LazyLock<Verified<Verifier>, Box<dyn FnOnce() -> Verified<Verifier> + Send>>;
 
-impl PlatformVerifier {
-    fn verifier(&self) -> std::result::Result<&Verifier, rustls::Error> {
-        let created = self.verifier.get_or_init(|| Verifier::new(Arc::clone(&self.provider)));
-        created.as_ref().map_err(Clone::clone)
-    }
-
-    /// Creates the verifier on a thread. If no thread can be started, the first handshake creates it.
-    fn load_in_background(self: &Arc<Self>) {
-        let platform = Arc::clone(self);
-        _ = thread::Builder::new().name("keyvault-roots".into()).spawn(move || _ = platform.verifier());
-    }
-}
+type Verified<T> = std::result::Result<T, rustls::Error>;
 
 impl EitherVerifier {
-    fn new(authorities: Vec<CertificateDer<'static>>, provider: Arc<CryptoProvider>) -> Result<Self> {
-        let platform = Arc::new(PlatformVerifier { provider: Arc::clone(&provider), verifier: OnceLock::new() });
-        if authorities.is_empty() {
-            return Ok(Self { custom: None, platform });
-        }
+    fn new(authorities: Vec<CertificateDer<'static>>, provider: &Arc<CryptoProvider>) -> Result<Self> {
         let mut roots = RootCertStore::empty();
         for authority in authorities {
             roots.add(authority).map_err(|_| Error::invalid("CA certificate cannot be parsed"))?;
         }
-        let custom = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider).build();
-        Ok(Self { custom: Some(custom.map_err(|_| Error::invalid("TLS cannot be set up"))?), platform })
-    }
-
-    fn algorithms(&self) -> &WebPkiSupportedAlgorithms {
-        &self.platform.provider.signature_verification_algorithms
+        let custom = if roots.is_empty() {
+            None
+        } else {
+            let custom = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider)).build();
+            Some(custom.map_err(|_| Error::invalid("TLS cannot be set up"))?)
+        };
+        let algorithms = provider.signature_verification_algorithms;
+        let provider = Arc::clone(provider);
+        let platform = Arc::new(PlatformVerifier::new(Box::new(move || Verifier::new(provider))));
+        Ok(Self { custom, platform, algorithms })
     }
 }
 
@@ -138,13 +130,14 @@ impl ServerCertVerifier for EitherVerifier {
         server_name: &ServerName<'_>,
         ocsp_response: &[u8],
         now: UnixTime,
-    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+    ) -> Verified<ServerCertVerified> {
         if let Some(custom) = &self.custom
             && let Ok(verified) = custom.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
         {
             return Ok(verified);
         }
-        self.platform.verifier()?.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        let platform = self.platform.as_ref().as_ref().map_err(Clone::clone)?;
+        platform.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
     }
 
     fn verify_tls12_signature(
@@ -152,8 +145,8 @@ impl ServerCertVerifier for EitherVerifier {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, self.algorithms())
+    ) -> Verified<HandshakeSignatureValid> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn verify_tls13_signature(
@@ -161,17 +154,11 @@ impl ServerCertVerifier for EitherVerifier {
         message: &[u8],
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
-    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, self.algorithms())
+    ) -> Verified<HandshakeSignatureValid> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms().supported_schemes()
-    }
-}
-
-impl fmt::Debug for EitherVerifier {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EitherVerifier").finish_non_exhaustive()
+        self.algorithms.supported_schemes()
     }
 }

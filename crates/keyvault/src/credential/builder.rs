@@ -38,7 +38,11 @@ pub fn default_credential() -> Result<Arc<DefaultCredential>> {
 impl DefaultCredential {
     /// Starts building a credential with selected steps, variables or transport.
     pub fn builder() -> DefaultCredentialBuilder {
-        DefaultCredentialBuilder::new()
+        DefaultCredentialBuilder {
+            steps: CredentialStep::ALL.to_vec(),
+            variables: None,
+            options: ClientOptions::default(),
+        }
     }
 }
 
@@ -51,10 +55,6 @@ pub struct DefaultCredentialBuilder {
 }
 
 impl DefaultCredentialBuilder {
-    fn new() -> Self {
-        Self { steps: CredentialStep::ALL.to_vec(), variables: None, options: ClientOptions::default() }
-    }
-
     /// Sets the steps and their order. Command-line tools run last, concurrently. Default: [`CredentialStep::ALL`].
     pub fn steps(mut self, steps: impl IntoIterator<Item = CredentialStep>) -> Self {
         self.steps = steps.into_iter().collect();

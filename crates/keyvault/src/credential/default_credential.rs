@@ -1,17 +1,17 @@
 //! The credential that tries its steps, and then stays with the one that works.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::http::ClientOptions;
-use futures::StreamExt;
-use futures::stream::FuturesOrdered;
+use futures::stream::{self, StreamExt};
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
-use super::step::{CredentialStep, StepAttempt, StepOutcome, sdk_error};
+use super::step::{Attempt, CredentialStep, StepOutcome, sdk_error};
 use super::variables::Variables;
 use super::{entra, managed_identity, tool};
 use crate::client::{BypassTokenCache, cloud_scope};
@@ -37,7 +37,9 @@ struct SelectedStep {
 }
 
 impl DefaultCredential {
-    pub(super) fn new(steps: Vec<CredentialStep>, variables: Variables, options: ClientOptions) -> Self {
+    /// Creates the credential. The tools come last: each takes seconds to fail.
+    pub(super) fn new(mut steps: Vec<CredentialStep>, variables: Variables, options: ClientOptions) -> Self {
+        steps.sort_by_key(|step| step.is_tool());
         Self { steps, variables, options, selected: Mutex::new(None) }
     }
 
@@ -49,53 +51,60 @@ impl DefaultCredential {
     /// Tries each step for a token for the vaults of `cloud` and returns the outcomes. Discards the token and does not
     /// change which step serves.
     ///
-    /// Takes as long as the first token, at most nine seconds for each step.
+    /// Takes as long as the first token, at most nine seconds.
     pub async fn diagnose(&self, cloud: Cloud) -> Vec<(CredentialStep, StepOutcome)> {
-        let scope = cloud_scope(cloud);
-        let mut outcomes = Vec::with_capacity(self.steps.len());
-        let mut is_decided = false;
-        for step in &self.steps {
-            if is_decided {
-                outcomes.push((*step, StepOutcome::NotTried));
-                continue;
-            }
-            let late = |_| StepAttempt::DoesNotApply("it returned no token in time".to_owned());
-            let outcome = match timeout(LONGEST_SEARCH, self.attempt(*step, &scope)).await.unwrap_or_else(late) {
-                StepAttempt::Token(..) => StepOutcome::Serves,
-                StepAttempt::DoesNotApply(reason) => StepOutcome::DoesNotApply(reason),
-                StepAttempt::Failed(error) => StepOutcome::Fails(error),
-            };
-            is_decided = !matches!(outcome, StepOutcome::DoesNotApply(_));
-            outcomes.push((*step, outcome));
-        }
+        let (_, mut outcomes) = self.search(&self.steps, &cloud_scope(cloud)).await;
+        let not_tried = self.steps[outcomes.len()..].iter();
+        outcomes.extend(not_tried.map(|step| (*step, StepOutcome::NotTried)));
         outcomes
     }
 
-    /// Tries the steps in order and selects the first that serves.
+    /// Selects the first of `steps` that serves, and returns it with its token.
     async fn select(&self, steps: &[CredentialStep], scope: &str) -> Result<(SelectedStep, AccessToken)> {
-        let mut reasons = Vec::new();
-        let (tools, others): (Vec<_>, Vec<_>) = steps.iter().copied().partition(|step| step.is_tool());
-        for step in others {
-            match self.attempt(step, scope).await {
-                StepAttempt::Token(credential, token) => return Ok((SelectedStep { step, credential }, token)),
-                StepAttempt::Failed(error) => return Err(error),
-                StepAttempt::DoesNotApply(reason) => reasons.push((step, reason)),
-            }
+        let (found, mut outcomes) = self.search(steps, scope).await;
+        match (found, outcomes.pop()) {
+            (Some(found), _) => Ok(found),
+            (None, Some((_, StepOutcome::Fails(error)))) => Err(error),
+            (None, last) => Err(no_step_applies(outcomes.into_iter().chain(last))),
         }
-        // A tool takes seconds to fail, so the tools run concurrently; their results are used in order.
-        let mut attempts: FuturesOrdered<_> =
-            tools.into_iter().map(|step| async move { (step, self.attempt(step, scope).await) }).collect();
-        while let Some((step, attempt)) = attempts.next().await {
-            match attempt {
-                StepAttempt::Token(credential, token) => return Ok((SelectedStep { step, credential }, token)),
-                StepAttempt::Failed(error) => return Err(error),
-                StepAttempt::DoesNotApply(reason) => reasons.push((step, reason)),
-            }
-        }
-        Err(no_step_applies(&reasons))
     }
 
-    async fn attempt(&self, step: CredentialStep, scope: &str) -> StepAttempt {
+    /// Tries the steps in order, until one serves or fails, and returns the outcomes.
+    async fn search(
+        &self,
+        steps: &[CredentialStep],
+        scope: &str,
+    ) -> (Option<(SelectedStep, AccessToken)>, Vec<(CredentialStep, StepOutcome)>) {
+        let deadline = Instant::now() + LONGEST_SEARCH;
+        let attempt = |step| self.attempt(step, scope);
+        let (others, tools) = steps.split_at(steps.partition_point(|step| !step.is_tool()));
+        // The tools run concurrently. Their results are used in order.
+        let tools = stream::iter(tools.to_vec()).map(attempt).buffered(tools.len().max(1));
+        let mut attempts = pin!(stream::iter(others.to_vec()).then(attempt).chain(tools));
+        let mut outcomes = Vec::new();
+        for step in steps {
+            let outcome = match timeout_at(deadline, attempts.next()).await {
+                Ok(Some(Ok((credential, token)))) => {
+                    outcomes.push((*step, StepOutcome::Serves));
+                    return (Some((SelectedStep { step: *step, credential }, token)), outcomes);
+                }
+                Ok(Some(Err(outcome))) => outcome,
+                Ok(None) => break,
+                Err(_) => {
+                    let late = Error::new(ErrorKind::Unavailable, "no credential returned a token in time");
+                    StepOutcome::Fails(late.with_status(ReferenceStatus::MsiNotEnabled))
+                }
+            };
+            let has_failed = matches!(outcome, StepOutcome::Fails(_));
+            outcomes.push((*step, outcome));
+            if has_failed {
+                break;
+            }
+        }
+        (None, outcomes)
+    }
+
+    async fn attempt(&self, step: CredentialStep, scope: &str) -> Attempt {
         match step {
             CredentialStep::Environment => entra::with_secret(&self.variables, &self.options, scope).await,
             CredentialStep::WorkloadIdentity => entra::with_token_file(&self.variables, &self.options, scope).await,
@@ -128,17 +137,9 @@ impl TokenCredential for DefaultCredential {
             return credential.get_token(scopes, options).await;
         }
         // To bypass the cache, the selected step is created anew: its credential caches tokens.
-        let found = timeout(LONGEST_SEARCH, async {
-            match selected.as_ref().map(|selected| selected.step) {
-                Some(step) => self.select(&[step], scope).await,
-                None => self.select(&self.steps, scope).await,
-            }
-        });
-        let late = |_| {
-            Err(Error::new(ErrorKind::Unavailable, "no credential returned a token in time")
-                .with_status(ReferenceStatus::MsiNotEnabled))
-        };
-        let (found, token) = found.await.unwrap_or_else(late).map_err(sdk_error)?;
+        let again = selected.as_ref().map(|selected| [selected.step]);
+        let steps = again.as_ref().map_or(&*self.steps, |step| step);
+        let (found, token) = self.select(steps, scope).await.map_err(sdk_error)?;
         if selected.as_ref().is_none_or(|before| before.step != found.step) {
             tracing::info!(step = %found.step, "credential found");
         }
@@ -148,11 +149,15 @@ impl TokenCredential for DefaultCredential {
 }
 
 /// The error of a search without a result: one reason for each step.
-fn no_step_applies(reasons: &[(CredentialStep, String)]) -> Error {
-    let lines: Vec<String> = reasons.iter().map(|(step, reason)| format!("{step}: {reason}")).collect();
+fn no_step_applies(outcomes: impl Iterator<Item = (CredentialStep, StepOutcome)>) -> Error {
+    let reason = |(step, outcome)| match outcome {
+        StepOutcome::DoesNotApply(reason) => Some(format!("{step}: {reason}")),
+        _ => None,
+    };
+    let reasons: Vec<String> = outcomes.filter_map(reason).collect();
     Error::new(ErrorKind::Denied, "no credential was found")
         .with_status(ReferenceStatus::MsiNotEnabled)
-        .caused_by(lines.join("; "))
+        .caused_by(reasons.join("; "))
 }
 
 /// Short enough that a program outside of Azure fails before its user gives up.

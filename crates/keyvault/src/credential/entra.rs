@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
-use azure_core::credentials::TokenCredential;
+use azure_core::credentials::{Secret, TokenCredential};
 use azure_core::http::{ClientOptions, ExponentialRetryOptions, RetryOptions};
 use azure_core::time::Duration;
 use azure_identity::{
@@ -11,52 +11,43 @@ use azure_identity::{
     WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
-use super::step::StepAttempt;
+use super::step::{Attempt, StepOutcome};
 use super::variables::Variables;
 use crate::client::credential_error;
 use crate::client::transport::transport_for_tokens;
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 use crate::report::ReferenceStatus;
 
 /// Tries the application with a secret.
-pub(super) async fn with_secret(variables: &Variables, options: &ClientOptions, scope: &str) -> StepAttempt {
-    let application = match variables.secret() {
-        Ok(Some(application)) => application,
-        Ok(None) => return StepAttempt::DoesNotApply("AZURE_CLIENT_SECRET is not set".to_owned()),
-        Err(error) => return StepAttempt::Failed(error),
-    };
+pub(super) async fn with_secret(variables: &Variables, options: &ClientOptions, scope: &str) -> Attempt {
+    let not_set = || StepOutcome::DoesNotApply("AZURE_CLIENT_SECRET is not set".to_owned());
+    let application = variables.secret().map_err(StepOutcome::Fails)?.ok_or_else(not_set)?;
     let options = ClientSecretCredentialOptions { client_options: client_options(variables, options) };
-    let client = application.client.to_owned();
-    match ClientSecretCredential::new(application.tenant, client, application.secret_or_file, Some(options)) {
-        Ok(credential) => attempt(credential, scope).await,
-        Err(_) => StepAttempt::Failed(malformed("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed")),
-    }
+    let (client, secret) = (application.client.to_owned(), Secret::new(application.secret_or_file.to_owned()));
+    let credential = ClientSecretCredential::new(application.tenant, client, secret, Some(options));
+    let malformed = |_| malformed("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed");
+    attempt(credential.map_err(malformed)?, scope).await
 }
 
 /// Tries the application with a federated token.
-pub(super) async fn with_token_file(variables: &Variables, options: &ClientOptions, scope: &str) -> StepAttempt {
-    let application = match variables.token_file() {
-        Ok(Some(application)) => application,
-        Ok(None) => return StepAttempt::DoesNotApply("AZURE_FEDERATED_TOKEN_FILE is not set".to_owned()),
-        Err(error) => return StepAttempt::Failed(error),
-    };
-    let options = WorkloadIdentityCredentialOptions {
+pub(super) async fn with_token_file(variables: &Variables, options: &ClientOptions, scope: &str) -> Attempt {
+    let not_set = || StepOutcome::DoesNotApply("AZURE_FEDERATED_TOKEN_FILE is not set".to_owned());
+    let application = variables.token_file().map_err(StepOutcome::Fails)?.ok_or_else(not_set)?;
+    let credential = WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
         credential_options: ClientAssertionCredentialOptions { client_options: client_options(variables, options) },
         client_id: Some(application.client.to_owned()),
         tenant_id: Some(application.tenant.to_owned()),
         token_file_path: Some(application.secret_or_file.into()),
-    };
-    match WorkloadIdentityCredential::new(Some(options)) {
-        Ok(credential) => attempt(credential, scope).await,
-        Err(_) => StepAttempt::Failed(malformed("file in AZURE_FEDERATED_TOKEN_FILE cannot be read")),
-    }
+    }));
+    let malformed = |_| malformed("file in AZURE_FEDERATED_TOKEN_FILE cannot be read");
+    attempt(credential.map_err(malformed)?, scope).await
 }
 
 /// Requests a token. The application is configured, so its failure is final.
-async fn attempt(credential: Arc<impl TokenCredential + 'static>, scope: &str) -> StepAttempt {
+async fn attempt(credential: Arc<impl TokenCredential + 'static>, scope: &str) -> Attempt {
     match credential.get_token(&[scope], None).await {
-        Ok(token) => StepAttempt::Token(credential, token),
-        Err(error) => StepAttempt::Failed(credential_error(&error)),
+        Ok(token) => Ok((credential, token)),
+        Err(error) => Err(StepOutcome::Fails(credential_error(&error))),
     }
 }
 
@@ -82,6 +73,6 @@ fn client_options(variables: &Variables, options: &ClientOptions) -> ClientOptio
     }
 }
 
-fn malformed(clause: &'static str) -> Error {
-    Error::new(ErrorKind::Invalid, clause).with_status(ReferenceStatus::MsiNotEnabled)
+fn malformed(clause: &'static str) -> StepOutcome {
+    StepOutcome::Fails(Error::invalid(clause).with_status(ReferenceStatus::MsiNotEnabled))
 }

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::time::OffsetDateTime;
-use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::header::HeaderValue;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::step::{StepAttempt, sdk_error};
+use super::step::{Attempt, StepOutcome, sdk_error};
 use super::variables::{CLIENT, Variables};
 use crate::client::tls;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,78 +25,57 @@ use crate::report::ReferenceStatus;
 struct ManagedIdentity {
     http: reqwest::Client,
     url: Url,
-    header: (HeaderName, HeaderValue),
+    header: (&'static str, HeaderValue),
 }
 
 /// Tries the identity of App Service, Functions and Container Apps, or that of a virtual machine.
-pub(super) async fn attempt(variables: &Variables, scope: &str) -> StepAttempt {
-    let does_not_apply = |reason: &str| StepAttempt::DoesNotApply(reason.to_owned());
+pub(super) async fn attempt(variables: &Variables, scope: &str) -> Attempt {
     let is_set = |name| variables.get(name).is_some();
+    let fails = |clause| StepOutcome::Fails(failure(ErrorKind::Invalid, clause));
     // https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
-    if let (Some(endpoint), Some(header)) = (variables.get("IDENTITY_ENDPOINT"), variables.get("IDENTITY_HEADER")) {
-        if is_set("IDENTITY_SERVER_THUMBPRINT") {
-            return does_not_apply("the identity of Service Fabric is not supported");
+    let app_service = variables.get("IDENTITY_ENDPOINT").zip(variables.get("IDENTITY_HEADER"));
+    let identity = match app_service {
+        Some(_) if is_set("IDENTITY_SERVER_THUMBPRINT") => {
+            return Err(does_not_apply("the identity of Service Fabric is not supported"));
         }
-        return of_app_service(endpoint, header, variables, scope).await;
-    }
-    if is_set("IDENTITY_ENDPOINT") && is_set("IMDS_ENDPOINT") {
-        return does_not_apply("the identity of Azure Arc is not supported");
-    }
-    if is_set("MSI_ENDPOINT") {
-        return does_not_apply("the identity of Cloud Shell or Azure ML, in MSI_ENDPOINT, is not supported");
-    }
-    of_virtual_machine(variables, scope).await
-}
-
-async fn of_app_service(endpoint: &str, header: &str, variables: &Variables, scope: &str) -> StepAttempt {
-    let identity = HeaderValue::from_str(header).ok().and_then(|mut header| {
-        header.set_sensitive(true);
-        let name = HeaderName::from_static("x-identity-header");
-        ManagedIdentity::new(endpoint, "2019-08-01", variables.get(CLIENT), (name, header))
-    });
-    let Some(identity) = identity else {
-        return StepAttempt::Failed(failure(ErrorKind::Invalid, "IDENTITY_ENDPOINT or IDENTITY_HEADER is malformed"));
+        None if is_set("IDENTITY_ENDPOINT") && is_set("IMDS_ENDPOINT") => {
+            return Err(does_not_apply("the identity of Azure Arc is not supported"));
+        }
+        None if is_set("MSI_ENDPOINT") => {
+            return Err(does_not_apply("the identity of Cloud Shell or Azure ML, in MSI_ENDPOINT, is not supported"));
+        }
+        Some((endpoint, header)) => {
+            ManagedIdentity::new(endpoint, "2019-08-01", variables.get(CLIENT), ("x-identity-header", header))
+                .ok_or_else(|| fails("IDENTITY_ENDPOINT or IDENTITY_HEADER is malformed"))?
+        }
+        // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#get-a-token-using-http
+        None => {
+            let host = variables.get("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or("http://169.254.169.254");
+            let endpoint = format!("{}/metadata/identity/oauth2/token", host.trim_end_matches('/'));
+            let identity = ManagedIdentity::new(&endpoint, "2018-02-01", variables.get(CLIENT), ("metadata", "true"))
+                .ok_or_else(|| fails("AZURE_POD_IDENTITY_AUTHORITY_HOST is malformed"))?;
+            identity.probe().await?;
+            identity
+        }
     };
     match identity.token(scope).await {
-        Ok(token) => StepAttempt::Token(Arc::new(identity), token),
-        Err(error) => StepAttempt::Failed(error),
-    }
-}
-
-/// Tries [the metadata
-/// service](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#get-a-token-using-http).
-async fn of_virtual_machine(variables: &Variables, scope: &str) -> StepAttempt {
-    let host = variables.get("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or("http://169.254.169.254");
-    let endpoint = format!("{}/metadata/identity/oauth2/token", host.trim_end_matches('/'));
-    let header = (HeaderName::from_static("metadata"), HeaderValue::from_static("true"));
-    let Some(identity) = ManagedIdentity::new(&endpoint, "2018-02-01", variables.get(CLIENT), header) else {
-        return StepAttempt::Failed(failure(ErrorKind::Invalid, "AZURE_POD_IDENTITY_AUTHORITY_HOST is malformed"));
-    };
-    // A probe without the header asks for no token: Azure answers 400, other clouds 401 or 404.
-    let probe = identity.http.get(identity.url.clone()).send();
-    match timeout(LONGEST_PROBE, probe).await {
-        Ok(Ok(response)) if response.status() == 400 => {}
-        Ok(Ok(_)) => {
-            return StepAttempt::DoesNotApply("the metadata service of this machine is not Azure's".to_owned());
+        Ok(token) => Ok((Arc::new(identity), token)),
+        Err(error) if app_service.is_none() && error.kind() == ErrorKind::Denied => {
+            Err(does_not_apply("the machine has no such identity"))
         }
-        _ => return StepAttempt::DoesNotApply("no metadata service answers within a second".to_owned()),
-    }
-    match identity.token(scope).await {
-        Ok(token) => StepAttempt::Token(Arc::new(identity), token),
-        Err(error) if error.kind() == ErrorKind::Denied => {
-            StepAttempt::DoesNotApply("the machine has no such identity".to_owned())
-        }
-        Err(error) => StepAttempt::Failed(error),
+        Err(error) => Err(StepOutcome::Fails(error)),
     }
 }
 
 impl ManagedIdentity {
-    fn new(endpoint: &str, api_version: &str, client: Option<&str>, header: (HeaderName, HeaderValue)) -> Option<Self> {
+    fn new(endpoint: &str, api_version: &str, client: Option<&str>, header: (&'static str, &str)) -> Option<Self> {
         let mut url = Url::parse(endpoint).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
         url.query_pairs_mut().append_pair("api-version", api_version);
         if let Some(client) = client {
             url.query_pairs_mut().append_pair("client_id", client);
         }
+        let mut value = HeaderValue::from_str(header.1).ok()?;
+        value.set_sensitive(true);
         let http = reqwest::Client::builder()
             // The endpoint is on the machine. A proxy would receive the token.
             .no_proxy()
@@ -105,7 +84,17 @@ impl ManagedIdentity {
             .tls_backend_preconfigured(tls::config_for_tokens().ok()?)
             .build()
             .ok()?;
-        Some(Self { http, url, header })
+        Some(Self { http, url, header: (header.0, value) })
+    }
+
+    /// Checks that the metadata service is Azure's. Without its header a request asks for no token: Azure answers 400,
+    /// other clouds 401 or 404.
+    async fn probe(&self) -> Result<(), StepOutcome> {
+        match timeout(LONGEST_PROBE, self.http.get(self.url.clone()).send()).await {
+            Ok(Ok(response)) if response.status() == 400 => Ok(()),
+            Ok(Ok(_)) => Err(does_not_apply("the metadata service of this machine is not Azure's")),
+            _ => Err(does_not_apply("no metadata service answers within a second")),
+        }
     }
 
     /// Requests a token, with retries: the endpoint is busy at times. It caches tokens itself.
@@ -134,8 +123,9 @@ impl ManagedIdentity {
         }
         let malformed = || failure(ErrorKind::Unavailable, "managed identity endpoint returned no token");
         let token: TokenResponse = serde_json::from_slice(&body).map_err(|_| malformed())?;
-        let expires_on = token.expires_on().ok_or_else(malformed)?;
-        Ok(AccessToken::new(token.access_token, expires_on))
+        let seconds = token.expires_on.as_i64().or_else(|| token.expires_on.as_str()?.trim().parse().ok());
+        let expires_on = seconds.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+        Ok(AccessToken::new(token.access_token, expires_on.ok_or_else(malformed)?))
     }
 }
 
@@ -146,23 +136,11 @@ impl TokenCredential for ManagedIdentity {
     }
 }
 
-/// The response of both endpoints. Times are numbers, or text with a number.
+/// The response of both endpoints. The time is a number, or text with a number.
 #[derive(Deserialize)]
 struct TokenResponse {
     access_token: String,
-    expires_on: Option<serde_json::Value>,
-    expires_in: Option<serde_json::Value>,
-}
-
-impl TokenResponse {
-    fn expires_on(&self) -> Option<OffsetDateTime> {
-        let seconds = |value: &Option<serde_json::Value>| {
-            let value = value.as_ref()?;
-            value.as_i64().or_else(|| value.as_str()?.trim().parse().ok())
-        };
-        let after = || OffsetDateTime::now_utc().unix_timestamp().checked_add(seconds(&self.expires_in)?);
-        OffsetDateTime::from_unix_timestamp(seconds(&self.expires_on).or_else(after)?).ok()
-    }
+    expires_on: serde_json::Value,
 }
 
 fn check(status: u16) -> Result<()> {
@@ -172,6 +150,10 @@ fn check(status: u16) -> Result<()> {
         _ => (ErrorKind::Denied, "managed identity is not assigned to this machine"),
     };
     Err(failure(kind, clause).caused_by(format!("the endpoint answered {status}")))
+}
+
+fn does_not_apply(reason: &str) -> StepOutcome {
+    StepOutcome::DoesNotApply(reason.to_owned())
 }
 
 fn unreachable(_: reqwest::Error) -> Error {

@@ -40,14 +40,8 @@ pub enum StepOutcome {
     NotTried,
 }
 
-/// The result of one attempt to get a token from a step.
-pub(super) enum StepAttempt {
-    Token(Arc<dyn TokenCredential>, AccessToken),
-    /// The step is not configured here, for a reason in our own words.
-    DoesNotApply(String),
-    /// The step is configured but failed.
-    Failed(Error),
-}
+/// The credential of a step with its first token, or the reason why there is none.
+pub(super) type Attempt = Result<(Arc<dyn TokenCredential>, AccessToken), StepOutcome>;
 
 impl CredentialStep {
     /// Every step, in the order in which a credential tries them.

@@ -14,38 +14,31 @@ use azure_identity::{
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::step::{CredentialStep, StepAttempt};
+use super::step::{Attempt, CredentialStep, StepOutcome};
 use super::variables::Variables;
 
 /// Tries the tool of `step`.
-pub(super) async fn attempt(step: CredentialStep, variables: &Variables, scope: &str) -> StepAttempt {
+pub(super) async fn attempt(step: CredentialStep, variables: &Variables, scope: &str) -> Attempt {
     let executor: Arc<dyn Executor> = Arc::new(ToolExecutor { path: variables.get("PATH").map(OsString::from) });
-    let credential: azure_core::Result<Arc<dyn TokenCredential>> = match step {
+    let (tool, login, credential): (_, _, azure_core::Result<Arc<dyn TokenCredential>>) = match step {
         CredentialStep::AzureDeveloperCli => {
             let options = AzureDeveloperCliCredentialOptions { executor: Some(executor), ..Default::default() };
-            AzureDeveloperCliCredential::new(Some(options)).map(|credential| credential as _)
+            ("azd", "azd auth login", AzureDeveloperCliCredential::new(Some(options)).map(|credential| credential as _))
         }
         _ => {
             let options = AzureCliCredentialOptions { executor: Some(executor), ..Default::default() };
-            AzureCliCredential::new(Some(options)).map(|credential| credential as _)
+            ("az", "az login", AzureCliCredential::new(Some(options)).map(|credential| credential as _))
         }
     };
-    let (tool, login) = match step {
-        CredentialStep::AzureDeveloperCli => ("azd", "azd auth login"),
-        _ => ("az", "az login"),
-    };
-    let Ok(credential) = credential else {
-        return StepAttempt::DoesNotApply(format!("{tool} cannot be run"));
-    };
+    let credential = credential.map_err(|_| StepOutcome::DoesNotApply(format!("{tool} cannot be run")))?;
     // A tool can print anything, so no message quotes its output.
-    match timeout(LONGEST_TOOL, credential.get_token(&[scope], None)).await {
-        Ok(Ok(token)) => StepAttempt::Token(credential, token),
-        Ok(Err(error)) if error.to_string().contains("not found on PATH") => {
-            StepAttempt::DoesNotApply(format!("{tool} is not on the PATH"))
-        }
-        Ok(Err(_)) => StepAttempt::DoesNotApply(format!("{tool} gave no token: run `{login}`")),
-        Err(_) => StepAttempt::DoesNotApply(format!("{tool} gave no token within {} seconds", LONGEST_TOOL.as_secs())),
-    }
+    let reason = match timeout(LONGEST_TOOL, credential.get_token(&[scope], None)).await {
+        Ok(Ok(token)) => return Ok((credential, token)),
+        Ok(Err(error)) if error.to_string().contains("not found on PATH") => format!("{tool} is not on the PATH"),
+        Ok(Err(_)) => format!("{tool} gave no token: run `{login}`"),
+        Err(_) => format!("{tool} gave no token within {} seconds", LONGEST_TOOL.as_secs()),
+    };
+    Err(StepOutcome::DoesNotApply(reason))
 }
 
 /// Runs a tool without standard input, and kills it when the future is dropped.

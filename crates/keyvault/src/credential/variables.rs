@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use azure_core::credentials::Secret;
 use zeroize::Zeroizing;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -29,47 +28,42 @@ impl Variables {
     /// Returns the application with a secret. `None` if its variables are not set.
     ///
     /// `AZURE_CLIENT_ID` alone selects a managed identity; with a token file, the tenant and client belong to that.
-    pub(super) fn secret(&self) -> Result<Option<Application<'_, Secret>>> {
+    pub(super) fn secret(&self) -> Result<Option<Application<'_>>> {
         let belongs_to_file = self.has(TOKEN_FILE) && !self.has(CLIENT_SECRET);
         if belongs_to_file || (!self.has(TENANT) && !self.has(CLIENT_SECRET)) {
             return Ok(None);
         }
-        let application = self.application(CLIENT_SECRET)?;
-        Ok(Some(Application {
-            tenant: application.tenant,
-            client: application.client,
-            secret_or_file: Secret::new(application.secret_or_file.to_owned()),
-        }))
+        self.application(CLIENT_SECRET).map(Some)
     }
 
     /// Returns the application with a federated token. `None` if there is no file.
-    pub(super) fn token_file(&self) -> Result<Option<Application<'_, &str>>> {
+    pub(super) fn token_file(&self) -> Result<Option<Application<'_>>> {
         if self.has(TOKEN_FILE) { self.application(TOKEN_FILE).map(Some) } else { Ok(None) }
     }
 
-    fn application(&self, variable: &'static str) -> Result<Application<'_, &str>> {
-        match (self.get(TENANT), self.get(CLIENT), self.get(variable)) {
-            (Some(tenant), Some(client), Some(secret_or_file)) => Ok(Application { tenant, client, secret_or_file }),
-            _ => Err(self.incomplete([TENANT, CLIENT, variable])),
+    fn application(&self, variable: &'static str) -> Result<Application<'_>> {
+        if let (Some(tenant), Some(client), Some(secret_or_file)) =
+            (self.get(TENANT), self.get(CLIENT), self.get(variable))
+        {
+            return Ok(Application { tenant, client, secret_or_file });
         }
-    }
-
-    fn incomplete(&self, names: [&'static str; 3]) -> Error {
-        let (set, missing): (Vec<_>, Vec<_>) = names.into_iter().partition(|name| self.has(name));
+        let (set, missing): (Vec<_>, Vec<_>) = [TENANT, CLIENT, variable].into_iter().partition(|name| self.has(name));
         let clause = format!("{} set without {}", set.join(" and "), missing.join(" and "));
-        let error = Error::from_clause(ErrorKind::Invalid, clause).with_status(ReferenceStatus::MsiNotEnabled);
-        if self.has(CERTIFICATE) {
-            return error.with_help("for a client certificate, pass a credential of azure_identity in code");
-        }
-        error.with_help("set the missing variables, unset the others, or select the steps in code")
+        let help = if self.has(CERTIFICATE) {
+            "for a client certificate, pass a credential of azure_identity in code"
+        } else {
+            "set the missing variables, unset the others, or select the steps in code"
+        };
+        let error = Error::from_clause(ErrorKind::Invalid, clause).with_help(help);
+        Err(error.with_status(ReferenceStatus::MsiNotEnabled))
     }
 }
 
 /// An application of Microsoft Entra, and its secret or the file with its token.
-pub(super) struct Application<'a, S> {
+pub(super) struct Application<'a> {
     pub(super) tenant: &'a str,
     pub(super) client: &'a str,
-    pub(super) secret_or_file: S,
+    pub(super) secret_or_file: &'a str,
 }
 
 const TENANT: &str = "AZURE_TENANT_ID";
@@ -79,7 +73,7 @@ const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 13] = [
     TENANT,
     CLIENT,
     CLIENT_SECRET,
@@ -92,7 +86,6 @@ const KNOWN: [&str; 14] = [
     "IDENTITY_SERVER_THUMBPRINT",
     "IMDS_ENDPOINT",
     "MSI_ENDPOINT",
-    "MSI_SECRET",
     "PATH",
 ];
 

@@ -9,15 +9,16 @@ use super::quota::Quota;
 /// The state of a rate limit: quota, requests in flight, and cool-off.
 #[derive(Clone, Debug)]
 pub(super) struct Admission {
-    quota: Quota,
+    pub(super) quota: Quota,
     concurrency: ConcurrencyLimit,
     in_flight: usize,
     /// Counts refusals. The outcome of a request that was sent before the last refusal says nothing about the time
     /// after it.
-    epoch: u64,
+    pub(super) epoch: u64,
     refusals_in_a_row: u32,
     successes_since: u32,
-    cool_off_end: Option<Instant>,
+    /// When the current cool-off ends, or when the last one did.
+    pub(super) cool_off_end: Option<Instant>,
     /// The number of requests that the vault accepted beyond the quota of ten seconds.
     accepted_beyond: u32,
 }
@@ -45,20 +46,8 @@ impl Admission {
         }
     }
 
-    pub(super) fn slow_to(&mut self, per_second: u32) {
-        self.quota.slow_to(per_second);
-    }
-
     pub(super) fn allow_http2(&mut self) {
         self.concurrency.raise_maximum(MAX_HTTP2_STREAMS);
-    }
-
-    pub(super) fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    pub(super) fn cool_off_end(&self) -> Option<Instant> {
-        self.cool_off_end
     }
 
     /// Decides on the next request, and counts it as in flight if it is admitted.

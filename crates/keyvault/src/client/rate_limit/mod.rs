@@ -44,7 +44,7 @@ impl RateLimit {
         shared.retain(|(_, rate_limit)| rate_limit.strong_count() > 0);
         let known = shared.iter().find(|(known, _)| known == vault).and_then(|(_, rate_limit)| rate_limit.upgrade());
         if let Some(rate_limit) = known {
-            rate_limit.admission().slow_to(per_second);
+            rate_limit.admission().quota.slow_to(per_second);
             return rate_limit;
         }
         let rate_limit = Self::new(per_second);
@@ -72,7 +72,7 @@ impl RateLimit {
             let now = Instant::now();
             let (decision, epoch) = {
                 let mut admission = self.admission();
-                (admission.admit(now), admission.epoch())
+                (admission.admit(now), admission.epoch)
             };
             match decision {
                 Decision::Admit => return Ok(Permit { rate_limit: Arc::clone(self), epoch }),
@@ -85,7 +85,7 @@ impl RateLimit {
 
     /// Returns when the current cool-off ends, or when the last one did.
     pub(super) fn cool_off_end(&self) -> Option<Instant> {
-        self.admission().cool_off_end()
+        self.admission().cool_off_end
     }
 
     /// Raises the number of requests in flight to that of HTTP/2, where requests share a connection.

@@ -17,8 +17,8 @@ use crate::time::{TokenBucket, TokenRate};
 #[derive(Clone, Debug)]
 pub(super) struct Quota {
     bucket: TokenBucket,
-    /// How many requests completed at which time, the earliest first.
-    completed: VecDeque<(Instant, u32)>,
+    /// When requests completed, the earliest first.
+    completed: VecDeque<Instant>,
     is_sliding_window: bool,
 }
 
@@ -51,7 +51,7 @@ impl Quota {
         if !self.is_empty(in_flight, now) {
             None
         } else if self.is_sliding_window {
-            self.completed.front().map(|(time, _)| returns_at(*time))
+            self.completed.front().map(|time| *time + WINDOW)
         } else {
             Some(now + self.bucket.wait(now))
         }
@@ -65,10 +65,7 @@ impl Quota {
     /// Records that a request completed.
     pub(super) fn completed(&mut self, now: Instant) {
         self.forget_before(now);
-        match self.completed.back_mut() {
-            Some((time, count)) if now.saturating_duration_since(*time) < GRAIN => *count += 1,
-            _ => self.completed.push_back((now, 1)),
-        }
+        self.completed.push_back(now);
     }
 
     /// Records that the vault throttled a request.
@@ -78,13 +75,12 @@ impl Quota {
 
     fn window_left(&mut self, in_flight: usize, now: Instant) -> u32 {
         self.forget_before(now);
-        let completed: u32 = self.completed.iter().map(|(_, count)| count).sum();
-        let in_flight = u32::try_from(in_flight).unwrap_or(u32::MAX);
-        self.bucket.rate.burst.saturating_sub(completed.saturating_add(in_flight))
+        let counted = u32::try_from(self.completed.len() + in_flight).unwrap_or(u32::MAX);
+        self.bucket.rate.burst.saturating_sub(counted)
     }
 
     fn forget_before(&mut self, now: Instant) {
-        while self.completed.front().is_some_and(|(time, _)| returns_at(*time) <= now) {
+        while self.completed.front().is_some_and(|time| *time + WINDOW <= now) {
             self.completed.pop_front();
         }
     }
@@ -95,15 +91,7 @@ fn rate(per_second: u32) -> TokenRate {
     TokenRate { burst: per_second.saturating_mul(10), refill: Duration::from_secs(1) / per_second }
 }
 
-/// Returns when a token returns to the window. Requests that completed together return when the last of them may.
-fn returns_at(completed: Instant) -> Instant {
-    completed + GRAIN + WINDOW
-}
-
 const WINDOW: Duration = Duration::from_secs(10);
-
-/// Requests that complete within this time are counted as one entry.
-const GRAIN: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
 mod tests {
@@ -142,12 +130,12 @@ mod tests {
         assert!(quota.is_empty(10, start));
         assert_eq!(quota.next(10, start), None, "requests in flight complete at an unknown time");
         (0..4).for_each(|_| quota.completed(at(2_000)));
-        quota.completed(at(2_099));
+        quota.completed(at(2_000));
         (0..5).for_each(|_| quota.completed(at(7_000)));
-        assert_eq!(quota.next(0, at(7_000)), Some(at(12_100)));
-        assert!(quota.is_empty(0, at(12_099)));
-        assert_eq!((quota.window_left(0, at(12_100)), quota.next(0, at(12_100))), (5, None));
-        assert_eq!(quota.window_left(3, at(17_100)), 7);
+        assert_eq!(quota.next(0, at(7_000)), Some(at(12_000)));
+        assert!(quota.is_empty(0, at(11_999)));
+        assert_eq!((quota.window_left(0, at(12_000)), quota.next(0, at(12_000))), (5, None));
+        assert_eq!(quota.window_left(3, at(17_000)), 7);
         let mut fast = Quota::new(u32::MAX, start);
         fast.throttled();
         assert!(!fast.is_empty(3, start));

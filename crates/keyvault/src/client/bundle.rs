@@ -1,10 +1,9 @@
-//! The bodies of the REST API.
+//! The secrets in responses of the REST API.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::reference::JsonString;
@@ -41,148 +40,63 @@ struct BundleAttributes {
     recoverable_days: Option<u32>,
 }
 
-/// [`SecretListResult`](https://learn.microsoft.com/rest/api/keyvault/secrets/get-secrets/get-secrets#secretlistresult).
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ListBody {
-    value: Option<Vec<SecretBundle>>,
-    next_link: Option<String>,
-}
-
-/// An item of a list.
+/// A secret without its value: an item of a list, or the result of an operation.
 pub(crate) trait ListItem: Sized + Unpin + Send + 'static {
     fn from_bundle(bundle: SecretBundle, vault: &Vault) -> Result<Self>;
+
+    fn id(&self) -> &SecretId;
 }
 
 impl SecretBundle {
     /// Returns the secret, if it is the requested one.
     pub(super) fn into_secret(mut self, requested: &SecretId, as_of: SystemTime) -> Result<Secret> {
         let value = self.value.take();
-        let properties = self.into_properties_of(requested)?;
+        let properties: SecretProperties = self.into_item(requested)?;
         let no_value = || Error::new(ErrorKind::Unavailable, "vault's response has no value").about(requested);
         Ok(Secret::new(properties, value.ok_or_else(no_value)?.0.as_str(), as_of))
     }
 
     /// Returns everything except the value, if the bundle belongs to the requested secret.
-    pub(super) fn into_properties_of(self, requested: &SecretId) -> Result<SecretProperties> {
-        let properties = self.into_properties(requested.vault()).map_err(|error| error.about(requested))?;
-        let found = properties.id();
+    pub(super) fn into_item<T: ListItem>(self, requested: &SecretId) -> Result<T> {
+        let item = T::from_bundle(self, requested.vault()).map_err(|error| error.about(requested))?;
+        let found = item.id();
         let is_same_version = requested.version().is_none_or(|version| found.version() == Some(version));
         if found.name() != requested.name() || found.version().is_none() || !is_same_version {
             return Err(Error::new(ErrorKind::Unavailable, "vault returned another secret").about(requested));
         }
-        Ok(properties)
+        Ok(item)
     }
+}
 
-    /// Returns everything except the value.
-    pub(super) fn into_properties(self, vault: &Vault) -> Result<SecretProperties> {
-        let found = SecretId::parse_of(&self.id, vault)
+impl ListItem for SecretProperties {
+    fn from_bundle(bundle: SecretBundle, vault: &Vault) -> Result<Self> {
+        let found = SecretId::parse_of(&bundle.id, vault)
             .map_err(|_| Error::new(ErrorKind::Unavailable, "vault returned a malformed secret identifier"))?;
         // An emulator may call itself by another address than the one it is reached by; a vault of Azure never does.
         if vault.cloud().is_some() && found.vault() != vault {
             return Err(Error::new(ErrorKind::Unavailable, "vault returned a secret of another vault"));
         }
         let id = if found.vault() == vault { found } else { found.moved_to(vault) };
-        let attributes = self.attributes.unwrap_or_default();
-        let mut properties = SecretProperties::new(id);
+        let attributes = bundle.attributes.unwrap_or_default();
+        let mut properties = Self::new(id);
         properties.set_enabled(attributes.enabled.unwrap_or(true));
         properties.set_created(attributes.created.and_then(time));
         properties.set_updated(attributes.updated.and_then(time));
         properties.set_expires(attributes.exp.and_then(time));
         properties.set_not_before(attributes.nbf.and_then(time));
-        properties.set_content_type(self.content_type);
-        properties.set_tags(self.tags.unwrap_or_default());
-        properties.set_managed(self.managed.unwrap_or(false));
-        properties.set_key_id(self.kid);
-        properties.set_previous_version(self.previous_version.and_then(|version| version.parse().ok()));
+        properties.set_content_type(bundle.content_type);
+        properties.set_tags(bundle.tags.unwrap_or_default());
+        properties.set_managed(bundle.managed.unwrap_or(false));
+        properties.set_key_id(bundle.kid);
+        properties.set_previous_version(bundle.previous_version.and_then(|version| version.parse().ok()));
         properties.set_recovery_level(attributes.recovery_level.as_deref());
         properties.set_recoverable_days(attributes.recoverable_days);
         Ok(properties)
     }
-}
 
-impl ListBody {
-    /// Returns the items of the page, and the link to the next one.
-    pub(super) fn into_page<T: ListItem>(self, vault: &Vault) -> Result<(Vec<T>, Option<String>)> {
-        let items = self.value.unwrap_or_default();
-        let items = items.into_iter().map(|item| T::from_bundle(item, vault));
-        let next = self.next_link.filter(|link| !link.is_empty());
-        Ok((items.collect::<Result<_>>()?, next))
+    fn id(&self) -> &SecretId {
+        self.id()
     }
-}
-
-impl ListItem for SecretProperties {
-    fn from_bundle(bundle: SecretBundle, vault: &Vault) -> Result<Self> {
-        bundle.into_properties(vault)
-    }
-}
-
-/// [`BackupSecretResult`](https://learn.microsoft.com/rest/api/keyvault/secrets/backup-secret/backup-secret#backupsecretresult),
-/// and the body of
-/// [restore](https://learn.microsoft.com/rest/api/keyvault/secrets/restore-secret/restore-secret#request-body).
-#[derive(Deserialize, Serialize)]
-pub(super) struct BackupBody {
-    pub(super) value: Zeroizing<String>,
-}
-
-/// The properties of a version that a request can set. The vault decides on what is absent.
-#[derive(Clone, Debug, Default)]
-pub(super) struct WriteProperties {
-    pub(super) content_type: Option<String>,
-    pub(super) tags: Option<BTreeMap<String, String>>,
-    pub(super) enabled: Option<bool>,
-    pub(super) not_before: Option<SystemTime>,
-    pub(super) expires: Option<SystemTime>,
-}
-
-impl WriteProperties {
-    /// Returns the body of a request with these properties.
-    pub(super) fn body<'a>(&'a self, value: Option<&'a str>) -> Result<WriteBody<'a>> {
-        let attributes = WriteAttributes {
-            enabled: self.enabled,
-            exp: self.expires.map(seconds).transpose()?,
-            nbf: self.not_before.map(seconds).transpose()?,
-        };
-        Ok(WriteBody { content_type: self.content_type.as_deref(), attributes, tags: self.tags.as_ref(), value })
-    }
-}
-
-/// The body of [set](https://learn.microsoft.com/rest/api/keyvault/secrets/set-secret/set-secret#request-body), and of
-/// [update](https://learn.microsoft.com/rest/api/keyvault/secrets/update-secret/update-secret#request-body), which has
-/// no value.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct WriteBody<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    content_type: Option<&'a str>,
-    #[serde(skip_serializing_if = "WriteAttributes::is_empty")]
-    attributes: WriteAttributes,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tags: Option<&'a BTreeMap<String, String>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    value: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct WriteAttributes {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    enabled: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exp: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    nbf: Option<u64>,
-}
-
-impl WriteAttributes {
-    fn is_empty(&self) -> bool {
-        (self.enabled, self.exp, self.nbf) == (None, None, None)
-    }
-}
-
-/// Returns the whole seconds since 1970: the precision of a vault.
-fn seconds(time: SystemTime) -> Result<u64> {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH);
-    since.map(|since| since.as_secs()).map_err(|_| Error::invalid("date of a secret is before 1970"))
 }
 
 /// Returns the time of seconds since 1970. `None` if the clock cannot represent it.
