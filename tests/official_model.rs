@@ -3,24 +3,23 @@
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
+use azure_core::time::OffsetDateTime;
 use keyvault::SecretProperties;
 use keyvault::client::DeletedSecret;
-use serde::Serialize;
-use serde_json::Value;
 
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Model {
-    id: String,
-    value: Option<String>,
-    content_type: Option<String>,
-    enabled: bool,
+    pub(crate) id: String,
+    pub(crate) value: Option<String>,
+    pub(crate) content_type: Option<String>,
+    pub(crate) enabled: bool,
     /// Created, updated, expires, not before, deleted, scheduled purge.
-    seconds: [Option<u64>; 6],
-    tags: BTreeMap<String, String>,
-    managed: bool,
-    recovery_level: Option<String>,
-    recoverable_days: Option<u64>,
-    recovery_id: Option<String>,
+    pub(crate) seconds: [Option<u64>; 6],
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) managed: bool,
+    pub(crate) recovery_level: Option<String>,
+    pub(crate) recoverable_days: Option<u64>,
+    pub(crate) recovery_id: Option<String>,
 }
 
 impl Model {
@@ -48,32 +47,40 @@ impl Model {
         model
     }
 
-    /// Converts an official model by way of JSON: the official models have the same fields but no common trait.
-    pub(crate) fn of_official(model: &impl Serialize) -> Self {
-        let model = serde_json::to_value(model).unwrap();
-        let attributes = &model["attributes"];
-        let dates = ["created", "updated", "exp", "nbf"].map(|name| attributes[name].as_u64());
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        Self {
-            id: text(&model["id"]).unwrap(),
-            value: text(&model["value"]),
-            content_type: text(&model["contentType"]),
-            enabled: attributes["enabled"].as_bool().unwrap(),
-            seconds: [
-                dates[0],
-                dates[1],
-                dates[2],
-                dates[3],
-                model["deletedDate"].as_u64(),
-                model["scheduledPurgeDate"].as_u64(),
-            ],
-            tags: serde_json::from_value(model["tags"].clone()).unwrap_or_default(),
-            managed: model["managed"].as_bool().unwrap_or(false),
-            recovery_level: text(&attributes["recoveryLevel"]),
-            recoverable_days: attributes["recoverableDays"].as_u64(),
-            recovery_id: text(&model["recoveryId"]),
-        }
+    /// Adds what only a deleted secret has.
+    pub(crate) fn deleted(mut self, dates: [Option<OffsetDateTime>; 2], recovery_id: Option<String>) -> Self {
+        [self.seconds[4], self.seconds[5]] = dates.map(|time| time.map(official_seconds));
+        self.recovery_id = recovery_id;
+        self
     }
+}
+
+/// Converts an official model. The official models have the same fields but no common trait, and their JSON omits those
+/// that a program cannot set.
+macro_rules! model_of_official {
+    ($secret:expr, $value:expr) => {{
+        let secret = $secret;
+        let attributes = secret.attributes.unwrap();
+        let dates = [attributes.created, attributes.updated, attributes.expires, attributes.not_before, None, None];
+        $crate::official_model::Model {
+            id: secret.id.unwrap(),
+            value: $value,
+            content_type: secret.content_type,
+            enabled: attributes.enabled.unwrap(),
+            seconds: dates.map(|time| time.map($crate::official_model::official_seconds)),
+            tags: secret.tags.unwrap_or_default().into_iter().collect(),
+            managed: secret.managed.unwrap_or(false),
+            recovery_level: attributes.recovery_level.map(|level| level.to_string()),
+            recoverable_days: attributes.recoverable_days.map(|days| days.try_into().unwrap()),
+            recovery_id: None,
+        }
+    }};
+}
+
+pub(crate) use model_of_official;
+
+pub(crate) fn official_seconds(time: OffsetDateTime) -> u64 {
+    time.unix_timestamp().try_into().unwrap()
 }
 
 fn seconds(time: SystemTime) -> u64 {

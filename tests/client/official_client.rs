@@ -15,7 +15,7 @@ use keyvault_test_support::credential::FakeCredential;
 use keyvault_test_support::emulator::transport_to;
 use keyvault_test_support::transport::{FakeResponse, FakeTransport, SentRequest};
 
-use crate::official_model::Model;
+use crate::official_model::{Model, model_of_official};
 
 /// Both clients, each with its own transport to the same vault.
 struct Pair {
@@ -101,20 +101,20 @@ async fn both_clients_send_the_same_requests_and_return_the_same_result() {
             None => pair.ours.get("Db-Password").await.unwrap(),
         };
         let ours = Model::of_ours(ours.properties(), Some(ours.expose_secret()));
-        assert_eq!(ours, Model::of_official(&official));
+        assert_eq!(ours, model_of_official!(official.clone(), official.value));
     }
 
     let official: Vec<_> = pair.official.list_secret_properties(None).unwrap().try_collect().await.unwrap();
     let ours: Vec<_> = pair.ours.list().try_collect().await.unwrap();
     assert_eq!(ours.len(), 61);
-    let official: Vec<_> = official.iter().map(Model::of_official).collect();
+    let official: Vec<_> = official.into_iter().map(|item| model_of_official!(item, None)).collect();
     assert_eq!(ours.iter().map(|item| Model::of_ours(item, None)).collect::<Vec<_>>(), official);
 
     let official: Vec<_> =
         pair.official.list_secret_properties_versions("Db-Password", None).unwrap().try_collect().await.unwrap();
     let ours: Vec<_> = pair.ours.list_versions("Db-Password").try_collect().await.unwrap();
     assert_eq!(ours.len(), 2);
-    let official: Vec<_> = official.iter().map(Model::of_official).collect();
+    let official: Vec<_> = official.into_iter().map(|item| model_of_official!(item, None)).collect();
     assert_eq!(ours.iter().map(|item| Model::of_ours(item, None)).collect::<Vec<_>>(), official);
 
     let [official, ours] = pair.sent();

@@ -20,7 +20,7 @@ use keyvault_test_support::CONTOSO;
 use keyvault_test_support::credential::FakeCredential;
 
 use super::recording::{ApiRequest, Recording};
-use crate::official_model::Model;
+use crate::official_model::{Model, model_of_official};
 
 /// The official client on an emulator, and a recording of its responses to replay to our client.
 struct Pair {
@@ -59,6 +59,16 @@ impl Pair {
 
 /// An API version that both support. Their defaults differ.
 const API_VERSION: &str = "2025-07-01";
+
+/// Converts an official model of a deleted secret. There are two.
+macro_rules! their_deleted {
+    ($secret:expr) => {{
+        let secret = $secret;
+        let dates = [secret.deleted_date, secret.scheduled_purge_date];
+        let recovery_id = secret.recovery_id.clone();
+        model_of_official!(secret, None).deleted(dates, recovery_id)
+    }};
+}
 
 fn at(seconds: i64) -> (SystemTime, Option<OffsetDateTime>) {
     let ours = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.try_into().unwrap());
@@ -102,7 +112,10 @@ async fn set_and_get_send_the_same_requests() {
         let set = set.into_model().unwrap();
         let (client, recording, expected) = pair.ours();
         let our_set = client.set_with("Db-1", value, properties).await.unwrap();
-        assert_eq!(Model::of_ours(our_set.properties(), Some(our_set.expose_secret())), Model::of_official(&set));
+        assert_eq!(
+            Model::of_ours(our_set.properties(), Some(our_set.expose_secret())),
+            model_of_official!(set.clone(), set.value)
+        );
         assert_eq!(recording.take_requests(), expected);
 
         let version = our_set.id().version().unwrap().to_string();
@@ -115,10 +128,13 @@ async fn set_and_get_send_the_same_requests() {
         let (client, recording, expected) = pair.ours();
         let our_got = client.get_version("Db-1", &version).await.unwrap();
         let our_latest = client.get("Db-1").await.unwrap();
-        assert_eq!(Model::of_ours(our_got.properties(), Some(our_got.expose_secret())), Model::of_official(&got));
+        assert_eq!(
+            Model::of_ours(our_got.properties(), Some(our_got.expose_secret())),
+            model_of_official!(got.clone(), got.value)
+        );
         assert_eq!(
             Model::of_ours(our_latest.properties(), Some(our_latest.expose_secret())),
-            Model::of_official(&latest)
+            model_of_official!(latest.clone(), latest.value)
         );
         assert_eq!(client.get_pem("Db-1").await.unwrap_err().http_status(), refused.http_status().map(u16::from));
         assert_eq!(recording.take_requests(), expected);
@@ -165,7 +181,7 @@ async fn updates_send_the_same_requests() {
             Some(version) => client.update_version("a", &version, update).await.unwrap(),
             None => client.update("a", update).await.unwrap(),
         };
-        assert_eq!(Model::of_ours(&our_updated, None), Model::of_official(&updated.into_model().unwrap()));
+        assert_eq!(Model::of_ours(&our_updated, None), model_of_official!(updated.into_model().unwrap(), None));
         assert_eq!(recording.take_requests(), expected);
     }
 }
@@ -188,13 +204,13 @@ async fn deletion_recovery_and_purge_send_the_same_requests() {
     ];
 
     let (client, recording, expected) = pair.ours();
-    assert_eq!(Model::of_our_deleted(client.begin_delete("a").await.unwrap().started()), Model::of_official(&deleted));
-    assert_eq!(Model::of_our_deleted(&client.get_deleted("a").await.unwrap()), Model::of_official(&got));
+    assert_eq!(Model::of_our_deleted(client.begin_delete("a").await.unwrap().started()), their_deleted!(deleted));
+    assert_eq!(Model::of_our_deleted(&client.get_deleted("a").await.unwrap()), their_deleted!(got));
     let our_listed: Vec<_> = client.list_deleted().try_collect().await.unwrap();
-    assert_eq!(our_listed.iter().map(Model::of_our_deleted).collect::<Vec<_>>(), [Model::of_official(&listed[0])]);
+    assert_eq!(our_listed.iter().map(Model::of_our_deleted).collect::<Vec<_>>(), [their_deleted!(listed[0].clone())]);
     assert_eq!(
         Model::of_ours(client.begin_recover("a").await.unwrap().started(), None),
-        Model::of_official(&recovered)
+        model_of_official!(recovered, None)
     );
     drop(client.begin_delete("a").await.unwrap());
     client.purge("a").await.unwrap();
@@ -233,16 +249,16 @@ async fn backups_and_lists_send_the_same_requests() {
     assert_eq!(our_backup.expose_secret(), backup);
     drop(client.begin_delete("s7").await.unwrap());
     client.purge("s7").await.unwrap();
-    assert_eq!(Model::of_ours(&client.restore(&our_backup).await.unwrap(), None), Model::of_official(&restored));
+    assert_eq!(Model::of_ours(&client.restore(&our_backup).await.unwrap(), None), model_of_official!(restored, None));
     let refused = client.restore(&SecretBackup::new(backup)).await.unwrap_err();
     assert_eq!(refused.http_status(), conflict.http_status().map(u16::from));
     let our_listed: Vec<_> = client.list().page_size(20).try_collect().await.unwrap();
     assert_eq!(our_listed.len(), 60);
     for (item, theirs) in our_listed.iter().zip(listed) {
-        assert_eq!(Model::of_ours(item, None), Model::of_official(&theirs));
+        assert_eq!(Model::of_ours(item, None), model_of_official!(theirs, None));
     }
     let our_versions: Vec<_> = client.list_versions("s1").try_collect().await.unwrap();
-    assert_eq!(Model::of_ours(&our_versions[0], None), Model::of_official(&versions[0]));
+    assert_eq!(Model::of_ours(&our_versions[0], None), model_of_official!(versions[0].clone(), None));
     assert_eq!(recording.take_requests(), expected);
 }
 

@@ -81,7 +81,7 @@ async fn an_empty_page_is_a_page() {
     pages.try_next().await.unwrap();
     emulator.fault_next(1, Fault::NextLink("https://evil.example/".to_owned()));
     let page = pages.try_next().await.unwrap().unwrap();
-    assert!(page.next().is_none(), "an unfollowed link yields no token");
+    assert!(page.next.is_none(), "an unfollowed link yields no token");
     assert_eq!(pages.try_next().await.unwrap_err().kind(), ErrorKind::Unavailable);
     assert!(pages.try_next().await.unwrap().is_none(), "after an error a list ends");
 }

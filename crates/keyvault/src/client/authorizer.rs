@@ -82,8 +82,7 @@ impl Authorizer {
             self.scope.store(Arc::new(scope));
         }
         let token = self.fetch(Some(rejected), true).await?;
-        let is_other = token.token.secret() != rejected.token.secret();
-        Ok(is_other.then_some(token))
+        Ok(Some(token).filter(|token| token.token.secret() != rejected.token.secret()))
     }
 
     /// Fetches a token, unless another request has replaced `old` in the meantime.

@@ -79,9 +79,10 @@ impl<T: Polled> Poller<T> {
 
     /// Polls once. Returns the result, or `None` while the operation is running.
     ///
-    /// Costs one request: for a deletion a get of the deleted secret, for a recovery a get of the latest version. If the
-    /// identity may not send that, or a recovered secret is disabled, the refusal proves that the operation has ended,
-    /// and the result is [`started`](Poller::started). In a vault without soft delete a deletion ends when it starts.
+    /// Costs one request: for a deletion a get of the deleted secret, for a recovery a get of the latest version. If
+    /// the identity may not send that, or a recovered secret is disabled, the refusal proves that the operation has
+    /// ended, and the result is [`started`](Poller::started). In a vault without soft delete a deletion ends when it
+    /// starts.
     ///
     /// # Errors
     ///
@@ -91,8 +92,7 @@ impl<T: Polled> Poller<T> {
     ///
     /// Dropping the future cancels the request.
     pub async fn poll(&self) -> Result<Option<T>> {
-        // The Azure SDKs wait for soft delete (https://learn.microsoft.com/azure/key-vault/general/soft-delete-overview)
-        // by the same rules.
+        // The Azure SDKs wait by the same rules.
         match self.started.fetch(&self.client).await {
             Ok(result) => Ok(Some(result)),
             Err(error) if error.http_status() == Some(403) => Ok(Some(self.started.clone())),

@@ -25,8 +25,7 @@ pub(super) async fn with_secret(variables: &Variables, options: &ClientOptions, 
     let options = ClientSecretCredentialOptions { client_options: client_options(variables, options) };
     let (client, secret) = (application.client.to_owned(), Secret::new(application.secret_or_file.to_owned()));
     let credential = ClientSecretCredential::new(application.tenant, client, secret, Some(options));
-    let malformed = |_| malformed("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed");
-    attempt(credential.map_err(malformed)?, scope).await
+    attempt(credential.map_err(|_| malformed("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed"))?, scope).await
 }
 
 /// Tries the application with a federated token.
@@ -39,8 +38,7 @@ pub(super) async fn with_token_file(variables: &Variables, options: &ClientOptio
         tenant_id: Some(application.tenant.to_owned()),
         token_file_path: Some(application.secret_or_file.into()),
     }));
-    let malformed = |_| malformed("file in AZURE_FEDERATED_TOKEN_FILE cannot be read");
-    attempt(credential.map_err(malformed)?, scope).await
+    attempt(credential.map_err(|_| malformed("file in AZURE_FEDERATED_TOKEN_FILE cannot be read"))?, scope).await
 }
 
 /// Requests a token. The application is configured, so its failure is final.

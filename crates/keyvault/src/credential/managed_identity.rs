@@ -48,7 +48,7 @@ pub(super) async fn attempt(variables: &Variables, scope: &str) -> Attempt {
             ManagedIdentity::new(endpoint, "2019-08-01", variables.get(CLIENT), ("x-identity-header", header))
                 .ok_or_else(|| fails("IDENTITY_ENDPOINT or IDENTITY_HEADER is malformed"))?
         }
-        // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#get-a-token-using-http
+        // https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token
         None => {
             let host = variables.get("AZURE_POD_IDENTITY_AUTHORITY_HOST").unwrap_or("http://169.254.169.254");
             let endpoint = format!("{}/metadata/identity/oauth2/token", host.trim_end_matches('/'));
