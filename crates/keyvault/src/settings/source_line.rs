@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::config_value::{ConfigValue, ValueContent};
 use super::key::Segment;
-use crate::reference::Template;
+use crate::reference::strip_marker;
 
 /// Adds the line to the place of each value whose reference has an unambiguous line in its file.
 ///
@@ -77,7 +77,8 @@ impl<'t> ReferenceLines<'t> {
 
 /// Returns the byte offset of each reference in `text`, malformed ones too, but not of escaped ones.
 fn references(text: &str) -> impl Iterator<Item = usize> {
-    Template::scan(text).into_iter().map(|(range, _)| range.start)
+    let is_reference = |at: &usize| !text[..*at].ends_with('@') && strip_marker(&text[*at..]).is_some();
+    text.match_indices('@').map(|(at, _)| at).filter(is_reference)
 }
 
 /// Returns the start of a reference, up to the first character that a file may quote or escape.
