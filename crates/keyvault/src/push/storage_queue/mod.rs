@@ -1,8 +1,8 @@
 //! Events that Event Grid puts into an Azure Storage queue.
 //!
-//! Read [`StorageQueue`] in `queue` first, then `builder`. The stream in `events` drives a `receiver`, which polls the
-//! queue: the `poll_interval` decides when, and `message_queue` is the interface to the queue, with `azure_queue` over
-//! the official client. `health` holds the counters and the last failure.
+//! Read [`StorageQueue`] in `queue` first, then `builder`. The stream in `events` polls the queue: the `poll_interval`
+//! decides when, and `message_queue` is the interface to the queue, with `azure_queue` over the official client.
+//! `health` holds the counters and the last failure.
 
 mod azure_queue;
 mod builder;
@@ -11,7 +11,6 @@ mod health;
 mod message_queue;
 mod poll_interval;
 mod queue;
-mod receiver;
 #[cfg(test)]
 mod tests;
 
