@@ -8,6 +8,7 @@ use keyvault::settings::{MappedSecrets, Mismatch};
 use keyvault::{Layers, LiveBuilder, Resolver};
 
 use crate::mismatch::mismatch;
+use crate::place::{Precedence, place_all};
 use crate::secret_layer::KeyVaultSource;
 use crate::tree::ConfigTree;
 
@@ -67,8 +68,7 @@ enum Merge {
 impl ConfigLayers {
     fn build(&self, secrets: KeyVaultSource) -> Result<Config, ConfigError> {
         match &self.0 {
-            // A builder cannot add a source below its others, but a built `Config` is a source itself.
-            Merge::Below(layers) => Config::builder().add_source(secrets).add_source(layers().build()?).build(),
+            Merge::Below(layers) => layers().build(),
             Merge::Among(layers) => layers(secrets).build(),
         }
     }
@@ -78,7 +78,11 @@ impl Layers for ConfigLayers {
     type Tree = ConfigTree;
 
     fn merge(&self, mapped: &MappedSecrets) -> Result<ConfigTree, Mismatch> {
-        let config = self.build(KeyVaultSource::new(mapped.clone())).map_err(|error| mismatch(&error))?;
+        let mut config = self.build(KeyVaultSource::new(mapped.clone())).map_err(|error| mismatch(&error))?;
+        // A builder cannot add a source below its others.
+        if matches!(self.0, Merge::Below(_)) {
+            place_all(&mut config.cache, mapped, Precedence::Value).map_err(|misplaced| misplaced.mismatch)?;
+        }
         Ok(ConfigTree::new(config, mapped.clone()))
     }
 }

@@ -6,6 +6,8 @@ use config::ConfigError;
 use keyvault::settings::Mismatch;
 use serde_path_to_error::{Path, Segment};
 
+use crate::place::Misplaced;
+
 /// Keeps the parts of `error` that contain no value: the expected type, the kind of the value found, the line of a
 /// syntax error.
 pub(crate) fn mismatch(error: &ConfigError) -> Mismatch {
@@ -25,9 +27,10 @@ pub(crate) fn mismatch(error: &ConfigError) -> Mismatch {
             let file = uri.clone().unwrap_or_else(|| "text set in code".into());
             Mismatch::unreadable(Some(file), &cause.to_string())
         }
-        ConfigError::Foreign(cause) => match cause.downcast_ref::<io::Error>() {
-            Some(error) => Mismatch::unreadable(unusable_file(&error.to_string()), ""),
-            None => Mismatch::unreadable(None, ""),
+        ConfigError::Foreign(cause) => match (cause.downcast_ref::<io::Error>(), cause.downcast_ref::<Misplaced>()) {
+            (Some(error), _) => Mismatch::unreadable(unusable_file(&error.to_string()), ""),
+            (None, Some(misplaced)) => misplaced.mismatch.clone(),
+            (None, None) => Mismatch::unreadable(None, ""),
         },
         // The text comes from the settings type or from a parser, and may quote the value.
         _ => invalid,

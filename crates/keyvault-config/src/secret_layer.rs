@@ -4,6 +4,8 @@ use config::{ConfigError, Map, Source, Value, ValueKind};
 use keyvault::settings::{MappedKind, MappedSecrets, MappedTree};
 use keyvault::{NameMap, Resolver, Result};
 
+use crate::place::{Precedence, place_all};
+
 /// A source with the secrets of a vault, each under the key that its name gives.
 ///
 /// The secrets are fetched before the source is created, so it is an ordinary source and needs no async builder.
@@ -44,12 +46,20 @@ impl Source for KeyVaultSource {
     }
 
     fn collect(&self) -> std::result::Result<Map<String, Value>, ConfigError> {
-        value(self.secrets.tree()).into_table()
+        let mut root = Value::new(None, ValueKind::Table(Map::new()));
+        self.collect_to(&mut root)?;
+        root.into_table()
+    }
+
+    /// Overrides single elements of lists, where a merge of whole values would replace the lists.
+    fn collect_to(&self, cache: &mut Value) -> std::result::Result<(), ConfigError> {
+        place_all(cache, &self.secrets, Precedence::Secret)
+            .map_err(|misplaced| ConfigError::Foreign(Box::new(misplaced)))
     }
 }
 
 /// Builds the nested value here, because config would parse a name with a dot as a path.
-fn value(tree: MappedTree<'_>) -> Value {
+pub(crate) fn value(tree: MappedTree<'_>) -> Value {
     match tree {
         MappedTree::Table(members) => {
             let members = members.into_iter().map(|(name, member)| (name.to_owned(), value(member)));

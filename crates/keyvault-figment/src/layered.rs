@@ -6,7 +6,8 @@ use figment::Figment;
 use keyvault::settings::{MappedSecrets, Mismatch};
 use keyvault::{Layers, LiveBuilder, Resolver};
 
-use crate::secret_layer::KeyVaultProvider;
+use crate::place::{is_of_secrets, list_of, place_in_lists};
+use crate::secret_layer::{KeyVaultProvider, Lists};
 use crate::tree::FigmentTree;
 
 /// Puts the secrets of `vault` below `layers`, and resolves every reference in the merged values.
@@ -24,6 +25,8 @@ where
 
 /// Lets `layers` put the secrets of `vault` at any place among the layers, and resolves every reference in the merged
 /// values.
+///
+/// If names have indexes, each load calls `layers` twice.
 ///
 /// Secrets belong to figment's default profile. A value of another selected profile or of the global profile overrides
 /// them at any place.
@@ -70,10 +73,20 @@ impl Layers for FigmentLayers {
     type Tree = FigmentTree;
 
     fn merge(&self, mapped: &MappedSecrets) -> Result<FigmentTree, Mismatch> {
-        let secrets = KeyVaultProvider::new(mapped.clone());
+        let secrets = |lists| KeyVaultProvider::new(mapped.clone(), lists);
+        let has_lists = mapped.entries().any(|(key, _)| list_of(&key).is_some());
         let figment = match &self.0 {
-            Merge::Below(layers) => layers().join(secrets),
-            Merge::Among(layers) => layers(secrets),
+            Merge::Below(layers) => layers().join(secrets(Lists::Absent)),
+            Merge::Among(layers) => layers(secrets(Lists::Absent)),
+        };
+        let figment = match &self.0 {
+            _ if !has_lists => figment,
+            Merge::Below(_) => place_in_lists(figment, mapped, |_| false)?,
+            // figment does not tell which of two layers is above the other, so the closure runs once more.
+            Merge::Among(layers) => {
+                let with_lists = layers(secrets(Lists::Empty));
+                place_in_lists(figment, mapped, |list| is_of_secrets(&with_lists, mapped, list))?
+            }
         };
         Ok(FigmentTree::new(figment, mapped.clone()))
     }

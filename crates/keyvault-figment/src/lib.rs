@@ -51,7 +51,7 @@
 //!
 //! The secrets of the vault are the lowest layer: a file, a variable or a default overrides a secret of the same key. A
 //! secret name gives a lower-case key, in which `--` separates levels: `Database--Password` becomes
-//! `database.password`.
+//! `database.password`, and `Servers--0--Password` is one member of a list's element.
 //!
 //! # Profiles
 //!
@@ -74,6 +74,7 @@
 mod layered;
 mod mismatch;
 mod origin;
+mod place;
 mod replace;
 mod resolve;
 mod secret_layer;

@@ -109,7 +109,12 @@ fn without(figment: Figment, mut keys: Vec<Key>) -> Result<Figment, Mismatch> {
             remove(dict, key.segments());
         }
     }
-    Ok(Figment::from(Rebuilt { profile: figment.profile().clone(), data, original: figment }))
+    Ok(with_data(figment, data))
+}
+
+/// Rebuilds the figment with other values.
+pub(crate) fn with_data(figment: Figment, data: Map<Profile, Dict>) -> Figment {
+    Figment::from(Rebuilt { profile: figment.profile().clone(), data, original: figment })
 }
 
 /// A figment with other data and the same metadata.
@@ -139,12 +144,12 @@ impl Provider for Rebuilt {
     }
 }
 
-fn data(figment: &Figment) -> Result<Map<Profile, Dict>, Mismatch> {
+pub(crate) fn data(figment: &Figment) -> Result<Map<Profile, Dict>, Mismatch> {
     figment.data().map_err(|error| unreadable(&error))
 }
 
 /// Returns the profile whose value at `key` is in effect: the highest one with a value.
-fn profile_of(figment: &Figment, data: &mut Map<Profile, Dict>, key: &Key) -> Option<Profile> {
+pub(crate) fn profile_of(figment: &Figment, data: &mut Map<Profile, Dict>, key: &Key) -> Option<Profile> {
     let highest_first = [Profile::Global, figment.profile().clone(), Profile::Default];
     highest_first
         .into_iter()
@@ -160,7 +165,7 @@ fn find<'v>(value: &'v mut Value, key: &[Segment]) -> Option<&'v mut Value> {
     }
 }
 
-fn find_in<'v>(dict: &'v mut Dict, key: &[Segment]) -> Option<&'v mut Value> {
+pub(crate) fn find_in<'v>(dict: &'v mut Dict, key: &[Segment]) -> Option<&'v mut Value> {
     let [Segment::Name(name), rest @ ..] = key else { return None };
     find(dict.get_mut(&**name)?, rest)
 }

@@ -5,6 +5,8 @@ use figment::{Error, Metadata, Profile, Provider};
 use keyvault::settings::{Key, MappedKind, MappedSecret, MappedSecrets, MappedTree, Segment};
 use keyvault::{NameMap, Resolver, Result};
 
+use crate::place::{list_of, place_in};
+
 /// A provider with the secrets of a vault, each under the key that its name gives.
 ///
 /// The secrets are fetched before the provider is created, because figment cannot wait for a provider. `Debug` prints
@@ -12,6 +14,18 @@ use keyvault::{NameMap, Resolver, Result};
 #[derive(Clone, Debug)]
 pub struct KeyVaultProvider {
     secrets: MappedSecrets,
+    lists: Lists,
+}
+
+/// The lists that the indexes in names make.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lists {
+    /// The provider has the lists with their elements.
+    Filled,
+    /// The provider has the lists without elements, which shows whether they override those of other layers.
+    Empty,
+    /// The provider does not have the lists.
+    Absent,
 }
 
 impl KeyVaultProvider {
@@ -19,11 +33,14 @@ impl KeyVaultProvider {
     ///
     /// Costs ⌈secrets / 25⌉ list requests and one request for each secret, unless the map names the secrets itself.
     ///
+    /// figment replaces lists as a whole, so a list of this provider needs all its elements. Only
+    /// [`layered`](crate::layered) and [`layered_with`](crate::layered_with) fill the lists of other layers.
+    ///
     /// # Errors
     ///
     /// The errors of [`Resolver::mapped`].
     pub async fn fetch(vault: impl Into<Resolver>, map: &NameMap) -> Result<Self> {
-        Ok(Self::new(vault.into().mapped(map).await?))
+        Ok(Self::new(vault.into().mapped(map).await?, Lists::Filled))
     }
 
     /// Returns the secrets and the notes on their names.
@@ -31,8 +48,8 @@ impl KeyVaultProvider {
         &self.secrets
     }
 
-    pub(crate) fn new(secrets: MappedSecrets) -> Self {
-        Self { secrets }
+    pub(crate) fn new(secrets: MappedSecrets, lists: Lists) -> Self {
+        Self { secrets, lists }
     }
 }
 
@@ -64,11 +81,21 @@ impl Provider for KeyVaultProvider {
     }
 
     fn data(&self) -> std::result::Result<Map<Profile, Dict>, Error> {
-        Ok(Map::from([(Profile::Default, value(self.secrets.tree()).into_dict().unwrap_or_default())]))
+        let mut dict = Dict::new();
+        for (key, tree) in self.secrets.entries() {
+            let (segments, secret) = match (list_of(&key), self.lists) {
+                (None, _) | (_, Lists::Filled) => (key.segments(), value(tree)),
+                (Some(list), Lists::Empty) => (list, Value::Array(Tag::Default, Vec::new())),
+                (Some(_), Lists::Absent) => continue,
+            };
+            let placed = place_in(&mut dict, segments, secret, true);
+            placed.map_err(|_| Error::from(format!("{key}: a list has gaps between its elements")))?;
+        }
+        Ok(Map::from([(Profile::Default, dict)]))
     }
 }
 
-fn value(tree: MappedTree<'_>) -> Value {
+pub(crate) fn value(tree: MappedTree<'_>) -> Value {
     match tree {
         MappedTree::Table(members) => {
             let members = members.into_iter().map(|(name, member)| (name.to_owned(), value(member)));

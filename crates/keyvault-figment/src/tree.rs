@@ -7,6 +7,7 @@ use keyvault::settings::{ConfigValue, MappedSecrets, Mismatch, Resolved, Tree};
 use serde::de::DeserializeOwned;
 
 use crate::mismatch::mismatch;
+use crate::place::check_tables;
 use crate::replace::replace;
 use crate::values::{effective, values};
 
@@ -35,7 +36,9 @@ impl fmt::Debug for FigmentTree {
 
 impl Tree for FigmentTree {
     fn leaves(&self) -> Result<Vec<ConfigValue>, Mismatch> {
-        Ok(values(&self.figment, &effective(&self.figment)?, &self.secrets))
+        let root = effective(&self.figment)?;
+        check_tables(&root, &self.secrets)?;
+        Ok(values(&self.figment, &root, &self.secrets))
     }
 
     fn replace(self, resolved: Vec<(ConfigValue, Option<Resolved>)>) -> Result<Self, Mismatch> {

@@ -41,7 +41,7 @@ pub(crate) fn names(key: &Key) -> Vec<String> {
 }
 
 /// Returns the tag of the secrets. `None` if the layers do not contain them.
-fn tag_of(figment: &Figment, secrets: &MappedSecrets) -> Option<Tag> {
+pub(crate) fn tag_of(figment: &Figment, secrets: &MappedSecrets) -> Option<Tag> {
     let layers = figment.__metadata_map()?;
     layers.into_iter().find(|(_, metadata)| is_metadata_of(metadata, secrets)).map(|(tag, _)| tag)
 }

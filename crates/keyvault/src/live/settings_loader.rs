@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::names::NameMap;
 use crate::report::ReferenceStatus;
 use crate::resolver::{Facts, FetchPlan, Loaded, ResolveContext, Resolver, Snapshot, load};
-use crate::settings::Policies;
+use crate::settings::{Key, Policies};
 
 /// Loads settings.
 pub(super) struct SettingsLoader {
@@ -39,7 +39,8 @@ impl SettingsLoader {
         last: Option<&Snapshot>,
         deadline: Instant,
     ) -> Result<Loaded<Box<dyn Draft>>> {
-        let rules = ResolveContext { policies: Some(&self.policies), last };
+        let find_key = |key: &Key| self.target.find_key(key);
+        let rules = ResolveContext { policies: Some(&self.policies), last, find_key: Some(&find_key) };
         let merge = |mapped: &_| Arc::clone(&self.target).merge(mapped);
         contained(deadline, PANICKED, timed_out, load(resolver, self.names.as_ref(), plan, rules, merge)).await
     }

@@ -20,13 +20,17 @@ use serde::de::DeserializeOwned;
 
 use super::publication::{Publication, Published, PublishedCell};
 use super::validate::{Validate, ValidationError};
+use crate::names::{TypeKey, find_key};
 use crate::resolver::{Replacements, Resolvable};
-use crate::settings::{ConfigValue, Layers, MappedSecrets, Mismatch, Tree};
+use crate::settings::{ConfigValue, Key, Layers, MappedSecrets, Mismatch, Tree};
 
 /// The settings that a refresh replaces, with their type erased.
 pub(super) trait SettingsTarget: Send + Sync {
     /// Merges the layers over the mapped secrets.
     fn merge(self: Arc<Self>, mapped: &MappedSecrets) -> Result<Box<dyn Draft>, Mismatch>;
+
+    /// Finds a key in the settings type.
+    fn find_key(&self, key: &Key) -> TypeKey;
 
     /// Publishes the current settings again with another publication: a newer report.
     fn republish(&self, publication: Arc<Publication>);
@@ -80,6 +84,10 @@ impl<L: Layers, T: DeserializeOwned + Send + Sync + 'static> SettingsTarget for 
     fn merge(self: Arc<Self>, mapped: &MappedSecrets) -> Result<Box<dyn Draft>, Mismatch> {
         let tree = self.layers.merge(mapped)?;
         Ok(Box::new(TypedDraft { tree, target: self }))
+    }
+
+    fn find_key(&self, key: &Key) -> TypeKey {
+        find_key::<T>(key)
     }
 
     fn republish(&self, publication: Arc<Publication>) {

@@ -106,7 +106,7 @@ impl OpenJson {
             return Err(invalid("JSON secret is larger than the limit").with_help("raise OpenJson::size"));
         }
         let whole: &RawValue = serde_json::from_str(json).map_err(|_| not_json())?;
-        let mut expansion = Expansion { limits: *self, spell, values: Vec::new() };
+        let mut expansion = Expansion { limits: *self, spell, depth: key.segments().len(), values: Vec::new() };
         if whole.get() != "null" {
             expansion.walk(whole, key.clone(), String::new(), self.depth)?;
         }
@@ -117,6 +117,7 @@ impl OpenJson {
 struct Expansion<'s> {
     limits: OpenJson,
     spell: &'s dyn Fn(&str) -> String,
+    depth: usize,
     values: Vec<ExpandedValue>,
 }
 
@@ -151,7 +152,7 @@ impl Expansion<'_> {
         if self.values.len() == self.limits.keys {
             return Err(invalid("JSON secret has more values than the limit").with_help("raise OpenJson::keys"));
         }
-        self.values.push(ExpandedValue { key, member, part: MappedPart { kind, text } });
+        self.values.push(ExpandedValue { key, member, part: MappedPart { depth: self.depth, kind, text } });
         Ok(())
     }
 }

@@ -3,7 +3,7 @@
 use serde::de::DeserializeOwned;
 
 use super::type_shape::{FieldStep, TypeShape};
-use crate::settings::Key;
+use crate::settings::{Key, Segment, same_letters};
 
 /// The keys of a settings type, as far as its `Deserialize` reveals them.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +46,54 @@ pub(crate) fn known_keys<T: DeserializeOwned>() -> KnownKeys {
     }
     known.is_cut = !level.is_empty();
     known
+}
+
+/// The relation of a key to a settings type.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum TypeKey {
+    /// The type has the key.
+    Exact,
+    /// The type does not have the key, but this one, whose letters are the same.
+    Spelled(Key),
+    /// The type has no such key.
+    Absent,
+    /// The type does not reveal whether it has the key.
+    Unknown,
+}
+
+impl TypeKey {
+    /// Returns whether deserialising ignores or refuses a value at the key.
+    pub(crate) fn is_unused(&self) -> bool {
+        matches!(self, Self::Spelled(_) | Self::Absent)
+    }
+}
+
+/// Finds `key` in the settings type `T`.
+pub(crate) fn find_key<T: DeserializeOwned>(key: &Key) -> TypeKey {
+    let mut path: Vec<FieldStep> = Vec::new();
+    let mut is_exact = true;
+    for segment in key.segments() {
+        let TypeShape::Struct(parent) = TypeShape::at::<T>(&path) else { break };
+        // A handwritten `Deserialize` may declare no fields and accept any.
+        if parent.fields.is_empty() {
+            break;
+        }
+        let exact = || parent.fields.iter().find(|field| segment.name() == Some(field));
+        let spelled =
+            || parent.fields.iter().find(|field| segment.name().is_some_and(|name| same_letters(name, field)));
+        let Some(field) = exact().or_else(spelled) else { return TypeKey::Absent };
+        is_exact &= segment.name() == Some(field);
+        path.push(FieldStep { parent, field });
+    }
+    let known = path.len();
+    match is_exact {
+        true if known == key.segments().len() => TypeKey::Exact,
+        true => TypeKey::Unknown,
+        false => {
+            let fields = path.into_iter().map(|step| Segment::Name(step.field.into()));
+            TypeKey::Spelled(fields.chain(key.segments()[known..].iter().cloned()).collect())
+        }
+    }
 }
 
 /// The name of a secret has no room for more levels.
@@ -232,6 +280,34 @@ mod tests {
         assert_eq!(tables::<Unnamed>(), ["labels", "hosts", "pair", "point", "beside", "flat", "pause", "other"]);
         assert_eq!(values::<HashMap<String, u8>>(), [""; 0]);
         assert_eq!(values::<String>(), [""; 0]);
+    }
+
+    #[test]
+    fn keys_are_found_in_a_type_by_their_letters() {
+        let key = |key: &str| -> Key { key.split('.').collect() };
+        for (text, expected) in [
+            ("url", TypeKey::Exact),
+            ("database", TypeKey::Exact),
+            ("database.login", TypeKey::Exact),
+            ("replica.pool.size", TypeKey::Exact),
+            ("wrapped.a", TypeKey::Exact),
+            ("other", TypeKey::Absent),
+            ("replica.pool.sizes.a", TypeKey::Absent),
+            ("URL", TypeKey::Spelled(key("url"))),
+            ("Database.host_name", TypeKey::Spelled(key("database.host-name"))),
+            ("URL.a.B", TypeKey::Spelled(key("url.a.B"))),
+            ("url.a", TypeKey::Unknown),
+        ] {
+            assert_eq!(find_key::<Kinds>(&key(text)), expected, "{text}");
+        }
+        for text in ["labels.a", "hosts.a", "flat.a", "untagged.a"] {
+            assert_eq!(find_key::<Unnamed>(&key(text)), TypeKey::Unknown, "{text}");
+        }
+        let element = |list: &str| Key::root().member(list).element(0);
+        assert_eq!(find_key::<Unnamed>(&element("hosts")), TypeKey::Unknown);
+        assert_eq!(find_key::<Unnamed>(&element("Hosts")), TypeKey::Spelled(element("hosts")));
+        assert_eq!(find_key::<Kinds>(&Key::root().element(0)), TypeKey::Absent);
+        assert_eq!(find_key::<HashMap<String, u8>>(&key("a")), TypeKey::Unknown);
     }
 
     #[test]

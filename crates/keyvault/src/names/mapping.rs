@@ -8,7 +8,7 @@ use super::collision::collisions;
 use super::name_map::NameMap;
 use super::requested_secret::{RequestedSecret, Requirement};
 use super::validity::Consequence;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{Secret, SecretId, SecretProperties};
 use crate::settings::{HELP_WITH_DISABLED, Key, MappedSecret, MappedSecrets, MappingNote, SecretIssue};
 
@@ -78,6 +78,7 @@ impl<'m> MappingBuilder<'m> {
                 (_, Consequence::Fail) => self.fail(key, id, error.with_help(HELP_WITH_DISABLED)),
                 (issue, skip) => self.note(key, &SecretProperties::new(id.clone()), issue, skip),
             },
+            Requirement::Listed if is_denied_by_vault(&error) => self.fail(key, id, error.with_help(HELP_WITH_DENIED)),
             _ => self.fail(key, id, error),
         }
     }
@@ -111,6 +112,17 @@ impl<'m> MappingBuilder<'m> {
         }
     }
 
+    /// Returns whether secrets give the same setting, or settings that exclude each other.
+    pub(crate) fn has_collisions(&mut self) -> bool {
+        self.candidates.sort_by(|(one, _), (other, _)| one.cmp(other));
+        !collisions(&self.candidates).is_empty()
+    }
+
+    /// Keeps only the settings for which `keeps` returns `true`.
+    pub(crate) fn retain(&mut self, keeps: impl Fn(&Key, &SecretId) -> bool) {
+        self.candidates.retain(|(key, candidate)| keeps(key, candidate.secret.id()));
+    }
+
     /// Ends the mapping.
     ///
     /// # Errors
@@ -128,6 +140,16 @@ impl<'m> MappingBuilder<'m> {
         Ok(MappedSecrets { secrets, notes: self.notes.into() })
     }
 }
+
+/// Returns whether the identity may not read this secret. A firewall denies every secret.
+fn is_denied_by_vault(error: &Error) -> bool {
+    let has_other_advice = !matches!(error.inner_code(), Some("ForbiddenByRbac" | "AccessDenied") | None);
+    error.kind() == ErrorKind::Denied && !has_other_advice
+}
+
+const HELP_WITH_DENIED: &str = "let the identity read the secret (role Key Vault Secrets User, which takes minutes to \
+                                apply, or Get in the access policy), or take fewer secrets by name: NameMap::prefix, \
+                                tag or only_keys_of, or references_only()";
 
 /// A secret, or a value in an expanded JSON secret, that becomes a setting.
 struct Candidate {

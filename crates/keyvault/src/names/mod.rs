@@ -19,6 +19,7 @@ mod type_shape;
 mod validity;
 
 pub use self::json_expansion::OpenJson;
+pub(crate) use self::known_keys::{TypeKey, find_key};
 pub(crate) use self::mapping::MappingBuilder;
 pub use self::name_map::NameMap;
 pub(crate) use self::requested_secret::{RequestedSecret, Requirement};

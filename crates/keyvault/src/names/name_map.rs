@@ -22,6 +22,20 @@ use crate::settings::Key;
 /// | `smtp--from-address` | `smtp.from_address` | `smtp.from_address` |
 /// | `Database--ConnectionString` | `database.connectionstring` | `database.connection_string` |
 /// | `APIKey` | `apikey` | `api_key` |
+/// | `Servers--0--Password` | `servers[0].password` | `servers[0].password` |
+///
+/// # Lists
+///
+/// A level that is a number, after the first level, is an index from 0. It adds or overrides one element of a list, or
+/// one member of it, and leaves the rest of the list to the other layers: `Hosts--1` overrides the second host of a
+/// file. An element may follow the last one of the list; a gap is an error, and so is a list that is also a table. A
+/// table whose names are numbers needs a [`function`](NameMap::function).
+///
+/// # Secrets that are only referred to
+///
+/// If a reference names a secret and the settings type has no key for its name, live settings do not map it by name, so
+/// that `deny_unknown_fields` accepts it. This needs a type whose fields serde reveals; see
+/// [`only_keys_of`](NameMap::only_keys_of).
 ///
 /// # Choices
 ///
@@ -29,6 +43,8 @@ use crate::settings::Key;
 /// |---|---|
 /// | share a vault with other programs | [`prefix`](Self::prefix), [`tag`](Self::tag), [`tag_value`](Self::tag_value) |
 /// | separate the words of `PascalCase` | [`snake_case`](Self::snake_case) |
+/// | fill types with `rename_all` | [`camel_case`](Self::camel_case), [`pascal_case`](Self::pascal_case) |
+/// | share names with ASP.NET | [`keep_case`](Self::keep_case) |
 /// | spell keys with your own function | [`function`](Self::function), and back with [`reverse`](Self::reverse) |
 /// | need no permission to list the vault | [`only_keys_of`](Self::only_keys_of), [`only`](Self::only) |
 /// | name secrets that may be missing | [`optionally`](Self::optionally) |
@@ -101,8 +117,9 @@ impl NameMap {
     /// Returns the name of the secret that gives `key`, or `None` if no name does.
     ///
     /// Of several names, returns the canonical one: in lower case with hyphens, or in `PascalCase` with
-    /// [`snake_case`](NameMap::snake_case). A key that contains upper-case letters or a list, or whose name would be
-    /// longer than 127 characters, has no name.
+    /// [`snake_case`](NameMap::snake_case), [`camel_case`](NameMap::camel_case) or
+    /// [`pascal_case`](NameMap::pascal_case). A key in another spelling than the map's, or whose name would be longer
+    /// than 127 characters, has no name.
     pub fn secret_name(&self, key: &Key) -> Option<SecretName> {
         let names = match &self.reverse {
             Some(reverse) => (reverse.0)(key).into_iter().collect(),
@@ -196,6 +213,9 @@ mod tests {
             (&snake, "shop-Database--APIKey", Some("database.api_key")),
             (&snake, "shop-S3Bucket", Some("s3_bucket")),
             (&snake, "ShopS3Bucket", None),
+            (&NameMap::new().camel_case(), "Database--connection-string", Some("database.connectionString")),
+            (&NameMap::new().pascal_case(), "database--ConnectionString--0", Some("Database.ConnectionString[0]")),
+            (&NameMap::new().keep_case().prefix("shop-"), "Shop-JWT--Signing-Key--a1", Some("JWT.Signing-Key.a1")),
             (&own, "S-xa0b", Some("a.b")),
             (&own, "s-ya0b", None),
             (&own, "s-root", None),
@@ -228,6 +248,12 @@ mod tests {
             (&snake, "s3_bucket", Some("Shop--S3Bucket")),
             (&snake, "a_1", Some("Shop--A-1")),
             (&snake, "a_b_c", Some("Shop--a-b-c")),
+            (&NameMap::new().camel_case(), "database.connectionString", Some("Database--ConnectionString")),
+            (&NameMap::new().camel_case(), "apiKey2", Some("ApiKey2")),
+            (&NameMap::new().camel_case(), "api_key", None),
+            (&NameMap::new().pascal_case(), "Database.ConnectionString", Some("Database--ConnectionString")),
+            (&NameMap::new().keep_case(), "JWT.signing-Key", Some("JWT--signing-Key")),
+            (&NameMap::new().keep_case(), "a_b", None),
             (&own, "a.b", None),
             (&back, "a.b", Some("a0b")),
             (&back, "wrong", None),
@@ -237,7 +263,7 @@ mod tests {
             assert_eq!(found.as_ref().map(SecretName::as_str), expected, "{setting}");
         }
         assert!(default.secret_name(&Key::root()).is_none());
-        assert!(default.secret_name(&key("a").element(0)).is_none());
+        assert_eq!(default.secret_name(&key("a").element(0)).unwrap().as_str(), "a--0");
         assert!(default.secret_name(&key(&"a".repeat(128))).is_none());
     }
 

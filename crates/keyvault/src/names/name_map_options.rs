@@ -8,7 +8,7 @@ use super::json_expansion::OpenJson;
 use super::known_keys::known_keys;
 use super::name_map::NameMap;
 use super::requested_secret::Requirement;
-use super::spelling::{Function, Spelling};
+use super::spelling::{Case, Function, Spelling};
 use super::validity::{IfDisabled, IfOutdated};
 use crate::error::Result;
 use crate::settings::Key;
@@ -165,7 +165,33 @@ impl NameMap {
     /// Applies to the members of expanded JSON secrets too.
     #[must_use]
     pub fn snake_case(mut self) -> Self {
-        self.spelling = Spelling::Snake;
+        self.spelling = Spelling::Words(Case::Snake);
+        self
+    }
+
+    /// Spells keys like fields with `#[serde(rename_all = "camelCase")]`: `Database--ConnectionString` and
+    /// `database--connection-string` give `database.connectionString`. Otherwise the same as
+    /// [`snake_case`](NameMap::snake_case).
+    #[must_use]
+    pub fn camel_case(mut self) -> Self {
+        self.spelling = Spelling::Words(Case::Camel);
+        self
+    }
+
+    /// Spells keys like fields with `#[serde(rename_all = "PascalCase")]`: `Database--ConnectionString` and
+    /// `database--connection-string` give `Database.ConnectionString`. Otherwise the same as
+    /// [`snake_case`](NameMap::snake_case).
+    #[must_use]
+    pub fn pascal_case(mut self) -> Self {
+        self.spelling = Spelling::Words(Case::Pascal);
+        self
+    }
+
+    /// Keeps names as they are written, as ASP.NET does: `JWT--SigningKey` gives `JWT.SigningKey`, the key of an
+    /// `appsettings.json` with the same spelling. Default: lower case, and `_` for `-`.
+    #[must_use]
+    pub fn keep_case(mut self) -> Self {
+        self.spelling = Spelling::Kept;
         self
     }
 
@@ -203,7 +229,8 @@ impl NameMap {
     /// The secret `Database` with `{"user": "app", "port": 5432, "hosts": ["a", "b"]}` gives `database.user`,
     /// `database.port`, `database.hosts[0]` and `database.hosts[1]`:
     ///
-    /// * Members keep their spelling, unless [`snake_case`](NameMap::snake_case) changes it.
+    /// * Members keep their spelling, unless [`snake_case`](NameMap::snake_case), [`camel_case`](NameMap::camel_case) or
+    ///   [`pascal_case`](NameMap::pascal_case) changes it.
     /// * Numbers and booleans are text, such as `5432`, and convert like every secret.
     /// * A list is a list, which deserialises into `Vec`. A higher layer replaces it as a whole.
     /// * `null` is absent, so that a lower layer or a default applies. In a list it is an empty value.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::settings::Key;
+use crate::settings::{Key, Segment};
 
 /// The spelling of a name's levels in a key.
 #[derive(Clone, Debug, Default)]
@@ -11,10 +11,23 @@ pub(super) enum Spelling {
     /// Lower case, with `_` for `-`.
     #[default]
     Folded,
-    /// Like `Folded`, and with `_` between the words of `PascalCase`.
-    Snake,
+    /// The words of a level in a case of their own.
+    Words(Case),
+    /// As the name is written.
+    Kept,
     /// The program's own function.
     Function(Function<KeyFunction>),
+}
+
+/// The case of the words of a level, as serde's `rename_all` names it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Case {
+    /// `connection_string`
+    Snake,
+    /// `connectionString`
+    Camel,
+    /// `ConnectionString`
+    Pascal,
 }
 
 /// A function of the program.
@@ -25,31 +38,66 @@ pub(super) type NameFunction = dyn Fn(&Key) -> Option<String> + Send + Sync;
 
 impl Spelling {
     /// Returns the key for a name without its prefix, or `None` if the name has an empty level.
+    ///
+    /// A level that is a number is the index of a list, except the first one.
     pub(super) fn key(&self, name: &str) -> Option<Key> {
-        let level: fn(&str) -> String = match self {
-            Spelling::Folded => fold,
-            Spelling::Snake => snake,
-            Spelling::Function(function) => return (function.0)(name).filter(|key| !key.segments().is_empty()),
-        };
-        let levels: Vec<String> = name.split("--").map(level).collect();
-        let complete = levels.iter().all(|level| !level.is_empty());
-        complete.then(|| levels.iter().map(String::as_str).collect())
+        if let Spelling::Function(function) = self {
+            return (function.0)(name).filter(|key| !key.segments().is_empty());
+        }
+        let levels = name.split("--").enumerate().map(|(depth, level)| match index(level) {
+            Some(index) if depth > 0 => Some(Segment::Index(index)),
+            _ => (!level.is_empty()).then(|| Segment::Name(self.level(level).into())),
+        });
+        levels.collect()
     }
 
-    /// Returns the spelling of a member of a JSON secret. Only `Snake` changes it.
+    fn level(&self, level: &str) -> String {
+        match self {
+            Spelling::Folded => level.to_ascii_lowercase().replace('-', "_"),
+            Spelling::Words(case) => case.level(level),
+            Spelling::Kept | Spelling::Function(_) => level.to_owned(),
+        }
+    }
+
+    /// Returns the spelling of a member of a JSON secret. Only the case of words changes it.
     pub(super) fn member(&self, name: &str) -> String {
         match self {
-            Spelling::Snake => snake(name),
-            Spelling::Folded | Spelling::Function(_) => name.to_owned(),
+            Spelling::Words(case) => case.level(name),
+            Spelling::Folded | Spelling::Kept | Spelling::Function(_) => name.to_owned(),
         }
     }
 
     /// Returns names that may give `key`, the preferred one first.
     pub(super) fn names(&self, key: &Key) -> Vec<String> {
         match self {
-            Spelling::Folded => joined(key, hyphenated).into_iter().collect(),
-            Spelling::Snake => [joined(key, pascal), joined(key, hyphenated)].into_iter().flatten().collect(),
+            Spelling::Folded => vec![joined(key, hyphenated)],
+            Spelling::Words(_) => vec![joined(key, pascal), joined(key, hyphenated)],
+            Spelling::Kept => vec![joined(key, str::to_owned)],
             Spelling::Function(_) => Vec::new(),
+        }
+    }
+}
+
+/// Returns the index that a level is, unless it is written with leading zeros.
+fn index(level: &str) -> Option<usize> {
+    let is_number = level.bytes().all(|b| b.is_ascii_digit()) && (level == "0" || !level.starts_with('0'));
+    level.parse().ok().filter(|_| is_number)
+}
+
+impl Case {
+    fn level(self, level: &str) -> String {
+        let snake = snake(level);
+        let capital = |word: &str| {
+            let mut letters = word.chars();
+            letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect::<String>()
+        };
+        match self {
+            Case::Snake => snake,
+            Case::Pascal => snake.split('_').map(capital).collect(),
+            Case::Camel => {
+                let mut words = snake.split('_');
+                words.next().into_iter().map(str::to_owned).chain(words.map(capital)).collect()
+            }
         }
     }
 }
@@ -64,10 +112,6 @@ impl<F: ?Sized> fmt::Debug for Function<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Function")
     }
-}
-
-fn fold(level: &str) -> String {
-    level.to_ascii_lowercase().replace('-', "_")
 }
 
 /// Converts `PascalCase` to `snake_case`.
@@ -93,9 +137,12 @@ fn snake(level: &str) -> String {
     spelling
 }
 
-fn joined(key: &Key, level: fn(&str) -> String) -> Option<String> {
-    let levels: Option<Vec<String>> = key.segments().iter().map(|segment| segment.name().map(level)).collect();
-    levels.map(|levels| levels.join("--"))
+fn joined(key: &Key, level: fn(&str) -> String) -> String {
+    let levels = key.segments().iter().map(|segment| match segment {
+        Segment::Name(name) => level(name),
+        Segment::Index(index) => index.to_string(),
+    });
+    levels.collect::<Vec<_>>().join("--")
 }
 
 fn hyphenated(level: &str) -> String {
@@ -145,6 +192,41 @@ mod tests {
             ("", ""),
         ] {
             assert_eq!(snake(level), expected, "{level}");
+        }
+    }
+
+    #[test]
+    fn names_are_spelled_as_serde_renames_fields() {
+        for (level, camel, pascal) in [
+            ("ConnectionString", "connectionString", "ConnectionString"),
+            ("connection-string", "connectionString", "ConnectionString"),
+            ("connectionString", "connectionString", "ConnectionString"),
+            ("APIKey", "apiKey", "ApiKey"),
+            ("api-key-2", "apiKey2", "ApiKey2"),
+            ("S3Bucket", "s3Bucket", "S3Bucket"),
+            ("Password", "password", "Password"),
+            ("ÄpfelUndBirnen", "äpfelUndBirnen", "ÄpfelUndBirnen"),
+            ("a", "a", "A"),
+        ] {
+            assert_eq!(Case::Camel.level(level), camel, "{level}");
+            assert_eq!(Case::Pascal.level(level), pascal, "{level}");
+        }
+    }
+
+    #[test]
+    fn numbers_after_the_first_level_are_indexes() {
+        for (name, expected) in [
+            ("Hosts--1", "hosts[1]"),
+            ("Servers--0--Password", "servers[0].password"),
+            ("m--0--1", "m[0][1]"),
+            ("0--a", "0.a"),
+            ("a--00", "a.00"),
+            ("a--01", "a.01"),
+            ("a--1x", "a.1x"),
+            ("a--1-2", "a.1_2"),
+            ("a--99999999999999999999", "a.99999999999999999999"),
+        ] {
+            assert_eq!(Spelling::Folded.key(name).unwrap().to_string(), expected, "{name}");
         }
     }
 

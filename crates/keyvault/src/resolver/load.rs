@@ -15,14 +15,16 @@ use serde::de::DeserializeOwned;
 use super::Resolver;
 use super::fetch_plan::FetchPlan;
 use super::loader::Loader;
+use super::referred::Referred;
 use super::report_rows::report;
 use super::resolve::{KeptSecret, ResolveContext, ResolvedValue, resolve};
 use super::snapshot::Snapshot;
+use super::unused_secret::HELP_WITH_SPELLING;
 use crate::error::{Error, ErrorKind, Result};
-use crate::names::NameMap;
+use crate::names::{MappingBuilder, NameMap, TypeKey};
 use crate::report::{Report, ReportRow};
 use crate::settings::{
-    ConfigValue, Key, MappedSecrets, MappingNote, Mismatch, Origin, Origins, Resolved, Segment, Tree,
+    ConfigValue, Key, MappedSecrets, MappingNote, Mismatch, Origin, Origins, Resolved, Segment, Tree, ValueContent,
 };
 
 /// A tree of values with every reference resolved, before it becomes typed settings.
@@ -72,11 +74,16 @@ pub(crate) async fn load<R: Resolvable>(
     names: Option<&NameMap>,
     plan: &FetchPlan,
     context: ResolveContext<'_>,
-    merge: impl FnOnce(&MappedSecrets) -> Result<R, Mismatch>,
+    merge: impl Fn(&MappedSecrets) -> Result<R, Mismatch> + Sync,
 ) -> Result<Loaded<R>> {
     let loader = Loader::new(resolver, plan);
+    let reduce = |mapping: &mut MappingBuilder<'_>| {
+        let Ok(values) = merge(&MappedSecrets::default()).and_then(|tree| tree.leaves()) else { return };
+        let referred = Referred::in_values(resolver, &resolver.with_joined_tables(values));
+        mapping.retain(|key, id| !referred.is_only_referred(key, id, context));
+    };
     let mapped = match names {
-        Some(map) => loader.mapped(map).await.map_err(with_report)?,
+        Some(map) => loader.mapped(map, reduce).await.map_err(with_report)?,
         None => MappedSecrets::default(),
     };
     let tree = merge(&mapped).map_err(|mismatch| Facts::default().error(mismatch))?;
@@ -184,7 +191,9 @@ impl Rounds<'_> {
         if let Some(error) = Error::join(failures) {
             return Err(error.with_load_report(self.report()));
         }
-        let absent = || resolved.iter().filter(|(_, text)| text.is_none()).map(|(value, _)| &value.key);
+        let is_absent =
+            |(value, text): &&(ConfigValue, _)| Option::is_none(text) && matches!(value.content, ValueContent::Text(_));
+        let absent = || resolved.iter().filter(is_absent).map(|(value, _)| &value.key);
         // Removing an element of an array uncovers nothing: it moves the next element up.
         self.covers = absent().filter(|key| !key.has_index()).map(|key| key.segments().to_vec()).collect();
         self.absent.extend(absent().cloned());
@@ -217,7 +226,8 @@ impl Resolver {
     /// Every value whose references could not be resolved, with its place, in one error.
     pub async fn resolve_tree<R: Tree>(&self, tree: R) -> Result<Loaded<R>> {
         let plan = FetchPlan::full(Arc::default(), SystemTime::now());
-        fill(Loader::new(self, &plan), tree, ResolveContext::default(), &[]).await
+        let context = ResolveContext { find_key: Some(&|_| TypeKey::Unknown), ..ResolveContext::default() };
+        fill(Loader::new(self, &plan), tree, context, &[]).await
     }
 }
 
@@ -276,11 +286,17 @@ impl Facts {
                 clause.push_str(&format!(", found {found}"));
             }
         }
-        let error = Error::from_clause(ErrorKind::InvalidSettings, clause);
         let path: Vec<&str> = mismatch.path.iter().map(String::as_str).collect();
+        let respelled = self.origins.find_by_letters(&path).filter(|_| mismatch.clause == MISSING);
+        let respelled = respelled.filter(|(key, _)| !contains_secret(&key.to_string()));
+        if let Some((key, origin)) = respelled {
+            clause.push_str(&format!(", but there is {key}, from {origin}"));
+        }
+        let error = Error::from_clause(ErrorKind::InvalidSettings, clause);
+        let error = error.with_help(mismatch.help.or(respelled.map(|_| HELP_WITH_SPELLING)));
         let (key, place) = match self.origins.find(&path) {
             Some((key, origin)) => (key.to_string(), Some(origin.to_string())),
-            None => (path.join("."), mismatch.place),
+            None => (written(&path), mismatch.place),
         };
         match (key.is_empty() || contains_secret(&key), place) {
             (true, None) => error,
@@ -295,6 +311,18 @@ impl<R> fmt::Debug for Loaded<R> {
         f.debug_struct("Loaded").field("origins", &self.facts.origins).finish_non_exhaustive()
     }
 }
+
+/// Writes a path like a key: `servers[0].password`.
+fn written(path: &[&str]) -> String {
+    let segment = |step: &&str| match step.parse() {
+        Ok(index) => Segment::Index(index),
+        Err(_) => Segment::Name((*step).into()),
+    };
+    path.iter().map(segment).collect::<Key>().to_string()
+}
+
+/// The clause of a mismatch for a setting that no layer sets.
+const MISSING: &str = "setting is missing";
 
 /// The shortest text that is looked for: shorter secrets, such as `1` or `on`, occur in ordinary words.
 const MIN_SECRET_LENGTH: usize = 4;

@@ -29,7 +29,7 @@ impl Resolver {
     /// is not JSON, or a strict map finds a secret outside its dates; otherwise the store's error.
     pub async fn mapped(&self, map: &NameMap) -> Result<MappedSecrets> {
         let plan = FetchPlan::full(Arc::default(), SystemTime::now());
-        Loader::new(self, &plan).mapped(map).await
+        Loader::new(self, &plan).mapped(map, |_| {}).await
     }
 }
 
@@ -37,8 +37,12 @@ impl Loader<'_> {
     /// Fetches the secrets of the default vault that `map` takes, under their keys.
     ///
     /// A listing map costs one request for 25 secrets of the vault and one for each changed secret; fetching overlaps
-    /// with listing. A map of names costs one request for each.
-    pub(super) async fn mapped(&self, map: &NameMap) -> Result<MappedSecrets> {
+    /// with listing. A map of names costs one request for each. If secrets collide, `reduce` may remove some.
+    pub(super) async fn mapped(
+        &self,
+        map: &NameMap,
+        reduce: impl FnOnce(&mut MappingBuilder<'_>),
+    ) -> Result<MappedSecrets> {
         // One time for all secrets, so that two that expire together are judged alike.
         let mut mapping = MappingBuilder::new(map, self.plan.now);
         let requests = match map.requested()? {
@@ -49,6 +53,9 @@ impl Loader<'_> {
             None => self.fetch_by_list(&mut mapping).await?,
         };
         requests.into_iter().for_each(|request| self.add(&mut mapping, request));
+        if mapping.has_collisions() {
+            reduce(&mut mapping);
+        }
         let mapped = mapping.finish()?;
         self.log(mapped.notes());
         Ok(mapped)

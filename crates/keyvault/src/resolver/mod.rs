@@ -4,7 +4,8 @@
 //! fetches in the `cache`, where `freshness` decides whether an answer is recent enough. One load goes through `load`:
 //! `fetch_plan` decides what to fetch, comparing with the `known_secrets` of the previous load; `loader` fetches each
 //! secret at most once, and `fetch` is its way to one secret; `mapped` maps the default vault's secrets by name;
-//! `resolve` replaces the references in the values of a tree; `report_rows` describes the outcome; `snapshot` holds the
+//! `resolve` replaces the references in the values of a tree, and `referred` removes the secrets that are settings by
+//! reference alone, and `unused_secret` finds those whose keys the settings type spells otherwise; `report_rows` describes the outcome; `snapshot` holds the
 //! secrets that one load used. `check` resolves values only for their report.
 
 mod builder;
@@ -17,12 +18,15 @@ mod known_secrets;
 mod load;
 mod loader;
 mod mapped;
+mod referred;
 mod report_rows;
 mod resolve;
 mod snapshot;
+mod unused_secret;
 
 use std::collections::HashSet;
 use std::fmt;
+use std::hash::Hash;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -46,7 +50,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metrics;
 use crate::reference::Reference;
 use crate::secret::{Cloud, Secret, SecretId, Vault};
-use crate::settings::MappingNote;
+use crate::settings::Fingerprint;
 use crate::store::SecretStore;
 
 /// Resolves references against the vaults that the program allows.
@@ -92,7 +96,7 @@ struct ResolverInner {
     max_age: Duration,
     requests: AtomicU64,
     /// The notes that were logged, because each refresh finds them again.
-    logged: Mutex<HashSet<MappingNote>>,
+    logged: Mutex<HashSet<Fingerprint>>,
 }
 
 impl Resolver {
@@ -163,13 +167,13 @@ impl Resolver {
     }
 
     /// Returns whether a note was not logged yet, and remembers it.
-    fn is_new(&self, note: &MappingNote) -> bool {
+    fn is_new(&self, note: impl Hash) -> bool {
         let mut logged = self.inner.logged.lock().unwrap_or_else(PoisonError::into_inner);
         // Logging a note again is harmless; remembering every note for ever is not.
         if logged.len() >= MAX_LOGGED_NOTES {
             logged.clear();
         }
-        logged.insert(note.clone())
+        logged.insert(Fingerprint::of(note))
     }
 
     /// Returns a secret that is fresh enough. A pinned version always is.

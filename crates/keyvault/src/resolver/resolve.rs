@@ -8,8 +8,11 @@ use zeroize::Zeroizing;
 use super::Resolver;
 use super::fetch_plan::FetchPlan;
 use super::loader::Loader;
+use super::referred::Referred;
 use super::snapshot::Snapshot;
+use super::unused_secret::unused_secrets;
 use crate::error::{Error, Result};
+use crate::names::TypeKey;
 use crate::reference::{Reference, Template, app_configuration};
 use crate::report::ReportRow;
 use crate::secret::{Secret, SecretId};
@@ -43,12 +46,16 @@ impl Resolver {
 }
 
 /// The rules for references that cannot be resolved, and the secrets that may replace them.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct ResolveContext<'a> {
     pub(crate) policies: Option<&'a Policies>,
     /// The secrets of the current settings, in a refresh.
     pub(crate) last: Option<&'a Snapshot>,
+    /// Finds a key in the settings type, if that is known.
+    pub(crate) find_key: Option<&'a FindKey<'a>>,
 }
+
+pub(crate) type FindKey<'a> = dyn Fn(&Key) -> TypeKey + Sync + 'a;
 
 /// A value with references, resolved.
 pub(super) struct ResolvedValue {
@@ -68,6 +75,7 @@ pub(super) struct KeptSecret {
 }
 
 /// Resolves every reference in `values` and returns the values that have references, with the rows of the report.
+/// Mapped secrets that are only referred to are among them, as absent values.
 /// Calls `plain` for each other value, with its origin.
 pub(super) async fn resolve(
     loader: &Loader<'_>,
@@ -87,6 +95,10 @@ pub(super) async fn resolve(
             None => others.push(value),
         }
     }
+    let references = referring.iter().flat_map(|(_, parsed)| parsed.references.iter().flatten());
+    let with_references: Vec<&ConfigValue> = referring.iter().map(|(value, _)| value).collect();
+    let only_referred = Referred::new(loader.resolver, references).take(&mut others, &with_references, context);
+    let unused = context.find_key.map(|find_key| unused_secrets(&others, &with_references, find_key));
     loader.fetch(referring.iter().flat_map(|(_, parsed)| parsed.references.iter().flatten())).await;
     for value in others {
         let origin = origin(loader, &value, &mut rows);
@@ -94,7 +106,19 @@ pub(super) async fn resolve(
     }
     let resolved = referring.into_iter();
     let resolved = resolved.map(|(value, parsed)| resolve_value(loader, value, parsed, context, &mut rows));
-    (resolved.collect(), rows)
+    let mut resolved: Vec<ResolvedValue> = resolved.collect();
+    let further =
+        |key, place, text| ResolvedValue { value: ConfigValue::other(key, place, ()), text, kept: Vec::new() };
+    resolved.extend(only_referred.into_iter().map(|key| further(key, String::new(), Ok(None))));
+    for unused in unused.into_iter().flatten() {
+        unused.report(&mut rows);
+        if unused.is_failure {
+            resolved.push(further(unused.key.clone(), unused.place.clone(), Err(unused.error())));
+        } else if loader.resolver.is_new(&unused) {
+            tracing::warn!(setting = %unused.key, origin = unused.place, "{}", unused.clause);
+        }
+    }
+    (resolved, rows)
 }
 
 /// Returns the origin of a value without references.

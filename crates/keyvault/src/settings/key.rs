@@ -77,10 +77,29 @@ impl Key {
         self.0.iter().any(|segment| matches!(segment, Segment::Index(_)))
     }
 
+    /// Returns the path in letters alone, which is the same for keys that differ in upper and lower case, `_` and `-`.
+    pub(crate) fn letters(&self) -> Vec<String> {
+        let letters = |segment: &Segment| match segment {
+            Segment::Name(name) => letters(name).collect(),
+            Segment::Index(index) => index.to_string(),
+        };
+        self.0.iter().map(letters).collect()
+    }
+
     /// Returns whether this key is the key of a table or array that contains `other`.
     pub(crate) fn is_above(&self, other: &Key) -> bool {
         other.0.len() > self.0.len() && other.0.starts_with(&self.0)
     }
+}
+
+/// Returns whether two names have the same letters: they differ in upper and lower case, `_` and `-` alone.
+pub(crate) fn same_letters(one: &str, other: &str) -> bool {
+    letters(one).eq(letters(other))
+}
+
+/// Returns the letters and digits of a name in lower case.
+pub(crate) fn letters(name: &str) -> impl Iterator<Item = char> + '_ {
+    name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase)
 }
 
 impl<'a> FromIterator<&'a str> for Key {

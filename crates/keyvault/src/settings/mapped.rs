@@ -30,6 +30,8 @@ pub struct MappedSecret {
 
 /// A value of an expanded JSON secret.
 pub(crate) struct MappedPart {
+    /// The number of steps of the key that the secret's name gives.
+    pub(crate) depth: usize,
     pub(crate) kind: MappedKind,
     /// The text of a string, the JSON text of a number, a boolean, or a value below the depth limit; else empty.
     pub(crate) text: Zeroizing<String>,

@@ -1,31 +1,63 @@
-//! The tree of the secrets that were mapped by name.
+//! The values of mapped secrets, in the shape in which layers merge them.
 
 use super::key::{Key, Segment};
 use super::mapped::{MappedSecret, MappedSecrets};
 
-/// The tree of the secrets that were mapped by name, shaped by their keys.
-///
-/// An adapter converts it into its framework's value.
+/// The value of a mapped secret. An adapter converts it into its framework's value.
 #[derive(Clone, Debug)]
 pub enum MappedTree<'s> {
-    /// A setting.
+    /// A secret, or a value of an expanded JSON secret.
     Secret(&'s MappedSecret),
-    /// A table with its members in the order of their names.
+    /// A table in a list, with its members in the order of their names.
     Table(Vec<(&'s str, MappedTree<'s>)>),
-    /// A list with its elements in order.
+    /// A list of an expanded JSON secret, with its elements in order.
     List(Vec<MappedTree<'s>>),
 }
 
-impl MappedSecrets {
-    /// Returns the secrets as a tree: a table, which is empty if there are no secrets.
-    pub fn tree(&self) -> MappedTree<'_> {
-        tree(&self.secrets, 0)
+impl<'s> MappedTree<'s> {
+    /// Returns the secret that the value comes from, or `None` for an empty table or list.
+    pub fn secret(&self) -> Option<&'s MappedSecret> {
+        match self {
+            Self::Secret(secret) => Some(secret),
+            Self::Table(members) => members.first().and_then(|(_, member)| member.secret()),
+            Self::List(items) => items.first().and_then(MappedTree::secret),
+        }
     }
+}
+
+impl MappedSecrets {
+    /// Returns every value with the key at which an adapter merges it, in the order of the keys.
+    ///
+    /// An index in a key stands in the name of a secret: the value is one element of a list to which other layers may
+    /// contribute. A list of an expanded JSON secret is a value as a whole.
+    pub fn entries(&self) -> impl Iterator<Item = (Key, MappedTree<'_>)> {
+        let is_same = |one: &(Key, MappedSecret), other: &(Key, MappedSecret)| {
+            let (one, other) = (place(one), place(other));
+            one.is_list && other.is_list && one.key == other.key
+        };
+        self.secrets.chunk_by(is_same).map(|value| {
+            let key = place(&value[0]).key;
+            (key.iter().cloned().collect(), tree(value, key.len()))
+        })
+    }
+}
+
+/// The place of a value, and whether a list is there that the value is in.
+struct Place<'s> {
+    key: &'s [Segment],
+    is_list: bool,
+}
+
+fn place((key, secret): &(Key, MappedSecret)) -> Place<'_> {
+    let key = key.segments();
+    let depth = secret.part.as_ref().map_or(key.len(), |part| part.depth);
+    let list = key[depth..].iter().position(|segment| matches!(segment, Segment::Index(_)));
+    Place { key: &key[..list.map_or(key.len(), |list| depth + list)], is_list: list.is_some() }
 }
 
 /// Builds the tree of `secrets`, whose keys agree up to `depth`.
 ///
-/// The name map ensures that no key is above another, no table is a list, and no list has gaps.
+/// The name map ensures that no key is above another and no table is a list.
 fn tree(secrets: &[(Key, MappedSecret)], depth: usize) -> MappedTree<'_> {
     let Some((key, secret)) = secrets.first() else { return MappedTree::Table(Vec::new()) };
     let parts = secrets
@@ -43,7 +75,7 @@ fn tree(secrets: &[(Key, MappedSecret)], depth: usize) -> MappedTree<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::names::NameMap;
+    use crate::names::{NameMap, OpenJson};
     use crate::resolver::Resolver;
     use crate::store::InMemory;
 
@@ -60,27 +92,38 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn keys_make_tables_and_lists() {
+    async fn lists_of_json_secrets_are_whole_and_elements_by_name_are_not() {
         let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
         let resolver = Resolver::from(vault.clone());
-        let step = |key: Key, step: &str| step.parse().map_or_else(|_| key.member(step), |index| key.element(index));
-        let map = NameMap::new().function(move |name| Some(name.split("--").fold(Key::root(), step)));
-        assert_eq!(shown(resolver.mapped(&map).await.unwrap().tree()), "{}");
+        let map = NameMap::new().open_json(OpenJson::new());
+        assert_eq!(resolver.mapped(&map).await.unwrap().entries().count(), 0);
         for (name, value) in [
             ("db--port", "1"),
             ("db--host", "h"),
-            ("dbx", "x"),
-            ("servers--0--url", "a"),
             ("servers--1--url", "b"),
             ("servers--1--key", "k"),
-            ("ports--0", "7"),
-            ("ports--1", "8"),
+            ("ports--2", "8"),
         ] {
             vault.set(name, value).unwrap();
         }
+        for (name, json) in [("json", r#"{"a":[1,{"b":[2],"c":3}],"d":{"e":4}}"#), ("servers--3", r#"{"x":[5,6]}"#)] {
+            vault
+                .set_with(name, json, |properties| properties.set_content_type("application/json".to_owned()))
+                .unwrap();
+        }
         let mapped = resolver.mapped(&map).await.unwrap();
-        let expected = "{db: {host: h, port: 1}, dbx: x, ports: [7, 8], servers: [{url: a}, {key: k, url: b}]}";
-        assert_eq!(shown(mapped.tree()), expected);
+        let entries: Vec<String> = mapped.entries().map(|(key, value)| format!("{key}={}", shown(value))).collect();
+        let expected = [
+            "db.host=h",
+            "db.port=1",
+            "json.a=[1, {b: [2], c: 3}]",
+            "json.d.e=4",
+            "ports[2]=8",
+            "servers[1].key=k",
+            "servers[1].url=b",
+            "servers[3].x=[5, 6]",
+        ];
+        assert_eq!(entries, expected);
         assert_eq!(mapped.get(&["db", "port"].into_iter().collect()).unwrap().expose_secret(), "1");
         assert!(mapped.get(&["db"].into_iter().collect()).is_none());
     }

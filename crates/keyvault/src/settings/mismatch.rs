@@ -1,5 +1,8 @@
 //! The reason that a tree does not make settings.
 
+use super::key::{Key, Segment};
+use crate::secret::SecretId;
+
 /// The reason that a tree does not make settings: a path, the expectation there, and the kind of value that was found.
 ///
 /// `config` and `figment` quote the offending value in their errors. This type keeps only the safe parts of such an
@@ -17,12 +20,34 @@ pub struct Mismatch {
     pub found: Option<&'static str>,
     /// The place of the failure if the tree has no value there, such as a file that does not parse.
     pub place: Option<String>,
+    /// The remedy, as a fixed clause.
+    pub help: Option<&'static str>,
 }
 
 impl Mismatch {
     /// Creates a mismatch with a clause and no further details.
     pub fn new(clause: &'static str) -> Self {
         Self { clause, ..Self::default() }
+    }
+
+    /// Creates a mismatch for a mapped secret that has no place at `key`: elements before it are missing in the list.
+    pub fn gap(key: &Key, secret: Option<&SecretId>) -> Self {
+        Self::misplaced(key, secret, "list has no element before this one", HELP_WITH_GAPS)
+    }
+
+    /// Creates a mismatch for a mapped secret that has no place at `key`: it is an element of a list where the layers
+    /// have a table, or a member of a table where they have a list.
+    pub fn table_and_list(key: &Key, secret: Option<&SecretId>) -> Self {
+        Self::misplaced(key, secret, "setting is both a table and a list", HELP_WITH_TABLES)
+    }
+
+    fn misplaced(key: &Key, secret: Option<&SecretId>, clause: &'static str, help: &'static str) -> Self {
+        let path = key.segments().iter().map(|segment| match segment {
+            Segment::Name(name) => name.to_string(),
+            Segment::Index(index) => index.to_string(),
+        });
+        let place = secret.map(|secret| format!("secret {}", secret.latest()));
+        Self { path: path.collect(), place, help: Some(help), ..Self::new(clause) }
     }
 
     /// Creates a mismatch for a layer at `place` that cannot be read.
@@ -36,6 +61,12 @@ impl Mismatch {
         Self { place: place.map(|place| place + &position), ..Self::new("layer cannot be read") }
     }
 }
+
+const HELP_WITH_GAPS: &str = "add the elements before it, or number the elements from 0; a table whose names are numbers \
+                              needs NameMap::function";
+
+const HELP_WITH_TABLES: &str = "rename the secret or the setting, or take fewer secrets by name: NameMap::prefix, tag or \
+                                only_keys_of, or references_only()";
 
 fn number_after<'m>(message: &'m str, word: &str) -> Option<&'m str> {
     let digits = message.split_once(word)?.1;

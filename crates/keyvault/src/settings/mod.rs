@@ -23,12 +23,14 @@ mod source_line;
 
 pub use self::config_value::ConfigValue;
 pub(crate) use self::config_value::ValueContent;
+pub(crate) use self::key::same_letters;
 pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Tree};
 pub(crate) use self::mapped::MappedPart;
 pub use self::mapped::{MappedKind, MappedSecret, MappedSecrets, MappingNote};
 pub use self::mapped_tree::MappedTree;
 pub use self::mismatch::Mismatch;
+pub(crate) use self::origin::Fingerprint;
 pub use self::origin::{Origin, Origins};
 pub use self::policy::Policy;
 pub(crate) use self::policy::{Pattern, Policies, Terms};

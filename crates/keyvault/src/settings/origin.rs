@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::LazyLock;
 
 use super::config_value::{ConfigValue, ValueContent};
-use super::key::{Key, Segment};
+use super::key::{Key, Segment, same_letters};
 use crate::secret::SecretId;
 
 /// The origin of every value of the settings, by key, without the values.
@@ -27,7 +27,7 @@ pub struct Origin {
 }
 
 /// Distinguishes two values without keeping either: a hash under a random key of this process.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct Fingerprint(u64);
 
 impl Fingerprint {
@@ -134,6 +134,22 @@ impl Origins {
         })
     }
 
+    /// Finds the value at a path that differs from `path` in upper and lower case, `_` and `-` alone, or a value below
+    /// such a path.
+    pub(crate) fn find_by_letters(&self, path: &[&str]) -> Option<(&Key, &Origin)> {
+        self.iter().find(|(key, _)| {
+            let parts = || key.segments().iter().zip(path);
+            let same = |(segment, step): (&Segment, &&str)| match segment {
+                Segment::Name(name) => same_letters(name, step),
+                Segment::Index(_) => segment.is(step),
+            };
+            !path.is_empty()
+                && key.segments().len() >= path.len()
+                && parts().all(same)
+                && !parts().all(|(s, step)| s.is(step))
+        })
+    }
+
     /// Returns the key and origin of every value, in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Origin)> {
         self.entries.iter().map(|(key, origin)| (key, origin))
@@ -208,5 +224,17 @@ mod tests {
         assert_eq!(origins.get("servers[0].url").unwrap().to_string(), "settings.toml");
         assert!(origins.find(&["servers", "0", "url"]).is_some());
         assert!(origins.get("servers[1].url").is_none());
+        for (path, is_found) in [
+            (&["Servers", "0", "URL"][..], true),
+            (&["Servers"], true),
+            (&["servers", "0", "u-r_l"], true),
+            (&["servers", "0", "url"], false),
+            (&["servers"], false),
+            (&["Servers", "1"], false),
+            (&["Server"], false),
+            (&[], false),
+        ] {
+            assert_eq!(origins.find_by_letters(path).is_some(), is_found, "{path:?}");
+        }
     }
 }
