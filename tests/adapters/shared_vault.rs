@@ -96,3 +96,13 @@ async fn a_failure_by_a_secret_of_another_program_names_the_ways_to_leave_it_out
         remedies(&error);
     }
 }
+
+#[tokio::test]
+async fn a_missing_secret_is_reported_with_a_near_name() {
+    let service = Service::new("value = '@KeyVault(SecretName=db-pasword)'").secret("db-password", "canary");
+    for framework in BOTH {
+        let error = service.start::<One<String>>(framework).await.unwrap_err();
+        assert!(error.to_string().contains("did you mean db-password?"), "{framework:?} {error}");
+        assert_value_free(&error, &["canary"]);
+    }
+}

@@ -162,6 +162,12 @@ impl Error {
         self.with(|inner| inner.clause = format!("{}, in reference {ordinal} of {count}", inner.clause).into())
     }
 
+    /// Adds the name of a secret that exists and is spelled much like the missing one.
+    #[must_use]
+    pub(crate) fn with_near_name(self, name: &str) -> Self {
+        self.with(|inner| inner.clause = format!("{}, did you mean {name}?", inner.clause).into())
+    }
+
     #[must_use]
     pub(crate) fn with_answer(self, answer: ServiceAnswer) -> Self {
         self.with(|inner| inner.answer = Some(answer))

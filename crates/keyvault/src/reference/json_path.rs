@@ -35,8 +35,13 @@ impl JsonPath {
             invalid_secret("reference has a Property but the secret is not JSON")
                 .with_help("remove Property, or store the secret as JSON")
         })?;
-        let member = find(whole, &dotted(&self.0)).filter(|member| member.get() != "null").ok_or_else(|| {
-            invalid_secret("secret has no member at the Property of the reference").with_help(
+        let path = dotted(&self.0);
+        let member = find(whole, &path).filter(|member| member.get() != "null").ok_or_else(|| {
+            let members = match member_names(whole, &path) {
+                names if names.is_empty() => String::new(),
+                names => format!("; members there: {}", names.join(", ")),
+            };
+            invalid_secret(format!("secret has no member at the Property of the reference{members}")).with_help(
                 "compare Property with the secret's members: names are case-sensitive, elements count from 0",
             )
         })?;
@@ -44,8 +49,8 @@ impl JsonPath {
     }
 }
 
-fn invalid_secret(clause: &'static str) -> Error {
-    Error::new(ErrorKind::InvalidSettings, clause).with_status(ReferenceStatus::OtherReasons)
+fn invalid_secret(clause: impl Into<Cow<'static, str>>) -> Error {
+    Error::from_clause(ErrorKind::InvalidSettings, clause).with_status(ReferenceStatus::OtherReasons)
 }
 
 /// Rewrites `a[0].b` as `a.0.b`.
@@ -80,6 +85,23 @@ fn find<'a>(value: &'a RawValue, path: &str) -> Option<&'a RawValue> {
     let (name, rest) = path.split_once('.')?;
     find(members.get(name)?, rest)
 }
+
+/// Returns the names of the members in the deepest table that `path` leads to, for a message: the first few, and only
+/// those that look like names.
+fn member_names(whole: &RawValue, path: &str) -> Vec<String> {
+    let above = path.rmatch_indices('.').filter_map(|(end, _)| find(whole, &path[..end])).chain([whole]);
+    let mut tables =
+        above.filter_map(|value| serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(value.get()).ok());
+    let is_name = |name: &str| {
+        (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+    };
+    let names = tables.next().unwrap_or_default().into_keys().map(Cow::into_owned);
+    names.filter(|name| is_name(name)).take(MAX_NAMES).collect()
+}
+
+const MAX_NAMES: usize = 10;
+/// Longer texts are more likely keys of another kind, such as tokens.
+const MAX_NAME: usize = 32;
 
 impl fmt::Display for JsonPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -130,6 +152,25 @@ mod tests {
             assert_eq!(error.status(), ReferenceStatus::OtherReasons, "{json}");
             assert!(!format!("{error:?}").contains("canary"), "{json}: {error:?}");
         }
+    }
+
+    #[test]
+    fn a_missing_member_is_reported_with_the_names_beside_it() {
+        let json = r#"{"user":"canary","password":"canary","tls":{"key":"canary","a b":1},"list":[{"x":"canary"}]}"#;
+        for (path, names) in [
+            ("pasword", "; members there: list, password, tls, user"),
+            ("tls.cert", "; members there: key"),
+            ("list[0].y.z", "; members there: x"),
+            ("user.name", "; members there: list, password, tls, user"),
+        ] {
+            let error = JsonPath::parse(path).unwrap().of(json).expect_err(path);
+            assert!(error.to_string().ends_with(names), "{path}: {error}");
+            assert!(!format!("{error:?}").contains("canary"), "{path}: {error:?}");
+        }
+        let many: BTreeMap<String, u8> =
+            (0..20).map(|i| (format!("n{i:02}"), i)).chain([("x".repeat(33), 0)]).collect();
+        let error = JsonPath::parse("a").unwrap().of(&serde_json::to_string(&many).unwrap()).unwrap_err();
+        assert!(error.to_string().ends_with("n08, n09"), "{error}");
     }
 
     #[test]

@@ -242,9 +242,18 @@ fn resolve_reference(
         Err(error) => match last_good() {
             Some((id, secret, text)) => Resolution::Kept(KeptSecret { id, secret, error }, text),
             None if terms.is_optional(reference) && error.is_missing() => Resolution::Absent(error),
-            None => Resolution::Failed(error),
+            None => Resolution::Failed(match near_name(loader, &error) {
+                Some(name) => error.with_near_name(&name),
+                None => error,
+            }),
         },
     }
+}
+
+/// Returns a name that the missing secret of an error may mean.
+fn near_name(loader: &Loader<'_>, error: &Error) -> Option<String> {
+    let missing = error.secret().filter(|id| error.is_missing() && id.version().is_none())?;
+    loader.near_name(missing)
 }
 
 fn text(secret: &Secret, reference: &Reference) -> Result<Zeroizing<String>> {
