@@ -41,7 +41,7 @@
 //! - a managed identity credential with `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` set to
 //!   [`identity_endpoint`](Emulator::identity_endpoint) and [`identity_header`](Emulator::identity_header), or
 //!   `AZURE_POD_IDENTITY_AUTHORITY_HOST` set to [`http_url`](Emulator::http_url);
-//! - in Rust, the ready [`Emulator::credential`], with the feature `credential`;
+//! - in Rust, the ready `Emulator::credential`, with the feature `credential`;
 //! - a fixed [`token`](Emulator::token), or any token after
 //!   [`accept_any_token`](EmulatorBuilder::accept_any_token).
 //!

@@ -134,7 +134,7 @@ impl Service {
         let mut reply = match effect {
             Some(FaultEffect::Reply(reply)) => reply,
             Some(FaultEffect::Delay(extra)) => {
-                delay += extra;
+                delay = delay.saturating_add(extra);
                 Reply::Complete(respond(state))
             }
             None => Reply::Complete(respond(state)),

@@ -312,3 +312,14 @@ async fn one_secret_can_fail() {
     let request = http::Request::get("https://127.0.0.1/secrets/db?api-version=7.4").body(bytes::Bytes::new()).unwrap();
     assert_eq!(emulator.handle(request).await.status(), 500);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_latencies_add_up() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.set_latency(Duration::MAX);
+    emulator.fault(Fault::Latency(Duration::MAX));
+    assert!(timeout(Duration::from_secs(3_600), get(&emulator, "/secrets")).await.is_err());
+    emulator.clear_faults();
+    emulator.set_latency(Duration::ZERO);
+    assert_eq!(get(&emulator, "/secrets").await.status(), 200);
+}
