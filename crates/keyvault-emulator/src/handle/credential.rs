@@ -19,7 +19,7 @@ pub struct EmulatorCredential(Arc<Service>);
 
 /// A ready credential.
 impl Emulator {
-    /// Returns a credential whose tokens the vaults accept, for the clients of the Azure SDK for Rust and of `keyvault`.
+    /// Returns a credential whose tokens the vaults accept, for clients of the Azure SDK for Rust and of `keyvault`.
     ///
     /// ```
     /// # use std::sync::Arc;

@@ -44,8 +44,8 @@ impl VaultStates {
         self.changes
     }
 
-    /// Makes a change for a client. With a data file it becomes visible when the returned save succeeds. A failed change
-    /// has no effect.
+    /// Makes a change for a client. With a data file it becomes visible when the returned save succeeds. A failed
+    /// change has no effect.
     pub(crate) fn change<T, E>(
         &mut self,
         change: impl FnOnce(&mut VaultMap) -> Result<T, E>,
