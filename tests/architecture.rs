@@ -20,7 +20,7 @@ const MAY_USE: [(&str, &[&str]); 5] = [
 const ONLY_IN: [(&str, &[&str]); 6] = [
     ("config", &["keyvault-config"]),
     ("figment", &["keyvault-figment"]),
-    ("azure_core", &["keyvault", "keyvault-cli"]),
+    ("azure_core", &["keyvault", "keyvault-cli", "keyvault-emulator"]),
     ("reqwest", &["keyvault"]),
     ("hyper", &["keyvault-emulator"]),
     ("moka", &["keyvault"]),
