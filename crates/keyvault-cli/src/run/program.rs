@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::child::Child;
 use super::environment::ChildEnvironment;
-use super::redactor::Automaton;
+use super::family;
+use super::masked_output::MaskedSecrets;
 use crate::failure::Failure;
 
 /// The command line and the environment of a program.
@@ -33,8 +34,11 @@ impl Program {
     }
 
     /// Starts the program as a child. With `masked` its output passes through a redactor.
-    pub(super) fn spawn(&self, masked: Option<Arc<Automaton>>) -> Result<Child, Failure> {
+    pub(super) fn spawn(&self, masked: Option<Arc<MaskedSecrets>>) -> Result<Child, Failure> {
         let mut command = tokio::process::Command::from(self.command());
+        if family::leads_a_group() {
+            command.process_group(0);
+        }
         if masked.is_some() {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }

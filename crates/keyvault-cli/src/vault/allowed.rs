@@ -8,12 +8,13 @@ use std::time::Duration;
 use keyvault::report::ReportRow;
 use keyvault::resolver::Checked;
 use keyvault::settings::{MappedSecrets, Resolved};
-use keyvault::{InMemory, NameMap, Resolver, SecretClient, SecretId, Template, Vault};
+use keyvault::{Error, InMemory, NameMap, Resolver, SecretClient, SecretId, Template, Vault};
 
 use super::advice::{advise, require_vault};
 use super::arguments::AllowedVaultsArguments;
 use super::counting_store::CountingStore;
-use crate::failure::Failure;
+use crate::failure::{Failure, exit_code_of};
+use crate::report::ExitCodes;
 use crate::settings::Entry;
 use crate::terminal;
 
@@ -41,7 +42,11 @@ impl AllowedVaultsArguments {
             return Ok(AllowedVaults { resolver: InMemory::new(placeholder_vault()?).into(), vaults, fetched });
         };
         let client = self.connection.client(first.origin())?;
-        let store = |client: SecretClient| CountingStore { client, fetched: Arc::clone(&fetched) };
+        let store = |client: SecretClient| CountingStore {
+            client,
+            fetched: Arc::clone(&fetched),
+            timeout: self.connection.timeout(),
+        };
         // A check fetches each secret anew. `resolve` then uses what the check fetched, however long ago that was.
         let mut resolver = Resolver::builder(store(client.clone())).cache_capacity(1_000_000).max_age(A_DAY);
         for vault in &vaults[1..] {
@@ -123,11 +128,11 @@ impl AllowedVaults {
 }
 
 impl CheckOutcome {
-    /// Returns the settings whose failure may go away on a retry.
-    pub(crate) fn transient_settings(&self) -> BTreeSet<String> {
+    /// Returns the exit codes of the settings that failed.
+    pub(crate) fn exit_codes(&self) -> ExitCodes {
         let values = self.checked.iter().flat_map(Checked::values);
-        let transient = values.filter(|(_, value)| value.is_err_and(|error| error.is_transient()));
-        transient.map(|(value, _)| value.key().to_string()).collect()
+        let failed = values.filter_map(|(value, resolved)| Some((value.key().to_string(), resolved.err()?)));
+        failed.flat_map(|(key, error)| codes_of(&key, error)).collect()
     }
 
     /// Returns every resolved value with its setting. The value is `None` if it is optional and its secret is missing.
@@ -136,6 +141,13 @@ impl CheckOutcome {
         let values = self.checked.iter().flat_map(Checked::values);
         values.filter_map(|(value, resolved)| Some((value.key().to_string(), resolved.ok()?)))
     }
+}
+
+/// Returns the exit codes of an error and of the failures that it joins.
+fn codes_of(key: &str, error: &Error) -> Vec<((String, &'static str), u8)> {
+    let failures = if error.failures().is_empty() { std::slice::from_ref(error) } else { error.failures() };
+    let code = |error: &Error| ((key.to_owned(), error.status().as_str()), exit_code_of(error));
+    failures.iter().map(code).collect()
 }
 
 fn secrets_of<'e>(entries: impl IntoIterator<Item = &'e Entry>, default: &Vault) -> BTreeSet<SecretId> {

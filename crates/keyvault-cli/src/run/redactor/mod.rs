@@ -1,11 +1,47 @@
 //! Masking secrets in a stream of bytes that arrives in pieces.
+//!
+//! In reading order: `form` lists the texts that reveal a secret, `automaton` finds all of them at once, and `decoder`
+//! reads the stream through the escapes of each family, so that a secret is found however it is escaped.
 
 mod automaton;
+mod decoder;
+mod form;
 
-use zeroize::Zeroizing;
+use std::collections::VecDeque;
 
-use self::automaton::ROOT;
-pub(super) use self::automaton::{Automaton, MIN_LENGTH};
+use zeroize::{Zeroize, Zeroizing};
+
+use self::automaton::{Automaton, ROOT};
+use self::decoder::{DECODERS, Decoded, Decoder};
+pub(super) use self::form::MIN_LENGTH;
+
+/// The secrets to mask, prepared for the search.
+#[derive(Debug)]
+pub(super) struct Masker {
+    /// The secrets themselves, searched through every decoder but [`Decoder::Wrapped`].
+    texts: Automaton,
+    /// Their forms in base64 and hexadecimal, searched through [`Decoder::Wrapped`].
+    words: Automaton,
+    /// The bytes that a form or an escape may start with.
+    is_start: [bool; 256],
+}
+
+impl Masker {
+    pub(super) fn new<'v>(secrets: impl IntoIterator<Item = &'v str> + Clone) -> Self {
+        let texts = Automaton::new(&secrets.clone().into_iter().flat_map(form::texts).collect::<Vec<_>>());
+        let words = Automaton::new(&secrets.into_iter().flat_map(form::words).collect::<Vec<_>>());
+        let mut is_start = [false; 256];
+        for byte in 0..=u8::MAX {
+            let is_escape = DECODERS.iter().any(|decoder| *decoder != Decoder::Wrapped && decoder.is_start(byte));
+            is_start[usize::from(byte)] = texts.is_start(byte) || words.is_start(byte) || is_escape;
+        }
+        Self { texts, words, is_start }
+    }
+
+    fn automaton(&self, decoder: Decoder) -> &Automaton {
+        if decoder == Decoder::Wrapped { &self.words } else { &self.texts }
+    }
+}
 
 /// The replacement of a secret.
 const MASK: &[u8] = b"***";
@@ -13,8 +49,8 @@ const MASK: &[u8] = b"***";
 /// One stream. Bytes that may be the start of a secret are held back until more bytes decide it.
 #[derive(Debug)]
 pub(super) struct Redactor<'a> {
-    automaton: &'a Automaton,
-    node: usize,
+    masker: &'a Masker,
+    tracks: [Track; DECODERS.len()],
     held_back: Zeroizing<Vec<u8>>,
     /// The position of `held_back` in the stream.
     start: usize,
@@ -24,9 +60,88 @@ pub(super) struct Redactor<'a> {
     is_masking: bool,
 }
 
+/// The search through one decoder.
+#[derive(Debug)]
+struct Track {
+    decoder: Decoder,
+    node: u32,
+    /// The bytes that may be an escape, and the position of the first.
+    pending: Vec<u8>,
+    pending_start: usize,
+    /// The positions in the stream of the decoded bytes that may be the start of a secret.
+    starts: VecDeque<usize>,
+}
+
+impl Track {
+    fn new(decoder: Decoder) -> Self {
+        Self { decoder, node: ROOT, pending: Vec::new(), pending_start: 0, starts: VecDeque::new() }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.node == ROOT && self.pending.is_empty()
+    }
+
+    /// Returns the position of the first byte that may belong to a secret. `None` if no byte does.
+    fn earliest(&self) -> Option<usize> {
+        self.starts.front().copied().or((!self.pending.is_empty()).then_some(self.pending_start))
+    }
+
+    /// Reads the byte at `at`. Calls `found` with the range of each secret that ends with it.
+    fn read(&mut self, automaton: &Automaton, byte: u8, at: usize, mut found: impl FnMut(usize, usize)) {
+        if self.pending.is_empty() {
+            self.pending_start = at;
+            if !self.decoder.is_start(byte) {
+                self.step(automaton, byte, at, at + 1, &mut found);
+                return;
+            }
+        }
+        self.pending.push(byte);
+        while !self.pending.is_empty() {
+            let Decoded::Text { length, text } = self.decoder.decode(&self.pending) else { return };
+            let start = self.pending_start;
+            for byte in text.as_bytes() {
+                self.step(automaton, *byte, start, start + length, &mut found);
+            }
+            self.pending.drain(..length);
+            self.pending_start += length;
+        }
+    }
+
+    /// Reads a decoded byte, which stands from `start` to `end`.
+    fn step(
+        &mut self,
+        automaton: &Automaton,
+        byte: u8,
+        start: usize,
+        end: usize,
+        found: &mut impl FnMut(usize, usize),
+    ) {
+        self.node = automaton.step(self.node, byte);
+        self.starts.push_back(start);
+        let depth = automaton.depth(self.node);
+        self.starts.drain(..self.starts.len() - depth);
+        if let Some(length) = automaton.match_length(self.node) {
+            found(self.starts[depth - length], end);
+        }
+    }
+}
+
+impl Drop for Track {
+    fn drop(&mut self) {
+        self.pending.zeroize();
+    }
+}
+
 impl<'a> Redactor<'a> {
-    pub(super) fn new(automaton: &'a Automaton) -> Self {
-        Self { automaton, node: ROOT, held_back: Zeroizing::default(), start: 0, masked: Vec::new(), is_masking: false }
+    pub(super) fn new(masker: &'a Masker) -> Self {
+        Self {
+            masker,
+            tracks: DECODERS.map(Track::new),
+            held_back: Zeroizing::default(),
+            start: 0,
+            masked: Vec::new(),
+            is_masking: false,
+        }
     }
 
     /// Reads `bytes` and returns the output that is decided.
@@ -34,9 +149,10 @@ impl<'a> Redactor<'a> {
         let mut out = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
         while !rest.is_empty() {
-            if self.node == ROOT && self.held_back.is_empty() {
-                // Bytes that no secret starts with need no steps of the automaton.
-                let plain = rest.iter().position(|byte| self.automaton.is_start(*byte)).unwrap_or(rest.len());
+            if self.held_back.is_empty() && self.tracks.iter().all(Track::is_idle) {
+                // Bytes that no secret starts with need no search.
+                let is_start = |byte: &u8| self.masker.is_start[usize::from(*byte)];
+                let plain = rest.iter().position(is_start).unwrap_or(rest.len());
                 let (before, after) = rest.split_at(plain);
                 out.extend_from_slice(before);
                 self.is_masking &= before.is_empty();
@@ -46,12 +162,11 @@ impl<'a> Redactor<'a> {
             let Some((byte, after)) = rest.split_first() else { break };
             self.read(*byte);
             rest = after;
-            let depth = self.automaton.depth(self.node);
-            if depth == 0 || self.held_back.len() >= MAX_HELD_BACK {
-                self.release(depth, &mut out);
+            if self.undecided() == 0 || self.held_back.len() >= MAX_HELD_BACK {
+                self.release(&mut out);
             }
         }
-        self.release(self.automaton.depth(self.node), &mut out);
+        self.release(&mut out);
         out
     }
 
@@ -61,11 +176,19 @@ impl<'a> Redactor<'a> {
     /// the start of one, [`feed`](Self::feed) masks its end.
     pub(super) fn flush(&mut self) -> Vec<u8> {
         let end = self.start + self.held_back.len();
-        if self.held_back.len() >= MIN_LENGTH {
-            self.mask(self.start, end);
+        let open = |track: &Track| {
+            let start = track.starts.front().copied().filter(|_| track.starts.len() >= MIN_LENGTH)?;
+            // What follows a whole secret is no part of it.
+            let automaton = self.masker.automaton(track.decoder);
+            let is_whole = automaton.match_length(track.node) == Some(track.starts.len());
+            Some((start, if is_whole && !track.pending.is_empty() { track.pending_start } else { end }))
+        };
+        let ranges: Vec<(usize, usize)> = self.tracks.iter().filter_map(open).collect();
+        for (start, end) in ranges {
+            self.mask(start.max(self.start), end);
         }
         let mut out = Vec::new();
-        self.release(0, &mut out);
+        self.release_until(end, &mut out);
         out
     }
 
@@ -74,27 +197,53 @@ impl<'a> Redactor<'a> {
     }
 
     fn read(&mut self, byte: u8) {
-        self.node = self.automaton.step(self.node, byte);
+        let at = self.start + self.held_back.len();
         self.held_back.push(byte);
-        let end = self.start + self.held_back.len();
-        if let Some(length) = self.automaton.match_length(self.node) {
-            // Bytes before `start` are already returned and cannot be masked.
-            self.mask(end.saturating_sub(length).max(self.start), end);
+        let mut found = Vec::new();
+        for track in &mut self.tracks {
+            let automaton = self.masker.automaton(track.decoder);
+            track.read(automaton, byte, at, |start, end| found.push((start, end)));
         }
+        for (start, end) in found {
+            // Bytes before `start` are already returned and cannot be masked.
+            self.mask(start.max(self.start), end);
+        }
+    }
+
+    /// Returns how many of the last bytes may belong to a secret that has not ended.
+    fn undecided(&self) -> usize {
+        let end = self.start + self.held_back.len();
+        let earliest = self.tracks.iter().filter_map(Track::earliest).min().unwrap_or(end);
+        end - earliest.clamp(self.start, end)
     }
 
     /// Adds a range and merges it with those that it touches.
     fn mask(&mut self, mut start: usize, mut end: usize) {
-        while let Some((s, e)) = self.masked.pop_if(|(_, e)| *e >= start) {
-            (start, end) = (start.min(s), end.max(e));
+        if start >= end {
+            return;
+        }
+        let mut later = Vec::new();
+        while let Some((s, e)) = self.masked.pop() {
+            if s > end {
+                later.push((s, e));
+            } else if e >= start {
+                (start, end) = (start.min(s), end.max(e));
+            } else {
+                self.masked.push((s, e));
+                break;
+            }
         }
         self.masked.push((start, end));
+        self.masked.extend(later.into_iter().rev());
     }
 
-    /// Moves all but the last `keep` bytes to `out`.
-    fn release(&mut self, keep: usize, out: &mut Vec<u8>) {
-        let keep = keep.min(self.held_back.len());
-        let end = self.start + self.held_back.len() - keep;
+    /// Moves the bytes that are decided to `out`.
+    fn release(&mut self, out: &mut Vec<u8>) {
+        let end = self.start + self.held_back.len() - self.undecided();
+        self.release_until(end, out);
+    }
+
+    fn release_until(&mut self, end: usize, out: &mut Vec<u8>) {
         let mut at = self.start;
         for (from, to) in std::mem::take(&mut self.masked) {
             if from >= end {
@@ -134,8 +283,8 @@ mod tests {
 
     /// Returns the output when `text` arrives in pieces of `size` bytes.
     fn redacted(values: &[&str], text: &str, size: usize) -> String {
-        let automaton = Automaton::new(values.iter().copied());
-        let mut redactor = Redactor::new(&automaton);
+        let masker = Masker::new(values.iter().copied());
+        let mut redactor = Redactor::new(&masker);
         let mut out: Vec<u8> = text.as_bytes().chunks(size).flat_map(|piece| redactor.feed(piece)).collect();
         out.extend(redactor.flush());
         String::from_utf8(out).unwrap()
@@ -161,6 +310,26 @@ mod tests {
             (&["a\"b\\c\n"], r#"{"k":"a\"b\\c\n"}"#, r#"{"k":"***\n"}"#),
             (&["p@ss/word"], "https://u:p%40ss%2Fword@h", "https://u:***@h"),
             (&["geheim🔑"], "das geheim🔑!", "das ***!"),
+            (&["a/b+c<d&\u{e4}"], r"x a\/b\u002Bc\u003cd\u0026\u00e4 y", "x *** y"),
+            (&["a/b+c<d&\u{e4}"], r"x a/b\x2bc\x3Cd&\xe4 y", "x *** y"),
+            (&["a/b+c<d&\u{e4}"], r"b'a/b+c<d&\xc3\xa4'", "b'***'"),
+            (&["a/b+c<d&\u{e4}"], "?a/b%2bc%3cd%26%c3%a4;", "?***;"),
+            (&["a/b+c<d&\u{e4}"], "?a%2Fb%2Bc%3Cd%26%C3%A4;", "?***;"),
+            (&["a/b+c<d&\u{e4}"], "<p>a&#x2F;b&#43;c&lt;d&amp;&auml;</p>", "<p>***</p>"),
+            (&["it's $5"], r"+ echo 'it'\''s $5'", "+ echo '***'"),
+            (&["it's $5"], r#"'it'"'"'s $5'"#, "'***'"),
+            (&["it's $5"], r"it\'s\ \$5 x", "*** x"),
+            (&["it's $5"], "q=it%27s+%245", "q=***"),
+            (&["it's $5"], "'it''s $5'", "'***'"),
+            (&["two\nlines"], r"$'two\nlines'", "$'***'"),
+            (&["a\"b\\c"], r#"{"log":"{\"k\":\"a\\\"b\\\\c\"}"}"#, r#"{"log":"{\"k\":\"***\"}"}"#),
+            (&["hunter2"], "Basic dXM6aHVudGVyMg==", "Basic dXM6***"),
+            (&["hunter2"], "aHVudGVyMg== aHVudGVyMgo= x", "*** *** x"),
+            (&["hunter2"], "aHVud\nGVyMg==", "***"),
+            (&["hunter2"], "68756e74657232 68756E74657232", "*** ***"),
+            (&["\u{1f511}key"], r"\ud83d\udd11key", "***"),
+            (&["hunter2"], "100% & 'a' \\ hunter", "100% & 'a' \\ ***"),
+            (&["hunter2"], "%68unter%32 %6 hunt", "*** %6 ***"),
             (&[], "anything", "anything"),
         ] {
             for size in 1..=text.len() {
@@ -171,13 +340,13 @@ mod tests {
 
     #[test]
     fn the_rest_of_a_secret_is_masked_after_a_flush() {
-        let automaton = Automaton::new(["hunter2"]);
+        let masker = Masker::new(["hunter2"]);
         for (first, paused, then, rest) in [
             ("x hu", "x hu", "nter2 y", "*** y"),
             ("x hunter", "x ***", "2 y", " y"),
             ("x hunter", "x ***", "! y", "! y"),
         ] {
-            let mut redactor = Redactor::new(&automaton);
+            let mut redactor = Redactor::new(&masker);
             let mut out = redactor.feed(first.as_bytes());
             out.extend(redactor.flush());
             assert_eq!(String::from_utf8(out).unwrap(), paused);
