@@ -5,7 +5,9 @@ use std::fs::{self, File};
 use std::sync::Mutex;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, waitpid};
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, test_kill_process_group, waitpid,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
@@ -45,7 +47,9 @@ impl Family {
 
     /// Returns whether only the command itself, or nothing, is left.
     pub(super) fn is_empty(self) -> bool {
-        self.others().is_empty()
+        // Without `/proc` the system only says whether the group exists.
+        let has_proc = cfg!(target_os = "linux");
+        self.others().is_empty() && (has_proc || !self.has_group || test_kill_process_group(self.leader).is_err())
     }
 
     /// Returns the running processes other than the command itself.

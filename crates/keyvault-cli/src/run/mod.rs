@@ -136,7 +136,13 @@ impl Run {
         }
         let runtime = crate::runtime()?;
         let vaults = self.vaults.connect(!unresolved.is_plain())?;
-        let program = self.program(runtime.block_on(unresolved.resolve(&vaults))?);
+        let program = match runtime.block_on(unresolved.resolve(&vaults)) {
+            Ok(environment) => self.program(environment),
+            Err(failure) => {
+                runtime.shutdown_background();
+                return Err(failure);
+            }
+        };
         if !is_supervised {
             // Dropping it would wait for a thread that resolves a name.
             runtime.shutdown_background();

@@ -58,7 +58,8 @@ impl Expressions {
 
     /// Returns the length of the expression at the beginning of `text`. `None` if it does not end on its line.
     fn length(self, text: &str) -> Option<usize> {
-        let line = &text[..text.find('\n').unwrap_or(text.len()).min(text.floor_char_boundary_of(MAX_LENGTH))];
+        let near = &text[..text.floor_char_boundary_of(MAX_LENGTH)];
+        let line = &near[..near.find('\n').unwrap_or(near.len())];
         if self.end == "}}" {
             return line.find(self.end).map(|at| at + self.end.len());
         }
@@ -76,7 +77,7 @@ impl Expressions {
 }
 
 /// The length of the longest expression. It bounds the search for the end of each.
-const MAX_LENGTH: usize = 1_024;
+const MAX_LENGTH: usize = 512;
 
 trait CharBoundary {
     fn floor_char_boundary_of(&self, at: usize) -> usize;

@@ -35,6 +35,20 @@ pub(crate) struct FileContents {
     pub(crate) notes: Vec<Problem>,
 }
 
+impl FileContents {
+    /// Removes the expressions of ARM templates, `[concat('@Microsoft.KeyVault(SecretUri=', …)]`, and notes their lines.
+    fn set_expressions_aside(&mut self, file: &str) {
+        let is_expression = |entry: &mut Entry| {
+            let text = entry.text.as_deref().map_or("", |text| text.trim());
+            text.starts_with('[') && !text.starts_with("[[") && text.ends_with(']') && text.contains('\'')
+        };
+        let line = |entry: Entry| entry.origin.rsplit_once(':')?.1.parse().ok();
+        let aside = self.entries.extract_if(.., |entry| is_expression(entry) && entry.may_contain_reference());
+        let lines: Vec<usize> = aside.filter_map(line).collect();
+        self.notes.extend(text::note(file, &lines));
+    }
+}
+
 impl Format {
     /// Returns the format that the file name suggests, [`Format::Text`] for an unknown extension.
     pub(crate) fn of(path: &str) -> Self {
@@ -66,6 +80,9 @@ impl Format {
         let error = match self.parse(text, file) {
             Ok(mut contents) => {
                 contents.entries = app_configuration::with_references(contents.entries);
+                if self == Self::Json {
+                    contents.set_expressions_aside(file);
+                }
                 return contents;
             }
             Err(error) => error,

@@ -58,6 +58,7 @@ pub(crate) struct TextFile {
     pub(crate) name: String,
     /// The text without a byte order mark.
     pub(crate) text: Zeroizing<String>,
+    #[cfg_attr(not(unix), expect(dead_code, reason = "only `render` keeps it"))]
     pub(crate) has_byte_order_mark: bool,
 }
 

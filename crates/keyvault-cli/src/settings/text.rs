@@ -16,9 +16,9 @@ pub(super) fn read(text: &str, file: &str, expressions: Option<Expressions>) -> 
     let mut lines = Vec::new();
     let outcome = Template::scan(text).into_iter().try_for_each(|(range, reference)| {
         let line = collector.line(range.start);
-        let is_unknown = substituted.as_ref().is_some_and(|substituted| {
-            substituted.is_in(&range) && reference.is_ok()
-                || reference.is_err() && text[range.clone()].contains(['\'', '"'])
+        let is_unknown = substituted.as_ref().is_some_and(|substituted| match &reference {
+            Ok(_) => substituted.is_in(&range),
+            Err(_) => is_completed_by_code(&text[range.clone()]),
         });
         if is_unknown {
             lines.push(line);
@@ -33,8 +33,17 @@ pub(super) fn read(text: &str, file: &str, expressions: Option<Expressions>) -> 
     contents
 }
 
+/// Returns whether code adds the rest of a reference: `concat('@KeyVault(SecretUri=', uri, ')')`, `format('…={0})', uri)`.
+fn is_completed_by_code(reference: &str) -> bool {
+    let is_argument = |(at, _): (usize, &str)| {
+        let rest = reference[at + 1..].trim_start_matches(|c: char| c.is_ascii_digit());
+        rest.starts_with('}') && rest.len() < reference.len() - at - 1
+    };
+    reference.contains(['\'', '"']) || reference.match_indices('{').any(is_argument)
+}
+
 /// Lists the lines with references that a deployment completes.
-fn note(file: &str, lines: &[usize]) -> Option<Problem> {
+pub(super) fn note(file: &str, lines: &[usize]) -> Option<Problem> {
     let first = lines.first()?;
     let shown: Vec<String> = lines.iter().take(10).map(ToString::to_string).collect();
     let more = if lines.len() > shown.len() { ", …" } else { "" };
