@@ -20,14 +20,19 @@ pub(super) enum Decoder {
     Shell,
 }
 
-pub(super) const DECODERS: [Decoder; 7] = [
-    Decoder::Plain,
-    Decoder::Wrapped,
-    Decoder::Backslash,
-    Decoder::BackslashBytes,
-    Decoder::Percent,
-    Decoder::Html,
-    Decoder::Shell,
+/// The ways to read a text. Several decoders are applied in order: a log line of JSON may contain JSON.
+pub(super) const CHAINS: [&[Decoder]; 11] = [
+    &[Decoder::Plain],
+    &[Decoder::Wrapped],
+    &[Decoder::Backslash],
+    &[Decoder::BackslashBytes],
+    &[Decoder::Percent],
+    &[Decoder::Html],
+    &[Decoder::Shell],
+    &[Decoder::Backslash, Decoder::Backslash],
+    &[Decoder::Backslash, Decoder::Html],
+    &[Decoder::Percent, Decoder::Percent],
+    &[Decoder::Percent, Decoder::Backslash],
 ];
 
 /// The meaning of the bytes that a text continues with.

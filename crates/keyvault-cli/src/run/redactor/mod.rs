@@ -12,7 +12,7 @@ use std::collections::VecDeque;
 use zeroize::{Zeroize, Zeroizing};
 
 use self::automaton::{Automaton, ROOT};
-use self::decoder::{DECODERS, Decoded, Decoder};
+use self::decoder::{CHAINS, Decoded, Decoder};
 pub(super) use self::form::MIN_LENGTH;
 
 /// The secrets to mask, prepared for the search.
@@ -32,14 +32,15 @@ impl Masker {
         let words = Automaton::new(&secrets.into_iter().flat_map(form::words).collect::<Vec<_>>());
         let mut is_start = [false; 256];
         for byte in 0..=u8::MAX {
-            let is_escape = DECODERS.iter().any(|decoder| *decoder != Decoder::Wrapped && decoder.is_start(byte));
+            let mut decoders = CHAINS.iter().copied().flatten().filter(|decoder| **decoder != Decoder::Wrapped);
+            let is_escape = decoders.any(|decoder| decoder.is_start(byte));
             is_start[usize::from(byte)] = texts.is_start(byte) || words.is_start(byte) || is_escape;
         }
         Self { texts, words, is_start }
     }
 
-    fn automaton(&self, decoder: Decoder) -> &Automaton {
-        if decoder == Decoder::Wrapped { &self.words } else { &self.texts }
+    fn automaton(&self, track: &Track) -> &Automaton {
+        if track.is_for_words { &self.words } else { &self.texts }
     }
 }
 
@@ -50,7 +51,7 @@ const MASK: &[u8] = b"***";
 #[derive(Debug)]
 pub(super) struct Redactor<'a> {
     masker: &'a Masker,
-    tracks: [Track; DECODERS.len()],
+    tracks: [Track; CHAINS.len()],
     held_back: Zeroizing<Vec<u8>>,
     /// The position of `held_back` in the stream.
     start: usize,
@@ -60,75 +61,105 @@ pub(super) struct Redactor<'a> {
     is_masking: bool,
 }
 
-/// The search through one decoder.
+/// The search through one chain of decoders.
 #[derive(Debug)]
 struct Track {
-    decoder: Decoder,
+    stages: Vec<Stage>,
+    is_for_words: bool,
     node: u32,
-    /// The bytes that may be an escape, and the position of the first.
-    pending: Vec<u8>,
-    pending_start: usize,
     /// The positions in the stream of the decoded bytes that may be the start of a secret.
     starts: VecDeque<usize>,
 }
 
+/// One decoder, and the bytes before it that may be an escape, each with its range in the stream.
+#[derive(Debug)]
+struct Stage {
+    decoder: Decoder,
+    bytes: Vec<u8>,
+    ranges: Vec<(usize, usize)>,
+}
+
 impl Track {
-    fn new(decoder: Decoder) -> Self {
-        Self { decoder, node: ROOT, pending: Vec::new(), pending_start: 0, starts: VecDeque::new() }
+    fn new(decoders: &[Decoder]) -> Self {
+        let stage = |decoder: &Decoder| Stage { decoder: *decoder, bytes: Vec::new(), ranges: Vec::new() };
+        Self {
+            stages: decoders.iter().map(stage).collect(),
+            is_for_words: decoders == [Decoder::Wrapped],
+            node: ROOT,
+            starts: VecDeque::new(),
+        }
     }
 
     fn is_idle(&self) -> bool {
-        self.node == ROOT && self.pending.is_empty()
+        self.node == ROOT && self.pending_start().is_none()
+    }
+
+    /// Returns the position of the first byte that may be part of an escape. `None` if no byte is.
+    fn pending_start(&self) -> Option<usize> {
+        // A later decoder holds earlier bytes.
+        self.stages.iter().rev().find_map(|stage| Some(stage.ranges.first()?.0))
     }
 
     /// Returns the position of the first byte that may belong to a secret. `None` if no byte does.
     fn earliest(&self) -> Option<usize> {
-        self.starts.front().copied().or((!self.pending.is_empty()).then_some(self.pending_start))
+        self.starts.front().copied().or_else(|| self.pending_start())
     }
 
-    /// Reads the byte at `at`. Calls `found` with the range of each secret that ends with it.
-    fn read(&mut self, automaton: &Automaton, byte: u8, at: usize, mut found: impl FnMut(usize, usize)) {
-        if self.pending.is_empty() {
-            self.pending_start = at;
-            if !self.decoder.is_start(byte) {
-                self.step(automaton, byte, at, at + 1, &mut found);
-                return;
-            }
-        }
-        self.pending.push(byte);
-        while !self.pending.is_empty() {
-            let Decoded::Text { length, text } = self.decoder.decode(&self.pending) else { return };
-            let start = self.pending_start;
-            for byte in text.as_bytes() {
-                self.step(automaton, *byte, start, start + length, &mut found);
-            }
-            self.pending.drain(..length);
-            self.pending_start += length;
+    /// Reads the byte at `at`. Adds the range of each secret that ends with it to `found`.
+    fn read(&mut self, automaton: &Automaton, byte: u8, at: usize, found: &mut Vec<(usize, usize)>) {
+        let is_plain = |stage: &Stage| stage.bytes.is_empty() && !stage.decoder.is_start(byte);
+        if self.stages.iter().all(is_plain) {
+            self.step(automaton, byte, (at, at + 1), found);
+        } else {
+            self.decode(automaton, 0, byte, (at, at + 1), found);
         }
     }
 
-    /// Reads a decoded byte, which stands from `start` to `end`.
-    fn step(
+    /// Reads a byte from `range` of the stream at a stage.
+    fn decode(
         &mut self,
         automaton: &Automaton,
+        stage: usize,
         byte: u8,
-        start: usize,
-        end: usize,
-        found: &mut impl FnMut(usize, usize),
+        range: (usize, usize),
+        found: &mut Vec<(usize, usize)>,
     ) {
+        let Some(Stage { bytes, ranges, .. }) = self.stages.get_mut(stage) else {
+            self.step(automaton, byte, range, found);
+            return;
+        };
+        bytes.push(byte);
+        ranges.push(range);
+        loop {
+            let Stage { decoder, bytes, ranges } = &mut self.stages[stage];
+            if bytes.is_empty() {
+                return;
+            }
+            let Decoded::Text { length, text } = decoder.decode(bytes) else { return };
+            let range = (ranges[0].0, ranges[length - 1].1);
+            bytes.drain(..length);
+            ranges.drain(..length);
+            for byte in text.as_bytes() {
+                self.decode(automaton, stage + 1, *byte, range, found);
+            }
+        }
+    }
+
+    /// Reads a decoded byte from `range` of the stream.
+    fn step(&mut self, automaton: &Automaton, byte: u8, range: (usize, usize), found: &mut Vec<(usize, usize)>) {
         self.node = automaton.step(self.node, byte);
-        self.starts.push_back(start);
+        self.starts.push_back(range.0);
         let depth = automaton.depth(self.node);
         self.starts.drain(..self.starts.len() - depth);
         if let Some(length) = automaton.match_length(self.node) {
-            found(self.starts[depth - length], end);
+            found.push((self.starts[depth - length], range.1));
         }
     }
 }
 
 impl Drop for Track {
     fn drop(&mut self) {
-        self.pending.zeroize();
+        self.stages.iter_mut().for_each(|stage| stage.bytes.zeroize());
     }
 }
 
@@ -136,7 +167,7 @@ impl<'a> Redactor<'a> {
     pub(super) fn new(masker: &'a Masker) -> Self {
         Self {
             masker,
-            tracks: DECODERS.map(Track::new),
+            tracks: CHAINS.map(Track::new),
             held_back: Zeroizing::default(),
             start: 0,
             masked: Vec::new(),
@@ -179,9 +210,9 @@ impl<'a> Redactor<'a> {
         let open = |track: &Track| {
             let start = track.starts.front().copied().filter(|_| track.starts.len() >= MIN_LENGTH)?;
             // What follows a whole secret is no part of it.
-            let automaton = self.masker.automaton(track.decoder);
+            let automaton = self.masker.automaton(track);
             let is_whole = automaton.match_length(track.node) == Some(track.starts.len());
-            Some((start, if is_whole && !track.pending.is_empty() { track.pending_start } else { end }))
+            Some((start, track.pending_start().filter(|_| is_whole).unwrap_or(end)))
         };
         let ranges: Vec<(usize, usize)> = self.tracks.iter().filter_map(open).collect();
         for (start, end) in ranges {
@@ -201,8 +232,8 @@ impl<'a> Redactor<'a> {
         self.held_back.push(byte);
         let mut found = Vec::new();
         for track in &mut self.tracks {
-            let automaton = self.masker.automaton(track.decoder);
-            track.read(automaton, byte, at, |start, end| found.push((start, end)));
+            let automaton = self.masker.automaton(track);
+            track.read(automaton, byte, at, &mut found);
         }
         for (start, end) in found {
             // Bytes before `start` are already returned and cannot be masked.
@@ -323,6 +354,9 @@ mod tests {
             (&["it's $5"], "'it''s $5'", "'***'"),
             (&["two\nlines"], r"$'two\nlines'", "$'***'"),
             (&["a\"b\\c"], r#"{"log":"{\"k\":\"a\\\"b\\\\c\"}"}"#, r#"{"log":"{\"k\":\"***\"}"}"#),
+            (&["a\u{e4}\"b"], r#"{"log":"{\"k\":\"a\\u00e4\\\"b\"}"}"#, r#"{"log":"{\"k\":\"***\"}"}"#),
+            (&["a<b&c"], r#"{"k":"a\u0026lt;b\u0026amp;c"}"#, r#"{"k":"***"}"#),
+            (&["a<b&c"], "?q=a%253Cb%2526c", "?q=***"),
             (&["hunter2"], "Basic dXM6aHVudGVyMg==", "Basic dXM6***"),
             (&["hunter2"], "aHVudGVyMg== aHVudGVyMgo= x", "*** *** x"),
             (&["hunter2"], "aHVud\nGVyMg==", "***"),
