@@ -169,8 +169,11 @@ impl MarkedDocument {
             return Err(refused(marks.start, "the secret has a character that XML cannot contain"));
         }
         let written = &self.text[part.span.clone()];
-        if let Some(whole) = part.style.rewritten(written, values, text) {
-            edits.push((part.span.clone(), whole));
+        if let Some(whole) = part.style.rewritten(values, text) {
+            let is_block = matches!(part.style, Style::YamlLiteral | Style::YamlFolded);
+            let end = part.span.start + written.trim_end_matches('\n').len();
+            let block = self.block_header(part.span.start).filter(|_| is_block).map(|header| header..end);
+            edits.push((block.unwrap_or(part.span.clone()), whole));
             return Ok(());
         }
         for (index, value) in marks.zip(values) {
@@ -182,6 +185,17 @@ impl MarkedDocument {
             edits.push((mark, part.style.escaped(value, indent, is_first)));
         }
         Ok(())
+    }
+
+    /// Returns the position of the header, such as `>-`, of the YAML block whose content begins at `content`.
+    fn block_header(&self, content: usize) -> Option<usize> {
+        let before = self.text[..content].trim_end();
+        let line = before.rfind('\n').map_or(0, |end| end + 1);
+        let is_header = |(at, _): &(usize, &str)| {
+            let rest = before[line + at + 1..].trim_start_matches(|c: char| c.is_ascii_digit() || c == '+' || c == '-');
+            rest.is_empty() || rest.trim_start().starts_with('#') && rest.starts_with([' ', '\t'])
+        };
+        before[line..].match_indices(['|', '>']).find(is_header).map(|(at, _)| line + at)
     }
 
     fn edited(&self, edits: &[(Range<usize>, Zeroizing<String>)]) -> Zeroizing<String> {
@@ -209,14 +223,18 @@ impl Style {
     }
 
     /// Returns a whole value in other quotes, if it cannot keep those that are written.
-    fn rewritten(self, written: &str, values: &[&str], text: &str) -> Option<Zeroizing<String>> {
+    fn rewritten(self, values: &[&str], text: &str) -> Option<Zeroizing<String>> {
         let any = |is_special: &dyn Fn(char) -> bool| values.iter().any(|value| value.contains(is_special));
         match self {
             Self::YamlPlain => Some(quoted(text, Escapes::Json)),
             Self::YamlSingle if any(&char::is_control) => Some(quoted(text, Escapes::Json)),
-            Self::YamlLiteral if any(&|c| c.is_control() && c != '\n') => Some(quoted_block(written, text)),
-            Self::YamlFolded if any(&char::is_control) => Some(quoted_block(written, text)),
+            Self::YamlLiteral if any(&|c| c.is_control() && c != '\n') => Some(quoted(text, Escapes::Json)),
+            Self::YamlFolded if any(&char::is_control) => Some(quoted(text, Escapes::Json)),
             Self::TomlLiteral if any(&|c| c == '\'' || c.is_control()) => Some(quoted(text, Escapes::Json)),
+            // Programs disagree on `\$` in double quotes, and agree on single quotes.
+            Self::EnvDouble if any(&|c| c == '$') && !text.contains(['\'', '\n', '\r']) => {
+                Some(Zeroizing::new(format!("'{text}'")))
+            }
             Self::EnvSingle if any(&|c| c == '\'') => Some(quoted(text, Escapes::Env)),
             Self::EnvPlain if any(&|c| !is_plain_in_env(c)) || text.is_empty() => {
                 if text.contains(['\'', '\n', '\r']) {
@@ -265,12 +283,6 @@ enum Escapes {
 fn quoted(text: &str, escapes: Escapes) -> Zeroizing<String> {
     let inner = escaped(text, escapes);
     Zeroizing::new(["\"", inner.as_str(), "\""].concat())
-}
-
-/// Writes a block as a quoted text, with the line break after it.
-fn quoted_block(written: &str, text: &str) -> Zeroizing<String> {
-    let quoted = quoted(text, Escapes::Json);
-    Zeroizing::new([quoted.as_str(), if written.ends_with('\n') { "\n" } else { "" }].concat())
 }
 
 fn escaped(text: &str, escapes: Escapes) -> Zeroizing<String> {
@@ -413,7 +425,11 @@ mod tests {
             (Format::Env, "A=«0»\nB=1", "plain/x", "A=plain/x\nB=1"),
             (Format::Env, "A=«0» # c\nB=1", "a b$c", "A='a b$c' # c\nB=1"),
             (Format::Env, "A=x«0»\n", "it's\n", "A=\"xit's\\n\"\n"),
-            (Format::Env, "A=\"«0»\"\n", "a\"$b\\", "A=\"a\\\"\\$b\\\\\"\n"),
+            (Format::Env, "A=\"«0»\"\n", "a\"b\\", "A=\"a\\\"b\\\\\"\n"),
+            (Format::Env, "A=\"x«0»\"\n", "a\"$b", "A='xa\"$b'\n"),
+            (Format::Env, "A=\"«0»\"\n", "a'$b", "A=\"a'\\$b\"\n"),
+            (Format::Yaml, "a: > # c\n  x «0»\n\nb: 1\n", "A\nB", "a: \"x A\\nB\\n\"\n\nb: 1\n"),
+            (Format::Yaml, "- |2-\n  «0»\n- 1\n", "A\tB", "- \"A\\tB\"\n- 1\n"),
             (Format::Ini, "[s]\na = «0»\n", "x y;z", "[s]\na = x y;z\n"),
         ] {
             let values: Vec<&str> = if template.contains("«1»") { vec![value; 2] } else { vec![value] };
