@@ -171,7 +171,7 @@ impl MarkedDocument {
         let written = &self.text[part.span.clone()];
         if let Some(whole) = part.style.rewritten(values, text) {
             let is_block = matches!(part.style, Style::YamlLiteral | Style::YamlFolded);
-            let end = part.span.start + written.trim_end_matches('\n').len();
+            let end = part.span.start + written.trim_end_matches([' ', '\n']).len();
             let block = self.block_header(part.span.start).filter(|_| is_block).map(|header| header..end);
             edits.push((block.unwrap_or(part.span.clone()), whole));
             return Ok(());
@@ -429,6 +429,7 @@ mod tests {
             (Format::Env, "A=\"x«0»\"\n", "a\"$b", "A='xa\"$b'\n"),
             (Format::Env, "A=\"«0»\"\n", "a'$b", "A=\"a'\\$b\"\n"),
             (Format::Yaml, "a: > # c\n  x «0»\n\nb: 1\n", "A\nB", "a: \"x A\\nB\\n\"\n\nb: 1\n"),
+            (Format::Yaml, "s:\n  x: >\n    a «0»\n  y: 1\n", "A\nB", "s:\n  x: \"a A\\nB\\n\"\n  y: 1\n"),
             (Format::Yaml, "- |2-\n  «0»\n- 1\n", "A\tB", "- \"A\\tB\"\n- 1\n"),
             (Format::Ini, "[s]\na = «0»\n", "x y;z", "[s]\na = x y;z\n"),
         ] {

@@ -173,3 +173,20 @@ async fn the_version_of_the_api_and_the_limits_are_named() {
     let refused = fails(&fixture, &["set", "db", "--value-file", &large], 1).await;
     assert!(refused.contains("30,000 bytes") && refused.contains("25 KB"), "{refused}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_without_an_end_is_given_up() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("db", "x");
+    // Every page is empty and has a next one, and each takes its time.
+    fixture.emulator.fault(Fault::EmptyPage);
+    fixture.emulator.fault(Fault::Latency(std::time::Duration::from_millis(300)));
+    for (command, arguments) in [("list", &[][..]), ("versions", &["db"]), ("deleted", &[])] {
+        let started = std::time::Instant::now();
+        let mut process = fixture.command(&format!("secret {command}"));
+        process.args(["--timeout", "1s"]).args(arguments);
+        let output = run_with(process, "").await;
+        assert_eq!(output.code, Some(5), "{command}: {}", output.err);
+        assert!(started.elapsed().as_secs() < 20, "{command}: {:?}", started.elapsed());
+    }
+}
