@@ -27,7 +27,11 @@ pub(super) struct Child {
 
 impl Child {
     /// Wraps a process. `masked` is present if its output is piped.
-    pub(super) fn new(mut process: tokio::process::Child, masked: Option<Arc<MaskedSecrets>>) -> Self {
+    pub(super) fn new(
+        mut process: tokio::process::Child,
+        leads_a_group: bool,
+        masked: Option<Arc<MaskedSecrets>>,
+    ) -> Self {
         let (has_ended, ended) = watch::channel(false);
         let mut copies = JoinSet::new();
         if let Some(masked) = masked {
@@ -39,7 +43,7 @@ impl Child {
             }
         }
         let id = process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Self { process, family: id.map(Family::new), copies, has_ended }
+        Self { process, family: id.map(|id| Family::new(id, leads_a_group)), copies, has_ended }
     }
 
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {

@@ -19,16 +19,16 @@ pub(super) struct Family {
     has_group: bool,
 }
 
-/// Returns whether the command gets a process group of its own.
+/// Returns whether a command may have a process group of its own.
 ///
 /// On a terminal it stays in ours: the terminal signals the whole group, and only that group may read from it.
-pub(super) fn leads_a_group() -> bool {
+pub(super) fn may_lead_a_group() -> bool {
     File::open("/dev/tty").is_err()
 }
 
 impl Family {
-    pub(super) fn new(leader: Pid) -> Self {
-        Self { leader, has_group: leads_a_group() }
+    pub(super) fn new(leader: Pid, has_group: bool) -> Self {
+        Self { leader, has_group }
     }
 
     /// Sends `signal` to every process. The command itself must not have been waited for, or be known to have ended.

@@ -161,6 +161,10 @@ impl Run {
     }
 
     fn program(&self, environment: ChildEnvironment) -> Program {
-        Program { words: self.command.clone(), environment: Arc::new(environment) }
+        Program {
+            words: self.command.clone(),
+            environment: Arc::new(environment),
+            is_restarted: self.restart_on_change,
+        }
     }
 }

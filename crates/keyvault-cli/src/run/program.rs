@@ -17,6 +17,8 @@ pub(super) struct Program {
     /// The program and its arguments.
     pub(super) words: Vec<OsString>,
     pub(super) environment: Arc<ChildEnvironment>,
+    /// Whether a restart may have to end everything that the program started.
+    pub(super) is_restarted: bool,
 }
 
 impl Program {
@@ -36,14 +38,15 @@ impl Program {
     /// Starts the program as a child. With `masked` its output passes through a redactor.
     pub(super) fn spawn(&self, masked: Option<Arc<MaskedSecrets>>) -> Result<Child, Failure> {
         let mut command = tokio::process::Command::from(self.command());
-        if family::leads_a_group() {
+        let leads_a_group = self.is_restarted && family::may_lead_a_group();
+        if leads_a_group {
             command.process_group(0);
         }
         if masked.is_some() {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
         let process = command.spawn().map_err(|error| self.start_failure(&error))?;
-        Ok(Child::new(process, masked))
+        Ok(Child::new(process, leads_a_group, masked))
     }
 
     /// Uses the exit codes of a shell: 127 if the program does not exist, 126 if it cannot be run.
