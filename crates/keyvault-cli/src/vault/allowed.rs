@@ -10,7 +10,7 @@ use keyvault::resolver::Checked;
 use keyvault::settings::{MappedSecrets, Resolved};
 use keyvault::{Error, InMemory, NameMap, Resolver, SecretClient, SecretId, Template, Vault};
 
-use super::advice::{advise, require_vault};
+use super::advice::{NO_VAULT, advise, require_vault};
 use super::arguments::AllowedVaultsArguments;
 use super::counting_store::CountingStore;
 use crate::failure::{Failure, exit_code_of};
@@ -31,6 +31,8 @@ pub(crate) struct CheckOutcome {
     pub(crate) report: Vec<ReportRow>,
     /// `None` if no vault was contacted.
     checked: Option<Checked>,
+    /// The settings that need a default vault when no vault was given.
+    without_vault: Vec<String>,
 }
 
 impl AllowedVaultsArguments {
@@ -75,7 +77,7 @@ impl AllowedVaultsArguments {
         for row in report.iter_mut().filter(|row| row.vault.as_deref() == Some(placeholder.name())) {
             row.vault = None;
         }
-        Ok(CheckOutcome { report, checked: None })
+        Ok(CheckOutcome { report, checked: None, without_vault: Vec::new() })
     }
 }
 
@@ -100,15 +102,19 @@ impl AllowedVaults {
         if self.vaults.is_empty() {
             let mut report = self.resolver.check_offline(values).rows().to_vec();
             advise(&mut report, &[], &referenced);
-            report.iter_mut().filter(|row| row.vault.as_deref() == Some(placeholder.name())).for_each(require_vault);
-            return Ok(CheckOutcome { report, checked: None });
+            let mut without_vault = Vec::new();
+            for row in report.iter_mut().filter(|row| row.vault.as_deref() == Some(placeholder.name())) {
+                require_vault(row);
+                without_vault.push(row.setting.clone());
+            }
+            return Ok(CheckOutcome { report, checked: None, without_vault });
         }
         self.fetched.store(0, Ordering::Relaxed);
         let total = secrets_of(entries.iter().copied(), default).len();
         let checked = terminal::with_progress(self.resolver.check(values), &self.fetched, total).await;
         let mut report = checked.report().rows().to_vec();
         advise(&mut report, &self.vaults, &referenced);
-        Ok(CheckOutcome { report, checked: Some(checked) })
+        Ok(CheckOutcome { report, checked: Some(checked), without_vault: Vec::new() })
     }
 
     /// Fetches the secrets of the default vault that `map` selects by name.
@@ -132,7 +138,10 @@ impl CheckOutcome {
     pub(crate) fn exit_codes(&self) -> ExitCodes {
         let values = self.checked.iter().flat_map(Checked::values);
         let failed = values.filter_map(|(value, resolved)| Some((value.key().to_string(), resolved.err()?)));
-        failed.flat_map(|(key, error)| codes_of(&key, error)).collect()
+        let failed = failed.flat_map(|(key, error)| codes_of(&key, error));
+        // A missing --vault is wrong usage.
+        let without_vault = self.without_vault.iter().map(|key| ((key.clone(), NO_VAULT.as_str()), 2));
+        failed.chain(without_vault).collect()
     }
 
     /// Returns every resolved value with its setting. The value is `None` if it is optional and its secret is missing.

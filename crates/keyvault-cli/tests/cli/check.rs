@@ -100,6 +100,11 @@ async fn without_a_vault_the_report_advises_to_name_one() {
     let output = run(command).await;
     output.assert_code(1);
     assert!(output.out.contains("--vault NAME") && output.out.contains("--vault contoso"), "{}", output.out);
+    for (name, arguments) in [("check", &[][..]), ("run", &["--", "true"]), ("secret get", &["a"])] {
+        let mut command = fixture.command_without_vault(name);
+        command.env("A", "@KeyVault(SecretName=a)").args(arguments);
+        assert!(run(command).await.assert_code(2).text().contains("--vault NAME"), "{name}");
+    }
     assert!(fixture.emulator.request_log().is_empty());
 }
 
