@@ -178,13 +178,18 @@ impl MarkedDocument {
         }
         for (index, value) in marks.zip(values) {
             let mark = self.marks[index].clone();
-            let line = self.text[..mark.start].rfind('\n').map_or(0, |end| end + 1);
-            let before = &self.text[line..mark.start];
-            let indent = &before[..before.len() - before.trim_start_matches(' ').len()];
+            let indent = if part.style == Style::YamlLiteral { self.indent(mark.start) } else { "" };
             let is_first = mark.start == part.span.start;
             edits.push((mark, part.style.escaped(value, indent, is_first)));
         }
         Ok(())
+    }
+
+    /// Returns the spaces at the beginning of the line of `offset`.
+    fn indent(&self, offset: usize) -> &str {
+        let line = self.text[..offset].rfind('\n').map_or(0, |end| end + 1);
+        let before = &self.text[line..offset];
+        &before[..before.len() - before.trim_start_matches(' ').len()]
     }
 
     /// Returns the position of the header, such as `>-`, of the YAML block whose content begins at `content`.

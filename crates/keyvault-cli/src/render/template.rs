@@ -104,6 +104,10 @@ fn kept_lines(text: &str, absent: &[Range<usize>]) -> Vec<Range<usize>> {
     let mut kept = Vec::new();
     let mut at = 0;
     for range in absent {
+        if range.end <= at {
+            // The line is removed already.
+            continue;
+        }
         let start = text[..range.start].rfind('\n').map_or(0, |end| end + 1);
         if start > at {
             kept.push(at..start);

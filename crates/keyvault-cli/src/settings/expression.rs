@@ -23,6 +23,9 @@ impl Expressions {
 
     /// Returns the form that the file name suggests.
     pub(super) fn of_file(file: &str) -> Option<Self> {
+        if is_terraform_json(file) {
+            return Some(Self::INFRASTRUCTURE);
+        }
         let extension = Path::new(file).extension()?.to_str()?.to_ascii_lowercase();
         match extension.as_str() {
             "bicep" | "bicepparam" | "tf" | "tofu" | "hcl" | "tfvars" => Some(Self::INFRASTRUCTURE),
@@ -74,6 +77,12 @@ impl Expressions {
         }
         None
     }
+}
+
+/// Returns whether the file is Terraform in the syntax of JSON, whose strings have expressions.
+pub(super) fn is_terraform_json(file: &str) -> bool {
+    let file = file.to_ascii_lowercase();
+    [".tf.json", ".tofu.json", ".tfvars.json"].iter().any(|extension| file.ends_with(extension))
 }
 
 /// The length of the longest expression. It bounds the search for the end of each.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::collector::EntryCollector;
 use super::entry::Entry;
-use super::expression::Expressions;
+use super::expression::{Expressions, is_terraform_json};
 use super::problem::{Problem, SyntaxError};
 use super::{app_configuration, dotenv, ini, json, properties, text, toml, yaml};
 
@@ -57,6 +57,9 @@ impl Format {
         let name = lower(path.file_name()).unwrap_or_default();
         if name == ".env" || name.starts_with(".env.") {
             return Self::Env;
+        }
+        if is_terraform_json(&name) {
+            return Self::Text;
         }
         match lower(path.extension()).as_deref() {
             Some("toml") => Self::Toml,
