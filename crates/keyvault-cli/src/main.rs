@@ -110,8 +110,8 @@ fn run_command(command: Command) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Runs a future on a runtime of its own. Waits for no thread that the future leaves behind, such as one that resolves a
-/// name and gets no answer.
+/// Runs a future on a runtime of its own. Waits for no thread that the future leaves behind, such as one that resolves
+/// a name and gets no answer.
 fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
     let runtime = runtime()?;
     let output = runtime.block_on(future);

@@ -20,8 +20,8 @@ use crate::vault::AllowedVaultsArguments;
 
 /// Check that every reference in settings files and in the environment resolves
 ///
-/// Parses TOML, JSON, YAML, INI and .env files, and searches any other file as text. Reports for each reference the
-/// file, line and key it is in, the secret it names, and its status. Never prints a value.
+/// Parses TOML, JSON, YAML, INI, .properties and .env files, and searches any other file as text. Reports for each
+/// reference the file, line and key it is in, the secret it names, and its status. Never prints a value.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Check {
@@ -37,8 +37,8 @@ pub(crate) struct Check {
     #[arg(long)]
     env: bool,
 
-    /// Also check the variables that start with PREFIX: with --env-prefix SHOP_ the variable SHOP_DB__URL is db.url; with
-    /// --env the others too
+    /// Also check the variables that start with PREFIX: with --env-prefix SHOP_ the variable SHOP_DB__URL is db.url;
+    /// with --env the others too
     #[arg(long, value_name = "PREFIX")]
     env_prefix: Option<String>,
 

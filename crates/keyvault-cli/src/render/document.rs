@@ -1,7 +1,7 @@
 //! The structure of a document: its parts in order, with their positions.
 //!
-//! Two documents have the same structure if their parts are equal. The parsers are those of `check`, and a small one for
-//! XML.
+//! Two documents have the same structure if their parts are equal. The parsers are those of `check`, and a small one
+//! for XML.
 
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! `keyvault render`: writes a file of any kind with the references in it resolved.
 //!
-//! In reading order: `template` resolves the references of a text. `escape` puts secrets into a format with a structure,
-//! which `document` and `xml` parse. `watch` repeats that and rewrites the file on a change, and `hook` runs the command
-//! of `--then` after each write.
+//! In reading order: `template` resolves the references of a text. `escape` puts secrets into a format with a
+//! structure, which `document` and `xml` parse. `watch` repeats that and rewrites the file on a change, and `hook` runs
+//! the command of `--then` after each write.
 
 mod document;
 mod escape;
@@ -33,9 +33,9 @@ use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 /// reference whose secret does not exist is left out. If a reference cannot be resolved, nothing is written, and a
 /// report names its line.
 ///
-/// In JSON, YAML, TOML, XML, INI, .properties and .env files each secret is escaped for its place, and nothing is written
-/// if the file would have another structure with the secrets than without them. References need quotes there, except
-/// for a number, true or false in JSON. In any other file the secrets are written as they are.
+/// In JSON, YAML, TOML, XML, INI, .properties and .env files each secret is escaped for its place, and nothing is
+/// written if the file would have another structure with the secrets than without them. References need quotes there,
+/// except for a number, true or false in JSON. In any other file the secrets are written as they are.
 ///
 /// With -o the file is replaced atomically: the text is written to a temporary file beside it, synced to disk and
 /// renamed. The file gets the mode of --mode and belongs to you, whatever the old file's mode and owner are. A symbolic

@@ -1,5 +1,5 @@
-//! A small XML parser: elements, attributes, text, comments, CDATA, processing instructions, and a document type without
-//! declarations of its own.
+//! A small XML parser: elements, attributes, text, comments, CDATA, processing instructions, and a document type
+//! without declarations of its own.
 
 use super::document::{Kind, Part, Style};
 

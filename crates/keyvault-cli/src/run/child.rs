@@ -100,8 +100,8 @@ impl Child {
         }
     }
 
-    /// Waits until the output of the child is written. A process that the child left behind may hold the pipe open: once
-    /// it pauses, another process copies its output.
+    /// Waits until the output of the child is written. A process that the child left behind may hold the pipe open:
+    /// once it pauses, another process copies its output.
     pub(super) async fn drain(mut self) {
         self.has_ended.send_replace(true);
         while self.copies.join_next().await.is_some() {}

@@ -2,8 +2,8 @@
 //!
 //! In reading order: `unresolved` collects the variables, `environment` is the result after they are resolved, and
 //! `program` starts the command with it. With `--mask` or `--restart-on-change` the command is a `child` under a
-//! `supervisor`: `signal` forwards signals, `family` finds every process that the command started, `change_poller` finds
-//! new versions, and `masked_output` copies the output through the `redactor`.
+//! `supervisor`: `signal` forwards signals, `family` finds every process that the command started, `change_poller`
+//! finds new versions, and `masked_output` copies the output through the `redactor`.
 
 mod change_poller;
 mod child;
@@ -68,8 +68,8 @@ pub(crate) struct Run {
     #[arg(long)]
     mask: bool,
 
-    /// Check for new versions, and restart the command with everything that it started when its variables change; changes
-    /// in a row lengthen the interval
+    /// Check for new versions, and restart the command with everything that it started when its variables change;
+    /// changes in a row lengthen the interval
     #[arg(long)]
     restart_on_change: bool,
 

@@ -36,7 +36,8 @@ pub(crate) struct FileContents {
 }
 
 impl FileContents {
-    /// Removes the expressions of ARM templates, `[concat('@Microsoft.KeyVault(SecretUri=', …)]`, and notes their lines.
+    /// Removes the expressions of ARM templates, `[concat('@Microsoft.KeyVault(SecretUri=', …)]`, and notes their
+    /// lines.
     fn set_expressions_aside(&mut self, file: &str) {
         let is_expression = |entry: &mut Entry| {
             let text = entry.text.as_deref().map_or("", |text| text.trim());

@@ -33,7 +33,8 @@ pub(super) fn read(text: &str, file: &str, expressions: Option<Expressions>) -> 
     contents
 }
 
-/// Returns whether code adds the rest of a reference: `concat('@KeyVault(SecretUri=', uri, ')')`, `format('…={0})', uri)`.
+/// Returns whether code adds the rest of a reference: `concat('@KeyVault(SecretUri=', uri, ')')`, `format('…={0})',
+/// uri)`.
 fn is_completed_by_code(reference: &str) -> bool {
     let is_argument = |(at, _): (usize, &str)| {
         let rest = reference[at + 1..].trim_start_matches(|c: char| c.is_ascii_digit());

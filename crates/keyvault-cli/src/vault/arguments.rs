@@ -129,8 +129,8 @@ fn name_failure(name: &str, error: ParseError) -> Failure {
 /// The options of a command that resolves references.
 #[derive(Clone, clap::Args)]
 pub(crate) struct AllowedVaultsArguments {
-    /// A vault that may be contacted: its name in Azure, its host or its URL; repeat it for each vault that references name; the
-    /// first is the default, and no other vault is contacted
+    /// A vault that may be contacted: its name in Azure, its host or its URL; repeat it for each vault that references
+    /// name; the first is the default, and no other vault is contacted
     #[arg(long = "vault", value_name = "URL|NAME", env = "KEYVAULT_VAULT", value_delimiter = ',')]
     vaults: Vec<String>,
 
