@@ -11,6 +11,7 @@ use super::health_state::HealthState;
 use super::options::Options;
 use super::publication::Publication;
 use super::refresh_queue::RefreshQueue;
+use crate::error::{Error, ErrorKind};
 use crate::sealed::SealedWriter;
 use crate::time::{Moment, WallClock};
 
@@ -70,6 +71,7 @@ impl SharedState {
             is_revoked: state.is_revoked,
             consecutive_failures: state.consecutive_failures,
             last_error: state.last_failure.clone().filter(|_| state.consecutive_failures > 0).map(|last| last.error),
+            is_following: state.is_following,
             kept: state.lapse.as_ref().map(|lapse| lapse.failures().to_vec()).unwrap_or_default(),
             next_refresh: next.as_deref().map(|next| next.instant.saturating_duration_since(now.instant)),
             secrets: state.secrets(&publication.snapshot, self.options.expiry_notice, now.time),
@@ -80,6 +82,12 @@ impl SharedState {
                 sealed
             }),
         }
+    }
+
+    /// Returns the error of a call after the end of the loop.
+    pub(super) fn ended(&self) -> Error {
+        let loss = self.health_state().loss.clone();
+        loss.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "settings are no longer refreshed"))
     }
 
     /// Seals the secrets of the published settings, if a sealed snapshot is configured.
