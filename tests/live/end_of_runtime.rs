@@ -5,13 +5,14 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::SystemTime;
 
+use futures::FutureExt;
 use futures::executor::block_on;
 use keyvault::derive::DerivedNotice;
 use keyvault::{ErrorKind, Health, Live, Notice, ValidationError};
 use keyvault_test_support::store::Switch;
 use tokio::runtime::{Builder, Runtime};
 
-use super::service::{Fault, Service, Settings};
+use super::service::{Fault, MINUTE, Service, Settings};
 
 fn runtimes() -> [(&'static str, Runtime); 2] {
     [
@@ -76,6 +77,25 @@ fn callers_and_watchers_that_wait_already_learn_of_the_end_of_the_runtime() {
     let (failed, end) = watching.join().unwrap();
     assert!(matches!(failed, Some(Notice::Failed(_))) && end.is_none());
     assert_is_lost(&live.health(), "runtime");
+}
+
+#[test]
+fn a_runtime_that_is_not_driven_turns_health_red_until_it_is() {
+    let runtime = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    let live: Live<Settings> = runtime.block_on(Service::new().layered().start()).unwrap();
+    // The clock advances and no task runs.
+    let after = |time| {
+        let _entered = runtime.enter();
+        _ = tokio::time::advance(time).now_or_never();
+        live.health()
+    };
+    assert!(after(MINUTE).is_healthy(), "a refresh is hardly due");
+    let health = after(MINUTE * 2);
+    assert!(!health.is_healthy() && !health.is_following, "{health:?}");
+    assert!(health.last_error.unwrap().to_string().contains("does not run"));
+    runtime.block_on(live.refresh_now()).unwrap();
+    let health = after(MINUTE / 60);
+    assert!(health.is_healthy() && health.last_error.is_none(), "{health:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -31,7 +31,8 @@ pub struct Health {
     /// Whether the vault took away a secret in use, where that [counts](super::Revocation::Revoke).
     pub is_revoked: bool,
     /// Whether the settings follow the vaults: `false` after the end of the background task, by
-    /// [`shutdown`](super::Live::shutdown) or because its runtime ended. Then the settings stay as they are.
+    /// [`shutdown`](super::Live::shutdown) or because its runtime ended, and while its runtime does not run: a refresh
+    /// is overdue by a minute. Then the settings stay as they are.
     pub is_following: bool,
     /// The number of failed refreshes, and of refreshes that kept an earlier version of a secret, since everything was
     /// last read with success.
@@ -40,7 +41,7 @@ pub struct Health {
     /// refresh whose changes are [debounced](super::LiveBuilder::debounce) succeeded, because the vault answered.
     pub consecutive_failures: u32,
     /// The error of the last failed refresh; `None` if every failure was made good since. Names the reason if the
-    /// background task ended without [`shutdown`](super::Live::shutdown).
+    /// settings do not follow the vaults, except after [`shutdown`](super::Live::shutdown).
     pub last_error: Option<Error>,
     /// Why settings keep an earlier version of a secret under [`Policy::KeepLastGood`](crate::Policy::KeepLastGood):
     /// one error for each setting.
