@@ -1,6 +1,7 @@
 //! Both adapters keep the same promises: every test runs on each framework.
 
 mod app_configuration;
+mod blocking;
 mod failure_report;
 mod figment_features;
 mod layer_order;

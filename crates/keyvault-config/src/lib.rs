@@ -46,6 +46,7 @@
 //! | put the secrets at another place among the layers | [`layered_with`] |
 //! | fetch the secrets once, as a source | [`KeyVaultSource`] |
 //! | resolve references once | [`resolve`] |
+//! | start or resolve without a tokio runtime | [`keyvault::blocking`] |
 //!
 //! The crate `keyvault-figment` offers the same functions for figment.
 //!

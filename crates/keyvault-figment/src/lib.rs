@@ -44,6 +44,7 @@
 //! | put the secrets at another place among the layers | [`layered_with`] |
 //! | fetch the secrets once, as a provider | [`KeyVaultProvider`] |
 //! | resolve references once | [`resolve`] |
+//! | start or resolve without a tokio runtime | [`keyvault::blocking`] |
 //!
 //! The crate `keyvault-config` offers the same functions for config.
 //!

@@ -19,7 +19,8 @@
 //! | to | use |
 //! |---|---|
 //! | call a vault | [`SecretClient`] |
-//! | call it without a runtime | [`blocking::SecretClient`] |
+//! | do without a tokio runtime | [`blocking`], [`LiveBuilder::start_blocking`] |
+//! | test code that takes settings | [`Live::fixed`], [`Derived::fixed`], [`InMemory`] |
 //! | sign in | `default_credential`, or any `TokenCredential` |
 //! | run without Azure | [`InMemory`] |
 //! | parse and resolve references | [`Reference`], [`Template`], [`Resolver`] |

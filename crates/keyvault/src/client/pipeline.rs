@@ -1,5 +1,6 @@
 //! The request pipeline of one vault: token, rate limit, deadline, retries.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use azure_core::http::{
     ClientOptions, Context, Pipeline as SdkPipeline, PipelineStreamOptions, Request as SdkRequest, RetryOptions,
 };
 use azure_core::tracing::PublicApiInstrumentationInformation;
+use futures::FutureExt;
 use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{Instrument, field};
@@ -31,6 +33,7 @@ use super::transport::{self, POOL_IDLE_TIMEOUT};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
 use crate::secret::{Cloud, Vault};
+use crate::time::instant_after;
 
 /// Sends requests to one vault.
 pub(super) struct Pipeline {
@@ -140,9 +143,10 @@ impl Pipeline {
             duration = field::Empty,
             request_id = field::Empty,
         );
+        Error::unless_on_runtime()?;
         let started = Instant::now();
         let mut attempts = 0;
-        let sent = self.send_with_retries(request, started + self.settings.timeout, &mut attempts);
+        let sent = self.send_with_retries(request, instant_after(started, self.settings.timeout), &mut attempts);
         let result = sent.instrument(span.clone()).await;
         let (status, request_id) = match &result {
             Ok(response) => (Some(response.status), response.request_id.as_deref()),
@@ -162,9 +166,12 @@ impl Pipeline {
         let (mut before, mut may_have_succeeded) = (None, false);
         loop {
             *attempts += 1;
-            let failed = match timeout_at(deadline, self.attempt(request, deadline)).await {
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(failed)) => failed,
+            // Tokio panics in a runtime without I/O, and a credential or transport is foreign code.
+            let attempt = AssertUnwindSafe(self.attempt(request, deadline)).catch_unwind();
+            let failed = match timeout_at(deadline, attempt).await {
+                Ok(Ok(Ok(response))) => return Ok(response),
+                Ok(Ok(Err(failed))) => failed,
+                Ok(Err(_panic)) => FailedAttempt { error: panicked(), retry: None, may_have_succeeded: true },
                 Err(_) => FailedAttempt { error: timed_out(before.as_ref()), retry: None, may_have_succeeded: true },
             };
             // A repeated removal that finds nothing to remove is the echo of a success.
@@ -294,6 +301,12 @@ fn timed_out(before: Option<&Error>) -> Error {
         Some(before) => error.caused_by(format!("before that: {before}")),
         None => error,
     }
+}
+
+/// The error of a request whose credential or transport panicked.
+fn panicked() -> Error {
+    Error::invalid("credential or transport panicked")
+        .with_help("build the tokio runtime with enable_all, because a connection needs I/O and timers")
 }
 
 /// Translates a failure of the transport.

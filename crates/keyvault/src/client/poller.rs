@@ -105,6 +105,7 @@ impl<T: Polled> Poller<T> {
     ///
     /// The vault continues its work while it cannot be reached, so a transient error does not end the wait.
     async fn wait(self) -> Result<T> {
+        Error::unless_on_runtime()?;
         let mut last_error = None;
         let finished = async {
             loop {

@@ -75,6 +75,9 @@ impl DefaultCredential {
         steps: &[CredentialStep],
         scope: &str,
     ) -> (Option<(SelectedStep, AccessToken)>, Vec<(CredentialStep, StepOutcome)>) {
+        if let Err(error) = Error::unless_on_runtime() {
+            return (None, steps.first().map(|step| (*step, StepOutcome::Fails(error))).into_iter().collect());
+        }
         let deadline = Instant::now() + LONGEST_SEARCH;
         let attempt = |step| self.attempt(step, scope);
         let (others, tools) = steps.split_at(steps.partition_point(|step| !step.is_tool()));

@@ -44,7 +44,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// # Errors
     ///
     /// At the `.await`: the error of the first build; [`Invalid`](ErrorKind::Invalid) for a key without a setting,
-    /// which may be misspelt and would never change.
+    /// which may be misspelt and would never change, and outside a tokio runtime.
     ///
     /// # Cancel safety
     ///
@@ -173,16 +173,17 @@ where
         self
     }
 
-    /// Sets the longest time that one build may take, probe included. Default: 30 seconds.
+    /// Sets the longest time that one build may take, probe included. Default: 30 seconds. At least 1
+    /// millisecond.
     pub fn build_deadline(mut self, deadline: Duration) -> Self {
-        self.factory.build_deadline = deadline;
+        self.factory.build_deadline = deadline.max(LEAST);
         self
     }
 
     /// Sets the pause after the first failed build, and the longest pause after many. Each is twice the last, up to a
-    /// quarter longer or shorter. Default: 1 second and 1 minute.
+    /// quarter longer or shorter. Default: 1 second and 1 minute. At least 1 millisecond.
     pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
-        self.factory.backoff = Backoff { first, longest };
+        self.factory.backoff = Backoff { first: first.max(LEAST), longest: longest.max(LEAST) };
         self
     }
 
@@ -235,9 +236,12 @@ where
     }
 
     async fn start(self) -> Result<Derived<R>> {
+        Error::unless_on_runtime()?;
         let Self { feed, factory, start_deadline, may_be_absent } = self;
-        let unknown = unknown(&factory.keys, factory.published.load().origins());
-        if let Some(key) = unknown.filter(|_| !may_be_absent) {
+        let published = factory.published.load_full();
+        // Fixed settings have no origins, so their keys are not known.
+        let may_be_absent = may_be_absent || published.origins().iter().next().is_none();
+        if let Some(key) = unknown(&factory.keys, published.origins()).filter(|_| !may_be_absent) {
             let clause = format!("there is no setting at {key}, which a derived resource needs");
             return Err(Error::from_clause(ErrorKind::Invalid, clause));
         }
@@ -263,3 +267,6 @@ impl<T, R> fmt::Debug for Derive<T, R> {
         f.debug_struct("Derive").field("keys", &self.factory.keys).finish_non_exhaustive()
     }
 }
+
+/// Without this time, a build could not succeed, and builds that fail would follow each other without a pause.
+const LEAST: Duration = Duration::from_millis(1);

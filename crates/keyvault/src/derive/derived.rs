@@ -21,6 +21,8 @@ pub struct Derived<R> {
     pub(super) state: watch::Receiver<DerivedState>,
     /// The task ends when the last sender is gone.
     pub(super) commands: mpsc::Sender<Shutdown>,
+    /// Where a resource without a task wakes its watchers.
+    pub(super) fixed: Option<Arc<watch::Sender<DerivedState>>>,
 }
 
 /// A resource, and the origins of the settings that it was built from.
@@ -33,6 +35,27 @@ pub(super) struct CurrentResource<R> {
 pub(super) struct Shutdown;
 
 impl<R: Send + Sync> Derived<R> {
+    /// Creates a resource that is never replaced, without settings, a runtime or a background task. For tests of code
+    /// that takes a [`Derived`].
+    ///
+    /// Health is green until [`shutdown`](Derived::shutdown), a watcher waits for the end, and there are no origins.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use keyvault::Derived;
+    ///
+    /// let client = Derived::fixed("a client".to_owned());
+    /// assert_eq!(*client.current(), "a client");
+    /// assert!(client.health().is_healthy());
+    /// ```
+    pub fn fixed(resource: R) -> Self {
+        let current = CurrentResource { resource: Arc::new(resource), origins: Arc::default() };
+        let (sender, state) = watch::channel(DerivedState::new(1));
+        let (commands, _none) = mpsc::channel(1);
+        Self { current: Arc::new(ArcSwap::from_pointee(current)), state, commands, fixed: Some(Arc::new(sender)) }
+    }
+
     /// Returns the current resource.
     ///
     /// Never waits, never fails, allocates nothing. Hold it for one unit of work and take it anew for the next: an old
@@ -86,6 +109,9 @@ impl<R: Send + Sync> Derived<R> {
     ///
     /// The other clones of the handle keep the last resource, which is drained.
     pub async fn shutdown(&self) {
+        if let Some(state) = &self.fixed {
+            state.send_modify(|state| state.end(None));
+        }
         // An error means that the end was requested before, or that the task is gone already.
         _ = self.commands.try_send(Shutdown);
         self.commands.closed().await;
@@ -94,7 +120,12 @@ impl<R: Send + Sync> Derived<R> {
 
 impl<R> Clone for Derived<R> {
     fn clone(&self) -> Self {
-        Self { current: Arc::clone(&self.current), state: self.state.clone(), commands: self.commands.clone() }
+        Self {
+            current: Arc::clone(&self.current),
+            state: self.state.clone(),
+            commands: self.commands.clone(),
+            fixed: self.fixed.clone(),
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind, Result};
 use crate::resolver::{KnownSecrets, VersionState};
 use crate::secret::SecretId;
-use crate::time::{Backoff, TokenBucket, TokenRate};
+use crate::time::{Backoff, TokenBucket, TokenRate, instant_after};
 
 /// The answer to a [reported](super::Live::report_rejected) credential.
 #[non_exhaustive]
@@ -205,9 +205,9 @@ impl ReportPause {
     /// Begins a pause of at most `longest`, after `last` if there was one.
     fn after(last: Option<Self>, longest: Duration, now: Instant) -> Self {
         // After a long time without reports this is another rotation.
-        let last = last.filter(|last| now < last.until + longest);
+        let last = last.filter(|last| now < instant_after(last.until, longest));
         let count = last.map_or(1, |last| last.count.saturating_add(1));
-        Self { until: now + Backoff { first: FIRST_PAUSE, longest }.exact(count), count }
+        Self { until: instant_after(now, Backoff { first: FIRST_PAUSE, longest }.exact(count)), count }
     }
 }
 

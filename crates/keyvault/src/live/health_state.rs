@@ -25,6 +25,10 @@ pub(super) struct HealthState {
     /// The single secrets whose read failed, and was not made good since.
     failing: BTreeSet<SecretId>,
     pub(super) is_revoked: bool,
+    /// Whether the loop runs.
+    pub(super) is_following: bool,
+    /// Why the loop ended by itself.
+    pub(super) loss: Option<Error>,
     /// The versions in use.
     pub(super) known: Arc<KnownSecrets>,
     pub(super) notices: Notices,
@@ -49,6 +53,8 @@ impl HealthState {
             is_failing: false,
             failing: BTreeSet::new(),
             is_revoked: false,
+            is_following: true,
+            loss: None,
             known: Arc::default(),
             notices: Notices::default(),
         }
@@ -101,6 +107,12 @@ impl HealthState {
         }
         self.is_revoked |= failure.is_revocation;
         self.count(failure);
+    }
+
+    /// Records that the loop ended by itself: nothing refreshes the settings, though handles exist.
+    pub(super) fn record_loss(&mut self, error: Error) {
+        (self.is_following, self.loss) = (false, Some(error.clone()));
+        self.count(Failure { error, is_revocation: false });
     }
 
     fn count(&mut self, failure: Failure) {

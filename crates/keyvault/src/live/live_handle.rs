@@ -15,8 +15,8 @@ use crate::push::PushEvent;
 /// Settings that follow rotation: always whole, always valid, replaced in one step.
 ///
 /// A background task refreshes them. It ends when the last clone of the handle is dropped, or with
-/// [`shutdown`](Live::shutdown); a [`Watcher`] does not keep it alive. After the end, the last settings can still be
-/// read.
+/// [`shutdown`](Live::shutdown); a [`Watcher`] does not keep it alive. It also ends with the tokio runtime of the start.
+/// After the end, the last settings can still be read, and [health](Live::health) is red.
 #[must_use = "settings are refreshed as long as their handle lives"]
 pub struct Live<T> {
     pub(super) published: PublishedCell<T>,
@@ -50,7 +50,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// # Errors
     ///
     /// The refresh's own error; the last good settings stay in place. [`Unavailable`](crate::ErrorKind::Unavailable)
-    /// after [`shutdown`](Live::shutdown).
+    /// after the end of the background task, at once; the error names the reason.
     ///
     /// # Cancel safety
     ///

@@ -29,6 +29,7 @@
 //! 6. `shared_state`: what the loop writes and handles read. `health_state` and `notices` are part of it, and `health`
 //!    is what a program sees of it.
 //! 7. `live_handle`, `projection`, `watcher`: what a program reads. They reach the loop through `refresh_handle`.
+//!    `fixed` creates a handle without a loop, for tests.
 //!
 //! # Two results
 //!
@@ -41,6 +42,7 @@ mod credential_report;
 mod debounce;
 mod event_sources;
 mod expiry;
+mod fixed;
 mod health;
 mod health_state;
 mod live_handle;
@@ -68,7 +70,6 @@ mod watcher;
 pub use self::builder::LiveBuilder;
 pub use self::credential_report::{CredentialCheck, PreviousVersion};
 pub use self::health::{Health, PushHealth, SecretHealth, SecretStatus};
-pub(crate) use self::health::{in_one_line, in_seconds};
 pub use self::live_handle::Live;
 pub use self::projection::{Projected, Projection};
 pub use self::publication::{Change, Current, Published};

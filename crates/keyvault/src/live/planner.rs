@@ -16,7 +16,7 @@ use super::shared_state::SharedState;
 use crate::error::{Error, Result};
 use crate::resolver::{FetchPlan, KnownSecrets, Want};
 use crate::secret::{SecretId, SecretVersion};
-use crate::time::Moment;
+use crate::time::{Moment, instant_after};
 
 /// Plans refreshes from the queue, the waiting callers and the results of earlier refreshes.
 pub(super) struct Planner {
@@ -40,7 +40,7 @@ impl Planner {
             Some(failure) => full.after_failure(&failure.error, fastrand::f64()),
             None => full.after_success(fastrand::f64()),
         };
-        state.queue.timetable(|timetable| timetable.set_full(awake.instant + pause));
+        state.queue.timetable(|timetable| timetable.set_full(instant_after(awake.instant, pause)));
         let mut planner = Self { state, known: Arc::default(), full, single: Schedule::new(interval), awake };
         planner.commit(plan, &BTreeSet::new());
         planner.state.set_next_refresh(awake);
@@ -132,15 +132,15 @@ impl Planner {
     fn retry(&mut self, mut refresh: PlannedRefresh, error: &Error) {
         let (now, random) = (Instant::now(), fastrand::f64());
         // A version that is not valid yet is refused today, and worth a retry on its first day.
-        let valid = refresh.plan.until_valid().map(|left| left + SHORTEST_SUSPENSION.mul_f64(random));
+        let valid = refresh.plan.until_valid().map(|left| left.saturating_add(SHORTEST_SUSPENSION.mul_f64(random)));
         let pause = self.schedule(&refresh).after_failure(error, random).min(valid.unwrap_or(Duration::MAX));
         let unaffected = refresh.take_unaffected(error);
         self.state.queue.timetable(|timetable| {
             if refresh.is_full() {
-                timetable.set_full(now + pause);
+                timetable.set_full(instant_after(now, pause));
             }
             timetable.put_back(unaffected, now);
-            timetable.put_back(refresh.due, now + pause);
+            timetable.put_back(refresh.due, instant_after(now, pause));
         });
     }
 
@@ -181,9 +181,9 @@ impl Planner {
         }
         self.state.queue.timetable(|timetable| {
             if is_full {
-                timetable.set_full(now + pause);
+                timetable.set_full(instant_after(now, pause));
             }
-            timetable.put_back(refresh.due, now + pause);
+            timetable.put_back(refresh.due, instant_after(now, pause));
         });
         self.commit(refresh.plan, &kept);
     }

@@ -6,31 +6,36 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::credential_report::CredentialCheck;
-use super::pending_calls::Command;
+use super::pending_calls::{Command, Reply};
 use super::publication::Change;
 use super::selector::SecretSelector;
 use super::shared_state::SharedState;
-use crate::error::{Error, ErrorKind, Result};
+use crate::blocking::Worker;
+use crate::error::{Error, Result};
 
 /// The loop, as every clone of live settings sees it. The loop ends with the last handle.
 #[derive(Clone)]
 pub(super) struct RefreshHandle {
     pub(super) state: Arc<SharedState>,
     pub(super) commands: mpsc::Sender<Command>,
+    /// The runtime of the loop, if it has one of its own. It ends with the last handle.
+    pub(super) worker: Option<Worker>,
+    /// Where settings without a loop wake their watchers.
+    pub(super) fixed: Option<Arc<watch::Sender<u64>>>,
 }
 
 impl RefreshHandle {
     /// Runs a full refresh, or joins the one that runs.
     pub(super) fn refresh_now(&self) -> BoxFuture<'_, Result<Option<Change>>> {
-        self.ask(Command::Refresh).boxed()
+        self.refresh(Command::Refresh).boxed()
     }
 
     /// Runs the refresh that is due, or joins it.
     pub(super) fn refresh_if_due(&self) -> BoxFuture<'_, Result<Option<Change>>> {
-        self.ask(Command::RefreshIfDue).boxed()
+        self.refresh(Command::RefreshIfDue).boxed()
     }
 
     /// Reports that a server rejected secrets.
@@ -51,6 +56,10 @@ impl RefreshHandle {
     /// Ends the loop, and waits until it is gone.
     pub(super) fn shutdown(&self) -> BoxFuture<'_, ()> {
         async move {
+            if let Some(waker) = &self.fixed {
+                self.state.health_state().is_following = false;
+                waker.send_modify(|_| {});
+            }
             // An error means that the loop is gone already.
             _ = self.commands.send(Command::Shutdown).await;
             self.commands.closed().await;
@@ -58,10 +67,16 @@ impl RefreshHandle {
         .boxed()
     }
 
+    async fn refresh(&self, command: fn(Reply) -> Command) -> Result<Option<Change>> {
+        match self.fixed {
+            Some(_) if self.state.health_state().is_following => Ok(None),
+            _ => self.ask(command).await,
+        }
+    }
+
     async fn ask<A: Send>(&self, command: impl FnOnce(oneshot::Sender<Result<A>>) -> Command + Send) -> Result<A> {
-        let ended = || Error::new(ErrorKind::Unavailable, "settings are no longer refreshed");
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| ended())?;
-        answer.await.unwrap_or_else(|_| Err(ended()))
+        self.commands.send(command(reply)).await.map_err(|_| self.state.ended())?;
+        answer.await.unwrap_or_else(|_| Err(self.state.ended()))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -14,7 +15,7 @@ use super::planned_refresh::PlannedRefresh;
 use super::planner::Planner;
 use super::refresh_cycle::{Outcome, RefreshCycle};
 use super::shared_state::SharedState;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::metrics;
 use crate::push::PushEvent;
 
@@ -39,6 +40,7 @@ impl RefreshLoop {
             self.learn(refresh, outcome);
         }
         self.state().next_refresh.store(None);
+        self.state().health_state().is_following = false;
         if let Some(sealed_writer) = &self.state().sealed_writer {
             sealed_writer.finish().await;
         }
@@ -130,6 +132,26 @@ impl RefreshLoop {
     }
 }
 
+/// Records the end of a loop that ends in any other way than [`run`](RefreshLoop::run) intends: its runtime was shut
+/// down, or it panicked. Callers and watchers end after that, with the fields.
+impl Drop for RefreshLoop {
+    fn drop(&mut self) {
+        // Without a handle there is no reader, and the program ends.
+        if !self.state().health_state().is_following || self.commands.is_closed() {
+            return;
+        }
+        let clause = match thread::panicking() {
+            true => "settings are no longer refreshed: the background task panicked",
+            false => "settings are no longer refreshed: the runtime of the start was shut down",
+        };
+        let error = Error::new(ErrorKind::Unavailable, clause).with_help(KEEP_THE_RUNTIME);
+        tracing::warn!(%error, "settings stay as they are");
+        self.state().next_refresh.store(None);
+        self.state().health_state().record_loss(error);
+        self.cycle.waker.send_modify(|failures| *failures += 1);
+    }
+}
+
 /// Puts an event into the queue.
 fn put(state: &SharedState, event: &PushEvent, events: &EventSources) {
     state.queue.put(event);
@@ -138,3 +160,5 @@ fn put(state: &SharedState, event: &PushEvent, events: &EventSources) {
 
 /// How long the loop sleeps before it looks at the time of day.
 const LONGEST_SLEEP: Duration = Duration::from_secs(30);
+
+const KEEP_THE_RUNTIME: &str = "keep the runtime of the start for as long as the settings, or call start_blocking";

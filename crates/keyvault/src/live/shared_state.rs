@@ -1,6 +1,7 @@
 //! The state that the loop writes and every handle reads.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
@@ -11,6 +12,7 @@ use super::health_state::HealthState;
 use super::options::Options;
 use super::publication::Publication;
 use super::refresh_queue::RefreshQueue;
+use crate::error::{Error, ErrorKind};
 use crate::sealed::SealedWriter;
 use crate::time::{Moment, WallClock};
 
@@ -63,13 +65,19 @@ impl SharedState {
         let next = self.next_refresh.load();
         let state = self.health_state();
         let age = state.age(now);
+        let overdue = next.as_deref().map(|next| now.instant.saturating_duration_since(next.instant));
+        let stall = overdue.filter(|overdue| *overdue > LONGEST_DELAY && state.is_following).map(|_| {
+            Error::new(ErrorKind::Unavailable, "settings are not refreshed: the runtime of the start does not run")
+        });
+        let last_failure = state.last_failure.as_ref().filter(|_| state.consecutive_failures > 0);
         Health {
             generation: publication.generation,
             age,
             is_too_old: self.options.max_staleness.is_some_and(|max| age > max),
             is_revoked: state.is_revoked,
             consecutive_failures: state.consecutive_failures,
-            last_error: state.last_failure.clone().filter(|_| state.consecutive_failures > 0).map(|last| last.error),
+            is_following: state.is_following && stall.is_none(),
+            last_error: stall.or_else(|| last_failure.map(|last| last.error.clone())),
             kept: state.lapse.as_ref().map(|lapse| lapse.failures().to_vec()).unwrap_or_default(),
             next_refresh: next.as_deref().map(|next| next.instant.saturating_duration_since(now.instant)),
             secrets: state.secrets(&publication.snapshot, self.options.expiry_notice, now.time),
@@ -82,6 +90,12 @@ impl SharedState {
         }
     }
 
+    /// Returns the error of a call after the end of the loop.
+    pub(super) fn ended(&self) -> Error {
+        let loss = self.health_state().loss.clone();
+        loss.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "settings are no longer refreshed"))
+    }
+
     /// Seals the secrets of the published settings, if a sealed snapshot is configured.
     pub(super) fn seal(&self, changed: bool) {
         let Some(sealed_writer) = &self.sealed_writer else { return };
@@ -90,3 +104,6 @@ impl SharedState {
         sealed_writer.save(&snapshot, age, changed);
     }
 }
+
+/// A task that runs begins its refresh much earlier.
+const LONGEST_DELAY: Duration = Duration::from_secs(60);

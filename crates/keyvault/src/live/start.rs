@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::FutureExt;
@@ -18,7 +19,7 @@ use super::refresh_cycle::RefreshCycle;
 use super::refresh_handle::RefreshHandle;
 use super::refresh_loop::RefreshLoop;
 use super::refresh_queue::RefreshQueue;
-use super::schedule::Schedule;
+use super::schedule::{Schedule, requested_pause};
 use super::settings_loader::{SettingsLoader, ValidSettings, timed_out};
 use super::shared_state::SharedState;
 use crate::error::{Error, Result};
@@ -47,14 +48,15 @@ impl Start {
     /// The future is boxed here so that it is compiled in this crate, and not again for each settings type.
     pub(super) fn run(self, events: EventSources) -> BoxFuture<'static, Result<RefreshHandle>> {
         async move {
-            let (began, requests) = (Instant::now(), self.loader.resolver.requests());
+            Error::unless_on_runtime()?;
+            let (began, requests) = (Instant::now(), self.loader.resolver.remote_requests());
             let deadline = instant_after(began, self.options.startup_deadline);
             let first = match &self.sealed_writer {
                 Some(sealed_writer) => self.first_or_sealed(sealed_writer, deadline).await,
                 None => self.first(deadline, &ArcSwapOption::empty()).await,
             };
             // A supervisor may restart this process at once, and again: that must not flood the vault.
-            if first.is_err() && self.loader.resolver.requests() != requests {
+            if first.is_err() && self.loader.resolver.remote_requests() != requests {
                 sleep_until(instant_after(began, self.options.minimum_failure_delay).min(deadline)).await;
             }
             Ok(self.keep_current(first?, events))
@@ -73,8 +75,10 @@ impl Start {
                 }
                 Err(error) => error,
             };
-            let pause = schedule.after_failure(&error, fastrand::f64());
-            if !error.is_transient() || Instant::now() + pause >= deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Tries become more frequent towards the deadline, so that a vault that comes back before it is found.
+            let pause = schedule.after_failure(&error, fastrand::f64()).min(left / 2).max(requested_pause(&error));
+            if !error.is_transient() || pause < SHORTEST_PAUSE || pause >= left {
                 return Err(error);
             }
             tracing::warn!(%error, ?pause, "settings could not be loaded yet");
@@ -130,11 +134,11 @@ impl Start {
         let FirstSettings { settings, plan, health } = first;
         let (publication, _) = settings.publish(1, clock.now(), Vec::new());
         let (waker, failures) = watch::channel(0);
-        let (vault, names) = (loader.resolver.vault().clone(), loader.names.clone());
+        let mapped = loader.names.clone().map(|names| (loader.resolver.vault().clone(), names));
         let state = Arc::new(SharedState {
             publication: ArcSwap::new(publication),
             failures,
-            queue: RefreshQueue::new(vault, names, options.event_spread, events.len()),
+            queue: RefreshQueue::new(mapped, options.event_spread, events.len()),
             clock,
             options,
             sealed_writer,
@@ -151,9 +155,12 @@ impl Start {
         };
         refresh_loop.report_secrets();
         tokio::spawn(refresh_loop.run());
-        RefreshHandle { state, commands }
+        RefreshHandle { state, commands, worker: None, fixed: None }
     }
 }
+
+/// The last try of a start begins between one and two of these before the deadline.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Joins the failure of the vaults and that of the sealed snapshot.
 fn joined(error: &Error, refusal: &Error) -> Error {

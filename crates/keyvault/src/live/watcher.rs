@@ -31,7 +31,7 @@ pub struct Watcher<T> {
 pub enum Notice {
     /// New settings were published.
     Changed(Change),
-    /// A refresh failed. The last good settings stay.
+    /// A refresh failed, or the background task ended by itself. The last good settings stay.
     Failed(Error),
     /// The vault took away a secret in use, where that [counts](super::Revocation::Revoke): health is red.
     Revoked(Error),
@@ -96,12 +96,21 @@ impl ChangeFeed {
         self.state.publication.load_full()
     }
 
+    /// Returns why the loop ended by itself, if it did.
+    pub(crate) fn loss(&self) -> Option<Error> {
+        self.state.health_state().loss.clone()
+    }
+
     /// Waits for the next notice. The future is boxed so that it is compiled in this crate.
     pub(crate) fn next(&mut self) -> BoxFuture<'_, Option<Notice>> {
         async move {
             loop {
+                let is_following = self.state.health_state().is_following;
                 if let Some(notice) = self.notice() {
                     return Some(notice);
+                }
+                if !is_following {
+                    return None;
                 }
                 self.signal.changed().await.ok()?;
             }

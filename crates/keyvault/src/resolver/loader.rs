@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use futures::stream::{self, BoxStream, StreamExt};
 
@@ -34,8 +33,9 @@ impl<'r> Loader<'r> {
     /// they have to be fetched.
     pub(super) fn list(&self) -> BoxStream<'r, Result<SecretProperties>> {
         if self.plan.is_full {
-            self.resolver.inner.requests.fetch_add(1, Ordering::Relaxed);
-            return self.resolver.inner.default.list();
+            let store = &*self.resolver.inner.default;
+            self.resolver.count_request(store);
+            return store.list();
         }
         let (due, listing) = (&self.plan.due, self.plan.known.listing());
         let first = due.keys().filter_map(|id| listing.get(id.name()).filter(|item| item.id() == id));

@@ -21,6 +21,7 @@ mod report_rows;
 mod resolve;
 mod snapshot;
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,7 +48,7 @@ use crate::metrics;
 use crate::reference::Reference;
 use crate::secret::{Cloud, Secret, SecretId, Vault};
 use crate::settings::MappingNote;
-use crate::store::SecretStore;
+use crate::store::{InMemory, SecretStore};
 
 /// Resolves references against the vaults that the program allows.
 ///
@@ -90,7 +91,7 @@ struct ResolverInner {
     concurrency: usize,
     permits: Semaphore,
     max_age: Duration,
-    requests: AtomicU64,
+    remote_requests: AtomicU64,
     /// The notes that were logged, because each refresh finds them again.
     logged: Mutex<HashSet<MappingNote>>,
 }
@@ -137,9 +138,16 @@ impl Resolver {
         Instant::now().checked_sub(self.inner.max_age).map_or(Freshness::Any, Freshness::Since)
     }
 
-    /// Returns how many requests were made to the stores.
-    pub(crate) fn requests(&self) -> u64 {
-        self.inner.requests.load(Ordering::Relaxed)
+    /// Returns how many requests were made to stores outside this process.
+    pub(crate) fn remote_requests(&self) -> u64 {
+        self.inner.remote_requests.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request to a store.
+    fn count_request(&self, store: &dyn SecretStore) {
+        if !(store as &dyn Any).is::<InMemory>() {
+            self.inner.remote_requests.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Returns every allowed vault: the default one first, then the others in order.
@@ -188,7 +196,7 @@ impl Resolver {
         let store = self.store(id)?;
         // The semaphore is never closed, so this waits and does not fail.
         let _permit = self.inner.permits.acquire().await;
-        self.inner.requests.fetch_add(1, Ordering::Relaxed);
+        self.count_request(store);
         store.get(id).await
     }
 

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::live::expiry::next_check;
 use crate::resolver::{KnownSecrets, Want};
 use crate::secret::SecretId;
-use crate::time::{Moment, jittered};
+use crate::time::{Moment, instant_after, jittered};
 
 /// When the next full refresh is due, and which secrets are due before it.
 pub(in crate::live) struct Timetable {
@@ -71,7 +71,7 @@ impl Timetable {
     /// for it.
     pub(super) fn full_by_event(&mut self, now: Instant, pause: impl FnOnce() -> Duration) {
         if !self.full_by_event {
-            self.bring_full_forward(now + pause());
+            self.bring_full_forward(instant_after(now, pause()));
             self.full_by_event = true;
         }
     }
@@ -81,7 +81,7 @@ impl Timetable {
     pub(super) fn add_event(&mut self, id: SecretId, want: Want, now: Instant, pause: impl FnOnce() -> Duration) {
         match self.due.get_mut(&id) {
             Some(due) if due.is_by_event => due.want.join(want),
-            _ => self.add(id, Due { is_by_event: true, ..Due::new(now + pause(), want) }),
+            _ => self.add(id, Due { is_by_event: true, ..Due::new(instant_after(now, pause()), want) }),
         }
     }
 
@@ -124,7 +124,7 @@ impl Timetable {
             let own = self.intervals.get(id).map(|interval| jittered(*interval, random()));
             let dates = next_check(secret.secret().properties(), now.time, random());
             match own.into_iter().chain(dates).min() {
-                Some(check) => _ = self.checks.insert(id.clone(), now.instant + check),
+                Some(check) => _ = self.checks.insert(id.clone(), instant_after(now.instant, check)),
                 None => _ = self.checks.remove(id),
             }
         }
