@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 
 use super::health::{DerivedHealth, DerivedState};
+use super::retry::RetryContext;
 use super::watcher::DerivedWatcher;
 use crate::settings::Origins;
 
@@ -21,6 +22,8 @@ pub struct Derived<R> {
     pub(super) state: watch::Receiver<DerivedState>,
     /// The task ends when the last sender is gone.
     pub(super) commands: mpsc::Sender<Shutdown>,
+    /// `None` for a fixed resource, which no rotation concerns.
+    pub(super) retry: Option<Arc<RetryContext>>,
     /// Where a resource without a task wakes its watchers.
     pub(super) fixed: Option<Arc<watch::Sender<DerivedState>>>,
 }
@@ -53,7 +56,8 @@ impl<R: Send + Sync> Derived<R> {
         let current = CurrentResource { resource: Arc::new(resource), origins: Arc::default() };
         let (sender, state) = watch::channel(DerivedState::new(1));
         let (commands, _none) = mpsc::channel(1);
-        Self { current: Arc::new(ArcSwap::from_pointee(current)), state, commands, fixed: Some(Arc::new(sender)) }
+        let current = Arc::new(ArcSwap::from_pointee(current));
+        Self { current, state, commands, retry: None, fixed: Some(Arc::new(sender)) }
     }
 
     /// Returns the current resource.
@@ -124,6 +128,7 @@ impl<R> Clone for Derived<R> {
             current: Arc::clone(&self.current),
             state: self.state.clone(),
             commands: self.commands.clone(),
+            retry: self.retry.clone(),
             fixed: self.fixed.clone(),
         }
     }

@@ -12,6 +12,7 @@ use super::derived::{CurrentResource, Derived, Shutdown};
 use super::factory::{Built, Factory};
 use super::health::DerivedState;
 use super::keys::changed;
+use super::retry::RetryContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::{ChangeFeed, Publication};
 use crate::settings::Origins;
@@ -35,7 +36,12 @@ struct FailedBuild {
 }
 
 /// Builds the first resource, with retries for `deadline`, and spawns the task that replaces it.
-pub(super) async fn start<T, R>(mut factory: Factory<T, R>, feed: ChangeFeed, deadline: Duration) -> Result<Derived<R>>
+pub(super) async fn start<T, R>(
+    mut factory: Factory<T, R>,
+    feed: ChangeFeed,
+    retry: RetryContext,
+    deadline: Duration,
+) -> Result<Derived<R>>
 where
     T: Send + Sync + 'static,
     R: Send + Sync + 'static,
@@ -62,7 +68,7 @@ where
     let sender = StateSender(sender);
     let replacement = ReplacementLoop { factory, current: Arc::clone(&current), failed: None, state: sender };
     tokio::spawn(replacement.run(feed, queue));
-    Ok(Derived { current, state, commands, fixed: None })
+    Ok(Derived { current, state, commands, retry: Some(Arc::new(retry)), fixed: None })
 }
 
 impl<T, R> ReplacementLoop<T, R>

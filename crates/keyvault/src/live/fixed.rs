@@ -64,6 +64,7 @@ impl RefreshHandle {
             next_refresh: ArcSwapOption::empty(),
             clock,
         };
-        (Self { state: Arc::new(state), commands, worker: None, fixed: Some(Arc::new(waker)) }, publication)
+        let (state, commands) = (Arc::new(state), Arc::new(commands));
+        (Self { state, commands, worker: None, fixed: Some(Arc::new(waker)) }, publication)
     }
 }

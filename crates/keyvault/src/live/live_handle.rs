@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::credential_report::CredentialCheck;
 use super::health::Health;
 use super::publication::{Change, Current, Published, PublishedCell};
-use super::refresh_handle::RefreshHandle;
+use super::refresh_handle::{CredentialReporter, RefreshHandle};
 use super::selector::SecretSelector;
 use super::watcher::{ChangeFeed, Watcher};
 use crate::error::Result;
@@ -130,6 +130,11 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// Returns how fresh the settings are and what went wrong last, without secret values. Never waits.
     pub fn health(&self) -> Health {
         self.refresh.state.health()
+    }
+
+    /// Returns a handle that reports rejected credentials, and does not keep the settings refreshed.
+    pub(crate) fn credential_reporter(&self) -> CredentialReporter {
+        self.refresh.reporter()
     }
 
     /// Ends the background task, if need be in the middle of a refresh, and waits until it is gone.

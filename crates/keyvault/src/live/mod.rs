@@ -74,6 +74,7 @@ pub use self::live_handle::Live;
 pub use self::projection::{Projected, Projection};
 pub use self::publication::{Change, Current, Published};
 pub(crate) use self::publication::{Publication, PublishedCell};
+pub(crate) use self::refresh_handle::CredentialReporter;
 pub use self::revocation::Revocation;
 pub use self::selector::SecretSelector;
 pub(crate) use self::selector::is_at_or_below;

@@ -2,7 +2,7 @@
 //!
 //! Its futures are boxed, so that they are compiled in this crate and not again in the crate of each settings type.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -15,12 +15,14 @@ use super::selector::SecretSelector;
 use super::shared_state::SharedState;
 use crate::blocking::Worker;
 use crate::error::{Error, Result};
+use crate::secret::SecretId;
 
 /// The loop, as every clone of live settings sees it. The loop ends with the last handle.
 #[derive(Clone)]
 pub(super) struct RefreshHandle {
     pub(super) state: Arc<SharedState>,
-    pub(super) commands: mpsc::Sender<Command>,
+    /// The loop ends when it is dropped.
+    pub(super) commands: Arc<mpsc::Sender<Command>>,
     /// The runtime of the loop, if it has one of its own. It ends with the last handle.
     pub(super) worker: Option<Worker>,
     /// Where settings without a loop wake their watchers.
@@ -53,6 +55,11 @@ impl RefreshHandle {
         .boxed()
     }
 
+    /// Returns a handle that reports rejected credentials and does not keep the loop alive.
+    pub(super) fn reporter(&self) -> CredentialReporter {
+        CredentialReporter { state: Arc::downgrade(&self.state), commands: Arc::downgrade(&self.commands) }
+    }
+
     /// Ends the loop, and waits until it is gone.
     pub(super) fn shutdown(&self) -> BoxFuture<'_, ()> {
         async move {
@@ -78,5 +85,20 @@ impl RefreshHandle {
         let (reply, answer) = oneshot::channel();
         self.commands.send(command(reply)).await.map_err(|_| self.state.ended())?;
         answer.await.unwrap_or_else(|_| Err(self.state.ended()))
+    }
+}
+
+/// Reports rejected credentials to a loop that it does not keep alive.
+pub(crate) struct CredentialReporter {
+    state: Weak<SharedState>,
+    commands: Weak<mpsc::Sender<Command>>,
+}
+
+impl CredentialReporter {
+    /// As [`Live::report_rejected`](super::Live::report_rejected); `None` if the settings are gone.
+    pub(crate) async fn report_rejected(&self, secret: SecretId) -> Option<Result<CredentialCheck>> {
+        let (state, commands) = (self.state.upgrade()?, self.commands.upgrade()?);
+        let handle = RefreshHandle { state, commands, worker: None, fixed: None };
+        Some(handle.report_rejected(secret.into()).await)
     }
 }

@@ -51,7 +51,8 @@ impl SettingsLoader {
             match candidate.validate().await {
                 Ok(()) => Ok(ValidSettings { candidate, facts }),
                 Err(error) => {
-                    let error = error.into_error("refused by the application", &facts.origins);
+                    let error =
+                        error.into_error(ErrorKind::InvalidSettings, "refused by the application", &facts.origins);
                     Err(error.with_load_report(facts.report))
                 }
             }

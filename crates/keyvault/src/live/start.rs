@@ -155,7 +155,7 @@ impl Start {
         };
         refresh_loop.report_secrets();
         tokio::spawn(refresh_loop.run());
-        RefreshHandle { state, commands, worker: None, fixed: None }
+        RefreshHandle { state, commands: Arc::new(commands), worker: None, fixed: None }
     }
 }
 
