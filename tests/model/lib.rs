@@ -8,6 +8,22 @@
 #![cfg(not(test))]
 #![allow(dead_code, unexpected_cfgs, unreachable_pub, unused_imports, reason = "the model has none of core's features")]
 
+/// In place of core's room, whose thread has a runtime of tokio itself.
+mod blocking {
+    #[derive(Clone, Debug)]
+    pub(crate) struct Worker;
+
+    impl Worker {
+        pub(crate) fn start() -> crate::error::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
+            tokio::runtime::Handle::current().block_on(future)
+        }
+    }
+}
+
 #[path = "../../crates/keyvault/src/client/mod.rs"]
 pub mod client;
 #[path = "../../crates/keyvault/src/error/mod.rs"]
