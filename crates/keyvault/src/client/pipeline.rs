@@ -94,15 +94,15 @@ impl Pipeline {
                 let rate_limit = RateLimit::of(&vault, settings.requests_per_second);
                 let gate = Arc::new(ConnectionGate::new(POOL_IDLE_TIMEOUT));
                 let shared = (Arc::clone(&gate), Arc::clone(&rate_limit), Arc::clone(&stats));
-                let on_connect = move |protocol| {
+                let on_connect = Arc::new(move |protocol| {
                     let (gate, rate_limit, stats) = &shared;
                     stats.count(|stats| stats.connections += 1);
                     if protocol == Protocol::Http2 {
                         rate_limit.allow_http2();
                     }
                     gate.connected(protocol);
-                };
-                options.transport = Some(transport::new(tls, on_connect)?);
+                });
+                options.transport = Some(transport::new(tls, on_connect));
                 (rate_limit, gate)
             }
             None => {
