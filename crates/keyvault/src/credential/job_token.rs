@@ -22,7 +22,7 @@ use crate::client::credential_error;
 pub(super) async fn attempt(variables: &Variables, options: ClientOptions, scope: &str, reason: String) -> Attempt {
     let does_not_apply = |reason: &str| StepOutcome::DoesNotApply(reason.to_owned());
     let found = options.transport.clone().and_then(|transport| find(variables, transport));
-    let Some((system, job, [tenant, client])) = found else {
+    let Some(Job { system, token, tenant, client }) = found else {
         return Err(StepOutcome::DoesNotApply(reason));
     };
     let (Some(tenant), Some(client)) = (tenant, client) else {
@@ -30,8 +30,8 @@ pub(super) async fn attempt(variables: &Variables, options: ClientOptions, scope
         return Err(StepOutcome::DoesNotApply(clause));
     };
     let options = ClientAssertionCredentialOptions { client_options: options };
-    let job = job.ok_or_else(|| does_not_apply("the URL for the job's token is malformed"))?;
-    let credential = ClientAssertionCredential::new(tenant.to_owned(), client.to_owned(), job, Some(options))
+    let token = token.ok_or_else(|| does_not_apply("the URL for the job's token is malformed"))?;
+    let credential = ClientAssertionCredential::new(tenant.to_owned(), client.to_owned(), token, Some(options))
         .map_err(|_| does_not_apply("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed"))?;
     match credential.get_token(&[scope], None).await {
         Ok(token) => Ok((credential, token)),
@@ -42,23 +42,35 @@ pub(super) async fn attempt(variables: &Variables, options: ClientOptions, scope
     }
 }
 
-/// Returns the CI system that runs this job, its token (`None` if the URL is malformed), tenant and client.
-fn find(variables: &Variables, transport: Transport) -> Option<(&'static str, Option<JobToken>, [Option<&str>; 2])> {
-    let application = [variables.get(TENANT), variables.get(CLIENT)];
+/// A job of a CI system, and the application that it signs in as.
+struct Job<'a> {
+    system: &'static str,
+    /// `None` if its URL is malformed.
+    token: Option<JobToken>,
+    tenant: Option<&'a str>,
+    client: Option<&'a str>,
+}
+
+/// Returns the job that this program runs in.
+fn find(variables: &Variables, transport: Transport) -> Option<Job<'_>> {
+    let (tenant, client) = (variables.get(TENANT), variables.get(CLIENT));
     let github = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN");
     // https://docs.github.com/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
     if let (Some(url), Some(bearer)) = (variables.get(github.0), variables.get(github.1)) {
-        let job = JobToken::new(url, Method::Get, &[("audience", "api://AzureADTokenExchange")], bearer, transport);
-        return Some(("GitHub Actions", job, application));
+        let token = JobToken::new(url, Method::Get, &[("audience", "api://AzureADTokenExchange")], bearer, transport);
+        return Some(Job { system: "GitHub Actions", token, tenant, client });
     }
     // https://learn.microsoft.com/rest/api/azure/devops/distributedtask/oidctoken/create
     let url = variables.get("SYSTEM_OIDCREQUESTURI")?;
     let bearer = variables.get("SYSTEM_ACCESSTOKEN")?;
     let connection = variables.get("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID")?;
     let query = [("api-version", "7.1"), ("serviceConnectionId", connection)];
-    let of_connection = [variables.get("AZURESUBSCRIPTION_TENANT_ID"), variables.get("AZURESUBSCRIPTION_CLIENT_ID")];
-    let application = [of_connection[0].or(application[0]), of_connection[1].or(application[1])];
-    Some(("Azure Pipelines", JobToken::new(url, Method::Post, &query, bearer, transport), application))
+    Some(Job {
+        system: "Azure Pipelines",
+        token: JobToken::new(url, Method::Post, &query, bearer, transport),
+        tenant: variables.get("AZURESUBSCRIPTION_TENANT_ID").or(tenant),
+        client: variables.get("AZURESUBSCRIPTION_CLIENT_ID").or(client),
+    })
 }
 
 /// The endpoint of a CI system that issues the token of the job.
