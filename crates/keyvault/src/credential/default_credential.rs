@@ -110,7 +110,9 @@ impl DefaultCredential {
     async fn attempt(&self, step: CredentialStep, scope: &str) -> Attempt {
         match step {
             CredentialStep::Environment => entra::with_secret(&self.variables, &self.options, scope).await,
-            CredentialStep::WorkloadIdentity => entra::with_token_file(&self.variables, &self.options, scope).await,
+            CredentialStep::WorkloadIdentity => {
+                entra::with_federated_token(&self.variables, &self.options, scope).await
+            }
             CredentialStep::ManagedIdentity => managed_identity::attempt(&self.variables, scope).await,
             CredentialStep::AzureCli | CredentialStep::AzureDeveloperCli => {
                 tool::attempt(step, &self.variables, scope).await

@@ -359,6 +359,33 @@ mod tests {
     }
 
     #[test]
+    fn a_label_is_one_that_fits() {
+        let id = id("https://contoso.vault.azure.net/secrets/a");
+        let no_identity = Error::new(ErrorKind::Denied, "no credential was found");
+        for (error, report) in [
+            (Error::invalid("secret client has no credential"), "secret client has no credential"),
+            (
+                no_identity.with_status(ReferenceStatus::MsiNotEnabled).with_help("sign in").about(&id),
+                "no credential was found: a in contoso\nhelp: sign in",
+            ),
+            (
+                Error::new(ErrorKind::Unavailable, "vault could not be reached").about(&id),
+                "vault could not be reached: a in contoso",
+            ),
+            (
+                Error::new(ErrorKind::NotFound, "secret not found").about(&id),
+                "SecretNotFound: secret not found: a in contoso",
+            ),
+            (
+                Error::invalid("reference has no closing parenthesis").at("a.b", "settings.toml"),
+                "  a.b  (settings.toml)\n      InvalidSyntax: reference has no closing parenthesis",
+            ),
+        ] {
+            assert_eq!(error.report(), report);
+        }
+    }
+
+    #[test]
     fn a_missing_version_differs_from_a_missing_secret() {
         let missing = Error::new(ErrorKind::NotFound, "secret not found");
         let id = id("https://contoso.vault.azure.net/secrets/a/0123");

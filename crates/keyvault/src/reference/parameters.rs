@@ -3,7 +3,7 @@
 use super::json_path::JsonPath;
 use super::{Reference, ReferenceVault};
 use crate::error::{Error, ErrorKind, Result};
-use crate::secret::{SecretId, SecretName, SecretVersion};
+use crate::secret::{SecretId, SecretName, SecretVersion, edit_distance};
 
 /// A parameter with a known name.
 #[derive(Clone, Copy)]
@@ -147,26 +147,12 @@ fn closest_name(name: &str) -> Option<&'static str> {
         return None;
     }
     let mistake = COMMON_MISTAKES.into_iter().find(|(wrong, _)| *wrong == letters).map(|(_, name)| name);
-    let close = KNOWN_NAMES.into_iter().map(|known| (distance(&letters, &known.to_ascii_lowercase()), known));
+    let close = KNOWN_NAMES.into_iter().map(|known| (edit_distance(&letters, &known.to_ascii_lowercase()), known));
     mistake.or_else(|| close.min().filter(|(distance, _)| *distance <= MAX_DISTANCE).map(|(_, known)| known))
 }
 
 const MAX_LETTERS: usize = 24;
 const MAX_DISTANCE: usize = 2;
-
-/// Returns the Levenshtein distance: how many letters to insert, delete or change.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in other.bytes().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
-}
 
 /// Checks the characters only. The rest of the check needs the cloud.
 fn vault_name(name: &str) -> Result<Box<str>> {

@@ -20,3 +20,4 @@ pub use self::parse_error::ParseError;
 pub use self::properties::SecretProperties;
 pub use self::value::Secret;
 pub use self::vault::Vault;
+pub(crate) use self::vault::{NEAR_MISS, edit_distance};
