@@ -3,6 +3,7 @@
 mod debounce;
 mod expiry_and_intervals;
 mod failed_refresh;
+mod fairness;
 mod faulty_application;
 mod health_and_metrics;
 mod isolation;

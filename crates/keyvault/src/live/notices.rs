@@ -1,18 +1,20 @@
-//! Facts about secrets in use that watchers and the log report once for each version.
+//! Failures, and facts about secrets in use that watchers and the log report once for each version.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use super::health::{SecretHealth, SecretStatus};
+use super::watcher::Notice;
 use crate::metrics;
 use crate::resolver::KnownSecrets;
 use crate::secret::SecretId;
 
-/// The last facts about secrets, numbered. A watcher that falls far behind misses the oldest.
+/// The last failures and facts about secrets, numbered. A watcher that falls far behind misses the oldest, and learns how
+/// many.
 #[derive(Default)]
 pub(super) struct Notices {
     count: u64,
-    last: VecDeque<SecretHealth>,
+    last: VecDeque<Notice>,
     /// The facts about the versions in use that were announced already.
     announced: BTreeSet<(SecretId, SecretStatus)>,
 }
@@ -38,7 +40,7 @@ impl Notices {
                 if !is_logged {
                     tracing::warn!(secret = %secret.id(), %status, "a secret in use is not a valid latest version");
                 }
-                self.push(SecretHealth::new(secret, status));
+                self.push(Notice::Secret(SecretHealth::new(secret, status)));
             }
             current.insert(fact);
         }
@@ -46,24 +48,27 @@ impl Notices {
         self.count != before
     }
 
-    fn push(&mut self, secret: SecretHealth) {
+    /// Adds a notice for every watcher.
+    pub(super) fn push(&mut self, notice: Notice) {
         if self.last.len() == MOST_NOTICES {
             self.last.pop_front();
         }
-        self.last.push_back(secret);
+        self.last.push_back(notice);
         self.count += 1;
     }
 
-    /// Returns the number of facts announced so far.
+    /// Returns the number of notices so far.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// Returns the first fact after the first `seen`, and its own number.
-    pub(super) fn after(&self, seen: u64) -> Option<(u64, SecretHealth)> {
+    /// Returns the first notice after the first `seen`, and how many are seen with it.
+    pub(super) fn after(&self, seen: u64) -> Option<(u64, Notice)> {
         let oldest = self.count - self.last.len() as u64;
-        let next = seen.max(oldest);
-        let secret = self.last.get(usize::try_from(next - oldest).ok()?)?;
-        Some((next + 1, secret.clone()))
+        if seen < oldest {
+            return Some((oldest, Notice::Missed(oldest - seen)));
+        }
+        let notice = self.last.get(usize::try_from(seen - oldest).ok()?)?;
+        Some((seen + 1, notice.clone()))
     }
 }
