@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::health::{SecretHealth, SecretStatus};
-use super::notices::Notices;
+use super::notices::{Notice, Notices};
 use super::planned_refresh::PlannedRefresh;
-use super::watcher::Notice;
 use crate::error::Error;
 use crate::resolver::{FetchPlan, KnownSecrets, Snapshot};
 use crate::secret::{SecretId, Vault};

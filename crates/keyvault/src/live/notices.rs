@@ -4,10 +4,29 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, SystemTime};
 
 use super::health::{SecretHealth, SecretStatus};
-use super::watcher::Notice;
+use super::publication::Change;
+use crate::error::Error;
 use crate::metrics;
 use crate::resolver::KnownSecrets;
 use crate::secret::SecretId;
+
+/// An item of a [`Watcher`](super::Watcher).
+#[non_exhaustive]
+#[derive(Clone, Debug)]
+pub enum Notice {
+    /// New settings were published.
+    Changed(Change),
+    /// A refresh failed. The last good settings stay.
+    Failed(Error),
+    /// The vault took away a secret in use, where that [counts](super::Revocation::Revoke): health is red.
+    Revoked(Error),
+    /// A secret in use expires soon, has expired, is not valid yet, or is not the vault's latest version. Each fact is
+    /// reported once for each version.
+    Secret(SecretHealth),
+    /// The watcher was read too slowly and lost this number of the oldest `Failed`, `Revoked` and `Secret` notices.
+    /// [`Live::health`](super::Live::health) shows what still holds.
+    Missed(u64),
+}
 
 /// The last failures and facts about secrets, numbered. A watcher that falls far behind misses the oldest, and learns how
 /// many.

@@ -7,10 +7,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::health::SecretHealth;
+use super::notices::Notice;
 use super::publication::{Change, Publication, Published, PublishedCell};
 use super::shared_state::SharedState;
-use crate::error::Error;
 use crate::settings::Origins;
 
 /// Yields every change and failure since it was created.
@@ -23,24 +22,6 @@ use crate::settings::Origins;
 pub struct Watcher<T> {
     pub(crate) feed: ChangeFeed,
     pub(crate) published: PublishedCell<T>,
-}
-
-/// An item of a [`Watcher`].
-#[non_exhaustive]
-#[derive(Clone, Debug)]
-pub enum Notice {
-    /// New settings were published.
-    Changed(Change),
-    /// A refresh failed. The last good settings stay.
-    Failed(Error),
-    /// The vault took away a secret in use, where that [counts](super::Revocation::Revoke): health is red.
-    Revoked(Error),
-    /// A secret in use expires soon, has expired, is not valid yet, or is not the vault's latest version. Each fact is
-    /// reported once for each version.
-    Secret(SecretHealth),
-    /// The watcher was read too slowly and lost this number of the oldest `Failed`, `Revoked` and `Secret` notices.
-    /// [`Live::health`](super::Live::health) shows what still holds.
-    Missed(u64),
 }
 
 impl<T: Send + Sync> Watcher<T> {

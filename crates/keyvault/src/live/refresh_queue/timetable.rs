@@ -324,4 +324,43 @@ mod tests {
         timetable.full_by_event(now, || Duration::from_secs(5));
         assert_eq!(timetable.next(), Some(later(5)));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_copied_secret_stays_until_it_is_forgotten() {
+        let now = Instant::now();
+        let later = |seconds| now + Duration::from_secs(seconds);
+        let mut timetable = Timetable::new(later(300));
+        timetable.add(id("a"), Due::new(now, Want::latest()));
+        let copied = timetable.copy_covered(now, &BTreeSet::new(), later(1));
+        assert_eq!((copied.len(), timetable.next()), (1, Some(later(1))));
+        timetable.forget(&copied);
+        assert_eq!(timetable.next(), Some(later(300)));
+        let copied = timetable.copy_covered(now, &BTreeSet::new(), later(1));
+        assert!(copied.is_empty());
+        timetable.add(id("a"), Due::new(now, Want::latest()));
+        let copied = timetable.copy_covered(now, &[id("a").vault().clone()].into(), later(1));
+        assert!(copied.is_empty() && timetable.next() == Some(now), "a vault that is left out is not copied");
+        let copied = timetable.copy_covered(now, &BTreeSet::new(), later(1));
+        timetable.add(id("a"), Due::new(later(2), Want { versions: BTreeSet::new(), latest: true }));
+        timetable.put_back(copied.clone(), now);
+        timetable.forget(&copied);
+        assert_eq!(timetable.next(), Some(now), "what changed since stays");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_vault_that_failed_is_left_out_until_it_is_due() {
+        let now = Instant::now();
+        let later = |seconds| now + Duration::from_secs(seconds);
+        let mut timetable = Timetable::new(later(300));
+        let vault = id("a").vault().clone();
+        timetable.rest(vault.clone(), later(10));
+        assert_eq!(timetable.resting(later(9)), [vault.clone()].into());
+        assert!(!timetable.is_rested(later(9)) && timetable.is_rested(later(10)));
+        assert_eq!(timetable.next(), Some(later(10)));
+        assert_eq!(timetable.retry(&BTreeSet::new()), [vault.clone()].into());
+        assert_eq!(timetable.resting(later(60)), [vault.clone()].into(), "while a refresh retries it");
+        assert_eq!(timetable.next(), Some(later(300)));
+        timetable.recover(|_| true);
+        assert!(timetable.resting(now).is_empty());
+    }
 }
