@@ -5,6 +5,7 @@ mod durations;
 mod end_of_runtime;
 mod expiry_and_intervals;
 mod failed_refresh;
+mod fairness;
 mod faulty_application;
 mod fixed;
 mod health_and_metrics;

@@ -43,7 +43,7 @@ impl<T: Send + Sync + 'static> Live<T> {
 impl RefreshHandle {
     /// Creates a handle to no loop, and the only publication.
     fn fixed() -> (Self, Arc<Publication>) {
-        let (waker, failures) = watch::channel(0);
+        let (waker, signal) = watch::channel(());
         let (commands, _none) = mpsc::channel(1);
         let clock = WallClock::default();
         let publication = Arc::new(Publication {
@@ -56,7 +56,7 @@ impl RefreshHandle {
         });
         let state = SharedState {
             publication: ArcSwap::new(Arc::clone(&publication)),
-            failures,
+            signal,
             queue: RefreshQueue::new(None, Duration::ZERO, 0),
             options: Options::default(),
             sealed_writer: None,

@@ -21,10 +21,12 @@ use crate::secret::{Secret, SecretId};
 pub struct Health {
     /// The generation of the current settings. The start publishes generation 1.
     pub generation: u64,
-    /// The time since a refresh last confirmed that the settings match the vaults. The suspension of a host counts.
+    /// The time since the request for the secret that was read longest ago: no setting was replaced earlier than that.
+    /// The suspension of a host counts.
     ///
-    /// A refresh whose changes are [debounced](super::LiveBuilder::debounce) does not reset the age, and neither does
-    /// one that reads single secrets.
+    /// A secret with a longer [interval of its own](super::LiveBuilder::refresh_secret_every) lets the age grow, and so
+    /// does one whose vault fails. A refresh whose changes are [debounced](super::LiveBuilder::debounce) does not reset
+    /// the age. A pinned version does not age.
     pub age: Duration,
     /// Whether `age` exceeds the [maximum staleness](super::LiveBuilder::max_staleness), if one is set.
     pub is_too_old: bool,

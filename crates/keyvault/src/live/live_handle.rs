@@ -44,13 +44,15 @@ impl<T: Send + Sync + 'static> Live<T> {
 
     /// Refreshes now instead of at the next interval. Returns what changed; `None` if nothing did.
     ///
-    /// Joins a refresh already in flight. Costs what a refresh costs: ⌈secrets / 25⌉ requests to list the vault if
+    /// Joins a refresh of everything that is in flight, and waits for no other. Costs what a refresh costs: ⌈secrets / 25⌉ requests to list the vault if
     /// secrets are mapped by name, and one for each secret that changed or is not in the list, at most 100 at a time.
     ///
     /// # Errors
     ///
-    /// The refresh's own error; the last good settings stay in place. [`Unavailable`](crate::ErrorKind::Unavailable)
-    /// after the end of the background task, at once; the error names the reason.
+    /// The refresh's own error, within the [refresh deadline](super::LiveBuilder::refresh_deadline); the last good
+    /// settings stay in place. If some vaults answered and others failed, the settings are refreshed from those that
+    /// answered right after the error. [`Unavailable`](crate::ErrorKind::Unavailable) after
+    /// the end of the background task, at once; the error names the reason.
     ///
     /// # Cancel safety
     ///
@@ -103,8 +105,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) if the settings use no such secret.
     /// [`Throttled`](crate::ErrorKind::Throttled), at once and with the time to wait, beyond the
-    /// [budget](super::LiveBuilder::rejection_budget). Otherwise the refresh's own error; the last good settings stay
-    /// in place.
+    /// [budget](super::LiveBuilder::rejection_budget). Otherwise the vault's or the refresh's own error, also where
+    /// [`Policy::KeepLastGood`](crate::Policy::KeepLastGood) hides it from the settings; the last good settings stay in
+    /// place. The answer comes within the [refresh deadline](super::LiveBuilder::refresh_deadline).
     ///
     /// # Cancel safety
     ///

@@ -26,7 +26,7 @@ pub(super) struct RefreshHandle {
     /// The runtime of the loop, if it has one of its own. It ends with the last handle.
     pub(super) worker: Option<Worker>,
     /// Where settings without a loop wake their watchers.
-    pub(super) fixed: Option<Arc<watch::Sender<u64>>>,
+    pub(super) fixed: Option<Arc<watch::Sender<()>>>,
 }
 
 impl RefreshHandle {
@@ -65,7 +65,7 @@ impl RefreshHandle {
         async move {
             if let Some(waker) = &self.fixed {
                 self.state.health_state().is_following = false;
-                waker.send_modify(|_| {});
+                waker.send_replace(());
             }
             // An error means that the loop is gone already.
             _ = self.commands.send(Command::Shutdown).await;

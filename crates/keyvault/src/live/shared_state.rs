@@ -20,8 +20,8 @@ use crate::time::{Moment, WallClock};
 pub(super) struct SharedState {
     /// The current publication. The loop stores the typed settings first, so they are never older than this.
     pub(super) publication: ArcSwap<Publication>,
-    /// The number of failures. Every notice wakes watchers, which read the rest from here.
-    pub(super) failures: watch::Receiver<u64>,
+    /// Wakes watchers, which read the rest from here.
+    pub(super) signal: watch::Receiver<()>,
     pub(super) queue: RefreshQueue,
     pub(super) clock: WallClock,
     pub(super) options: Options,
@@ -42,11 +42,14 @@ impl SharedState {
         self.clock.moment()
     }
 
-    /// Records when the next refresh begins, and returns it.
-    pub(super) fn set_next_refresh(&self, now: Moment) -> Instant {
+    /// Records when the next refresh begins, unless one runs. Returns when the next one is due.
+    pub(super) fn set_next_refresh(&self, now: Moment, is_running: bool) -> Option<Instant> {
         let instant = self.queue.timetable(|timetable| timetable.next());
-        let time = now.time + instant.saturating_duration_since(now.instant);
-        self.next_refresh.store(Some(Arc::new(Moment { instant, time })));
+        let next = instant.filter(|_| !is_running).map(|instant| {
+            let time = now.time + instant.saturating_duration_since(now.instant);
+            Arc::new(Moment { instant, time })
+        });
+        self.next_refresh.store(next);
         instant
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -25,7 +26,7 @@ use super::shared_state::SharedState;
 use crate::error::{Error, Result};
 use crate::resolver::{FetchPlan, Resolver};
 use crate::sealed::SealedWriter;
-use crate::time::{WallClock, instant_after};
+use crate::time::{Moment, WallClock, instant_after};
 
 /// Everything that a start needs, without the type of the settings.
 pub(super) struct Start {
@@ -39,6 +40,7 @@ pub(super) struct Start {
 struct FirstSettings {
     settings: ValidSettings,
     plan: FetchPlan,
+    began: Moment,
     health: HealthState,
 }
 
@@ -69,9 +71,10 @@ impl Start {
     async fn first(&self, deadline: Instant, last: &ArcSwapOption<Error>) -> Result<FirstSettings> {
         let mut schedule = Schedule::new(self.options.interval);
         loop {
+            let began = self.clock.moment();
             let error = match self.load(&self.loader.resolver, deadline).await {
                 Ok((settings, plan)) => {
-                    return Ok(FirstSettings { settings, plan, health: HealthState::fresh(self.clock.moment()) });
+                    return Ok(FirstSettings { settings, plan, began, health: HealthState::fresh(began) });
                 }
                 Err(error) => error,
             };
@@ -122,22 +125,23 @@ impl Start {
     async fn sealed(&self, sealed_writer: &SealedWriter, deadline: Instant, failure: Error) -> Result<FirstSettings> {
         let (resolver, as_of) = sealed_writer.open(&self.loader.resolver).await?;
         let (settings, plan) = self.load(&resolver, deadline).await?;
-        let now = self.clock.moment();
-        let health = HealthState::from_sealed(now, as_of, failure.clone());
-        tracing::warn!(error = %failure, age = ?health.age(now), "settings come from the sealed snapshot");
-        Ok(FirstSettings { settings, plan, health })
+        let began = self.clock.moment();
+        let health = HealthState::from_sealed(began, as_of, failure.clone());
+        tracing::warn!(error = %failure, age = ?health.age(began), "settings come from the sealed snapshot");
+        Ok(FirstSettings { settings, plan, began, health })
     }
 
     /// Publishes the first settings, and spawns the loop that keeps them current.
     fn keep_current(self, first: FirstSettings, events: EventSources) -> RefreshHandle {
         let Self { loader, options, clock, sealed_writer } = self;
-        let FirstSettings { settings, plan, health } = first;
+        let FirstSettings { settings, plan, began, health } = first;
         let (publication, _) = settings.publish(1, clock.now(), Vec::new());
-        let (waker, failures) = watch::channel(0);
-        let mapped = loader.names.clone().map(|names| (loader.resolver.vault().clone(), names));
+        let (waker, signal) = watch::channel(());
+        let vault = loader.resolver.vault().clone();
+        let mapped = loader.names.clone().map(|names| (vault.clone(), names));
         let state = Arc::new(SharedState {
             publication: ArcSwap::new(publication),
-            failures,
+            signal,
             queue: RefreshQueue::new(mapped, options.event_spread, events.len()),
             clock,
             options,
@@ -147,9 +151,10 @@ impl Start {
         });
         let (commands, queue) = mpsc::channel(16);
         let refresh_loop = RefreshLoop {
-            planner: Planner::new(Arc::clone(&state), plan),
+            planner: Planner::new(Arc::clone(&state), vault, plan, began),
             calls: PendingCalls::new(&state.options),
-            cycle: RefreshCycle { loader, state: Arc::clone(&state), waker, pending: None },
+            cycle: RefreshCycle { loader: Arc::new(loader), state: Arc::clone(&state), waker, pending: None },
+            running: FuturesUnordered::new(),
             commands: queue,
             events,
         };

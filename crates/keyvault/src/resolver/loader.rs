@@ -32,7 +32,12 @@ impl<'r> Loader<'r> {
     /// Lists the default vault, or repeats the previous listing if the plan is partial: the due secrets first, because
     /// they have to be fetched.
     pub(super) fn list(&self) -> BoxStream<'r, Result<SecretProperties>> {
-        if self.plan.is_full {
+        // A repeated load has listed the vault already.
+        if let Some(listing) = self.plan.observed().listing.clone() {
+            return stream::iter(listing.values().cloned().map(Ok).collect::<Vec<_>>()).boxed();
+        }
+        if self.plan.covers(self.resolver.vault()) {
+            self.plan.observed().listed = Some(self.resolver.vault().clone());
             let store = &*self.resolver.inner.default;
             self.resolver.count_request(store);
             return store.list();

@@ -38,7 +38,7 @@ pub(crate) use self::fetch_plan::{FetchPlan, Want};
 use self::freshness::Freshness;
 #[cfg(feature = "sealed")]
 pub(crate) use self::known_secrets::Listing;
-pub(crate) use self::known_secrets::{KnownSecrets, VersionState};
+pub(crate) use self::known_secrets::{KnownSecret, KnownSecrets, VersionState};
 pub use self::load::Loaded;
 pub(crate) use self::load::{Facts, Replacements, Resolvable, load};
 pub(crate) use self::resolve::ResolveContext;
