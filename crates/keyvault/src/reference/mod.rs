@@ -17,6 +17,7 @@ use std::str::FromStr;
 
 use self::json_path::JsonPath;
 pub(crate) use self::json_string::{JsonString, unescaped};
+use self::marker::end_of_parameters;
 pub(crate) use self::marker::strip_marker;
 pub use self::template::Template;
 use crate::error::{Error, Result};
@@ -91,9 +92,8 @@ impl Reference {
     /// URL that is not a secret's, or text around the reference. The message names keys and never repeats a value.
     pub fn parse(text: &str) -> Result<Self> {
         match Self::read(text) {
-            Some(Ok((reference, ""))) => Ok(reference),
-            Some(Ok(_)) => Err(Error::invalid("reference is followed by other text")),
-            Some(Err(error)) => Err(error),
+            Some((length, Ok(_))) if length < text.len() => Err(Error::invalid("reference is followed by other text")),
+            Some((_, reference)) => reference,
             None => Err(Error::invalid("text does not begin with @Microsoft.KeyVault(")),
         }
     }
@@ -109,30 +109,39 @@ impl Reference {
         }
     }
 
-    /// Reads a reference at the beginning of `text` and returns it with the text after it, or `None` if `text` does not
-    /// begin like a reference.
+    /// Reads the reference at the beginning of `text` and returns its length with it, or `None` if `text` does not begin
+    /// like a reference.
     ///
     /// Text that begins like a reference and is malformed is an error, never plain text, because a typed setting must
-    /// not receive the text of a reference.
-    pub(crate) fn read(text: &str) -> Option<Result<(Self, &str)>> {
-        strip_marker(text).map(Self::read_after_marker)
+    /// not receive the text of a reference. A malformed reference ends with its closing parenthesis, before the end of
+    /// its line, or before the next reference, whichever comes first.
+    ///
+    /// Never looks beyond the next reference, so that a text with many is read in linear time.
+    pub(crate) fn read(text: &str) -> Option<(usize, Result<Self>)> {
+        let tail = strip_marker(text)?;
+        let (end, is_closed) = end_of_parameters(tail);
+        let read = Self::parse_after_marker(&tail[..end], is_closed);
+        let whole = &text[..text.len() - tail.len() + end + usize::from(is_closed)];
+        let length = match &read {
+            Ok(_) => whole.len(),
+            Err(_) => whole.find('\n').unwrap_or(whole.len()),
+        };
+        Some((length, read))
     }
 
-    fn read_after_marker(text: &str) -> Result<(Self, &str)> {
+    /// Parses the text between the marker and the closing parenthesis.
+    fn parse_after_marker(text: &str, is_closed: bool) -> Result<Self> {
         let spaced = || Error::invalid("reference has a space before its parenthesis");
-        let text = text.strip_prefix('(').ok_or_else(spaced)?;
+        let parameters = text.strip_prefix('(').ok_or_else(spaced)?;
         let unclosed =
             || Error::invalid("reference has no closing parenthesis").with_help("write ) after the last parameter");
-        let (parameters, rest) = text.split_once(')').ok_or_else(unclosed)?;
-        // A parenthesis after a second reference closes that one.
-        if parameters.match_indices('@').any(|(at, _)| strip_marker(&parameters[at..]).is_some()) {
+        if !is_closed {
             return Err(unclosed());
         }
         match parameters::parse(parameters) {
-            Ok(reference) => Ok((reference, rest)),
             // A parenthesis on another line, after a quotation mark, closes something else.
             Err(_) if parameters.trim().contains('\n') && parameters.contains(['"', '\'']) => Err(unclosed()),
-            Err(error) => Err(error),
+            parsed => parsed,
         }
     }
 

@@ -9,7 +9,7 @@ use super::Resolver;
 use super::fetch_plan::FetchPlan;
 use super::loader::Loader;
 use super::snapshot::Snapshot;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::reference::{Reference, Template, app_configuration};
 use crate::report::ReportRow;
 use crate::secret::{Secret, SecretId};
@@ -120,7 +120,7 @@ fn resolve_value(
     rows: &mut Vec<ReportRow>,
 ) -> ResolvedValue {
     let terms = context.policies.map(|policies| policies.terms(&value.key)).unwrap_or_default();
-    let (mut kept, mut resolutions) = (Vec::new(), Vec::new());
+    let (mut kept, mut resolutions, mut failures) = (Vec::new(), Vec::new(), FailureCount::default());
     for reference in parsed.references {
         let (resolution, row) = match reference {
             Ok(reference) => {
@@ -136,11 +136,36 @@ fn resolve_value(
         if let Resolution::Kept(secret, _) = &resolution {
             kept.push(secret.clone());
         }
+        if !matches!(resolution, Resolution::Failed(_)) || failures.is_reported() {
+            rows.push(row);
+        }
         resolutions.push(resolution);
-        rows.push(row);
     }
+    rows.extend(failures.others().map(|error| ReportRow::of(&value).failed(&error)));
     ResolvedValue { value, text: fill(parsed.template, resolutions), kept }
 }
+
+/// The count of the references in one value that failed. Only the first ones are reported, each with its own error.
+#[derive(Default)]
+pub(super) struct FailureCount(usize);
+
+impl FailureCount {
+    /// Counts a failure and returns whether it is reported.
+    pub(super) fn is_reported(&mut self) -> bool {
+        self.0 += 1;
+        self.0 <= MAX_FAILURES
+    }
+
+    /// Returns the error that stands for all other failures.
+    pub(super) fn others(&self) -> Option<Error> {
+        let others = self.0.checked_sub(MAX_FAILURES).filter(|others| *others > 0)?;
+        let clause = format!("{others} more references in the same text cannot be resolved");
+        Some(Error::from_clause(ErrorKind::Invalid, clause))
+    }
+}
+
+/// More references than a person writes into one text.
+const MAX_FAILURES: usize = 10;
 
 /// A value with references, parsed.
 pub(super) struct Parsed {
@@ -233,7 +258,7 @@ fn text(secret: &Secret, reference: &Reference) -> Result<Zeroizing<String>> {
 /// Fills `template` with the resolved texts. `None` if a reference is absent.
 fn fill(template: Result<Template>, resolutions: Vec<Resolution>) -> Result<Option<Resolved>> {
     let (mut secrets, mut texts, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-    let mut is_absent = false;
+    let (mut is_absent, mut count) = (false, FailureCount::default());
     for resolution in resolutions {
         match resolution {
             Resolution::Read(secret, text) | Resolution::Kept(KeptSecret { secret, .. }, text) => {
@@ -241,9 +266,10 @@ fn fill(template: Result<Template>, resolutions: Vec<Resolution>) -> Result<Opti
                 texts.push(text);
             }
             Resolution::Absent(_) => is_absent = true,
-            Resolution::Failed(error) => failures.push(error),
+            Resolution::Failed(error) => failures.extend(count.is_reported().then_some(error)),
         }
     }
+    failures.extend(count.others());
     match (Error::join(failures), template) {
         (Some(error), _) | (None, Err(error)) => Err(error),
         (None, Ok(_)) if is_absent => Ok(None),
