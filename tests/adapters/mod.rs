@@ -17,5 +17,6 @@ mod scale;
 mod service;
 mod source_lines;
 mod syntax;
+mod text;
 mod unreadable_layers;
 mod values;

@@ -1,4 +1,4 @@
-//! The marker at the beginning of a reference.
+//! The marker at the beginning of a reference, its end, and characters that spoil both.
 
 /// Removes `@Microsoft.KeyVault` or `@KeyVault`, in any case, from the beginning of `text`, if a parenthesis follows.
 ///
@@ -24,6 +24,14 @@ pub(super) fn end_of_parameters(text: &str) -> (usize, bool) {
     (end, text[end..].starts_with(')'))
 }
 
+/// Returns whether an editor shows nothing for `c`, or shows a space that is none of ASCII.
+pub(super) fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{a0}' | '\u{34f}' | '\u{61c}' | '\u{180e}' | '\u{2000}'..='\u{200f}' | '\u{2028}'..='\u{202f}'
+        | '\u{205f}'..='\u{206f}' | '\u{3000}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}')
+}
+
+const MARKERS: [&str; 2] = ["@Microsoft.KeyVault", "@KeyVault"];
+
 /// The number of bytes that [`end_of_parameters`] passed over, for tests of its cost.
 #[cfg(test)]
 pub(super) mod steps {
@@ -42,5 +50,3 @@ pub(super) mod steps {
         STEPS.get() - before
     }
 }
-
-const MARKERS: [&str; 2] = ["@Microsoft.KeyVault", "@KeyVault"];

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::Reference;
 use super::marker::strip_marker;
+use super::surrounding::{PLACEHOLDER, Surrounding};
 use crate::error::Result;
 
 /// Text with references in it: one that is the whole value, or several in a longer string.
@@ -69,6 +70,24 @@ impl Template {
             TemplatePart::Reference(reference) => Some(reference),
             TemplatePart::Text(_) => None,
         })
+    }
+
+    /// Returns the text around each reference, in the order of the text.
+    pub(crate) fn surroundings(&self) -> Vec<Surrounding> {
+        if self.parts.len() == 1 {
+            return vec![Surrounding::default(); self.references().count()];
+        }
+        let (mut text, mut places) = (String::new(), Vec::new());
+        for part in &self.parts {
+            match part {
+                TemplatePart::Text(literal) => text.push_str(literal),
+                TemplatePart::Reference(_) => {
+                    places.push(text.len());
+                    text.push(PLACEHOLDER);
+                }
+            }
+        }
+        Surrounding::of_all(&text, &places)
     }
 
     /// Finds every reference in `text`, well-formed or not, with its range of bytes.
@@ -225,7 +244,7 @@ mod tests {
             "@Microsoft.KeyVault(SecretUri=https://a@b",
         ] {
             for suffix in ["", ")", "\n)"] {
-                let text = piece.repeat(10_000) + suffix;
+                let text = piece.repeat(2_000) + suffix;
                 let steps = marker::steps::of(|| _ = Template::parse(&text));
                 assert!(steps <= text.len(), "{piece}{suffix}: {steps} steps for {} bytes", text.len());
             }
@@ -283,7 +302,9 @@ mod tests {
             uri in any::<bool>(), vault in "[a-z][a-z0-9]{2,23}", name in "[0-9a-zA-Z-]{1,127}",
             version in prop::option::of("[0-9a-f]{32}"),
             property in prop::option::of("[a-z]{1,5}(\\.[a-z0-9]{1,5}){0,3}"),
-            optional in any::<bool>(),
+            optional in any::<bool>(), tag in prop::option::of("[a-zA-Z][a-z._-]{0,8}[a-z]"),
+            encode in prop::option::of(prop::sample::select(vec!["url", "json", "xml", "yaml", "ado", "base64", "shell", "none"])),
+            base64 in any::<bool>(),
         ) {
             let mut text = String::from("@Microsoft.KeyVault(");
             match (uri, &version) {
@@ -293,6 +314,9 @@ mod tests {
                 (false, None) => text += &format!("VaultName={vault};SecretName={name}"),
             }
             text += &property.map(|p| format!(";Property={p}")).unwrap_or_default();
+            text += &tag.map(|tag| format!(";Tag={tag}")).unwrap_or_default();
+            text += if base64 { ";Encoding=base64" } else { "" };
+            text += &encode.map(|encode| format!(";Encode={encode}")).unwrap_or_default();
             text += if optional { ";Optional=true)" } else { ")" };
             prop_assert_eq!(Reference::parse(&text).unwrap().to_string(), text);
         }

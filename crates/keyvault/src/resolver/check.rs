@@ -11,7 +11,7 @@ use super::report_rows::report;
 use super::resolve::{FailureCount, ResolveContext, parse, resolve};
 use crate::error::{Error, Result};
 use crate::report::{Report, ReportRow};
-use crate::settings::{ConfigValue, Resolved, ValueContent, locate};
+use crate::settings::{ConfigValue, Resolved, Terms, ValueContent, locate};
 
 /// The result of [`Resolver::check`]: the report of every reference, and the text of every string.
 pub struct Checked {
@@ -73,7 +73,7 @@ impl Resolver {
                 ValueContent::Text(_) | ValueContent::Other(_) => {}
             }
             let mut failures = FailureCount::default();
-            for parsed in parse(self, &value).into_iter().flat_map(|parsed| parsed.references) {
+            for parsed in parse(self, &value, Terms::default()).into_iter().flat_map(|parsed| parsed.references) {
                 let row = ReportRow::of(&value);
                 let row = match parsed {
                     Ok(reference) => {

@@ -10,7 +10,7 @@ use super::fetch_plan::FetchPlan;
 use super::loader::Loader;
 use super::snapshot::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
-use crate::reference::{Reference, Template, app_configuration};
+use crate::reference::{Reference, Surrounding, Template, app_configuration};
 use crate::report::ReportRow;
 use crate::secret::{Secret, SecretId};
 use crate::settings::{ConfigValue, Key, Origin, Policies, Resolved, Terms, ValueContent, join_tables, locate};
@@ -31,8 +31,10 @@ impl Resolver {
         let plan = FetchPlan::full(Arc::default(), SystemTime::now());
         let loader = Loader { resolver: self, plan: &plan, freshness: self.max_age() };
         loader.fetch(template.references()).await;
-        let resolution = |reference| resolve_reference(&loader, &Key::root(), reference, Terms::default(), None);
-        let resolutions = template.references().map(resolution).collect();
+        let resolution = |(reference, surrounding): (&Reference, Surrounding)| {
+            resolve_reference(&loader, &Key::root(), (reference, &surrounding), Terms::default(), None)
+        };
+        let resolutions = template.references().zip(template.surroundings()).map(resolution).collect();
         fill(Ok(template), resolutions)
     }
 
@@ -82,19 +84,32 @@ pub(super) async fn resolve(
     let mut others = Vec::with_capacity(values.len());
     let mut referring = Vec::new();
     for value in values {
-        match parse(loader.resolver, &value) {
-            Some(parsed) => referring.push((value, parsed)),
+        let terms = context.policies.map(|policies| policies.terms(&value.key)).unwrap_or_default();
+        if terms.allows_near_miss && context.last.is_none() {
+            warn_of_near_misses(&value);
+        }
+        match parse(loader.resolver, &value, terms) {
+            Some(parsed) => referring.push((value, terms, parsed)),
             None => others.push(value),
         }
     }
-    loader.fetch(referring.iter().flat_map(|(_, parsed)| parsed.references.iter().flatten())).await;
+    loader.fetch(referring.iter().flat_map(|(_, _, parsed)| parsed.references.iter().flatten())).await;
     for value in others {
         let origin = origin(loader, &value, &mut rows);
         plain(value, origin);
     }
     let resolved = referring.into_iter();
-    let resolved = resolved.map(|(value, parsed)| resolve_value(loader, value, parsed, context, &mut rows));
+    let resolved =
+        resolved.map(|(value, terms, parsed)| resolve_value(loader, value, parsed, (terms, context.last), &mut rows));
     (resolved.collect(), rows)
+}
+
+/// Logs the near-misses that a policy allows, once for each start.
+fn warn_of_near_misses(value: &ConfigValue) {
+    let ValueContent::Text(text) = &value.content else { return };
+    for (_, error) in Template::near_misses(text).into_iter().take(MAX_FAILURES) {
+        tracing::warn!(setting = %value.key, origin = value.place(), "{error}");
+    }
 }
 
 /// Returns the origin of a value without references.
@@ -116,15 +131,16 @@ fn resolve_value(
     loader: &Loader<'_>,
     value: ConfigValue,
     parsed: Parsed,
-    context: ResolveContext<'_>,
+    (terms, last): (Terms, Option<&Snapshot>),
     rows: &mut Vec<ReportRow>,
 ) -> ResolvedValue {
-    let terms = context.policies.map(|policies| policies.terms(&value.key)).unwrap_or_default();
     let (mut kept, mut resolutions, mut failures) = (Vec::new(), Vec::new(), FailureCount::default());
+    let mut surroundings = parsed.template.as_ref().map(Template::surroundings).unwrap_or_default().into_iter();
     for reference in parsed.references {
+        let surrounding = surroundings.next().unwrap_or_default();
         let (resolution, row) = match reference {
             Ok(reference) => {
-                let resolution = resolve_reference(loader, &value.key, &reference, terms, context.last);
+                let resolution = resolve_reference(loader, &value.key, (&reference, &surrounding), terms, last);
                 let row = row(loader, &value, &reference, terms, &resolution);
                 (resolution, row)
             }
@@ -170,20 +186,31 @@ const MAX_FAILURES: usize = 10;
 /// A value with references, parsed.
 pub(super) struct Parsed {
     template: Result<Template>,
-    /// The references of the template. Without a template, every part of the text that is a reference or begins like
-    /// one, of which at least one is malformed.
+    /// The references of the template. Without a template, every part of the text that is a reference or begins or looks
+    /// like one, of which at least one is malformed.
     pub(super) references: Vec<Result<Reference>>,
 }
 
-/// Parses the references in a value. `None` if there are no references.
-pub(super) fn parse(resolver: &Resolver, value: &ConfigValue) -> Option<Parsed> {
+/// Parses the references in a value. `None` if there are none, and no near-misses either.
+///
+/// White space around a whole reference, as in a block of YAML, is not part of the value. A near-miss is an error unless
+/// `terms` allow it.
+pub(super) fn parse(resolver: &Resolver, value: &ConfigValue, terms: Terms) -> Option<Parsed> {
     let ValueContent::Text(text) = &value.content else { return None };
-    let template = parse_text(resolver, text).transpose()?;
-    let references = match &template {
-        Ok(template) => template.references().cloned().map(Ok).collect(),
+    let text = Reference::trimmed(text);
+    let template = parse_text(resolver, text).transpose();
+    let mut references = match &template {
+        Some(Ok(template)) => template.references().cloned().map(Ok).collect(),
         // Other references after the first malformed one may be malformed too.
-        Err(error) => pieces(text, error.clone()),
+        Some(Err(error)) => pieces(text, error.clone()),
+        None => Vec::new(),
     };
+    let near_misses = if terms.allows_near_miss { Vec::new() } else { Template::near_misses(text) };
+    let Some((_, error)) = near_misses.first() else {
+        return template.map(|template| Parsed { template, references });
+    };
+    let template = Err(error.clone());
+    references.extend(near_misses.into_iter().map(|(_, error)| Err(error)));
     Some(Parsed { template, references })
 }
 
@@ -222,7 +249,7 @@ enum Resolution {
 fn resolve_reference(
     loader: &Loader<'_>,
     key: &Key,
-    reference: &Reference,
+    (reference, surrounding): (&Reference, &Surrounding),
     terms: Terms,
     last: Option<&Snapshot>,
 ) -> Resolution {
@@ -230,12 +257,12 @@ fn resolve_reference(
     let last_good = || {
         let (last, id) = (last.filter(|_| terms.keeps_last_good)?, loader.resolver.secret_id(reference).ok()?);
         let secret = Arc::clone(last.last_good(key, &id)?);
-        let text = text(&secret, reference).ok()?;
+        let text = reference.text_of(&secret, surrounding).ok()?;
         Some((id, secret, text))
     };
     let read = || {
         let secret = loader.result(&loader.resolver.secret_id(reference)?)?;
-        let text = text(&secret, reference)?;
+        let text = reference.text_of(&secret, surrounding)?;
         Ok((secret, text))
     };
     match read() {
@@ -245,13 +272,6 @@ fn resolve_reference(
             None if terms.is_optional(reference) && error.is_missing() => Resolution::Absent(error),
             None => Resolution::Failed(error),
         },
-    }
-}
-
-fn text(secret: &Secret, reference: &Reference) -> Result<Zeroizing<String>> {
-    match reference.property() {
-        Some(property) => property.of(secret.expose_secret()).map_err(|error| error.about(secret.id())),
-        None => Ok(Zeroizing::new(secret.expose_secret().to_owned())),
     }
 }
 
