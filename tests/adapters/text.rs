@@ -11,7 +11,7 @@ use super::service::{BOTH, One, Service, WAYS};
 const AWKWARD: &str = "canary@evil.example/?#;Server=evil\"'\\<&>$(id) 100%41";
 
 fn service(value: &str) -> Service {
-    Service::new(&format!("value = {value:?}")).references_only().secret("s", AWKWARD)
+    Service::new(&format!("value = {}", serde_json::json!(value))).references_only().secret("s", AWKWARD)
 }
 
 #[tokio::test]

@@ -151,10 +151,8 @@ impl Reference {
     /// unchanged.
     pub(crate) fn trimmed(text: &str) -> &str {
         let trimmed = text.trim_matches([' ', '\t', '\r', '\n']);
-        match Self::read(trimmed) {
-            Some((length, _)) if length == trimmed.len() => trimmed,
-            _ => text,
-        }
+        let is_whole = || Self::read(trimmed).is_some_and(|(length, _)| length == trimmed.len());
+        if trimmed.len() < text.len() && is_whole() { trimmed } else { text }
     }
 
     /// Parses the text between the marker and the closing parenthesis.
@@ -208,7 +206,7 @@ impl Reference {
                 text = encode::decode_base64(&text)?;
             }
             if let Some(encode) = self.encode {
-                text = encode.encode(&text, surrounding.quote())?;
+                text = encode.encode(&text, surrounding.quote(encode))?;
             }
             surrounding.check(&text, self.encode)?;
             Ok(text)

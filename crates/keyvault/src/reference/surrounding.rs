@@ -13,10 +13,10 @@ use crate::report::ReferenceStatus;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Surrounding {
     url: Option<UrlPart>,
-    pairs: Option<Separator>,
+    pairs: Option<Pairs>,
     json: Option<JsonPlace>,
     is_xml: bool,
-    /// The quotation mark around the reference.
+    /// The innermost quotation mark around the reference, other than that of a JSON string.
     quote: Option<char>,
 }
 
@@ -34,7 +34,15 @@ enum UrlPart {
     Fragment,
 }
 
-/// What separates the `name=value` pairs of a text.
+/// The `name=value` pairs of a text, in one value of which a reference is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Pairs {
+    separator: Separator,
+    /// Whether quotation marks are around the value.
+    is_quoted: bool,
+}
+
+/// What separates pairs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Separator {
     Semicolon,
@@ -54,25 +62,27 @@ impl Surrounding {
     /// Looks at a bounded part of the text for each place, so that the cost is linear.
     pub(super) fn of_all(text: &str, places: &[usize]) -> Vec<Self> {
         let format = TextFormat::of(text);
-        let mut json = JsonStrings { text, at: 0, is_in_string: false };
+        let mut json = JsonStrings { text, at: 0, string: None };
         let of = |place: &usize| {
-            let line = Line::around(text, *place);
-            let json = match format {
-                TextFormat::Json if json.contains(*place) => Some(JsonPlace::String),
-                TextFormat::Json => Some(JsonPlace::Value),
-                TextFormat::LikeJson => json.contains(*place).then_some(JsonPlace::String),
+            let string = match format {
+                TextFormat::Json | TextFormat::LikeJson => json.around(*place),
                 TextFormat::Xml | TextFormat::Other => None,
             };
-            let quote = if json == Some(JsonPlace::String) { Some('"') } else { line.quote() };
-            let (url, pairs) = (line.url_part(), line.separator(quote));
-            Self { url, pairs, json, is_xml: format == TextFormat::Xml, quote }
+            let json = match (format, string) {
+                (TextFormat::Json, None) => Some(JsonPlace::Value),
+                (_, string) => string.map(|_| JsonPlace::String),
+            };
+            let line = Line::around(text, *place);
+            let line = string.map_or(line, |start| line.within_string(*place - start - 1));
+            let quote = line.quote().map(|(_, quote)| quote);
+            Self { url: line.url_part(), pairs: line.pairs(), json, is_xml: format == TextFormat::Xml, quote }
         };
         places.iter().map(of).collect()
     }
 
-    /// Returns the quotation mark around the reference.
-    pub(super) fn quote(&self) -> Option<char> {
-        self.quote
+    /// Returns the quotation mark around the reference that `encode` has to keep.
+    pub(super) fn quote(&self, encode: Encode) -> Option<char> {
+        if encode == Encode::Json && self.json == Some(JsonPlace::String) { Some('"') } else { self.quote }
     }
 
     /// Checks that `value`, encoded by `encode`, does not change the structure of the text.
@@ -84,16 +94,15 @@ impl Surrounding {
         if !is_encoded(&[Encode::Url]) && self.url.is_some_and(|part| part.is_changed_by(value)) {
             return Err(changes("the URL around it", URL_HELP));
         }
-        let is_quoted = self.quote.is_some();
-        let is_ado = self.pairs == Some(Separator::Semicolon);
-        match self.pairs {
-            Some(Separator::Semicolon) if !is_quoted && !is_encoded(&[Encode::Ado]) && breaks_ado(value) => {
+        let bare = self.pairs.filter(|pairs| !pairs.is_quoted).map(|pairs| pairs.separator);
+        match bare {
+            Some(Separator::Semicolon) if !is_encoded(&[Encode::Ado]) && breaks_ado(value) => {
                 return Err(changes("the connection string around it", ADO_HELP));
             }
-            Some(Separator::Comma) if !is_quoted && value.contains([',', '\r', '\n']) => {
+            Some(Separator::Comma) if value.contains([',', '\r', '\n']) => {
                 return Err(changes("the list around it", OWN_SETTING));
             }
-            Some(Separator::Space) if !is_quoted && !is_encoded(&[Encode::Shell]) && breaks_words(value) => {
+            Some(Separator::Space) if !is_encoded(&[Encode::Shell]) && breaks_words(value) => {
                 return Err(changes("the words around it", OWN_SETTING));
             }
             _ => {}
@@ -116,6 +125,7 @@ impl Surrounding {
         if let Some(quote) = self.quote.filter(|_| !is_encoded(&quoting))
             && value.contains(quote)
         {
+            let is_ado = self.pairs.is_some_and(|pairs| pairs.separator == Separator::Semicolon);
             return Err(changes("the quoted text around it", if is_ado { ADO_HELP } else { QUOTE_HELP }));
         }
         Ok(())
@@ -205,26 +215,28 @@ impl TextFormat {
 struct JsonStrings<'t> {
     text: &'t str,
     at: usize,
-    is_in_string: bool,
+    /// The offset of the string that is open at `at`.
+    string: Option<usize>,
 }
 
 impl JsonStrings<'_> {
-    /// Returns whether `place` is in a string. The places come in order.
-    fn contains(&mut self, place: usize) -> bool {
+    /// Returns the offset of the string around `place`. The places come in order.
+    fn around(&mut self, place: usize) -> Option<usize> {
         let bytes = self.text.as_bytes();
         while self.at < place {
             match bytes[self.at] {
-                b'\\' if self.is_in_string => self.at += 1,
-                b'"' => self.is_in_string = !self.is_in_string,
+                b'\\' if self.string.is_some() => self.at += 1,
+                b'"' => self.string = if self.string.is_some() { None } else { Some(self.at) },
                 _ => {}
             }
             self.at += 1;
         }
-        self.is_in_string
+        self.string
     }
 }
 
 /// The line around a reference, at most [`WIDTH`] bytes on each side.
+#[derive(Clone, Copy)]
 struct Line<'t> {
     before: &'t str,
     after: &'t str,
@@ -243,21 +255,27 @@ impl<'t> Line<'t> {
         Self { before, after: text[after..end].split(['\r', '\n']).next().unwrap_or_default() }
     }
 
-    /// Returns the quotation mark that opens before the reference and closes after it.
-    fn quote(&self) -> Option<char> {
+    /// Returns the part within a JSON string that begins `length` bytes before the reference.
+    fn within_string(&self, length: usize) -> Self {
+        let before = self.before.len().checked_sub(length).map_or(self.before, |start| &self.before[start..]);
+        Self { before, after: self.after.split('"').next().unwrap_or_default() }
+    }
+
+    /// Returns the quotation mark that opens before the reference and closes after it, with its offset.
+    fn quote(&self) -> Option<(usize, char)> {
         let (mut open, mut previous) = (None, ' ');
-        let mut letters = self.before.chars();
-        while let Some(letter) = letters.next() {
+        let mut letters = self.before.char_indices();
+        while let Some((at, letter)) = letters.next() {
             match (letter, open) {
                 ('\\', _) => _ = letters.next(),
                 // An apostrophe within a word opens nothing.
-                ('"' | '\'', None) if !previous.is_alphanumeric() => open = Some(letter),
-                (letter, Some(quote)) if letter == quote => open = None,
+                ('"' | '\'', None) if !previous.is_alphanumeric() => open = Some((at, letter)),
+                (letter, Some((_, quote))) if letter == quote => open = None,
                 _ => {}
             }
             previous = letter;
         }
-        open.filter(|quote| self.after.contains(*quote))
+        open.filter(|(_, quote)| self.after.contains(*quote))
     }
 
     /// Returns the part of a URL that the reference is in.
@@ -286,23 +304,32 @@ impl<'t> Line<'t> {
         })
     }
 
-    /// Returns what separates the pairs of the line, if the reference is in the value of one.
-    fn separator(&self, quote: Option<char>) -> Option<Separator> {
-        let before = match quote {
-            Some(quote) => self.before.rsplit_once(quote).map_or(self.before, |(before, _)| before),
-            None => self.before,
+    /// Returns the pairs that the reference is in the value of: those within its quotation marks, or else those around.
+    fn pairs(&self) -> Option<Pairs> {
+        let Some((at, quote)) = self.quote() else {
+            return self.separator().map(|separator| Pairs { separator, is_quoted: false });
         };
+        let (inner_after, outer_after) = self.after.split_once(quote).unwrap_or((self.after, ""));
+        let inner = Line { before: &self.before[at + 1..], after: inner_after }.separator();
+        let outer = || Line { before: &self.before[..at], after: outer_after }.separator();
+        let inner = inner.map(|separator| Pairs { separator, is_quoted: false });
+        inner.or_else(|| outer().map(|separator| Pairs { separator, is_quoted: true }))
+    }
+
+    /// Returns what separates the pairs of the line, if the reference is in the value of one.
+    fn separator(&self) -> Option<Separator> {
         let separates = |separator: Separator| {
             let sign = separator.sign();
-            let (earlier, pair) =
-                before.rsplit_once(sign).map_or((None, before), |(earlier, pair)| (Some(earlier), pair));
+            let split = self.before.rsplit_once(sign);
+            let (earlier, pair) = split.map_or((None, self.before), |(earlier, pair)| (Some(earlier), pair));
             let later = self.after.split_once(sign).map(|(_, later)| later);
             let follows = || later.is_some_and(|later| is_pair(later, separator));
             let is_list = match separator {
                 Separator::Semicolon => earlier.is_some() || later.is_some(),
                 Separator::Comma | Separator::Space => earlier.is_some_and(|text| !text.trim().is_empty()) || follows(),
             };
-            is_list && is_pair(pair, separator)
+            // A pair whose value is in quotation marks ends with them.
+            is_list && is_pair(pair, separator) && !pair.contains(['"', '\'', '<', '>'])
         };
         [Separator::Semicolon, Separator::Comma, Separator::Space].into_iter().find(|separator| separates(*separator))
     }
@@ -378,6 +405,10 @@ mod tests {
             ("contoso.example:6380,password=*,ssl=True", "a,b", "setting of its own"),
             ("host=db password=* dbname=shop", "a host=evil", "setting of its own"),
             ("host=db password=*", "", "setting of its own"),
+            (r#"{"db": "Server=db;Password=*"}"#, "a;Server=evil", "Encode=ado"),
+            (r#"{"db": "Server=db;Password='*'"}"#, "a'b", "Encode=ado"),
+            (r#"<add connectionString="Server=db;Password=*" />"#, "a;Server=evil", "Encode=ado"),
+            ("db: \"Server=db;Password=*\"", "a;Server=evil", "Encode=ado"),
             (JSON, "a\"b", "Encode=json"),
             (JSON, "a\\b", "Encode=json"),
             (JSON, "a\nb", "Encode=json"),
@@ -422,6 +453,8 @@ mod tests {
             (r#"{"port": *}"#, "5432"),
             (r#"{"port": *}"#, "{\"a\": [1]}"),
             ("<a>*</a>", "a\"b'c>"),
+            ("<a b=\"c\">*</a>", "d e;f,g"),
+            ("a=\"b\" *", "c d"),
             ("*", "anything \"' <&>;"),
             ("prefix-*", "a b;\"c"),
             ("it's *, and it's fine", "a'b"),
@@ -451,6 +484,6 @@ mod tests {
     fn many_places_in_one_line_are_looked_at_in_linear_time() {
         let text = "a=0;".repeat(2_000);
         let places: Vec<usize> = (0..2_000).map(|at| at * 4 + 2).collect();
-        assert!(Surrounding::of_all(&text, &places).iter().all(|found| found.pairs == Some(Separator::Semicolon)));
+        assert!(Surrounding::of_all(&text, &places).iter().all(|found| found.pairs.is_some()));
     }
 }
