@@ -18,5 +18,6 @@ mod scale;
 mod service;
 mod source_lines;
 mod syntax;
+mod text;
 mod unreadable_layers;
 mod values;

@@ -47,7 +47,7 @@ fn shops() -> [Service; 4] {
     [
         Service::new("").secret("value", CANARY),
         file("@KeyVault(SecretName=s)").secret("s", CANARY),
-        file("Server=db;Password=@KeyVault(SecretName=s);").secret("s", CANARY),
+        file("Server=db;Password=@KeyVault(SecretName=s;Encode=none);").secret("s", CANARY),
         file("@KeyVault(SecretName=s;Property=a)").secret("s", &json),
     ]
 }

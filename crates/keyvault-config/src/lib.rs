@@ -21,7 +21,7 @@
 //! let live = keyvault_config::layered(vault, || {
 //!     Config::builder()
 //!         .add_source(File::from_str(
-//!             r#"url = "postgres://app:@KeyVault(SecretName=db-password)@db/shop""#,
+//!             r#"url = "postgres://app:@KeyVault(SecretName=db-password;Encode=url)@db/shop""#,
 //!             FileFormat::Toml,
 //!         ))
 //!         .add_source(Environment::with_prefix("SHOP").prefix_separator("_").separator("__"))
@@ -31,7 +31,7 @@
 //! .await?;
 //!
 //! let settings = live.current(); // never waits, never fails; hold it for one unit of work
-//! assert_eq!(settings.url, "postgres://app:correct horse@db/shop");
+//! assert_eq!(settings.url, "postgres://app:correct%20horse@db/shop");
 //! assert_eq!(settings.timeout, 30);
 //! # Ok(())
 //! # }

@@ -21,7 +21,7 @@
 //!
 //! let live = keyvault_figment::layered(vault, || {
 //!     Figment::new()
-//!         .merge(Toml::string(r#"url = "postgres://app:@KeyVault(SecretName=db-password)@db/shop""#))
+//!         .merge(Toml::string(r#"url = "postgres://app:@KeyVault(SecretName=db-password;Encode=url)@db/shop""#))
 //!         .merge(Env::prefixed("SHOP_").split("__"))
 //! })
 //! .refresh_every(Duration::from_secs(300))
@@ -29,7 +29,7 @@
 //! .await?;
 //!
 //! let settings = live.current(); // never waits, never fails; hold it for one unit of work
-//! assert_eq!(settings.url, "postgres://app:correct horse@db/shop");
+//! assert_eq!(settings.url, "postgres://app:correct%20horse@db/shop");
 //! assert_eq!(settings.timeout, 30);
 //! # Ok(())
 //! # }

@@ -99,7 +99,7 @@ const EXAMPLES: &str = r#"Examples:
     keyvault run --vault contoso -- ./server
 
   In a file that can be committed, and inside a longer value:
-    echo 'DB_URL=postgres://app:@KeyVault(SecretName=db)@db/shop' > .env
+    echo 'DB_URL=postgres://app:@KeyVault(SecretName=db;Encode=url)@db/shop' > .env
     keyvault run --env-file .env --vault contoso -- ./server
 
   Secrets by name, without references:

@@ -46,7 +46,7 @@ pub use self::snapshot::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics;
 use crate::reference::Reference;
-use crate::secret::{Cloud, Secret, SecretId, Vault};
+use crate::secret::{Cloud, PRIVATE_LINK_HELP, Secret, SecretId, Vault};
 use crate::settings::MappingNote;
 use crate::store::{InMemory, SecretStore};
 
@@ -204,6 +204,10 @@ impl Resolver {
         let allowed = std::iter::once(&self.inner.default).chain(&self.inner.others);
         let mut allowed = allowed.filter(|store| store.vault() == id.vault());
         allowed.next().map(|store| &**store).ok_or_else(|| {
+            if let Some(own) = Cloud::own_host(id.vault().host()) {
+                let clause = format!("host is the name of a private endpoint; the vault's own host is {own}");
+                return Error::from_clause(ErrorKind::Denied, clause).about(id).with_help(PRIVATE_LINK_HELP);
+            }
             let clause = match id.vault().cloud() {
                 Some(_) => "vault is not one that this program allows",
                 None => "host is not a Key Vault host and not one that this program allows",

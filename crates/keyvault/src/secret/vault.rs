@@ -98,6 +98,9 @@ impl Vault {
         if host.ends_with('.') {
             return Err(ParseError::new("vault host ends with a dot"));
         }
+        if host.contains(".privatelink.vault.") {
+            return Err(ParseError::new("vault host is the name of a private endpoint").with_help(PRIVATE_LINK_HELP));
+        }
         if Cloud::of_host(host).is_none() && looks_like_a_known_vault(host) {
             return Err(ParseError::new("vault host only looks like one under a Key Vault domain").with_help(NEAR_MISS));
         }
@@ -164,6 +167,10 @@ pub(crate) fn edit_distance(one: &str, other: &str) -> usize {
     }
     row[other.len()]
 }
+
+/// What to write in place of the name of a private endpoint.
+pub(crate) const PRIVATE_LINK_HELP: &str =
+    "write the vault's own host, such as contoso.vault.azure.net: DNS resolves it to the private endpoint";
 
 /// Returns whether a host such as `contoso.vault.azure.net.evil.example` could be mistaken for a vault.
 fn looks_like_a_known_vault(host: &str) -> bool {

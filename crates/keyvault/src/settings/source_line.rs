@@ -44,20 +44,36 @@ fn read(file: &Path) -> Option<String> {
     Some(text)
 }
 
-/// The references in a file, by their text: the line of each, and the key before it on that line.
+/// The references in a file, by their text.
 struct ReferenceLines<'t> {
-    places: HashMap<&'t str, Vec<(usize, &'t str)>>,
+    places: HashMap<&'t str, Places<'t>>,
+}
+
+/// The lines of one reference. `None` stands for several lines.
+struct Places<'t> {
+    any: Option<usize>,
+    /// The lines by the key at their start.
+    by_key: HashMap<&'t str, Option<usize>>,
 }
 
 impl<'t> ReferenceLines<'t> {
     fn of(text: &'t str) -> Self {
-        let mut places: HashMap<&str, Vec<(usize, &str)>> = HashMap::new();
-        let (mut line, mut counted) = (1, 0);
+        let mut places: HashMap<&str, Places<'_>> = HashMap::new();
+        let (mut line, mut counted, mut key) = (1, 0, None);
         for at in references(text) {
-            line += text[counted..at].matches('\n').count();
+            let between = &text[counted..at];
+            let ends = between.matches('\n').count();
+            if ends > 0 || key.is_none() {
+                line += ends;
+                let line_start = between.rfind('\n').map_or(0, |end| end + 1);
+                key = Some(key_in(&between[line_start..]));
+            }
             counted = at;
-            let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
-            places.entry(source_text(&text[at..])).or_default().push((line, key_in(&text[line_start..at])));
+            let key = key.unwrap_or_default();
+            let places = places.entry(source_text(&text[at..]));
+            let places = places.and_modify(|places| places.any = None);
+            let places = places.or_insert_with(|| Places { any: Some(line), by_key: HashMap::new() });
+            places.by_key.entry(key).and_modify(|same| *same = None).or_insert(Some(line));
         }
         Self { places }
     }
@@ -66,12 +82,11 @@ impl<'t> ReferenceLines<'t> {
         let ValueContent::Text(text) = &value.content else { return None };
         let at = references(text).next()?;
         let places = self.places.get(source_text(&text[at..]))?;
-        if let [(line, _)] = places[..] {
-            return Some(line);
-        }
-        let Some(Segment::Name(name)) = value.key.segments().last() else { return None };
-        let same_key: Vec<usize> = places.iter().filter(|(_, key)| *key == &**name).map(|(line, _)| *line).collect();
-        if let [line] = same_key[..] { Some(line) } else { None }
+        let same_key = || match value.key.segments().last() {
+            Some(Segment::Name(name)) => places.by_key.get(&**name).copied().flatten(),
+            _ => None,
+        };
+        places.any.or_else(same_key)
     }
 }
 
@@ -81,9 +96,10 @@ fn references(text: &str) -> impl Iterator<Item = usize> {
     text.match_indices('@').map(|(at, _)| at).filter(is_reference)
 }
 
-/// Returns the start of a reference, up to the first character that a file may quote or escape.
+/// Returns the start of a reference, up to the first character that a file may quote or escape, or that begins another
+/// reference.
 fn source_text(reference: &str) -> &str {
-    let end = reference.find([')', '"', '\'', '\\', '\r', '\n']).unwrap_or(reference.len());
+    let end = reference[1..].find([')', '"', '\'', '\\', '\r', '\n', '@']).map_or(reference.len(), |at| at + 1);
     &reference[..end]
 }
 
