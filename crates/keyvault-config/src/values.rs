@@ -5,6 +5,7 @@ use keyvault::SecretId;
 use keyvault::settings::{ConfigValue, Key, MappedSecrets};
 
 use crate::origin;
+use crate::secret_layer::url_of;
 
 /// Returns every value below `root`. `secrets` are those that were passed to the layers.
 pub(crate) fn values(root: &Value, secrets: &MappedSecrets) -> Vec<ConfigValue> {
@@ -37,7 +38,7 @@ impl Walk<'_> {
     }
 
     fn config_value(&self, value: &Value, kind: &ValueKind, key: &Key) -> ConfigValue {
-        if let Some(url) = origin::secret(value) {
+        if let Some(url) = url_of(value) {
             // The layers may add secrets of their own, or move a secret to another key.
             let passed = self.secrets.get(key).filter(|secret| secret.id().url() == url);
             let passed = passed.map(|secret| ConfigValue::mapped(key.clone(), secret));

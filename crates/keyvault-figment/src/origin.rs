@@ -6,8 +6,6 @@ use figment::value::Tag;
 use figment::{Figment, Metadata, Profile, Source};
 use keyvault::SecretId;
 
-use crate::secret_layer::METADATA_NAME;
-
 /// Describes where the value at `keys` is set: `settings.toml key database.host`, `variable SHOP_DATABASE__HOST`.
 pub(crate) fn origin(figment: &Figment, tag: Tag, keys: &[String]) -> String {
     let Some(metadata) = figment.get_metadata(tag) else {
@@ -24,7 +22,6 @@ pub(crate) fn origin(figment: &Figment, tag: Tag, keys: &[String]) -> String {
         Some(Source::File(path)) => format!("{} key {key}", relative(path).display()),
         Some(Source::Code(location)) => format!("{} at {}:{}", metadata.name, location.file(), location.line()),
         Some(Source::Custom(source)) => format!("{} {source} key {key}", metadata.name),
-        _ if is_secret_layer(metadata) => format!("{} {key}", metadata.name),
         _ => format!("{} key {key}", metadata.name),
     }
 }
@@ -45,12 +42,7 @@ pub(crate) fn file(figment: &Figment, tag: Tag) -> Option<&Path> {
     }
 }
 
-/// Returns whether a value belongs to the secret layer.
-pub(crate) fn is_secret_layer(metadata: &Metadata) -> bool {
-    metadata.name == METADATA_NAME
-}
-
-/// Returns the secret that the value at `keys` is.
+/// Returns the secret that the value at `keys` is, for a value of the secret layer.
 pub(crate) fn secret(metadata: &Metadata, keys: &[String]) -> Option<SecretId> {
     SecretId::parse(&metadata.interpolate(&Profile::Default, keys)).ok()
 }

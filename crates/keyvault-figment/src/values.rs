@@ -9,7 +9,7 @@ use keyvault::settings::{ConfigValue, Key, MappedSecret, MappedSecrets, Mismatch
 
 use crate::mismatch::unreadable;
 use crate::origin;
-use crate::secret_layer::is_metadata_of;
+use crate::secret_layer::{is_metadata_of, is_secret};
 
 /// Returns the merged values of the selected profile.
 pub(crate) fn effective(figment: &Figment) -> Result<Value, Mismatch> {
@@ -89,6 +89,7 @@ impl<'w, S: Iterator<Item = (&'w Key, &'w MappedSecret)>> Walk<'w, S> {
     fn config_value(&mut self, value: &Value) -> ConfigValue {
         if Some(value.tag()) == self.secret_tag
             && let Some((key, secret)) = self.secret_at_path()
+            && value.as_str().is_none_or(|text| text == secret.expose_secret())
         {
             return ConfigValue::mapped(key.clone(), secret);
         }
@@ -110,7 +111,8 @@ impl<'w, S: Iterator<Item = (&'w Key, &'w MappedSecret)>> Walk<'w, S> {
     /// Describes a value that is not one of the secrets, or is one that the layers moved to another key.
     fn other_value(&self, value: &Value, key: Key) -> ConfigValue {
         let names = names(&key);
-        let metadata = self.figment.get_metadata(value.tag()).filter(|metadata| origin::is_secret_layer(metadata));
+        let text = value.as_str().unwrap_or_default();
+        let metadata = self.figment.get_metadata(value.tag()).filter(|metadata| is_secret(metadata, text, &names));
         if let Some(secret) = metadata.and_then(|metadata| origin::secret(metadata, &names)) {
             return ConfigValue::earlier(key, secret);
         }

@@ -13,7 +13,9 @@ use crate::error::{Error, Result};
 use crate::reference::{Reference, Template, app_configuration};
 use crate::report::ReportRow;
 use crate::secret::{Secret, SecretId};
-use crate::settings::{ConfigValue, Key, Origin, Policies, Resolved, Terms, ValueContent, join_tables, locate};
+use crate::settings::{
+    ConfigValue, Key, Origin, Policies, Resolved, Segment, Terms, ValueContent, join_tables, locate,
+};
 
 impl Resolver {
     /// Returns `text` with every reference in it replaced. `None` if an optional reference has no secret.
@@ -152,6 +154,10 @@ pub(super) struct Parsed {
 
 /// Parses the references in a value. `None` if there are no references.
 pub(super) fn parse(resolver: &Resolver, value: &ConfigValue) -> Option<Parsed> {
+    if has_reference_in_key(value) {
+        let error = Error::invalid("reference in a key is not resolved").with_help("write the reference as a value");
+        return Some(Parsed { template: Err(error.clone()), references: vec![Err(error)] });
+    }
     let ValueContent::Text(text) = &value.content else { return None };
     let template = parse_text(resolver, text).transpose()?;
     let references = match &template {
@@ -160,6 +166,13 @@ pub(super) fn parse(resolver: &Resolver, value: &ConfigValue) -> Option<Parsed> 
         Err(error) => pieces(text, error.clone()),
     };
     Some(Parsed { template, references })
+}
+
+/// Returns whether a layer wrote a reference as the name of a setting. The names of mapped secrets are no references.
+fn has_reference_in_key(value: &ConfigValue) -> bool {
+    let is_reference = |name: &str| !Template::scan(name).is_empty();
+    let is_written = matches!(value.content, ValueContent::Text(_) | ValueContent::Other(_));
+    is_written && value.key.segments().iter().filter_map(Segment::name).any(is_reference)
 }
 
 fn parse_text(resolver: &Resolver, text: &str) -> Result<Option<Template>> {
