@@ -1,6 +1,7 @@
 //! Both adapters keep the same promises: every test runs on each framework.
 
 mod app_configuration;
+mod buffered_values;
 mod failure_report;
 mod figment_features;
 mod layer_order;
@@ -19,3 +20,4 @@ mod source_lines;
 mod syntax;
 mod unreadable_layers;
 mod values;
+mod wrong_types;

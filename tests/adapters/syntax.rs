@@ -178,7 +178,7 @@ async fn a_reference_in_a_key_is_an_error() {
     }
     for framework in BOTH {
         let service = Service::new("'@@KeyVault(x)' = '1'").references_only();
-        service.start::<IgnoredAny>(framework).await.unwrap();
+        drop(service.start::<IgnoredAny>(framework).await.unwrap());
     }
 }
 

@@ -69,6 +69,7 @@
 //! `Debug` of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
 //! [`Config`](config::Config) that [`ResolvedConfig::into_config`] returns behaves like any other of config.
 
+mod deserializer;
 mod layered;
 mod mismatch;
 mod origin;

@@ -5,9 +5,13 @@ use std::path::Path;
 use figment::value::Tag;
 use figment::{Figment, Metadata, Profile, Source};
 use keyvault::SecretId;
+use keyvault::settings::Key;
+
+use crate::values::names;
 
 /// Describes where the value at `keys` is set: `settings.toml key database.host`, `variable SHOP_DATABASE__HOST`.
-pub(crate) fn origin(figment: &Figment, tag: Tag, keys: &[String]) -> String {
+pub(crate) fn origin(figment: &Figment, tag: Tag, key: &Key) -> String {
+    let keys = &names(key)[..];
     let Some(metadata) = figment.get_metadata(tag) else {
         return "a value set in code".into();
     };
@@ -15,9 +19,14 @@ pub(crate) fn origin(figment: &Figment, tag: Tag, keys: &[String]) -> String {
     if let Some(prefix) = environment_prefix(metadata) {
         return variable(prefix, keys);
     }
-    let key = metadata.interpolate(&profile, keys);
+    let written = metadata.interpolate(&profile, keys);
     // The default profile is not mentioned.
-    let key = key.strip_prefix("default.").unwrap_or(&key);
+    let written = written.strip_prefix("default.").unwrap_or(&written);
+    // figment writes the index of an element like a name.
+    let key = match written.strip_suffix(&keys.join(".")) {
+        Some(profile) => format!("{profile}{key}"),
+        None => written.to_owned(),
+    };
     match &metadata.source {
         Some(Source::File(path)) => format!("{} key {key}", relative(path).display()),
         Some(Source::Code(location)) => format!("{} at {}:{}", metadata.name, location.file(), location.line()),
