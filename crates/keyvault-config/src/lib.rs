@@ -63,6 +63,12 @@
 //!
 //! References are resolved after the layers are merged, in defaults and overrides too.
 //!
+//! Text converts below `#[serde(flatten)]` and in tagged and untagged enums, too, where serde requests no type: if the
+//! settings type refuses a text, it is read as a number or a boolean. So an untagged enum that takes numbers and text
+//! takes a secret as text. White space around a number, a boolean or the name of a variant is ignored.
+//!
+//! [`comma_separated`](keyvault::settings::comma_separated) makes a list of one secret such as `a, b, c`.
+//!
 //! # Errors and `Debug`
 //!
 //! The errors of config quote the value that does not fit, and its `Debug` prints every value. The errors and the

@@ -255,15 +255,12 @@ impl<V: Values> Search<'_, V> {
     /// Replaces a stand-in that does not fit by a better one, or removes it. Returns the next mismatch.
     fn give_way(&mut self, mismatch: &Mismatch) -> Option<Mismatch> {
         let path = &mismatch.path;
-        if self.replaced.contains(path) && !self.removed.contains(path) && mismatch.is_about(&Scalar::text("")) {
-            if let Some(better) = stand_in(mismatch).filter(|better| *better != Scalar::text("")) {
-                self.values.set(path, Some(&better));
-                return self.attempt();
-            }
+        let is_empty_text = self.replaced.contains(path) && mismatch.is_about(&Scalar::text(""));
+        match stand_in(mismatch) {
+            Some(better) if is_empty_text && better != Scalar::text("") => self.attempt_with(path, &better),
+            _ => self.remove(path.clone()),
         }
-        self.remove(path.clone())
     }
-
     /// Removes the value at `key`, or the table above it if it is gone already. Returns the next mismatch.
     fn remove(&mut self, mut key: Key) -> Option<Mismatch> {
         // Removing an element of an array would move the others.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::de::{self, Expected, Unexpected};
 use zeroize::Zeroizing;
 
+use super::comma_separated;
 use super::key::Key;
 use super::origin::Fingerprint;
 use super::scalar::Scalar;
@@ -232,7 +233,7 @@ fn without_value(expected: &dyn Expected) -> Option<String> {
 pub(super) const NUMBERS: [&str; 14] =
     ["u8", "u16", "u32", "u64", "u128", "usize", "i8", "i16", "i32", "i64", "i128", "isize", "f32", "f64"];
 
-const WORDS: [&str; 9] = [
+const WORDS: [&str; 10] = [
     "a boolean",
     "a character",
     "a string",
@@ -242,6 +243,7 @@ const WORDS: [&str; 9] = [
     "unit",
     "option",
     "variant identifier",
+    comma_separated::EXPECTED,
 ];
 
 /// Returns whether `expected` is the name of a type, as serde writes it.

@@ -8,7 +8,10 @@
 //! (`origin`) record where each value came from, [`Policy`] is the rule for a reference that cannot be resolved, and
 //! [`Mismatch`] is the reason that a tree does not make settings, without showing a value of it. [`extract_again`]
 //! (`extraction`) finds all of them, over [`Values`] whose [`Scalar`]s it changes.
+//!
+//! [`comma_separated`] is for settings types: it reads a list from one text.
 
+mod comma_separated;
 mod config_value;
 mod extraction;
 mod key;
@@ -24,6 +27,7 @@ mod scalar;
 mod secret_issue;
 mod source_line;
 
+pub use self::comma_separated::comma_separated;
 pub use self::config_value::ConfigValue;
 pub(crate) use self::config_value::ValueContent;
 pub use self::extraction::{Values, extract_again};
