@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::net::IpAddr;
 
 use keyvault::ErrorKind;
 use keyvault_test_support::canary::assert_value_free;
@@ -78,6 +79,21 @@ enum Adjacent {
 enum Untagged {
     Unix { path: String },
     Tcp { port: u16, tls: bool, password: String },
+}
+
+#[derive(Debug, Deserialize)]
+#[expect(dead_code, reason = "it is never made")]
+struct Host {
+    address: IpAddr,
+    name: String,
+    zone: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+#[expect(dead_code, reason = "it is never made")]
+enum Tagged {
+    Host(Host),
 }
 
 /// Asserts that the secrets become `expected` below the table `table`, by reference and by name.
@@ -191,6 +207,10 @@ async fn a_buffered_value_of_a_wrong_type_is_reported_with_setting_origin_and_se
     assert_reports::<Flat<Database>>(&level, "level", "expected one of info, warn").await;
     let kind = "[value]\nkind = '@KeyVault(SecretName=s)'";
     assert_reports::<One<Internal>>(kind, "value.kind", "expected one of tcp, unix").await;
+    // The type's own message.
+    let address = "name = 'x'\naddress = '@KeyVault(SecretName=s)'\nzone = 'y'";
+    assert_reports::<Flat<Host>>(address, "address", "value is not valid").await;
+    assert_reports::<One<Tagged>>(&format!("[value]\nkind = 'host'\n{address}"), "value.address", "not valid").await;
     let list = format!("[[value]]\n{REST}\nport = 1\n[[value]]\n{port}");
     assert_reports::<One<Vec<Flat<Database>>>>(&list, "value[1].port", "expected u16").await;
 }

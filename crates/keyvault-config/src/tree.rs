@@ -61,6 +61,7 @@ impl Tree for ConfigTree {
 }
 
 /// The table of all values.
+#[derive(Clone)]
 struct Root(Value);
 
 impl Values for Root {

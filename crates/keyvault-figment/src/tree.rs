@@ -60,6 +60,7 @@ impl Tree for FigmentTree {
 }
 
 /// The values that are in effect, apart from their layers.
+#[derive(Clone)]
 struct Effective {
     /// The layers, which have the metadata.
     figment: Figment,

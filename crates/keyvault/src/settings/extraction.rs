@@ -13,7 +13,7 @@ use super::mismatch::{INVALID, MISSING, Mismatch, NUMBERS, Subject, UNKNOWN};
 use super::scalar::Scalar;
 
 /// The values of a framework's tree, changeable one by one.
-pub trait Values {
+pub trait Values: Clone {
     /// Returns every value that is neither a table nor a list.
     fn scalars(&self) -> Vec<(Key, Scalar)>;
 
@@ -133,9 +133,45 @@ impl<V: Values> Search<'_, V> {
                     mismatch.path = key.clone();
                 }
             }
+            None if mismatch.details.is_custom() => {
+                if let Some(key) = self.refused_below(&mismatch) {
+                    mismatch.path = key;
+                }
+            }
             None => {}
         }
         mismatch
+    }
+
+    /// Returns the value below the path of a mismatch whose message is the type's own: the only one without which the
+    /// extraction fails for another reason. If the type refuses several values together, there is none.
+    fn refused_below(&mut self, mismatch: &Mismatch) -> Option<Key> {
+        let scalars = self.values.scalars().into_iter().map(|(key, _)| key);
+        // Without an element of a list, the others would move.
+        let keys = scalars
+            .filter(|key| mismatch.path.is_above(key) && !matches!(key.segments().last(), Some(Segment::Index(_))));
+        let keys: Vec<Key> = keys.collect();
+        if keys.len() > MAX_COMBINATIONS {
+            return None;
+        }
+        let values = self.values.clone();
+        let mut refused = Vec::new();
+        for key in keys {
+            self.values.set(&key, None);
+            let is_needed = self.attempt().is_some_and(|next| next.is_same(mismatch));
+            self.values = values.clone();
+            // The type understands the tag of an enum, or it would report that.
+            if !is_needed && !self.is_tag(&key, &values) {
+                refused.push(key);
+            }
+        }
+        if let [key] = &refused[..] { Some(key.clone()) } else { None }
+    }
+
+    fn is_tag(&mut self, key: &Key, values: &V) -> bool {
+        let outcome = self.attempt_with(key, &Scalar::text("\u{1}no variant\u{1}"));
+        self.values = values.clone();
+        outcome.is_some_and(|next| !next.details.variants.is_empty())
     }
 
     /// Returns the key of the table member `name`, at `path` or below.

@@ -46,6 +46,13 @@ pub(super) struct Details {
     others: Vec<Mismatch>,
 }
 
+impl Details {
+    /// Returns whether the settings type wrote the message, which reveals nothing.
+    pub(super) fn is_custom(&self) -> bool {
+        self.message.is_some()
+    }
+}
+
 /// The part of the tree that the type does not take, as the type reports it.
 #[derive(Clone, PartialEq)]
 pub(super) enum Subject {
