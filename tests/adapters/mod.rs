@@ -2,6 +2,7 @@
 
 mod app_configuration;
 mod blocking;
+mod buffered_values;
 mod failure_report;
 mod figment_features;
 mod layer_order;
@@ -21,3 +22,4 @@ mod syntax;
 mod text;
 mod unreadable_layers;
 mod values;
+mod wrong_types;

@@ -64,12 +64,19 @@
 //!
 //! References are resolved after the layers are merged, in defaults and overrides too.
 //!
+//! Text converts below `#[serde(flatten)]` and in tagged and untagged enums, too, where serde requests no type: if the
+//! settings type refuses a text, it is read as a number or a boolean. So an untagged enum that takes numbers and text
+//! takes a secret as text. White space around a number, a boolean or the name of a variant is ignored.
+//!
+//! [`comma_separated`](keyvault::settings::comma_separated) makes a list of one secret such as `a, b, c`.
+//!
 //! # Errors and `Debug`
 //!
 //! The errors of config quote the value that does not fit, and its `Debug` prints every value. The errors and the
 //! `Debug` of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
 //! [`Config`](config::Config) that [`ResolvedConfig::into_config`] returns behaves like any other of config.
 
+mod deserializer;
 mod layered;
 mod mismatch;
 mod origin;

@@ -66,6 +66,12 @@
 //! A secret is a string and arrives unchanged in a string. Numbers and booleans are parsed from strings as in
 //! [`Figment::extract_lossy`](figment::Figment::extract_lossy), so the secret `5432` makes a `u16`.
 //!
+//! Text converts below `#[serde(flatten)]` and in tagged and untagged enums, too, where serde requests no type: if the
+//! settings type refuses a text, it is read as a number or a boolean. So an untagged enum that takes numbers and text
+//! takes a secret as text. White space around a number, a boolean or the name of a variant is ignored.
+//!
+//! [`comma_separated`](keyvault::settings::comma_separated) makes a list of one secret such as `a, b, c`.
+//!
 //! # Errors and `Debug`
 //!
 //! The errors of figment quote the value that does not fit, and its `Debug` prints every value. The errors and the

@@ -13,7 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::reference::{Reference, Surrounding, Template, app_configuration};
 use crate::report::ReportRow;
 use crate::secret::{Secret, SecretId};
-use crate::settings::{ConfigValue, Key, Origin, Policies, Resolved, Terms, ValueContent, join_tables, locate};
+use crate::settings::{
+    ConfigValue, Key, Origin, Policies, Resolved, Segment, Terms, ValueContent, join_tables, locate,
+};
 
 impl Resolver {
     /// Returns `text` with every reference in it replaced. `None` if an optional reference has no secret.
@@ -196,6 +198,10 @@ pub(super) struct Parsed {
 /// White space around a whole reference, as in a block of YAML, is not part of the value. A near-miss is an error unless
 /// `terms` allow it.
 pub(super) fn parse(resolver: &Resolver, value: &ConfigValue, terms: Terms) -> Option<Parsed> {
+    if has_reference_in_key(value) {
+        let error = Error::invalid("reference in a key is not resolved").with_help("write the reference as a value");
+        return Some(Parsed { template: Err(error.clone()), references: vec![Err(error)] });
+    }
     let ValueContent::Text(text) = &value.content else { return None };
     let text = Reference::trimmed(text);
     let template = parse_text(resolver, text).transpose();
@@ -212,6 +218,13 @@ pub(super) fn parse(resolver: &Resolver, value: &ConfigValue, terms: Terms) -> O
     let template = Err(error.clone());
     references.extend(near_misses.into_iter().map(|(_, error)| Err(error)));
     Some(Parsed { template, references })
+}
+
+/// Returns whether a layer wrote a reference as the name of a setting. The names of mapped secrets are no references.
+fn has_reference_in_key(value: &ConfigValue) -> bool {
+    let is_reference = |name: &str| !Template::scan(name).is_empty();
+    let is_written = matches!(value.content, ValueContent::Text(_) | ValueContent::Other(_));
+    is_written && value.key.segments().iter().filter_map(Segment::name).any(is_reference)
 }
 
 fn parse_text(resolver: &Resolver, text: &str) -> Result<Option<Template>> {

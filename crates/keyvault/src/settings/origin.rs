@@ -126,8 +126,8 @@ impl Origins {
         self.find(&dotted.split('.').collect::<Vec<_>>()).map(|(_, origin)| origin)
     }
 
-    /// Finds an origin by a path that does not distinguish names from indexes, as in a deserialiser's errors.
-    pub(crate) fn find(&self, path: &[&str]) -> Option<(&Key, &Origin)> {
+    /// Finds an origin by a path that does not distinguish names from indexes.
+    fn find(&self, path: &[&str]) -> Option<(&Key, &Origin)> {
         self.iter().find(|(key, _)| {
             let segments = key.segments();
             segments.len() == path.len() && segments.iter().zip(path).all(|(segment, step)| segment.is(step))
@@ -145,6 +145,13 @@ impl Origins {
         let added = newer.iter().filter(|(key, _)| self.at(key).is_none());
         let keys: BTreeSet<&Key> = changed.chain(added).map(|(key, _)| key).collect();
         keys.into_iter().map(Key::to_string).collect()
+    }
+
+    /// Returns the origin of the value at `key`, or of the first value in the table or list there.
+    pub(crate) fn at_or_below(&self, key: &Key) -> Option<&Origin> {
+        let first = self.entries.partition_point(|(one, _)| one < key);
+        let (one, origin) = self.entries.get(first)?;
+        (one == key || !key.segments().is_empty() && key.is_above(one)).then_some(origin)
     }
 
     fn at(&self, key: &Key) -> Option<&Origin> {
