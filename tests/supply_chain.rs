@@ -39,22 +39,39 @@ fn the_whole_graph_is_written_down() {
     assert!(gone.is_empty() && new.is_empty(), "docs/dependencies.md has {gone:?} too many and lacks {new:?}");
 }
 
+/// Cargo unifies features: one that we turned on in `reqwest` would change the clients of the whole program.
+#[test]
+fn an_http_client_beside_ours_keeps_its_features() {
+    let args = ["--package=keyvault-neighbour", "--edges=normal,dev", "--format={p} features: {f}"];
+    let tree = tree(&args);
+    let clients: BTreeSet<&str> = tree.lines().filter(|line| line.starts_with("reqwest ")).collect();
+    let [client] = Vec::from_iter(clients)[..] else { panic!("one client of another crate: {tree}") };
+    assert_eq!(client.split_once("features:").unwrap().1.trim_matches([' ', '(', '*', ')']), "", "{client}");
+    let graph = graph();
+    for shared in ["native-tls", "openssl", "reqwest", "tower-http"] {
+        assert!(!graph.contains(shared), "our features would change {shared} for others");
+    }
+}
+
 const FENCE: &str = "```text\n";
 
 /// Returns the names of all build dependencies of the published crates. `cargo tree` omits optional crates that no
 /// feature enables. `cargo metadata` lists them too.
 fn graph() -> BTreeSet<String> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut tree = Command::new(cargo);
-    tree.args(["tree", "--locked", "--all-features", "--target=all", "--edges=normal,build", "--prefix=none"]);
-    for package in published(&metadata()) {
-        tree.args(["--package", &package.name]);
-    }
-    let output = tree.output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let lines = String::from_utf8(output.stdout).unwrap();
+    let metadata = metadata();
+    let packages = published(&metadata).map(|package| format!("--package={}", package.name));
+    let args = ["--all-features", "--target=all", "--edges=normal,build"].map(str::to_owned);
+    let lines = tree(&Vec::from_iter(args.into_iter().chain(packages)));
     let names = lines.lines().filter_map(|line| line.split_whitespace().next());
     names.filter(|name| !name.starts_with("keyvault")).map(str::to_owned).collect()
+}
+
+/// Returns the output of `cargo tree`.
+fn tree(args: &[impl AsRef<std::ffi::OsStr>]) -> String {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo).args(["tree", "--locked", "--prefix=none"]).args(args).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn metadata() -> Metadata {

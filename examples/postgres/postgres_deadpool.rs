@@ -10,7 +10,8 @@
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod};
 use keyvault::ValidationError;
-use keyvault_examples_postgres::{ConnectionFailure, DatabaseSettings, Pool, rotate_under_load};
+use keyvault::derive::OperationFailure;
+use keyvault_examples_postgres::{DatabaseSettings, Pool, rotate_under_load};
 use keyvault_examples_support::Result;
 use secrecy::ExposeSecret;
 use tokio_postgres::NoTls;
@@ -31,7 +32,7 @@ impl Pool for Deadpool {
         let pool = deadpool_postgres::Pool::builder(manager).max_size(8).build();
         let pool = pool.map_err(ValidationError::because("the pool cannot be created"))?;
         // A new pool has not logged in yet.
-        _ = pool.get().await.map_err(ValidationError::because("the database refused the login"))?;
+        _ = pool.get().await.map_err(ValidationError::because("the pool cannot log in"))?;
         Ok(Self(pool))
     }
 
@@ -53,14 +54,14 @@ impl Pool for Deadpool {
         self.0.close();
     }
 
-    fn failure(error: &Self::Error) -> ConnectionFailure {
+    fn failure(error: &Self::Error) -> OperationFailure {
         let is = |state: &SqlState| matches!(error, PoolError::Backend(error) if error.code() == Some(state));
         match error {
-            PoolError::Closed => ConnectionFailure::PoolClosed,
+            PoolError::Closed => OperationFailure::ResourceEnded,
             _ if is(&SqlState::INVALID_PASSWORD) || is(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION) => {
-                ConnectionFailure::LoginRefused
+                OperationFailure::CredentialRejected
             }
-            _ => ConnectionFailure::Other,
+            _ => OperationFailure::Other,
         }
     }
 }

@@ -11,7 +11,8 @@
 use std::time::Duration;
 
 use keyvault::ValidationError;
-use keyvault_examples_postgres::{ConnectionFailure, DatabaseSettings, Pool, rotate_under_load};
+use keyvault::derive::OperationFailure;
+use keyvault_examples_postgres::{DatabaseSettings, Pool, rotate_under_load};
 use keyvault_examples_support::Result;
 use secrecy::ExposeSecret;
 use sqlx::pool::PoolConnection;
@@ -37,7 +38,7 @@ impl Pool for Sqlx {
             .max_lifetime(Duration::from_millis(300))
             .connect_with(options)
             .await;
-        pool.map(Self).map_err(ValidationError::because("the database refused the login"))
+        pool.map(Self).map_err(ValidationError::because("the pool cannot log in"))
     }
 
     async fn connection(&self) -> Result<Self::Connection, Self::Error> {
@@ -54,13 +55,13 @@ impl Pool for Sqlx {
         self.0.close().await;
     }
 
-    fn failure(error: &Self::Error) -> ConnectionFailure {
+    fn failure(error: &Self::Error) -> OperationFailure {
         match error {
             sqlx::Error::Database(error) if matches!(error.code().as_deref(), Some("28P01" | "28000")) => {
-                ConnectionFailure::LoginRefused
+                OperationFailure::CredentialRejected
             }
-            sqlx::Error::PoolClosed => ConnectionFailure::PoolClosed,
-            _ => ConnectionFailure::Other,
+            sqlx::Error::PoolClosed => OperationFailure::ResourceEnded,
+            _ => OperationFailure::Other,
         }
     }
 }

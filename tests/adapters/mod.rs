@@ -1,6 +1,8 @@
 //! Both adapters keep the same promises: every test runs on each framework.
 
 mod app_configuration;
+mod blocking;
+mod buffered_values;
 mod failure_report;
 mod figment_features;
 mod layer_order;
@@ -20,5 +22,7 @@ mod shared_vault;
 mod source_lines;
 mod spelling;
 mod syntax;
+mod text;
 mod unreadable_layers;
 mod values;
+mod wrong_types;

@@ -47,20 +47,19 @@ fn shops() -> [Service; 4] {
     [
         Service::new("").secret("value", CANARY),
         file("@KeyVault(SecretName=s)").secret("s", CANARY),
-        file("Server=db;Password=@KeyVault(SecretName=s);").secret("s", CANARY),
+        file("Server=db;Password=@KeyVault(SecretName=s;Encode=none);").secret("s", CANARY),
         file("@KeyVault(SecretName=s;Property=a)").secret("s", &json),
     ]
 }
 
-async fn refuse_value<T: Settings>(expected: Option<[&str; 2]>) {
+async fn refuse_value<T: Settings>(expected: Option<&str>) {
     for service in shops() {
         for (framework, error) in refuse::<One<T>>(&service).await {
             let what = format!("{framework:?} {}: {error}", std::any::type_name::<T>());
             assert_eq!(error.setting(), Some("value"), "{what}");
             let origin = error.origin().unwrap_or_default();
             assert!(origin.contains("contoso"), "{what}");
-            if let Some([config, figment]) = expected {
-                let expected = if framework == Framework::Config { config } else { figment };
+            if let Some(expected) = expected {
                 assert!(error.to_string().contains(expected), "{what}");
             }
         }
@@ -90,19 +89,19 @@ enum Untagged {
 
 #[tokio::test]
 async fn an_error_about_a_wrong_type_shows_setting_origin_and_type_but_not_the_value() {
-    refuse_value::<u16>(Some(["integer", "u16"])).await;
-    refuse_value::<i64>(Some(["integer", "i64"])).await;
-    refuse_value::<f64>(Some(["floating point", "f64"])).await;
-    refuse_value::<bool>(Some(["a boolean", "a boolean"])).await;
-    refuse_value::<char>(Some(["", "a character"])).await;
-    refuse_value::<Option<u16>>(Some(["integer", "u16"])).await;
-    refuse_value::<Level>(Some(["", "one of fast, slow"])).await;
-    refuse_value::<Option<Level>>(Some(["", "one of fast, slow"])).await;
-    refuse_value::<Inner>(Some(["", "struct Inner"])).await;
-    refuse_value::<Vec<String>>(Some(["", "a sequence"])).await;
-    refuse_value::<(u16, u16)>(Some(["", "a tuple of size 2"])).await;
+    refuse_value::<u16>(Some("u16")).await;
+    refuse_value::<i64>(Some("i64")).await;
+    refuse_value::<f64>(Some("f64")).await;
+    refuse_value::<bool>(Some("a boolean")).await;
+    refuse_value::<char>(Some("a character")).await;
+    refuse_value::<Option<u16>>(Some("u16")).await;
+    refuse_value::<Level>(Some("one of fast, slow")).await;
+    refuse_value::<Option<Level>>(Some("one of fast, slow")).await;
+    refuse_value::<Inner>(Some("struct Inner")).await;
+    refuse_value::<Vec<String>>(Some("a sequence")).await;
+    refuse_value::<(u16, u16)>(Some("a tuple of size 2")).await;
     refuse_value::<[u8; 4]>(None).await;
-    refuse_value::<BTreeMap<String, String>>(Some(["", "a map"])).await;
+    refuse_value::<BTreeMap<String, String>>(Some("a map")).await;
     refuse_value::<IpAddr>(None).await;
     refuse_value::<std::num::NonZeroU16>(None).await;
     refuse_value::<()>(None).await;

@@ -52,7 +52,7 @@ pub(super) enum Place {
 }
 
 /// One setting called `value`.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, PartialEq)]
 pub(super) struct One<T> {
     pub(super) value: T,
 }

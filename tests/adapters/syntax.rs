@@ -10,7 +10,7 @@ use keyvault::{Error, ErrorKind, Live, ReferenceStatus};
 use keyvault_test_support::canary::assert_value_free;
 use serde::de::IgnoredAny;
 
-use super::service::{One, Service, WAYS, block_on, vault, with_variables};
+use super::service::{BOTH, One, Service, WAYS, block_on, vault, with_variables};
 
 /// Each contains a canary where a person may paste a secret.
 const MALFORMED: [&str; 31] = [
@@ -156,4 +156,104 @@ async fn an_origin_that_looks_like_a_vault_hides_no_reference() {
     let live: Live<One<String>> =
         keyvault_figment::layered(vault, move || Figment::from(Toml::file(&file))).start().await.unwrap();
     assert_eq!(live.current().value, "A");
+}
+
+#[tokio::test]
+async fn a_reference_in_a_key_is_an_error() {
+    let reference = "@KeyVault(SecretName=a)";
+    for (file, key) in [
+        (format!("'{reference}' = 'x'"), reference.to_owned()),
+        (format!("['{reference}']\nport = 1"), format!("{reference}.port")),
+        (
+            format!("[[table]]\n'pre@Microsoft.KeyVault(SecretName' = []"),
+            "table[0].pre@Microsoft.KeyVault(SecretName".into(),
+        ),
+    ] {
+        let service = Service::new(&file).secret("a", "canary").references_only();
+        for way in WAYS {
+            let error = service.settings::<IgnoredAny>(way).await.expect_err(&file);
+            assert_syntax_error(&error, &key, "settings.toml", &file);
+            assert_eq!(error.advice(), Some("write the reference as a value"), "{way:?}");
+        }
+    }
+    for framework in BOTH {
+        let service = Service::new("'@@KeyVault(x)' = '1'").references_only();
+        drop(service.start::<IgnoredAny>(framework).await.unwrap());
+    }
+}
+
+/// A provider that calls itself Azure Key Vault, with values that are no secrets.
+struct Impostor {
+    metadata: figment::Metadata,
+    text: &'static str,
+}
+
+impl figment::Provider for Impostor {
+    fn metadata(&self) -> figment::Metadata {
+        self.metadata.clone()
+    }
+
+    fn data(&self) -> Result<figment::value::Map<figment::Profile, figment::value::Dict>, figment::Error> {
+        let values = figment::value::Dict::from([("value".to_owned(), self.text.into())]);
+        Ok([(figment::Profile::Default, values)].into())
+    }
+}
+
+#[tokio::test]
+async fn a_figment_provider_with_our_name_or_metadata_hides_no_reference() {
+    let vault = vault("contoso");
+    vault.set("a", "A").unwrap();
+    vault.set("value", "V").unwrap();
+    let url = "https://contoso.vault.azure.net/secrets/value/0123456789abcdef0123456789abcdef";
+    let map = keyvault::NameMap::new();
+    let ours = keyvault_figment::KeyVaultProvider::fetch(vault.clone(), &map).await.unwrap();
+    let name = "Azure Key Vault";
+    let (text, malformed) = ("@KeyVault(SecretName=a)", "@KeyVault(SecretName");
+    for metadata in [
+        figment::Metadata::named(name),
+        figment::Metadata::named(name).interpolater(move |_: &figment::Profile, _: &[&str]| url.into()),
+        figment::Provider::metadata(&ours),
+    ] {
+        let figment = Figment::from(Impostor { metadata: metadata.clone(), text });
+        let settings: One<String> = keyvault_figment::resolve(figment, vault.clone()).await.unwrap().extract().unwrap();
+        assert_eq!(settings.value, "A", "{metadata:?}");
+        let figment = Figment::from(Impostor { metadata: metadata.clone(), text: malformed });
+        let error = keyvault_figment::resolve(figment, vault.clone()).await.err().unwrap();
+        assert_syntax_error(&error, "value", "", malformed);
+    }
+    // The layers get the secrets of this load, and change the value under their metadata.
+    let wrapped = keyvault_figment::layered_with(vault.clone(), move |secrets| {
+        Figment::from(Impostor { metadata: figment::Provider::metadata(&secrets), text })
+    });
+    let live: Live<One<String>> = wrapped.start().await.unwrap();
+    assert_eq!(live.current().value, "A");
+    // A secret that looks like a reference stays what it is, also at another key.
+    vault.set("value", text).unwrap();
+    let ours = keyvault_figment::KeyVaultProvider::fetch(vault.clone(), &map).await.unwrap();
+    let moved = Impostor { metadata: figment::Provider::metadata(&ours), text };
+    let settings = keyvault_figment::resolve(Figment::from(moved), vault.clone()).await.unwrap();
+    assert_eq!(settings.extract::<One<String>>().unwrap().value, text);
+}
+
+#[tokio::test]
+async fn a_config_source_with_our_origin_hides_no_reference() {
+    let vault = vault("contoso");
+    vault.set("a", "A").unwrap();
+    vault.set("value", "V").unwrap();
+    let source = keyvault_config::KeyVaultSource::fetch(vault.clone(), &keyvault::NameMap::new()).await.unwrap();
+    let ours = config::Source::collect(&source).unwrap()["value"].origin().unwrap().to_owned();
+    let unsigned = ours.split(" [").next().unwrap().to_owned();
+    for origin in [ours.as_str(), &unsigned, &format!("{unsigned} [0000000000000000]")] {
+        let value = |text: &str| config::Value::new(Some(&origin.to_owned()), text);
+        let config = |text: &str| Config::builder().set_override("value", value(text)).unwrap().build().unwrap();
+        let resolved = keyvault_config::resolve(config("@KeyVault(SecretName=a)"), vault.clone()).await.unwrap();
+        assert_eq!(resolved.extract::<One<String>>().unwrap().value, "A", "{origin}");
+        let error = keyvault_config::resolve(config("@KeyVault(SecretName"), vault.clone()).await.err().unwrap();
+        assert_syntax_error(&error, "value", "", origin);
+        // The same in the layers of a start.
+        let odd = value("@KeyVault(SecretName=a)");
+        let layers = move |secrets| Config::builder().add_source(secrets).set_override("value", odd.clone()).unwrap();
+        let live: Live<One<String>> = keyvault_config::layered_with(vault.clone(), layers).start().await.unwrap();
+        assert_eq!(live.current().value, "A", "{origin}");
+    }
 }

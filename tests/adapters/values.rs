@@ -144,3 +144,33 @@ async fn a_number_out_of_range_is_reported() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_list_in_one_secret_is_split_at_its_commas() {
+    #[derive(Debug, Deserialize)]
+    struct Lists {
+        #[serde(deserialize_with = "keyvault::settings::comma_separated")]
+        hosts: Vec<String>,
+        #[serde(deserialize_with = "keyvault::settings::comma_separated")]
+        named: std::collections::BTreeSet<u16>,
+        #[serde(default, deserialize_with = "keyvault::settings::comma_separated")]
+        written: Vec<u16>,
+    }
+    let file = "hosts = '@KeyVault(SecretName=s)'\nwritten = [1, 2]";
+    for (text, hosts) in [("a,b , c\n", vec!["a", "b", "c"]), ("one", vec!["one"]), ("", vec![]), ("1", vec!["1"])] {
+        let service = Service::new(file).secret("s", text).secret("named", "443, 80");
+        for way in WAYS {
+            let lists = service.settings::<Lists>(way).await.unwrap();
+            assert_eq!(lists.hosts, hosts, "{way:?}");
+            assert_eq!(lists.named, [80, 443].into(), "{way:?}");
+            assert_eq!(lists.written, [1, 2], "{way:?}");
+        }
+    }
+    let service = Service::new(file).secret("s", "").secret("named", "443, canary");
+    for way in WAYS {
+        let error = service.settings::<Lists>(way).await.unwrap_err();
+        assert_eq!(error.setting(), Some("named"), "{way:?}");
+        assert!(error.to_string().contains("expected a list separated by commas"), "{way:?} {error}");
+        keyvault_test_support::canary::assert_value_free(&error, &["canary"]);
+    }
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use azure_core::error::ErrorKind as SdkKind;
 use futures::TryStreamExt;
-use keyvault::{Error, ErrorKind, ReferenceStatus, SecretClient};
+use keyvault::{Cloud, Error, ErrorKind, ReferenceStatus, SecretClient};
 use keyvault_emulator::{Emulator, Fault};
 use keyvault_test_support::canary::assert_value_free;
 use keyvault_test_support::credential::FakeCredential;
@@ -32,7 +32,7 @@ async fn every_fault_has_its_error_kind_and_its_number_of_attempts() {
         (code(400), Invalid, Some(400), Status::OtherReasons, 1),
         (code(403), Denied, Some(403), Status::AccessToKeyVaultDenied, 1),
         (code(404), NotFound, Some(404), Status::SecretNotFound, 1),
-        (code(404).body("<html>"), Unavailable, Some(404), Status::VaultNotFound, 1),
+        (code(404).body("<html>"), Unavailable, Some(404), Status::OtherReasons, 1),
         (code(405), Invalid, Some(405), Status::OtherReasons, 1),
         (code(409), Conflict, Some(409), Status::OtherReasons, 1),
         (code(408), Unavailable, Some(408), Status::OtherReasons, 5),
@@ -219,3 +219,49 @@ async fn a_body_above_the_limit_is_refused_even_without_a_content_length() {
 /// The default timeout of an operation.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 pub(super) const VALUE: &str = "value-that-stays-inside";
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_of_a_host_with_a_typing_error_hints_at_it() {
+    let refused = |text: &'static str| {
+        FakeTransport::scripted(move |_| Err(azure_core::Error::with_message(SdkKind::Connection, text)))
+    };
+    for reason in ["dns error: no such host", "tcp connect error", "invalid peer certificate: UnknownIssuer"] {
+        let wire = refused(reason);
+        let client = wire.client(&FakeCredential::fixed("token")).build().unwrap();
+        for (vault, is_hinted) in [
+            ("https://contoso.vault.azur.net", true),
+            ("https://contoso.vault.azure.com", true),
+            ("https://contoso.privatelink.vaultcore.azure.net", true),
+            ("https://contoso.vault.azure.net", false),
+            ("https://secrets.contoso.example", false),
+        ] {
+            let error = client.with_vault(vault).unwrap().get("a").await.unwrap_err();
+            let hint = error.advice().unwrap().contains("NAME.vault.azure.net");
+            assert_eq!(hint, is_hinted, "{reason} {vault}: {error:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_is_built_from_the_name_or_the_host_of_a_vault() {
+    let credential = FakeCredential::fixed("token");
+    let origin = |vault: &str, cloud: Option<Cloud>| {
+        let builder = SecretClient::builder(vault).credential(Arc::clone(&credential) as _);
+        let builder = cloud.into_iter().fold(builder, |builder, cloud| builder.cloud(cloud));
+        Ok::<_, Error>(builder.build()?.vault().origin().to_owned())
+    };
+    for vault in ["contoso", "Contoso", "contoso.vault.azure.net", "https://contoso.vault.azure.net/"] {
+        assert_eq!(origin(vault, None).unwrap(), "https://contoso.vault.azure.net", "{vault}");
+    }
+    assert_eq!(origin("contoso", Some(Cloud::China)).unwrap(), "https://contoso.vault.azure.cn");
+    let china = SecretClient::builder("contoso.vault.azure.cn").credential(credential.clone()).build().unwrap();
+    assert_eq!(china.with_vault("shared").unwrap().vault().origin(), "https://shared.vault.azure.cn");
+    for vault in ["", "ab", "a_b", "contoso.vault.azur.net", "contoso.vault.azure.net/secrets/a", "http://contoso"] {
+        assert_eq!(origin(vault, None).unwrap_err().kind(), ErrorKind::Invalid, "{vault}");
+    }
+    assert_eq!(origin("contoso.vault.azure.cn", Some(Cloud::Public)).unwrap_err().kind(), ErrorKind::Invalid);
+    for version in ["latest", "", "7", "7.4&x=1"] {
+        let builder = SecretClient::builder("contoso").credential(credential.clone()).api_version(version);
+        assert_eq!(builder.build().unwrap_err().kind(), ErrorKind::Invalid, "{version}");
+    }
+}

@@ -4,6 +4,7 @@ mod coalescing;
 mod cold_start;
 mod connection_faults;
 mod faults;
+mod foreign_pages;
 mod official_client;
 mod paging;
 mod redaction;

@@ -3,14 +3,16 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use keyvault::{ErrorKind, Result, SecretClient, SecretProperties, SecretStore};
 use keyvault_emulator::{Emulator, Fault, SetSecret};
 use keyvault_test_support::CONTOSO;
 use keyvault_test_support::credential::FakeCredential;
 use keyvault_test_support::emulator::transport_to;
 use keyvault_test_support::transport::{FakeResponse, FakeTransport};
+use tokio::time::Instant;
 
 struct Scene {
     emulator: Arc<Emulator>,
@@ -135,6 +137,71 @@ async fn an_endless_list_is_cut_off() {
         // A vault of 100,000 secrets could be listed.
         assert_eq!(wire.sent().len(), most);
     }
+}
+
+/// Creates a transport whose pages take `pause`. Each links to a next one, and those with a number in `with_items` have
+/// an item.
+fn slow_pages(pause: Duration, with_items: fn(usize) -> bool) -> Arc<FakeTransport> {
+    let requests = AtomicUsize::new(0);
+    FakeTransport::new(move |sent| {
+        let page = requests.fetch_add(1, Ordering::SeqCst);
+        let path = sent.url.path().to_owned();
+        async move {
+            tokio::time::sleep(pause).await;
+            let item = format!(r#"{{"id":"{CONTOSO}/secrets/a/v{page}","recoveryId":"{CONTOSO}/deletedsecrets/a"}}"#);
+            let items = if with_items(page) { item } else { String::new() };
+            let next = format!("{CONTOSO}{path}?$skiptoken=t{page}");
+            Ok(FakeResponse::new(200, format!(r#"{{"value":[{items}],"nextLink":"{next}"}}"#)).into())
+        }
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn empty_pages_do_not_extend_the_time_between_two_items() {
+    let seconds = Duration::from_secs;
+    for (pause, timeout) in [(seconds(3), seconds(5)), (seconds(5), seconds(5)), (seconds(1), seconds(30))] {
+        let wire = slow_pages(pause, |_| false);
+        let client = wire.client(&FakeCredential::fixed("token")).timeout(timeout).build().unwrap();
+        let lists = [
+            client.list().map_ok(drop).boxed(),
+            client.list_versions("a").map_ok(drop).boxed(),
+            client.list_deleted().map_ok(drop).boxed(),
+            client.list().pages().map_ok(drop).boxed(),
+            SecretStore::list(&client).map_ok(drop).boxed(),
+        ];
+        for (n, list) in lists.into_iter().enumerate() {
+            let begun = Instant::now();
+            let error = list.try_for_each(|()| std::future::ready(Ok(()))).await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Unavailable, "list {n}: {error:?}");
+            assert!(begun.elapsed() <= timeout + seconds(1), "list {n}: {:?}", begun.elapsed());
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_item_starts_the_time_for_the_next_one() {
+    let wire = slow_pages(Duration::from_secs(2), |page| page < 20 && page % 2 == 1);
+    let client = wire.client(&FakeCredential::fixed("token")).timeout(Duration::from_secs(5)).build().unwrap();
+    let begun = Instant::now();
+    let mut items = 0;
+    let ended = client.list_versions("a").try_for_each(|_| {
+        items += 1;
+        std::future::ready(Ok(()))
+    });
+    ended.await.unwrap_err();
+    assert_eq!(items, 10, "a slow program or vault loses none");
+    assert_eq!(begun.elapsed().as_secs(), 45, "20 pages, and 5 seconds without an item");
+}
+
+#[test]
+fn a_blocking_list_has_the_same_limit() {
+    let wire = slow_pages(Duration::from_millis(30), |_| false);
+    let client = wire.client(&FakeCredential::fixed("token")).timeout(Duration::from_millis(200));
+    let client = client.build_blocking().unwrap();
+    let begun = Instant::now();
+    let last = client.list().last().unwrap();
+    assert_eq!(last.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ async fn health_is_json_without_a_value_in_it() {
     let read_health = || serde_json::to_value(pool.health()).unwrap();
     let good = serde_json::json!({
         "generation": 1, "behind": null, "consecutive_failures": 0, "last_error": null, "next_build": null,
-        "is_following": true,
+        "is_following": true, "is_healthy": true,
     });
     assert_eq!(read_health(), good);
 

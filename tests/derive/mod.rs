@@ -6,5 +6,6 @@ mod first_build;
 mod health_and_metrics;
 mod projection;
 mod replacement;
+mod retry;
 mod service;
 mod shutdown;

@@ -75,7 +75,11 @@ async fn changes_during_a_build_are_not_lost_and_the_latest_wins() {
     }
     while within_an_hour(watcher.replaced()).await.unwrap() < 5 {}
     assert_eq!(pool.current().password, "slow fifth");
-    assert_eq!(service.said(), ["build first", "build slow second", "build slow fifth"], "one at a time, and each is used");
+    assert_eq!(
+        service.said(),
+        ["build first", "build slow second", "build slow fifth"],
+        "one at a time, and each is used"
+    );
     assert!(timeout(MINUTE * 10, watcher.next()).await.is_err(), "there is no notice without a replacement");
 }
 

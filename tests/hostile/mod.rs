@@ -3,6 +3,7 @@
 mod cancellation;
 mod fleet;
 mod fuzz_corpus;
+mod large_input;
 mod matrix;
 mod simulation;
 mod throttling;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use keyvault::push::{SecretEvent, SecretEventKind};
-use keyvault::{Error, ErrorKind, Live, Result, SecretId};
+use keyvault::{Error, ErrorKind, Live, Result, Secret, SecretId};
+use keyvault_test_support::store::FakeStore;
 use tokio::time::{Instant, sleep};
 
 use super::service::{MINUTE, Service, Settings};
@@ -152,4 +153,49 @@ async fn debounced_events_of_two_secrets_do_not_delay_each_other() {
     }
     sleep(SECOND * 5).await;
     assert_eq!((live.current().user.as_str(), live.current().password.as_str()), ("bob", "second"));
+}
+
+/// The user rotates, and the password a moment later. Events of the user come twice, late, or without a version, while
+/// the vault answers slowly with what it had when it was asked.
+#[tokio::test(start_paused = true)]
+async fn repeated_and_late_events_do_not_end_the_debounce() {
+    let id = |name: &str| SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}")).unwrap();
+    for takes in [0.0, 0.2, 1.0, 2.9, 4.0, 10.0].map(Duration::from_secs_f64) {
+        for again in [0.0, 0.5, 1.4, 2.0, 3.1, 8.0].map(Duration::from_secs_f64) {
+            for (has_version, tells_password) in [(true, false), (false, false), (true, true), (false, true)] {
+                let what = format!("{takes:?} {again:?} {has_version} {tells_password}");
+                let service = Service::new();
+                let slow = FakeStore::new(&service.vault).get(move |vault, id| async move {
+                    use keyvault::SecretStore;
+                    let secret: Result<Secret> = vault.get(&id).await;
+                    sleep(takes).await;
+                    secret
+                });
+                let builder = service.layered_over(slow).refresh_every(MINUTE * 60).event_spread(Duration::ZERO);
+                let live: Live<Settings> = builder.debounce(SECOND * 3, SECOND * 120).start().await.unwrap();
+                let mut watcher = live.watch();
+                let version = service.vault.set("user", "bob").unwrap();
+                let changed = if has_version { id("user").with_version(version) } else { id("user") };
+                let event = SecretEvent::new(changed, SecretEventKind::NewVersion);
+                live.notify(event.clone());
+                let repeating = async {
+                    sleep(again).await;
+                    live.notify(event);
+                };
+                let rotating = async {
+                    sleep(SECOND * 3 / 2).await;
+                    let version = service.vault.set("password", "second").unwrap();
+                    if tells_password {
+                        let id = id("password").with_version(version);
+                        live.notify(SecretEvent::new(id, SecretEventKind::NewVersion));
+                    }
+                };
+                tokio::join!(repeating, rotating);
+                let change = tokio::time::timeout(MINUTE * 2, watcher.changed()).await;
+                let change = change.unwrap_or_else(|_| panic!("{what}: never published")).unwrap();
+                assert_eq!(change.keys, ["password", "user"], "{what}");
+                assert_eq!((&*live.current().user, &*live.current().password), ("bob", "second"), "{what}");
+            }
+        }
+    }
 }

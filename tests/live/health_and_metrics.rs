@@ -24,6 +24,7 @@ async fn health_is_json_without_a_value_in_it() {
         "age",
         "consecutive_failures",
         "generation",
+        "is_following",
         "is_healthy",
         "is_revoked",
         "is_stale",

@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyvault::live::{CredentialCheck, PreviousVersion, SecretStatus};
 use keyvault::push::{SecretEvent, SecretEventKind};
 use keyvault::{Error, ErrorKind, Live, Policy, SecretId};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::service::{Fault, MINUTE, Service, Settings};
 
@@ -123,5 +123,46 @@ async fn a_kept_secret_is_still_fetched_at_its_own_interval() {
     broken.turn(false);
     service.rotate("second");
     sleep(MINUTE * 2).await;
+    assert_eq!(live.current().password, "second");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_says_that_the_vault_could_not_be_read_within_one_deadline() {
+    let deadline = Duration::from_secs(10);
+    for previous in [PreviousVersion::Never, PreviousVersion::Try] {
+        for fault in KINDS.map(Fault::Answer).into_iter().chain([Fault::Hang]) {
+            let service = Service::new();
+            let broken = service.password_fault(fault);
+            let builder = service.layered().policy("**", Policy::KeepLastGood).refresh_deadline(deadline);
+            let live: Live<Settings> = builder.previous_version(previous).start().await.unwrap();
+            broken.turn(true);
+            for _ in 0..3 {
+                let asked = Instant::now();
+                let error = live.report_rejected("password").await.expect_err("the vault has not answered");
+                assert!(asked.elapsed() <= deadline, "{fault:?} {previous:?}: {:?}", asked.elapsed());
+                if let Fault::Answer(kind) = fault {
+                    assert_eq!(error.kind(), kind, "{previous:?}");
+                }
+            }
+            broken.turn(false);
+            assert_eq!(live.report_rejected("password").await.unwrap(), CredentialCheck::Same, "{fault:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_report_to_a_slow_vault_ends_within_one_deadline() {
+    let service = Service::new();
+    let builder = service.layered().previous_version(PreviousVersion::Try).refresh_deadline(Duration::from_secs(10));
+    service.rotate("second");
+    let live: Live<Settings> = builder.start().await.unwrap();
+    service.vault.on_get(|_| async {
+        sleep(Duration::from_secs(6)).await;
+        Ok(())
+    });
+    let asked = Instant::now();
+    // The vault has nothing newer after 6 seconds, and there is no time for the version before.
+    assert_eq!(live.report_rejected("password").await.unwrap_err().kind(), ErrorKind::Unavailable);
+    assert!(asked.elapsed() <= Duration::from_secs(10), "{:?}", asked.elapsed());
     assert_eq!(live.current().password, "second");
 }

@@ -1,9 +1,13 @@
 //! Live settings, on vaults in memory and under a paused clock.
 
 mod debounce;
+mod durations;
+mod end_of_runtime;
 mod expiry_and_intervals;
 mod failed_refresh;
+mod fairness;
 mod faulty_application;
+mod fixed;
 mod health_and_metrics;
 mod isolation;
 mod keep_last_good;
@@ -18,3 +22,4 @@ mod shutdown;
 mod start_up;
 mod suspended_process;
 mod validation;
+mod without_runtime;

@@ -80,3 +80,34 @@ async fn a_mapped_secret_that_is_no_longer_listed_is_revoked() {
         assert!(live.health().is_healthy(), "{way}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_watcher_loses_no_revocation_and_no_failure() {
+    let service = Service::new();
+    let live: Live<Settings> = service.layered().revocation(Revocation::Revoke).start().await.unwrap();
+    let mut watcher = live.watch();
+    service.vault.delete("password");
+    live.refresh_now().await.unwrap_err();
+    service.rotate("second");
+    live.refresh_now().await.unwrap();
+    let down = || Error::new(ErrorKind::Unavailable, "vault is down");
+    for _ in 0..2 {
+        service.vault.fail(down());
+        live.refresh_now().await.unwrap_err();
+    }
+    assert!(matches!(watcher.next().await, Some(Notice::Changed(change)) if change.keys == ["password"]));
+    assert!(matches!(watcher.next().await, Some(Notice::Revoked(error)) if error.kind() == ErrorKind::NotFound));
+    for _ in 0..2 {
+        assert!(matches!(watcher.next().await, Some(Notice::Failed(error)) if error.kind() == ErrorKind::Unavailable));
+    }
+    for _ in 0..100 {
+        live.refresh_now().await.unwrap_err();
+    }
+    let Some(Notice::Missed(missed)) = watcher.next().await else { panic!("the watcher learns that it lost notices") };
+    for _ in missed..100 {
+        assert!(matches!(watcher.next().await, Some(Notice::Failed(_))));
+    }
+    assert!(missed < 50, "{missed}");
+    live.shutdown().await;
+    assert!(watcher.next().await.is_none(), "nothing was counted twice");
+}

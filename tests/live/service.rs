@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use keyvault::settings::{ConfigValue, Key, MappedSecret, MappedSecrets, Mismatch, Resolved, Tree};
-use keyvault::{ErrorKind, InMemory, Layers, LiveBuilder, SecretProperties, SecretStore, SecretVersion};
+use keyvault::{ErrorKind, InMemory, Layers, LiveBuilder, Resolver, SecretProperties, SecretStore, SecretVersion};
 use keyvault_test_support::store::Switch;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -159,8 +159,8 @@ impl Service {
         LiveBuilder::new(store, merge).refresh_every(MINUTE)
     }
 
-    /// Does the same over a store of the test's own.
-    pub(super) fn layered_over(&self, store: impl SecretStore) -> LiveBuilder<impl Layers> {
+    /// Does the same over a store of the test's own, or several.
+    pub(super) fn layered_over(&self, store: impl Into<Resolver>) -> LiveBuilder<impl Layers> {
         let table = Arc::clone(&self.table);
         let merge = move |_: &MappedSecrets| -> Result<Table, Mismatch> { Ok(table.lock().unwrap().clone()) };
         LiveBuilder::new(store, merge).references_only().minimum_failure_delay(Duration::ZERO).refresh_every(MINUTE)

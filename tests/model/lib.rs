@@ -8,6 +8,22 @@
 #![cfg(not(test))]
 #![allow(dead_code, unexpected_cfgs, unreachable_pub, unused_imports, reason = "the model has none of core's features")]
 
+/// In place of core's room, whose thread has a runtime of tokio itself.
+mod blocking {
+    #[derive(Clone, Debug)]
+    pub(crate) struct Worker;
+
+    impl Worker {
+        pub(crate) fn start() -> crate::error::Result<Self> {
+            Ok(Self)
+        }
+
+        pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
+            tokio::runtime::Handle::current().block_on(future)
+        }
+    }
+}
+
 #[path = "../../crates/keyvault/src/client/mod.rs"]
 pub mod client;
 #[path = "../../crates/keyvault/src/error/mod.rs"]
@@ -38,3 +54,19 @@ pub mod store;
 mod time;
 
 pub use self::error::{Error, ErrorKind};
+
+/// No model blocks a thread, and Shuttle's tokio cannot enter a runtime, as the thread of core does.
+mod blocking {
+    #[derive(Clone)]
+    pub(crate) struct Worker(std::convert::Infallible);
+
+    impl Worker {
+        pub(crate) fn start() -> crate::error::Result<Self> {
+            Err(crate::Error::invalid("models do not block"))
+        }
+
+        pub(crate) fn run<F: Future>(&self, _: F) -> F::Output {
+            match self.0 {}
+        }
+    }
+}

@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 
 use azure_core::credentials::TokenCredential;
 use keyvault::credential::{CredentialStep, DefaultCredential, DefaultCredentialBuilder};
-use keyvault::{Error, ErrorKind, SecretClient};
+use keyvault::{Cloud, Error, ErrorKind, SecretClient};
 use keyvault_emulator::Emulator;
 use keyvault_test_support::canary::assert_free_of;
-use keyvault_test_support::emulator::{client_of, tls_options};
+use keyvault_test_support::emulator::{client_of, send, tls_options};
 use keyvault_test_support::log::Log;
+use keyvault_test_support::transport::{FakeResponse, FakeTransport};
 use tempfile::TempDir;
+use url::Url;
 
 /// Variables of an environment without any identity.
 const NOWHERE: [(&str, &str); 2] = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1"), ("PATH", "/nowhere")];
@@ -180,14 +182,182 @@ async fn a_configured_step_that_fails_ends_the_chain() {
     assert!(!error.report().contains("canary"), "{error:?}");
 }
 
-#[test]
-fn a_partial_set_of_variables_is_an_error_and_a_chosen_step_checks_only_its_own() {
-    let partial = [("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", "c")];
-    let error = with(partial).build().unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Invalid);
-    assert!(error.to_string().contains("AZURE_CLIENT_SECRET"), "{error}");
-    assert!(with(partial).steps([CredentialStep::AzureCli]).build().is_ok());
+#[tokio::test]
+async fn a_step_that_is_configured_in_part_does_not_end_the_chain() {
+    let emulator = scene().await;
+    let machine = ("AZURE_POD_IDENTITY_AUTHORITY_HOST", emulator.http_url());
+    let (endpoint, header) = (emulator.identity_endpoint(), emulator.identity_header());
+    let app_service = [("IDENTITY_ENDPOINT", &*endpoint), ("IDENTITY_HEADER", header)];
+    let (tenant, client_id) = (("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", emulator.client_id()));
+    let file = ("AZURE_FEDERATED_TOKEN_FILE", "/nowhere/token");
+    for (partial, reason) in [
+        (&[tenant][..], "environment: AZURE_TENANT_ID is set without AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"),
+        (&[tenant, client_id], "environment: AZURE_TENANT_ID and AZURE_CLIENT_ID are set without AZURE_CLIENT_SECRET"),
+        (
+            &[tenant, client_id, ("AZURE_CLIENT_SECRET", "")],
+            "environment: AZURE_TENANT_ID and AZURE_CLIENT_ID are set without AZURE_CLIENT_SECRET",
+        ),
+        (
+            &[tenant, ("AZURE_CLIENT_ID", " "), ("AZURE_CLIENT_SECRET", "")],
+            "environment: AZURE_TENANT_ID is set without AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
+        ),
+        (
+            &[("AZURE_CLIENT_SECRET", "canary")],
+            "environment: AZURE_CLIENT_SECRET is set without AZURE_TENANT_ID and AZURE_CLIENT_ID",
+        ),
+        (
+            &[tenant, client_id, ("AZURE_CLIENT_CERTIFICATE_PATH", "/canary.pem")],
+            "environment: AZURE_CLIENT_CERTIFICATE_PATH is not supported",
+        ),
+        (
+            &[("AZURE_FEDERATED_TOKEN_FILE", "canary")],
+            "workload identity: AZURE_FEDERATED_TOKEN_FILE is set without AZURE_TENANT_ID and AZURE_CLIENT_ID",
+        ),
+        (&[tenant, client_id, file], "workload identity: file in AZURE_FEDERATED_TOKEN_FILE does not exist"),
+    ] {
+        for identity in [&[machine][..], &app_service] {
+            let credential = with(partial.iter().chain(identity).copied()).build().unwrap();
+            let client = client(&emulator, &credential);
+            assert_eq!(client.get("a").await.unwrap().expose_secret(), "x", "{partial:?}");
+            assert_eq!(credential.step().await, Some(CredentialStep::ManagedIdentity), "{partial:?}");
+        }
+        let error = token_error(&with(partial.iter().copied()).build().unwrap()).await;
+        assert_eq!(error.kind(), ErrorKind::Denied, "{partial:?}");
+        let report = error.report();
+        assert!(report.contains(reason), "{partial:?}: {report}");
+        assert_free_of(&report, &["canary"]);
+    }
+    // A step that the program selects is asked for a token like any other.
+    let alone = with([tenant]).steps([CredentialStep::Environment]).build().unwrap();
+    let report = token_error(&alone).await.report();
+    assert!(report.contains("AZURE_TENANT_ID is set without"), "{report}");
     assert!(with([]).steps([]).build().is_err());
+}
+
+#[tokio::test]
+async fn the_identities_of_other_platforms_are_named_as_not_supported() {
+    let endpoint = ("IDENTITY_ENDPOINT", "http://localhost:40342/token");
+    for (variables, reason) in [
+        (&[endpoint, ("IMDS_ENDPOINT", "http://localhost:40342")][..], "Azure Arc is not supported"),
+        (&[endpoint, ("IDENTITY_HEADER", "h"), ("IDENTITY_SERVER_THUMBPRINT", "t")], "Service Fabric is not supported"),
+        (&[("MSI_ENDPOINT", "http://localhost:50342")], "Cloud Shell, in MSI_ENDPOINT, is not supported"),
+        (&[("MSI_ENDPOINT", "http://localhost"), ("MSI_SECRET", "s")], "Azure ML, in MSI_ENDPOINT, is not supported"),
+    ] {
+        let report = token_error(&with(variables.iter().copied()).build().unwrap()).await.report();
+        assert!(report.contains(reason), "{variables:?}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn a_variable_selects_the_steps_as_in_the_other_sdks() {
+    use CredentialStep::{AzureCli, AzureDeveloperCli, Environment, ManagedIdentity, WorkloadIdentity};
+    let all = CredentialStep::ALL.to_vec();
+    for (value, steps) in [
+        ("", all.clone()),
+        (" ", all),
+        ("dev", vec![AzureCli, AzureDeveloperCli]),
+        ("Dev", vec![AzureCli, AzureDeveloperCli]),
+        ("PROD", vec![Environment, WorkloadIdentity, ManagedIdentity]),
+        (" prod\n", vec![Environment, WorkloadIdentity, ManagedIdentity]),
+        ("EnvironmentCredential", vec![Environment]),
+        ("workloadidentitycredential", vec![WorkloadIdentity]),
+        ("ManagedIdentityCredential", vec![ManagedIdentity]),
+        ("AzureCLICredential", vec![AzureCli]),
+        ("AzureDeveloperCliCredential", vec![AzureDeveloperCli]),
+    ] {
+        let credential = with([("AZURE_TOKEN_CREDENTIALS", value)]).build().unwrap();
+        let tried = credential.diagnose(Cloud::Public).await;
+        assert_eq!(tried.into_iter().map(|(step, _)| step).collect::<Vec<_>>(), steps, "{value:?}");
+    }
+    for unknown in ["canary", "ManagedIdentity", "AzurePowerShellCredential", "dev,prod"] {
+        let error = with([("AZURE_TOKEN_CREDENTIALS", unknown)]).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid, "{unknown}");
+        for value in ["AZURE_TOKEN_CREDENTIALS", "dev", "prod", "ManagedIdentityCredential", "AzureCliCredential"] {
+            assert!(error.to_string().contains(value), "{unknown}: {error}");
+        }
+        assert_free_of(&error.report(), &["canary", "PowerShell"]);
+    }
+    let chosen = with([("AZURE_TOKEN_CREDENTIALS", "canary")]).steps([AzureCli]).build();
+    assert!(chosen.is_ok(), "the program's choice comes first");
+}
+
+#[tokio::test]
+async fn a_selected_step_ignores_what_belongs_to_others() {
+    let emulator = scene().await;
+    let mut variables = application(&emulator).to_vec();
+    variables[2] = ("AZURE_CLIENT_SECRET", "wrong");
+    variables.push(("AZURE_POD_IDENTITY_AUTHORITY_HOST", emulator.http_url()));
+    variables.push(("AZURE_TOKEN_CREDENTIALS", "managedidentitycredential"));
+    let credential = with(variables).client_options(tls_options(&emulator)).build().unwrap();
+    assert_eq!(client(&emulator, &credential).get("a").await.unwrap().expose_secret(), "x");
+}
+
+/// A transport on which a CI system issues the token of a job, and everything else reaches the emulator.
+fn ci(emulator: &Arc<Emulator>, status: u16, body: &'static str) -> Arc<FakeTransport> {
+    let emulator = Arc::clone(emulator);
+    FakeTransport::new(move |request| {
+        let emulator = Arc::clone(&emulator);
+        async move {
+            if request.origin() == "https://ci.example" {
+                return Ok(FakeResponse::new(status, body).into());
+            }
+            let authority = Url::parse(emulator.authority_url()).unwrap();
+            assert_eq!(request.origin(), authority.origin().ascii_serialization(), "a foreign host");
+            send(emulator, request).await
+        }
+    })
+}
+
+#[tokio::test]
+async fn a_job_signs_in_with_the_token_of_its_ci_system() {
+    let emulator = Arc::new(scene().await);
+    let github = [
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://ci.example/token?x=1"),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "job-canary"),
+    ];
+    let pipelines = [
+        ("SYSTEM_OIDCREQUESTURI", "https://ci.example/oidctoken"),
+        ("SYSTEM_ACCESSTOKEN", "job-canary"),
+        ("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID", "connection"),
+        ("AZURESUBSCRIPTION_TENANT_ID", emulator.tenant_id()),
+        ("AZURESUBSCRIPTION_CLIENT_ID", emulator.client_id()),
+    ];
+    let [tenant, client_id, _, authority] = application(&emulator);
+    let github: Vec<_> = github.into_iter().chain([tenant, client_id, authority]).collect();
+    let pipelines: Vec<_> = pipelines.into_iter().chain([authority]).collect();
+    for (variables, body, method, query) in [
+        (&github, r#"{"count":1,"value":"assertion"}"#, "GET", ("audience", "api://AzureADTokenExchange")),
+        (&pipelines, r#"{"oidcToken":"assertion"}"#, "POST", ("serviceConnectionId", "connection")),
+    ] {
+        let wire = ci(&emulator, 200, body);
+        let credential = with(variables.iter().copied()).client_options(wire.options()).build().unwrap();
+        assert_eq!(client(&emulator, &credential).get("a").await.unwrap().expose_secret(), "x", "{method}");
+        assert_eq!(credential.step().await, Some(CredentialStep::WorkloadIdentity), "{method}");
+        let sent = &wire.sent()[0];
+        assert_eq!(sent.method.as_str(), method);
+        assert_eq!(sent.header("authorization"), Some("Bearer job-canary"));
+        assert_eq!(sent.query(query.0).as_deref(), Some(query.1));
+        // Its failure does not end the chain: every job has the variables.
+        for (status, body) in [(403, "canary"), (200, "canary"), (200, r#"{"canary":1}"#)] {
+            let wire = ci(&emulator, status, body);
+            let machine = ("AZURE_POD_IDENTITY_AUTHORITY_HOST", emulator.http_url());
+            let both = with(variables.iter().copied().chain([machine])).client_options(wire.options()).build().unwrap();
+            assert_eq!(client(&emulator, &both).get("a").await.unwrap().expose_secret(), "x", "{method} {status}");
+            let alone = with(variables.iter().copied()).client_options(wire.options()).build().unwrap();
+            let report = token_error(&alone).await.report();
+            assert!(report.contains("workload identity: a token of"), "{report}");
+            assert_free_of(&report, &["canary"]);
+        }
+    }
+    for url in ["http://ci.example/token", "canary"] {
+        let mut variables = github.clone();
+        variables[0].1 = url;
+        let wire = ci(&emulator, 200, "{}");
+        let credential = with(variables).client_options(wire.options()).build().unwrap();
+        let report = token_error(&credential).await.report();
+        assert!(report.contains("the URL for the job's token is malformed"), "{report}");
+        assert!(wire.sent().is_empty(), "the job's token is sent over TLS only");
+    }
 }
 
 #[tokio::test]

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use figment::Figment;
 use figment::providers::Serialized;
-use keyvault::{Error, ErrorKind, InMemory, Layers, LiveBuilder};
+use keyvault::{Error, ErrorKind, InMemory, Layers, LiveBuilder, Resolver};
+use keyvault_test_support::store::FakeStore;
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, timeout};
 
@@ -12,9 +13,13 @@ use super::service::vault;
 
 const FIVE: Duration = Duration::from_secs(5);
 
-/// One setting that references a secret.
+/// One setting that references a secret, over a store that may be anywhere.
 fn layered(vault: &InMemory, reference: &'static str) -> LiveBuilder<impl Layers> {
-    keyvault_figment::layered(vault.clone(), move || Figment::from(Serialized::default("value", reference)))
+    layered_over(FakeStore::new(vault), reference)
+}
+
+fn layered_over(vault: impl Into<Resolver>, reference: &'static str) -> LiveBuilder<impl Layers> {
+    keyvault_figment::layered(vault, move || Figment::from(Serialized::default("value", reference)))
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,6 +53,29 @@ async fn a_success_and_a_failure_without_a_request_are_not_delayed() {
     let good = layered(&vault, "@KeyVault(SecretName=password)").references_only();
     good.start::<IgnoredAny>().await.unwrap().shutdown().await;
     assert_eq!(began.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_in_memory_is_not_delayed() {
+    let vault = vault("contoso");
+    vault.set("user", "ann").unwrap();
+    let began = Instant::now();
+    for denied in [false, true] {
+        vault.fail(denied.then(|| Error::new(ErrorKind::Denied, "access denied")));
+        for builder in [
+            layered_over(vault.clone(), "@KeyVault(SecretName=missing)"),
+            layered_over(vault.clone(), "@KeyVault(SecretName=missing)").references_only(),
+        ] {
+            builder.start::<IgnoredAny>().await.unwrap_err();
+        }
+    }
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    // One vault in memory does not make another one local.
+    let other = super::service::vault("fabrikam");
+    let both = Resolver::builder(vault.clone()).vault(FakeStore::new(&other)).build().unwrap();
+    let reference = "@KeyVault(VaultName=fabrikam;SecretName=missing)";
+    layered_over(both, reference).references_only().start::<IgnoredAny>().await.unwrap_err();
+    assert_eq!(began.elapsed(), FIVE);
 }
 
 #[tokio::test(start_paused = true)]

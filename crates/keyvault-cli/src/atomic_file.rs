@@ -1,10 +1,12 @@
 //! Files that are written completely or not at all.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
+
+use crate::output_path::OutputPath;
 
 /// The treatment of a file that already exists.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -17,14 +19,17 @@ pub(crate) enum Existing {
 /// Writes `bytes` to a temporary file beside `path`, syncs it to disk and renames it to `path`.
 ///
 /// The file gets exactly `mode`, whatever the umask and the old file's mode are, and belongs to the user who runs the
-/// command. A symbolic link is replaced, not followed.
+/// command. A symbolic link to a file is replaced, not followed. A pipe, a character device, an open descriptor and a
+/// link to one of these are written through and keep their mode.
 ///
 /// # Errors
 ///
-/// `path` is a directory or a device, or exists and `existing` is [`Existing::Keep`]. Also each error of the file
+/// `path` is neither a file nor a stream, or exists and `existing` is [`Existing::Keep`]. Also each error of the file
 /// system.
 pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
-    check_replaceable(path)?;
+    if let OutputPath::Stream(stream) = OutputPath::of(path)? {
+        return stream.write(bytes);
+    }
     let mut file = create_beside(path)?;
     set_mode(file.as_file(), mode)?;
     file.write_all(bytes)?;
@@ -36,16 +41,6 @@ pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) ->
     // The rename is durable once the directory is synced. Some file systems cannot sync a directory.
     let _ = File::open(directory_of(path)).and_then(|directory| directory.sync_all());
     Ok(())
-}
-
-/// Fails unless `path` is a file, a symbolic link or does not exist.
-pub(crate) fn check_replaceable(path: &Path) -> io::Result<()> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_file() || metadata.is_symlink() => Ok(()),
-        Ok(_) => Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file")),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    }
 }
 
 /// Creates a temporary file with mode 0600 in the directory of `path`. Dropping it removes it.
@@ -74,6 +69,7 @@ fn directory_of(path: &Path) -> &Path {
 
 #[cfg(all(test, unix))]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
@@ -99,7 +95,8 @@ mod tests {
             assert_eq!(metadata.permissions().mode() & 0o7777, mode);
         }
         assert!(replace(directory.path(), b"x", 0o600).is_err(), "a directory is not replaced");
-        assert!(replace(Path::new("/dev/null"), b"x", 0o600).is_err(), "a device is not replaced");
+        replace(Path::new("/dev/null"), b"x", 0o600).unwrap();
+        assert!(!fs::symlink_metadata("/dev/null").unwrap().is_file(), "a device is written through");
         assert!(replace(&directory.path().join("no/such"), b"x", 0o600).is_err());
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "no temporary file is left");
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use keyvault::secret::ParseError;
-use keyvault::{Error, ErrorKind};
+use keyvault::{Error, ErrorKind, ReferenceStatus};
 
 use crate::settings::Problem;
 
@@ -39,16 +39,24 @@ impl Failure {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
             Self::Io(_) => 1,
-            Self::Vault(error) => match error.kind() {
-                // Without a status no request was sent, so the arguments are wrong.
-                ErrorKind::Invalid if error.http_status().is_none() => 2,
-                ErrorKind::NotFound => 3,
-                ErrorKind::Denied => 4,
-                ErrorKind::Throttled { .. } | ErrorKind::Unavailable => 5,
-                _ => 1,
-            },
+            Self::Vault(error) => exit_code_of(error),
             Self::References { code, .. } | Self::Other { code, .. } => *code,
         })
+    }
+}
+
+/// Returns the exit code of an error, which is the same in every command.
+pub(crate) fn exit_code_of(error: &Error) -> u8 {
+    match (error.kind(), error.status()) {
+        (ErrorKind::Throttled { .. } | ErrorKind::Unavailable, _) => 5,
+        _ if error.is_transient() => 5,
+        (_, ReferenceStatus::MsiNotEnabled | ReferenceStatus::UnauthorizedClient) => 4,
+        // Without a status no request was sent, so the arguments are wrong.
+        (ErrorKind::Invalid, _) if error.http_status().is_none() => 2,
+        (ErrorKind::NotFound, _) => 3,
+        (ErrorKind::Denied, _) => 4,
+        (_, ReferenceStatus::VaultNotFound | ReferenceStatus::FetchTimedOut) => 5,
+        _ => 1,
     }
 }
 

@@ -13,7 +13,8 @@
 //!
 //! The other modules serve several subcommands. In reading order: `settings` parses settings files and finds the
 //! references in them, `vault` resolves these, `report` shows the result, and `failure` maps it to an exit code.
-//! `output` and `terminal` print, `atomic_file` writes files, and `shutdown` waits for a signal.
+//! `output` and `terminal` print, `atomic_file` writes the files that `output_path` allows to replace, and `shutdown`
+//! waits for a signal.
 
 #[cfg(unix)] // for `render` and `run`
 mod arguments;
@@ -23,6 +24,7 @@ mod doctor;
 mod emulator;
 mod failure;
 mod output;
+mod output_path;
 #[cfg(unix)] // file modes, process groups
 mod render;
 mod report;
@@ -76,6 +78,10 @@ const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong usage, 3 not
                           5 vault unavailable or throttling";
 
 fn main() -> ExitCode {
+    #[cfg(unix)]
+    if std::env::args_os().nth(1).is_some_and(|argument| argument == run::MASK_ARGUMENT) {
+        return run::copy_for_background_processes().map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS);
+    }
     match run_command(Arguments::parse().command) {
         Ok(code) => code,
         Err(failure) => {
@@ -94,9 +100,9 @@ fn run_command(command: Command) -> Result<ExitCode, Failure> {
         Command::Check(check) => check.run(),
         #[cfg(unix)]
         Command::Render(render) => render.run(),
-        Command::Doctor(doctor) => runtime()?.block_on(doctor.run()),
-        Command::Secret(command) => runtime()?.block_on(command.run()).map(success),
-        Command::Emulator(arguments) => Ok(runtime()?.block_on(emulator::run(arguments)).map(success)?),
+        Command::Doctor(doctor) => block_on(doctor.run())?,
+        Command::Secret(command) => block_on(command.run())?.map(success),
+        Command::Emulator(arguments) => Ok(block_on(emulator::run(arguments))?.map(success)?),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "keyvault", &mut io::stdout());
             Ok(ExitCode::SUCCESS)
@@ -104,6 +110,34 @@ fn run_command(command: Command) -> Result<ExitCode, Failure> {
     }
 }
 
+/// Runs a future on a runtime of its own. Waits for no thread that the future leaves behind, such as one that resolves
+/// a name and gets no answer.
+fn block_on<F: Future>(future: F) -> io::Result<F::Output> {
+    let runtime = runtime()?;
+    let output = runtime.block_on(future);
+    runtime.shutdown_background();
+    Ok(output)
+}
+
 fn runtime() -> io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn a_thread_without_an_answer_does_not_delay_the_end() {
+        let started = Instant::now();
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let hang = async {
+            tokio::task::spawn_blocking(move || receiver.recv_timeout(Duration::from_secs(60)));
+        };
+        block_on(hang).unwrap();
+        assert!(started.elapsed() < Duration::from_secs(30));
+        drop(sender);
+    }
 }

@@ -1,6 +1,6 @@
 //! The report on references that people read, and the exit code that it leads to.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use keyvault::ReferenceStatus;
 use keyvault::report::ReportRow;
@@ -10,17 +10,20 @@ use crate::output::{self, count, number};
 use crate::settings::Problem;
 use crate::terminal::{Style, WIDTH, printable, wrapped};
 
+/// The exit codes of failures, by setting and status.
+pub(crate) type ExitCodes = BTreeMap<(String, &'static str), u8>;
+
 /// The status of every reference, and the problems of the files that they are in.
 pub(crate) struct ReferenceReport<'r> {
     rows: &'r [ReportRow],
     problems: &'r [Problem],
-    transient: BTreeSet<String>,
+    codes: ExitCodes,
 }
 
 impl<'r> ReferenceReport<'r> {
-    /// Creates the report. `transient` lists the settings whose failure may go away on a retry.
-    pub(crate) fn new(rows: &'r [ReportRow], problems: &'r [Problem], transient: BTreeSet<String>) -> Self {
-        Self { rows, problems, transient }
+    /// Creates the report. `codes` has the exit codes of the failures that are known better than by their status.
+    pub(crate) fn new(rows: &'r [ReportRow], problems: &'r [Problem], codes: ExitCodes) -> Self {
+        Self { rows, problems, codes }
     }
 
     /// Returns the report as a failure unless everything resolved.
@@ -43,8 +46,10 @@ impl<'r> ReferenceReport<'r> {
 
     /// Returns the exit code of all failures: 2 malformed, 3 not found, 4 denied, 5 unavailable, 1 several of these.
     pub(crate) fn exit_code(&self) -> u8 {
-        let rows =
-            self.failed().map(|row| if self.transient.contains(&row.setting) { 5 } else { exit_code(row.status) });
+        let rows = self.failed().map(|row| {
+            let known = self.codes.get(&(row.setting.clone(), row.status.as_str()));
+            known.copied().unwrap_or_else(|| exit_code(row.status))
+        });
         combined_exit_code(rows.chain(self.problems.iter().map(|problem| problem.code)))
     }
 

@@ -21,7 +21,7 @@
 //! let live = keyvault_config::layered(vault, || {
 //!     Config::builder()
 //!         .add_source(File::from_str(
-//!             r#"url = "postgres://app:@KeyVault(SecretName=db-password)@db/shop""#,
+//!             r#"url = "postgres://app:@KeyVault(SecretName=db-password;Encode=url)@db/shop""#,
 //!             FileFormat::Toml,
 //!         ))
 //!         .add_source(Environment::with_prefix("SHOP").prefix_separator("_").separator("__"))
@@ -31,7 +31,7 @@
 //! .await?;
 //!
 //! let settings = live.current(); // never waits, never fails; hold it for one unit of work
-//! assert_eq!(settings.url, "postgres://app:correct horse@db/shop");
+//! assert_eq!(settings.url, "postgres://app:correct%20horse@db/shop");
 //! assert_eq!(settings.timeout, 30);
 //! # Ok(())
 //! # }
@@ -46,6 +46,7 @@
 //! | put the secrets at another place among the layers | [`layered_with`] |
 //! | fetch the secrets once, as a source | [`KeyVaultSource`] |
 //! | resolve references once | [`resolve`] |
+//! | start or resolve without a tokio runtime | [`keyvault::blocking`] |
 //!
 //! The crate `keyvault-figment` offers the same functions for figment.
 //!
@@ -63,12 +64,19 @@
 //!
 //! References are resolved after the layers are merged, in defaults and overrides too.
 //!
+//! Text converts below `#[serde(flatten)]` and in tagged and untagged enums, too, where serde requests no type: if the
+//! settings type refuses a text, it is read as a number or a boolean. So an untagged enum that takes numbers and text
+//! takes a secret as text. White space around a number, a boolean or the name of a variant is ignored.
+//!
+//! [`comma_separated`](keyvault::settings::comma_separated) makes a list of one secret such as `a, b, c`.
+//!
 //! # Errors and `Debug`
 //!
 //! The errors of config quote the value that does not fit, and its `Debug` prints every value. The errors and the
 //! `Debug` of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
 //! [`Config`](config::Config) that [`ResolvedConfig::into_config`] returns behaves like any other of config.
 
+mod deserializer;
 mod layered;
 mod mismatch;
 mod origin;

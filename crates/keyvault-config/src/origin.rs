@@ -3,8 +3,6 @@
 use config::{Value, ValueKind};
 use keyvault::settings::Key;
 
-use crate::secret_layer::ORIGIN_PREFIX;
-
 /// Describes where the value at `key` is set: `settings.toml key database.host`, `variable SHOP_DATABASE__HOST`.
 pub(crate) fn origin(value: &Value, key: &Key) -> String {
     match (value.origin(), &value.kind) {
@@ -19,11 +17,6 @@ pub(crate) fn origin(value: &Value, key: &Key) -> String {
 /// Returns the file of a value. For a source that is no file, this is any text that the source calls itself.
 pub(crate) fn file(value: &Value) -> Option<&str> {
     value.origin().filter(|origin| *origin != ENVIRONMENT)
-}
-
-/// Returns the URL of the secret that a value of the secret layer is. `None` for any other value.
-pub(crate) fn secret(value: &Value) -> Option<&str> {
-    value.origin()?.strip_prefix(ORIGIN_PREFIX)
 }
 
 /// The origin that config gives to each variable.

@@ -21,6 +21,8 @@ pub(crate) enum Precedence {
 #[derive(Debug)]
 pub(crate) struct Misplaced {
     pub(crate) mismatch: Mismatch,
+    key: Key,
+    secret: Option<SecretId>,
 }
 
 /// Puts every secret at its key in `root`. An index in a key is an element of the list there.
@@ -42,7 +44,7 @@ impl Fault {
             Self::Gap => Mismatch::gap(key, secret.as_ref()),
             Self::TableAndList => Mismatch::table_and_list(key, secret.as_ref()),
         };
-        Misplaced { mismatch }
+        Misplaced { mismatch, key: key.clone(), secret }
     }
 }
 
@@ -84,8 +86,11 @@ fn nested(key: &[Segment], secret: Value) -> Result<Value, Fault> {
 
 impl fmt::Display for Misplaced {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Mismatch { path, clause, place, .. } = &self.mismatch;
-        write!(f, "{}: {clause}, from {}", path.join("."), place.as_deref().unwrap_or("the names in a vault"))
+        write!(f, "{}: {}, from ", self.key, self.mismatch)?;
+        match &self.secret {
+            Some(secret) => write!(f, "secret {}", secret.latest()),
+            None => f.write_str("the names in a vault"),
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use config::{Value, ValueKind};
 use keyvault::SecretId;
-use keyvault::settings::{Resolved, Segment};
+use keyvault::settings::{Resolved, Scalar, Segment};
 
 /// Replaces the value at `key`, and appends the secrets to its origin.
 pub(crate) fn put(root: &mut Value, key: &[Segment], text: &Resolved) {
@@ -15,6 +15,29 @@ pub(crate) fn put(root: &mut Value, key: &[Segment], text: &Resolved) {
     };
     // Only a new value can get an origin.
     *value = Value::new(origin.as_ref(), text.expose_secret());
+}
+
+/// Sets the value at `key`, and keeps its origin.
+pub(crate) fn set(root: &mut Value, key: &[Segment], scalar: &Scalar) {
+    let kind = match scalar {
+        Scalar::Bool(b) => ValueKind::Boolean(*b),
+        Scalar::Integer(n) => match (i64::try_from(*n), u64::try_from(*n)) {
+            (Ok(n), _) => ValueKind::I64(n),
+            (_, Ok(n)) => ValueKind::U64(n),
+            _ => ValueKind::I128(*n),
+        },
+        Scalar::Float(n) => ValueKind::Float(*n),
+        Scalar::Text(text) => ValueKind::String(text.to_string()),
+    };
+    match (find(root, key), key.split_last()) {
+        (Some(value), _) => value.kind = kind,
+        (None, Some((Segment::Name(name), parent))) => {
+            if let Some(Value { kind: ValueKind::Table(table), .. }) = find(root, parent) {
+                table.insert(name.to_string(), Value::new(None, kind));
+            }
+        }
+        _ => {}
+    }
 }
 
 /// Removes the value at `key`.

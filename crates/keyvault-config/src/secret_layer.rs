@@ -1,5 +1,8 @@
 //! The secrets of a vault as a source.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+
 use config::{ConfigError, Map, Source, Value, ValueKind};
 use keyvault::settings::{MappedKind, MappedSecrets, MappedTree};
 use keyvault::{NameMap, Resolver, Result};
@@ -37,8 +40,22 @@ impl KeyVaultSource {
     }
 }
 
-/// The start of the origin of each value of this source. It identifies these values after a merge.
-pub(crate) const ORIGIN_PREFIX: &str = "Azure Key Vault ";
+/// The start of the origin of each value of this source.
+const ORIGIN_PREFIX: &str = "Azure Key Vault ";
+
+/// Returns the origin of a secret. It ends with a signature, because config keeps nothing but this text of a source,
+/// and another source may write the same text or copy the origin to other values.
+fn origin(url: &str, text: &str) -> String {
+    static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    format!("{ORIGIN_PREFIX}{url} [{:016x}]", KEY.hash_one((url, text)))
+}
+
+/// Returns the URL of the secret that a value of this source is. `None` for any other value.
+pub(crate) fn url_of(value: &Value) -> Option<&str> {
+    let text = if let ValueKind::String(text) = &value.kind { text } else { "" };
+    let (url, _) = value.origin()?.strip_prefix(ORIGIN_PREFIX)?.split_once(' ')?;
+    (value.origin()? == origin(url, text)).then_some(url)
+}
 
 impl Source for KeyVaultSource {
     fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
@@ -67,7 +84,7 @@ pub(crate) fn value(tree: MappedTree<'_>) -> Value {
         }
         MappedTree::List(items) => Value::new(None, ValueKind::Array(items.into_iter().map(value).collect())),
         MappedTree::Secret(secret) => {
-            let origin = format!("{ORIGIN_PREFIX}{}", secret.id().url());
+            let origin = origin(&secret.id().url(), secret.expose_secret());
             let kind = match secret.kind() {
                 MappedKind::EmptyTable => ValueKind::Table(Map::new()),
                 MappedKind::EmptyList => ValueKind::Array(Vec::new()),

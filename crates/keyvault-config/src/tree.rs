@@ -1,14 +1,16 @@
 //! A configuration as a tree in which references are resolved.
 
 use std::fmt;
+use std::path::PathBuf;
 
-use config::Config;
-use keyvault::settings::{ConfigValue, MappedSecrets, Mismatch, Resolved, Tree};
+use config::{Config, Value};
+use keyvault::settings::{ConfigValue, Key, MappedSecrets, Mismatch, Resolved, Scalar, Tree, Values, extract_again};
 use serde::de::DeserializeOwned;
 
-use crate::mismatch::mismatch_at;
-use crate::replace::{put, remove};
-use crate::values::values;
+use crate::deserializer::ValueDeserializer;
+use crate::origin::file;
+use crate::replace::{put, remove, set};
+use crate::values::{find, scalars, values};
 
 /// The merged values of a configuration.
 pub struct ConfigTree {
@@ -52,6 +54,29 @@ impl Tree for ConfigTree {
     }
 
     fn extract<T: DeserializeOwned>(self) -> Result<T, Mismatch> {
-        serde_path_to_error::deserialize(self.config).map_err(|error| mismatch_at(error.path(), error.inner()))
+        let extract = |root: &Root| T::deserialize(ValueDeserializer(&root.0));
+        let root = Root(self.config.cache);
+        extract(&root).or_else(|mismatch| extract_again(root, mismatch, extract))
+    }
+}
+
+/// The table of all values.
+#[derive(Clone)]
+struct Root(Value);
+
+impl Values for Root {
+    fn scalars(&self) -> Vec<(Key, Scalar)> {
+        scalars(&self.0)
+    }
+
+    fn file(&self, key: &Key) -> Option<PathBuf> {
+        find(&self.0, key.segments()).and_then(file).map(PathBuf::from)
+    }
+
+    fn set(&mut self, key: &Key, value: Option<&Scalar>) {
+        match value {
+            Some(value) => set(&mut self.0, key.segments(), value),
+            None => remove(&mut self.0, key.segments()),
+        }
     }
 }

@@ -2,15 +2,53 @@
 
 use config::{Value, ValueKind};
 use keyvault::SecretId;
-use keyvault::settings::{ConfigValue, Key, MappedSecrets};
+use keyvault::settings::{ConfigValue, Key, MappedSecrets, Scalar, Segment};
 
 use crate::origin;
+use crate::secret_layer::url_of;
 
 /// Returns every value below `root`. `secrets` are those that were passed to the layers.
 pub(crate) fn values(root: &Value, secrets: &MappedSecrets) -> Vec<ConfigValue> {
     let mut walk = Walk { secrets, values: Vec::new() };
     walk.visit(root, &Key::root());
     walk.values
+}
+
+/// Returns every value below `root` that is neither a table nor a list.
+pub(crate) fn scalars(root: &Value) -> Vec<(Key, Scalar)> {
+    fn visit(value: &Value, key: &Key, scalars: &mut Vec<(Key, Scalar)>) {
+        let scalar = match &value.kind {
+            ValueKind::Table(table) => {
+                return table.iter().for_each(|(name, value)| visit(value, &key.member(name), scalars));
+            }
+            ValueKind::Array(items) => {
+                return items.iter().enumerate().for_each(|(i, item)| visit(item, &key.element(i), scalars));
+            }
+            ValueKind::Nil => return,
+            ValueKind::Boolean(b) => Scalar::Bool(*b),
+            ValueKind::I64(n) => Scalar::Integer((*n).into()),
+            ValueKind::I128(n) => Scalar::Integer(*n),
+            ValueKind::U64(n) => Scalar::Integer((*n).into()),
+            ValueKind::U128(n) => Scalar::Integer(i128::try_from(*n).unwrap_or(i128::MAX)),
+            ValueKind::Float(n) => Scalar::Float(*n),
+            ValueKind::String(text) => Scalar::text(text.as_str()),
+        };
+        scalars.push((key.clone(), scalar));
+    }
+    let mut scalars = Vec::new();
+    visit(root, &Key::root(), &mut scalars);
+    // A table of config has no order.
+    scalars.sort_by(|(one, _), (other, _)| one.cmp(other));
+    scalars
+}
+
+/// Returns the value at `key`.
+pub(crate) fn find<'v>(root: &'v Value, key: &[Segment]) -> Option<&'v Value> {
+    key.iter().try_fold(root, |value, segment| match (&value.kind, segment) {
+        (ValueKind::Table(table), Segment::Name(name)) => table.get(&**name),
+        (ValueKind::Array(items), Segment::Index(index)) => items.get(*index),
+        _ => None,
+    })
 }
 
 struct Walk<'w> {
@@ -37,7 +75,7 @@ impl Walk<'_> {
     }
 
     fn config_value(&self, value: &Value, kind: &ValueKind, key: &Key) -> ConfigValue {
-        if let Some(url) = origin::secret(value) {
+        if let Some(url) = url_of(value) {
             // The layers may add secrets of their own, or move a secret to another key.
             let passed = self.secrets.get(key).filter(|secret| secret.id().url() == url);
             let passed = passed.map(|secret| ConfigValue::mapped(key.clone(), secret));

@@ -37,8 +37,9 @@ impl Clock {
     /// Returns by how many seconds the clock is ahead of its source, rounded towards zero.
     pub(crate) fn shift_seconds(&self) -> i64 {
         let adjustment = *self.adjustment();
-        let shift = adjustment.frozen_at.map_or(adjustment.shift, |at| at - self.source());
-        i64::try_from(shift / NANOS).unwrap_or(i64::MAX)
+        let shift = adjustment.frozen_at.map_or(adjustment.shift, |at| at.saturating_sub(self.source()));
+        let seconds = shift / NANOS;
+        i64::try_from(seconds).unwrap_or(if seconds < 0 { i64::MIN } else { i64::MAX })
     }
 
     /// Returns whether the clock is frozen.
@@ -78,7 +79,7 @@ impl Clock {
         let source = self.source();
         let mut adjustment = self.adjustment();
         if let Some(at) = adjustment.frozen_at.take() {
-            adjustment.shift = at - source;
+            adjustment.shift = at.saturating_sub(source);
         }
     }
 
@@ -154,5 +155,10 @@ mod tests {
         assert_eq!(now(), 253_402_300_799);
         clock.reset();
         assert_eq!((now(), clock.shift_seconds()), (1_051, 0));
+        clock.freeze();
+        clock.shift(-1e300);
+        assert_eq!((now(), clock.shift_seconds()), (0, i64::MIN));
+        clock.resume();
+        assert_eq!(now(), 0);
     }
 }

@@ -41,6 +41,7 @@
 //! - a managed identity credential with `IDENTITY_ENDPOINT` and `IDENTITY_HEADER` set to
 //!   [`identity_endpoint`](Emulator::identity_endpoint) and [`identity_header`](Emulator::identity_header), or
 //!   `AZURE_POD_IDENTITY_AUTHORITY_HOST` set to [`http_url`](Emulator::http_url);
+//! - in Rust, the ready `Emulator::credential`, with the feature `credential`;
 //! - a fixed [`token`](Emulator::token), or any token after
 //!   [`accept_any_token`](EmulatorBuilder::accept_any_token).
 //!
@@ -79,19 +80,25 @@
 //! until it is removed. With `"tokens": true` it applies to the token endpoints instead of the vaults.
 //!
 //! Faults and denials apply to all requests, or to those that match every given field: `operations` (a list of
-//! [names](Operation::as_str)), `method`, and `path`, in which `*` matches any text.
+//! [names](Operation::as_str)), `method`, `path`, in which `*` matches any text, `secret` (the name of one secret), and
+//! `vault` (the name of a vault, empty for the default vault).
 //!
 //! ```text
 //! curl -d '{"fault":"status","status":503,"count":2,"path":"/secrets/db-*"}' http://127.0.0.1:8080/_emulator/faults
 //! curl -d '{"deny":"rbac","operations":["get","list"]}' http://127.0.0.1:8080/_emulator/access
+//! curl -d '{"deny":"rbac","secret":"db-password"}' http://127.0.0.1:8080/_emulator/access
 //! curl -d '{"shift_seconds":7776000}' http://127.0.0.1:8080/_emulator/clock
 //! ```
 //!
 //! # Limits
 //!
 //! The emulator serves secrets only. It has no keys, no certificates except [behind secrets](SetSecret::certificate),
-//! and no role assignments except [denials](Emulator::deny). Do not store real secrets in it: backups and data files
-//! are not encrypted.
+//! and no role assignments except [denials](Emulator::deny). Do not store real secrets in it: the data file is not
+//! encrypted, and every emulator has the same key for backups.
+//!
+//! A backup is opaque, and an emulator rejects it if a byte of it was changed. The service restores a backup in any
+//! vault of the same subscription and geography. All emulators are in the same ones: a backup of one run restores in
+//! every vault of every other run, with or without the same data file.
 //!
 //! # The code
 //!
@@ -134,6 +141,8 @@ mod random;
 
 pub use certificates::{Certificate, CertificateError};
 pub use faults::{Denial, Fault, Throttle};
+#[cfg(feature = "credential")]
+pub use handle::EmulatorCredential;
 pub use handle::{Emulator, EmulatorBuilder, VaultHandle};
 pub use http::Body;
 pub use operations::{Operation, RequestHead};

@@ -21,7 +21,7 @@
 //!
 //! let live = keyvault_figment::layered(vault, || {
 //!     Figment::new()
-//!         .merge(Toml::string(r#"url = "postgres://app:@KeyVault(SecretName=db-password)@db/shop""#))
+//!         .merge(Toml::string(r#"url = "postgres://app:@KeyVault(SecretName=db-password;Encode=url)@db/shop""#))
 //!         .merge(Env::prefixed("SHOP_").split("__"))
 //! })
 //! .refresh_every(Duration::from_secs(300))
@@ -29,7 +29,7 @@
 //! .await?;
 //!
 //! let settings = live.current(); // never waits, never fails; hold it for one unit of work
-//! assert_eq!(settings.url, "postgres://app:correct horse@db/shop");
+//! assert_eq!(settings.url, "postgres://app:correct%20horse@db/shop");
 //! assert_eq!(settings.timeout, 30);
 //! # Ok(())
 //! # }
@@ -44,6 +44,7 @@
 //! | put the secrets at another place among the layers | [`layered_with`] |
 //! | fetch the secrets once, as a provider | [`KeyVaultProvider`] |
 //! | resolve references once | [`resolve`] |
+//! | start or resolve without a tokio runtime | [`keyvault::blocking`] |
 //!
 //! The crate `keyvault-config` offers the same functions for config.
 //!
@@ -64,6 +65,12 @@
 //!
 //! A secret is a string and arrives unchanged in a string. Numbers and booleans are parsed from strings as in
 //! [`Figment::extract_lossy`](figment::Figment::extract_lossy), so the secret `5432` makes a `u16`.
+//!
+//! Text converts below `#[serde(flatten)]` and in tagged and untagged enums, too, where serde requests no type: if the
+//! settings type refuses a text, it is read as a number or a boolean. So an untagged enum that takes numbers and text
+//! takes a secret as text. White space around a number, a boolean or the name of a variant is ignored.
+//!
+//! [`comma_separated`](keyvault::settings::comma_separated) makes a list of one secret such as `a, b, c`.
 //!
 //! # Errors and `Debug`
 //!

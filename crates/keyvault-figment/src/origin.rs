@@ -5,11 +5,13 @@ use std::path::Path;
 use figment::value::Tag;
 use figment::{Figment, Metadata, Profile, Source};
 use keyvault::SecretId;
+use keyvault::settings::Key;
 
-use crate::secret_layer::METADATA_NAME;
+use crate::values::names;
 
 /// Describes where the value at `keys` is set: `settings.toml key database.host`, `variable SHOP_DATABASE__HOST`.
-pub(crate) fn origin(figment: &Figment, tag: Tag, keys: &[String]) -> String {
+pub(crate) fn origin(figment: &Figment, tag: Tag, key: &Key) -> String {
+    let keys = &names(key)[..];
     let Some(metadata) = figment.get_metadata(tag) else {
         return "a value set in code".into();
     };
@@ -17,14 +19,18 @@ pub(crate) fn origin(figment: &Figment, tag: Tag, keys: &[String]) -> String {
     if let Some(prefix) = environment_prefix(metadata) {
         return variable(prefix, keys);
     }
-    let key = metadata.interpolate(&profile, keys);
+    let written = metadata.interpolate(&profile, keys);
     // The default profile is not mentioned.
-    let key = key.strip_prefix("default.").unwrap_or(&key);
+    let written = written.strip_prefix("default.").unwrap_or(&written);
+    // figment writes the index of an element like a name.
+    let key = match written.strip_suffix(&keys.join(".")) {
+        Some(profile) => format!("{profile}{key}"),
+        None => written.to_owned(),
+    };
     match &metadata.source {
         Some(Source::File(path)) => format!("{} key {key}", relative(path).display()),
         Some(Source::Code(location)) => format!("{} at {}:{}", metadata.name, location.file(), location.line()),
         Some(Source::Custom(source)) => format!("{} {source} key {key}", metadata.name),
-        _ if is_secret_layer(metadata) => format!("{} {key}", metadata.name),
         _ => format!("{} key {key}", metadata.name),
     }
 }
@@ -45,12 +51,7 @@ pub(crate) fn file(figment: &Figment, tag: Tag) -> Option<&Path> {
     }
 }
 
-/// Returns whether a value belongs to the secret layer.
-pub(crate) fn is_secret_layer(metadata: &Metadata) -> bool {
-    metadata.name == METADATA_NAME
-}
-
-/// Returns the secret that the value at `keys` is.
+/// Returns the secret that the value at `keys` is, for a value of the secret layer.
 pub(crate) fn secret(metadata: &Metadata, keys: &[String]) -> Option<SecretId> {
     SecretId::parse(&metadata.interpolate(&Profile::Default, keys)).ok()
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use figment::value::{Dict, Map, Tag, Value};
 use figment::{Error, Figment, Metadata, Profile, Provider};
 use keyvault::SecretId;
-use keyvault::settings::{ConfigValue, Key, Mismatch, Resolved, Segment};
+use keyvault::settings::{ConfigValue, Key, Mismatch, Resolved, Scalar, Segment};
 
 use crate::mismatch::unreadable;
 use crate::values::{effective, names};
@@ -32,7 +32,7 @@ pub(crate) fn replace(
                 layers.entry((value.tag(), profile)).or_default().insert(key.clone(), text);
             }
             (None, ..) => absent.push(key.clone()),
-            _ => return Err(Mismatch { path: names(key), ..Mismatch::new("setting cannot be replaced") }),
+            _ => return Err(Mismatch::new("setting cannot be replaced").below(key)),
         }
     }
     for ((tag, profile), values) in layers {
@@ -115,6 +115,43 @@ fn without(figment: Figment, mut keys: Vec<Key>) -> Result<Figment, Mismatch> {
 /// Rebuilds the figment with other values.
 pub(crate) fn with_data(figment: Figment, data: Map<Profile, Dict>) -> Figment {
     Figment::from(Rebuilt { profile: figment.profile().clone(), data, original: figment })
+}
+
+/// Returns a figment with the metadata of `figment` and no values but those of `root`.
+pub(crate) fn with_values(figment: &Figment, root: &Value) -> Figment {
+    let dict = root.as_dict().cloned().unwrap_or_default();
+    let data = Map::from([(Profile::Default, dict)]);
+    Figment::from(Rebuilt { profile: figment.profile().clone(), data, original: figment.clone() })
+}
+
+/// Sets the value at `key`, which keeps its tag, or removes it.
+pub(crate) fn set(root: &mut Value, key: &[Segment], scalar: Option<&Scalar>) {
+    let (Some(scalar), Some((last, parent))) = (scalar, key.split_last()) else {
+        if let Value::Dict(_, dict) = root {
+            remove(dict, key);
+        }
+        return;
+    };
+    let tag = find(root, key).map_or(Tag::Default, |value| value.tag());
+    let value = match scalar {
+        Scalar::Bool(b) => Value::Bool(tag, *b),
+        Scalar::Integer(n) => match (i64::try_from(*n), u64::try_from(*n)) {
+            (_, Ok(n)) => Value::Num(tag, n.into()),
+            (Ok(n), _) => Value::Num(tag, n.into()),
+            _ => Value::Num(tag, (*n).into()),
+        },
+        Scalar::Float(n) => Value::Num(tag, (*n).into()),
+        Scalar::Text(text) => Value::String(tag, text.to_string()),
+    };
+    match (find(root, key), last) {
+        (Some(place), _) => *place = value,
+        (None, Segment::Name(name)) => {
+            if let Some(Value::Dict(_, dict)) = find(root, parent) {
+                dict.insert(name.to_string(), value);
+            }
+        }
+        _ => {}
+    }
 }
 
 /// A figment with other data and the same metadata.

@@ -1,5 +1,8 @@
 //! The secrets of a vault as a provider.
 
+use std::hash::{BuildHasher, RandomState};
+use std::sync::LazyLock;
+
 use figment::value::{Dict, Empty, Map, Tag, Value};
 use figment::{Error, Metadata, Profile, Provider};
 use keyvault::settings::{Key, MappedKind, MappedSecret, MappedSecrets, MappedTree, Segment};
@@ -53,12 +56,25 @@ impl KeyVaultProvider {
     }
 }
 
-/// The metadata name of this provider. It identifies values of this provider after a merge.
-pub(crate) const METADATA_NAME: &str = "Azure Key Vault";
+const METADATA_NAME: &str = "Azure Key Vault";
 
 /// A key that no secret name gives. The metadata of a provider interpolates it to the identity of the provider's
 /// secrets, because figment keeps nothing else of a provider.
 const IDENTITY_KEY: &str = "\0secrets";
+
+/// A key that no secret name gives. The metadata of a provider interpolates it, together with a text and a path, to
+/// [`TOKEN`] if the text is one of the provider's secrets.
+const TEXT_KEY: &str = "\0text";
+
+/// A random text of this process, so that only the metadata of this provider can return it.
+static TOKEN: LazyLock<String> = LazyLock::new(|| format!("{:x}", RandomState::new().hash_one(METADATA_NAME)));
+
+/// Returns whether `text`, the value at `path`, is a secret of a [`KeyVaultProvider`], whatever the name of the
+/// metadata is: another provider may use the same name, or this metadata for other values.
+pub(crate) fn is_secret(metadata: &Metadata, text: &str, path: &[String]) -> bool {
+    let keys: Vec<&str> = [TEXT_KEY, text].into_iter().chain(path.iter().map(String::as_str)).collect();
+    metadata.name == METADATA_NAME && metadata.interpolate(&Profile::Default, &keys) == *TOKEN
+}
 
 /// Returns whether values with this metadata are `secrets`.
 pub(crate) fn is_metadata_of(metadata: &Metadata, secrets: &MappedSecrets) -> bool {
@@ -76,6 +92,11 @@ impl Provider for KeyVaultProvider {
         let secrets = self.secrets.clone();
         Metadata::named(METADATA_NAME).interpolater(move |_: &Profile, path: &[&str]| match path {
             [IDENTITY_KEY] => identity(&secrets),
+            [TEXT_KEY, text, path @ ..] => {
+                let is_text = |secret: &MappedSecret| secret.expose_secret() == *text;
+                let is_secret = find(&secrets, path).is_some_and(is_text) || secrets.iter().any(|(_, s)| is_text(s));
+                if is_secret { TOKEN.clone() } else { String::new() }
+            }
             path => find(&secrets, path).map_or_else(|| path.join("."), |secret| secret.id().url()),
         })
     }

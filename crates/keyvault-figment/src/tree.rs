@@ -1,15 +1,18 @@
 //! A figment as a tree in which references are resolved.
 
 use std::fmt;
+use std::path::{Path, PathBuf};
 
 use figment::Figment;
-use keyvault::settings::{ConfigValue, MappedSecrets, Mismatch, Resolved, Tree};
+use figment::value::Value;
+use keyvault::settings::{ConfigValue, Key, MappedSecrets, Mismatch, Resolved, Scalar, Tree, Values, extract_again};
 use serde::de::DeserializeOwned;
 
 use crate::mismatch::mismatch;
+use crate::origin;
 use crate::place::check_tables;
-use crate::replace::replace;
-use crate::values::{effective, values};
+use crate::replace::{replace, set, with_values};
+use crate::values::{effective, find, scalars, values};
 
 /// The values of a figment that are in effect: the global profile over the selected profile over the default one.
 pub struct FigmentTree {
@@ -46,6 +49,38 @@ impl Tree for FigmentTree {
     }
 
     fn extract<T: DeserializeOwned>(self) -> Result<T, Mismatch> {
-        self.figment.extract_lossy().map_err(|error| mismatch(&error))
+        let first = match self.figment.extract_lossy() {
+            Ok(settings) => return Ok(settings),
+            Err(error) => error,
+        };
+        let root = effective(&self.figment)?;
+        let first = mismatch(&first, &root);
+        extract_again(Effective { figment: self.figment, root }, first, |values| {
+            let figment = with_values(&values.figment, &values.root);
+            figment.extract_lossy().map_err(|error| mismatch(&error, &values.root))
+        })
+    }
+}
+
+/// The values that are in effect, apart from their layers.
+#[derive(Clone)]
+struct Effective {
+    /// The layers, which have the metadata.
+    figment: Figment,
+    root: Value,
+}
+
+impl Values for Effective {
+    fn scalars(&self) -> Vec<(Key, Scalar)> {
+        scalars(&self.root)
+    }
+
+    fn file(&self, key: &Key) -> Option<PathBuf> {
+        let tag = find(&self.root, key.segments())?.tag();
+        origin::file(&self.figment, tag).map(Path::to_owned)
+    }
+
+    fn set(&mut self, key: &Key, value: Option<&Scalar>) {
+        set(&mut self.root, key.segments(), value);
     }
 }

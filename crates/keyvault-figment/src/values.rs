@@ -3,13 +3,13 @@
 use std::cmp::Ordering;
 use std::iter::Peekable;
 
-use figment::value::{Dict, Tag, Value};
+use figment::value::{Dict, Num, Tag, Value};
 use figment::{Figment, Profile, Provider};
-use keyvault::settings::{ConfigValue, Key, MappedSecret, MappedSecrets, Mismatch, Segment};
+use keyvault::settings::{ConfigValue, Key, MappedSecret, MappedSecrets, Mismatch, Scalar, Segment};
 
 use crate::mismatch::unreadable;
 use crate::origin;
-use crate::secret_layer::is_metadata_of;
+use crate::secret_layer::{is_metadata_of, is_secret};
 
 /// Returns the merged values of the selected profile.
 pub(crate) fn effective(figment: &Figment) -> Result<Value, Mismatch> {
@@ -29,6 +29,44 @@ pub(crate) fn values(figment: &Figment, root: &Value, secrets: &MappedSecrets) -
     let mut walk = Walk { figment, secret_tag, secrets, path: Vec::new(), values: Vec::new() };
     walk.visit(root);
     walk.values
+}
+
+/// Returns every value below `root` that is neither a table nor a list.
+pub(crate) fn scalars(root: &Value) -> Vec<(Key, Scalar)> {
+    fn visit(value: &Value, key: &Key, scalars: &mut Vec<(Key, Scalar)>) {
+        let integer =
+            |num: &Num| num.to_i128().or_else(|| num.to_u128().map(|n| i128::try_from(n).unwrap_or(i128::MAX)));
+        let scalar = match value {
+            Value::Dict(_, dict) => {
+                return dict.iter().for_each(|(name, value)| visit(value, &key.member(name), scalars));
+            }
+            Value::Array(_, items) => {
+                return items.iter().enumerate().for_each(|(i, item)| visit(item, &key.element(i), scalars));
+            }
+            Value::Empty(..) => return,
+            Value::String(_, text) => Scalar::text(text.as_str()),
+            Value::Char(_, c) => Scalar::text(c.to_string()),
+            Value::Bool(_, b) => Scalar::Bool(*b),
+            Value::Num(_, num) => match (integer(num), num.to_f64()) {
+                (Some(n), _) => Scalar::Integer(n),
+                (None, Some(n)) => Scalar::Float(n),
+                (None, None) => return,
+            },
+        };
+        scalars.push((key.clone(), scalar));
+    }
+    let mut scalars = Vec::new();
+    visit(root, &Key::root(), &mut scalars);
+    scalars
+}
+
+/// Returns the value at `key`.
+pub(crate) fn find<'v>(root: &'v Value, key: &[Segment]) -> Option<&'v Value> {
+    key.iter().try_fold(root, |value, segment| match (value, segment) {
+        (Value::Dict(_, dict), Segment::Name(name)) => dict.get(&**name),
+        (Value::Array(_, items), Segment::Index(index)) => items.get(*index),
+        _ => None,
+    })
 }
 
 /// Returns the names and indexes of a key as figment writes them.
@@ -89,6 +127,7 @@ impl<'w, S: Iterator<Item = (&'w Key, &'w MappedSecret)>> Walk<'w, S> {
     fn config_value(&mut self, value: &Value) -> ConfigValue {
         if Some(value.tag()) == self.secret_tag
             && let Some((key, secret)) = self.secret_at_path()
+            && value.as_str().is_none_or(|text| text == secret.expose_secret())
         {
             return ConfigValue::mapped(key.clone(), secret);
         }
@@ -110,11 +149,12 @@ impl<'w, S: Iterator<Item = (&'w Key, &'w MappedSecret)>> Walk<'w, S> {
     /// Describes a value that is not one of the secrets, or is one that the layers moved to another key.
     fn other_value(&self, value: &Value, key: Key) -> ConfigValue {
         let names = names(&key);
-        let metadata = self.figment.get_metadata(value.tag()).filter(|metadata| origin::is_secret_layer(metadata));
+        let text = value.as_str().unwrap_or_default();
+        let metadata = self.figment.get_metadata(value.tag()).filter(|metadata| is_secret(metadata, text, &names));
         if let Some(secret) = metadata.and_then(|metadata| origin::secret(metadata, &names)) {
             return ConfigValue::earlier(key, secret);
         }
-        let origin = origin::origin(self.figment, value.tag(), &names);
+        let origin = origin::origin(self.figment, value.tag(), &key);
         match (value, metadata) {
             (Value::String(_, text), None) => match origin::file(self.figment, value.tag()) {
                 Some(file) => ConfigValue::text(key, origin, text.as_str()).in_file(file),

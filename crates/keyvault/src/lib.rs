@@ -19,7 +19,8 @@
 //! | to | use |
 //! |---|---|
 //! | call a vault | [`SecretClient`] |
-//! | call it without a runtime | [`blocking::SecretClient`] |
+//! | do without a tokio runtime | [`blocking`], [`LiveBuilder::start_blocking`] |
+//! | test code that takes settings | [`Live::fixed`], [`Derived::fixed`], [`InMemory`] |
 //! | sign in | `default_credential`, or any `TokenCredential` |
 //! | run without Azure | [`InMemory`] |
 //! | parse and resolve references | [`Reference`], [`Template`], [`Resolver`] |
@@ -54,7 +55,9 @@
 //!
 //! * `identity` (on by default): `default_credential`, over `azure_identity`; three crates.
 //! * `ring` (on by default): TLS by `ring`. `aws-lc-rs`: TLS by that, with post-quantum key exchange. A provider that
-//!   the program installed for all of rustls has precedence over both.
+//!   the program installed for all of rustls has precedence over both. `rustls` itself cannot choose a provider if the
+//!   crates of a program enable both: one that calls `ClientConfig::builder()` enables the same one here, or installs a
+//!   provider. No feature of this crate changes the clients of `reqwest`.
 //! * `sealed`: the last good secrets in an encrypted file, for a start during an outage, over `aws-lc-rs`.
 //! * `storage-queue`: [events](push) from an Azure Storage queue, over `azure_storage_queue`; three crates.
 //! * `metrics`: metrics for the `metrics` facade; [`LiveBuilder`] lists their names.

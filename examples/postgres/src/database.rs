@@ -5,15 +5,13 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use keyvault::live::CredentialCheck;
-use keyvault::settings::Origins;
-use keyvault::{Derived, ErrorKind, Live, ValidationError};
+use keyvault::derive::OperationFailure;
+use keyvault::{Derived, Live, ValidationError};
 use keyvault_examples_support::Result;
 use secrecy::SecretString;
 use serde::Deserialize;
-use tokio::time::{sleep, timeout};
 
 /// The settings of a service with a database.
 #[derive(Debug, Deserialize)]
@@ -55,18 +53,7 @@ pub trait Pool: Sized + Send + Sync + 'static {
     fn close(&self) -> impl Future<Output = ()> + Send;
 
     /// Returns the reason why [`connection`](Self::connection) failed.
-    fn failure(error: &Self::Error) -> ConnectionFailure;
-}
-
-/// The reason why a pool has no connection.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ConnectionFailure {
-    /// The server refused the role or its password.
-    LoginRefused,
-    /// The pool is closed, because a new pool replaced it.
-    PoolClosed,
-    /// Any other reason, which no rotation explains.
-    Other,
+    fn failure(error: &Self::Error) -> OperationFailure;
 }
 
 /// A pool that follows the settings.
@@ -97,56 +84,20 @@ impl<P: Pool> Database<P> {
     ///
     /// Open connections survive a change of the password; new connections need the new one. Between the change in the
     /// server and the change in the settings, a pool that opens a connection is refused. No query has been sent by
-    /// then, so this method reports the password and retries, for up to 15 seconds.
+    /// then, so the pool's password is reported and the connection is tried again, for up to 15 seconds.
     ///
     /// # Errors
     ///
     /// A refused login after 15 seconds; any other failure at once.
     pub async fn connection(&self) -> Result<P::Connection, P::Error> {
-        let deadline = Instant::now() + LOGIN_TIMEOUT;
-        loop {
-            let (pool, origins) = self.pool.current_with_origins();
-            let error = match pool.connection().await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => error,
-            };
-            let remaining = deadline.saturating_duration_since(Instant::now());
-            match P::failure(&error) {
-                _ if remaining.is_zero() => return Err(error),
-                // The next turn of the loop reads the new pool.
-                ConnectionFailure::PoolClosed => {}
-                ConnectionFailure::LoginRefused => {
-                    self.refused_logins.fetch_add(1, Ordering::Relaxed);
-                    self.report_refused_login(&origins, remaining).await;
-                }
-                ConnectionFailure::Other => return Err(error),
+        let failure = |error: &P::Error| {
+            let failure = P::failure(error);
+            if failure == OperationFailure::CredentialRejected {
+                self.refused_logins.fetch_add(1, Ordering::Relaxed);
             }
-        }
-    }
-
-    /// Reports the password that the database refused, and waits at most `limit` until a retry is worthwhile.
-    async fn report_refused_login(&self, origins: &Origins, limit: Duration) {
-        let mut pool = self.pool.watch();
-        // The origins belong to the pool that was refused: the settings may be newer.
-        let Some(password) = origins.get(PASSWORD).and_then(|origin| origin.secrets().first()) else {
-            // The password is from a file, so no vault has a newer one.
-            return sleep(PAUSE.min(limit)).await;
+            failure
         };
-        // Concurrent reports share one request to the vault.
-        let pause = match self.live.report_rejected(password).await {
-            Ok(CredentialCheck::Changed | CredentialCheck::Previous) => {
-                // The pool with the new password is ready, or will be soon.
-                _ = timeout(PAUSE.min(limit), pool.replaced()).await;
-                return;
-            }
-            Err(error) => match error.kind() {
-                ErrorKind::Throttled { retry_after: Some(wait) } => wait,
-                _ => PAUSE,
-            },
-            // The rotation has changed the server and not yet the vault.
-            Ok(_) => PAUSE,
-        };
-        sleep(pause.min(limit)).await;
+        self.pool.with_retry(failure, |pool: Arc<P>| async move { pool.connection().await }).await
     }
 
     /// Takes a connection and runs the service's query.
@@ -186,8 +137,3 @@ impl<P> fmt::Debug for Database<P> {
         f.debug_struct("Database").field("refused_logins", &self.refused_logins).finish_non_exhaustive()
     }
 }
-
-/// Longer than a rotation and a refresh take.
-const LOGIN_TIMEOUT: Duration = Duration::from_secs(15);
-const PAUSE: Duration = Duration::from_millis(50);
-const PASSWORD: &str = "database.password";

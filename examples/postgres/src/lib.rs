@@ -10,6 +10,6 @@ mod rotation;
 
 pub use keyvault_test_support::postgres::Postgres;
 
-pub use self::database::{ConnectionFailure, Database, DatabaseSettings, Pool, Settings};
+pub use self::database::{Database, DatabaseSettings, Pool, Settings};
 pub use self::rotate_under_load::rotate_under_load;
 pub use self::rotation::{Rotation, Rotator};

@@ -64,8 +64,13 @@ async fn a_client_for_a_look_alike_of_a_vault_is_refused() {
     let client = wire.client(&credential).build().unwrap();
     for url in [
         "",
-        "contoso",
-        "contoso.vault.azure.net",
+        "contoso/",
+        "contoso.vault.azure.net.evil.example",
+        "contoso.vault.azure.net@evil.example",
+        "evil.example\\@contoso.vault.azure.net",
+        "contoso.vault.azure.net:8443",
+        "contoso.vault.azure.net/secrets",
+        "evil.example",
         "http://contoso.vault.azure.net",
         "ftp://contoso.vault.azure.net",
         "https://",

@@ -43,9 +43,9 @@ fn faults_and_situations_have_distinct_names() {
 }
 
 impl Cell {
-    /// Returns the duration as a range, because pauses are random.
+    /// Returns the duration as a wide range, because pauses are random.
     fn time(&self) -> &'static str {
-        let ranges = [(1, "< 1 s"), (5, "< 5 s"), (15, "< 15 s"), (31, "≤ 30 s"), (61, "≤ 60 s"), (101, "≤ 100 s")];
+        let ranges = [(1, "< 1 s"), (5, "< 5 s"), (31, "≤ 30 s"), (101, "≤ 100 s")];
         let range = ranges.into_iter().find(|(seconds, _)| self.took < Duration::from_secs(*seconds));
         range.map_or("longer", |(_, text)| text)
     }

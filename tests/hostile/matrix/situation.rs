@@ -54,7 +54,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
         deadline: Duration::from_secs(106),
         // Three requests of five attempts each, in as many rounds as fit into 100 seconds.
         most_requests: 150,
-        most_lists: 9,
+        most_lists: 14,
         act: |scene| Box::pin(async move { scene.start().await.map(|_| ()) }),
     },
     Situation {

@@ -10,8 +10,10 @@ use std::time::{Duration, SystemTime};
 use fastrand::Rng;
 use figment::Figment;
 use figment::providers::{Format, Toml};
+use keyvault::push::SecretEvent;
 use keyvault::{Live, Notice};
-use tokio::time::{Instant, sleep};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
 
 use super::trace::Trace;
 use super::vault::{ModelVault, State, Weather};
@@ -29,6 +31,13 @@ pub(super) struct Life {
     seen: Settings,
     /// The versions announced by events.
     announced: BTreeSet<(String, u32)>,
+    /// The events so far: they come late, twice and in any order.
+    events: Vec<SecretEvent>,
+    /// Whether the vault's replica lags at times. Only a vault that does not lag shows how old its answers are, and
+    /// announces secrets that rotate together.
+    lags: bool,
+    /// The reports of rejected credentials.
+    reports: Vec<JoinHandle<()>>,
     tally: Tally,
 }
 
@@ -75,12 +84,24 @@ impl Life {
             .event_spread(INTERVAL / 3)
             // Without a maximum, which would publish changes before they are debounced.
             .debounce(SETTLE, LIFE)
+            .max_staleness(MAX_STALENESS)
             .wall_clock(time)
             .start::<Settings>()
             .await
             .unwrap();
         let seen = (*live.published().settings().as_ref()).clone();
-        Self { trace, vault, ahead, live, seen, announced: BTreeSet::new(), tally: Tally::default() }
+        Self {
+            trace,
+            vault,
+            ahead,
+            live,
+            seen,
+            announced: BTreeSet::new(),
+            events: Vec::new(),
+            lags: seed % 2 == 0,
+            reports: Vec::new(),
+            tally: Tally::default(),
+        }
     }
 
     /// Runs random events for a while, and checks each notice as it arrives.
@@ -89,21 +110,24 @@ impl Life {
         let end = Instant::now() + LIFE;
         while Instant::now() < end {
             self.happen(rng);
+            self.check_age();
             let next = sleep(Duration::from_millis(rng.u64(4_000..40_000)));
             tokio::pin!(next);
             loop {
                 tokio::select! {
                     biased;
                     notice = watcher.next() => self.look_at(&notice.unwrap()),
+                    () = sleep(SECOND) => {}
                     () = &mut next => break,
                 }
+                self.check_age();
             }
         }
     }
 
     /// Runs one random event.
     fn happen(&mut self, rng: &mut Rng) {
-        match rng.u8(..13) {
+        match rng.u8(..16) {
             0..=2 => self.rotate(&["user", "password"]),
             3..=4 => {
                 let names = names();
@@ -111,9 +135,10 @@ impl Life {
                 // The operator rotates both secrets of the pair together.
                 let group = if PAIR.contains(&one) { PAIR.to_vec() } else { vec![one] };
                 self.rotate(&group);
-                // An event covers one secret, so it cannot cover a pair.
-                if group.len() == 1 && rng.bool() {
-                    self.announce(one);
+                for name in &group {
+                    if (group.len() == 1 || !self.lags) && rng.bool() {
+                        self.announce(name);
+                    }
                 }
             }
             // Twice within one second.
@@ -128,14 +153,56 @@ impl Life {
             10 => self.vault.put_clock(rng.i64(-90..90)),
             // The clock of the host, by which the engine detects a suspension.
             11 => self.ahead.store(EPOCH + rng.u64(..2 * INTERVAL.as_secs()), Relaxed),
-            _ => self.vault.fall_behind(rng.bool()),
+            12 | 13 if !self.events.is_empty() => self.repeat(rng),
+            14 | 15 if !self.lags => self.report(),
+            _ => self.vault.fall_behind(rng.bool() && self.lags),
+        }
+    }
+
+    /// Repeats events, each as it was or without its version.
+    fn repeat(&mut self, rng: &mut Rng) {
+        for _ in 0..rng.usize(1..4) {
+            let event = self.events[rng.usize(..self.events.len())].clone();
+            let event = if rng.bool() { event } else { SecretEvent::new(event.id.latest(), event.kind) };
+            self.trace.note(format_args!("again {event:?}"));
+            self.live.notify(event);
+        }
+    }
+
+    /// Reports a credential as rejected, and expects an answer within the deadline.
+    fn report(&mut self) {
+        let (live, trace) = (self.live.clone(), self.trace.clone());
+        self.reports.push(tokio::spawn(async move {
+            let answer = timeout(DEADLINE + SECOND, live.report_rejected("api-key")).await;
+            trace.note(format_args!("reported: {answer:?}"));
+            assert!(answer.is_ok(), "a report was not answered in time");
+        }));
+    }
+
+    /// Checks that no setting is older than the health says, and that health is not green beyond the maximum.
+    fn check_age(&self) {
+        if self.lags {
+            return;
+        }
+        let health = self.live.health();
+        for (name, number) in state(self.live.published().settings()) {
+            let superseded = self.vault.superseded(&name, number);
+            assert!(
+                superseded <= health.age + REQUEST,
+                "{name} is {superseded:?} old, and health says {:?}",
+                health.age
+            );
+            let is_fresh = superseded <= MAX_STALENESS + REQUEST;
+            assert!(is_fresh || !health.is_healthy(), "health is green though {name} is {superseded:?} old");
         }
     }
 
     /// Pushes an event for exactly the current version.
     fn announce(&mut self, name: &str) {
         self.announced.insert((name.to_owned(), self.vault.state()[name]));
-        self.live.notify(self.vault.new_version(name));
+        let event = self.vault.new_version(name);
+        self.live.notify(event.clone());
+        self.events.push(event);
     }
 
     fn rotate(&mut self, names: &[&str]) {
@@ -197,6 +264,9 @@ impl Life {
         let last = state(&self.live.published().settings().as_ref().clone());
         assert_eq!(last, self.vault.state(), "a change was never seen");
         assert!(self.vault.was_ever(&last));
+        for report in self.reports {
+            report.await.unwrap();
+        }
         self.live.shutdown().await;
         self.tally.faults = self.vault.lock().failures;
         self.tally
@@ -206,6 +276,10 @@ impl Life {
 const INTERVAL: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(20);
 const SETTLE: Duration = Duration::from_millis(500);
+const MAX_STALENESS: Duration = Duration::from_secs(90);
+const SECOND: Duration = Duration::from_secs(1);
+/// The time of one request on its way.
+const REQUEST: Duration = Duration::from_millis(40);
 /// Returns the clock of the host in seconds.
 const EPOCH: u64 = 1_800_000_000;
 const LIFE: Duration = Duration::from_secs(10 * 60);

@@ -7,7 +7,9 @@
 //!   an event;
 //! * secrets that rotate together are published together;
 //! * an older version never follows a newer one;
-//! * every change is published eventually;
+//! * every change is published eventually, although events come late, twice and in any order;
+//! * no setting was replaced longer ago than the age that health says, and health is not green beyond its maximum;
+//! * every report of a rejected credential is answered within its deadline;
 //! * every notice of a change names exactly the keys that differ, and no notice comes without a difference;
 //! * a failed refresh is reported, and the settings stay.
 //!

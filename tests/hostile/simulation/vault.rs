@@ -108,6 +108,13 @@ impl ModelVault {
         inner.remember();
     }
 
+    /// Returns for how long a version is not the latest any more.
+    pub(super) fn superseded(&self, name: &str, number: u32) -> Duration {
+        let inner = self.lock();
+        let next = inner.secrets[name].iter().find(|version| version.number > number);
+        next.map_or(Duration::ZERO, |next| next.at.elapsed())
+    }
+
     /// Returns the event of the latest version of a secret.
     pub(super) fn new_version(&self, name: &str) -> SecretEvent {
         let latest = self.lock().secrets[name].last().unwrap().number;
@@ -268,8 +275,13 @@ impl SecretStore for ModelVault {
         let properties = self.properties(id.name().as_str(), &version, true);
         let as_of = SystemTime::UNIX_EPOCH + Duration::from_secs(as_of);
         let secret = Secret::new(properties, version.number.to_string(), as_of);
-        // The response takes time too.
-        sleep(Duration::from_millis(5)).await;
+        // The response takes time too, and is sometimes old when it arrives.
+        let pause = {
+            let mut inner = self.lock();
+            let is_slow = inner.weather == Weather::Rough && inner.rng.u8(..10) == 0;
+            if is_slow { inner.rng.u64(..8_000) } else { 5 }
+        };
+        sleep(Duration::from_millis(pause)).await;
         Ok(secret)
     }
 

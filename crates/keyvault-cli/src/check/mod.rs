@@ -7,21 +7,21 @@ use std::process::ExitCode;
 
 use keyvault::report::ReportRow;
 use keyvault::settings::Key;
-use serde_json::json;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use self::collision::collisions;
 use crate::failure::Failure;
 use crate::output::{self, count};
 use crate::report::{MAX_ROWS, ReferenceReport};
-use crate::settings::{self, Entry, Format, Problem};
-use crate::terminal::Style;
+use crate::settings::{self, Entry, Format, LEFT_ALONE, Problem, SelectionArguments};
+use crate::terminal::{Style, printable, wrapped};
 use crate::vault::AllowedVaultsArguments;
 
 /// Check that every reference in settings files and in the environment resolves
 ///
-/// Parses TOML, JSON, YAML, INI and .env files, and searches any other file as text. Reports for each reference the
-/// file, line and key it is in, the secret it names, and its status. Never prints a value.
+/// Parses TOML, JSON, YAML, INI, .properties and .env files, and searches any other file as text. Reports for each
+/// reference the file, line and key it is in, the secret it names, and its status. Never prints a value.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Check {
@@ -37,9 +37,13 @@ pub(crate) struct Check {
     #[arg(long)]
     env: bool,
 
-    /// Also check the variables that start with PREFIX: with --env-prefix SHOP_ the variable SHOP_DB__URL is db.url
+    /// Also check the variables that start with PREFIX: with --env-prefix SHOP_ the variable SHOP_DB__URL is db.url;
+    /// with --env the others too
     #[arg(long, value_name = "PREFIX")]
     env_prefix: Option<String>,
+
+    #[command(flatten)]
+    selection: SelectionArguments,
 
     /// Contact no vault: check the syntax, that the vaults are among those of --vault (if any is given), and that no
     /// two settings collide
@@ -69,6 +73,12 @@ const EXAMPLES: &str = r#"Examples:
     keyvault check .env --vault contoso --json |
       jq -r '.rows[] | select(.status != "Resolved") | .origin'
 
+Variables that CI systems and platforms fill with text of other people, such
+as CI_COMMIT_MESSAGE, are left alone unless --only has their full name; the
+guide docs/command-line.md lists them. A file that is invalid, and a template
+such as Helm's, is searched as text. References with expressions of a template
+(${...} in .bicep and .tf files, {{...}} of Helm) are checked for their syntax.
+
 A collision is a key that a file sets twice, that differs from another key only
 in case or in - and _, or that is a value in one place and a table in another,
 if one of the two has a reference.
@@ -82,54 +92,70 @@ impl Check {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let mut entries = Vec::new();
         let mut problems = Vec::new();
+        let mut notes = Vec::new();
         for file in &self.files {
-            match settings::read(file, self.format) {
-                Ok(read) => entries.extend(read),
-                Err(problem) => problems.push(problem),
-            }
+            let contents = settings::read(file, self.format);
+            entries.extend(contents.entries);
+            problems.extend(contents.problems);
+            notes.extend(contents.notes);
         }
-        entries.extend(self.environment());
+        let (variables, left_alone) = self.environment();
+        entries.extend(variables);
+        notes.extend(left_alone);
         problems.extend(collisions(&entries));
         let outcome = if self.offline || !entries.iter().any(Entry::may_contain_reference) {
             self.vaults.check_offline(&entries)?
         } else {
             let vaults = self.vaults.connect(true)?;
-            crate::runtime()?.block_on(vaults.check(&entries))?
+            crate::block_on(vaults.check(&entries))??
         };
-        let transient = outcome.transient_settings();
+        let codes = outcome.exit_codes();
         let rows = in_file_order(outcome.report, &entries);
-        let report = ReferenceReport::new(&rows, &problems, transient);
+        let report = ReferenceReport::new(&rows, &problems, codes);
         if self.json {
-            print_json(&report, &rows, &problems)?;
+            print_json(&report, &rows, &problems, &notes)?;
         } else {
-            let text = report.text(Style::of(&io::stdout()), if self.all { usize::MAX } else { MAX_ROWS });
+            let max_rows = if self.all { usize::MAX } else { MAX_ROWS };
+            let text = notes_text(&notes, max_rows) + &report.text(Style::of(&io::stdout()), max_rows);
             let blank_line = if text.is_empty() { "" } else { "\n" };
             output::print(&format!("{text}{blank_line}{}\n", self.summary(&report, &entries, &problems)))?;
         }
         Ok(ExitCode::from(report.exit_code()))
     }
 
-    /// Reads the variables that the arguments select, or all variables if they select nothing.
-    fn environment(&self) -> Vec<Entry> {
-        let prefix = match &self.env_prefix {
-            Some(prefix) => prefix.as_str(),
-            None if self.env || self.files.is_empty() => "",
-            None => return Vec::new(),
-        };
+    /// Reads the variables that the arguments select, or all variables if they select nothing. Returns a note for each
+    /// that is left alone although it has a reference.
+    fn environment(&self) -> (Vec<Entry>, Vec<Problem>) {
+        let is_whole = self.env || self.files.is_empty() && self.env_prefix.is_none();
+        if !is_whole && self.env_prefix.is_none() {
+            return (Vec::new(), Vec::new());
+        }
         let mut variables: Vec<_> = std::env::vars_os().collect();
         variables.sort();
-        let mut entries = Vec::new();
+        let (mut entries, mut notes, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in variables {
-            let Some(name) = name.to_str().filter(|name| name.starts_with(prefix)) else { continue };
-            let key: Key = if prefix.is_empty() {
-                Key::root().member(name)
-            } else {
-                name[prefix.len()..].to_lowercase().split("__").collect()
+            let Some(name) = name.to_str() else { continue };
+            let key: Key = match self.env_prefix.as_deref().and_then(|prefix| name.strip_prefix(prefix)) {
+                Some(rest) => rest.to_lowercase().splitn(MAX_SEGMENTS, "__").collect(),
+                None if is_whole => Key::root().member(name),
+                None => continue,
             };
             let text = Zeroizing::new(value.to_string_lossy().into_owned());
-            entries.push(Entry { key, origin: format!("variable {name}"), document: 0, text: Some(text) });
+            let entry = Entry { key, origin: format!("variable {name}"), document: 0, text: Some(text) };
+            if self.selection.includes(name) {
+                entries.push(entry);
+            } else if self.selection.protects(name) && entry.may_contain_reference() {
+                notes.push(Problem { origin: entry.origin, message: LEFT_ALONE.to_owned(), code: 0 });
+            }
+            names.push(name.to_owned());
         }
-        entries
+        let unmatched = self.selection.unmatched(&names).into_iter().map(|pattern| Problem {
+            origin: pattern.to_owned(),
+            message: "matches no variable".to_owned(),
+            code: 0,
+        });
+        notes.extend(unmatched);
+        (entries, notes)
     }
 
     fn summary(&self, report: &ReferenceReport<'_>, entries: &[Entry], problems: &[Problem]) -> String {
@@ -149,6 +175,16 @@ impl Check {
     }
 }
 
+/// The number of segments of the longest key of a variable.
+const MAX_SEGMENTS: usize = 128;
+
+fn notes_text(notes: &[Problem], max_rows: usize) -> String {
+    let shown = notes.iter().take(max_rows).map(|note| wrapped(&printable(&format!("note: {note}")), 0));
+    let more = notes.len().saturating_sub(max_rows);
+    let more = if more > 0 { format!("... and {} more notes\n", output::number(more)) } else { String::new() };
+    shown.collect::<String>() + &more
+}
+
 /// Sorts the rows by the position of their settings. Skips it for long reports, where it would be slow.
 fn in_file_order(mut rows: Vec<ReportRow>, entries: &[Entry]) -> Vec<ReportRow> {
     if rows.len() <= MAX_ROWS * MAX_ROWS {
@@ -157,8 +193,19 @@ fn in_file_order(mut rows: Vec<ReportRow>, entries: &[Entry]) -> Vec<ReportRow> 
     rows
 }
 
-fn print_json(report: &ReferenceReport<'_>, rows: &[ReportRow], problems: &[Problem]) -> io::Result<()> {
-    let problems: Vec<_> =
-        problems.iter().map(|problem| json!({ "origin": problem.origin, "detail": problem.message })).collect();
-    output::print_json(&json!({ "resolved": report.exit_code() == 0, "problems": problems, "rows": rows }))
+fn print_json(
+    report: &ReferenceReport<'_>,
+    rows: &[ReportRow],
+    problems: &[Problem],
+    notes: &[Problem],
+) -> io::Result<()> {
+    let list = |problems: &[Problem]| -> Vec<Value> {
+        problems.iter().map(|problem| json!({ "origin": problem.origin, "detail": problem.message })).collect()
+    };
+    output::print_json(&json!({
+        "resolved": report.exit_code() == 0,
+        "problems": list(problems),
+        "notes": list(notes),
+        "rows": rows,
+    }))
 }

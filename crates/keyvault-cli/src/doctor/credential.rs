@@ -1,16 +1,18 @@
 //! Examines the credential chain.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
-use keyvault::Cloud;
 use keyvault::credential::{CredentialStep, DefaultCredential, StepOutcome};
+use keyvault::{Cloud, Error, ErrorKind};
+use tokio::time::timeout;
 
 use super::finding::{Finding, Health};
 use crate::vault::environment_token;
 
 /// Returns the credential that commands use, with one finding for each step of the chain.
-pub(super) async fn examine(cloud: Cloud) -> (Option<Arc<dyn TokenCredential>>, Vec<Finding>) {
+pub(super) async fn examine(cloud: Cloud, time: Duration) -> (Option<Arc<dyn TokenCredential>>, Vec<Finding>) {
     if let Some(credential) = environment_token() {
         let finding =
             Finding::new("KEYVAULT_TOKEN", Health::Healthy, "is set and used instead of the credential chain");
@@ -20,7 +22,10 @@ pub(super) async fn examine(cloud: Cloud) -> (Option<Arc<dyn TokenCredential>>, 
         Ok(credential) => credential,
         Err(error) => return (None, vec![Finding::failed("environment", &error)]),
     };
-    let outcomes = credential.diagnose(cloud).await;
+    let Ok(outcomes) = timeout(time, credential.diagnose(cloud)).await else {
+        let error = Error::new(ErrorKind::Unavailable, "no step of the credential chain answers in time");
+        return (None, vec![Finding::failed("all", &error)]);
+    };
     let has_token = outcomes.iter().any(|(_, outcome)| matches!(outcome, StepOutcome::Serves));
     let has_failure = outcomes.iter().any(|(_, outcome)| matches!(outcome, StepOutcome::Fails(_)));
     let mut findings: Vec<Finding> = outcomes.iter().map(|(step, outcome)| finding(step, outcome)).collect();
@@ -40,7 +45,7 @@ fn finding(step: &CredentialStep, outcome: &StepOutcome) -> Finding {
     match outcome {
         StepOutcome::Serves => Finding::new(subject, Health::Healthy, "is used"),
         StepOutcome::DoesNotApply(reason) => Finding::new(subject, Health::Unknown, reason.clone()),
-        StepOutcome::Fails(error) => Finding::failed(subject, error).with_code(4),
+        StepOutcome::Fails(error) => Finding::failed(subject, error),
         _ => Finding::new(subject, Health::Unknown, "not tried, because an earlier step is used"),
     }
 }

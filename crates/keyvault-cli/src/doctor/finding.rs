@@ -3,7 +3,7 @@
 use keyvault::Error;
 use serde_json::{Value, json};
 
-use crate::report;
+use crate::failure::exit_code_of;
 use crate::terminal::{Style, printable, wrapped};
 
 /// The result of one test.
@@ -35,7 +35,7 @@ impl Finding {
             detail.push_str(&format!(" ({cause})"));
         }
         let advice = error.advice().map(str::to_owned);
-        let code = if error.is_transient() { 5 } else { report::exit_code(error.status()) };
+        let code = exit_code_of(error);
         Self { advice, code, ..Self::new(subject, Health::Failed, detail) }
     }
 

@@ -63,7 +63,7 @@ impl Doctor {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
         let vaults = self.vaults.vaults()?;
         let cloud = vaults.first().and_then(Vault::cloud).unwrap_or_default();
-        let (credential, findings) = credential::examine(cloud).await;
+        let (credential, findings) = credential::examine(cloud, self.vaults.connection.timeout()).await;
         let mut sections = vec![("credential".to_owned(), findings)];
         for (index, vault) in vaults.iter().enumerate() {
             let secrets = if index == 0 { &self.secret[..] } else { &[] };

@@ -7,7 +7,7 @@ use azure_core::credentials::TokenCredential;
 use azure_core::http::ClientOptions;
 use azure_core::http::policies::Policy;
 use futures::StreamExt;
-use keyvault::{Error, ErrorKind, SecretClient, Vault};
+use keyvault::{Error, ErrorKind, SecretClient, SecretId, Vault};
 
 use super::finding::{Finding, Health};
 use super::timing::TimingPolicy;
@@ -38,6 +38,8 @@ pub(super) async fn examine(
         read_finding("get", "secrets may be read", outcome),
     ];
     for name in secrets {
+        let id = SecretId::parse(name).ok().filter(|id| id.vault() == vault);
+        let name = id.as_ref().map_or(name.as_str(), |id| id.name().as_str());
         findings.push(read_finding(&format!("secret {name}"), "can be read", client.get(name).await.map(drop)));
     }
     findings.push(list_permission(&client).await);

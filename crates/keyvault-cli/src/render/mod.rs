@@ -1,11 +1,15 @@
 //! `keyvault render`: writes a file of any kind with the references in it resolved.
 //!
-//! In reading order: `template` resolves the references of a text, `watch` repeats that and rewrites the file on a
-//! change, and `hook` runs the command of `--then` after each write.
+//! In reading order: `template` resolves the references of a text. `escape` puts secrets into a format with a
+//! structure, which `document` and `xml` parse. `watch` repeats that and rewrites the file on a change, and `hook` runs
+//! the command of `--then` after each write.
 
+mod document;
+mod escape;
 mod hook;
 mod template;
 mod watch;
+mod xml;
 
 use std::fs;
 use std::io::{self, IsTerminal};
@@ -19,6 +23,8 @@ use crate::arguments::PollArguments;
 use crate::atomic_file::{self, Existing};
 use crate::failure::Failure;
 use crate::output;
+use crate::output_path::OutputPath;
+use crate::settings::Format;
 use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 
 /// Write a file of any kind with the references in it resolved
@@ -27,14 +33,24 @@ use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 /// reference whose secret does not exist is left out. If a reference cannot be resolved, nothing is written, and a
 /// report names its line.
 ///
+/// In JSON, YAML, TOML, XML, INI, .properties and .env files each secret is escaped for its place, and nothing is
+/// written if the file would have another structure with the secrets than without them. References need quotes there,
+/// except for a number, true or false in JSON. In any other file the secrets are written as they are.
+///
 /// With -o the file is replaced atomically: the text is written to a temporary file beside it, synced to disk and
 /// renamed. The file gets the mode of --mode and belongs to you, whatever the old file's mode and owner are. A symbolic
-/// link is replaced, not followed.
+/// link to a file is replaced, not followed. A pipe, a character device, an open descriptor and a link to one of these,
+/// such as /dev/stdout, are written through and never replaced; anything else is refused.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Render {
     /// The file with references, or - for standard input
     template: String,
+
+    /// Escape secrets for this format instead of the one that the name of the output or the template suggests; text
+    /// escapes nothing
+    #[arg(long)]
+    format: Option<Format>,
 
     /// Write to this file instead of standard output
     #[arg(short, long, value_name = "FILE")]
@@ -76,7 +92,8 @@ const EXAMPLES: &str = r#"Examples:
     cat app.yaml | keyvault render - --vault contoso | kubectl apply -f -
 
 With --watch the command fails if the first attempt fails. Later failures are
-printed, and the file stays as it is. The command of --then gets no
+printed, and the file stays as it is. A file that was removed is written again
+at the next check. The command of --then gets no
 credentials: AZURE_CLIENT_SECRET, KEYVAULT_TOKEN and similar variables are
 removed from its environment.
 
@@ -93,12 +110,23 @@ impl Render {
             return Err(Failure::usage("standard input cannot be watched"));
         }
         let vaults = self.vaults.connect(true)?;
-        crate::runtime()?.block_on(self.render(vaults))?;
+        crate::block_on(self.render(vaults))??;
         Ok(ExitCode::SUCCESS)
     }
 
+    /// Returns the format of `--format`, or the one that the name of the output or of the template suggests.
+    fn format(&self) -> Format {
+        let output = self.output.as_deref().map(|path| path.to_string_lossy().into_owned());
+        let names = output.iter().map(String::as_str).chain([self.template.as_str()]);
+        let suggested = names.map(|name| Format::of(without_suffixes(name))).find(|format| *format != Format::Text);
+        self.format.or(suggested).unwrap_or(Format::Text)
+    }
+
     fn check_output(&self, path: &Path) -> Result<(), Failure> {
-        atomic_file::check_replaceable(path).map_err(|error| Failure::of_file(path, error))?;
+        let kind = OutputPath::of(path).map_err(|error| Failure::of_file(path, error))?;
+        if self.watch && kind != OutputPath::File {
+            return Err(Failure::usage(format!("{} is no file, so --watch cannot keep it up to date", path.display())));
+        }
         let same = fs::canonicalize(path).ok().zip(fs::canonicalize(&self.template).ok());
         if same.is_some_and(|(output, template)| output == template) {
             return Err(Failure::usage("the output is the template itself: writing it would destroy the references"));
@@ -107,7 +135,8 @@ impl Render {
     }
 
     async fn render(self, vaults: AllowedVaults) -> Result<(), Failure> {
-        let text = template::render(&self.template, &vaults).await?;
+        let format = self.format();
+        let text = template::render(&self.template, format, &vaults).await?;
         let Some(path) = self.output else {
             if io::stdout().is_terminal() {
                 eprintln!("keyvault: the following output contains secrets");
@@ -119,8 +148,18 @@ impl Render {
         }
         let hook = self.then.map(|command| Hook { command, timeout: self.then_timeout });
         let interval = self.poll.interval;
-        Watch { template: self.template, path, mode: self.mode, interval, vaults }.run(text, hook).await
+        Watch { template: self.template, format, path, mode: self.mode, interval, vaults }.run(text, hook).await
     }
+}
+
+/// Removes what marks a file as a template: `app.json.template` is JSON.
+fn without_suffixes(name: &str) -> &str {
+    const SUFFIXES: [&str; 9] = [".template", ".tmpl", ".tpl", ".in", ".j2", ".dist", ".example", ".sample", ".kv"];
+    let mut name = name;
+    while let Some(shorter) = SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix)) {
+        name = shorter;
+    }
+    name
 }
 
 fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {

@@ -6,22 +6,79 @@ use keyvault::Template;
 use keyvault::settings::Key;
 use zeroize::Zeroizing;
 
+use super::escape::{self, Insertion};
 use crate::failure::Failure;
 use crate::report::ReferenceReport;
-use crate::settings::{self, Entry};
+use crate::settings::{self, BYTE_ORDER_MARK, Entry, Format, TextFile};
 use crate::vault::AllowedVaults;
 
 /// Reads the template at `path` and returns its text with the references resolved.
-pub(super) async fn render(path: &str, vaults: &AllowedVaults) -> Result<Zeroizing<String>, Failure> {
-    let (file, text) = settings::read_text(path)?;
+///
+/// In a `format` with a structure, each secret is escaped for its place.
+pub(super) async fn render(path: &str, format: Format, vaults: &AllowedVaults) -> Result<Zeroizing<String>, Failure> {
+    let TextFile { name: file, text, has_byte_order_mark } = settings::read_text(path)?;
     let (ranges, entries): (Vec<_>, Vec<_>) = references(&file, &text).into_iter().unzip();
     let outcome = vaults.check(&entries).await?;
-    ReferenceReport::new(&outcome.report, &[], outcome.transient_settings()).into_result()?;
-    let absent = outcome.values().zip(&ranges).filter(|((_, value), _)| value.is_none()).map(|(_, range)| range);
-    let present = without_lines(&text, absent);
-    // No reference that is left is absent, so the whole text is not absent either.
-    let rendered = vaults.resolve(&present).await?;
-    Ok(Zeroizing::new(rendered.map(|text| text.expose_secret().to_owned()).unwrap_or_default()))
+    ReferenceReport::new(&outcome.report, &[], outcome.exit_codes()).into_result()?;
+    let mut insertions = Vec::new();
+    let mut absent = Vec::new();
+    for range in ranges {
+        // The check has fetched the secret.
+        match vaults.resolve(&text[range.clone()]).await? {
+            Some(value) => {
+                let value = Zeroizing::new(value.expose_secret().to_owned());
+                insertions.push(Insertion { range, value });
+            }
+            None => absent.push(range),
+        }
+    }
+    let kept = kept_lines(&text, &absent);
+    let (present, insertions) = without_lines(&text, &kept, insertions);
+    let rendered = if format == Format::Text {
+        filled(&present, &insertions)
+    } else {
+        escape::insert(format, &present, &insertions, unescaped).map_err(|refusal| {
+            let line = line_of(&text, original_offset(&kept, refusal.offset));
+            Failure::usage(format!("{file}:{line}: {}", refusal.message))
+        })?
+    };
+    let mark = if has_byte_order_mark { BYTE_ORDER_MARK } else { "" };
+    Ok(Zeroizing::new([mark, rendered.as_str()].concat()))
+}
+
+/// Replaces the references as they are.
+fn filled(text: &str, insertions: &[Insertion]) -> Zeroizing<String> {
+    let length = text.len() + insertions.iter().map(|insertion| insertion.value.len()).sum::<usize>();
+    let mut out = Zeroizing::new(String::with_capacity(length));
+    let mut at = 0;
+    for Insertion { range, value } in insertions {
+        out.push_str(&unescaped(&text[at..range.start]));
+        out.push_str(value);
+        at = range.end;
+    }
+    out.push_str(&unescaped(&text[at..]));
+    out
+}
+
+/// Replaces each escaped reference `@@KeyVault(` by `@KeyVault(`.
+fn unescaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("@@") {
+        let (before, here) = rest.split_at(at + 1);
+        out.push_str(before);
+        let is_escape = Template::scan(head(here)).first().is_some_and(|(range, _)| range.start == 0);
+        // The first @ stays, and the second one is the escape.
+        rest = if is_escape { &here[1..] } else { here };
+    }
+    out.push_str(rest);
+    out
+}
+
+/// Returns the text up to the parenthesis of a marker.
+fn head(text: &str) -> &str {
+    let end = text.char_indices().take(64).find(|(_, c)| *c == '(').map(|(at, _)| at + 1);
+    &text[..end.unwrap_or(0)]
 }
 
 /// Returns every reference with its position in the text.
@@ -42,18 +99,57 @@ fn references(file: &str, text: &str) -> Vec<(Range<usize>, Entry)> {
     Template::scan(text).into_iter().map(entry).collect()
 }
 
-/// Removes every line with an absent reference, so that its setting is absent.
-fn without_lines<'r>(text: &str, absent: impl Iterator<Item = &'r Range<usize>>) -> Zeroizing<String> {
-    let mut kept = Zeroizing::new(String::with_capacity(text.len()));
+/// Returns the ranges of the text without the lines that have an absent reference.
+fn kept_lines(text: &str, absent: &[Range<usize>]) -> Vec<Range<usize>> {
+    let mut kept = Vec::new();
     let mut at = 0;
     for range in absent {
+        if range.end <= at {
+            // The line is removed already.
+            continue;
+        }
         let start = text[..range.start].rfind('\n').map_or(0, |end| end + 1);
-        kept.push_str(&text[at..start.max(at)]);
+        if start > at {
+            kept.push(at..start);
+        }
         let end = text[range.end..].find('\n').map_or(text.len(), |length| range.end + length + 1);
         at = end.max(at);
     }
-    kept.push_str(&text[at..]);
+    kept.push(at..text.len());
     kept
+}
+
+/// Returns the kept lines with the insertions in them.
+fn without_lines(text: &str, kept: &[Range<usize>], insertions: Vec<Insertion>) -> (String, Vec<Insertion>) {
+    let mut present = String::with_capacity(text.len());
+    let mut left = insertions.into_iter().peekable();
+    let mut moved = Vec::new();
+    for lines in kept {
+        while let Some(insertion) = left.next_if(|insertion| insertion.range.start < lines.end) {
+            if insertion.range.start >= lines.start {
+                let shift = |at: usize| at - lines.start + present.len();
+                let range = shift(insertion.range.start)..shift(insertion.range.end);
+                moved.push(Insertion { range, ..insertion });
+            }
+        }
+        present.push_str(&text[lines.clone()]);
+    }
+    (present, moved)
+}
+
+/// Returns the offset in the whole text of one in the kept lines.
+fn original_offset(kept: &[Range<usize>], mut offset: usize) -> usize {
+    for lines in kept {
+        if offset < lines.len() {
+            return lines.start + offset;
+        }
+        offset -= lines.len();
+    }
+    kept.last().map_or(0, |lines| lines.end)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    1 + text.as_bytes()[..offset.min(text.len())].iter().filter(|byte| **byte == b'\n').count()
 }
 
 #[cfg(test)]
@@ -69,6 +165,17 @@ mod tests {
     }
 
     #[test]
+    fn only_escaped_references_lose_their_escape() {
+        for (text, expected) in [
+            ("a @@KeyVault(x) b", "a @KeyVault(x) b"),
+            ("@@@microsoft.keyvault(", "@@microsoft.keyvault("),
+            ("a@@b @@KeyVault @@", "a@@b @@KeyVault @@"),
+        ] {
+            assert_eq!(unescaped(text), expected);
+        }
+    }
+
+    #[test]
     fn a_line_with_an_absent_reference_is_removed() {
         for (text, absent, expected) in [
             ("a\nb\nc", &["b"][..], "a\nc"),
@@ -80,7 +187,8 @@ mod tests {
         ] {
             let range = |part: &&str| text.find(part).map(|start| start..start + part.len()).unwrap();
             let ranges: Vec<_> = absent.iter().map(range).collect();
-            assert_eq!(*without_lines(text, ranges.iter()), expected, "{text:?} without {absent:?}");
+            let (present, _) = without_lines(text, &kept_lines(text, &ranges), Vec::new());
+            assert_eq!(present, expected, "{text:?} without {absent:?}");
         }
     }
 }

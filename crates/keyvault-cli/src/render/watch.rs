@@ -1,6 +1,8 @@
 //! Rewriting the file when its content changes.
 
 use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,12 +13,14 @@ use zeroize::Zeroizing;
 use super::hook::Hook;
 use super::{template, write};
 use crate::failure::Failure;
+use crate::settings::Format;
 use crate::shutdown;
 use crate::vault::AllowedVaults;
 
 /// A file that is kept up to date.
 pub(super) struct Watch {
     pub(super) template: String,
+    pub(super) format: Format,
     pub(super) path: PathBuf,
     pub(super) mode: u32,
     pub(super) interval: Duration,
@@ -35,8 +39,7 @@ impl Watch {
             }
         };
         // An unchanged file is not written, so that its readers need not reload it.
-        let is_current = fs::read(&self.path).is_ok_and(|bytes| bytes == first.as_bytes());
-        if !is_current {
+        if !self.is_current(&first) {
             write(&self.path, &first, self.mode)?;
             sender.send_modify(|count| *count += 1);
         }
@@ -48,7 +51,20 @@ impl Watch {
         Ok(())
     }
 
-    /// Renders the template at each interval and writes the file when the text differs. Never returns.
+    /// Returns whether the file has this content and mode already.
+    fn is_current(&self, text: &str) -> bool {
+        let metadata = fs::symlink_metadata(&self.path);
+        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o7777 == self.mode)
+            && fs::read(&self.path).is_ok_and(|bytes| bytes == text.as_bytes())
+    }
+
+    /// Returns whether the file was removed since it was written.
+    fn is_removed(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Renders the template at each interval and writes the file when the text differs or the file was removed. Never
+    /// returns.
     async fn poll(&self, mut current: Zeroizing<String>, writes: &watch::Sender<u64>) {
         let mut last_failure = String::new();
         loop {
@@ -71,10 +87,10 @@ impl Watch {
         }
     }
 
-    /// Returns whether the text differed from `current` and was written.
+    /// Returns whether the file was written, because the text differs from `current` or the file was removed.
     async fn update(&self, current: &mut Zeroizing<String>) -> Result<bool, Failure> {
-        let text = template::render(&self.template, &self.vaults).await?;
-        if text == *current {
+        let text = template::render(&self.template, self.format, &self.vaults).await?;
+        if text == *current && !self.is_removed() {
             return Ok(false);
         }
         write(&self.path, &text, self.mode)?;

@@ -6,37 +6,44 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{Instant, interval, sleep};
 
-use super::masked_output;
-use super::redactor::Automaton;
+use super::family::Family;
+use super::masked_output::{self, MaskedSecrets, Target};
 use super::signal::{self, ReceivedSignal};
 
 /// A child process and the tasks that copy its output.
 pub(super) struct Child {
     process: tokio::process::Child,
+    /// `None` if the child has already ended.
+    family: Option<Family>,
     copies: JoinSet<()>,
     has_ended: watch::Sender<bool>,
 }
 
 impl Child {
     /// Wraps a process. `masked` is present if its output is piped.
-    pub(super) fn new(mut process: tokio::process::Child, masked: Option<Arc<Automaton>>) -> Self {
+    pub(super) fn new(
+        mut process: tokio::process::Child,
+        leads_a_group: bool,
+        masked: Option<Arc<MaskedSecrets>>,
+    ) -> Self {
         let (has_ended, ended) = watch::channel(false);
         let mut copies = JoinSet::new();
         if let Some(masked) = masked {
             if let Some(out) = process.stdout.take() {
-                copies.spawn(masked_output::copy(out, tokio::io::stdout(), Arc::clone(&masked), ended.clone()));
+                copies.spawn(masked_output::copy(out, Target::Stdout, Arc::clone(&masked), ended.clone()));
             }
             if let Some(err) = process.stderr.take() {
-                copies.spawn(masked_output::copy(err, tokio::io::stderr(), masked, ended));
+                copies.spawn(masked_output::copy(err, Target::Stderr, masked, ended));
             }
         }
-        Self { process, copies, has_ended }
+        let id = process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        Self { process, family: id.map(|id| Family::new(id, leads_a_group)), copies, has_ended }
     }
 
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
@@ -45,38 +52,56 @@ impl Child {
 
     /// Forwards a signal, unless the child already received it from the terminal.
     pub(super) fn forward(&self, received: ReceivedSignal) {
-        if !received.is_from_terminal {
+        if !received.is_for_the_group {
             signal::send(&self.process, received.signal);
         }
     }
 
-    /// Sends TERM, waits for `grace`, then sends KILL. Returns the termination signal that arrived meanwhile, if any.
+    /// Ends the child and every process that it started: sends TERM, waits for `grace`, then sends KILL. Returns the
+    /// termination signal that arrived meanwhile, if any.
     pub(super) async fn terminate(
         &mut self,
         grace: Duration,
         signals: &mut UnboundedReceiver<ReceivedSignal>,
     ) -> io::Result<(ExitStatus, Option<ReceivedSignal>)> {
-        signal::send(&self.process, Signal::TERM);
+        self.send_to_family(Signal::TERM, false);
+        let mut status = None;
         let mut termination = None;
+        let mut is_killed = false;
+        let mut tick = interval(Duration::from_millis(20));
         let deadline = sleep(grace);
         tokio::pin!(deadline);
         loop {
             tokio::select! {
-                status = self.process.wait() => return Ok((status?, termination)),
+                ended = self.process.wait(), if status.is_none() => status = Some(ended?),
                 () = &mut deadline => {
-                    self.process.start_kill()?;
-                    return Ok((self.process.wait().await?, termination));
+                    if let Some(status) = status.filter(|_| is_killed) {
+                        return Ok((status, termination));
+                    }
+                    self.send_to_family(Signal::KILL, status.is_some());
+                    is_killed = true;
+                    deadline.as_mut().reset(Instant::now() + KILL_TIME);
                 }
                 Some(received) = signals.recv() => {
                     self.forward(received);
                     termination = termination.or(received.is_termination().then_some(received));
                 }
+                _ = tick.tick(), if status.is_some() => {}
+            }
+            if let Some(status) = status.filter(|_| self.family.is_none_or(Family::is_empty)) {
+                return Ok((status, termination));
             }
         }
     }
 
-    /// Waits until the output of the child is written. A process that the child left behind may hold the pipe open: its
-    /// output is copied only until it pauses.
+    fn send_to_family(&self, signal: Signal, has_ended: bool) {
+        if let Some(family) = self.family {
+            family.send(signal, has_ended);
+        }
+    }
+
+    /// Waits until the output of the child is written. A process that the child left behind may hold the pipe open:
+    /// once it pauses, another process copies its output.
     pub(super) async fn drain(mut self) {
         self.has_ended.send_replace(true);
         while self.copies.join_next().await.is_some() {}
@@ -88,3 +113,6 @@ pub(super) fn exit_code(status: ExitStatus) -> u8 {
     let code = status.code().or(status.signal().map(|signal| 128 + signal));
     code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
 }
+
+/// The time after KILL until a process that the system cannot end is given up.
+const KILL_TIME: Duration = Duration::from_secs(1);

@@ -13,7 +13,14 @@ pub(super) struct ChildEnvironment {
     /// The credential variables that the child does not inherit.
     pub(super) withheld: Vec<&'static str>,
     /// Every secret value, without the text around it.
-    pub(super) secrets: Vec<Zeroizing<String>>,
+    pub(super) secrets: Vec<SecretText>,
+}
+
+/// The value of a secret.
+pub(super) struct SecretText {
+    /// The secret and its variable: `secret db (variable DB)`.
+    pub(super) place: String,
+    pub(super) text: Zeroizing<String>,
 }
 
 /// The value of one variable.
@@ -42,10 +49,6 @@ impl ChildEnvironment {
                 None => command.env_remove(name),
             };
         }
-    }
-
-    pub(super) fn secrets(&self) -> impl Iterator<Item = &str> {
-        self.secrets.iter().map(|text| text.as_str())
     }
 
     /// Returns the variables that differ in `newer`. A new version with the same text is no difference.

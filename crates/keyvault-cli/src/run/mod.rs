@@ -2,12 +2,13 @@
 //!
 //! In reading order: `unresolved` collects the variables, `environment` is the result after they are resolved, and
 //! `program` starts the command with it. With `--mask` or `--restart-on-change` the command is a `child` under a
-//! `supervisor`: `signal` forwards signals, `change_poller` finds new versions, and `masked_output` copies the output
-//! through the `redactor`.
+//! `supervisor`: `signal` forwards signals, `family` finds every process that the command started, `change_poller`
+//! finds new versions, and `masked_output` copies the output through the `redactor`.
 
 mod change_poller;
 mod child;
 mod environment;
+mod family;
 mod masked_output;
 mod program;
 mod redactor;
@@ -24,11 +25,13 @@ use keyvault::NameMap;
 
 use self::change_poller::ChangePoller;
 use self::environment::ChildEnvironment;
+pub(crate) use self::masked_output::{MASK_ARGUMENT, copy_for_background_processes};
 use self::program::Program;
 use self::supervisor::Supervisor;
 use self::unresolved::UnresolvedEnvironment;
 use crate::arguments::PollArguments;
 use crate::failure::Failure;
+use crate::settings::SelectionArguments;
 use crate::vault::AllowedVaultsArguments;
 
 /// Run a command with the references in its environment resolved
@@ -41,11 +44,15 @@ use crate::vault::AllowedVaultsArguments;
 /// parent, forwards TERM, INT, HUP, QUIT, USR1 and USR2, and exits with its exit code.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
+#[command(mut_arg("only", |only| only.num_args(1..)), mut_arg("except", |except| except.num_args(1..)))]
 pub(crate) struct Run {
-    /// Also set the variables of this file with NAME=VALUE lines; repeat it for several files: a later file overrides
-    /// an earlier one, and the environment overrides all files
+    /// Also set the variables of this file: NAME=VALUE lines, or the Values of a local.settings.json; repeat it for
+    /// several files: a later file overrides an earlier one, and the environment overrides all files
     #[arg(long, value_name = "FILE")]
     env_file: Vec<String>,
+
+    #[command(flatten)]
+    selection: SelectionArguments,
 
     /// Also set a variable for each secret of the default vault whose name starts with PREFIX: with --prefix Shop-- the
     /// secret Shop--Db--Password becomes DB__PASSWORD; a variable that is already set stays
@@ -56,12 +63,13 @@ pub(crate) struct Run {
     #[arg(long, conflicts_with = "prefix")]
     all: bool,
 
-    /// Replace secrets by *** in the output of the command, except secrets shorter than 4 characters
+    /// Replace secrets by *** in the output of the command, also in base64, hexadecimal and the escapes of URLs, JSON,
+    /// HTML, shells and Python, except secrets shorter than 4 characters
     #[arg(long)]
     mask: bool,
 
-    /// Check for new versions, and restart the command when its variables change; changes in a row lengthen the
-    /// interval
+    /// Check for new versions, and restart the command with everything that it started when its variables change;
+    /// changes in a row lengthen the interval
     #[arg(long)]
     restart_on_change: bool,
 
@@ -91,7 +99,7 @@ const EXAMPLES: &str = r#"Examples:
     keyvault run --vault contoso -- ./server
 
   In a file that can be committed, and inside a longer value:
-    echo 'DB_URL=postgres://app:@KeyVault(SecretName=db)@db/shop' > .env
+    echo 'DB_URL=postgres://app:@KeyVault(SecretName=db;Encode=url)@db/shop' > .env
     keyvault run --env-file .env --vault contoso -- ./server
 
   Secrets by name, without references:
@@ -100,20 +108,27 @@ const EXAMPLES: &str = r#"Examples:
   A server that cannot reload, kept up to date, without secrets in its log:
     keyvault run --vault contoso --mask --restart-on-change -- ./server
 
+Variables that CI systems and platforms fill with text of other people, such
+as CI_COMMIT_MESSAGE and ARGO_TEMPLATE, are left alone unless --only has their
+full name; the guide docs/command-line.md lists them. --all and --prefix never
+set variables that make programs run code, such as LD_PRELOAD and PATH.
+
 Exit codes: the command's own, or 128 plus the number of the signal that ended
 it; 127 command not found, 126 it cannot be run. Before the command starts: 2 a
 reference or an option is wrong, 3 a secret is not found, 4 denied, 5 a vault
 is unavailable or throttles, 1 several of these.
 
 With --mask the command writes to pipes instead of the terminal, so most
-programs print no colours. A KILL signal to keyvault itself, with --mask or
+programs print no colours. What it leaves in the background stays masked after
+keyvault has ended. As process 1 keyvault reaps what it inherits. A KILL signal to keyvault itself, with --mask or
 --restart-on-change, leaves the command running. Unix only."#;
 
 impl Run {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let prefix = self.prefix.clone().unwrap_or_default();
         let names = (self.all || self.prefix.is_some()).then(|| NameMap::new().prefix(prefix));
-        let unresolved = UnresolvedEnvironment::read(&self.env_file, names, self.keep_credentials)?;
+        let unresolved =
+            UnresolvedEnvironment::read(&self.env_file, self.selection.clone(), names, self.keep_credentials)?;
         let is_supervised = self.mask || self.restart_on_change;
         if unresolved.is_plain() && !is_supervised {
             // The fast path creates no client and no threads.
@@ -121,9 +136,16 @@ impl Run {
         }
         let runtime = crate::runtime()?;
         let vaults = self.vaults.connect(!unresolved.is_plain())?;
-        let program = self.program(runtime.block_on(unresolved.resolve(&vaults))?);
+        let program = match runtime.block_on(unresolved.resolve(&vaults)) {
+            Ok(environment) => self.program(environment),
+            Err(failure) => {
+                runtime.shutdown_background();
+                return Err(failure);
+            }
+        };
         if !is_supervised {
-            drop(runtime);
+            // Dropping it would wait for a thread that resolves a name.
+            runtime.shutdown_background();
             return Err(program.exec());
         }
         let poller = (self.restart_on_change && !unresolved.is_plain()).then(|| ChangePoller {
@@ -139,6 +161,10 @@ impl Run {
     }
 
     fn program(&self, environment: ChildEnvironment) -> Program {
-        Program { words: self.command.clone(), environment: Arc::new(environment) }
+        Program {
+            words: self.command.clone(),
+            environment: Arc::new(environment),
+            is_restarted: self.restart_on_change,
+        }
     }
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::child::Child;
 use super::environment::ChildEnvironment;
-use super::redactor::Automaton;
+use super::family;
+use super::masked_output::MaskedSecrets;
 use crate::failure::Failure;
 
 /// The command line and the environment of a program.
@@ -16,6 +17,8 @@ pub(super) struct Program {
     /// The program and its arguments.
     pub(super) words: Vec<OsString>,
     pub(super) environment: Arc<ChildEnvironment>,
+    /// Whether a restart may have to end everything that the program started.
+    pub(super) is_restarted: bool,
 }
 
 impl Program {
@@ -33,13 +36,17 @@ impl Program {
     }
 
     /// Starts the program as a child. With `masked` its output passes through a redactor.
-    pub(super) fn spawn(&self, masked: Option<Arc<Automaton>>) -> Result<Child, Failure> {
+    pub(super) fn spawn(&self, masked: Option<Arc<MaskedSecrets>>) -> Result<Child, Failure> {
         let mut command = tokio::process::Command::from(self.command());
+        let leads_a_group = self.is_restarted && family::may_lead_a_group();
+        if leads_a_group {
+            command.process_group(0);
+        }
         if masked.is_some() {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
         let process = command.spawn().map_err(|error| self.start_failure(&error))?;
-        Ok(Child::new(process, masked))
+        Ok(Child::new(process, leads_a_group, masked))
     }
 
     /// Uses the exit codes of a shell: 127 if the program does not exist, 126 if it cannot be run.

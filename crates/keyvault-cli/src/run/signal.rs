@@ -3,7 +3,7 @@
 use std::io;
 use std::thread;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, getpid, getsid, kill_process};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::origin::WithOrigin;
@@ -14,8 +14,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ReceivedSignal {
     pub(super) signal: Signal,
-    /// A terminal signals the whole foreground process group, so the child already received the signal.
+    /// A terminal sent it, not a process.
     pub(super) is_from_terminal: bool,
+    /// The terminal signalled the whole process group, so the child already received the signal.
+    pub(super) is_for_the_group: bool,
 }
 
 impl ReceivedSignal {
@@ -37,13 +39,20 @@ pub(super) fn listen() -> io::Result<UnboundedReceiver<ReceivedSignal>> {
         for origin in &mut signals {
             let forwarded = FORWARDED.into_iter().find(|(number, _)| *number == origin.signal);
             let Some((_, signal)) = forwarded else { continue };
-            let received = ReceivedSignal { signal, is_from_terminal: matches!(origin.cause, Cause::Kernel) };
+            let is_from_terminal = matches!(origin.cause, Cause::Kernel);
+            // A terminal that hangs up signals the leader of the session alone.
+            let is_for_the_group = is_from_terminal && !(signal == Signal::HUP && leads_the_session());
+            let received = ReceivedSignal { signal, is_from_terminal, is_for_the_group };
             if sender.send(received).is_err() {
                 return;
             }
         }
     });
     Ok(receiver)
+}
+
+fn leads_the_session() -> bool {
+    getsid(None).is_ok_and(|leader| leader == getpid())
 }
 
 const FORWARDED: [(i32, Signal); 6] = [

@@ -1,5 +1,6 @@
 //! Running the program as a child: masking its output, and restarting it when a secret changes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,9 +10,11 @@ use zeroize::Zeroizing;
 
 use super::change_poller::ChangePoller;
 use super::child::{Child, exit_code};
-use super::environment::ChildEnvironment;
+use super::environment::{ChildEnvironment, SecretText};
+use super::family;
+use super::masked_output::MaskedSecrets;
 use super::program::Program;
-use super::redactor::{Automaton, MIN_LENGTH};
+use super::redactor::MIN_LENGTH;
 use super::signal::{self, ReceivedSignal};
 use crate::failure::Failure;
 
@@ -41,7 +44,11 @@ impl Supervisor {
         let mut signals = signal::listen()?;
         let (sender, mut changes) = mpsc::channel(1);
         if let Some(poller) = poller {
+            family::adopt_orphans();
+            tokio::spawn(family::reap_orphans());
             tokio::spawn(poller.run(sender));
+        } else if std::process::id() == 1 {
+            tokio::spawn(family::reap_orphans());
         }
         loop {
             let masked = self.masked();
@@ -64,19 +71,22 @@ impl Supervisor {
         }
     }
 
-    /// Returns the automaton for the current and all earlier secrets. `None` without `--mask`.
-    fn masked(&mut self) -> Option<Arc<Automaton>> {
+    /// Returns the current and all earlier secrets. `None` without `--mask`.
+    fn masked(&mut self) -> Option<Arc<MaskedSecrets>> {
         if !self.is_masking {
             return None;
         }
         let environment = &self.program.environment;
-        if environment.secrets().any(|secret| (1..MIN_LENGTH).contains(&secret.trim().len())) {
-            eprintln!("keyvault: a secret is shorter than {MIN_LENGTH} characters and is not masked in the output");
+        let is_short = |secret: &&SecretText| (1..MIN_LENGTH).contains(&secret.text.trim().len());
+        let short: BTreeSet<&str> =
+            environment.secrets.iter().filter(is_short).map(|secret| secret.place.as_str()).collect();
+        for place in short {
+            eprintln!("keyvault: {place} is shorter than {MIN_LENGTH} characters and is not masked in the output");
         }
-        self.secrets.extend(environment.secrets().map(|secret| Zeroizing::new(secret.to_owned())));
+        self.secrets.extend(environment.secrets.iter().map(|secret| secret.text.clone()));
         self.secrets.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
         self.secrets.dedup();
-        Some(Arc::new(Automaton::new(self.secrets.iter().map(|secret| secret.as_str()))))
+        Some(Arc::new(MaskedSecrets::new(self.secrets.clone())))
     }
 }
 

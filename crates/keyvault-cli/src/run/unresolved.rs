@@ -7,10 +7,10 @@ use keyvault::settings::{Key, Segment};
 use keyvault::{NameMap, Template};
 use zeroize::Zeroizing;
 
-use super::environment::{ChildEnvironment, Value};
+use super::environment::{ChildEnvironment, SecretText, Value};
 use crate::failure::Failure;
 use crate::report::ReferenceReport;
-use crate::settings::{self, Entry, may_contain_reference};
+use crate::settings::{self, Entry, EnvVariable, LEFT_ALONE, SelectionArguments, may_contain_reference};
 use crate::vault::{AllowedVaults, CREDENTIAL_VARIABLES};
 
 /// The variables that the child gets in addition to ours, and the ones that it does not inherit.
@@ -22,48 +22,85 @@ pub(super) struct UnresolvedEnvironment {
     withheld: Vec<&'static str>,
     /// Selects the secrets that become variables by their names.
     names: Option<NameMap>,
+    selection: SelectionArguments,
 }
 
 impl UnresolvedEnvironment {
     /// Reads our environment and `files`. The environment overrides files, and a later file an earlier one.
-    pub(super) fn read(files: &[String], names: Option<NameMap>, keep_credentials: bool) -> Result<Self, Failure> {
-        let is_withheld =
-            |name: &&&str| !keep_credentials && std::env::var_os(name).is_some_and(|value| !has_reference(&value));
+    pub(super) fn read(
+        files: &[String],
+        selection: SelectionArguments,
+        names: Option<NameMap>,
+        keep_credentials: bool,
+    ) -> Result<Self, Failure> {
+        let has_reference = |name: &str, value: &OsStr| has_reference(value) && selection.includes(name);
+        let is_withheld = |name: &&&str| {
+            !keep_credentials && std::env::var_os(name).is_some_and(|value| !has_reference(name, &value))
+        };
         let withheld: Vec<&'static str> = CREDENTIAL_VARIABLES.iter().filter(is_withheld).copied().collect();
-        let mut variables = Self { references: BTreeMap::new(), plain: BTreeMap::new(), withheld, names };
+        let mut variables =
+            Self { references: BTreeMap::new(), plain: BTreeMap::new(), withheld, names, selection: selection.clone() };
+        let mut known: Vec<String> = Vec::new();
         for file in files {
-            variables.read_file(file)?;
+            variables.read_file(file, &mut known)?;
         }
-        for (name, value) in std::env::vars_os().filter(|(_, value)| has_reference(value)) {
-            let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
-                return Err(Failure::usage(format!("variable {} is not UTF-8 text", name.to_string_lossy())));
-            };
-            variables.references.insert(name.to_owned(), entry(name, format!("variable {name}"), value.to_owned()));
+        for (name, value) in std::env::vars_os() {
+            let full_name = name.to_string_lossy().into_owned();
+            if has_reference(&full_name, &value) {
+                let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
+                    return Err(Failure::usage(format!("variable {full_name} is not UTF-8 text")));
+                };
+                variables.references.insert(name.to_owned(), entry(name, format!("variable {name}"), value.to_owned()));
+            } else if self::has_reference(&value) {
+                variables.note_protected(&full_name, "variable");
+            }
+            known.push(full_name);
+        }
+        for pattern in selection.unmatched(&known) {
+            eprintln!("keyvault: {pattern} matches no variable");
         }
         Ok(variables)
     }
 
-    fn read_file(&mut self, path: &str) -> Result<(), Failure> {
-        let (file, text) = settings::read_text(path)?;
-        let variables =
-            settings::dotenv_variables(&text).map_err(|error| Failure::usage(error.in_file(&file).to_string()))?;
-        for variable in variables {
-            if self.is_inherited(&variable.name) {
+    fn read_file(&mut self, path: &str, known: &mut Vec<String>) -> Result<(), Failure> {
+        let file = settings::read_text(path)?;
+        let (variables, problems) = settings::env_file(&file);
+        if !problems.is_empty() {
+            let problems: Vec<String> = problems.iter().map(ToString::to_string).collect();
+            return Err(Failure::usage(problems.join("\n")));
+        }
+        for EnvVariable { name, value, origin } in variables {
+            known.push(name.clone());
+            // A bare name passes on a variable, even one that is withheld otherwise.
+            let Some(value) = value else {
+                self.withheld.retain(|withheld| *withheld != name);
+                continue;
+            };
+            if self.is_inherited(&name) {
                 continue;
             }
-            let origin = format!("{file}:{}", variable.first_line);
-            self.plain.remove(&variable.name);
-            self.references.remove(&variable.name);
-            if may_contain_reference(&variable.value) {
-                let entry = entry(&variable.name, origin, variable.value.to_string());
-                self.references.insert(variable.name, entry);
-            } else if variable.value.contains('\0') {
-                return Err(contains_nul(&variable.name, &origin));
-            } else {
-                self.plain.insert(variable.name, variable.value);
+            self.plain.remove(&name);
+            self.references.remove(&name);
+            if may_contain_reference(&value) && self.selection.includes(&name) {
+                self.references.insert(name.clone(), entry(&name, origin, value.to_string()));
+                continue;
             }
+            if value.contains('\0') {
+                return Err(contains_nul(&name, &origin));
+            }
+            if may_contain_reference(&value) {
+                self.note_protected(&name, &origin);
+            }
+            self.plain.insert(name, value);
         }
         Ok(())
+    }
+
+    /// Prints that a variable is left alone although it has a reference, unless the arguments exclude it.
+    fn note_protected(&self, name: &str, origin: &str) {
+        if self.selection.protects(name) {
+            eprintln!("keyvault: {origin} {name} {LEFT_ALONE}");
+        }
     }
 
     /// Returns whether the child inherits the variable from us.
@@ -90,7 +127,7 @@ impl UnresolvedEnvironment {
     pub(super) async fn resolve(&self, vaults: &AllowedVaults) -> Result<ChildEnvironment, Failure> {
         let mut environment = ChildEnvironment { withheld: self.withheld.clone(), ..ChildEnvironment::default() };
         let outcome = vaults.check(self.references.values()).await?;
-        ReferenceReport::new(&outcome.report, &[], outcome.transient_settings()).into_result()?;
+        ReferenceReport::new(&outcome.report, &[], outcome.exit_codes()).into_result()?;
         if let Some(map) = &self.names {
             self.add_mapped(vaults, map, &mut environment).await?;
         }
@@ -105,7 +142,7 @@ impl UnresolvedEnvironment {
                 return Err(contains_nul(&name, &entry.origin));
             }
             environment.values.insert(name, Value { text, versions });
-            environment.secrets.extend(secret_values(vaults, entry).await?);
+            environment.secrets.extend(secret_texts(vaults, entry).await?);
         }
         Ok(environment)
     }
@@ -119,6 +156,13 @@ impl UnresolvedEnvironment {
     ) -> Result<(), Failure> {
         for (key, secret) in vaults.mapped(map).await?.iter() {
             let name = variable_name(key);
+            if changes_programs(&name) {
+                eprintln!(
+                    "keyvault: {} is not set as {name}, because this variable makes programs run code",
+                    secret.id()
+                );
+                continue;
+            }
             if self.is_inherited(&name) || self.plain.contains_key(&name) || self.references.contains_key(&name) {
                 continue;
             }
@@ -126,7 +170,8 @@ impl UnresolvedEnvironment {
             if text.contains('\0') {
                 return Err(contains_nul(&name, &format!("secret {}", secret.id())));
             }
-            environment.secrets.push(text.clone());
+            let place = format!("secret {} (variable {name})", secret.id().name());
+            environment.secrets.push(SecretText { place, text: text.clone() });
             environment.values.insert(name, Value { text: Some(text), versions: vec![secret.id().clone()] });
         }
         Ok(())
@@ -146,15 +191,17 @@ fn contains_nul(name: &str, origin: &str) -> Failure {
 }
 
 /// Returns the value of each reference in `entry`, from the cache that the check filled.
-async fn secret_values(vaults: &AllowedVaults, entry: &Entry) -> Result<Vec<Zeroizing<String>>, Failure> {
+async fn secret_texts(vaults: &AllowedVaults, entry: &Entry) -> Result<Vec<SecretText>, Failure> {
     let text = entry.text.as_deref().map_or("", String::as_str);
-    let mut values = Vec::new();
+    let mut texts = Vec::new();
     for (range, _) in Template::scan(text) {
         if let Some(value) = vaults.resolve(&text[range]).await? {
-            values.push(Zeroizing::new(value.expose_secret().to_owned()));
+            let names: Vec<&str> = value.secrets().iter().map(|id| id.name().as_str()).collect();
+            let place = format!("secret {} (variable {})", names.join(", "), entry.key);
+            texts.push(SecretText { place, text: Zeroizing::new(value.expose_secret().to_owned()) });
         }
     }
-    Ok(values)
+    Ok(texts)
 }
 
 /// Names the variable of a key as App Service does: `database.password` becomes `DATABASE__PASSWORD`.
@@ -165,6 +212,78 @@ fn variable_name(key: &Key) -> String {
     });
     segments.collect::<Vec<_>>().join("__")
 }
+
+/// Returns whether a variable makes the programs that inherit it load or run code.
+fn changes_programs(name: &str) -> bool {
+    CODE_VARIABLES.iter().any(|pattern| settings::matches(pattern, name))
+}
+
+/// The variables that `--all` and `--prefix` do not set, because the name of a secret is enough to do so.
+const CODE_VARIABLES: [&str; 63] = [
+    "BASHOPTS",
+    "BASH_ENV",
+    "BASH_FUNC_*",
+    "CDPATH",
+    "CLASSPATH",
+    "COR_ENABLE_PROFILING",
+    "COR_PROFILER*",
+    "CORECLR_ENABLE_PROFILING",
+    "CORECLR_PROFILER*",
+    "DOTNET_ADDITIONAL_DEPS",
+    "DOTNET_SHARED_STORE",
+    "DOTNET_STARTUP_HOOKS",
+    "DYLD_*",
+    "EDITOR",
+    "ELECTRON_RUN_AS_NODE",
+    "ENV",
+    "ERL_*",
+    "GCONV_PATH",
+    "GEM_HOME",
+    "GEM_PATH",
+    "GETCONF_DIR",
+    "GIT_CONFIG*",
+    "GIT_EDITOR",
+    "GIT_EXEC_PATH",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_PAGER",
+    "GIT_PROXY_COMMAND",
+    "GIT_SSH*",
+    "GLIBC_TUNABLES",
+    "HOSTALIASES",
+    "IFS",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "LD_*",
+    "LESSCLOSE",
+    "LESSOPEN",
+    "LOCPATH",
+    "LUA_*PATH*",
+    "LUA_INIT*",
+    "MALLOC_*",
+    "MANPAGER",
+    "NLSPATH",
+    "NODE_OPTIONS",
+    "NODE_PATH",
+    "OPENSSL_CONF",
+    "OPENSSL_ENGINES",
+    "OPENSSL_MODULES",
+    "PAGER",
+    "PATH",
+    "PERL*",
+    "PHPRC",
+    "PHP_INI_SCAN_DIR",
+    "PROMPT_COMMAND",
+    "PS4",
+    "PYTHON*",
+    "R_*PROFILE*",
+    "RUBYLIB",
+    "RUBYOPT",
+    "RUSTC*WRAPPER",
+    "SHELL*",
+    "VISUAL",
+    "ZDOTDIR",
+    "_JAVA_OPTIONS",
+];
 
 #[cfg(test)]
 mod tests {

@@ -8,14 +8,14 @@ use keyvault::client::SecretBackup;
 use super::{CommonArguments, input, read};
 use crate::atomic_file::{self, Existing};
 use crate::failure::Failure;
-use crate::vault::VaultArguments;
+use crate::vault::{SecretTarget, VaultArguments};
 
 /// Back up a secret with all its versions
 ///
 /// Only a vault of the same subscription and geography can restore it.
 #[derive(clap::Args)]
 pub(crate) struct Backup {
-    /// The name of the secret
+    /// The name of the secret, or its URL
     name: String,
 
     /// Write to this new file, which only you can read, instead of standard output
@@ -31,7 +31,8 @@ impl Backup {
         if self.output.is_none() && io::stdout().is_terminal() {
             return Err(Failure::usage("standard output is a terminal: name a file with --output, or use a pipe"));
         }
-        let backup = self.vault.client()?.backup(&self.name).await?;
+        let SecretTarget { client, name, .. } = self.vault.secret(&self.name)?;
+        let backup = client.backup(&name).await?;
         let bytes = backup.expose_secret();
         match &self.output {
             // An existing file may be the only backup.

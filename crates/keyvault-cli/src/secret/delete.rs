@@ -1,13 +1,13 @@
 //! `delete`, `deleted`, `recover` and `purge`.
 
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use keyvault::client::DeletedSecret;
 use serde_json::Value;
 
 use super::{CommonArguments, input, read};
 use crate::failure::Failure;
 use crate::output;
-use crate::vault::VaultArguments;
+use crate::vault::{SecretTarget, VaultArguments, patient};
 
 /// Whether to wait for an operation that the vault completes later.
 #[derive(clap::Args)]
@@ -38,12 +38,16 @@ pub(crate) struct Delete {
 
 impl Delete {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let client = self.common.vault.client()?;
-        input::confirm(&format!("Delete {} in {} with all its versions?", self.name, client.vault()), self.yes)?;
+        let SecretTarget { client, name, version } = self.common.vault.secret(&self.name)?;
+        if version.is_some() {
+            return Err(Failure::usage("a single version cannot be deleted: name the secret without one"));
+        }
+        input::confirm(&format!("Delete {name} in {} with all its versions?", client.vault()), self.yes)?;
+        let operation = client.begin_delete(&name).await?;
         let deleted = if self.wait.no_wait {
-            client.begin_delete(&self.name).await?.started().clone()
+            operation.started().clone()
         } else {
-            client.delete(&self.name).await?
+            operation.deadline(self.common.vault.timeout()).await?
         };
         print_deleted(&deleted, self.common.json)
     }
@@ -61,11 +65,14 @@ pub(crate) struct Deleted {
 
 impl Deleted {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let client = self.common.vault.client()?;
+        let vault = &self.common.vault;
         if let Some(name) = &self.name {
-            return print_deleted(&client.get_deleted(name).await?, self.common.json);
+            let SecretTarget { client, name, .. } = vault.secret(name)?;
+            return print_deleted(&client.get_deleted(&name).await?, self.common.json);
         }
-        let listed: Vec<DeletedSecret> = client.list_deleted().try_collect().await?;
+        let client = vault.client()?;
+        let deleted = patient(client.list_deleted().boxed(), vault.timeout());
+        let listed: Vec<DeletedSecret> = deleted.try_collect().await?;
         if self.common.json {
             return Ok(output::print_json(&listed.iter().map(output::deleted_json).collect::<Value>())?);
         }
@@ -92,11 +99,12 @@ pub(crate) struct Recover {
 
 impl Recover {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let client = self.common.vault.client()?;
+        let SecretTarget { client, name, .. } = self.common.vault.secret(&self.name)?;
+        let operation = client.begin_recover(&name).await?;
         let recovered = if self.wait.no_wait {
-            client.begin_recover(&self.name).await?.started().clone()
+            operation.started().clone()
         } else {
-            client.recover(&self.name).await?
+            operation.deadline(self.common.vault.timeout()).await?
         };
         read::print_properties(&recovered, self.common.json)
     }
@@ -118,9 +126,9 @@ pub(crate) struct Purge {
 
 impl Purge {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let client = self.vault.client()?;
-        input::confirm(&format!("Purge {} in {} for good?", self.name, client.vault()), self.yes)?;
-        Ok(client.purge(&self.name).await?)
+        let SecretTarget { client, name, .. } = self.vault.secret(&self.name)?;
+        input::confirm(&format!("Purge {name} in {} for good?", client.vault()), self.yes)?;
+        Ok(client.purge(&name).await?)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Values, dates and confirmations from a file, a pipe or a prompt.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
@@ -9,12 +10,13 @@ use crate::failure::Failure;
 /// Reads the value of a secret: a file as it is, a pipe or a prompt without a final newline.
 pub(super) fn value(file: Option<&Path>) -> Result<String, Failure> {
     if let Some(path) = file {
-        return utf8(std::fs::read(path).map_err(|error| Failure::of_file(path, error))?);
+        let bytes = File::open(path).and_then(|file| limited(file, MAX_VALUE));
+        return utf8(bytes.map_err(|error| Failure::of_file(path, error))?);
     }
     if io::stdin().is_terminal() {
         return Ok(rpassword::prompt_password("Value (hidden): ")?);
     }
-    let mut value = utf8(standard_input()?)?;
+    let mut value = utf8(limited(io::stdin().lock(), MAX_VALUE)?)?;
     if value.ends_with('\n') {
         value.pop();
         if value.ends_with('\r') {
@@ -27,19 +29,33 @@ pub(super) fn value(file: Option<&Path>) -> Result<String, Failure> {
 /// Reads a backup from a file or a pipe.
 pub(super) fn backup(file: Option<&Path>) -> Result<Vec<u8>, Failure> {
     match file {
-        Some(path) => std::fs::read(path).map_err(|error| Failure::of_file(path, error)),
+        Some(path) => {
+            let bytes = File::open(path).and_then(|file| limited(file, MAX_BACKUP));
+            bytes.map_err(|error| Failure::of_file(path, error))
+        }
         None if io::stdin().is_terminal() => {
             Err(Failure::usage("standard input is a terminal: name the backup file, or use a pipe"))
         }
-        None => Ok(standard_input()?),
+        None => Ok(limited(io::stdin().lock(), MAX_BACKUP)?),
     }
 }
 
-fn standard_input() -> io::Result<Vec<u8>> {
+/// Reads to the end. Fails for an input that no vault accepts, such as a device without an end.
+fn limited(from: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    io::stdin().lock().read_to_end(&mut bytes)?;
+    from.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            "far too large: a vault accepts values of at most 25 KB",
+        ));
+    }
     Ok(bytes)
 }
+
+/// A generous limit, because the vault decides.
+const MAX_VALUE: u64 = 1 << 20;
+const MAX_BACKUP: u64 = 64 << 20;
 
 fn utf8(bytes: Vec<u8>) -> Result<String, Failure> {
     String::from_utf8(bytes)

@@ -1,17 +1,18 @@
 //! `get`, `show`, `list` and `versions`.
 
-use futures::TryStreamExt;
-use keyvault::{Secret, SecretClient, SecretProperties};
+use futures::{StreamExt, TryStreamExt};
+use keyvault::{Secret, SecretProperties};
 use serde_json::{Value, json};
 
 use super::CommonArguments;
 use crate::failure::Failure;
 use crate::output;
+use crate::vault::{SecretTarget, VaultArguments, patient};
 
 /// The secret to read.
 #[derive(clap::Args)]
 struct SecretArguments {
-    /// The name of the secret
+    /// The name of the secret, or its URL
     name: String,
 
     /// Use this version instead of the latest
@@ -20,11 +21,12 @@ struct SecretArguments {
 }
 
 impl SecretArguments {
-    async fn fetch(&self, client: &SecretClient) -> keyvault::Result<Secret> {
-        match &self.version {
-            Some(version) => client.get_version(&self.name, version).await,
-            None => client.get(&self.name).await,
-        }
+    async fn fetch(&self, vault: &VaultArguments) -> Result<Secret, Failure> {
+        let SecretTarget { client, name, version } = vault.secret(&self.name)?;
+        Ok(match self.version.as_ref().or(version.as_ref()) {
+            Some(version) => client.get_version(&name, version).await?,
+            None => client.get(&name).await?,
+        })
     }
 }
 
@@ -44,7 +46,7 @@ pub(crate) struct Get {
 
 impl Get {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let secret = self.secret.fetch(&self.common.vault.client()?).await?;
+        let secret = self.secret.fetch(&self.common.vault).await?;
         if self.common.json {
             let mut value = output::properties_json(secret.properties());
             value["value"] = json!(secret.expose_secret());
@@ -69,7 +71,7 @@ pub(crate) struct Show {
 
 impl Show {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let secret = self.secret.fetch(&self.common.vault.client()?).await?;
+        let secret = self.secret.fetch(&self.common.vault).await?;
         print_properties(secret.properties(), self.common.json)
     }
 }
@@ -83,7 +85,9 @@ pub(crate) struct List {
 
 impl List {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let listed: Vec<SecretProperties> = self.common.vault.client()?.list().try_collect().await?;
+        let vault = &self.common.vault;
+        let client = vault.client()?;
+        let listed: Vec<SecretProperties> = patient(client.list().boxed(), vault.timeout()).try_collect().await?;
         let row = |item: &SecretProperties| {
             vec![item.id().name().to_string(), state(item), output::date(item.updated()), output::date(item.expires())]
         };
@@ -94,7 +98,7 @@ impl List {
 /// List the versions of a secret, newest first
 #[derive(clap::Args)]
 pub(crate) struct Versions {
-    /// The name of the secret
+    /// The name of the secret, or its URL
     name: String,
 
     #[command(flatten)]
@@ -103,8 +107,10 @@ pub(crate) struct Versions {
 
 impl Versions {
     pub(super) async fn run(self) -> Result<(), Failure> {
-        let client = self.common.vault.client()?;
-        let mut listed: Vec<SecretProperties> = client.list_versions(&self.name).try_collect().await?;
+        let vault = &self.common.vault;
+        let SecretTarget { client, name, .. } = vault.secret(&self.name)?;
+        let versions = patient(client.list_versions(&name).boxed(), vault.timeout());
+        let mut listed: Vec<SecretProperties> = versions.try_collect().await?;
         // The vault does not list versions by time.
         listed.sort_by_key(|version| std::cmp::Reverse(version.created()));
         let row = |item: &SecretProperties| {

@@ -19,13 +19,18 @@ impl fmt::Display for Problem {
 }
 
 /// The first line that a parser does not accept.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct SyntaxError {
     pub(super) line: usize,
     pub(super) message: &'static str,
 }
 
 impl SyntaxError {
+    #[cfg(unix)] // for `render`
+    pub(crate) fn line(&self) -> usize {
+        self.line
+    }
+
     pub(crate) fn in_file(&self, file: &str) -> Problem {
         Problem { origin: format!("{file}:{}", self.line), message: self.message.to_owned(), code: 2 }
     }

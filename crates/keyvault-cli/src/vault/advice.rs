@@ -24,10 +24,13 @@ pub(super) fn advise(rows: &mut [ReportRow], allowed: &[Vault], referenced: &BTr
     }
 }
 
+/// The status of a reference that needs the default vault when no vault was given.
+pub(super) const NO_VAULT: ReferenceStatus = ReferenceStatus::VaultNotFound;
+
 /// Fails a reference that needs the default vault when no vault was given.
 pub(super) fn require_vault(row: &mut ReportRow) {
     row.vault = None;
-    row.status = ReferenceStatus::VaultNotFound;
+    row.status = NO_VAULT;
     row.detail = Some("the reference names no vault, and there is no --vault".to_owned());
     row.advice = Some("name the vault with --vault NAME or KEYVAULT_VAULT=NAME".to_owned());
 }

@@ -8,12 +8,13 @@ use std::time::Duration;
 use keyvault::report::ReportRow;
 use keyvault::resolver::Checked;
 use keyvault::settings::{MappedSecrets, Resolved};
-use keyvault::{InMemory, NameMap, Resolver, SecretClient, SecretId, Template, Vault};
+use keyvault::{Error, InMemory, NameMap, Resolver, SecretClient, SecretId, Template, Vault};
 
-use super::advice::{advise, require_vault};
+use super::advice::{NO_VAULT, advise, require_vault};
 use super::arguments::AllowedVaultsArguments;
 use super::counting_store::CountingStore;
-use crate::failure::Failure;
+use crate::failure::{Failure, exit_code_of};
+use crate::report::ExitCodes;
 use crate::settings::Entry;
 use crate::terminal;
 
@@ -30,6 +31,8 @@ pub(crate) struct CheckOutcome {
     pub(crate) report: Vec<ReportRow>,
     /// `None` if no vault was contacted.
     checked: Option<Checked>,
+    /// The settings that need a default vault when no vault was given.
+    without_vault: Vec<String>,
 }
 
 impl AllowedVaultsArguments {
@@ -41,7 +44,11 @@ impl AllowedVaultsArguments {
             return Ok(AllowedVaults { resolver: InMemory::new(placeholder_vault()?).into(), vaults, fetched });
         };
         let client = self.connection.client(first.origin())?;
-        let store = |client: SecretClient| CountingStore { client, fetched: Arc::clone(&fetched) };
+        let store = |client: SecretClient| CountingStore {
+            client,
+            fetched: Arc::clone(&fetched),
+            timeout: self.connection.timeout(),
+        };
         // A check fetches each secret anew. `resolve` then uses what the check fetched, however long ago that was.
         let mut resolver = Resolver::builder(store(client.clone())).cache_capacity(1_000_000).max_age(A_DAY);
         for vault in &vaults[1..] {
@@ -70,7 +77,7 @@ impl AllowedVaultsArguments {
         for row in report.iter_mut().filter(|row| row.vault.as_deref() == Some(placeholder.name())) {
             row.vault = None;
         }
-        Ok(CheckOutcome { report, checked: None })
+        Ok(CheckOutcome { report, checked: None, without_vault: Vec::new() })
     }
 }
 
@@ -95,15 +102,19 @@ impl AllowedVaults {
         if self.vaults.is_empty() {
             let mut report = self.resolver.check_offline(values).rows().to_vec();
             advise(&mut report, &[], &referenced);
-            report.iter_mut().filter(|row| row.vault.as_deref() == Some(placeholder.name())).for_each(require_vault);
-            return Ok(CheckOutcome { report, checked: None });
+            let mut without_vault = Vec::new();
+            for row in report.iter_mut().filter(|row| row.vault.as_deref() == Some(placeholder.name())) {
+                require_vault(row);
+                without_vault.push(row.setting.clone());
+            }
+            return Ok(CheckOutcome { report, checked: None, without_vault });
         }
         self.fetched.store(0, Ordering::Relaxed);
         let total = secrets_of(entries.iter().copied(), default).len();
         let checked = terminal::with_progress(self.resolver.check(values), &self.fetched, total).await;
         let mut report = checked.report().rows().to_vec();
         advise(&mut report, &self.vaults, &referenced);
-        Ok(CheckOutcome { report, checked: Some(checked) })
+        Ok(CheckOutcome { report, checked: Some(checked), without_vault: Vec::new() })
     }
 
     /// Fetches the secrets of the default vault that `map` selects by name.
@@ -123,11 +134,14 @@ impl AllowedVaults {
 }
 
 impl CheckOutcome {
-    /// Returns the settings whose failure may go away on a retry.
-    pub(crate) fn transient_settings(&self) -> BTreeSet<String> {
+    /// Returns the exit codes of the settings that failed.
+    pub(crate) fn exit_codes(&self) -> ExitCodes {
         let values = self.checked.iter().flat_map(Checked::values);
-        let transient = values.filter(|(_, value)| value.is_err_and(|error| error.is_transient()));
-        transient.map(|(value, _)| value.key().to_string()).collect()
+        let failed = values.filter_map(|(value, resolved)| Some((value.key().to_string(), resolved.err()?)));
+        let failed = failed.flat_map(|(key, error)| codes_of(&key, error));
+        // A missing --vault is wrong usage.
+        let without_vault = self.without_vault.iter().map(|key| ((key.clone(), NO_VAULT.as_str()), 2));
+        failed.chain(without_vault).collect()
     }
 
     /// Returns every resolved value with its setting. The value is `None` if it is optional and its secret is missing.
@@ -136,6 +150,13 @@ impl CheckOutcome {
         let values = self.checked.iter().flat_map(Checked::values);
         values.filter_map(|(value, resolved)| Some((value.key().to_string(), resolved.ok()?)))
     }
+}
+
+/// Returns the exit codes of an error and of the failures that it joins.
+fn codes_of(key: &str, error: &Error) -> Vec<((String, &'static str), u8)> {
+    let failures = if error.failures().is_empty() { std::slice::from_ref(error) } else { error.failures() };
+    let code = |error: &Error| ((key.to_owned(), error.status().as_str()), exit_code_of(error));
+    failures.iter().map(code).collect()
 }
 
 fn secrets_of<'e>(entries: impl IntoIterator<Item = &'e Entry>, default: &Vault) -> BTreeSet<SecretId> {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use keyvault::client::SecretClientBuilder;
-use keyvault::{Cloud, SecretClient, Vault};
+use keyvault::secret::ParseError;
+use keyvault::{Cloud, SecretClient, SecretId, SecretName, SecretVersion, Vault};
 
 use super::credential::credential;
 use crate::failure::Failure;
@@ -16,12 +17,20 @@ pub(crate) struct ConnectionArguments {
     #[arg(long, value_name = "PATH")]
     ca_file: Option<PathBuf>,
 
-    /// Give up on a request to a vault, with its retries, after this time
+    /// Give up on a request to a vault, with its retries, after this time; also on a list that yields nothing for it
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
     timeout: Duration,
+
+    /// Use this version of the vault's REST API, for example 7.4
+    #[arg(long, value_name = "VERSION")]
+    api_version: Option<String>,
 }
 
 impl ConnectionArguments {
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
     /// Creates a client for the vault at `url`.
     pub(super) fn client(&self, url: &str) -> Result<SecretClient, Failure> {
         Ok(self.client_builder(url)?.credential(credential()?).build()?)
@@ -29,7 +38,10 @@ impl ConnectionArguments {
 
     /// Creates a client builder without a credential.
     pub(crate) fn client_builder(&self, url: &str) -> Result<SecretClientBuilder, Failure> {
-        let builder = SecretClient::builder(url).timeout(self.timeout);
+        let mut builder = SecretClient::builder(url).timeout(self.timeout);
+        if let Some(version) = &self.api_version {
+            builder = builder.api_version(version);
+        }
         Ok(match &self.ca_file {
             None => builder,
             Some(path) => {
@@ -43,31 +55,82 @@ impl ConnectionArguments {
 /// The options of a command that uses one vault.
 #[derive(clap::Args)]
 pub(crate) struct VaultArguments {
-    /// The vault: its name in Azure, or its URL
+    /// The vault: its name in Azure, its host or its URL; not needed if the URL of a secret is given
     #[arg(long, value_name = "URL|NAME", env = "KEYVAULT_VAULT")]
-    vault: String,
+    vault: Option<String>,
 
     #[command(flatten)]
     connection: ConnectionArguments,
 }
 
+/// A secret of a vault that the user named.
+pub(crate) struct SecretTarget {
+    pub(crate) client: SecretClient,
+    pub(crate) name: String,
+    pub(crate) version: Option<String>,
+}
+
 impl VaultArguments {
+    pub(crate) fn timeout(&self) -> Duration {
+        self.connection.timeout
+    }
+
     /// Creates a client. A vault on the command line needs no other permission, whatever its host is.
     pub(crate) fn client(&self) -> Result<SecretClient, Failure> {
-        let url = if is_url(&self.vault) {
-            self.vault.clone()
-        } else {
-            Vault::named(&self.vault, Cloud::Public)?.origin().to_owned()
-        };
-        self.connection.client(&url)
+        let vault = self.vault.as_deref().map(str::trim).filter(|vault| !vault.is_empty());
+        let vault = vault.ok_or_else(|| Failure::usage("name the vault with --vault NAME or KEYVAULT_VAULT=NAME"))?;
+        self.connection.client(parse_vault(vault, Cloud::Public)?.origin())
     }
+
+    /// Creates a client for the secret that `text` names: `db`, `db/VERSION`, or its URL.
+    pub(crate) fn secret(&self, text: &str) -> Result<SecretTarget, Failure> {
+        let text = text.trim();
+        if !is_url(text) {
+            SecretName::parse(text).map_err(|error| name_failure(text, error))?;
+            return Ok(SecretTarget { client: self.client()?, name: text.to_owned(), version: None });
+        }
+        let name_and_version = text
+            .split_once('/')
+            .filter(|(name, version)| SecretName::parse(name).is_ok() && SecretVersion::parse(version).is_ok());
+        if let Some((name, version)) = name_and_version {
+            let version = Some(version.to_owned());
+            return Ok(SecretTarget { client: self.client()?, name: name.to_owned(), version });
+        }
+        let is_id = text.contains("//") || text.contains('.') && text.contains('/');
+        if !is_id {
+            return Err(SecretName::parse(text)
+                .map_or_else(|error| name_failure(text, error), |_| Failure::usage("secret name is malformed")));
+        }
+        let id = SecretId::parse(&with_scheme(text))?;
+        if let Some(vault) = self.vault.as_deref().map(str::trim).filter(|vault| !vault.is_empty()) {
+            let vault = parse_vault(vault, Cloud::Public)?;
+            if vault != *id.vault() {
+                return Err(Failure::usage(format!(
+                    "the secret's URL is of the vault {}, but --vault or KEYVAULT_VAULT names {vault}",
+                    id.vault()
+                )));
+            }
+        }
+        Ok(SecretTarget {
+            client: self.connection.client(id.vault().origin())?,
+            name: id.name().as_str().to_owned(),
+            version: id.version().map(ToString::to_string),
+        })
+    }
+}
+
+/// Adds advice to the error of a name. Does not repeat the name, because it may be a value that was pasted.
+fn name_failure(name: &str, error: ParseError) -> Failure {
+    let is_close = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.: ".contains(c));
+    let advice = if is_close { "; write - for other signs, for example DB-PASSWORD for DB_PASSWORD" } else { "" };
+    Failure::usage(format!("{error}{advice}"))
 }
 
 /// The options of a command that resolves references.
 #[derive(Clone, clap::Args)]
 pub(crate) struct AllowedVaultsArguments {
-    /// A vault that may be contacted: its name in Azure, or its URL; repeat it for each vault that references name; the
-    /// first is the default, and no other vault is contacted
+    /// A vault that may be contacted: its name in Azure, its host or its URL; repeat it for each vault that references
+    /// name; the first is the default, and no other vault is contacted
     #[arg(long = "vault", value_name = "URL|NAME", env = "KEYVAULT_VAULT", value_delimiter = ',')]
     vaults: Vec<String>,
 
@@ -78,11 +141,12 @@ pub(crate) struct AllowedVaultsArguments {
 impl AllowedVaultsArguments {
     /// Returns the vaults in order, without duplicates. A name is in the cloud of the first URL.
     pub(crate) fn vaults(&self) -> Result<Vec<Vault>, Failure> {
-        let urls = self.vaults.iter().filter(|name| is_url(name));
-        let cloud = urls.filter_map(|url| Vault::parse(url).ok()?.cloud()).next().unwrap_or(Cloud::Public);
+        let names = || self.vaults.iter().map(|name| name.trim()).filter(|name| !name.is_empty());
+        let of_url = |name: &&str| is_url(name).then(|| parse_vault(name, Cloud::Public).ok()?.cloud()).flatten();
+        let cloud = names().find_map(|name| of_url(&name)).unwrap_or(Cloud::Public);
         let mut vaults = Vec::new();
-        for name in self.vaults.iter().filter(|name| !name.is_empty()) {
-            let vault = if is_url(name) { Vault::parse(name)? } else { Vault::named(name, cloud)? };
+        for name in names() {
+            let vault = parse_vault(name, cloud)?;
             if !vaults.contains(&vault) {
                 vaults.push(vault);
             }
@@ -91,6 +155,52 @@ impl AllowedVaultsArguments {
     }
 }
 
-fn is_url(vault: &str) -> bool {
-    vault.contains(['/', ':', '.'])
+/// Parses what people paste for a vault: its name, its host, its URL, or the URL of one of its secrets.
+fn parse_vault(text: &str, cloud: Cloud) -> Result<Vault, ParseError> {
+    if !is_url(text) {
+        return Vault::named(text, cloud);
+    }
+    let url = with_scheme(text);
+    let host_end = url[8..].find('/').map_or(url.len(), |at| at + 8);
+    let path = url[host_end..].trim_end_matches('/');
+    if path.eq_ignore_ascii_case("/secrets") {
+        return Vault::parse(&url[..host_end]);
+    }
+    Vault::parse(&url).or_else(|error| SecretId::parse(&url).map(|id| id.vault().clone()).map_err(|_| error))
+}
+
+/// Adds the scheme to a host that was pasted without it.
+fn with_scheme(text: &str) -> String {
+    let text = text.strip_prefix("//").unwrap_or(text);
+    if text.contains("://") { text.to_owned() } else { format!("https://{text}") }
+}
+
+fn is_url(text: &str) -> bool {
+    text.contains(['/', ':', '.'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vault_is_accepted_as_people_paste_it() {
+        for text in [
+            "contoso",
+            "contoso.vault.azure.net",
+            "contoso.vault.azure.net/",
+            "//contoso.vault.azure.net",
+            "https://contoso.vault.azure.net",
+            "https://contoso.vault.azure.net:443/",
+            "https://contoso.vault.azure.net/secrets/",
+            "https://contoso.vault.azure.net/secrets/db",
+            "contoso.vault.azure.net/secrets/db/0123456789abcdef0123456789abcdef",
+        ] {
+            let vault = parse_vault(text, Cloud::Public).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(vault.origin(), "https://contoso.vault.azure.net", "{text}");
+        }
+        for text in ["http://contoso.vault.azure.net", "https://contoso.vault.azure.net/keys/db", "a:b:c", "x", "/"] {
+            assert!(parse_vault(text, Cloud::Public).is_err(), "{text}");
+        }
+    }
 }

@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
 use keyvault::{Result, Secret, SecretClient, SecretId, SecretName, SecretProperties, SecretStore, Vault};
+
+use super::patience::patient;
 
 /// A client that counts the secrets it fetched.
 #[derive(Debug)]
 pub(super) struct CountingStore {
     pub(super) client: SecretClient,
     pub(super) fetched: Arc<AtomicUsize>,
+    pub(super) timeout: Duration,
 }
 
 #[async_trait]
@@ -27,10 +31,10 @@ impl SecretStore for CountingStore {
     }
 
     fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
-        SecretStore::list(&self.client)
+        patient(SecretStore::list(&self.client), self.timeout)
     }
 
     fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
-        SecretStore::versions(&self.client, name)
+        patient(SecretStore::versions(&self.client, name), self.timeout)
     }
 }

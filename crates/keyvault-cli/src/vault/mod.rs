@@ -1,17 +1,19 @@
 //! The vaults that a command may contact.
 //!
 //! In reading order: `credential` finds a token, `arguments` holds the options that name vaults, and creates clients
-//! from them, `allowed` resolves references against these vaults and no others, and `advice` adapts the report's advice
-//! to the command line.
+//! from them, `patience` ends lists without an end, `allowed` resolves references against these vaults and no others,
+//! and `advice` adapts the report's advice to the command line.
 
 mod advice;
 mod allowed;
 mod arguments;
 mod counting_store;
 mod credential;
+mod patience;
 
 pub(crate) use self::allowed::AllowedVaults;
-pub(crate) use self::arguments::{AllowedVaultsArguments, ConnectionArguments, VaultArguments};
+pub(crate) use self::arguments::{AllowedVaultsArguments, ConnectionArguments, SecretTarget, VaultArguments};
 #[cfg(unix)]
 pub(crate) use self::credential::CREDENTIAL_VARIABLES;
 pub(crate) use self::credential::environment_token;
+pub(crate) use self::patience::patient;

@@ -100,6 +100,11 @@ async fn without_a_vault_the_report_advises_to_name_one() {
     let output = run(command).await;
     output.assert_code(1);
     assert!(output.out.contains("--vault NAME") && output.out.contains("--vault contoso"), "{}", output.out);
+    for (name, arguments) in [("check", &[][..]), ("run", &["--", "true"]), ("secret get", &["a"])] {
+        let mut command = fixture.command_without_vault(name);
+        command.env("A", "@KeyVault(SecretName=a)").args(arguments);
+        assert!(run(command).await.assert_code(2).text().contains("--vault NAME"), "{name}");
+    }
     assert!(fixture.emulator.request_log().is_empty());
 }
 
@@ -164,4 +169,148 @@ async fn an_expiry_is_shown_and_an_unavailable_vault_has_its_own_exit_code() {
     command.args(["a.toml", "--timeout", "2s"]);
     let output = run(command).await;
     output.assert_code(5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn templates_and_other_forms_of_references_are_found() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("db", CANARY);
+    let uri = format!("{}/secrets/db", fixture.emulator.vault_url());
+    let bad_lines = "A=1\nnot a line=x\nB=@KeyVault(SecretName=db)\nC='open\nD: @KeyVault(SecretName=db)\nBARE\n";
+    for (name, text, code, expected) in [
+        (
+            "deploy.yaml",
+            "{{- if .x }}\na: \"@KeyVault(SecretName=db)\"\n{{- end }}\n",
+            0,
+            &["no YAML yet", "deploy.yaml:2"][..],
+        ),
+        ("app.yaml", "a: @KeyVault(SecretName=db)\n", 2, &["quote it", "app.yaml:1"]),
+        ("settings.json", &format!("{{\"DB\": {{\"uri\": \"{uri}\"}}}}"), 0, &["DB", "1 reference: 1 resolved"]),
+        (
+            "bad.env",
+            bad_lines,
+            2,
+            &["bad.env:2", "bad.env:4", "bad.env:3  B", "bad.env:5  D", "2 references: 2 resolved"],
+        ),
+        ("x.properties", "a=@Microsoft.KeyVault(SecretName\\=db)\n", 0, &["x.properties:1  a", "1 resolved"]),
+        (
+            "keys.yaml",
+            "? [a, b]\n: '@KeyVault(SecretName=db)'\n? {c: 1}\n: '@KeyVault(SecretName=db)'\n",
+            0,
+            &["2 references: 2"],
+        ),
+        ("deep.yaml", &"- ".repeat(20_000), 2, &["deep.yaml:1: nested too deeply"]),
+        ("deep.json", &format!("[\n{}", "[".repeat(200_000)), 2, &["deep.json:2: nested too deeply"]),
+    ] {
+        fixture.write(name, text);
+        let mut command = fixture.command("check");
+        command.arg(name);
+        let output = run(command).await;
+        output.assert_code(code).assert_no_canary();
+        expected.iter().for_each(|part| assert!(output.out.contains(part), "{name} prints {part}:\n{}", output.out));
+    }
+    fixture.write("utf16.env", "");
+    std::fs::write(fixture.path("utf16.env"), b"\xff\xfeA\0=\0b\0").expect("a file");
+    let mut command = fixture.command("check");
+    command.arg("utf16.env");
+    assert!(run(command).await.assert_code(2).out.contains("UTF-16"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn expressions_of_infrastructure_code_are_no_errors() {
+    let fixture = Fixture::start().await;
+    let text = "param vault string\nvar a = '@Microsoft.KeyVault(VaultName=${vault};SecretName=db)'\n\
+                var b = '@Microsoft.KeyVault(SecretUri=${secret.properties.secretUri})'\n\
+                var c = '@Microsoft.KeyVault(VaultName=contoso;SecretName=c)'\n";
+    for (name, text, code, expected) in [
+        ("main.bicep", text, 0, &["line 2, 3", "main.bicep:4", "1 reference: 1 well formed"][..]),
+        (
+            "bad.bicep",
+            "var a = '@Microsoft.KeyVault(VaultNam=${vault};SecretName=db)'",
+            2,
+            &["bad.bicep:1", "InvalidSyntax"],
+        ),
+        (
+            "main.tf",
+            "a = \"@Microsoft.KeyVault(SecretUri=${azurerm_key_vault.kv.vault_uri}secrets/db)\"",
+            0,
+            &["line 1"],
+        ),
+    ] {
+        fixture.write(name, text);
+        let mut command = fixture.command_without_vault("check");
+        command.args(["--offline", name, "--vault", "contoso"]);
+        let output = run(command).await;
+        output.assert_code(code);
+        expected.iter().for_each(|part| assert!(output.out.contains(part), "{name} prints {part}:\n{}", output.out));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_selected_variables_are_checked() {
+    let fixture = Fixture::start().await;
+    let check = |arguments: &[&str]| {
+        let mut command = fixture.command_without_vault("check");
+        command.arg("--offline").args(arguments);
+        for name in ["SHOP_DB__URL", "OTHER", "CI_COMMIT_MESSAGE"] {
+            command.env(name, "@KeyVault(SecretName=db)");
+        }
+        run(command)
+    };
+    for (arguments, variables) in [
+        (&[][..], &["OTHER", "SHOP_DB__URL"][..]),
+        (&["--env-prefix", "SHOP_"], &["SHOP_DB__URL"]),
+        (&["--env", "--env-prefix", "SHOP_"], &["OTHER", "SHOP_DB__URL"]),
+        (&["--only", "OTHER"], &["OTHER"]),
+        (&["--except", "SHOP_*"], &["OTHER"]),
+        (&["--only", "CI_COMMIT_MESSAGE,OTHER"], &["CI_COMMIT_MESSAGE", "OTHER"]),
+    ] {
+        let output = check(&[arguments, &["--json"]].concat()).await;
+        let json = output.assert_code(0).json();
+        let rows = json["rows"].as_array().expect("rows");
+        let mut found: Vec<&str> =
+            rows.iter().filter_map(|row| row["origin"].as_str()?.strip_prefix("variable ")).collect();
+        found.sort_unstable();
+        assert_eq!(found, variables, "{arguments:?}");
+    }
+    let output = check(&["--env", "--env-prefix", "SHOP_"]).await;
+    assert!(output.out.contains("db.url") && output.out.contains("CI_COMMIT_MESSAGE: left alone"), "{}", output.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_has_the_same_exit_code_in_every_command() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set_secret("off", SetSecret::new(CANARY).enabled(false));
+    fixture.write("a.conf", "@KeyVault(SecretName=off)\n");
+    fixture.write("b.conf", "@KeyVault(SecretName=here)\n");
+    fixture.emulator.set("here", CANARY);
+    let faults = [
+        (None, "off", "a.conf"),
+        (Some(403), "here", "b.conf"),
+        (Some(401), "here", "b.conf"),
+        (Some(500), "here", "b.conf"),
+        (Some(418), "here", "b.conf"),
+    ];
+    for (fault, secret, file) in faults {
+        fixture.emulator.clear_faults();
+        if let Some(status) = fault {
+            fixture.emulator.fault(Fault::status(status));
+        }
+        let mut codes = Vec::new();
+        for (name, arguments) in [
+            ("secret get", &[secret][..]),
+            ("check", &[file]),
+            ("render", &[file]),
+            ("run", &["--", "true"]),
+            ("doctor", &["--secret", secret]),
+        ] {
+            let mut command = fixture.command(name);
+            command.args(["--timeout", "2s"]).args(arguments);
+            if name == "run" {
+                command.env("A", format!("@KeyVault(SecretName={secret})"));
+            }
+            codes.push(run(command).await.code);
+        }
+        assert!(codes.iter().all(|code| *code == codes[0] && *code != Some(0)), "{fault:?}: {codes:?}");
+    }
 }

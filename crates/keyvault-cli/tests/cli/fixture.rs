@@ -97,6 +97,10 @@ impl CommandOutput {
         self
     }
 
+    pub(crate) fn text(&self) -> String {
+        self.out.clone() + &self.err
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.out).unwrap_or_else(|_| panic!("output is JSON: {}", self.out))
     }

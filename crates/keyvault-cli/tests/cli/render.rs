@@ -95,3 +95,116 @@ async fn a_watched_file_is_written_only_on_change_whatever_the_hook_does() {
     }
     assert!(!output.err.contains("-7f3a") && !read("runs").contains("leak"), "{}", output.err);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn devices_pipes_and_links_to_them_are_written_through() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("db", "hunter2");
+    fixture.write("a.conf", "pass=@KeyVault(SecretName=db)\n");
+    std::os::unix::fs::symlink("/dev/stdout", fixture.path("link")).expect("a link");
+    let is_link = || std::fs::symlink_metadata(fixture.path("link")).is_ok_and(|link| link.is_symlink());
+    for path in ["/dev/stdout", "/proc/self/fd/1", "link"] {
+        let mut command = fixture.command("render");
+        command.args(["a.conf", "-o", path]);
+        assert_eq!(run(command).await.assert_code(0).out, "pass=hunter2\n", "{path}");
+        assert!(is_link());
+        // What is already in a redirected file stays.
+        let file = std::fs::File::create(fixture.path("redirected")).expect("a file");
+        std::io::Write::write_all(&mut &file, b"head\n").expect("a line");
+        let mut command = fixture.command("render");
+        command.args(["a.conf", "-o", path]).stdout(file);
+        run(command).await.assert_code(0);
+        assert_eq!(fixture.read("redirected"), "head\npass=hunter2\n", "{path}");
+        assert!(is_link());
+    }
+    let made = std::process::Command::new("mkfifo").arg(fixture.path("pipe")).status().expect("mkfifo runs");
+    assert!(made.success());
+    let pipe = fixture.path("pipe");
+    let read = tokio::task::spawn_blocking(move || std::fs::read_to_string(pipe).expect("a reader"));
+    let mut command = fixture.command("render");
+    command.args(["a.conf", "-o", "pipe"]);
+    run(command).await.assert_code(0);
+    assert_eq!(read.await.expect("it ran"), "pass=hunter2\n");
+    assert!(!std::fs::symlink_metadata(fixture.path("pipe")).expect("a pipe").is_file());
+    for (path, code) in [("/proc/self/exe", 1), ("/proc/self/cwd", 1), (".", 1)] {
+        let mut command = fixture.command("render");
+        command.args(["a.conf", "-o", path]);
+        run(command).await.assert_code(code);
+    }
+    let mut command = fixture.command("render");
+    command.args(["a.conf", "-o", "link", "--watch"]);
+    assert!(run(command).await.assert_code(2).err.contains("--watch"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watched_file_that_was_removed_is_written_again() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("db", "hunter2");
+    fixture.write("a.conf", "pass=@KeyVault(SecretName=db)\n");
+    // The content is right and the mode is not.
+    fixture.write("out", "pass=hunter2\n");
+    std::fs::set_permissions(fixture.path("out"), std::fs::Permissions::from_mode(0o644)).expect("a mode");
+    let mut command = fixture.command("render");
+    command.args(["a.conf", "-o", "out", "--watch", "--interval", "1s"]);
+    let child = command.spawn().expect("the command starts");
+    let mode = || std::fs::metadata(fixture.path("out")).map(|out| out.permissions().mode() & 0o7777).ok();
+    eventually("the mode is right", || mode() == Some(0o600)).await;
+    std::fs::remove_file(fixture.path("out")).expect("a file");
+    eventually("the file is back", || mode() == Some(0o600)).await;
+    assert_eq!(fixture.read("out"), "pass=hunter2\n");
+    send_signal(&child, "-TERM");
+    wait(child).await.assert_code(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_are_escaped_for_the_format_of_the_file() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("odd", "a\"b\\c'd&<e>: #\nf");
+    fixture.emulator.set("port", "5432");
+    let render = |arguments: &[&str]| {
+        let mut command = fixture.command("render");
+        command.args(arguments);
+        run(command)
+    };
+    let json = "{\n  \"a\": \"x@KeyVault(SecretName=odd)\",\n  \"port\": @KeyVault(SecretName=port),\n  \
+                \"b\": \"@@KeyVault(\"\n}\n";
+    for name in ["a.json", "a.json.template", "b.txt"] {
+        fixture.write(name, json);
+    }
+    for arguments in
+        [&["a.json"][..], &["a.json.template"], &["b.txt", "--format", "json"], &["b.txt", "-o", "out.json"]]
+    {
+        let output = render(arguments).await;
+        let text = if output.out.is_empty() { fixture.read("out.json") } else { output.assert_code(0).out.clone() };
+        let value: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(value["a"], "xa\"b\\c'd&<e>: #\nf", "{arguments:?}");
+        assert_eq!((value["port"].as_u64(), value["b"].as_str()), (Some(5432), Some("@KeyVault(")));
+    }
+    assert!(render(&["a.json", "--format", "text"]).await.assert_code(0).out.contains("xa\"b\\c'd"));
+    fixture.write("a.yaml", "a: '@KeyVault(SecretName=odd)'\nb: 1\n");
+    assert_eq!(render(&["a.yaml"]).await.assert_code(0).out, "a: \"a\\\"b\\\\c'd&<e>: #\\nf\"\nb: 1\n");
+    fixture.write("a.xml", "<a b=\"@KeyVault(SecretName=odd)\"/>");
+    assert!(render(&["a.xml"]).await.assert_code(0).out.contains("a&quot;b\\c&#39;d&amp;&lt;e&gt;: #&#10;f"));
+
+    fixture.write("out", "old");
+    fixture.write("bad.json", "{\"a\": 1,\n\"b\": @KeyVault(SecretName=odd)}");
+    let output = render(&["bad.json", "-o", "out"]).await;
+    assert!(output.assert_code(2).err.contains("bad.json:2: "), "{}", output.err);
+    assert!(!output.err.contains("c'd") && fixture.read("out") == "old", "{}", output.err);
+    // Without the line of the absent secret the comma before it would be one too many.
+    fixture.write("comma.json", "{\n\"a\": 1,\n\"b\": \"@KeyVault(SecretName=gone;Optional=true)\"\n}");
+    assert_eq!(render(&["comma.json"]).await.assert_code(0).out, "{\n\"a\": 1,\n}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_byte_order_mark_and_the_right_lines_stay() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("a", "x");
+    // More than nine references, because lines are numbers and no words.
+    let line = |n: u32| format!("{n} @KeyVault(SecretName={};Optional=true)\r\n", if n == 2 { "gone" } else { "a" });
+    fixture.write("a.conf", &format!("\u{feff}{}", (1..=12).map(line).collect::<String>()));
+    let mut command = fixture.command("render");
+    command.arg("a.conf");
+    let expected: String = (1..=12).filter(|n| *n != 2).map(|n| format!("{n} x\r\n")).collect();
+    assert_eq!(run(command).await.assert_code(0).out, format!("\u{feff}{expected}"));
+}

@@ -4,6 +4,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use keyvault_emulator::{Denial, Fault, Operation};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::fixture::{CANARY, Fixture, eventually, keyvault, run, send_signal, wait};
 
@@ -222,7 +223,8 @@ async fn masked_output_contains_no_secret_however_it_is_written() {
         assert!(output.out.contains(part), "{part}");
     }
     assert!(!output.out.contains("line-one") && !output.out.contains("ary-7f3a9c"), "{}", &output.out[..400]);
-    assert!(output.err.contains("error ***") && output.err.contains("shorter than 4"), "{}", output.err);
+    assert!(output.err.contains("error ***"), "{}", output.err);
+    assert!(output.err.contains("secret short (variable S) is shorter than 4"), "{}", output.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -239,9 +241,12 @@ async fn a_closed_reader_ends_the_child_and_an_orphan_does_not_delay_the_exit() 
     assert_ne!(wait(child).await.code, Some(0));
     // A process that the child left behind holds the pipe open.
     let started = Instant::now();
-    let output = run(with(&fixture, &["--mask"], &sh("sleep 60 & echo $! > left; echo done"))).await;
-    assert!(output.assert_code(0).out == "done\n" && started.elapsed() < Duration::from_secs(30));
+    let script = sh("sleep 60 & echo $! > left; echo done");
+    let mut child = with(&fixture, &["--mask"], &script).spawn().expect("the command starts");
+    eventually("keyvault ended", || child.try_wait().expect("a child").is_some()).await;
+    assert!(started.elapsed() < Duration::from_secs(30));
     Command::new("kill").arg(fixture.read("left").trim()).status().expect("kill runs");
+    assert_eq!(wait(child).await.assert_code(0).out, "done\n");
     // Without a reader the child still receives the signal.
     let child = with(&fixture, &["--mask"], &["yes"]).spawn().expect("the command starts");
     eventually("the child writes", || {
@@ -310,4 +315,163 @@ async fn without_references_no_vault_is_contacted() {
     command.env_remove("KEYVAULT_TOKEN");
     assert_eq!(run(command).await.assert_code(0).out, "started\n");
     assert!(fixture.emulator.request_log().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_is_masked_in_every_common_encoding() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("a", "p+q/r<s&t\u{e4} it's");
+    let script = r#"printf '%s' "$A" | base64; printf 'user:%s' "$A" | base64 -w0; echo
+        printf '%s\n' '{"a":"p\u002bq\/r\u003cs\u0026t\u00e4 it\u0027s"}' 'p%2bq/r%3cs%26t%c3%a4+it%27s'
+        printf '%s\n' 'p&#43;q/r&lt;s&amp;t&auml; it&#39;s' "'p+q/r<s&t\\xe4 it\\'s'"; printf '%s' "$A" | od -An -tx1 | tr -d ' '
+        set -x; : "$A""#;
+    let mut command = with(&fixture, &["--mask"], &["bash", "-c", script]);
+    command.env("A", "@KeyVault(SecretName=a)");
+    let output = run(command).await;
+    output.assert_code(0);
+    let lines: Vec<&str> = output.out.lines().collect();
+    assert_eq!(lines[0], "***", "{}", output.out);
+    assert!(lines[1].len() < 16, "{}", output.out);
+    assert_eq!(lines[2..], ["{\"a\":\"***\"}", "***", "***", "'***'", "***"], "{}", output.out);
+    assert!(output.err.contains("***") && !output.err.contains("q/r"), "{}", output.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_in_the_background_lives_on_and_stays_masked() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("a", CANARY);
+    let script = r#"(sleep 1.5; echo "late $A"; echo "error $A" >&2; printf canary-; sleep 0.3; echo 7f3a9c; echo alive > alive) &
+        printf "now $A""#;
+    let mut command = with(&fixture, &["--mask"], &sh(script));
+    command.env("A", "@KeyVault(SecretName=a)");
+    // The output ends when the process in the background ends.
+    let output = run(command).await;
+    output.assert_code(0).assert_no_canary();
+    assert!(output.out.starts_with("now ***late ***\n***") && !output.out.contains("7f3a9c"), "{}", output.out);
+    assert_eq!(output.err, "error ***\n");
+    assert_eq!(fixture.read("alive"), "alive\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_terminal_that_hangs_up_ends_the_command() {
+    let fixture = Fixture::start().await;
+    for mode in ["--mask", "--restart-on-change"] {
+        // A copy of the terminal in another process would keep it from hanging up.
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        let terminal = openpt(flags).expect("a terminal");
+        grantpt(&terminal).expect("it is granted");
+        unlockpt(&terminal).expect("it is unlocked");
+        let name = ptsname(&terminal, Vec::new()).expect("it has a name");
+        let side = std::fs::File::options().read(true).write(true).open(name.to_str().expect("text")).expect("a side");
+        let keyvault = with(&fixture, &[mode], &sh("echo $$ > pid; while :; do sleep 0.05; done"));
+        let mut command = Command::new("setsid");
+        command.arg("--ctty").arg(keyvault.get_program()).args(keyvault.get_args()).current_dir(fixture.directory());
+        command.stdin(side.try_clone().expect("a side")).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("the command starts");
+        drop((side, command));
+        let pid = || std::fs::read_to_string(fixture.path("pid")).unwrap_or_default().trim().to_owned();
+        eventually("the child runs", || !pid().is_empty()).await;
+        drop(terminal);
+        eventually("keyvault ended", || child.try_wait().expect("a child").is_some()).await;
+        eventually("the child ended", || !std::fs::exists(format!("/proc/{}", pid())).expect("/proc")).await;
+        std::fs::remove_file(fixture.path("pid")).expect("a file");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restart_ends_everything_that_the_command_started() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("a", "first-value");
+    // One process in the group, one that left it, and an orphan that ends by itself.
+    let script = r#"sleep 1000 & echo $! >> pids; setsid sleep 1000 & echo $! >> pids
+        (sleep 0.1 & echo $! > orphan); echo "$A" >> starts; wait"#;
+    let mut command = with(&fixture, &["--restart-on-change", "--interval", "1s", "--grace", "5s"], &sh(script));
+    command.env("A", "@KeyVault(SecretName=a)").stdout(Stdio::null());
+    let child = command.spawn().expect("the command starts");
+    let read = |name: &str| std::fs::read_to_string(fixture.path(name)).unwrap_or_default();
+    eventually("the first start", || read("starts") == "first-value\n").await;
+    let is_there = |id: &str| std::fs::exists(format!("/proc/{id}")).expect("/proc");
+    let orphan = read("orphan").trim().to_owned();
+    eventually("the orphan is reaped", || !is_there(&orphan)).await;
+    let first = read("pids");
+    assert!(first.lines().count() == 2 && first.lines().all(is_there), "{first}");
+    fixture.emulator.set("a", "second-value");
+    eventually("the second start", || read("starts") == "first-value\nsecond-value\n").await;
+    eventually("the first processes ended", || !first.lines().any(is_there)).await;
+    send_signal(&child, "-TERM");
+    // They hold the pipe of standard error.
+    for id in read("pids").lines().skip(2) {
+        Command::new("kill").args(["-KILL", id]).status().expect("kill runs");
+    }
+    wait(child).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn only_selected_variables_get_secrets() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("a", "hunter2");
+    fixture.write("a.env", "FILE=@KeyVault(SecretName=a)\nCI_COMMIT_TITLE=@KeyVault(SecretName=a)\n");
+    let cases: [(&[&str], &[&str]); 6] = [
+        (&[], &["DB", "SHOP_A", "SHOP_B", "FILE"]),
+        (&["--only", "DB"], &["DB"]),
+        (&["--only", "DB", "SHOP_*"], &["DB", "SHOP_A", "SHOP_B"]),
+        (&["--only", "SHOP_*,FILE", "--except", "SHOP_B"], &["SHOP_A", "FILE"]),
+        (&["--except", "SHOP_?"], &["DB", "FILE"]),
+        (&["--only", "CI_COMMIT_MESSAGE"], &["CI_COMMIT_MESSAGE"]),
+    ];
+    for (options, resolved) in cases {
+        let mut command = with(&fixture, &[&["--env-file", "a.env"], options].concat(), &["env"]);
+        for name in ["DB", "SHOP_A", "SHOP_B", "CI_COMMIT_MESSAGE", "ARGO_TEMPLATE"] {
+            command.env(name, "@KeyVault(SecretName=a)");
+        }
+        let output = run(command).await;
+        output.assert_code(0);
+        let found = output.out.lines().filter_map(|line| line.strip_suffix("=hunter2"));
+        let found: std::collections::BTreeSet<&str> = found.collect();
+        assert_eq!(found, resolved.iter().copied().collect(), "{options:?}");
+        assert_eq!(output.err.contains("CI_COMMIT_TITLE left alone"), !options.contains(&"--only"), "{}", output.err);
+    }
+    let mut command = with(&fixture, &["--only", "TYPO"], &["true"]);
+    command.env("DB", "@KeyVault(SecretName=a)");
+    assert!(run(command).await.assert_code(0).err.contains("TYPO matches no variable"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_name_of_a_secret_does_not_make_programs_run_code() {
+    let fixture = Fixture::start().await;
+    for name in ["LD-PRELOAD", "BASH-ENV", "NODE-OPTIONS", "PATH", "Db"] {
+        fixture.emulator.set(name, "/tmp/canary.so");
+    }
+    let output = run(with(&fixture, &["--all"], &["/usr/bin/env"])).await;
+    output.assert_code(0);
+    assert!(output.out.contains("DB=/tmp/canary.so"), "{}", output.out);
+    for name in ["LD_PRELOAD", "BASH_ENV", "NODE_OPTIONS"] {
+        assert!(!output.out.contains(&format!("{name}=")) && output.err.contains(name), "{name}: {}", output.err);
+    }
+    assert!(!output.out.contains("PATH=/tmp"), "{}", output.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn variables_are_read_from_files_of_every_form() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("a", "hunter2");
+    fixture.write(
+        "local.settings.json",
+        "{\"IsEncrypted\": false, \"Values\": {\"A\": \"@Microsoft.KeyVault(SecretName=a)\", \"B:C\": \"d\"}}",
+    );
+    fixture.write("docker.env", "GIVEN\nMISSING\nKEYVAULT_TOKEN\nD: x@KeyVault(SecretName=a)\nE='it\\'s'\n");
+    let options = ["--env-file", "local.settings.json", "--env-file", "docker.env"];
+    let mut command = with(&fixture, &options, &["env"]);
+    command.env("GIVEN", "given");
+    let output = run(command).await;
+    output.assert_code(0);
+    for line in ["A=hunter2", "B:C=d", "GIVEN=given", "D=xhunter2", "E=it's", "KEYVAULT_TOKEN="] {
+        assert!(output.out.contains(line), "{line}\n{}", output.out);
+    }
+    assert!(!output.out.contains("MISSING") && !output.out.contains("IsEncrypted"), "{}", output.out);
+    fixture.write("bad.env", "A=1\nB C=canary-7f3a9c\nD='open\n");
+    let output = run(with(&fixture, &["--env-file", "bad.env"], &["touch", "started"])).await;
+    output.assert_code(2).assert_no_canary();
+    assert!(output.err.contains("bad.env:2") && output.err.contains("bad.env:3"), "{}", output.err);
+    assert!(!fixture.directory().join("started").exists());
 }

@@ -123,3 +123,70 @@ fn help_has_examples_and_every_shell_has_completions() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_secret_and_a_vault_are_accepted_as_people_paste_them() {
+    let fixture = Fixture::start().await;
+    let first = json(&succeeds(&fixture, &["set", "db", "--json"], "first").await);
+    let version = first["version"].as_str().expect("a version").to_owned();
+    succeeds(&fixture, &["set", "db"], "second").await;
+    let url = fixture.emulator.vault_url().trim_end_matches('/').to_owned();
+    let host = url.trim_start_matches("https://").to_owned();
+    for (name, value) in [
+        (format!("{url}/secrets/db"), "second"),
+        (format!("{url}/secrets/db/{version}"), "first"),
+        (format!("{host}/secrets/db/{version}"), "first"),
+        (format!("db/{version}"), "first"),
+        (" db ".to_owned(), "second"),
+    ] {
+        assert_eq!(succeeds(&fixture, &["get", "-n", &name], "").await, value, "{name}");
+        assert!(succeeds(&fixture, &["show", &name], "").await.contains("name        db"), "{name}");
+    }
+    let without_vault = |arguments: &[&str]| {
+        let mut command = fixture.command_without_vault("secret get");
+        command.args(arguments);
+        run_with(command, "")
+    };
+    assert_eq!(without_vault(&["-n", &format!("{url}/secrets/db")]).await.assert_code(0).out, "second");
+    assert_eq!(without_vault(&["-n", "db", "--vault", &host]).await.assert_code(0).out, "second");
+    assert_eq!(
+        without_vault(&["-n", "db", "--vault", &format!("{url}/secrets/db")]).await.assert_code(0).out,
+        "second"
+    );
+    assert!(without_vault(&["db"]).await.assert_code(2).err.contains("--vault NAME"));
+    let other = without_vault(&[&format!("{url}/secrets/db"), "--vault", "contoso"]).await;
+    assert!(other.assert_code(2).err.contains("--vault or KEYVAULT_VAULT names"), "{}", other.err);
+    assert!(fails(&fixture, &["get", "DB_PASSWORD"], 2).await.contains("DB-PASSWORD"));
+    assert!(fails(&fixture, &["get", &format!("{url}/keys/db")], 2).await.contains("key"));
+    fails(&fixture, &["delete", &format!("{url}/secrets/db/{version}"), "--yes"], 2).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_version_of_the_api_and_the_limits_are_named() {
+    let fixture = Fixture::start().await;
+    succeeds(&fixture, &["set", "db", "--api-version", "7.4"], "x").await;
+    let sent = fixture.emulator.request_log().iter().any(|request| request.path_and_query.contains("api-version=7.4"));
+    assert!(sent, "the version is sent");
+    fails(&fixture, &["get", "db", "--api-version", "7.4&x=y"], 2).await;
+    fixture.emulator.fault(Fault::status(400));
+    let large = fixture.write("large", &"x".repeat(30_000));
+    let refused = fails(&fixture, &["set", "db", "--value-file", &large], 1).await;
+    assert!(refused.contains("30,000 bytes") && refused.contains("25 KB"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_without_an_end_is_given_up() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("db", "x");
+    // Every page is empty and has a next one, and each takes its time.
+    fixture.emulator.fault(Fault::EmptyPage);
+    fixture.emulator.fault(Fault::Latency(std::time::Duration::from_millis(300)));
+    for (command, arguments) in [("list", &[][..]), ("versions", &["db"]), ("deleted", &[])] {
+        let started = std::time::Instant::now();
+        let mut process = fixture.command(&format!("secret {command}"));
+        process.args(["--timeout", "1s"]).args(arguments);
+        let output = run_with(process, "").await;
+        assert_eq!(output.code, Some(5), "{command}: {}", output.err);
+        assert!(started.elapsed().as_secs() < 20, "{command}: {:?}", started.elapsed());
+    }
+}

@@ -65,6 +65,8 @@ pub(super) struct AccessCommand {
     operations: Option<Vec<Operation>>,
     method: Option<String>,
     path: Option<String>,
+    vault: Option<String>,
+    secret: Option<String>,
 }
 
 impl AccessCommand {
@@ -79,7 +81,13 @@ impl AccessCommand {
 
     /// Returns the selected requests.
     pub(super) fn filter(self) -> RequestFilter {
-        RequestFilter { operations: self.operations, method: self.method, path: self.path }
+        RequestFilter {
+            operations: self.operations,
+            method: self.method,
+            path: self.path,
+            vault: self.vault,
+            secret: self.secret,
+        }
     }
 }
 
@@ -96,6 +104,8 @@ pub(super) struct FaultCommand {
     operations: Option<Vec<Operation>>,
     method: Option<String>,
     path: Option<String>,
+    vault: Option<String>,
+    secret: Option<String>,
 
     status: Option<u16>,
     retry_after: Option<String>,
@@ -148,7 +158,13 @@ impl FaultCommand {
 
     /// Returns the selected requests.
     pub(super) fn filter(self) -> RequestFilter {
-        RequestFilter { operations: self.operations, method: self.method, path: self.path }
+        RequestFilter {
+            operations: self.operations,
+            method: self.method,
+            path: self.path,
+            vault: self.vault,
+            secret: self.secret,
+        }
     }
 }
 

@@ -16,8 +16,8 @@ use super::command::{AccessCommand, ClockCommand, FaultCommand, LatencyCommand, 
 use crate::faults::{Denial, Fault, RequestMatcher};
 use crate::protocol::uri::query;
 use crate::protocol::{ErrorResponse, JSON, response};
-use crate::service::Service;
-use crate::vaults::{OnExisting, Seed};
+use crate::service::{PendingSave, Service};
+use crate::vaults::{OnExisting, Seed, VaultMap};
 
 /// The first segment of every path of the endpoint, which no vault has.
 pub(crate) const ROOT: &str = "/_emulator";
@@ -29,27 +29,36 @@ pub(crate) fn is_control(request: &Request<Bytes>) -> bool {
     is_plain && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Serves a request.
-pub(crate) fn serve(service: &Service, request: &Request<Bytes>) -> Response<Bytes> {
+/// Serves a request. The returned save, if any, must succeed before the response.
+pub(crate) fn serve(service: &Service, request: &Request<Bytes>) -> (Response<Bytes>, Option<PendingSave>) {
     // A web page in a local browser can send requests here too, and must not succeed.
     if request.headers().contains_key(ORIGIN) {
-        return ErrorResponse::new(403, "Forbidden", "The control endpoint rejects requests of web pages.")
-            .to_response();
+        let error = ErrorResponse::new(403, "Forbidden", "The control endpoint rejects requests of web pages.");
+        return (error.to_response(), None);
     }
-    match (ControlRequest { service, request }).perform() {
+    let mut control = ControlRequest { service, request, save: None };
+    let response = match control.perform() {
         Ok(body) => response(200, JSON, body.to_string()),
         Err(error) => error.to_response(),
-    }
+    };
+    (response, control.save)
+}
+
+/// Returns the response to a request whose change could not be saved.
+pub(crate) fn failed_save() -> Response<Bytes> {
+    ErrorResponse::unsaved().to_response()
 }
 
 /// A request to the control endpoint.
 struct ControlRequest<'a> {
     service: &'a Service,
     request: &'a Request<Bytes>,
+    /// The save of the request's change to a vault.
+    save: Option<PendingSave>,
 }
 
 impl ControlRequest<'_> {
-    fn perform(&self) -> Result<Value, ErrorResponse> {
+    fn perform(&mut self) -> Result<Value, ErrorResponse> {
         let path = self.request.uri().path();
         let name = path.strip_prefix(ROOT).unwrap_or_default().trim_matches('/');
         match *self.request.method() {
@@ -81,7 +90,7 @@ impl ControlRequest<'_> {
         })
     }
 
-    fn post(&self, name: &str) -> Result<Value, ErrorResponse> {
+    fn post(&mut self, name: &str) -> Result<Value, ErrorResponse> {
         match name {
             "clock" => self.set_clock(),
             "faults" => self.add_fault(),
@@ -94,7 +103,7 @@ impl ControlRequest<'_> {
     }
 
     /// Resets a part of the emulator to its initial state.
-    fn delete(&self, name: &str) -> Result<Value, ErrorResponse> {
+    fn delete(&mut self, name: &str) -> Result<Value, ErrorResponse> {
         let service = self.service;
         match name {
             "clock" => service.clock.reset(),
@@ -104,11 +113,10 @@ impl ControlRequest<'_> {
             "requests" | "log" => service.reset_requests(),
             "tokens" => service.state().tokens.revoke(),
             "latency" => service.state().latency = Duration::ZERO,
-            "secrets" => {
-                let mut state = service.state();
-                state.vaults.clear();
-                service.record_change(&mut state);
-            }
+            "secrets" => self.change(|vaults| {
+                vaults.clear();
+                Ok(())
+            })?,
             _ => return Err(ErrorResponse::method_not_allowed(&Method::DELETE)),
         }
         Ok(json!({}))
@@ -230,14 +238,26 @@ impl ControlRequest<'_> {
         Ok(self.latency())
     }
 
-    fn load(&self) -> Result<Value, ErrorResponse> {
+    fn load(&mut self) -> Result<Value, ErrorResponse> {
         let invalid = |error: &dyn std::fmt::Display| ErrorResponse::bad_parameter(error.to_string());
         let text = std::str::from_utf8(self.request.body()).map_err(|error| invalid(&error))?;
         let vault = query(self.request.uri()).into_iter().find(|(name, _)| name == "vault");
         let seed = Seed::from_json(text).map_err(|error| invalid(&error))?;
         let seed = seed.for_vault(vault.map(|(_, vault)| vault).as_deref());
-        let count = self.service.load(&seed, OnExisting::AddVersions).map_err(|error| invalid(&error))?;
+        let now = self.service.now();
+        let count =
+            self.change(|vaults| seed.load(vaults, now, OnExisting::AddVersions).map_err(|error| invalid(&error)))?;
         Ok(json!({ "secrets": count }))
+    }
+
+    /// Changes the vaults. The response waits for the data file, like that to a client.
+    fn change<T>(
+        &mut self,
+        change: impl FnOnce(&mut VaultMap) -> Result<T, ErrorResponse>,
+    ) -> Result<T, ErrorResponse> {
+        let (result, save) = self.service.change(&mut self.service.state(), change)?;
+        self.save = save;
+        Ok(result)
     }
 
     /// Parses the body. An empty body is an object without fields.

@@ -12,6 +12,10 @@ pub(super) struct RequestFilter {
     pub(super) method: Option<String>,
     /// The path, without the query. `*` matches any text.
     pub(super) path: Option<String>,
+    /// The name of the vault. Empty for the default vault.
+    pub(super) vault: Option<String>,
+    /// The name of the one secret.
+    pub(super) secret: Option<String>,
 }
 
 impl RequestFilter {
@@ -26,6 +30,8 @@ impl RequestFilter {
         self.operations.as_ref().is_none_or(|operations| operations.contains(&head.operation))
             && self.method.as_ref().is_none_or(is_method)
             && self.path.as_ref().is_none_or(|pattern| path_matches(pattern, path))
+            && self.vault.as_ref().is_none_or(|vault| vault.eq_ignore_ascii_case(&head.vault))
+            && self.secret.as_ref().is_none_or(|secret| head.is_for_secret(&head.vault, secret))
     }
 }
 

@@ -74,6 +74,8 @@ mod tests {
             method: Method::GET,
             path_and_query: "/secrets/a?api-version=7.4".to_owned(),
             host: "localhost".to_owned(),
+            vault: String::new(),
+            secret: Some("a".to_owned()),
             authorized: true,
         }
     }

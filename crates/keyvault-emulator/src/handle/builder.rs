@@ -17,8 +17,8 @@ use crate::faults::Throttle;
 use crate::http::{Observer, Router, server, tls};
 use crate::identity::{AppRegistration, TokenRegistry, VAULT_AUDIENCE};
 use crate::operations::MAX_PAGE;
-use crate::service::{LoggedRequest, Service, State};
-use crate::storage::{DataFile, SavedData};
+use crate::service::{LoggedRequest, Service, State, VaultStates};
+use crate::storage::{DataFile, LockedFile, SavedData};
 use crate::vaults::{OnExisting, RecoveryPolicy, Seed, VaultMap};
 
 /// Configures an [`Emulator`]. Nothing happens before [`start`](Self::start).
@@ -147,8 +147,12 @@ impl EmulatorBuilder {
     /// Keeps the vaults, the certificate authority, the tenant and the application in a file, so that clients survive a
     /// restart. Tokens stay valid. The file contains no clock, faults, denials or counters.
     ///
-    /// The file contains a client's change before the client receives the response. Each write replaces the whole file
+    /// The file contains a client's change before the client receives the response and before another request can read
+    /// it. A change that cannot be written is discarded, and the response is a 500. Each write replaces the whole file
     /// atomically. Only the owner can read the file, on systems with owners. Its content is not encrypted.
+    ///
+    /// The file belongs to one emulator at a time: the start fails while another one uses it. The empty file
+    /// `.NAME.lock` beside it holds the lock, and stays. The path must not be a symbolic link.
     pub fn data_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.data_file = Some(path.into());
         self
@@ -167,24 +171,26 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// A port cannot be bound, the data file cannot be read or written, or the seed conflicts with the data file.
+    /// A port cannot be bound, the data file cannot be read or written, another emulator uses it, or the seed conflicts
+    /// with it.
     pub async fn start(self) -> io::Result<Emulator> {
         let https = bind(self.https).await?;
         let http = bind(self.http).await?;
         let vault_url = format!("https://{}", reachable(https.local_addr()?));
         let http_url = format!("http://{}", reachable(http.local_addr()?));
 
-        let saved = self.data_file.as_deref().map(SavedData::read).transpose()?.flatten();
+        let locked = self.data_file.map(LockedFile::open).transpose()?;
+        let saved = locked.as_ref().map(SavedData::read).transpose()?.flatten();
         let (authority, registration, vaults) = match saved {
             Some(saved) => (saved.authority()?, saved.registration, saved.vaults),
             None => (CertificateAuthority::new()?, AppRegistration::random(), VaultMap::default()),
         };
         let ca_pem = authority.pem().to_owned();
-        let data_file = self.data_file.map(|path| Arc::new(DataFile::new(path, &authority)));
+        let data_file = locked.map(|file| Arc::new(DataFile::new(file, &authority)));
         let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(authority, self.http1_only)?));
 
         let mut state = State {
-            vaults,
+            vaults: VaultStates::new(vaults, data_file.is_some()),
             tokens: TokenRegistry::new(self.accept_any_token, &registration.token_key),
             latency: self.latency,
             resource: self.resource,

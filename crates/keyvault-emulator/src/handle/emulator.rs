@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -92,8 +93,10 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// The file cannot be written.
+    /// The file cannot be written. The path is a symbolic link, a device or anything else but a regular file, which is
+    /// then neither replaced nor written through.
     pub fn write_ca(&self, path: impl AsRef<Path>) -> io::Result<()> {
+        atomic_file::remove_leftovers(path.as_ref(), MIN_LEFTOVER_AGE);
         atomic_file::write(path.as_ref(), self.ca_pem.as_bytes(), Readers::Everyone)
     }
 
@@ -197,7 +200,7 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// A deleted secret has the same name, or a version exists already. The secrets before it are set.
+    /// A deleted secret has the same name, or a version exists already. No secret is set then.
     pub fn load(&self, seed: &Seed) -> Result<usize, SeedError> {
         self.service().load(seed, OnExisting::AddVersions)
     }
@@ -291,8 +294,10 @@ impl Drop for Emulator {
         for task in &self.tasks {
             task.abort();
         }
-        // A drop cannot report an error; `save` does.
-        let _ = self.save();
+        if let Some(file) = &self.router.data_file {
+            // A drop cannot report an error; `save` does.
+            let _ = file.close(self.service());
+        }
     }
 }
 
@@ -305,3 +310,7 @@ impl fmt::Debug for Emulator {
             .finish_non_exhaustive()
     }
 }
+
+/// The age from which a temporary file beside the certificate's is certain to be abandoned: a write takes milliseconds.
+/// The file has no lock, so another emulator may be writing it.
+const MIN_LEFTOVER_AGE: Duration = Duration::from_secs(60);

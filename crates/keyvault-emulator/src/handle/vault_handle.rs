@@ -1,6 +1,8 @@
 //! One vault of an emulator.
 
+use crate::faults::{Denial, Fault, RequestMatcher};
 use crate::protocol::ErrorResponse;
+use crate::random;
 use crate::service::Service;
 use crate::vaults::name::is_name;
 use crate::vaults::{SetSecret, UpdateSecret, Vault};
@@ -45,15 +47,16 @@ impl<'a> VaultHandle<'a> {
     ///
     /// The service would reject the request: the name is invalid, a property is too long, or a deleted secret has the
     /// name.
-    pub fn set_secret(&self, name: &str, secret: SetSecret) -> String {
+    pub fn set_secret(&self, name: &str, mut secret: SetSecret) -> String {
         let now = self.service.now();
+        secret.version.get_or_insert_with(random::hex);
         // The lock is released before the panic.
         let result = self.change(|vault| {
             if !is_name(name) {
                 return Err(ErrorResponse::bad_name(name));
             }
             secret.check()?;
-            vault.set(name, secret, now).map(|secret| secret.latest().id.clone())
+            vault.set(name, secret.clone(), now).map(|secret| secret.latest().id.clone())
         });
         result.unwrap_or_else(|error| panic!("cannot set {name}: {}", error.message))
     }
@@ -62,7 +65,7 @@ impl<'a> VaultHandle<'a> {
     pub fn set_enabled(&self, name: &str, version: Option<&str>, enabled: bool) -> bool {
         let now = self.service.now();
         let update = UpdateSecret::enabled(enabled);
-        self.change(|vault| vault.update(name, version, update, now).is_ok())
+        self.change(|vault| vault.update(name, version, update.clone(), now).is_ok())
     }
 
     /// Deletes a secret, which can then be recovered. Returns false if it does not exist.
@@ -71,10 +74,26 @@ impl<'a> VaultHandle<'a> {
         self.change(|vault| vault.delete(name, self.service.policy, now).is_ok())
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Vault) -> T) -> T {
-        let mut state = self.service.state();
-        let result = change(state.vaults.open(&self.name, self.service.now()));
-        self.service.record_change(&mut state);
-        result
+    /// Denies the requests for one secret: gets, versions and changes of it, but no lists. The name is
+    /// case-insensitive. [`Emulator::clear_denials`](crate::Emulator::clear_denials) ends it.
+    pub fn deny_secret(&self, name: &str, denial: Denial) {
+        self.service.state().denials.add(denial, self.requests_for(name));
+    }
+
+    /// Applies a fault to the next `count` requests for one secret: gets, versions and changes of it, but no lists.
+    /// `None` means every such request. The name is case-insensitive.
+    /// [`Emulator::clear_faults`](crate::Emulator::clear_faults) ends it.
+    pub fn fault_secret(&self, name: &str, count: Option<u64>, fault: Fault) {
+        self.service.state().faults.add(count, self.requests_for(name), fault);
+    }
+
+    fn requests_for(&self, secret: &str) -> RequestMatcher {
+        let (vault, secret) = (self.name.clone(), secret.to_owned());
+        Box::new(move |head| head.is_for_secret(&vault, &secret))
+    }
+
+    fn change<T>(&self, change: impl Fn(&mut Vault) -> T) -> T {
+        let now = self.service.now();
+        self.service.change_now(|vaults| change(vaults.open(&self.name, now)))
     }
 }

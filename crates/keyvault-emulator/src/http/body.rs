@@ -20,7 +20,7 @@ pub struct Body {
     end: BodyEnd,
 }
 
-/// What follows the data.
+/// The end of a body, after its data.
 #[derive(Debug)]
 enum BodyEnd {
     Complete,

@@ -11,7 +11,6 @@ use http::{Request, Response};
 
 use super::body::Body;
 use crate::control::endpoint as control;
-use crate::protocol::ErrorResponse;
 use crate::service::{LoggedRequest, Reply, Service};
 use crate::storage::DataFile;
 
@@ -29,7 +28,13 @@ impl Router {
     /// Responds to a request. An error represents a connection reset.
     pub(crate) async fn route(&self, request: Request<Bytes>) -> io::Result<Response<Body>> {
         if control::is_control(&request) {
-            return Ok(control::serve(&self.service, &request).map(Body::complete));
+            let (mut response, save) = control::serve(&self.service, &request);
+            if let Some(save) = save
+                && !save.succeeds().await
+            {
+                response = control::failed_save();
+            }
+            return Ok(response.map(Body::complete));
         }
         let _in_flight = Service::is_for_vault(&request).then(|| self.service.in_flight.enter());
         let arrived = Instant::now();
@@ -37,11 +42,10 @@ impl Router {
         if !plan.delay.is_zero() {
             tokio::time::sleep(plan.delay).await;
         }
-        if let (Some(change), Some(file)) = (plan.change, &self.data_file)
-            && !file.wait_for(change).await
+        if let Some(save) = plan.save.take()
+            && !save.succeeds().await
         {
-            let error = ErrorResponse::new(500, "InternalServerError", "The data file cannot be written.");
-            plan.reply = Reply::Complete(error.to_response());
+            self.service.fail_save(&request, &mut plan);
         }
         if let Some(observer) = &self.observer {
             observer(&plan.logged, arrived.elapsed());

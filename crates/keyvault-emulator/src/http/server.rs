@@ -5,9 +5,9 @@ use std::future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HOST;
+use http::header::{CONNECTION, HOST};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Request, Response, Uri};
+use http::{HeaderValue, Request, Response, Uri, Version};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -77,14 +77,14 @@ async fn respond(request: Request<Incoming>, scheme: Scheme, reset: &ResetSignal
     let (mut head, body) = request.into_parts();
     head.uri = absolute(head.uri, scheme, head.headers.get(HOST).and_then(|host| host.to_str().ok()));
     let limit = if head.uri.path().ends_with("/restore") { MAX_BACKUP } else { MAX_BODY };
-    let body = match Limited::new(body, limit).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) => {
+    let body = match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limit).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) => {
             let (status, code) =
                 if error.is::<LengthLimitError>() { (413, "RequestEntityTooLarge") } else { (400, "BadParameter") };
-            let error = ErrorResponse::new(status, code, "The request body cannot be read or is too long.");
-            return error.to_response().map(Body::complete);
+            return rejected(status, code, "The request body cannot be read or is too long.", head.version);
         }
+        Err(_) => return rejected(408, "RequestTimeout", "The request body did not arrive in time.", head.version),
     };
     match router.route(Request::from_parts(head, body)).await {
         Ok(response) => response,
@@ -94,6 +94,15 @@ async fn respond(request: Request<Incoming>, scheme: Scheme, reset: &ResetSignal
             future::pending().await
         }
     }
+}
+
+/// Returns the response to a request whose body was not read to its end. HTTP/1 cannot continue on the connection.
+fn rejected(status: u16, code: &'static str, message: &str, version: Version) -> Response<Body> {
+    let mut response = ErrorResponse::new(status, code, message).to_response().map(Body::complete);
+    if version < Version::HTTP_2 {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Returns an absolute URI. An HTTP/1.1 request has its host in a header, and no scheme.
@@ -111,7 +120,9 @@ fn absolute(uri: Uri, scheme: Scheme, host: Option<&str>) -> Uri {
 
 /// Bytes of a request's body: more than the longest value with every character escaped.
 const MAX_BODY: usize = 1024 * 1024;
-/// Bytes of a backup: more than the maximum of 500 versions.
-const MAX_BACKUP: usize = 32 * 1024 * 1024;
+/// Bytes of a backup: more than 500 versions with the longest values and tags, with every character escaped.
+const MAX_BACKUP: usize = 192 * 1024 * 1024;
+/// The time in which a whole body must arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);

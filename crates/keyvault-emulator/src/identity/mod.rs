@@ -17,4 +17,6 @@ pub(crate) use challenge::{challenge, claims_challenge};
 pub(crate) use endpoint::IdentityEndpoint;
 pub(crate) use registration::AppRegistration;
 pub(crate) use token_issuer::TokenIssuer;
+#[cfg(feature = "credential")]
+pub(crate) use tokens::LIFETIME;
 pub(crate) use tokens::{TokenRegistry, VAULT_AUDIENCE};

@@ -16,6 +16,19 @@ pub struct RequestHead {
     pub path_and_query: String,
     /// The host and port that the client asked for.
     pub host: String,
+    /// The lower-case name of the vault that the host selects. Empty for the default vault.
+    pub vault: String,
+    /// The name of the one secret that the path names, in the case of the path. `None` for a list, a restore, a token
+    /// endpoint and a path without an operation.
+    pub secret: Option<String>,
     /// Whether the request carries a token that the vault accepts. Always false for a token endpoint.
     pub authorized: bool,
+}
+
+impl RequestHead {
+    /// Returns whether the request is for one secret of a vault. Names are case-insensitive.
+    pub(crate) fn is_for_secret(&self, vault: &str, secret: &str) -> bool {
+        let names_secret = self.secret.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(secret));
+        names_secret && self.vault.eq_ignore_ascii_case(vault)
+    }
 }

@@ -136,6 +136,11 @@ impl ErrorResponse {
         )
     }
 
+    /// Creates the error for a change that could not be written to the data file.
+    pub(crate) fn unsaved() -> Self {
+        Self::new(500, "InternalServerError", "The data file cannot be written, so nothing was changed.")
+    }
+
     /// Creates the error that the service usually sends with a status.
     pub(crate) fn typical(status: u16, name: Option<&str>) -> Self {
         match status {

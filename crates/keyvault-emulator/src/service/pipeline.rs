@@ -14,11 +14,12 @@ use super::apply_fault::{self, FaultEffect};
 use super::reply::Reply;
 use super::request_log::LoggedRequest;
 use super::state::{Service, State};
+use super::vault_states::PendingSave;
 use crate::faults::Stage;
 use crate::identity::IdentityEndpoint;
 use crate::operations::{Operation, RequestHead, Route, VaultRequest, perform};
-use crate::protocol::REGION;
 use crate::protocol::uri::host_and_port;
+use crate::protocol::{ErrorResponse, REGION};
 use crate::random;
 use crate::vaults::host::vault_name;
 
@@ -27,8 +28,8 @@ use crate::vaults::host::vault_name;
 pub(crate) struct Plan {
     pub(crate) delay: Duration,
     pub(crate) reply: Reply,
-    /// The number of the change that the request made to a vault. `None` if it made no change.
-    pub(crate) change: Option<u64>,
+    /// The save that must succeed before the reply. `None` if the request changed nothing, or there is no data file.
+    pub(crate) save: Option<PendingSave>,
     pub(crate) logged: Arc<LoggedRequest>,
 }
 
@@ -38,8 +39,6 @@ struct RequestContext<'a> {
     /// The URL of this server as the client wrote it.
     base: &'a str,
     head: RequestHead,
-    /// The name of the secret, if there is one.
-    name: Option<String>,
 }
 
 impl Service {
@@ -62,6 +61,15 @@ impl Service {
         plan
     }
 
+    /// Replaces the reply to a request whose change could not be saved.
+    pub(crate) fn fail_save(&self, request: &Request<Bytes>, plan: &mut Plan) {
+        let error = ErrorResponse::unsaved();
+        let mut response = error.to_response();
+        add_common_headers(request, &mut response);
+        plan.logged = self.state().log.set_status(&plan.logged, error.status);
+        plan.reply = Reply::Complete(response);
+    }
+
     fn plan_identity(
         &self,
         state: &mut State,
@@ -69,8 +77,8 @@ impl Service {
         base: &str,
         endpoint: &IdentityEndpoint,
     ) -> Plan {
-        let head = head(request, request.method(), base, endpoint.operation(), false);
-        let context = RequestContext { request, base, head, name: None };
+        let head = head(request, request.method().clone(), base, endpoint.operation());
+        let context = RequestContext { request, base, head };
         self.plan_with_faults(state, context, Duration::ZERO, |state| {
             endpoint.serve(self.token_issuer(state), request, base)
         })
@@ -80,34 +88,35 @@ impl Service {
         let method = effective_method(request);
         let route = Route::parse(&method, request.uri().path());
         let operation = route.as_ref().map_or(Operation::Other, |route| route.operation);
-        let name = route.as_ref().ok().map(|route| route.name.clone());
+        let secret = route.as_ref().ok().map(|route| route.name.clone()).filter(|name| !name.is_empty());
 
         let authorization = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let now = self.now();
         let token = state.tokens.check(authorization, &state.resource, &self.registration.tenant_id, now);
-        let head = head(request, &method, base, operation, token.is_ok());
+        let head = RequestHead { secret, authorized: token.is_ok(), ..head(request, method, base, operation) };
 
         let denial = state.denials.find(&head);
-        let context = RequestContext { request, base, head, name };
-        let (latency, changes) = (state.latency, state.changes);
+        let vault = head.vault.clone();
+        let context = RequestContext { request, base, head };
+        let (latency, mut save) = (state.latency, None);
         let mut plan = self.plan_with_faults(state, context, latency, |state| {
             let result = token.and(route).and_then(|route| {
-                let vault = vault_name(base);
                 let (policy, page_size) = (self.policy, state.page_size);
                 let vault_request = VaultRequest { request, route, base, vault, policy, page_size, now };
                 state.throttler.admit(&vault_request.vault, operation, now)?;
                 if let Some(denial) = denial {
                     return Err(denial.error(&self.registration, &vault_request));
                 }
-                let response = perform(&mut state.vaults, &vault_request)?;
-                if operation.is_change() {
-                    self.record_change(state);
+                if !operation.is_change() {
+                    return perform(state.vaults.visible(), &vault_request);
                 }
+                let (response, waits) = self.change(state, |vaults| perform(vaults, &vault_request))?;
+                save = waits;
                 Ok(response)
             });
             result.unwrap_or_else(|error| self.error_response(state, &error))
         });
-        plan.change = Some(state.changes).filter(|now| *now != changes);
+        plan.save = save;
         plan
     }
 
@@ -119,13 +128,13 @@ impl Service {
         mut delay: Duration,
         respond: impl FnOnce(&mut State) -> Response<Bytes>,
     ) -> Plan {
-        let RequestContext { request, base, head, name } = context;
+        let RequestContext { request, base, head } = context;
         let fault = state.faults.take(&head, Stage::Request);
-        let effect = fault.map(|fault| apply_fault::apply_to_request(self, state, fault, name.as_deref()));
+        let effect = fault.map(|fault| apply_fault::apply_to_request(self, state, fault, head.secret.as_deref()));
         let mut reply = match effect {
             Some(FaultEffect::Reply(reply)) => reply,
             Some(FaultEffect::Delay(extra)) => {
-                delay += extra;
+                delay = delay.saturating_add(extra);
                 Reply::Complete(respond(state))
             }
             None => Reply::Complete(respond(state)),
@@ -137,7 +146,7 @@ impl Service {
             reply = apply_fault::apply_to_response(fault, std::mem::take(response), request, base);
         }
         let logged = state.log.record(head, reply.status());
-        Plan { delay, reply, change: None, logged }
+        Plan { delay, reply, save: None, logged }
     }
 
     /// Returns the URL of this server as the client wrote it.
@@ -165,13 +174,16 @@ fn effective_method(request: &Request<Bytes>) -> Method {
     }
 }
 
-fn head(request: &Request<Bytes>, method: &Method, base: &str, operation: Operation, authorized: bool) -> RequestHead {
+/// Returns the head of a request without a valid token that names no secret.
+fn head(request: &Request<Bytes>, method: Method, base: &str, operation: Operation) -> RequestHead {
     RequestHead {
         operation,
-        method: method.clone(),
+        method,
         path_and_query: request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned(),
         host: host_and_port(base).to_owned(),
-        authorized,
+        vault: vault_name(base),
+        secret: None,
+        authorized: false,
     }
 }
 

@@ -126,6 +126,16 @@ impl RequestLog {
         logged
     }
 
+    /// Replaces the status of a logged request. Returns the new entry.
+    pub(crate) fn set_status(&mut self, logged: &Arc<LoggedRequest>, status: u16) -> Arc<LoggedRequest> {
+        let changed = Arc::new(LoggedRequest { status, ..LoggedRequest::clone(logged) });
+        // A full log may have dropped the entry.
+        if let Some(entry) = self.entries.iter_mut().rfind(|entry| Arc::ptr_eq(entry, logged)) {
+            *entry = Arc::clone(&changed);
+        }
+        changed
+    }
+
     /// Returns the counters.
     pub(crate) fn requests(&self) -> Requests {
         self.requests

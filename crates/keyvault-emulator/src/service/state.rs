@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::in_flight::InFlight;
 use super::request_log::RequestLog;
+use super::vault_states::{PendingSave, VaultStates};
 use crate::clock::Clock;
 use crate::faults::{DenialList, FaultList, Throttler};
 use crate::identity::{AppRegistration, TokenIssuer, TokenRegistry, VAULT_AUDIENCE, challenge};
@@ -33,7 +34,7 @@ pub(crate) struct Service {
 
 /// The state that requests and tests change.
 pub(crate) struct State {
-    pub(crate) vaults: VaultMap,
+    pub(crate) vaults: VaultStates,
     pub(crate) tokens: TokenRegistry,
     pub(crate) faults: FaultList,
     pub(crate) denials: DenialList,
@@ -43,14 +44,12 @@ pub(crate) struct State {
     /// The resource that the challenge names.
     pub(crate) resource: String,
     pub(crate) page_size: usize,
-    /// The number of changes to vaults.
-    pub(crate) changes: u64,
 }
 
 impl Default for State {
     fn default() -> Self {
         Self {
-            vaults: VaultMap::default(),
+            vaults: VaultStates::default(),
             tokens: TokenRegistry::default(),
             faults: FaultList::default(),
             denials: DenialList::default(),
@@ -59,7 +58,6 @@ impl Default for State {
             latency: Duration::ZERO,
             resource: VAULT_AUDIENCE.to_owned(),
             page_size: MAX_PAGE,
-            changes: 0,
         }
     }
 }
@@ -94,10 +92,22 @@ impl Service {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a change to a vault and wakes the task that saves it.
-    pub(crate) fn record_change(&self, state: &mut State) {
-        state.changes += 1;
+    /// Makes a change for a client, and wakes the task that saves it.
+    pub(crate) fn change<T, E>(
+        &self,
+        state: &mut State,
+        change: impl FnOnce(&mut VaultMap) -> Result<T, E>,
+    ) -> Result<(T, Option<PendingSave>), E> {
+        let changed = state.vaults.change(change)?;
         self.changed.notify_one();
+        Ok(changed)
+    }
+
+    /// Makes a change for a test, visible at once, and wakes the task that saves it.
+    pub(crate) fn change_now<T>(&self, change: impl Fn(&mut VaultMap) -> T) -> T {
+        let result = self.state().vaults.change_now(change);
+        self.changed.notify_one();
+        result
     }
 
     /// Resets counters, log and the maximum number of requests in flight.
@@ -106,12 +116,10 @@ impl Service {
         self.in_flight.reset();
     }
 
-    /// Loads a seed into the vaults. Returns the number of secrets that were set.
+    /// Loads a seed into the vaults for a test. Returns the number of secrets that were set.
     pub(crate) fn load(&self, seed: &Seed, existing: OnExisting) -> Result<usize, SeedError> {
-        let mut state = self.state();
-        let result = seed.load(&mut state.vaults, self.now(), existing);
-        self.record_change(&mut state);
-        result
+        let (seed, now) = (seed.with_versions(), self.now());
+        self.change_now(|vaults| seed.load(vaults, now, existing))
     }
 
     /// Returns the issuer of tokens.

@@ -4,34 +4,41 @@ use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 
 use super::atomic_file::{self, Readers};
+use super::file_lock::FileLock;
 use crate::certificates::CertificateAuthority;
 use crate::identity::AppRegistration;
 use crate::protocol::to_json;
 use crate::service::Service;
 use crate::vaults::VaultMap;
 
+/// A data file that this emulator has locked.
+#[derive(Debug)]
+pub(crate) struct LockedFile {
+    path: PathBuf,
+    lock: FileLock,
+}
+
 /// A file that follows the vaults. It contains no clock, faults, denials or counters.
 pub(crate) struct DataFile {
     path: PathBuf,
     certificate: String,
     key: String,
-    /// Held during a write, so that an old state never replaces a new one.
-    writing: Mutex<()>,
-    progress: watch::Sender<SaveProgress>,
+    writer: Mutex<Writer>,
 }
 
-/// The last write.
-#[derive(Clone, Copy, Debug)]
-struct SaveProgress {
-    /// The number of changes that the write covered.
-    changes: u64,
-    succeeded: bool,
+/// The state that is locked during a write, so that an old state never replaces a new one.
+#[derive(Debug)]
+struct Writer {
+    /// `None` after the file is closed.
+    lock: Option<FileLock>,
+    /// The number of changes that the file contains. `None` if no write succeeded, or the last one failed.
+    saved_changes: Option<u64>,
 }
 
 /// The content of a data file that was read.
@@ -57,9 +64,23 @@ struct SavedDataRef<'a> {
     vaults: &'a VaultMap,
 }
 
+impl LockedFile {
+    /// Locks a file and removes the temporary files that a killed emulator left beside it.
+    pub(crate) fn open(path: PathBuf) -> io::Result<Self> {
+        atomic_file::check_regular(&path).map_err(|error| {
+            io::Error::new(error.kind(), format!("cannot use the data file {}: {error}", path.display()))
+        })?;
+        let lock = FileLock::acquire(&path)?;
+        // No other emulator writes beside a locked file.
+        atomic_file::remove_leftovers(&path, Duration::ZERO);
+        Ok(Self { path, lock })
+    }
+}
+
 impl SavedData {
     /// Reads a file. `None` if it does not exist. A file that cannot be parsed is an error and stays unchanged.
-    pub(crate) fn read(path: &Path) -> io::Result<Option<Self>> {
+    pub(crate) fn read(file: &LockedFile) -> io::Result<Option<Self>> {
+        let path: &Path = &file.path;
         let failed = |kind, problem: &dyn fmt::Display| {
             io::Error::new(kind, format!("cannot read the data file {}: {problem}", path.display()))
         };
@@ -100,23 +121,37 @@ impl SavedData {
 
 impl DataFile {
     /// Creates a data file without writing it.
-    pub(crate) fn new(path: PathBuf, authority: &CertificateAuthority) -> Self {
+    pub(crate) fn new(file: LockedFile, authority: &CertificateAuthority) -> Self {
         Self {
-            path,
+            path: file.path,
             certificate: authority.pem().to_owned(),
             key: authority.key_pem(),
-            writing: Mutex::default(),
-            progress: watch::Sender::new(SaveProgress { changes: 0, succeeded: false }),
+            writer: Mutex::new(Writer { lock: Some(file.lock), saved_changes: None }),
         }
     }
 
-    /// Writes the vaults if the file does not contain their latest change.
+    /// Writes the vaults if the file does not contain their latest change. If the write fails, the changes of clients
+    /// that wait for it are discarded.
     pub(crate) fn save(&self, service: &Service) -> io::Result<()> {
-        let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.save_with(&mut self.writer(), service)
+    }
+
+    /// Writes the vaults like [`save`](Self::save) and unlocks the file. Later writes fail.
+    pub(crate) fn close(&self, service: &Service) -> io::Result<()> {
+        let mut writer = self.writer();
+        let saved = self.save_with(&mut writer, service);
+        writer.lock = None;
+        saved
+    }
+
+    fn save_with(&self, writer: &mut Writer, service: &Service) -> io::Result<()> {
+        if writer.lock.is_none() {
+            return Err(io::Error::other("the emulator has stopped and closed its data file"));
+        }
         let (changes, content) = {
-            let state = service.state();
-            let last = *self.progress.borrow();
-            if last.succeeded && last.changes == state.changes {
+            let mut state = service.state();
+            let changes = state.vaults.changes();
+            if writer.saved_changes == Some(changes) {
                 return Ok(());
             }
             let data = SavedDataRef {
@@ -124,13 +159,18 @@ impl DataFile {
                 registration: &service.registration,
                 certificate: &self.certificate,
                 key: &self.key,
-                vaults: &state.vaults,
+                vaults: state.vaults.begin_save(),
             };
-            (state.changes, to_json(&data))
+            (changes, to_json(&data))
         };
         let written = atomic_file::write(&self.path, &content, Readers::Owner);
-        self.progress.send_replace(SaveProgress { changes, succeeded: written.is_ok() });
+        writer.saved_changes = written.is_ok().then_some(changes);
+        service.state().vaults.end_save(written.is_ok());
         written
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Saves each change of the service's vaults, until the task is aborted.
@@ -138,20 +178,9 @@ impl DataFile {
         loop {
             service.changed.notified().await;
             let (file, service) = (Arc::clone(&self), Arc::clone(&service));
-            // A failed write fails the requests that wait for it, and the next change retries it.
+            // A failed write fails the requests that wait for it. The next change writes the file again.
             let _ = tokio::task::spawn_blocking(move || file.save(&service)).await;
         }
-    }
-
-    /// Waits until a change is written. Returns whether the write succeeded.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future loses nothing.
-    pub(crate) async fn wait_for(&self, change: u64) -> bool {
-        let mut progress = self.progress.subscribe();
-        // The sender lives as long as `self`.
-        progress.wait_for(|progress| progress.changes >= change).await.is_ok_and(|progress| progress.succeeded)
     }
 }
 

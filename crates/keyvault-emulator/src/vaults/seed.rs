@@ -14,6 +14,7 @@ use super::set_secret::SetSecret;
 use super::vault_map::VaultMap;
 use crate::certificates::{Certificate, PEM};
 use crate::protocol::ErrorResponse;
+use crate::random;
 
 /// Secrets to load into vaults, read from JSON.
 ///
@@ -77,11 +78,21 @@ impl Seed {
         self
     }
 
-    /// Sets the secrets in their vaults, as new versions. Returns the number of secrets that were set.
+    /// Chooses the identifier of each version that has none.
+    pub(crate) fn with_versions(&self) -> Self {
+        let mut seed = self.clone();
+        for secret in seed.0.iter_mut().flat_map(|secret| &mut secret.versions) {
+            secret.version.get_or_insert_with(random::hex);
+        }
+        seed
+    }
+
+    /// Sets the secrets in their vaults, as new versions: all of them, or none if one is rejected. Returns the number
+    /// of secrets that were set.
     pub(crate) fn load(&self, vaults: &mut VaultMap, now: Duration, existing: OnExisting) -> Result<usize, SeedError> {
-        let mut count = 0;
+        let (mut draft, mut count) = (vaults.clone(), 0);
         for SeedSecret { vault, name, versions } in &self.0 {
-            let vault = vaults.open(vault, now);
+            let vault = draft.open(vault, now);
             if existing == OnExisting::Skip && vault.contains(name) {
                 continue;
             }
@@ -90,6 +101,7 @@ impl Seed {
             }
             count += 1;
         }
+        *vaults = draft;
         Ok(count)
     }
 }

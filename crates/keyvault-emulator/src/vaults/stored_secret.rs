@@ -42,7 +42,7 @@ impl StoredSecret {
 }
 
 /// A deleted secret.
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct DeletedSecret {
     #[serde(rename = "item")]
     pub(crate) secret: StoredSecret,

@@ -6,7 +6,7 @@ use super::request_body::{SecretRequestBody, check_properties};
 use crate::protocol::ErrorResponse;
 
 /// The properties to change. `None` leaves a property as it is.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct UpdateSecret {
     pub(super) content_type: Option<String>,
     pub(super) tags: Option<BTreeMap<String, String>>,

@@ -3,21 +3,20 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use super::backup;
 use super::name::{is_name, is_version};
 use super::recovery_policy::RecoveryPolicy;
 use super::secret_version::SecretVersion;
 use super::set_secret::SetSecret;
 use super::stored_secret::{DeletedSecret, StoredSecret};
 use super::update_secret::UpdateSecret;
-use crate::protocol::{ErrorResponse, to_json};
+use crate::protocol::ErrorResponse;
 use crate::random;
 
 /// A vault, empty at first. Keys are upper-cased names, the order in which the service lists them.
-#[derive(Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 pub(crate) struct Vault {
     live: BTreeMap<String, StoredSecret>,
     deleted: BTreeMap<String, DeletedSecret>,
@@ -185,7 +184,7 @@ impl Vault {
         self.purging.retain(|_, free_at| *free_at > now);
     }
 
-    /// Returns a backup of a secret with all its versions. Unlike the service's backups it is not encrypted.
+    /// Returns a backup of a secret with all its versions.
     pub(crate) fn backup(&self, name: &str, now: Duration) -> Result<String, ErrorResponse> {
         let secret = self.visible(name, now).ok_or_else(|| ErrorResponse::secret_not_found(name, None))?;
         if secret.versions.len() > MAX_BACKUP_VERSIONS {
@@ -193,21 +192,19 @@ impl Vault {
                 "A backup contains at most {MAX_BACKUP_VERSIONS} versions."
             )));
         }
-        Ok(URL_SAFE_NO_PAD.encode(to_json(secret)))
+        Ok(backup::seal(secret))
     }
 
     /// Restores a secret from its backup. Fails if a live or deleted secret has the same name.
     pub(crate) fn restore(&mut self, backup: &str, base: &str, now: Duration) -> Result<&StoredSecret, ErrorResponse> {
-        let corrupt = ErrorResponse::corrupt_backup;
-        let bytes = URL_SAFE_NO_PAD.decode(backup.trim_end_matches('=')).map_err(|_| corrupt())?;
-        let secret: StoredSecret = serde_json::from_slice(&bytes).map_err(|_| corrupt())?;
-        let version = secret.versions.last().filter(|_| is_name(&secret.name)).ok_or_else(corrupt)?;
+        let secret = backup::open(backup).ok_or_else(ErrorResponse::corrupt_backup)?;
         let key = key(&secret.name);
         if self.live.contains_key(&key) || self.deleted.contains_key(&key) || self.is_purging(&key, now) {
             let message = format!(
                 "There was a conflict restoring the secret '{base}/secrets/{}/{}'. This can happen if either: a \
                  second secret with the same name was created, or the secret is deleted but recoverable.",
-                secret.name, version.id
+                secret.name,
+                secret.latest().id
             );
             return Err(ErrorResponse::new(409, "Conflict", message));
         }

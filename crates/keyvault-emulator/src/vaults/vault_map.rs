@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::vault::Vault;
 
 /// The vaults by lower-case name. The default vault has the empty name.
-#[derive(Default, Deserialize, Serialize)]
+#[derive(Clone, Default, Deserialize, Serialize)]
 #[serde(transparent)]
 pub(crate) struct VaultMap(BTreeMap<String, Vault>);
 

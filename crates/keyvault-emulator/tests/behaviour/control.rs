@@ -84,6 +84,30 @@ async fn faults_apply_to_the_selected_requests_as_often_as_requested() {
 }
 
 #[tokio::test]
+async fn a_fault_or_denial_can_select_one_secret_or_vault() {
+    let emulator = Emulator::start().await.unwrap();
+    for name in ["db", "db-password"] {
+        emulator.vault("contoso").set(name, "1");
+    }
+    post(&emulator, "access", json!({ "deny": "rbac", "secret": "DB" })).await;
+    post(&emulator, "faults", json!({ "fault": "status", "status": 503, "secret": "db-password", "vault": "other" }))
+        .await;
+    assert_eq!(get(&emulator, "/secrets/db").await.error().2, "ForbiddenByRbac");
+    assert_eq!(get(&emulator, "/secrets/db-password").await.status(), 200);
+    post(&emulator, "faults", json!({ "fault": "status", "status": 503, "vault": "Contoso" })).await;
+    assert_eq!(get(&emulator, "/secrets/db-password").await.status(), 503);
+}
+
+#[tokio::test]
+async fn a_seed_with_a_rejected_secret_sets_none_of_its_secrets() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.vault("contoso").set("z", "1");
+    emulator.vault("contoso").delete("z");
+    let (status, _) = control(&emulator, "POST", "secrets", json!({ "contoso/a": "1", "contoso/z": "2" })).await;
+    assert_eq!((status, get(&emulator, "/secrets/a").await.status()), (400, 404));
+}
+
+#[tokio::test]
 async fn access_throttling_and_latency_are_set_and_cleared() {
     let emulator = Emulator::start().await.unwrap();
     assert_eq!(post(&emulator, "access", json!({ "deny": "rbac", "operations": ["list"] })).await, json!(["rbac"]));

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use keyvault_emulator::Emulator;
 
 use crate::{call, get, with_version};
@@ -97,4 +99,47 @@ async fn a_backup_restores_all_versions_unless_the_name_is_in_use() {
     assert_eq!((restored.status(), restored.json().get("value")), (200, None));
     assert_eq!(get(&other, "/secrets/a").await.json()["value"], "2");
     assert_eq!(get(&other, &format!("/secrets/a/{old}")).await.json()["value"], "1");
+}
+
+#[tokio::test]
+async fn a_backup_is_opaque_and_restores_after_a_restart_with_or_without_the_same_data() {
+    let directory = tempfile::tempdir().unwrap();
+    let builder = || Emulator::builder().data_file(directory.path().join("vault.json"));
+    let emulator = builder().start().await.unwrap();
+    emulator.vault("contoso").set("a", "hunter2");
+    let backup = send(&emulator, "POST", "/secrets/a/backup").await.text().to_owned();
+    let blob = serde_json::from_str::<serde_json::Value>(&backup).unwrap()["value"].as_str().unwrap().to_owned();
+    let bytes = URL_SAFE_NO_PAD.decode(blob).unwrap();
+    assert!(!bytes.windows(7).any(|window| window == b"hunter2"));
+    send(&emulator, "DELETE", "/secrets/a").await;
+    send(&emulator, "DELETE", "/deletedsecrets/a").await;
+    emulator.stop().await;
+
+    for emulator in [builder().start().await.unwrap(), Emulator::start().await.unwrap()] {
+        let restored = call(&emulator, "POST", &with_version("/secrets/restore"), &backup).await;
+        assert_eq!(restored.status(), 200, "{}", restored.text());
+        assert_eq!(get(&emulator, "/secrets/a").await.json()["value"], "hunter2");
+    }
+}
+
+#[tokio::test]
+async fn a_backup_with_one_changed_byte_is_rejected_as_corrupt() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.vault("contoso").set("a", "hunter2");
+    let backup = send(&emulator, "POST", "/secrets/a/backup").await.json()["value"].as_str().unwrap().to_owned();
+    let bytes = URL_SAFE_NO_PAD.decode(&backup).unwrap();
+    let plain = r#"{"name":"b","versions":[{"id":"0123456789abcdef0123456789abcdef","value":"1","enabled":true}]}"#;
+    let changed = (0..bytes.len()).step_by(7).map(|at| {
+        let mut changed = bytes.clone();
+        changed[at] ^= 0x10;
+        URL_SAFE_NO_PAD.encode(changed)
+    });
+    for corrupt in changed.chain([String::new(), "rubbish".to_owned(), URL_SAFE_NO_PAD.encode(plain)]) {
+        let body = serde_json::json!({ "value": corrupt }).to_string();
+        let response = call(&emulator, "POST", &with_version("/secrets/restore"), &body).await;
+        assert_eq!(
+            (response.status(), response.text()),
+            (400, r#"{"error":{"code":"Malformed backup blob","message":"Backup blob is corrupt."}}"#)
+        );
+    }
 }

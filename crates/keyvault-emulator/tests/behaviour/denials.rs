@@ -78,6 +78,39 @@ async fn a_denial_can_select_operations_or_a_secret_and_the_network_has_preceden
 }
 
 #[tokio::test]
+async fn one_secret_can_be_denied() {
+    let emulator = Emulator::start().await.unwrap();
+    for name in ["db", "db-password"] {
+        emulator.vault("contoso").set(name, "1");
+        emulator.vault("fabrikam").set(name, "1");
+        emulator.set(name, "1");
+    }
+    emulator.vault("Contoso").deny_secret("DB", Denial::Rbac);
+    for (method, path, inner) in [
+        ("GET", "/secrets/db", "ForbiddenByRbac"),
+        ("GET", "/secrets/d%62", "ForbiddenByRbac"),
+        ("GET", "/secrets/db/versions", "ForbiddenByRbac"),
+        ("DELETE", "/secrets/Db", "ForbiddenByRbac"),
+        ("GET", "/secrets/db-password", ""),
+        ("GET", "/secrets", ""),
+    ] {
+        assert_eq!(call(&emulator, method, &with_version(path), "").await.error().2, inner, "{method} {path}");
+    }
+    let from = async |host: &str| {
+        let request = http::Request::get(format!("https://{host}/secrets/db?api-version=7.4"))
+            .header("authorization", format!("Bearer {}", emulator.token()))
+            .body(bytes::Bytes::new())
+            .unwrap();
+        emulator.handle(request).await.status().as_u16()
+    };
+    assert_eq!((from("fabrikam.vault.azure.net").await, from("127.0.0.1").await), (200, 200), "other vaults");
+    emulator.deny_secret("db", Denial::Firewall);
+    assert_eq!((from("fabrikam.vault.azure.net").await, from("127.0.0.1").await), (200, 403));
+    emulator.clear_denials();
+    assert_eq!(get(&emulator, "/secrets/db").await.status(), 200);
+}
+
+#[tokio::test]
 async fn a_challenge_has_precedence_over_a_denial() {
     let emulator = Emulator::start().await.unwrap();
     emulator.deny_all(Denial::Firewall);

@@ -289,3 +289,37 @@ async fn without_a_socket_a_hang_never_ends_and_a_latency_has_its_duration() {
         assert_eq!(start.elapsed().as_secs(), expected);
     }
 }
+
+#[tokio::test]
+async fn one_secret_can_fail() {
+    let emulator = Emulator::start().await.unwrap();
+    for name in ["db", "db-password"] {
+        emulator.vault("contoso").set(name, "1");
+        emulator.set(name, "1");
+    }
+    emulator.vault("contoso").fault_secret("db", Some(2), Fault::status(503));
+    for (path, status) in [
+        ("/secrets", 200),
+        ("/secrets/db-password", 200),
+        ("/secrets/DB", 503),
+        ("/secrets/db/versions", 503),
+        ("/secrets/db", 200),
+    ] {
+        assert_eq!(get(&emulator, path).await.status(), status, "{path}");
+    }
+    emulator.fault_secret("db", None, Fault::status(500));
+    assert_eq!(get(&emulator, "/secrets/db").await.status(), 200, "another vault");
+    let request = http::Request::get("https://127.0.0.1/secrets/db?api-version=7.4").body(bytes::Bytes::new()).unwrap();
+    assert_eq!(emulator.handle(request).await.status(), 500);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_longest_latencies_add_up() {
+    let emulator = Emulator::start().await.unwrap();
+    emulator.set_latency(Duration::MAX);
+    emulator.fault(Fault::Latency(Duration::MAX));
+    assert!(timeout(Duration::from_secs(3_600), get(&emulator, "/secrets")).await.is_err());
+    emulator.clear_faults();
+    emulator.set_latency(Duration::ZERO);
+    assert_eq!(get(&emulator, "/secrets").await.status(), 200);
+}

@@ -4,6 +4,8 @@
 
 mod certificates;
 mod control;
+#[cfg(feature = "credential")]
+mod credential;
 mod deletion;
 mod denials;
 mod errors;

@@ -49,8 +49,8 @@ impl SecretClientBuilder {
 
 impl SecretClient {
     /// Copies the client for another vault, like [`with_vault`](crate::SecretClient::with_vault).
-    pub fn with_vault(&self, url: &str) -> Result<Self> {
-        Ok(Self { client: self.client.with_vault(url)?, worker: self.worker.clone() })
+    pub fn with_vault(&self, vault: &str) -> Result<Self> {
+        Ok(Self { client: self.client.with_vault(vault)?, worker: self.worker.clone() })
     }
 
     /// Returns the vault that this client talks to.

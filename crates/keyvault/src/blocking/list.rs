@@ -9,7 +9,8 @@ use crate::secret::SecretProperties;
 
 /// A list of a vault: an iterator over its items, or over its [`pages`](SecretList::pages).
 ///
-/// The iterator blocks for one request at the start of each page, and ends after an error.
+/// The iterator blocks at the start of each page, and ends after an error. The limits are those of the asynchronous
+/// [`SecretList`](client::SecretList).
 #[must_use = "iterators are lazy"]
 #[derive(Debug)]
 pub struct SecretList<T = SecretProperties> {

@@ -1,4 +1,4 @@
-//! The runtime of a blocking client, on a thread of its own.
+//! A runtime on a thread of its own, for callers that block.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// The caller's thread polls its own future and sleeps in between, without blocking inside of the runtime. So it may
 /// itself run inside of a runtime.
 #[derive(Clone, Debug)]
-pub(super) struct Worker {
+pub(crate) struct Worker {
     handle: Handle,
     /// The thread ends when this is dropped.
     _stop: Arc<oneshot::Sender<()>>,
@@ -25,8 +25,8 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Starts the thread.
-    pub(super) fn start() -> Result<Self> {
-        let failed = |_| Error::new(ErrorKind::Unavailable, "thread of a blocking client cannot be started");
+    pub(crate) fn start() -> Result<Self> {
+        let failed = |_| Error::new(ErrorKind::Unavailable, "thread for blocking calls cannot be started");
         let runtime = Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let handle = runtime.handle().clone();
         let (stop, stopped) = oneshot::channel();
@@ -39,7 +39,7 @@ impl Worker {
     }
 
     /// Runs a future to completion. Blocks the calling thread.
-    pub(super) fn run<F: Future>(&self, future: F) -> F::Output {
+    pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
         let _entered = self.handle.enter();
         // A runtime around the caller limits the work of a task until the task yields, which this one does not.
         let mut future = pin!(unconstrained(future));

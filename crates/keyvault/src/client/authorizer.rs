@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwapOption;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::time::OffsetDateTime;
 use tokio::sync::Mutex;
@@ -19,11 +19,18 @@ use crate::report::ReferenceStatus;
 /// replaces the old one, which is never removed: a request can always use the token it was given.
 pub(super) struct Authorizer {
     pub(super) credential: Arc<dyn TokenCredential>,
-    scope: ArcSwap<String>,
+    /// Only the holder of `fetches` changes it.
     cached: ArcSwapOption<AccessToken>,
-    last_fetch: Mutex<Option<LastFetch>>,
-    /// The number of failed fetches. A request that waited for a fetch that failed shares its error.
+    fetches: Mutex<Fetches>,
+    /// The number of failed fetches, without renewals. A request that waited for a fetch that failed shares its error.
     failures: AtomicU64,
+}
+
+/// The state of the one who fetches.
+struct Fetches {
+    /// The scope of the cached token, or of the first one.
+    scope: String,
+    last: Option<LastFetch>,
 }
 
 /// When the last fetch ended, and its error.
@@ -42,9 +49,8 @@ impl Authorizer {
     pub(super) fn new(credential: Arc<dyn TokenCredential>, scope: String) -> Self {
         Self {
             credential,
-            scope: ArcSwap::from_pointee(scope),
             cached: ArcSwapOption::empty(),
-            last_fetch: Mutex::new(None),
+            fetches: Mutex::new(Fetches { scope, last: None }),
             failures: AtomicU64::new(0),
         }
     }
@@ -54,7 +60,7 @@ impl Authorizer {
         match self.cached.load_full() {
             Some(cached) if is_valid_for(&cached, RENEW_BEFORE_EXPIRY) => Ok(cached),
             Some(cached) if is_valid_for(&cached, Duration::ZERO) => Ok(self.renew(cached).await),
-            cached => self.fetch(cached.as_ref(), false).await,
+            cached => self.fetch(cached.as_ref(), None, false).await,
         }
     }
 
@@ -62,13 +68,14 @@ impl Authorizer {
     /// between two tries and a short limit; the others use `cached`. So requests continue while tokens cannot be
     /// fetched.
     async fn renew(&self, cached: Arc<AccessToken>) -> Arc<AccessToken> {
-        let Ok(mut last) = self.last_fetch.try_lock() else { return cached };
+        let Ok(mut fetches) = self.fetches.try_lock() else { return cached };
         // Another request may have renewed it just before this one took the lock.
         let cached = self.cached.load_full().unwrap_or(cached);
-        if last.as_ref().is_some_and(|last| last.ended.elapsed() < PAUSE_BETWEEN_RENEWALS) {
+        if fetches.last.as_ref().is_some_and(|last| last.ended.elapsed() < PAUSE_BETWEEN_RENEWALS) {
             return cached;
         }
-        self.fetch_locked(&mut last, LONGEST_RENEWAL, false).await.unwrap_or(cached)
+        let scope = fetches.scope.clone();
+        self.fetch_locked(&mut fetches, scope, LONGEST_RENEWAL, false).await.unwrap_or(cached)
     }
 
     /// Returns another token than `rejected`, for `scope` if the vault named one. `None` if the credential has no
@@ -78,38 +85,48 @@ impl Authorizer {
         rejected: &Arc<AccessToken>,
         scope: Option<String>,
     ) -> Result<Option<Arc<AccessToken>>> {
-        if let Some(scope) = scope {
-            self.scope.store(Arc::new(scope));
-        }
-        let token = self.fetch(Some(rejected), true).await?;
+        let token = self.fetch(Some(rejected), scope, true).await?;
         Ok(Some(token).filter(|token| token.token.secret() != rejected.token.secret()))
     }
 
-    /// Fetches a token, unless another request has replaced `old` in the meantime.
-    async fn fetch(&self, old: Option<&Arc<AccessToken>>, bypass_cache: bool) -> Result<Arc<AccessToken>> {
+    /// Fetches a token, unless another request has replaced `old` in the meantime by one for `scope`. Without `scope`,
+    /// that of the cached token stays.
+    async fn fetch(
+        &self,
+        old: Option<&Arc<AccessToken>>,
+        scope: Option<String>,
+        bypass_cache: bool,
+    ) -> Result<Arc<AccessToken>> {
         let failures_before = self.failures.load(Ordering::Acquire);
-        let mut last = self.last_fetch.lock().await;
-        if let Some(cached) = self.cached.load_full()
+        let mut fetches = self.fetches.lock().await;
+        // A renewal for the scope before may have ended just now.
+        let has_scope = scope.as_ref().is_none_or(|scope| *scope == fetches.scope);
+        if let Some(cached) = self.cached.load_full().filter(|_| has_scope)
             && old.is_none_or(|old| !Arc::ptr_eq(old, &cached))
         {
             return Ok(cached);
         }
-        if let Some(LastFetch { error: Some(error), .. }) = &*last
+        if let Some(LastFetch { error: Some(error), .. }) = &fetches.last
             && self.failures.load(Ordering::Acquire) > failures_before
         {
             return Err(error.clone());
         }
-        self.fetch_locked(&mut last, LONGEST_FETCH, bypass_cache).await
+        let scope = scope.unwrap_or_else(|| fetches.scope.clone());
+        let result = self.fetch_locked(&mut fetches, scope, LONGEST_FETCH, bypass_cache).await;
+        if result.is_err() {
+            self.failures.fetch_add(1, Ordering::Release);
+        }
+        result
     }
 
-    /// Fetches a token while holding the lock. Reads the scope only now, because it can change while a request waits.
+    /// Fetches a token for `scope` while holding the lock.
     async fn fetch_locked(
         &self,
-        last: &mut Option<LastFetch>,
+        fetches: &mut Fetches,
+        scope: String,
         limit: Duration,
         bypass_cache: bool,
     ) -> Result<Arc<AccessToken>> {
-        let scope = self.scope.load_full();
         let mut options = TokenRequestOptions::default();
         if bypass_cache {
             options.method_options.context.insert(BypassTokenCache);
@@ -121,10 +138,10 @@ impl Authorizer {
             Err(_) => Err(Error::new(ErrorKind::Unavailable, "credential did not return a token in time")
                 .with_status(ReferenceStatus::FetchTimedOut)),
         };
-        *last = Some(LastFetch { ended: Instant::now(), error: result.as_ref().err().cloned() });
-        match &result {
-            Ok(token) => self.cached.store(Some(Arc::clone(token))),
-            Err(_) => _ = self.failures.fetch_add(1, Ordering::Release),
+        fetches.last = Some(LastFetch { ended: Instant::now(), error: result.as_ref().err().cloned() });
+        if let Ok(token) = &result {
+            fetches.scope = scope;
+            self.cached.store(Some(Arc::clone(token)));
         }
         result
     }
@@ -191,3 +208,63 @@ const LONGEST_RENEWAL: Duration = Duration::from_secs(5);
 
 /// Longer than a command-line tool or a cold metadata service takes.
 const LONGEST_FETCH: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use azure_core::credentials::Secret;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    /// A credential whose tokens are named after their scope and number. Each fetch waits for a permit.
+    #[derive(Debug)]
+    struct Gated {
+        permits: Semaphore,
+        /// The time for which the first token is valid.
+        first_valid: Duration,
+        fetches: AtomicU64,
+    }
+
+    #[async_trait::async_trait]
+    impl TokenCredential for Gated {
+        async fn get_token(
+            &self,
+            scopes: &[&str],
+            _: Option<TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<AccessToken> {
+            let number = self.fetches.fetch_add(1, Ordering::SeqCst);
+            let valid = if number == 0 { self.first_valid } else { Duration::from_secs(3_600) };
+            self.permits.acquire().await.unwrap().forget();
+            Ok(AccessToken::new(Secret::new(format!("{}{number}", scopes[0])), OffsetDateTime::now_utc() + valid))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_challenge_for_another_scope_wins_over_a_renewal_that_runs() {
+        let credential = Arc::new(Gated {
+            permits: Semaphore::new(1),
+            first_valid: RENEW_BEFORE_EXPIRY / 2,
+            fetches: AtomicU64::new(0),
+        });
+        let authorizer = Authorizer::new(Arc::clone(&credential) as _, "a".to_owned());
+        let rejected = authorizer.token().await.unwrap();
+        // The pause between renewals is over.
+        authorizer.fetches.lock().await.last = None;
+        let open = async {
+            while credential.fetches.load(Ordering::SeqCst) < 2 {
+                tokio::task::yield_now().await;
+            }
+            credential.permits.add_permits(2);
+        };
+        let (renewed, replaced, again, ()) = futures::join!(
+            authorizer.token(),
+            authorizer.replace(&rejected, Some("b".to_owned())),
+            authorizer.replace(&rejected, Some("b".to_owned())),
+            open
+        );
+        assert_eq!(renewed.unwrap().token.secret(), "a1");
+        assert_eq!(replaced.unwrap().unwrap().token.secret(), "b2");
+        assert_eq!(again.unwrap().unwrap().token.secret(), "b2");
+        assert_eq!(authorizer.token().await.unwrap().token.secret(), "b2");
+    }
+}

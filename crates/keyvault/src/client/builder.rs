@@ -14,14 +14,15 @@ use crate::error::{Error, Result};
 use crate::secret::{Cloud, Vault};
 
 impl SecretClient {
-    /// Starts building a client for the vault at `url`: `https://contoso.vault.azure.net`.
+    /// Starts building a client for a vault: its URL `https://contoso.vault.azure.net`, its host, or its name `contoso`
+    /// in the public cloud or the one that is [set](SecretClientBuilder::cloud).
     ///
     /// Naming an origin here allows it: the client sends its token to this origin, even if the origin is under no Key
     /// Vault domain, such as `https://127.0.0.1:8443` of an emulator. Never take it from where references to secrets
     /// come from.
-    pub fn builder(url: impl Into<String>) -> SecretClientBuilder {
+    pub fn builder(vault: impl Into<String>) -> SecretClientBuilder {
         SecretClientBuilder {
-            url: url.into(),
+            vault: vault.into(),
             credential: None,
             settings: PipelineSettings {
                 cloud: None,
@@ -40,7 +41,7 @@ impl SecretClient {
 /// Builds a [`SecretClient`]. Nothing before [`build`](SecretClientBuilder::build) has an effect.
 #[must_use]
 pub struct SecretClientBuilder {
-    url: String,
+    vault: String,
     credential: Option<Arc<dyn TokenCredential>>,
     settings: PipelineSettings,
     certificate_authorities: Vec<String>,
@@ -60,8 +61,8 @@ impl SecretClientBuilder {
         self
     }
 
-    /// Sets the cloud that an origin under no Key Vault domain accepts tokens of. Default: the cloud of the vault's
-    /// domain, or the public cloud.
+    /// Sets the cloud of a vault that is given by its name, and the cloud whose tokens an origin under no Key Vault domain
+    /// accepts. Default: the cloud of the vault's domain, or the public cloud.
     pub fn cloud(mut self, cloud: Cloud) -> Self {
         self.settings.cloud = Some(cloud);
         self
@@ -99,6 +100,9 @@ impl SecretClientBuilder {
     }
 
     /// Sets the [version of the REST API](https://learn.microsoft.com/rest/api/keyvault/). Default: `2026-04-01`.
+    ///
+    /// It has the form of a date or of a number, such as `2025-07-01` or `7.4`. Any other text is
+    /// [`Invalid`](crate::ErrorKind::Invalid).
     pub fn api_version(mut self, version: impl Into<String>) -> Self {
         self.settings.api_version = version.into();
         self
@@ -134,10 +138,10 @@ impl SecretClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if the URL is not a vault's, the credential is missing, or a setting is
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the name or URL is not a vault's, the credential is missing, or a setting is
     /// out of range.
     pub fn build(mut self) -> Result<SecretClient> {
-        let vault = Vault::parse(&self.url)?;
+        let vault = Vault::from_name_or_url(&self.vault, self.settings.cloud.unwrap_or_default())?;
         let credential = self.credential.ok_or_else(|| Error::invalid("secret client has no credential"))?;
         self.settings.check(&vault)?;
         if self.settings.options.transport.is_none() {
@@ -155,7 +159,7 @@ const DEFAULT_REQUESTS_PER_SECOND: u32 = 396;
 
 impl fmt::Debug for SecretClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The URL is not parsed yet and can be any text.
+        // The vault is not parsed yet and can be any text.
         f.debug_struct("SecretClientBuilder").field("timeout", &self.settings.timeout).finish_non_exhaustive()
     }
 }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future;
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
 use serde::Deserialize;
+use tokio::time::Instant;
 use url::Url;
 
 use super::bundle::{ListItem, SecretBundle};
@@ -20,14 +22,14 @@ use crate::secret::{SecretProperties, Vault};
 impl SecretClient {
     /// Lists every secret of the vault, in the order of the vault.
     ///
-    /// Costs one request for 25 secrets; the timeout applies to each request. An item has no version and no value.
+    /// Costs one request for 25 secrets. An item has no version and no value. [`SecretList`] has the time limits.
     pub fn list(&self) -> SecretList {
         SecretList::new(self, Operation::List, self.pipeline.url(&["secrets"]))
     }
 
     /// Lists every version of a secret, in no particular order. The list is empty if the vault has no such secret.
     ///
-    /// Costs one request for 25 versions; the timeout applies to each request.
+    /// Costs one request for 25 versions. [`SecretList`] has the time limits.
     pub fn list_versions(&self, name: &str) -> SecretList {
         let id = self.id(name, None);
         let first = id.and_then(|id| self.pipeline.url(&["secrets", id.name().as_str(), "versions"]));
@@ -37,9 +39,11 @@ impl SecretClient {
 
 /// A list of a vault: a stream of its items, or of its [`pages`](SecretList::pages).
 ///
-/// The stream sends nothing until it is polled, and fetches one page at a time: one request, with its own timeout. It
-/// ends after an error, and with an error after 100,000 items or 4,000 pages. Secrets that are set or deleted meanwhile
-/// neither hide nor repeat others.
+/// The stream sends nothing until it is polled, and fetches one page at a time: one request. The
+/// [timeout](super::SecretClientBuilder::timeout) applies to the time from one page with items to the next, or to the
+/// end of the list: empty pages in between do not extend it. The time in which the program does not poll does not count.
+/// The stream ends after an error, and with an error after 100,000 items or 4,000 pages, so that a whole list takes at
+/// most 4,000 times the timeout. Secrets that are set or deleted meanwhile neither hide nor repeat others.
 ///
 /// # Cancel safety
 ///
@@ -76,7 +80,15 @@ impl<T: ListItem> SecretList<T> {
     /// Creates a list that starts at `first`. An error is the stream's only item.
     pub(super) fn new(client: &SecretClient, operation: Operation, first: Result<Url>) -> Self {
         let next = Some(first.clone());
-        Self::from_cursor(PageCursor { client: client.clone(), operation, first, next, pages: 0, items: 0 })
+        Self::from_cursor(PageCursor {
+            client: client.clone(),
+            operation,
+            first,
+            next,
+            pages: 0,
+            items: 0,
+            without_items: Duration::ZERO,
+        })
     }
 
     fn from_cursor(start: PageCursor) -> Self {
@@ -167,6 +179,8 @@ struct PageCursor {
     next: Option<Result<Url>>,
     pages: usize,
     items: usize,
+    /// How long the requests took since the last page with items.
+    without_items: Duration,
 }
 
 impl PageCursor {
@@ -189,13 +203,17 @@ impl PageCursor {
     async fn fetch<T: ListItem>(&mut self, url: Result<Url>) -> Result<SecretPage<T>> {
         let url = url?;
         self.pages += 1;
-        if self.pages > MAX_PAGES {
+        let left = self.client.pipeline.timeout().saturating_sub(self.without_items);
+        if self.pages > MAX_PAGES || left.is_zero() {
             return Err(endless());
         }
-        let list: ListBody = self.client.send_for(&Request::new(self.operation, url.clone())).await?;
+        let begun = Instant::now();
+        let request = Request::new(self.operation, url.clone()).within(left);
+        let list: ListBody = self.client.send_for(&request).await?;
         let vault = self.client.vault();
         let items = list.value.unwrap_or_default().into_iter().map(|item| T::from_bundle(item, vault));
         let items: Vec<T> = items.collect::<Result<_>>()?;
+        self.without_items = if items.is_empty() { self.without_items + begun.elapsed() } else { Duration::ZERO };
         self.items += items.len();
         if self.items > MAX_ITEMS {
             return Err(endless());

@@ -1,5 +1,6 @@
 //! The request pipeline of one vault: token, rate limit, deadline, retries.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use azure_core::http::{
     ClientOptions, Context, Pipeline as SdkPipeline, PipelineStreamOptions, Request as SdkRequest, RetryOptions,
 };
 use azure_core::tracing::PublicApiInstrumentationInformation;
+use futures::FutureExt;
 use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{Instrument, field};
@@ -30,7 +32,8 @@ use super::stats::StatsCounters;
 use super::transport::{self, POOL_IDLE_TIMEOUT};
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
-use crate::secret::{Cloud, Vault};
+use crate::secret::{Cloud, NEAR_MISS, Vault};
+use crate::time::instant_after;
 
 /// Sends requests to one vault.
 pub(super) struct Pipeline {
@@ -64,9 +67,8 @@ impl PipelineSettings {
         if self.timeout < Duration::from_millis(1) {
             return Err(Error::invalid("timeout of a secret client is below 1 millisecond"));
         }
-        let version = &self.api_version;
-        if version.is_empty() || !version.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-')) {
-            return Err(Error::invalid("api-version is malformed"));
+        if !is_api_version(&self.api_version) {
+            return Err(Error::invalid("api-version is malformed").with_help("write it like 2026-04-01 or 7.4"));
         }
         if let (Some(cloud), Some(of_host)) = (self.cloud, vault.cloud())
             && cloud != of_host
@@ -94,15 +96,15 @@ impl Pipeline {
                 let rate_limit = RateLimit::of(&vault, settings.requests_per_second);
                 let gate = Arc::new(ConnectionGate::new(POOL_IDLE_TIMEOUT));
                 let shared = (Arc::clone(&gate), Arc::clone(&rate_limit), Arc::clone(&stats));
-                let on_connect = move |protocol| {
+                let on_connect = Arc::new(move |protocol| {
                     let (gate, rate_limit, stats) = &shared;
                     stats.count(|stats| stats.connections += 1);
                     if protocol == Protocol::Http2 {
                         rate_limit.allow_http2();
                     }
                     gate.connected(protocol);
-                };
-                options.transport = Some(transport::new(tls, on_connect)?);
+                });
+                options.transport = Some(transport::new(tls, on_connect));
                 (rate_limit, gate)
             }
             None => {
@@ -121,12 +123,22 @@ impl Pipeline {
         Self::new(vault, Arc::clone(&self.authorizer.credential), self.settings.clone())
     }
 
+    /// Returns the cloud whose tokens the vault accepts.
+    pub(super) fn cloud(&self) -> Cloud {
+        self.settings.cloud_of(&self.vault)
+    }
+
     /// Builds a URL of the vault from checked segments. They are pushed as segments, never spliced into text.
     pub(super) fn url(&self, segments: &[&str]) -> Result<Url> {
         let mut url = self.base_url.clone();
         url.path_segments_mut().map_err(|()| Error::invalid("vault URL has no path"))?.extend(segments);
         url.query_pairs_mut().append_pair("api-version", &self.settings.api_version);
         Ok(url)
+    }
+
+    /// Returns the timeout of an operation.
+    pub(super) fn timeout(&self) -> Duration {
+        self.settings.timeout
     }
 
     /// Sends a request, with retries, and returns a successful response within the timeout of an operation.
@@ -140,9 +152,11 @@ impl Pipeline {
             duration = field::Empty,
             request_id = field::Empty,
         );
+        Error::unless_on_runtime()?;
         let started = Instant::now();
         let mut attempts = 0;
-        let sent = self.send_with_retries(request, started + self.settings.timeout, &mut attempts);
+        let deadline = instant_after(started, request.time_limit.unwrap_or(self.settings.timeout));
+        let sent = self.send_with_retries(request, deadline, &mut attempts);
         let result = sent.instrument(span.clone()).await;
         let (status, request_id) = match &result {
             Ok(response) => (Some(response.status), response.request_id.as_deref()),
@@ -154,7 +168,10 @@ impl Pipeline {
             .record("request_id", request_id);
         let secret = request.secret.as_ref().map(|id| field::display(id.name()));
         span.in_scope(|| tracing::debug!(secret, "asked the vault"));
-        result.map_err(|error| request.annotate(error))
+        result.map_err(|error| {
+            let is_misspelt = error.kind() == ErrorKind::Unavailable && self.vault.is_near_miss();
+            request.annotate(if is_misspelt { error.with_help(NEAR_MISS) } else { error })
+        })
     }
 
     async fn send_with_retries(&self, request: &Request, deadline: Instant, attempts: &mut u32) -> Result<Response> {
@@ -162,9 +179,12 @@ impl Pipeline {
         let (mut before, mut may_have_succeeded) = (None, false);
         loop {
             *attempts += 1;
-            let failed = match timeout_at(deadline, self.attempt(request, deadline)).await {
-                Ok(Ok(response)) => return Ok(response),
-                Ok(Err(failed)) => failed,
+            // Tokio panics in a runtime without I/O, and a credential or transport is foreign code.
+            let attempt = AssertUnwindSafe(self.attempt(request, deadline)).catch_unwind();
+            let failed = match timeout_at(deadline, attempt).await {
+                Ok(Ok(Ok(response))) => return Ok(response),
+                Ok(Ok(Err(failed))) => failed,
+                Ok(Err(_panic)) => FailedAttempt { error: panicked(), retry: None, may_have_succeeded: true },
                 Err(_) => FailedAttempt { error: timed_out(before.as_ref()), retry: None, may_have_succeeded: true },
             };
             // A repeated removal that finds nothing to remove is the echo of a success.
@@ -272,6 +292,16 @@ impl Pipeline {
     }
 }
 
+/// Returns whether text has the form of a version: `7.4`, `2026-04-01`, or one of them with `-preview` and a number.
+fn is_api_version(text: &str) -> bool {
+    let (number, preview) = text.split_once("-preview").unwrap_or((text, ""));
+    let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let dotted = |text: &str| text.split('.').all(are_digits);
+    let is_date = number.split('-').map(str::len).eq([4, 2, 2]) && number.split('-').all(are_digits);
+    let is_number = number.split('.').count() == 2 && dotted(number) && number.len() <= 8;
+    (is_date || is_number) && (preview.is_empty() || preview.strip_prefix('.').is_some_and(are_digits))
+}
+
 /// Creates the SDK's pipeline, which neither retries nor sees text from the other side.
 fn sdk_pipeline(options: ClientOptions) -> SdkPipeline {
     let transport = Some(Sanitizer::wrap(options.transport.clone().unwrap_or_default()));
@@ -296,19 +326,49 @@ fn timed_out(before: Option<&Error>) -> Error {
     }
 }
 
+/// The error of a request whose credential or transport panicked.
+fn panicked() -> Error {
+    Error::invalid("credential or transport panicked")
+        .with_help("build the tokio runtime with enable_all, because a connection needs I/O and timers")
+}
+
 /// Translates a failure of the transport.
 fn transport_failure(error: &azure_core::Error, token: &AccessToken) -> FailedAttempt {
     let reason = sanitize::reason(error, token.token.secret());
-    let kind = error.kind();
-    let error = if reason.contains("dns error") || reason.contains("failed to lookup address") {
-        Error::new(ErrorKind::Unavailable, "vault's host name cannot be resolved")
-            .with_status(ReferenceStatus::VaultNotFound)
-    } else {
-        Error::new(ErrorKind::Unavailable, "vault could not be reached")
-    };
     // Only a failed connect proves that the vault did not receive the request.
-    let may_have_succeeded = !matches!(kind, azure_core::error::ErrorKind::Connection);
-    FailedAttempt { error: error.caused_by(reason), retry: Some(RetryReason::Connection), may_have_succeeded }
+    let may_have_succeeded = !matches!(error.kind(), azure_core::error::ErrorKind::Connection);
+    let error = unreachable(&reason).caused_by(reason);
+    FailedAttempt { error, retry: Some(RetryReason::Connection), may_have_succeeded }
+}
+
+/// Returns the error of a connection that failed for `reason`.
+fn unreachable(reason: &str) -> Error {
+    let is_about = |texts: &[&str]| texts.iter().any(|text| reason.contains(text));
+    let error = |clause| Error::new(ErrorKind::Unavailable, clause);
+    if is_about(&["dns error", "failed to lookup address"]) {
+        return error("vault's host name cannot be resolved").with_status(ReferenceStatus::VaultNotFound);
+    }
+    if is_about(&["tunnel error"]) {
+        return error("proxy did not connect to the vault").with_help(
+            "check the address and the password in HTTPS_PROXY, and whether NO_PROXY should name the vault",
+        );
+    }
+    if !is_about(&["invalid peer certificate"]) {
+        return error("vault could not be reached")
+            .with_help("check the network and, if this machine needs a proxy, HTTPS_PROXY and NO_PROXY");
+    }
+    if is_about(&["xpired", "NotValidYet", "not valid yet"]) {
+        error("vault's certificate has expired or is not valid yet")
+            .with_help("check the clock of this machine; if it is right, the server must renew its certificate")
+    } else if is_about(&["NotValidForName", "not valid for name"]) {
+        error("vault's certificate is that of another host")
+            .with_help("check the vault's URL, and whether a proxy answers in the vault's place")
+    } else {
+        error("vault's certificate is not trusted").with_help(
+            "if a proxy inspects TLS, or this is an emulator, trust its certificate authority: SSL_CERT_FILE, \
+             `certificate_authority` of the client, or `--ca-file` of the command",
+        )
+    }
 }
 
 const MAY_HAVE_SUCCEEDED: &str = "the vault may have carried it out: check before you repeat it";
@@ -319,6 +379,65 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_certificate_that_is_refused_differs_from_a_host_that_is_not_reached() {
+        use rustls::{CertificateError, Error as TlsError};
+        let tls = |error| TlsError::InvalidCertificate(error).to_string();
+        let other = || CertificateError::NotValidForNameContext {
+            expected: rustls::pki_types::ServerName::try_from("contoso.vault.azure.net").unwrap(),
+            presented: vec!["proxy.example".to_owned()],
+        };
+        let time = || rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(1));
+        for (reason, clause, help) in [
+            (tls(CertificateError::UnknownIssuer), "vault's certificate is not trusted", "SSL_CERT_FILE"),
+            (tls(CertificateError::BadSignature), "vault's certificate is not trusted", "SSL_CERT_FILE"),
+            (tls(CertificateError::Expired), "vault's certificate has expired", "clock"),
+            (
+                tls(CertificateError::ExpiredContext { time: time(), not_after: time() }),
+                "vault's certificate has expired",
+                "clock",
+            ),
+            (
+                tls(CertificateError::NotValidYetContext { time: time(), not_before: time() }),
+                "vault's certificate has expired or is not valid yet",
+                "clock",
+            ),
+            (tls(CertificateError::NotValidForName), "vault's certificate is that of another host", "URL"),
+            (tls(other()), "vault's certificate is that of another host", "URL"),
+            ("tcp connect error: Connection refused".to_owned(), "vault could not be reached", "HTTPS_PROXY"),
+            ("tunnel error: proxy authorization required".to_owned(), "proxy did not connect", "HTTPS_PROXY"),
+            ("dns error: no such host".to_owned(), "vault's host name cannot be resolved", "resolves"),
+        ] {
+            let error = unreachable(&reason);
+            assert!(error.to_string().starts_with(clause), "{reason}: {error}");
+            assert!(error.advice().unwrap().contains(help), "{reason}: {error:?}");
+            assert!(error.is_transient(), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_version_of_the_api_has_one_of_two_forms() {
+        for (text, expected) in [
+            ("7.4", true),
+            ("7.6-preview.1", true),
+            ("2016-10-01", true),
+            ("2026-04-01", true),
+            ("2025-06-01-preview", true),
+            ("", false),
+            ("latest", false),
+            ("7", false),
+            ("7.4.1", false),
+            ("v7.4", false),
+            ("7.4&x=1", false),
+            ("2026-4-1", false),
+            ("2026-04-01-canary", false),
+            ("2026/04/01", false),
+            (" 7.4", false),
+        ] {
+            assert_eq!(is_api_version(text), expected, "{text}");
+        }
+    }
 
     #[test]
     fn only_a_url_of_the_vaults_own_origin_is_sent_a_token() {

@@ -95,7 +95,7 @@ impl<T: Polled> Poller<T> {
         // The Azure SDKs wait by the same rules.
         match self.started.fetch(&self.client).await {
             Ok(result) => Ok(Some(result)),
-            Err(error) if error.http_status() == Some(403) => Ok(Some(self.started.clone())),
+            Err(error) if error.http_status() == Some(403) && !error.is_transient() => Ok(Some(self.started.clone())),
             Err(error) if error.http_status() == Some(404) && error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
@@ -105,6 +105,7 @@ impl<T: Polled> Poller<T> {
     ///
     /// The vault continues its work while it cannot be reached, so a transient error does not end the wait.
     async fn wait(self) -> Result<T> {
+        Error::unless_on_runtime()?;
         let mut last_error = None;
         let finished = async {
             loop {

@@ -1,5 +1,7 @@
 //! A request to a vault, before it is authorized.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use serde::Serialize;
 use url::Url;
@@ -16,16 +18,24 @@ pub(super) struct Request {
     pub(super) secret: Option<SecretId>,
     /// Zeroized when the last copy is dropped. The TLS library makes copies that are out of our control.
     pub(super) body: Option<Bytes>,
+    /// Less than the timeout of an operation, if there is one.
+    pub(super) time_limit: Option<Duration>,
 }
 
 impl Request {
     pub(super) fn new(operation: Operation, url: Url) -> Self {
-        Self { operation, url, secret: None, body: None }
+        Self { operation, url, secret: None, body: None, time_limit: None }
     }
 
     /// Names the secret, for errors and for logs at debug level.
     pub(super) fn about(mut self, secret: &SecretId) -> Self {
         self.secret = Some(secret.clone());
+        self
+    }
+
+    /// Sets the time that is left for the request.
+    pub(super) fn within(mut self, time_limit: Duration) -> Self {
+        self.time_limit = Some(time_limit);
         self
     }
 

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 use azure_core::http::headers::Headers;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use zeroize::Zeroizing;
 
 use super::retry::{self, RetryReason};
-use super::sanitize::{CHALLENGE, is_request_id};
+use super::sanitize::{CHALLENGE, SERVER, is_request_id};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A complete response.
@@ -20,6 +20,8 @@ pub(super) struct Response {
     pub(super) challenge: Option<String>,
     pub(super) request_id: Option<String>,
     pub(super) retry_after: Option<Duration>,
+    /// The name in the `Server` header.
+    pub(super) server: Option<String>,
     pub(super) body: Zeroizing<Vec<u8>>,
 }
 
@@ -62,6 +64,7 @@ impl Response {
             challenge: header(CHALLENGE).map(str::to_owned),
             request_id: header("x-ms-request-id").filter(|id| is_request_id(id)).map(str::to_owned),
             retry_after: retry::retry_after(header, as_of),
+            server: header(SERVER).map(str::to_owned),
             // Fits all of it: a buffer that grows leaves copies of a secret behind.
             body: Zeroizing::new(Vec::with_capacity(length.unwrap_or(UNKNOWN_LENGTH))),
         };
@@ -78,8 +81,25 @@ impl Response {
 
     /// Parses the body. The error does not quote it.
     pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body)
-            .map_err(|_| Error::new(ErrorKind::Unavailable, "vault's response cannot be parsed"))
+        serde_json::from_slice(&self.body).map_err(|_| {
+            let unknown = || Error::new(ErrorKind::Unavailable, "vault's response cannot be parsed");
+            self.foreign_error().unwrap_or_else(unknown)
+        })
+    }
+
+    /// Returns the error of a page that is not JSON, such as HTML: a proxy or a firewall sent it. `None` if the body is
+    /// JSON or empty, as from a vault.
+    pub(super) fn foreign_error(&self) -> Option<Error> {
+        let is_foreign =
+            !self.body.trim_ascii().is_empty() && serde_json::from_slice::<IgnoredAny>(&self.body).is_err();
+        is_foreign.then(|| {
+            let server = self.server.as_deref().unwrap_or("a server without a name");
+            Error::new(ErrorKind::Unavailable, "response is not a vault's answer")
+                .caused_by(format!("{server} answered {} with a page that is not JSON", self.status))
+                .with_help(
+                    "a proxy or firewall on the way answered: let it pass requests to the vault, or set NO_PROXY",
+                )
+        })
     }
 }
 

@@ -9,7 +9,7 @@ use azure_core::Uuid;
 use azure_core::error::ErrorKind;
 use azure_core::http::headers::{AUTHORIZATION, HeaderName, HeaderValue, Headers};
 use azure_core::http::policies::{Policy, PolicyResult};
-use azure_core::http::{AsyncRawResponse, Context, Request, Transport};
+use azure_core::http::{AsyncRawResponse, Body, Context, Request, Transport};
 
 /// A policy between the SDK's pipeline and the transport that keeps foreign text out of logs.
 ///
@@ -21,6 +21,9 @@ pub(super) struct Sanitizer(Transport);
 
 /// The name under which the challenge of a response passes. The pipeline would log it under its own name.
 pub(super) const CHALLENGE: &str = "x-keyvault-challenge";
+
+/// The name under which the name of the server passes.
+pub(super) const SERVER: &str = "x-keyvault-server";
 
 impl Sanitizer {
     pub(super) fn wrap(transport: Transport) -> Transport {
@@ -43,7 +46,11 @@ impl Policy for Sanitizer {
             azure_core::Error::with_message(kind, reason(&error, token.unwrap_or_default()))
         })?;
         let (status, headers, body) = response.deconstruct();
-        let headers: HashMap<HeaderName, HeaderValue> = headers.into_iter().filter_map(sanitized).collect();
+        let mut headers: HashMap<HeaderName, HeaderValue> = headers.into_iter().filter_map(sanitized).collect();
+        // A server could answer with what it just received.
+        if headers.get(&SERVER_NAME).is_some_and(|name| contains(request, name.as_str())) {
+            headers.remove(&SERVER_NAME);
+        }
         Ok(AsyncRawResponse::new(status, Headers::from(headers), Box::pin(body)))
     }
 }
@@ -60,10 +67,27 @@ fn sanitized((name, value): (HeaderName, HeaderValue)) -> Option<(HeaderName, He
         "retry-after" => is_number(text) || is_date(text),
         "retry-after-ms" | "x-ms-retry-after-ms" => is_number(text),
         "x-ms-request-id" => is_request_id(text),
+        "server" => return Some((SERVER_NAME, HeaderValue::from(server_name(text)?.to_owned()))),
         _ => false,
     };
     passes.then_some((name, value))
 }
+
+/// Returns the first product of a `Server` header, if it is a name: `squid` of `squid/6.1 (Ubuntu)`.
+fn server_name(header: &str) -> Option<&str> {
+    let name = header.split(['/', ' ', '(']).next().unwrap_or_default();
+    let is_name = (2..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphabetic() || b == b'-');
+    is_name.then_some(name)
+}
+
+/// Returns whether a header or the body of a request contains `text`.
+fn contains(request: &Request, text: &str) -> bool {
+    let has = |bytes: &[u8]| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    let in_body = matches!(request.body(), Body::Bytes(body) if has(body));
+    in_body || request.headers().iter().any(|(_, value)| has(value.as_str().as_bytes()))
+}
+
+const SERVER_NAME: HeaderName = HeaderName::from_static(SERVER);
 
 /// Returns whether text is [a UUID](https://www.rfc-editor.org/rfc/rfc9562#section-4), as every request id is.
 pub(super) fn is_request_id(text: &str) -> bool {
@@ -121,7 +145,11 @@ mod tests {
             ("x-ms-request-id", "canary", None),
             ("www-authenticate", "Bearer canary", Some(CHALLENGE)),
             ("x-keyvault-challenge", "Bearer canary", None),
-            ("server", "canary", None),
+            ("server", "squid/6.1 (Ubuntu)", Some(SERVER)),
+            ("server", "Microsoft-Azure-Application-Gateway/v2", Some(SERVER)),
+            ("server", "canary-7f3a", None),
+            ("server", "<b>", None),
+            ("x-keyvault-server", "canary", None),
             ("retry-after-ms", "250", Some("retry-after-ms")),
             ("x-ms-retry-after-ms", "canary", None),
             ("x-ms-keyvault-region", "canary", None),

@@ -60,13 +60,15 @@ impl SecretClient {
         Self { pipeline: Arc::new(pipeline) }
     }
 
-    /// Copies the client for another vault, with the same credential and settings.
+    /// Copies the client for another vault, with the same credential and settings: its URL, its host, or its name in the
+    /// cloud of this one.
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if `url` is not a vault's URL.
-    pub fn with_vault(&self, url: &str) -> Result<Self> {
-        Ok(Self::new(self.pipeline.with_vault(Vault::parse(url)?)?))
+    /// [`Invalid`](crate::ErrorKind::Invalid) if `vault` is not a vault's name or URL.
+    pub fn with_vault(&self, vault: &str) -> Result<Self> {
+        let vault = Vault::from_name_or_url(vault, self.pipeline.cloud())?;
+        Ok(Self::new(self.pipeline.with_vault(vault)?))
     }
 
     /// Returns the vault that this client talks to.

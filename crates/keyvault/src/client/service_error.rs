@@ -32,6 +32,11 @@ impl Response {
 
     /// Translates the response to an error with codes and advice, and without text of the response.
     fn error(&self, operation: Operation) -> Error {
+        // A 429 slows the client down, whoever sent it.
+        if let Some(error) = self.foreign_error().filter(|_| self.status != 429) {
+            let (code, inner_code, request_id) = Default::default();
+            return error.with_answer(ServiceAnswer { http_status: self.status, code, inner_code, request_id });
+        }
         let body: ErrorBody = serde_json::from_slice(&self.body).unwrap_or_default();
         let error = body.error.unwrap_or_default();
         let code = error.code.as_deref().and_then(ServiceAnswer::code_of);
@@ -58,13 +63,18 @@ impl Response {
             409 => conflict(inner_code),
             429 => Error::new(ErrorKind::Throttled { retry_after: self.retry_after }, "vault is throttling"),
             300..=399 => Error::new(ErrorKind::Unavailable, "vault answered with a redirect, which is not followed"),
-            400..=407 | 410..=499 => {
-                Error::invalid("vault refused the request").with_status(ReferenceStatus::OtherReasons)
-            }
+            400..=407 | 410..=499 => Error::invalid("vault refused the request")
+                .with_status(ReferenceStatus::OtherReasons)
+                .with_help(matches!(operation, Operation::Set | Operation::Update).then_some(LIMITS)),
             _ => Error::new(ErrorKind::Unavailable, "vault failed"),
         }
     }
 }
+
+/// The [limits of a secret](https://learn.microsoft.com/azure/key-vault/secrets/about-secrets), which a refusal does not
+/// name.
+const LIMITS: &str = "a vault takes values of up to 25 KB (25,600 bytes), content types of up to 255 characters, and 15 \
+                      tags whose names and values have up to 512 characters";
 
 /// The error of a token that the vault rejects.
 pub(super) fn unauthorized() -> Error {
@@ -155,9 +165,9 @@ mod tests {
     use super::*;
 
     fn response(status: u16, body: &str) -> Response {
-        let (challenge, request_id, retry_after) = Default::default();
+        let (challenge, request_id, retry_after, server) = Default::default();
         let as_of = std::time::SystemTime::UNIX_EPOCH;
-        Response { status, as_of, challenge, request_id, retry_after, body: body.as_bytes().to_vec().into() }
+        Response { status, as_of, challenge, request_id, retry_after, server, body: body.as_bytes().to_vec().into() }
     }
 
     fn error(status: u16, body: &str, operation: Operation) -> Error {
@@ -177,7 +187,7 @@ mod tests {
         for (status, body, kind, reference, inner_code) in [
             (404, coded("SecretNotFound"), NotFound, Status::SecretNotFound, None),
             (404, coded("VaultNotFound"), Unavailable, Status::VaultNotFound, None),
-            (404, "<html>".into(), Unavailable, Status::VaultNotFound, None),
+            (404, "<html>".into(), Unavailable, Status::OtherReasons, None),
             (403, inner("SecretDisabled"), NotFound, Status::AccessToKeyVaultDenied, Some("SecretDisabled")),
             (403, inner("ForbiddenByRbac"), Denied, Status::AccessToKeyVaultDenied, Some("ForbiddenByRbac")),
             (403, nested.into(), Denied, Status::AccessToKeyVaultDenied, Some("ForbiddenByRbac")),
@@ -219,6 +229,16 @@ mod tests {
             assert!(refused(operation, "ForbiddenByRbac").contains(role), "{operation:?}");
             assert!(refused(operation, "AccessDenied").contains(permission), "{operation:?}");
         }
+    }
+
+    #[test]
+    fn a_refused_set_names_the_limits() {
+        let refused = |status, operation| error(status, r#"{"error":{"code":"BadParameter"}}"#, operation);
+        for (status, operation) in [(400, Operation::Set), (413, Operation::Set), (400, Operation::Update)] {
+            let report = refused(status, operation).report();
+            assert!(report.contains("25 KB") && report.contains("15 tags"), "{report}");
+        }
+        assert_eq!(refused(400, Operation::Get).advice(), None);
     }
 
     #[test]

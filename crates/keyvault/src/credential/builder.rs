@@ -8,18 +8,18 @@ use azure_core::http::ClientOptions;
 
 use super::default_credential::DefaultCredential;
 use super::step::CredentialStep;
-use super::variables::Variables;
+use super::variables::{SELECTION, Variables};
 use crate::error::{Error, Result};
 
 /// Creates the credential that suits most programs: the identity of the place where the program runs.
 ///
-/// It tries the steps of [`CredentialStep::ALL`] in order; [`DefaultCredential::builder`] selects among them. This
-/// reads the environment variables. Everything else happens at the first token.
+/// It tries the steps of [`CredentialStep::ALL`] in order. The variable `AZURE_TOKEN_CREDENTIALS`
+/// [selects](CredentialStep::select) among them, and so does [`DefaultCredential::builder`]. This reads the environment
+/// variables. Everything else happens at the first token.
 ///
 /// # Errors
 ///
-/// [`Invalid`](crate::ErrorKind::Invalid) if only some of the variables of a step are set. The error names the missing
-/// ones.
+/// [`Invalid`](crate::ErrorKind::Invalid) if `AZURE_TOKEN_CREDENTIALS` selects no known credential.
 ///
 /// # Examples
 ///
@@ -38,26 +38,25 @@ pub fn default_credential() -> Result<Arc<DefaultCredential>> {
 impl DefaultCredential {
     /// Starts building a credential with selected steps, variables or transport.
     pub fn builder() -> DefaultCredentialBuilder {
-        DefaultCredentialBuilder {
-            steps: CredentialStep::ALL.to_vec(),
-            variables: None,
-            options: ClientOptions::default(),
-        }
+        DefaultCredentialBuilder { steps: None, variables: None, options: ClientOptions::default() }
     }
 }
 
 /// Builds a [`DefaultCredential`]. Nothing before [`build`](DefaultCredentialBuilder::build) has an effect.
 #[must_use]
 pub struct DefaultCredentialBuilder {
-    steps: Vec<CredentialStep>,
+    steps: Option<Vec<CredentialStep>>,
     variables: Option<BTreeMap<String, String>>,
     options: ClientOptions,
 }
 
 impl DefaultCredentialBuilder {
-    /// Sets the steps and their order. Command-line tools run last, concurrently. Default: [`CredentialStep::ALL`].
+    /// Sets the steps and their order. Command-line tools run last, concurrently.
+    ///
+    /// Default: those that `AZURE_TOKEN_CREDENTIALS` [selects](CredentialStep::select), otherwise
+    /// [`CredentialStep::ALL`].
     pub fn steps(mut self, steps: impl IntoIterator<Item = CredentialStep>) -> Self {
-        self.steps = steps.into_iter().collect();
+        self.steps = Some(steps.into_iter().collect());
         self
     }
 
@@ -79,23 +78,21 @@ impl DefaultCredentialBuilder {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if there are no steps, or only some of the variables of a step are set.
-    /// The error names the missing ones.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if there are no steps, or `AZURE_TOKEN_CREDENTIALS` selects none.
     pub fn build(self) -> Result<Arc<DefaultCredential>> {
-        if self.steps.is_empty() {
-            return Err(Error::invalid("credential has no steps"));
-        }
         let variables = match &self.variables {
             Some(variables) => Variables::new(|name| variables.get(name).cloned()),
             None => Variables::new(|name| std::env::var(name).ok()),
         };
-        if self.steps.contains(&CredentialStep::Environment) {
-            variables.secret()?;
+        let steps = match (self.steps, variables.get(SELECTION)) {
+            (Some(steps), _) => steps,
+            (None, Some(selection)) => CredentialStep::select(selection)?,
+            (None, None) => CredentialStep::ALL.to_vec(),
+        };
+        if steps.is_empty() {
+            return Err(Error::invalid("credential has no steps"));
         }
-        if self.steps.contains(&CredentialStep::WorkloadIdentity) {
-            variables.token_file()?;
-        }
-        Ok(Arc::new(DefaultCredential::new(self.steps, variables, self.options)))
+        Ok(Arc::new(DefaultCredential::new(steps, variables, self.options)))
     }
 }
 

@@ -75,6 +75,9 @@ impl DefaultCredential {
         steps: &[CredentialStep],
         scope: &str,
     ) -> (Option<(SelectedStep, AccessToken)>, Vec<(CredentialStep, StepOutcome)>) {
+        if let Err(error) = Error::unless_on_runtime() {
+            return (None, steps.first().map(|step| (*step, StepOutcome::Fails(error))).into_iter().collect());
+        }
         let deadline = Instant::now() + LONGEST_SEARCH;
         let attempt = |step| self.attempt(step, scope);
         let (others, tools) = steps.split_at(steps.partition_point(|step| !step.is_tool()));
@@ -107,7 +110,9 @@ impl DefaultCredential {
     async fn attempt(&self, step: CredentialStep, scope: &str) -> Attempt {
         match step {
             CredentialStep::Environment => entra::with_secret(&self.variables, &self.options, scope).await,
-            CredentialStep::WorkloadIdentity => entra::with_token_file(&self.variables, &self.options, scope).await,
+            CredentialStep::WorkloadIdentity => {
+                entra::with_federated_token(&self.variables, &self.options, scope).await
+            }
             CredentialStep::ManagedIdentity => managed_identity::attempt(&self.variables, scope).await,
             CredentialStep::AzureCli | CredentialStep::AzureDeveloperCli => {
                 tool::attempt(step, &self.variables, scope).await

@@ -1,5 +1,6 @@
 //! Applications of Microsoft Entra: with a secret, and with a federated token.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use azure_core::cloud::{CloudConfiguration, CustomConfiguration};
@@ -11,6 +12,7 @@ use azure_identity::{
     WorkloadIdentityCredential, WorkloadIdentityCredentialOptions,
 };
 
+use super::job_token;
 use super::step::{Attempt, StepOutcome};
 use super::variables::Variables;
 use crate::client::credential_error;
@@ -20,20 +22,24 @@ use crate::report::ReferenceStatus;
 
 /// Tries the application with a secret.
 pub(super) async fn with_secret(variables: &Variables, options: &ClientOptions, scope: &str) -> Attempt {
-    let not_set = || StepOutcome::DoesNotApply("AZURE_CLIENT_SECRET is not set".to_owned());
-    let application = variables.secret().map_err(StepOutcome::Fails)?.ok_or_else(not_set)?;
-    let options = ClientSecretCredentialOptions { client_options: client_options(variables, options) };
+    let application = variables.secret().map_err(StepOutcome::DoesNotApply)?;
+    let options = ClientSecretCredentialOptions { client_options: client_options(variables, options)? };
     let (client, secret) = (application.client.to_owned(), Secret::new(application.secret_or_file.to_owned()));
     let credential = ClientSecretCredential::new(application.tenant, client, secret, Some(options));
     attempt(credential.map_err(|_| malformed("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed"))?, scope).await
 }
 
-/// Tries the application with a federated token.
-pub(super) async fn with_token_file(variables: &Variables, options: &ClientOptions, scope: &str) -> Attempt {
-    let not_set = || StepOutcome::DoesNotApply("AZURE_FEDERATED_TOKEN_FILE is not set".to_owned());
-    let application = variables.token_file().map_err(StepOutcome::Fails)?.ok_or_else(not_set)?;
+/// Tries the application with a federated token: in a file, or from the CI system that runs this job.
+pub(super) async fn with_federated_token(variables: &Variables, options: &ClientOptions, scope: &str) -> Attempt {
+    let application = match variables.token_file() {
+        Ok(application) => application,
+        Err(reason) => return job_token::attempt(variables, client_options(variables, options)?, scope, reason).await,
+    };
+    if matches!(Path::new(application.secret_or_file).try_exists(), Ok(false)) {
+        return Err(StepOutcome::DoesNotApply("file in AZURE_FEDERATED_TOKEN_FILE does not exist".to_owned()));
+    }
     let credential = WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
-        credential_options: ClientAssertionCredentialOptions { client_options: client_options(variables, options) },
+        credential_options: ClientAssertionCredentialOptions { client_options: client_options(variables, options)? },
         client_id: Some(application.client.to_owned()),
         tenant_id: Some(application.tenant.to_owned()),
         token_file_path: Some(application.secret_or_file.into()),
@@ -50,7 +56,7 @@ async fn attempt(credential: Arc<impl TokenCredential + 'static>, scope: &str) -
 }
 
 /// Returns options with an explicit authority, so that the SDK reads no variables of the process.
-fn client_options(variables: &Variables, options: &ClientOptions) -> ClientOptions {
+fn client_options(variables: &Variables, options: &ClientOptions) -> Result<ClientOptions, StepOutcome> {
     let authority = variables.get("AZURE_AUTHORITY_HOST").map(|host| {
         let mut custom = CustomConfiguration::default();
         host.clone_into(&mut custom.authority_host);
@@ -63,12 +69,16 @@ fn client_options(variables: &Variables, options: &ClientOptions) -> ClientOptio
     };
     let cloud = options.cloud.clone().or(authority.map(Arc::new));
     let public = || Arc::new(CloudConfiguration::AzurePublic);
-    ClientOptions {
+    let transport = match &options.transport {
+        Some(transport) => transport.clone(),
+        None => transport_for_tokens().map_err(StepOutcome::Fails)?,
+    };
+    Ok(ClientOptions {
         cloud: Some(cloud.unwrap_or_else(public)),
-        transport: options.transport.clone().or_else(|| transport_for_tokens().ok()),
+        transport: Some(transport),
         retry: RetryOptions::exponential(retry),
         ..options.clone()
-    }
+    })
 }
 
 fn malformed(clause: &'static str) -> StepOutcome {

@@ -1,11 +1,14 @@
 //! The managed identity of a machine in Azure.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
+use azure_core::http::headers::HeaderName;
+use azure_core::http::{HttpClient, Method, Request};
 use azure_core::time::OffsetDateTime;
-use reqwest::header::HeaderValue;
+use futures::StreamExt;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use url::Url;
@@ -13,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::step::{Attempt, StepOutcome, sdk_error};
 use super::variables::{CLIENT, Variables};
-use crate::client::tls;
+use crate::client::transport::local_client;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
 
@@ -21,11 +24,10 @@ use crate::report::ReferenceStatus;
 ///
 /// This replaces the credential of `azure_identity`, which reads the variables of the process by itself and waits for
 /// minutes if there is no endpoint.
-#[derive(Debug)]
 struct ManagedIdentity {
-    http: reqwest::Client,
+    http: Box<dyn HttpClient>,
     url: Url,
-    header: (&'static str, HeaderValue),
+    header: (HeaderName, Zeroizing<String>),
 }
 
 /// Tries the identity of App Service, Functions and Container Apps, or that of a virtual machine.
@@ -41,8 +43,13 @@ pub(super) async fn attempt(variables: &Variables, scope: &str) -> Attempt {
         None if is_set("IDENTITY_ENDPOINT") && is_set("IMDS_ENDPOINT") => {
             return Err(does_not_apply("the identity of Azure Arc is not supported"));
         }
+        None if is_set("MSI_ENDPOINT") && is_set("MSI_SECRET") => {
+            return Err(does_not_apply("the identity of Azure ML, in MSI_ENDPOINT, is not supported"));
+        }
         None if is_set("MSI_ENDPOINT") => {
-            return Err(does_not_apply("the identity of Cloud Shell or Azure ML, in MSI_ENDPOINT, is not supported"));
+            return Err(does_not_apply(
+                "the identity of Cloud Shell, in MSI_ENDPOINT, is not supported: run `az login`",
+            ));
         }
         Some((endpoint, header)) => {
             ManagedIdentity::new(endpoint, "2019-08-01", variables.get(CLIENT), ("x-identity-header", header))
@@ -74,23 +81,16 @@ impl ManagedIdentity {
         if let Some(client) = client {
             url.query_pairs_mut().append_pair("client_id", client);
         }
-        let mut value = HeaderValue::from_str(header.1).ok()?;
-        value.set_sensitive(true);
-        let http = reqwest::Client::builder()
-            // The endpoint is on the machine. A proxy would receive the token.
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .tls_backend_preconfigured(tls::config_for_tokens().ok()?)
-            .build()
-            .ok()?;
-        Some(Self { http, url, header: (header.0, value) })
+        http::HeaderValue::from_str(header.1).ok()?;
+        let header = (HeaderName::from_static(header.0), Zeroizing::new(header.1.to_owned()));
+        Some(Self { http: Box::new(local_client().ok()?), url, header })
     }
 
     /// Checks that the metadata service is Azure's. Without its header a request asks for no token: Azure answers 400,
     /// other clouds 401 or 404.
     async fn probe(&self) -> Result<(), StepOutcome> {
-        match timeout(LONGEST_PROBE, self.http.get(self.url.clone()).send()).await {
+        let request = Request::new(self.url.clone(), Method::Get);
+        match timeout(LONGEST_PROBE, self.http.execute_request(&request)).await {
             Ok(Ok(response)) if response.status() == 400 => Ok(()),
             Ok(Ok(_)) => Err(does_not_apply("the metadata service of this machine is not Azure's")),
             _ => Err(does_not_apply("no metadata service answers within a second")),
@@ -111,11 +111,14 @@ impl ManagedIdentity {
     async fn request_token(&self, scope: &str) -> Result<AccessToken> {
         let mut url = self.url.clone();
         url.query_pairs_mut().append_pair("resource", scope.strip_suffix("/.default").unwrap_or(scope));
-        let (name, value) = self.header.clone();
-        let mut response = self.http.get(url).header(name, value).send().await.map_err(unreachable)?;
-        check(response.status().as_u16())?;
+        let mut request = Request::new(url, Method::Get);
+        let (name, value) = &self.header;
+        request.insert_header(name.clone(), value.to_string());
+        let (status, _, mut chunks) = self.http.execute_request(&request).await.map_err(unreachable)?.deconstruct();
+        check(status.into())?;
         let mut body = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE));
-        while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(unreachable)?;
             if body.len() + chunk.len() > MAX_RESPONSE {
                 return Err(failure(ErrorKind::Unavailable, "managed identity endpoint's response is too large"));
             }
@@ -133,6 +136,12 @@ impl ManagedIdentity {
 impl TokenCredential for ManagedIdentity {
     async fn get_token(&self, scopes: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
         self.token(scopes.first().copied().unwrap_or_default()).await.map_err(sdk_error)
+    }
+}
+
+impl fmt::Debug for ManagedIdentity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagedIdentity").finish_non_exhaustive()
     }
 }
 
@@ -156,7 +165,7 @@ fn does_not_apply(reason: &str) -> StepOutcome {
     StepOutcome::DoesNotApply(reason.to_owned())
 }
 
-fn unreachable(_: reqwest::Error) -> Error {
+fn unreachable(_: azure_core::Error) -> Error {
     failure(ErrorKind::Unavailable, "managed identity endpoint could not be reached")
 }
 

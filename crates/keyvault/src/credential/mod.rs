@@ -3,12 +3,13 @@
 //! [`default_credential`] finds the identity of the place where the program runs; [`DefaultCredentialBuilder`] selects
 //! among the places ([`CredentialStep`]). Any other `TokenCredential` works as well.
 
-// In reading order: `builder`, then `default_credential` tries the steps (`step`): applications of Entra (`entra`), a
-// managed identity (`managed_identity`), and command-line tools (`tool`). `variables` holds their configuration.
+// In reading order: `builder`, then `default_credential` tries the steps (`step`): applications of Entra (`entra`,
+// with `job_token` in CI systems), a managed identity (`managed_identity`), and command-line tools (`tool`). `variables` holds their configuration.
 
 mod builder;
 mod default_credential;
 mod entra;
+mod job_token;
 mod managed_identity;
 mod step;
 mod tool;

@@ -4,16 +4,14 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::report::ReferenceStatus;
-
-/// The variables that were set when the credential was built. An empty variable counts as not set.
+/// The variables that were set when the credential was built. A blank variable counts as not set.
 #[derive(Default)]
 pub(super) struct Variables(BTreeMap<&'static str, Zeroizing<String>>);
 
 impl Variables {
     pub(super) fn new(value: impl Fn(&str) -> Option<String>) -> Self {
-        let set = |name: &'static str| Some((name, Zeroizing::new(value(name).filter(|value| !value.is_empty())?)));
+        let set =
+            |name: &'static str| Some((name, Zeroizing::new(value(name).filter(|value| !value.trim().is_empty())?)));
         Self(KNOWN.into_iter().filter_map(set).collect())
     }
 
@@ -25,37 +23,35 @@ impl Variables {
         self.0.contains_key(name)
     }
 
-    /// Returns the application with a secret. `None` if its variables are not set.
+    /// Returns the application with a secret, or why there is none.
     ///
     /// `AZURE_CLIENT_ID` alone selects a managed identity; with a token file, the tenant and client belong to that.
-    pub(super) fn secret(&self) -> Result<Option<Application<'_>>> {
+    pub(super) fn secret(&self) -> Result<Application<'_>, String> {
+        if self.has(CERTIFICATE) && !self.has(CLIENT_SECRET) {
+            return Err(format!("{CERTIFICATE} is not supported: pass a credential of azure_identity in code"));
+        }
         let belongs_to_file = self.has(TOKEN_FILE) && !self.has(CLIENT_SECRET);
         if belongs_to_file || (!self.has(TENANT) && !self.has(CLIENT_SECRET)) {
-            return Ok(None);
+            return Err(format!("{CLIENT_SECRET} is not set"));
         }
-        self.application(CLIENT_SECRET).map(Some)
+        self.application(CLIENT_SECRET)
     }
 
-    /// Returns the application with a federated token. `None` if there is no file.
-    pub(super) fn token_file(&self) -> Result<Option<Application<'_>>> {
-        if self.has(TOKEN_FILE) { self.application(TOKEN_FILE).map(Some) } else { Ok(None) }
+    /// Returns the application with a federated token in a file, or why there is none.
+    pub(super) fn token_file(&self) -> Result<Application<'_>, String> {
+        if self.has(TOKEN_FILE) { self.application(TOKEN_FILE) } else { Err(format!("{TOKEN_FILE} is not set")) }
     }
 
-    fn application(&self, variable: &'static str) -> Result<Application<'_>> {
+    /// Returns the application that three variables name, or those that are missing.
+    fn application(&self, variable: &'static str) -> Result<Application<'_>, String> {
         if let (Some(tenant), Some(client), Some(secret_or_file)) =
             (self.get(TENANT), self.get(CLIENT), self.get(variable))
         {
             return Ok(Application { tenant, client, secret_or_file });
         }
         let (set, missing): (Vec<_>, Vec<_>) = [TENANT, CLIENT, variable].into_iter().partition(|name| self.has(name));
-        let clause = format!("{} set without {}", set.join(" and "), missing.join(" and "));
-        let help = if self.has(CERTIFICATE) {
-            "for a client certificate, pass a credential of azure_identity in code"
-        } else {
-            "set the missing variables, unset the others, or select the steps in code"
-        };
-        let error = Error::from_clause(ErrorKind::Invalid, clause).with_help(help);
-        Err(error.with_status(ReferenceStatus::MsiNotEnabled))
+        let verb = if set.len() == 1 { "is" } else { "are" };
+        Err(format!("{} {verb} set without {}", set.join(" and "), missing.join(" and ")))
     }
 }
 
@@ -66,19 +62,28 @@ pub(super) struct Application<'a> {
     pub(super) secret_or_file: &'a str,
 }
 
-const TENANT: &str = "AZURE_TENANT_ID";
+pub(super) const TENANT: &str = "AZURE_TENANT_ID";
 /// Also selects a user-assigned managed identity.
 pub(super) const CLIENT: &str = "AZURE_CLIENT_ID";
 const CLIENT_SECRET: &str = "AZURE_CLIENT_SECRET";
 const TOKEN_FILE: &str = "AZURE_FEDERATED_TOKEN_FILE";
 const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 
-const KNOWN: [&str; 13] = [
+/// Selects the steps, as in the other SDKs of Azure.
+pub(super) const SELECTION: &str = "AZURE_TOKEN_CREDENTIALS";
+
+const KNOWN: [&str; 22] = [
     TENANT,
     CLIENT,
     CLIENT_SECRET,
     TOKEN_FILE,
     CERTIFICATE,
+    SELECTION,
+    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+    "ACTIONS_ID_TOKEN_REQUEST_URL",
+    "AZURESUBSCRIPTION_CLIENT_ID",
+    "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID",
+    "AZURESUBSCRIPTION_TENANT_ID",
     "AZURE_AUTHORITY_HOST",
     "AZURE_POD_IDENTITY_AUTHORITY_HOST",
     "IDENTITY_ENDPOINT",
@@ -86,7 +91,10 @@ const KNOWN: [&str; 13] = [
     "IDENTITY_SERVER_THUMBPRINT",
     "IMDS_ENDPOINT",
     "MSI_ENDPOINT",
+    "MSI_SECRET",
     "PATH",
+    "SYSTEM_ACCESSTOKEN",
+    "SYSTEM_OIDCREQUESTURI",
 ];
 
 #[cfg(test)]
@@ -95,34 +103,42 @@ mod tests {
 
     #[test]
     fn an_incomplete_set_names_the_missing_variables() {
+        let no_secret = "AZURE_CLIENT_SECRET is not set";
+        let no_file = "AZURE_FEDERATED_TOKEN_FILE is not set";
         for (set, secret, file) in [
-            (&[][..], Ok(false), Ok(false)),
-            (&[CLIENT], Ok(false), Ok(false)),
-            (&[TENANT, CLIENT, CLIENT_SECRET], Ok(true), Ok(false)),
-            (&[TENANT, CLIENT, TOKEN_FILE], Ok(false), Ok(true)),
-            (&[TENANT, CLIENT, CLIENT_SECRET, TOKEN_FILE], Ok(true), Ok(true)),
-            (&[TENANT], Err("AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"), Ok(false)),
-            (&[TENANT, CLIENT], Err("without AZURE_CLIENT_SECRET"), Ok(false)),
-            (&[CLIENT_SECRET], Err("AZURE_TENANT_ID and AZURE_CLIENT_ID"), Ok(false)),
-            (&[CLIENT, CLIENT_SECRET], Err("without AZURE_TENANT_ID"), Ok(false)),
-            (&[TOKEN_FILE], Ok(false), Err("AZURE_TENANT_ID and AZURE_CLIENT_ID")),
-            (&[TENANT, TOKEN_FILE], Ok(false), Err("without AZURE_CLIENT_ID")),
+            (&[][..], Err(no_secret), Err(no_file)),
+            (&[CLIENT], Err(no_secret), Err(no_file)),
+            (&[TENANT, CLIENT, CLIENT_SECRET], Ok(()), Err(no_file)),
+            (&[TENANT, CLIENT, TOKEN_FILE], Err(no_secret), Ok(())),
+            (&[TENANT, CLIENT, CLIENT_SECRET, TOKEN_FILE], Ok(()), Ok(())),
+            (&[TENANT], Err("AZURE_TENANT_ID is set without AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"), Err(no_file)),
+            (
+                &[TENANT, CLIENT],
+                Err("AZURE_TENANT_ID and AZURE_CLIENT_ID are set without AZURE_CLIENT_SECRET"),
+                Err(no_file),
+            ),
+            (
+                &[CLIENT_SECRET],
+                Err("AZURE_CLIENT_SECRET is set without AZURE_TENANT_ID and AZURE_CLIENT_ID"),
+                Err(no_file),
+            ),
+            (
+                &[TOKEN_FILE],
+                Err(no_secret),
+                Err("AZURE_FEDERATED_TOKEN_FILE is set without AZURE_TENANT_ID and AZURE_CLIENT_ID"),
+            ),
+            (
+                &[TENANT, CLIENT, CERTIFICATE],
+                Err("AZURE_CLIENT_CERTIFICATE_PATH is not supported: pass a credential of azure_identity in code"),
+                Err(no_file),
+            ),
         ] {
             let variables = Variables::new(|name| set.contains(&name).then(|| "canary".to_owned()));
-            let check = |found: Result<bool>, expected: Result<bool, &str>| match (found, expected) {
-                (Ok(found), Ok(expected)) => assert_eq!(found, expected, "{set:?}"),
-                (Err(error), Err(missing)) => {
-                    assert!(error.to_string().contains(missing), "{set:?}: {error}");
-                    assert!(!format!("{error:?}").contains("canary"), "{set:?}");
-                }
-                (found, expected) => panic!("{set:?}: {found:?}, not {expected:?}"),
-            };
-            check(variables.secret().map(|found| found.is_some()), secret);
-            check(variables.token_file().map(|found| found.is_some()), file);
+            assert_eq!(variables.secret().map(|_| ()), secret.map_err(str::to_owned), "{set:?}");
+            assert_eq!(variables.token_file().map(|_| ()), file.map_err(str::to_owned), "{set:?}");
         }
-        assert!(
-            Variables::new(|_| Some(String::new())).secret().is_ok_and(|found| found.is_none()),
-            "empty is not set"
-        );
+        for blank in ["", " ", "\n"] {
+            assert_eq!(Variables::new(|_| Some(blank.to_owned())).secret().err().as_deref(), Some(no_secret));
+        }
     }
 }

@@ -13,6 +13,7 @@ use super::drain::Drains;
 use super::factory::Factory;
 use super::keys::unknown;
 use super::replacement_loop;
+use super::retry::RetryContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::{ChangeFeed, Live, ValidationError, Watcher};
 use crate::time::Backoff;
@@ -21,6 +22,7 @@ use crate::time::Backoff;
 #[must_use = "nothing is built before it is awaited"]
 pub struct Derive<T, R> {
     feed: ChangeFeed,
+    retry: RetryContext,
     factory: Factory<T, R>,
     start_deadline: Duration,
     may_be_absent: bool,
@@ -44,7 +46,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// # Errors
     ///
     /// At the `.await`: the error of the first build; [`Invalid`](ErrorKind::Invalid) for a key without a setting,
-    /// which may be misspelt and would never change.
+    /// which may be misspelt and would never change, and outside a tokio runtime.
     ///
     /// # Cancel safety
     ///
@@ -61,7 +63,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// # async fn example(live: Live<Settings>) -> keyvault::Result<()> {
     /// let pool: Derived<Pool> = live
     ///     .derive(["database"], async |settings| {
-    ///         connect(&settings.database).await.map_err(ValidationError::because("the database refused the login"))
+    ///         connect(&settings.database).await.map_err(ValidationError::because("the pool cannot log in"))
     ///     })
     ///     .await?;
     /// let connection = pool.current();
@@ -77,7 +79,7 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///     .derive(["database"], async |settings: Arc<Settings>| {
     ///         let database = &settings.database;
     ///         let options = PgConnectOptions::new().host(&database.host).password(&database.password);
-    ///         PgPool::connect_with(options).await.map_err(ValidationError::because("the database refused the login"))
+    ///         PgPool::connect_with(options).await.map_err(ValidationError::because("the pool cannot log in"))
     ///     })
     ///     .drain(async |old: Arc<PgPool>| old.close().await)
     ///     .await?;
@@ -93,10 +95,29 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// ```
     ///
     /// If the server has one user whose password changes before the vault's, it refuses *new* connections until the
-    /// vault has the new password, and no pool can prevent that. The code that asks for a connection
-    /// [reports](Live::report_rejected) [the version that the pool was built from](Derived::current_with_origins) as
-    /// rejected and retries within a budget; it sends no query twice. The examples `postgres_sqlx` and
-    /// `postgres_deadpool` do so under load. With two users in turn, there is no such moment.
+    /// vault has the new password, and no pool can prevent that. [`Derived::with_retry`] reports the password and asks
+    /// for the connection again; the examples `postgres_sqlx` and `postgres_deadpool` use it under load. With two users
+    /// in turn, there is no such moment.
+    ///
+    /// A hook that uses something of its environment clones it for each call, because its future must own what it uses:
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use keyvault::{Live, ValidationError};
+    /// # struct Settings { url: String }
+    /// # struct Pool;
+    /// # async fn connect(_: &str, _: &str) -> Result<Pool, std::io::Error> { Ok(Pool) }
+    /// # async fn example(live: Live<Settings>, name: Arc<str>) -> keyvault::Result<()> {
+    /// let build = move |settings: Arc<Settings>| {
+    ///     let name = Arc::clone(&name);
+    ///     async move {
+    ///         connect(&settings.url, &name).await.map_err(ValidationError::because("the pool cannot log in"))
+    ///     }
+    /// };
+    /// let pool = live.derive(["url"], build).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// A client with a key in its headers, with `reqwest`:
     ///
@@ -145,7 +166,7 @@ impl<T: Send + Sync + 'static> Live<T> {
             build_deadline: Duration::from_secs(30),
             backoff: Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(60) },
             drains: Drains {
-                keys,
+                keys: Arc::clone(&keys),
                 drain: None,
                 grace: Duration::from_secs(30),
                 deadline: Duration::from_secs(30),
@@ -154,7 +175,9 @@ impl<T: Send + Sync + 'static> Live<T> {
             },
             candidate: None,
         };
-        Derive { feed, factory, start_deadline: Duration::ZERO, may_be_absent: false }
+        let reporter = self.credential_reporter();
+        let retry = RetryContext { keys, reporter, deadline: Duration::from_secs(15) };
+        Derive { feed, retry, factory, start_deadline: Duration::ZERO, may_be_absent: false }
     }
 }
 
@@ -173,16 +196,24 @@ where
         self
     }
 
-    /// Sets the longest time that one build may take, probe included. Default: 30 seconds.
+    /// Sets the longest time that one build may take, probe included. Default: 30 seconds. At least 1
+    /// millisecond.
     pub fn build_deadline(mut self, deadline: Duration) -> Self {
-        self.factory.build_deadline = deadline;
+        self.factory.build_deadline = deadline.max(LEAST);
         self
     }
 
     /// Sets the pause after the first failed build, and the longest pause after many. Each is twice the last, up to a
-    /// quarter longer or shorter. Default: 1 second and 1 minute.
+    /// quarter longer or shorter. Default: 1 second and 1 minute. At least 1 millisecond.
     pub fn retry(mut self, first: Duration, longest: Duration) -> Self {
-        self.factory.backoff = Backoff { first, longest };
+        self.factory.backoff = Backoff { first: first.max(LEAST), longest: longest.max(LEAST) };
+        self
+    }
+
+    /// Sets how long [`with_retry`](Derived::with_retry) retries an operation that a rotation interrupts. Default: 15
+    /// seconds.
+    pub fn retry_deadline(mut self, deadline: Duration) -> Self {
+        self.retry.deadline = deadline;
         self
     }
 
@@ -235,13 +266,16 @@ where
     }
 
     async fn start(self) -> Result<Derived<R>> {
-        let Self { feed, factory, start_deadline, may_be_absent } = self;
-        let unknown = unknown(&factory.keys, factory.published.load().origins());
-        if let Some(key) = unknown.filter(|_| !may_be_absent) {
+        Error::unless_on_runtime()?;
+        let Self { feed, retry, factory, start_deadline, may_be_absent } = self;
+        let published = factory.published.load_full();
+        // Fixed settings have no origins, so their keys are not known.
+        let may_be_absent = may_be_absent || published.origins().iter().next().is_none();
+        if let Some(key) = unknown(&factory.keys, published.origins()).filter(|_| !may_be_absent) {
             let clause = format!("there is no setting at {key}, which a derived resource needs");
             return Err(Error::from_clause(ErrorKind::Invalid, clause));
         }
-        replacement_loop::start(factory, feed, start_deadline).await
+        replacement_loop::start(factory, feed, retry, start_deadline).await
     }
 }
 
@@ -263,3 +297,6 @@ impl<T, R> fmt::Debug for Derive<T, R> {
         f.debug_struct("Derive").field("keys", &self.factory.keys).finish_non_exhaustive()
     }
 }
+
+/// Without this time, a build could not succeed, and builds that fail would follow each other without a pause.
+const LEAST: Duration = Duration::from_millis(1);

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
 
 use super::health::{DerivedHealth, DerivedState};
+use super::retry::RetryContext;
 use super::watcher::DerivedWatcher;
 use crate::settings::Origins;
 
@@ -21,6 +22,10 @@ pub struct Derived<R> {
     pub(super) state: watch::Receiver<DerivedState>,
     /// The task ends when the last sender is gone.
     pub(super) commands: mpsc::Sender<Shutdown>,
+    /// `None` for a fixed resource, which no rotation concerns.
+    pub(super) retry: Option<Arc<RetryContext>>,
+    /// Where a resource without a task wakes its watchers.
+    pub(super) fixed: Option<Arc<watch::Sender<DerivedState>>>,
 }
 
 /// A resource, and the origins of the settings that it was built from.
@@ -33,6 +38,28 @@ pub(super) struct CurrentResource<R> {
 pub(super) struct Shutdown;
 
 impl<R: Send + Sync> Derived<R> {
+    /// Creates a resource that is never replaced, without settings, a runtime or a background task. For tests of code
+    /// that takes a [`Derived`].
+    ///
+    /// Health is green until [`shutdown`](Derived::shutdown), a watcher waits for the end, and there are no origins.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use keyvault::Derived;
+    ///
+    /// let client = Derived::fixed("a client".to_owned());
+    /// assert_eq!(*client.current(), "a client");
+    /// assert!(client.health().is_healthy());
+    /// ```
+    pub fn fixed(resource: R) -> Self {
+        let current = CurrentResource { resource: Arc::new(resource), origins: Arc::default() };
+        let (sender, state) = watch::channel(DerivedState::new(1));
+        let (commands, _none) = mpsc::channel(1);
+        let current = Arc::new(ArcSwap::from_pointee(current));
+        Self { current, state, commands, retry: None, fixed: Some(Arc::new(sender)) }
+    }
+
     /// Returns the current resource.
     ///
     /// Never waits, never fails, allocates nothing. Hold it for one unit of work and take it anew for the next: an old
@@ -86,6 +113,9 @@ impl<R: Send + Sync> Derived<R> {
     ///
     /// The other clones of the handle keep the last resource, which is drained.
     pub async fn shutdown(&self) {
+        if let Some(state) = &self.fixed {
+            state.send_modify(|state| state.end(None));
+        }
         // An error means that the end was requested before, or that the task is gone already.
         _ = self.commands.try_send(Shutdown);
         self.commands.closed().await;
@@ -94,7 +124,13 @@ impl<R: Send + Sync> Derived<R> {
 
 impl<R> Clone for Derived<R> {
     fn clone(&self) -> Self {
-        Self { current: Arc::clone(&self.current), state: self.state.clone(), commands: self.commands.clone() }
+        Self {
+            current: Arc::clone(&self.current),
+            state: self.state.clone(),
+            commands: self.commands.clone(),
+            retry: self.retry.clone(),
+            fixed: self.fixed.clone(),
+        }
     }
 }
 

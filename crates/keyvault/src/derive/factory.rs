@@ -77,6 +77,10 @@ async fn run<U>(
 ) -> Result<U> {
     let panicked = "application's code panicked while a derived resource was built";
     let late = || Error::new(ErrorKind::Unavailable, "derived resource was not built in time");
-    let code = code.map_err(|error| error.into_error("derived resource could not be built", origins));
+    let code = code.map_err(|error| {
+        // A server that cannot be reached did not refuse the settings.
+        let kind = error.io_error_kind().map_or(ErrorKind::InvalidSettings, |_| ErrorKind::Unavailable);
+        error.into_error(kind, "derived resource could not be built", origins)
+    });
     contained(deadline, panicked, late, code).await
 }

@@ -2,35 +2,54 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 use tokio::time::Instant;
 
 use crate::error::Error;
-use crate::live::{in_one_line, in_seconds};
 
 /// How well a resource follows its settings. Contains no secret value.
 ///
-/// `Serialize` writes each field under its name, durations in seconds and the error as one line, like that of
-/// [`Health`](crate::Health).
+/// `Serialize` writes `is_healthy` first and then each field under its name, durations in seconds and the error as one
+/// line, like that of [`Health`](crate::Health).
 #[non_exhaustive]
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug)]
 pub struct DerivedHealth {
     /// The generation of settings that the resource matches. It also matches each later one that changed none of its
     /// keys.
     pub generation: u64,
     /// How long the settings have been ahead of the resource; `None` if it matches them.
-    #[serde(serialize_with = "in_seconds")]
     pub behind: Option<Duration>,
     /// The number of builds that failed since the last one that succeeded.
     pub consecutive_failures: u32,
-    /// Why the last build failed; `None` if it succeeded.
-    #[serde(serialize_with = "in_one_line")]
+    /// Why the last build failed; `None` if it succeeded. Names the reason if the background task ended by itself.
     pub last_error: Option<Error>,
     /// The time until the next build begins, after one that failed.
-    #[serde(serialize_with = "in_seconds")]
     pub next_build: Option<Duration>,
     /// Whether the resource follows the settings: `false` after the end of either.
     pub is_following: bool,
+}
+
+impl DerivedHealth {
+    /// Returns whether a readiness probe may succeed: the resource follows the settings.
+    ///
+    /// A failed build alone does not change this, because the last good resource stays in use.
+    pub fn is_healthy(&self) -> bool {
+        self.is_following
+    }
+}
+
+impl Serialize for DerivedHealth {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut health = serializer.serialize_struct("DerivedHealth", 7)?;
+        health.serialize_field("is_healthy", &self.is_healthy())?;
+        health.serialize_field("generation", &self.generation)?;
+        health.serialize_field("behind", &self.behind.map(|behind| behind.as_secs_f64()))?;
+        health.serialize_field("consecutive_failures", &self.consecutive_failures)?;
+        health.serialize_field("last_error", &self.last_error.as_ref().map(ToString::to_string))?;
+        health.serialize_field("next_build", &self.next_build.map(|next| next.as_secs_f64()))?;
+        health.serialize_field("is_following", &self.is_following)?;
+        health.end()
+    }
 }
 
 /// The state that the task writes and every handle reads.
@@ -81,10 +100,14 @@ impl DerivedState {
         self.next_build = Some(retry);
     }
 
-    /// Records that the resource follows no longer.
-    pub(super) fn end(&mut self) {
-        self.is_following = false;
-        self.next_build = None;
+    /// Records that the resource follows no longer; with the reason, if no handle asked for the end.
+    pub(super) fn end(&mut self, reason: Option<Error>) {
+        (self.is_following, self.next_build) = (false, None);
+        if let Some(error) = reason {
+            self.failures += 1;
+            self.consecutive_failures = self.consecutive_failures.saturating_add(1);
+            self.last_error = Some(error);
+        }
     }
 
     /// Returns the health of the resource.

@@ -15,7 +15,7 @@ pub(super) fn unknown<'k>(keys: &'k [String], origins: &Origins) -> Option<&'k S
     keys.iter().find(|above| !origins.iter().any(|(key, _)| selects(above, &key.to_string())))
 }
 
-fn selects(above: &str, key: &str) -> bool {
+pub(super) fn selects(above: &str, key: &str) -> bool {
     above.is_empty() || is_at_or_below(key, above)
 }
 

@@ -9,7 +9,7 @@
 //! 2. `replacement_loop`: waits until a build is due, builds, publishes.
 //! 3. `factory`: builds and probes a resource, and contains the application's code.
 //! 4. `drain`: replaced resources, until they end.
-//! 5. `derived`, `health`, `watcher`: what a program reads.
+//! 5. `derived`, `health`, `watcher`: what a program reads; `retry`, operations that a rotation interrupts.
 
 mod builder;
 mod derived;
@@ -18,9 +18,11 @@ mod factory;
 mod health;
 mod keys;
 mod replacement_loop;
+mod retry;
 mod watcher;
 
 pub use self::builder::Derive;
 pub use self::derived::Derived;
 pub use self::health::DerivedHealth;
+pub use self::retry::OperationFailure;
 pub use self::watcher::{DerivedNotice, DerivedWatcher};

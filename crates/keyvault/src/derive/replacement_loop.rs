@@ -1,6 +1,7 @@
 //! The task that replaces a resource: wait until a build is due, build, publish.
 
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -11,7 +12,8 @@ use super::derived::{CurrentResource, Derived, Shutdown};
 use super::factory::{Built, Factory};
 use super::health::DerivedState;
 use super::keys::changed;
-use crate::error::Result;
+use super::retry::RetryContext;
+use crate::error::{Error, ErrorKind, Result};
 use crate::live::{ChangeFeed, Publication};
 use crate::settings::Origins;
 use crate::time::instant_after;
@@ -21,9 +23,11 @@ struct ReplacementLoop<T, R> {
     factory: Factory<T, R>,
     current: Arc<ArcSwap<CurrentResource<R>>>,
     failed: Option<FailedBuild>,
-    /// Watchers end when it is dropped.
-    state: watch::Sender<DerivedState>,
+    state: StateSender,
 }
+
+/// The state of the resource. Watchers end when it is dropped.
+struct StateSender(watch::Sender<DerivedState>);
 
 /// A build that failed: the origins of its settings, and when it is retried.
 struct FailedBuild {
@@ -32,7 +36,12 @@ struct FailedBuild {
 }
 
 /// Builds the first resource, with retries for `deadline`, and spawns the task that replaces it.
-pub(super) async fn start<T, R>(mut factory: Factory<T, R>, feed: ChangeFeed, deadline: Duration) -> Result<Derived<R>>
+pub(super) async fn start<T, R>(
+    mut factory: Factory<T, R>,
+    feed: ChangeFeed,
+    retry: RetryContext,
+    deadline: Duration,
+) -> Result<Derived<R>>
 where
     T: Send + Sync + 'static,
     R: Send + Sync + 'static,
@@ -56,9 +65,10 @@ where
     let current = Arc::new(ArcSwap::from_pointee(CurrentResource { resource, origins }));
     let (sender, state) = watch::channel(DerivedState::new(publication.generation));
     let (commands, queue) = mpsc::channel(1);
+    let sender = StateSender(sender);
     let replacement = ReplacementLoop { factory, current: Arc::clone(&current), failed: None, state: sender };
     tokio::spawn(replacement.run(feed, queue));
-    Ok(Derived { current, state, commands })
+    Ok(Derived { current, state, commands, retry: Some(Arc::new(retry)), fixed: None })
 }
 
 impl<T, R> ReplacementLoop<T, R>
@@ -67,13 +77,14 @@ where
     R: Send + Sync + 'static,
 {
     /// Follows the settings until the last handle is gone or asks for the end, and then ends the resource.
-    async fn run(mut self, feed: ChangeFeed, mut commands: mpsc::Receiver<Shutdown>) {
+    async fn run(mut self, mut feed: ChangeFeed, mut commands: mpsc::Receiver<Shutdown>) {
         let ended = tokio::select! {
             command = commands.recv() => Some(command),
-            () = self.follow(feed) => None,
+            () = self.follow(&mut feed) => None,
         };
         self.factory.discard_candidate();
-        self.state.send_modify(DerivedState::end);
+        self.state.end(feed.loss().filter(|_| ended.is_none()));
+        drop(feed);
         let is_shutdown = match ended {
             Some(command) => command.is_some(),
             // Readers keep the last resource. It ends when the last handle is gone.
@@ -93,7 +104,7 @@ where
     }
 
     /// Replaces the resource until the settings are no longer refreshed.
-    async fn follow(&mut self, mut feed: ChangeFeed) {
+    async fn follow(&mut self, feed: &mut ChangeFeed) {
         loop {
             let due = self.due(&feed.publication());
             tokio::select! {
@@ -104,7 +115,7 @@ where
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {}
             }
             tokio::select! {
-                () = end_of(&mut feed) => return,
+                () = end_of(feed) => return,
                 built = self.factory.build() => self.take(built),
             }
         }
@@ -115,10 +126,10 @@ where
         let keys = &self.factory.keys;
         if changed(keys, &self.current.load().origins, &publication.origins).is_empty() {
             self.failed = None;
-            self.state.send_if_modified(|state| state.catch_up(publication.generation));
+            self.state.0.send_if_modified(|state| state.catch_up(publication.generation));
             return None;
         }
-        self.state.send_if_modified(DerivedState::fall_behind);
+        self.state.0.send_if_modified(DerivedState::fall_behind);
         // New settings are tried at once; those that failed wait for their retry.
         let again = self.failed.as_ref().filter(|last| changed(keys, &last.origins, &publication.origins).is_empty());
         Some(again.map_or_else(Instant::now, |failed| failed.retry))
@@ -132,7 +143,7 @@ where
             Ok(resource) => {
                 self.failed = None;
                 let old = self.current.swap(Arc::new(CurrentResource { resource, origins }));
-                self.state.send_modify(|state| state.replace(generation));
+                self.state.0.send_modify(|state| state.replace(generation));
                 tracing::info!(generation, ?keys, "derived resource replaced");
                 let resource = Arc::clone(&old.resource);
                 // The drain gets the last reference of ours.
@@ -140,14 +151,35 @@ where
                 self.factory.drains.retire(resource);
             }
             Err(error) => {
-                let failures = self.state.borrow().consecutive_failures.saturating_add(1);
+                let failures = self.state.0.borrow().consecutive_failures.saturating_add(1);
                 let pause = self.factory.backoff.jittered(failures, fastrand::f64());
                 tracing::warn!(%error, ?keys, ?pause, "derived resource could not be replaced and stays");
                 let retry = instant_after(Instant::now(), pause);
-                self.state.send_modify(|state| state.fail(error, retry));
+                self.state.0.send_modify(|state| state.fail(error, retry));
                 self.failed = Some(FailedBuild { origins, retry });
             }
         }
+    }
+}
+
+impl StateSender {
+    /// Records the end of the task; with its reason, if it is not one that a handle asked for.
+    fn end(&self, reason: Option<Error>) {
+        self.0.send_modify(|state| state.end(reason));
+    }
+}
+
+/// Records the end of a task that ends in any other way than [`run`](ReplacementLoop::run) intends.
+impl Drop for StateSender {
+    fn drop(&mut self) {
+        if !self.0.borrow().is_following {
+            return;
+        }
+        let clause = match thread::panicking() {
+            true => "derived resource no longer follows its settings: its background task panicked",
+            false => "derived resource no longer follows its settings: the runtime of its task was shut down",
+        };
+        self.end(Some(Error::new(ErrorKind::Unavailable, clause)));
     }
 }
 

@@ -22,7 +22,7 @@ pub struct DerivedWatcher {
 pub enum DerivedNotice {
     /// The resource was replaced. It matches the settings of this generation.
     Replaced(u64),
-    /// A build failed. The last good resource stays.
+    /// A build failed, or the background task ended by itself. The last good resource stays.
     Failed(Error),
 }
 

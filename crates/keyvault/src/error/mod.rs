@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use crate::report::{ReferenceStatus, Report};
 use crate::secret::{ParseError, SecretId};
+use crate::time::runtime_fault;
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -37,6 +38,9 @@ pub enum ErrorKind {
     /// The vault could not be reached or failed: the last good settings still stand.
     Unavailable,
 }
+
+const RUNTIME_HELP: &str = "await it on a tokio runtime built with enable_all; a program without one calls \
+     start_blocking or keyvault::blocking";
 
 /// The reason that an operation failed.
 ///
@@ -122,6 +126,18 @@ impl Error {
 
     pub(crate) fn invalid(clause: &'static str) -> Self {
         Self::new(ErrorKind::Invalid, clause)
+    }
+
+    /// Checks that the caller runs on a tokio runtime with timers.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) with the remedy.
+    pub(crate) fn unless_on_runtime() -> Result<()> {
+        match runtime_fault() {
+            None => Ok(()),
+            Some(fault) => Err(Self::invalid(fault).with_help(RUNTIME_HELP)),
+        }
     }
 
     /// Joins the failures of one load into one error. `None` if there are no failures.
@@ -346,6 +362,33 @@ mod tests {
         assert!(Error::join(vec![down.clone(), down]).unwrap().is_transient());
         assert!(Error::join(vec![]).is_none());
         assert!(joined.report().contains("a.b  (settings.toml)"), "{joined:?}");
+    }
+
+    #[test]
+    fn a_label_is_one_that_fits() {
+        let id = id("https://contoso.vault.azure.net/secrets/a");
+        let no_identity = Error::new(ErrorKind::Denied, "no credential was found");
+        for (error, report) in [
+            (Error::invalid("secret client has no credential"), "secret client has no credential"),
+            (
+                no_identity.with_status(ReferenceStatus::MsiNotEnabled).with_help("sign in").about(&id),
+                "no credential was found: a in contoso\nhelp: sign in",
+            ),
+            (
+                Error::new(ErrorKind::Unavailable, "vault could not be reached").about(&id),
+                "vault could not be reached: a in contoso",
+            ),
+            (
+                Error::new(ErrorKind::NotFound, "secret not found").about(&id),
+                "SecretNotFound: secret not found: a in contoso",
+            ),
+            (
+                Error::invalid("reference has no closing parenthesis").at("a.b", "settings.toml"),
+                "  a.b  (settings.toml)\n      InvalidSyntax: reference has no closing parenthesis",
+            ),
+        ] {
+            assert_eq!(error.report(), report);
+        }
     }
 
     #[test]

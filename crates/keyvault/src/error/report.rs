@@ -54,10 +54,16 @@ impl Error {
         }
     }
 
-    /// Returns the status of the reference. Empty for a value of a wrong type, to which a status adds nothing.
+    /// Returns the status of the reference as a label. Empty if it adds nothing to the clause or does not fit it: for a
+    /// value of a wrong type, where there is no reference, and without an identity or a reason that App Service knows.
     fn status_prefix(&self) -> String {
-        let is_of_reference = self.0.kind != ErrorKind::InvalidSettings || self.0.status.is_some();
-        if is_of_reference { format!("{}: ", self.status()) } else { String::new() }
+        let status = self.status();
+        let fits = match status {
+            ReferenceStatus::MsiNotEnabled | ReferenceStatus::OtherReasons => false,
+            ReferenceStatus::InvalidSyntax => self.0.setting.is_some(),
+            _ => self.0.kind != ErrorKind::InvalidSettings || self.0.status.is_some(),
+        };
+        if fits { format!("{status}: ") } else { String::new() }
     }
 
     /// Returns the clause and the secret, without the setting.

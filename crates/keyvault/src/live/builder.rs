@@ -22,6 +22,7 @@ use super::settings_loader::SettingsLoader;
 use super::start::Start;
 use super::target::{SettingsTarget, TypedTarget};
 use super::validate::{AsyncHook, Unvalidated, Validate};
+use crate::blocking::Worker;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::NameMap;
 use crate::push::PushEvent;
@@ -121,8 +122,9 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     }
 
     /// Debounces changes so that related ones are published together: when nothing more has changed for `minimum`, and
-    /// at the latest `maximum` after the first change. Until then, a full refresh runs every `minimum`. At the maximum,
-    /// the changes are published as they are, even in the middle of a rotation.
+    /// at the latest `maximum` after the first change. Until then, a full refresh runs every `minimum`, and only one that
+    /// began after the pause publishes: no event does, however often it comes. At the maximum, the changes are published
+    /// as they are, even in the middle of a rotation.
     ///
     /// This suits secrets that rotate one after the other and do not work without each other, such as a user and a
     /// password. One secret that contains both is better, and so is a hook of
@@ -172,18 +174,21 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
-    /// Sets how long the start retries while a vault cannot be reached or throttles. Default: 100 seconds.
+    /// Sets how long the start retries while a vault cannot be reached or throttles. Default: 100 seconds. At
+    /// least 1 millisecond.
+    ///
+    /// No pause is longer than half of the time left, and the last try begins within the last second.
     pub fn startup_deadline(mut self, deadline: Duration) -> Self {
         self.setup.options.startup_deadline = deadline;
         self
     }
 
-    /// Sets the least time that a failing start takes if it sent a request: a supervisor that restarts the program at
+    /// Sets the least time that a failing start takes if it asked a vault: a supervisor that restarts the program at
     /// once, again and again, must not flood the vault.
     ///
     /// A failure that needs no vault, such as a malformed reference with [`references_only`](Self::references_only), is
-    /// returned at once. The delay ends with the [start-up deadline](Self::startup_deadline), if that is earlier. Tests
-    /// set it to zero. Default: 5 seconds.
+    /// returned at once, and so is each failure with [`InMemory`](crate::InMemory). The delay ends with the [start-up
+    /// deadline](Self::startup_deadline), if that is earlier. Default: 5 seconds.
     pub fn minimum_failure_delay(mut self, delay: Duration) -> Self {
         self.setup.options.minimum_failure_delay = delay;
         self
@@ -202,7 +207,8 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         self
     }
 
-    /// Sets the longest time that one refresh may take, validation included. Default: 100 seconds.
+    /// Sets the longest time that one refresh may take, validation included. Default: 100 seconds. At least 1
+    /// millisecond.
     pub fn refresh_deadline(mut self, deadline: Duration) -> Self {
         self.setup.options.refresh_deadline = deadline;
         self
@@ -262,7 +268,11 @@ impl<L: Layers, V> LiveBuilder<L, V> {
 
     /// Loads the first settings, then keeps them current in the background.
     ///
-    /// Runs on a tokio runtime. Costs ⌈secrets / 25⌉ requests to list the vault if secrets are mapped by name, and one
+    /// Runs on a tokio runtime with timers, which also runs the background task: the settings are refreshed as long as
+    /// that runtime lives. In a program without one, `Runtime::new()?.block_on(…)` would end the refresh at once; use
+    /// [`start_blocking`](Self::start_blocking).
+    ///
+    /// Costs ⌈secrets / 25⌉ requests to list the vault if secrets are mapped by name, and one
     /// for each distinct secret, at most 100 at a time.
     ///
     /// # Errors
@@ -270,7 +280,8 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// Every setting that could not be loaded, in one error: its [`report`](Error::report) lists each with origin,
     /// status and remedy. A missing or denied secret, a malformed reference and values that do not fit fail at once; a
     /// vault that cannot be reached or throttles is retried until the deadline. A failure after an answer of a vault is
-    /// returned after the [minimum delay](Self::minimum_failure_delay).
+    /// returned after the [minimum delay](Self::minimum_failure_delay). [`Invalid`](ErrorKind::Invalid) outside a
+    /// tokio runtime.
     ///
     /// # Cancel safety
     ///
@@ -285,6 +296,42 @@ impl<L: Layers, V> LiveBuilder<L, V> {
         let refresh = self.setup.start(Arc::clone(&target) as Arc<dyn SettingsTarget>).await?;
         let published = target.published.get().cloned().ok_or_else(unpublished)?;
         Ok(Live { published, refresh })
+    }
+
+    /// Starts like [`start`](Self::start), for a program without a tokio runtime. Blocks until the first settings are
+    /// loaded.
+    ///
+    /// One thread refreshes the settings and ends with the last clone of the handle. [`Live::current`] and
+    /// [`Live::health`] need no runtime; [`block_on`](crate::blocking::block_on) waits for a refresh.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`start`](Self::start), and [`Unavailable`](ErrorKind::Unavailable) if the thread cannot be started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> keyvault::Result<()> {
+    /// # use keyvault::{InMemory, Layers, LiveBuilder};
+    /// # fn run<L: Layers>(builder: LiveBuilder<L>) -> keyvault::Result<()> {
+    /// # #[derive(serde::Deserialize)]
+    /// # struct Settings { url: String }
+    /// let live = builder.start_blocking::<Settings>()?;
+    /// println!("connecting to {}", live.current().url);
+    /// # Ok(())
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn start_blocking<T>(self) -> Result<Live<T>>
+    where
+        T: DeserializeOwned + Send + Sync + 'static,
+        V: Validate<T>,
+    {
+        let worker = Worker::start()?;
+        let mut live = worker.run(self.start())?;
+        live.refresh.worker = Some(worker);
+        Ok(live)
     }
 }
 

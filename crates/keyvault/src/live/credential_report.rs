@@ -7,9 +7,9 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::resolver::{KnownSecrets, VersionState};
+use crate::resolver::{KnownSecret, KnownSecrets, VersionState};
 use crate::secret::SecretId;
-use crate::time::{Backoff, TokenBucket, TokenRate};
+use crate::time::{Backoff, TokenBucket, TokenRate, instant_after};
 
 /// The answer to a [reported](super::Live::report_rejected) credential.
 #[non_exhaustive]
@@ -43,21 +43,36 @@ pub(super) struct CredentialReports {
     pauses: BTreeMap<SecretId, ReportPause>,
     rate: TokenRate,
     policy: PreviousVersion,
+    /// How long a report may wait for its answer.
+    longest: Duration,
 }
 
 struct OpenReport {
     /// The rejected secrets, with their versions.
     rejected: Vec<SecretId>,
-    stage: Stage,
+    progress: Progress,
+    deadline: Instant,
     reply: ReportReply,
+}
+
+/// How far the vaults were asked.
+#[derive(Clone)]
+struct Progress {
+    stage: Stage,
+    /// The secrets whose refresh has not ended.
+    waiting: BTreeSet<SecretId>,
+    /// Why one of them could not be read.
+    failure: Option<Error>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Stage {
     New,
-    /// A refresh looks for a newer version.
+    /// Refreshes look for a newer version.
     Fetching,
-    /// A refresh tries the version before.
+    /// The vaults have nothing newer, so the version before is next.
+    Fetched,
+    /// Refreshes try the version before.
     Reverting,
 }
 
@@ -65,20 +80,21 @@ enum Stage {
 pub(super) type ReportReply = oneshot::Sender<Result<CredentialCheck>>;
 
 impl CredentialReports {
-    pub(super) fn new(rate: TokenRate, policy: PreviousVersion) -> Self {
-        Self { open: Vec::new(), buckets: BTreeMap::new(), pauses: BTreeMap::new(), rate, policy }
+    pub(super) fn new(rate: TokenRate, policy: PreviousVersion, longest: Duration) -> Self {
+        Self { open: Vec::new(), buckets: BTreeMap::new(), pauses: BTreeMap::new(), rate, policy, longest }
     }
 
     /// Opens a report. It joins an open report of the same versions.
     pub(super) fn open(&mut self, rejected: Vec<SecretId>, reply: ReportReply) {
         let joined = self.open.iter().find(|report| report.rejected == rejected);
-        let stage = joined.map_or(Stage::New, |report| report.stage);
-        self.open.push(OpenReport { rejected, stage, reply });
+        let progress = joined.map_or_else(|| Progress::to(Stage::New, BTreeSet::new()), |one| one.progress.clone());
+        let deadline = instant_after(Instant::now(), self.longest);
+        self.open.push(OpenReport { rejected, progress, deadline, reply });
     }
 
-    /// Returns whether any report is open.
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.open.is_empty()
+    /// Returns whether a report has not been looked at.
+    pub(super) fn has_new(&self) -> bool {
+        self.open.iter().any(|report| report.progress.stage == Stage::New)
     }
 
     /// Starts the new reports: answers some at once, and returns the secrets to fetch for the others.
@@ -87,7 +103,7 @@ impl CredentialReports {
         self.pauses.retain(|id, _| known.get(&id.latest()).is_some_and(|secret| secret.secret().id() == id));
         let mut to_fetch = BTreeSet::new();
         for mut report in std::mem::take(&mut self.open) {
-            if report.stage == Stage::New {
+            if report.progress.stage == Stage::New {
                 // A version that a reference pins has no replacement.
                 report.rejected.retain(|id| known.get(&id.latest()).is_some());
                 if let Some(answer) = self.answer_at_once(&report, known, &mut to_fetch, now).transpose() {
@@ -97,7 +113,7 @@ impl CredentialReports {
                 for rejected in &report.rejected {
                     mark_rejected(known, rejected);
                 }
-                report.stage = Stage::Fetching;
+                report.progress = Progress::to(Stage::Fetching, report.latest());
             }
             self.open.push(report);
         }
@@ -141,35 +157,71 @@ impl CredentialReports {
         Ok(())
     }
 
-    /// Returns the secrets whose version before is to be tried.
-    pub(super) fn reverting(&self) -> BTreeSet<SecretId> {
-        let reverting = self.open.iter().filter(|report| report.stage == Stage::Reverting);
-        reverting.flat_map(|report| report.rejected.iter().map(SecretId::latest)).collect()
+    /// Starts to try the version before where the vaults have nothing newer. Returns the secrets, each with the time by
+    /// which its reports need an answer.
+    pub(super) fn revert(&mut self) -> BTreeMap<SecretId, Instant> {
+        let mut reverting = BTreeMap::new();
+        for report in self.open.iter_mut().filter(|report| report.progress.stage == Stage::Fetched) {
+            report.progress = Progress::to(Stage::Reverting, report.latest());
+            for id in report.latest() {
+                let deadline = reverting.entry(id).or_insert(report.deadline);
+                *deadline = report.deadline.min(*deadline);
+            }
+        }
+        reverting
     }
 
-    /// Answers the reports that a refresh settled, and moves the others on.
-    pub(super) fn conclude(&mut self, known: &KnownSecrets, failure: Option<&Error>) {
+    /// Answers the reports that a refresh settled, and moves the others on. The refresh fetched the `reported` secrets
+    /// for reports.
+    pub(super) fn conclude(&mut self, reported: &BTreeSet<SecretId>, known: &KnownSecrets, failure: Option<&Error>) {
         for mut report in std::mem::take(&mut self.open) {
-            match (report.stage, report.has_changed(known), failure) {
-                (Stage::New, ..) => self.open.push(report),
-                (Stage::Fetching, true, _) => report.close(Ok(CredentialCheck::Changed)),
-                (Stage::Fetching, false, Some(error)) => {
-                    // The vault's latest version is unknown, so the next report asks again.
-                    report.rejected.iter().for_each(|rejected| _ = self.pauses.remove(rejected));
-                    report.close(Err(error.clone()));
+            let Progress { stage, waiting, failure: failed } = &mut report.progress;
+            for id in reported.iter().filter(|id| waiting.remove(id)) {
+                // Settings that keep the last good version hide that it could not be read.
+                let kept = known.get(id).and_then(KnownSecret::failure);
+                *failed = failed.take().or_else(|| failure.or(kept).cloned());
+            }
+            let (stage, is_ended, failed) = (*stage, waiting.is_empty(), failed.clone());
+            match (stage, report.has_changed(known)) {
+                (Stage::New, _) => self.open.push(report),
+                (Stage::Reverting, true) => report.close(Ok(CredentialCheck::Previous)),
+                (_, true) => report.close(Ok(CredentialCheck::Changed)),
+                (Stage::Fetched, false) => self.open.push(report),
+                (_, false) if !is_ended => self.open.push(report),
+                (Stage::Fetching, false) => match failed {
+                    Some(error) => {
+                        // The vault's latest version is unknown, so the next report asks again.
+                        report.rejected.iter().for_each(|rejected| _ = self.pauses.remove(rejected));
+                        report.close(Err(error));
+                    }
+                    None if self.policy == PreviousVersion::Try => {
+                        report.progress.stage = Stage::Fetched;
+                        self.open.push(report);
+                    }
+                    None => report.close(Ok(CredentialCheck::Same)),
+                },
+                (Stage::Reverting, false) => {
+                    // Without the version before, whatever refused it, the vault's latest stays.
+                    let outage = failed.filter(Error::is_transient);
+                    report.close(outage.map_or(Ok(CredentialCheck::Same), Err));
                 }
-                (Stage::Fetching, false, None) if self.policy == PreviousVersion::Try => {
-                    report.stage = Stage::Reverting;
-                    self.open.push(report);
-                }
-                (Stage::Reverting, true, _) => report.close(Ok(CredentialCheck::Previous)),
-                (Stage::Fetching | Stage::Reverting, false, _) => report.close(Ok(CredentialCheck::Same)),
             }
         }
     }
 }
 
+impl Progress {
+    fn to(stage: Stage, waiting: BTreeSet<SecretId>) -> Self {
+        Self { stage, waiting, failure: None }
+    }
+}
+
 impl OpenReport {
+    /// Returns the rejected secrets without their versions.
+    fn latest(&self) -> BTreeSet<SecretId> {
+        self.rejected.iter().map(SecretId::latest).collect()
+    }
+
     fn has_changed(&self, known: &KnownSecrets) -> bool {
         self.rejected.iter().any(|id| known.get(&id.latest()).is_some_and(|secret| secret.secret().id() != id))
     }
@@ -205,9 +257,9 @@ impl ReportPause {
     /// Begins a pause of at most `longest`, after `last` if there was one.
     fn after(last: Option<Self>, longest: Duration, now: Instant) -> Self {
         // After a long time without reports this is another rotation.
-        let last = last.filter(|last| now < last.until + longest);
+        let last = last.filter(|last| now < instant_after(last.until, longest));
         let count = last.map_or(1, |last| last.count.saturating_add(1));
-        Self { until: now + Backoff { first: FIRST_PAUSE, longest }.exact(count), count }
+        Self { until: instant_after(now, Backoff { first: FIRST_PAUSE, longest }.exact(count)), count }
     }
 }
 

@@ -22,13 +22,24 @@ pub(super) struct PendingChanges {
     seen: Origins,
 }
 
+impl PendingChanges {
+    /// Returns whether the last of the changes was found before `time`.
+    pub(super) fn is_before(&self, time: Instant) -> bool {
+        self.last_change <= time
+    }
+}
+
 impl Debounce {
     /// Returns the changes that still wait after `origins` were read, and when they are published unless more follow;
     /// `None` if they may be published now.
+    ///
+    /// `full` is when the refresh began, if it was a full one. Only a full refresh that began after the pause shows that
+    /// nothing more changed: one of single secrets does not look at the others, and a slow one looked too early.
     pub(super) fn observe(
         self,
         pending: Option<&PendingChanges>,
         origins: &Origins,
+        full: Option<Instant>,
         now: Instant,
     ) -> Option<(PendingChanges, Instant)> {
         let pending = match pending {
@@ -40,7 +51,7 @@ impl Debounce {
             },
         };
         let end = instant_after(pending.last_change, self.minimum).min(instant_after(pending.began, self.maximum));
-        (now < end).then_some((pending, end))
+        full.is_none_or(|began| began < end).then_some((pending, end))
     }
 }
 
@@ -61,15 +72,37 @@ mod tests {
         let second = Duration::from_secs;
         let debounce = Debounce { minimum: second(5), maximum: second(12) };
         let now = Instant::now();
-        let (one, end) = debounce.observe(None, &origins("1"), now).unwrap();
+        let observe = |pending, text, now| debounce.observe(pending, &origins(text), Some(now), now);
+        let (one, end) = observe(None, "1", now).unwrap();
         assert_eq!(end, now + second(5));
-        let (same, end) = debounce.observe(Some(&one), &origins("1"), now + second(4)).unwrap();
+        let (same, end) = observe(Some(&one), "1", now + second(4)).unwrap();
         assert_eq!(end, now + second(5), "no change, no delay");
-        assert!(debounce.observe(Some(&same), &origins("1"), now + second(5)).is_none());
-        let (two, end) = debounce.observe(Some(&one), &origins("2"), now + second(4)).unwrap();
+        assert!(observe(Some(&same), "1", now + second(5)).is_none());
+        let (two, end) = observe(Some(&one), "2", now + second(4)).unwrap();
         assert_eq!(end, now + second(9));
-        let (three, end) = debounce.observe(Some(&two), &origins("3"), now + second(8)).unwrap();
+        let (three, end) = observe(Some(&two), "3", now + second(8)).unwrap();
         assert_eq!(end, now + second(12), "not longer than the maximum");
-        assert!(debounce.observe(Some(&three), &origins("4"), now + second(12)).is_none());
+        assert!(observe(Some(&three), "4", now + second(12)).is_none());
+    }
+
+    #[test]
+    fn only_a_full_refresh_that_began_after_the_pause_publishes() {
+        let second = Duration::from_secs;
+        let debounce = Debounce { minimum: second(5), maximum: second(12) };
+        let now = Instant::now();
+        let (one, _) = debounce.observe(None, &origins("1"), None, now).unwrap();
+        for (full, at, waits) in [
+            (None, 4, true),
+            (None, 6, true),
+            (None, 60, true),
+            (Some(4), 6, true),
+            (Some(4), 60, true),
+            (Some(5), 5, false),
+            (Some(6), 60, false),
+        ] {
+            let full = full.map(|began| now + second(began));
+            let found = debounce.observe(Some(&one), &origins("1"), full, now + second(at));
+            assert_eq!(found.is_some(), waits, "{full:?}, {at}");
+        }
     }
 }

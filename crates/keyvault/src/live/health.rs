@@ -21,22 +21,29 @@ use crate::secret::{Secret, SecretId};
 pub struct Health {
     /// The generation of the current settings. The start publishes generation 1.
     pub generation: u64,
-    /// The time since a refresh last confirmed that the settings match the vaults. The suspension of a host counts.
+    /// The time since the request for the secret that was read longest ago: no setting was replaced earlier than that.
+    /// The suspension of a host counts.
     ///
-    /// A refresh whose changes are [debounced](super::LiveBuilder::debounce) does not reset the age, and neither does
-    /// one that reads single secrets.
+    /// A secret with a longer [interval of its own](super::LiveBuilder::refresh_secret_every) lets the age grow, and so
+    /// does one whose vault fails. A refresh whose changes are [debounced](super::LiveBuilder::debounce) does not reset
+    /// the age. A pinned version does not age.
     pub age: Duration,
     /// Whether `age` exceeds the [maximum staleness](super::LiveBuilder::max_staleness), if one is set.
     pub is_too_old: bool,
     /// Whether the vault took away a secret in use, where that [counts](super::Revocation::Revoke).
     pub is_revoked: bool,
+    /// Whether the settings follow the vaults: `false` after the end of the background task, by
+    /// [`shutdown`](super::Live::shutdown) or because its runtime ended, and while its runtime does not run: a refresh
+    /// is overdue by a minute. Then the settings stay as they are.
+    pub is_following: bool,
     /// The number of failed refreshes, and of refreshes that kept an earlier version of a secret, since everything was
     /// last read with success.
     ///
     /// Each failure counts until the secrets that failed are read themselves: reading another secret proves nothing. A
     /// refresh whose changes are [debounced](super::LiveBuilder::debounce) succeeded, because the vault answered.
     pub consecutive_failures: u32,
-    /// The error of the last failed refresh; `None` if every failure was made good since.
+    /// The error of the last failed refresh; `None` if every failure was made good since. Names the reason if the
+    /// settings do not follow the vaults, except after [`shutdown`](super::Live::shutdown).
     pub last_error: Option<Error>,
     /// Why settings keep an earlier version of a secret under [`Policy::KeepLastGood`](crate::Policy::KeepLastGood):
     /// one error for each setting.
@@ -100,12 +107,12 @@ pub struct PushHealth {
 }
 
 impl Health {
-    /// Returns whether a readiness probe may succeed: the settings are not too old, and the vault took away no secret
-    /// in use.
+    /// Returns whether a readiness probe may succeed: the settings follow the vaults and are not too old, and the vault
+    /// took away no secret in use.
     ///
     /// A failed refresh alone does not change this, as long as the last good settings are young enough.
     pub fn is_healthy(&self) -> bool {
-        !self.is_too_old && !self.is_revoked
+        self.is_following && !self.is_too_old && !self.is_revoked
     }
 
     /// Returns whether the settings come from a sealed snapshot: the program started in an outage that still lasts.
@@ -162,13 +169,14 @@ impl fmt::Display for SecretStatus {
 
 impl Serialize for Health {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut health = serializer.serialize_struct("Health", 13)?;
+        let mut health = serializer.serialize_struct("Health", 14)?;
         health.serialize_field("is_healthy", &self.is_healthy())?;
         health.serialize_field("generation", &self.generation)?;
         health.serialize_field("age", &self.age.as_secs_f64())?;
         health.serialize_field("is_too_old", &self.is_too_old)?;
         health.serialize_field("is_stale", &self.is_stale())?;
         health.serialize_field("is_revoked", &self.is_revoked)?;
+        health.serialize_field("is_following", &self.is_following)?;
         health.serialize_field("consecutive_failures", &self.consecutive_failures)?;
         health.serialize_field("last_error", &self.last_error.as_ref().map(ToString::to_string))?;
         health.serialize_field("kept", &self.kept.iter().map(ToString::to_string).collect::<Vec<_>>())?;
@@ -203,13 +211,8 @@ impl Serialize for SealedHealth {
 }
 
 /// Serializes a duration as its seconds.
-pub(crate) fn in_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+fn in_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
-}
-
-/// Serializes an error as one line.
-pub(crate) fn in_one_line<S: Serializer>(error: &Option<Error>, serializer: S) -> Result<S::Ok, S::Error> {
-    error.as_ref().map(ToString::to_string).serialize(serializer)
 }
 
 fn date(time: SystemTime) -> String {

@@ -5,26 +5,36 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use super::health::{SecretHealth, SecretStatus};
-use super::notices::Notices;
+use super::notices::{Notice, Notices};
+use super::planned_refresh::PlannedRefresh;
 use crate::error::Error;
 use crate::resolver::{FetchPlan, KnownSecrets, Snapshot};
-use crate::secret::SecretId;
+use crate::secret::{SecretId, Vault};
 use crate::time::Moment;
 
 /// The successes and failures of the loop. Each is a field of its own, so that stale settings cannot look fresh.
 pub(super) struct HealthState {
-    last_success: Moment,
+    /// When the last full refresh began that found the published settings.
+    last_match: Moment,
     /// As of when the secrets of the sealed snapshot are, while they are in use: they were not new at that moment.
     pub(super) sealed_at: Option<SystemTime>,
+    /// How old they were at the start.
+    sealed_age: Duration,
     pub(super) last_failure: Option<Failure>,
     /// Why the last good load kept earlier versions of secrets.
     pub(super) lapse: Option<Error>,
     pub(super) consecutive_failures: u32,
     /// Whether a full refresh failed, and none was made good since.
     is_failing: bool,
+    /// The vaults that failed while others answered, and were not read since.
+    failing_vaults: BTreeSet<Vault>,
     /// The single secrets whose read failed, and was not made good since.
     failing: BTreeSet<SecretId>,
     pub(super) is_revoked: bool,
+    /// Whether the loop runs.
+    pub(super) is_following: bool,
+    /// Why the loop ended by itself.
+    pub(super) loss: Option<Error>,
     /// The versions in use.
     pub(super) known: Arc<KnownSecrets>,
     pub(super) notices: Notices,
@@ -38,17 +48,21 @@ pub(super) struct Failure {
 }
 
 impl HealthState {
-    /// Creates the state of settings that were just loaded from the vaults.
-    pub(super) fn fresh(now: Moment) -> Self {
+    /// Creates the state of settings from the vaults, by a load that `began` at this time.
+    pub(super) fn fresh(began: Moment) -> Self {
         Self {
-            last_success: now,
+            last_match: began,
             sealed_at: None,
+            sealed_age: Duration::ZERO,
             last_failure: None,
             lapse: None,
             consecutive_failures: 0,
             is_failing: false,
+            failing_vaults: BTreeSet::new(),
             failing: BTreeSet::new(),
             is_revoked: false,
+            is_following: true,
+            loss: None,
             known: Arc::default(),
             notices: Notices::default(),
         }
@@ -59,15 +73,18 @@ impl HealthState {
     pub(super) fn from_sealed(now: Moment, sealed_at: SystemTime, error: Error) -> Self {
         let mut state = Self::fresh(now);
         state.sealed_at = Some(sealed_at);
+        state.sealed_age = now.time.duration_since(sealed_at).unwrap_or_default();
         state.is_failing = true;
         state.count(Failure { error, is_revocation: false });
         state
     }
 
-    /// Returns the age of the settings.
+    /// Returns the age of the settings: the time since the request for the secret that was read longest ago. A pinned
+    /// version does not age.
     pub(super) fn age(&self, now: Moment) -> Duration {
-        let age_then = self.sealed_at.and_then(|sealed_at| self.last_success.time.duration_since(sealed_at).ok());
-        self.last_success.until(now).saturating_add(age_then.unwrap_or_default())
+        let secrets = self.known.iter().filter(|(id, _)| id.version().is_none()).map(|(_, known)| known.read());
+        let age = secrets.map(|read| read.until(now)).fold(self.last_match.until(now), Duration::max);
+        age.saturating_add(self.sealed_age)
     }
 
     /// Records that the vaults answered what `plan` fetches; not all of it, if there is a `lapse`.
@@ -75,35 +92,53 @@ impl HealthState {
     /// A secret that was read proves nothing about the others.
     pub(super) fn record_answer(&mut self, plan: &FetchPlan, lapse: Option<Error>) {
         if plan.is_full {
-            (self.is_failing, self.is_revoked) = (false, false);
-            self.failing.clear();
+            self.is_failing = false;
+            self.failing_vaults.retain(|vault| !plan.covers(vault));
+            self.failing.retain(|id| !plan.covers(id.vault()));
+            self.is_revoked &= !self.failing_vaults.is_empty();
         }
         self.failing.retain(|id| !plan.due.contains_key(id));
         self.lapse.clone_from(&lapse);
         match lapse {
             Some(error) => self.count(Failure { error, is_revocation: false }),
-            None if self.is_failing || !self.failing.is_empty() => {}
+            None if self.is_failing || !self.failing.is_empty() || !self.failing_vaults.is_empty() => {}
             None => self.consecutive_failures = 0,
         }
     }
 
-    /// Records that the settings match the vaults.
-    pub(super) fn record_match(&mut self, now: Moment) {
-        (self.last_success, self.sealed_at) = (now, None);
+    /// Records that the settings match the vaults that a refresh read, the default vault among them.
+    pub(super) fn record_match(&mut self, refresh: &PlannedRefresh) {
+        self.last_match = refresh.began;
+        if refresh.plan.is_complete() {
+            (self.sealed_at, self.sealed_age) = (None, Duration::ZERO);
+        }
     }
 
-    /// Records that the refresh of `plan` failed.
-    pub(super) fn record_failure(&mut self, plan: &FetchPlan, failure: Failure) {
-        // Only a full refresh proves that the vault took away nothing else.
-        self.is_failing |= plan.is_full || failure.is_revocation;
-        if !plan.is_full {
-            self.failing.extend(plan.due.keys().cloned());
+    /// Records that a refresh failed with `error`.
+    pub(super) fn record_failure(&mut self, refresh: &PlannedRefresh, failure: Failure) {
+        let vaults = refresh.failed_vaults(&failure.error);
+        match refresh.is_full() {
+            true if refresh.is_retry => {}
+            true if !vaults.is_empty() => self.failing_vaults.extend(vaults),
+            // Only a full refresh proves that the vault took away nothing else.
+            is_full => self.is_failing |= is_full || failure.is_revocation,
+        }
+        if !refresh.is_full() {
+            self.failing.extend(refresh.plan.due.keys().cloned());
         }
         self.is_revoked |= failure.is_revocation;
         self.count(failure);
     }
 
+    /// Records that the loop ended by itself: nothing refreshes the settings, though handles exist.
+    pub(super) fn record_loss(&mut self, error: Error) {
+        (self.is_following, self.loss) = (false, Some(error.clone()));
+        self.count(Failure { error, is_revocation: false });
+    }
+
     fn count(&mut self, failure: Failure) {
+        let error = failure.error.clone();
+        self.notices.push(if failure.is_revocation { Notice::Revoked(error) } else { Notice::Failed(error) });
         self.last_failure = Some(failure);
         self.consecutive_failures = self.consecutive_failures.saturating_add(1);
     }

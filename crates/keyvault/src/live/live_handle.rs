@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::credential_report::CredentialCheck;
 use super::health::Health;
 use super::publication::{Change, Current, Published, PublishedCell};
-use super::refresh_handle::RefreshHandle;
+use super::refresh_handle::{CredentialReporter, RefreshHandle};
 use super::selector::SecretSelector;
 use super::watcher::{ChangeFeed, Watcher};
 use crate::error::Result;
@@ -15,8 +15,8 @@ use crate::push::PushEvent;
 /// Settings that follow rotation: always whole, always valid, replaced in one step.
 ///
 /// A background task refreshes them. It ends when the last clone of the handle is dropped, or with
-/// [`shutdown`](Live::shutdown); a [`Watcher`] does not keep it alive. After the end, the last settings can still be
-/// read.
+/// [`shutdown`](Live::shutdown); a [`Watcher`] does not keep it alive. It also ends with the tokio runtime of the start.
+/// After the end, the last settings can still be read, and [health](Live::health) is red.
 #[must_use = "settings are refreshed as long as their handle lives"]
 pub struct Live<T> {
     pub(super) published: PublishedCell<T>,
@@ -44,13 +44,15 @@ impl<T: Send + Sync + 'static> Live<T> {
 
     /// Refreshes now instead of at the next interval. Returns what changed; `None` if nothing did.
     ///
-    /// Joins a refresh already in flight. Costs what a refresh costs: ⌈secrets / 25⌉ requests to list the vault if
+    /// Joins a refresh of everything that is in flight, and waits for no other. Costs what a refresh costs: ⌈secrets / 25⌉ requests to list the vault if
     /// secrets are mapped by name, and one for each secret that changed or is not in the list, at most 100 at a time.
     ///
     /// # Errors
     ///
-    /// The refresh's own error; the last good settings stay in place. [`Unavailable`](crate::ErrorKind::Unavailable)
-    /// after [`shutdown`](Live::shutdown).
+    /// The refresh's own error, within the [refresh deadline](super::LiveBuilder::refresh_deadline); the last good
+    /// settings stay in place. If some vaults answered and others failed, the settings are refreshed from those that
+    /// answered right after the error. [`Unavailable`](crate::ErrorKind::Unavailable) after
+    /// the end of the background task, at once; the error names the reason.
     ///
     /// # Cancel safety
     ///
@@ -103,8 +105,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) if the settings use no such secret.
     /// [`Throttled`](crate::ErrorKind::Throttled), at once and with the time to wait, beyond the
-    /// [budget](super::LiveBuilder::rejection_budget). Otherwise the refresh's own error; the last good settings stay
-    /// in place.
+    /// [budget](super::LiveBuilder::rejection_budget). Otherwise the vault's or the refresh's own error, also where
+    /// [`Policy::KeepLastGood`](crate::Policy::KeepLastGood) hides it from the settings; the last good settings stay in
+    /// place. The answer comes within the [refresh deadline](super::LiveBuilder::refresh_deadline).
     ///
     /// # Cancel safety
     ///
@@ -130,6 +133,11 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// Returns how fresh the settings are and what went wrong last, without secret values. Never waits.
     pub fn health(&self) -> Health {
         self.refresh.state.health()
+    }
+
+    /// Returns a handle that reports rejected credentials, and does not keep the settings refreshed.
+    pub(crate) fn credential_reporter(&self) -> CredentialReporter {
+        self.refresh.reporter()
     }
 
     /// Ends the background task, if need be in the middle of a refresh, and waits until it is gone.

@@ -21,14 +21,16 @@
 //! 1. `builder` and `options`: what a program configures. `selector` names secrets, `event_sources` merges the sources
 //!    of events, and `validate` is the application's own check.
 //! 2. `start`: the first settings, with retries, or from a sealed snapshot.
-//! 3. `refresh_loop`: waits until a refresh is due or requested, runs it, and learns from its outcome.
-//! 4. `planner`: decides what the next refresh fetches, from `refresh_queue` (events, intervals, retries, and the dates
+//! 3. `refresh_loop`: begins each refresh that is due or requested, and learns from its outcome. Refreshes run side by
+//!    side, so that no vault and no source of work waits for another.
+//! 4. `planner`: decides what each refresh fetches, from `refresh_queue` (events, intervals, retries, and the dates
 //!    in `expiry`), `pending_calls` (waiting callers) and `credential_report` (credentials that a server rejected).
-//! 5. `refresh_cycle`: one refresh. `settings_loader` loads and validates; `debounce` holds related changes together;
+//! 5. `refresh_cycle`: the steps of a refresh. `settings_loader` loads and validates; `debounce` holds related changes together;
 //!    `revocation` decides whether a failure means that a secret was taken away.
 //! 6. `shared_state`: what the loop writes and handles read. `health_state` and `notices` are part of it, and `health`
 //!    is what a program sees of it.
 //! 7. `live_handle`, `projection`, `watcher`: what a program reads. They reach the loop through `refresh_handle`.
+//!    `fixed` creates a handle without a loop, for tests.
 //!
 //! # Two results
 //!
@@ -41,6 +43,7 @@ mod credential_report;
 mod debounce;
 mod event_sources;
 mod expiry;
+mod fixed;
 mod health;
 mod health_state;
 mod live_handle;
@@ -68,15 +71,16 @@ mod watcher;
 pub use self::builder::LiveBuilder;
 pub use self::credential_report::{CredentialCheck, PreviousVersion};
 pub use self::health::{Health, PushHealth, SecretHealth, SecretStatus};
-pub(crate) use self::health::{in_one_line, in_seconds};
 pub use self::live_handle::Live;
+pub use self::notices::Notice;
 pub use self::projection::{Projected, Projection};
 pub use self::publication::{Change, Current, Published};
 pub(crate) use self::publication::{Publication, PublishedCell};
+pub(crate) use self::refresh_handle::CredentialReporter;
 pub use self::revocation::Revocation;
 pub use self::selector::SecretSelector;
 pub(crate) use self::selector::is_at_or_below;
 pub(crate) use self::settings_loader::contained;
 pub use self::validate::{AsyncHook, Unvalidated, Validate, ValidationError};
 pub(crate) use self::watcher::ChangeFeed;
-pub use self::watcher::{Notice, Watcher};
+pub use self::watcher::Watcher;

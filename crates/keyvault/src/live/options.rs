@@ -56,6 +56,9 @@ impl Options {
         if intervals.any(|interval| interval < LEAST_INTERVAL) {
             return Err(Error::invalid("refresh interval is below 1 second"));
         }
+        if self.startup_deadline.min(self.refresh_deadline) < LEAST_DEADLINE {
+            return Err(Error::invalid("deadline of a start or a refresh is below 1 millisecond"));
+        }
         if self.debounce.is_some_and(|debounce| debounce.maximum < debounce.minimum) {
             return Err(Error::invalid("maximum of the debounce is below its minimum"));
         }
@@ -67,3 +70,4 @@ impl Options {
 }
 
 const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+const LEAST_DEADLINE: Duration = Duration::from_millis(1);

@@ -35,7 +35,7 @@ pub(super) struct PendingCalls {
 
 impl PendingCalls {
     pub(super) fn new(options: &Options) -> Self {
-        let reports = CredentialReports::new(options.reports, options.previous_version);
+        let reports = CredentialReports::new(options.reports, options.previous_version, options.refresh_deadline);
         Self { full: Vec::new(), if_due: Vec::new(), reports }
     }
 
@@ -51,14 +51,14 @@ impl PendingCalls {
         Ok(())
     }
 
-    /// Returns whether a caller waits for a full refresh.
+    /// Returns whether a caller waits for a refresh of everything.
     pub(super) fn want_full(&self) -> bool {
         !self.full.is_empty()
     }
 
-    /// Answers the callers that wait for any refresh that is due, and after a full one also those that wait for it.
-    pub(super) fn answer(&mut self, outcome: &Result<Option<Change>>, is_full: bool) {
-        let full = if is_full { std::mem::take(&mut self.full) } else { Vec::new() };
+    /// Answers the callers that wait for any refresh that is due, and after a complete one also those that wait for it.
+    pub(super) fn answer(&mut self, outcome: &Result<Option<Change>>, is_complete: bool) {
+        let full = if is_complete { std::mem::take(&mut self.full) } else { Vec::new() };
         for reply in full.into_iter().chain(self.if_due.drain(..)) {
             // A caller that gave up needs no answer.
             _ = reply.send(outcome.clone());

@@ -1,13 +1,16 @@
 //! A refresh that is about to run: what it fetches, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use super::refresh_queue::Due;
 use crate::error::{Error, ErrorKind};
 use crate::resolver::{FetchPlan, KnownSecrets, Want};
-use crate::secret::SecretId;
+use crate::secret::{SecretId, Vault};
+use crate::time::{Moment, instant_after};
 
 /// A refresh that is about to run.
 pub(super) struct PlannedRefresh {
@@ -16,22 +19,59 @@ pub(super) struct PlannedRefresh {
     pub(super) due: BTreeMap<SecretId, Due>,
     /// Whether a caller waits for it. Then its changes are not debounced.
     pub(super) is_requested: bool,
+    /// The secrets that credential reports wait for, if it fetches for them alone.
+    pub(super) reported: BTreeSet<SecretId>,
+    /// Whether it covers nothing but vaults that failed before, while others answered.
+    pub(super) is_retry: bool,
+    /// When it began, before its first request.
+    pub(super) began: Moment,
+    /// When it ends at the latest, validation included.
+    pub(super) deadline: Instant,
 }
 
 impl PlannedRefresh {
     /// Plans a full refresh, in which the `due` secrets are fetched as they are wanted.
-    pub(super) fn full(known: Arc<KnownSecrets>, now: SystemTime, due: BTreeMap<SecretId, Due>) -> Self {
-        Self { plan: FetchPlan { due: wants(&due), ..FetchPlan::full(known, now) }, due, is_requested: false }
+    pub(super) fn full(known: Arc<KnownSecrets>, now: Moment, longest: Duration, due: BTreeMap<SecretId, Due>) -> Self {
+        let plan = FetchPlan { due: wants(&due), ..FetchPlan::full(known, now.time) };
+        Self::new(plan, now, longest, due)
     }
 
     /// Plans a refresh of the secrets that are due, and of nothing else.
-    pub(super) fn partial(known: Arc<KnownSecrets>, now: SystemTime, due: BTreeMap<SecretId, Due>) -> Self {
-        Self { plan: FetchPlan::partial(known, now, wants(&due)), due, is_requested: false }
+    pub(super) fn partial(
+        known: Arc<KnownSecrets>,
+        now: Moment,
+        longest: Duration,
+        due: BTreeMap<SecretId, Due>,
+    ) -> Self {
+        Self::new(FetchPlan::partial(known, now.time, wants(&due)), now, longest, due)
+    }
+
+    fn new(plan: FetchPlan, began: Moment, longest: Duration, due: BTreeMap<SecretId, Due>) -> Self {
+        let deadline = instant_after(began.instant, longest);
+        Self { plan, due, is_requested: false, reported: BTreeSet::new(), is_retry: false, began, deadline }
     }
 
     /// Returns whether the refresh fetches everything.
     pub(super) fn is_full(&self) -> bool {
         self.plan.is_full
+    }
+
+    /// Returns the vaults without which the others can be refreshed, after a full refresh failed with `error`; none if
+    /// all of them failed, or something else.
+    pub(super) fn failed_vaults(&self, error: &Error) -> BTreeSet<Vault> {
+        let (plan, mut failed) = (&self.plan, BTreeSet::new());
+        // A secret that is new in the layers holds everything back, because there is no last good version of it.
+        let is_known = |id: &SecretId| [id.clone(), id.latest()].iter().any(|id| plan.is_known(id));
+        for failure in error.failures() {
+            match failure.secret() {
+                _ if !is_of_vault(failure.kind()) => return BTreeSet::new(),
+                Some(secret) if !is_known(secret) => return BTreeSet::new(),
+                Some(secret) => _ = failed.insert(secret.vault().clone()),
+                None => failed.extend(plan.unread()),
+            }
+        }
+        let is_part = failed.iter().all(|vault| plan.covers(vault)) && !failed.is_superset(&plan.vaults());
+        if is_part { failed } else { BTreeSet::new() }
     }
 
     /// Takes out the due secrets that only the failure of others held back, after the refresh failed with
@@ -40,11 +80,11 @@ impl PlannedRefresh {
     /// The retries end, because each fetches less than the one before: after a full refresh, the secrets that are due;
     /// then those of them that could be read; and of settings that were refused, half of the new versions.
     pub(super) fn take_unaffected(&mut self, error: &Error) -> BTreeMap<SecretId, Due> {
-        use ErrorKind::{Denied, InvalidSettings, NotFound, Throttled, Unavailable};
         let is_full = self.is_full();
         let due = std::mem::take(&mut self.due);
         let all = |is: fn(ErrorKind) -> bool| error.failures().iter().all(|failure| is(failure.kind()));
-        let (unaffected, affected): (BTreeMap<_, _>, BTreeMap<_, _>) = if all(|kind| kind == InvalidSettings) {
+        let (unaffected, affected): (BTreeMap<_, _>, BTreeMap<_, _>) = if all(|kind| kind == ErrorKind::InvalidSettings)
+        {
             let affected = match is_full {
                 // Without the other new versions, the settings may be valid.
                 true if self.plan.has_other_changes() => 0,
@@ -54,7 +94,7 @@ impl PlannedRefresh {
             let mut due = due.into_iter();
             let affected = due.by_ref().take(affected).collect();
             (due.collect(), affected)
-        } else if all(|kind| matches!(kind, Denied | NotFound | Throttled { .. } | Unavailable)) {
+        } else if all(is_of_vault) {
             due.into_iter()
                 .partition(|(id, _)| !is_at_fault(id, error.failures()) && (is_full || self.plan.has_read(id)))
         } else {
@@ -68,6 +108,12 @@ impl PlannedRefresh {
         self.due = affected;
         unaffected
     }
+}
+
+/// Returns whether an error of this kind is a vault's.
+fn is_of_vault(kind: ErrorKind) -> bool {
+    use ErrorKind::{Denied, NotFound, Throttled, Unavailable};
+    matches!(kind, Denied | NotFound | Throttled { .. } | Unavailable)
 }
 
 /// Returns whether a secret is why a vault failed. A vault that throttles gets no request for any of its secrets.
@@ -85,10 +131,14 @@ fn wants(due: &BTreeMap<SecretId, Due>) -> BTreeMap<SecretId, Want> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
+    use std::time::SystemTime;
 
     use super::*;
     use crate::secret::{Secret, SecretProperties};
+
+    fn now() -> Moment {
+        Moment { instant: Instant::now(), time: SystemTime::UNIX_EPOCH }
+    }
 
     fn id(name: &str) -> SecretId {
         SecretId::parse(&format!("https://{name}/secrets/a")).unwrap()
@@ -105,11 +155,11 @@ mod tests {
     /// Fails a refresh in which both secrets are due and the first was read, and returns the vaults of the unaffected
     /// ones.
     fn unaffected(is_full: bool, others: &[&str], failures: Vec<Error>) -> Vec<String> {
-        let (known, now) = (Arc::default(), SystemTime::UNIX_EPOCH);
+        let (known, longest) = (Arc::default(), Duration::from_secs(100));
         let due = [HERE, THERE].map(|name| (id(name), Due::new(Instant::now(), Want::latest()))).into();
         let mut refresh = match is_full {
-            true => PlannedRefresh::full(known, now, due),
-            false => PlannedRefresh::partial(known, now, due),
+            true => PlannedRefresh::full(known, now(), longest, due),
+            false => PlannedRefresh::partial(known, now(), longest, due),
         };
         for read in others.iter().chain([&HERE]) {
             refresh.plan.set_read(id(read), Ok(secret(id(read))));
@@ -156,7 +206,7 @@ mod tests {
         let mut left = Vec::new();
         while !due.is_empty() {
             left.push(due.len());
-            let mut refresh = PlannedRefresh::partial(Arc::default(), SystemTime::UNIX_EPOCH, due);
+            let mut refresh = PlannedRefresh::partial(Arc::default(), now(), Duration::from_secs(100), due);
             due = refresh.take_unaffected(&Error::new(ErrorKind::InvalidSettings, "refused"));
         }
         assert_eq!(left, [5, 2, 1]);

@@ -1,8 +1,14 @@
 //! One refresh, from loading to publication.
+//!
+//! A refresh has steps that wait, [`load`](RefreshCycle::load) and validation, and steps in between that do not. Refreshes
+//! wait side by side, so that a vault that hangs holds back no other. The steps in between run one at a time, on the
+//! knowledge of that moment: a refresh that another one overtook loads again, without requests.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -11,23 +17,37 @@ use super::health_state::Failure;
 use super::planned_refresh::PlannedRefresh;
 use super::publication::{Change, Publication};
 use super::revocation::{Revocation, takes_away};
-use super::settings_loader::SettingsLoader;
+use super::settings_loader::{SettingsLoader, ValidSettings};
 use super::shared_state::SharedState;
-use super::target::Replaced;
+use super::target::{Draft, Replaced};
 use crate::error::{Error, Result};
 use crate::report::Report;
-use crate::resolver::FetchPlan;
+use crate::resolver::{FetchPlan, KnownSecrets, Loaded};
 use crate::secret::SecretId;
-use crate::time::instant_after;
 
-/// Runs refreshes, one at a time.
+/// Runs the steps of refreshes.
 pub(super) struct RefreshCycle {
-    pub(super) loader: SettingsLoader,
+    pub(super) loader: Arc<SettingsLoader>,
     pub(super) state: Arc<SharedState>,
-    /// Counts failures and wakes watchers, which end when it is dropped.
-    pub(super) waker: watch::Sender<u64>,
+    /// Wakes watchers, which end when it is dropped.
+    pub(super) waker: watch::Sender<()>,
     /// The changes that wait to be published.
     pub(super) pending: Option<PendingChanges>,
+}
+
+/// A refresh in a step that waits.
+pub(super) type RunningRefresh = BoxFuture<'static, (PlannedRefresh, Stage)>;
+
+/// The result of a step that waits.
+pub(super) enum Stage {
+    Loaded(Result<Loaded<Box<dyn Draft>>>),
+    Validated(Result<ValidSettings>),
+}
+
+/// What follows such a step.
+pub(super) enum Step {
+    Run(RunningRefresh),
+    End(Box<PlannedRefresh>, Result<Outcome>),
 }
 
 /// The result of a refresh that did not fail.
@@ -39,48 +59,88 @@ pub(super) enum Outcome {
 }
 
 impl RefreshCycle {
-    /// Runs one refresh.
-    pub(super) async fn run(&mut self, refresh: &PlannedRefresh) -> Result<Outcome> {
-        let published = self.state.publication.load_full();
-        let outcome = self.refresh(&published, refresh).await;
-        outcome.inspect_err(|error| self.fail(&published, error, &refresh.plan))
+    /// Begins a refresh: loads the settings.
+    pub(super) fn load(&self, refresh: PlannedRefresh) -> RunningRefresh {
+        let (loader, last) = (Arc::clone(&self.loader), self.state.publication.load_full());
+        async move {
+            let loaded = loader.load(&loader.resolver, &refresh.plan, Some(&last.snapshot), refresh.deadline).await;
+            (refresh, Stage::Loaded(loaded))
+        }
+        .boxed()
     }
 
-    async fn refresh(&mut self, published: &Publication, refresh: &PlannedRefresh) -> Result<Outcome> {
+    /// Continues a refresh after a step that waited. `known` are the secrets that are known by now.
+    pub(super) fn advance(&mut self, mut refresh: PlannedRefresh, stage: Stage, known: &Arc<KnownSecrets>) -> Step {
+        let published = self.state.publication.load_full();
+        let result = match stage {
+            Stage::Loaded(Err(error)) | Stage::Validated(Err(error)) => Err(error),
+            Stage::Loaded(Ok(_)) | Stage::Validated(Ok(_)) if !Arc::ptr_eq(&refresh.plan.known, known) => {
+                refresh.plan.rebase(known);
+                return Step::Run(self.load(refresh));
+            }
+            Stage::Loaded(Ok(loaded)) => match self.compare(&published, &refresh, &loaded) {
+                Some(outcome) => Ok(outcome),
+                None => {
+                    let loader = Arc::clone(&self.loader);
+                    let validated = async move {
+                        let settings = loader.validate(loaded, refresh.deadline).await;
+                        (refresh, Stage::Validated(settings))
+                    };
+                    return Step::Run(validated.boxed());
+                }
+            },
+            Stage::Validated(Ok(settings)) => Ok(Outcome::Changed(self.publish(&published, &refresh, settings))),
+        };
+        let result = result.inspect_err(|error| self.fail(&published, error, &refresh));
+        Step::End(Box::new(refresh), result)
+    }
+
+    /// Compares loaded settings with the published ones. Returns `None` if they are to be published now.
+    fn compare(
+        &mut self,
+        published: &Publication,
+        refresh: &PlannedRefresh,
+        loaded: &Loaded<Box<dyn Draft>>,
+    ) -> Option<Outcome> {
         let (state, plan, generation) = (&self.state, &refresh.plan, published.generation);
-        let deadline = instant_after(Instant::now(), state.options.refresh_deadline);
-        let loaded = self.loader.load(&self.loader.resolver, plan, Some(&published.snapshot), deadline).await?;
         // Why settings keep earlier versions of secrets; `None` if each has the latest.
         let lapse = Error::join(loaded.facts.lapses.clone());
-        let keys = published.origins.changed(&loaded.facts.origins);
-        if keys.is_empty() {
+        if published.origins.changed(&loaded.facts.origins).is_empty() {
             self.keep(published, &loaded.facts.report);
-            self.record_match(generation, plan, lapse);
+            self.record_match(generation, refresh, lapse);
             state.seal(false);
-            self.pending = None;
-            return Ok(Outcome::Unchanged);
+            self.end_debounce(refresh);
+            return Some(Outcome::Unchanged);
         }
-        if let Some(debounce) = state.options.debounce.filter(|_| !refresh.is_requested) {
-            let pending = debounce.observe(self.pending.as_ref(), &loaded.facts.origins, Instant::now());
-            if let Some((pending, end)) = pending {
-                tracing::debug!(generation, "settings change and wait for further changes");
-                self.record_answer(generation, plan, lapse);
-                self.pending = Some(pending);
-                return Ok(Outcome::Debounced(end));
-            }
-        }
-        let settings = self.loader.validate(loaded, deadline).await?;
+        let debounce = state.options.debounce.filter(|_| !refresh.is_requested)?;
+        let began = refresh.is_full().then_some(refresh.began.instant);
+        let (pending, end) = debounce.observe(self.pending.as_ref(), &loaded.facts.origins, began, Instant::now())?;
+        tracing::debug!(generation, "settings change and wait for further changes");
+        self.record_answer(generation, plan, lapse);
+        self.pending = Some(pending);
+        Some(Outcome::Debounced(end))
+    }
+
+    /// Publishes settings that passed every check.
+    fn publish(&mut self, published: &Publication, refresh: &PlannedRefresh, settings: ValidSettings) -> Change {
+        let (state, generation) = (&self.state, published.generation);
+        let (lapse, keys) = (settings.lapse(), published.origins.changed(settings.origins()));
         let (publication, replaced) = settings.publish(generation + 1, state.clock.now(), keys);
         let change = publication.change();
         state.publication.store(publication);
         // A watcher that learns of the change finds it in the health already.
-        self.record_match(generation, plan, lapse);
-        self.waker.send_modify(|_| {});
+        self.record_match(generation, refresh, lapse);
+        self.waker.send_replace(());
         tracing::info!(generation = change.generation, keys = ?change.keys, "settings changed");
         release(replaced);
         state.seal(true);
-        self.pending = None;
-        Ok(Outcome::Changed(change))
+        self.end_debounce(refresh);
+        change
+    }
+
+    /// Forgets the changes that waited, if a refresh looked at everything since the last of them.
+    fn end_debounce(&mut self, refresh: &PlannedRefresh) {
+        self.pending.take_if(|pending| refresh.is_full() && pending.is_before(refresh.began.instant));
     }
 
     /// Keeps the settings, with the report of the refresh that found them unchanged.
@@ -94,11 +154,11 @@ impl RefreshCycle {
     }
 
     /// Records a refresh that found the published settings. If it read everything, they are fresh.
-    fn record_match(&self, generation: u64, plan: &FetchPlan, lapse: Option<Error>) {
-        if plan.is_full && lapse.is_none() {
-            self.state.health_state().record_match(self.state.now());
+    fn record_match(&self, generation: u64, refresh: &PlannedRefresh, lapse: Option<Error>) {
+        if refresh.plan.covers(self.loader.resolver.vault()) && lapse.is_none() {
+            self.state.health_state().record_match(refresh);
         }
-        self.record_answer(generation, plan, lapse);
+        self.record_answer(generation, &refresh.plan, lapse);
     }
 
     /// Records the vaults' answers. A setting that keeps an earlier version of a secret counts as a failure.
@@ -109,18 +169,18 @@ impl RefreshCycle {
         let is_complete = lapse.is_none();
         self.state.health_state().record_answer(plan, lapse);
         if !is_complete {
-            self.waker.send_modify(|failures| *failures += 1);
+            self.waker.send_replace(());
         }
     }
 
-    fn fail(&self, published: &Publication, error: &Error, plan: &FetchPlan) {
+    fn fail(&self, published: &Publication, error: &Error, refresh: &PlannedRefresh) {
         let is_used = |id: &SecretId| published.snapshot.get(id).is_some();
         let is_revocation = self.state.options.revocation == Revocation::Revoke
-            && (takes_away(error, is_used) || plan.has_lost_mapped_secret());
+            && (takes_away(error, is_used) || refresh.plan.has_lost_mapped_secret());
         let generation = published.generation;
         tracing::warn!(%error, is_revocation, generation, "settings could not be refreshed and stay");
-        self.state.health_state().record_failure(plan, Failure { error: error.clone(), is_revocation });
-        self.waker.send_modify(|failures| *failures += 1);
+        self.state.health_state().record_failure(refresh, Failure { error: error.clone(), is_revocation });
+        self.waker.send_replace(());
     }
 }
 

@@ -2,35 +2,42 @@
 //!
 //! Its futures are boxed, so that they are compiled in this crate and not again in the crate of each settings type.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::credential_report::CredentialCheck;
-use super::pending_calls::Command;
+use super::pending_calls::{Command, Reply};
 use super::publication::Change;
 use super::selector::SecretSelector;
 use super::shared_state::SharedState;
-use crate::error::{Error, ErrorKind, Result};
+use crate::blocking::Worker;
+use crate::error::{Error, Result};
+use crate::secret::SecretId;
 
 /// The loop, as every clone of live settings sees it. The loop ends with the last handle.
 #[derive(Clone)]
 pub(super) struct RefreshHandle {
     pub(super) state: Arc<SharedState>,
-    pub(super) commands: mpsc::Sender<Command>,
+    /// The loop ends when it is dropped.
+    pub(super) commands: Arc<mpsc::Sender<Command>>,
+    /// The runtime of the loop, if it has one of its own. It ends with the last handle.
+    pub(super) worker: Option<Worker>,
+    /// Where settings without a loop wake their watchers.
+    pub(super) fixed: Option<Arc<watch::Sender<()>>>,
 }
 
 impl RefreshHandle {
     /// Runs a full refresh, or joins the one that runs.
     pub(super) fn refresh_now(&self) -> BoxFuture<'_, Result<Option<Change>>> {
-        self.ask(Command::Refresh).boxed()
+        self.refresh(Command::Refresh).boxed()
     }
 
     /// Runs the refresh that is due, or joins it.
     pub(super) fn refresh_if_due(&self) -> BoxFuture<'_, Result<Option<Change>>> {
-        self.ask(Command::RefreshIfDue).boxed()
+        self.refresh(Command::RefreshIfDue).boxed()
     }
 
     /// Reports that a server rejected secrets.
@@ -48,9 +55,18 @@ impl RefreshHandle {
         .boxed()
     }
 
+    /// Returns a handle that reports rejected credentials and does not keep the loop alive.
+    pub(super) fn reporter(&self) -> CredentialReporter {
+        CredentialReporter { state: Arc::downgrade(&self.state), commands: Arc::downgrade(&self.commands) }
+    }
+
     /// Ends the loop, and waits until it is gone.
     pub(super) fn shutdown(&self) -> BoxFuture<'_, ()> {
         async move {
+            if let Some(waker) = &self.fixed {
+                self.state.health_state().is_following = false;
+                waker.send_replace(());
+            }
             // An error means that the loop is gone already.
             _ = self.commands.send(Command::Shutdown).await;
             self.commands.closed().await;
@@ -58,10 +74,31 @@ impl RefreshHandle {
         .boxed()
     }
 
+    async fn refresh(&self, command: fn(Reply) -> Command) -> Result<Option<Change>> {
+        match self.fixed {
+            Some(_) if self.state.health_state().is_following => Ok(None),
+            _ => self.ask(command).await,
+        }
+    }
+
     async fn ask<A: Send>(&self, command: impl FnOnce(oneshot::Sender<Result<A>>) -> Command + Send) -> Result<A> {
-        let ended = || Error::new(ErrorKind::Unavailable, "settings are no longer refreshed");
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| ended())?;
-        answer.await.unwrap_or_else(|_| Err(ended()))
+        self.commands.send(command(reply)).await.map_err(|_| self.state.ended())?;
+        answer.await.unwrap_or_else(|_| Err(self.state.ended()))
+    }
+}
+
+/// Reports rejected credentials to a loop that it does not keep alive.
+pub(crate) struct CredentialReporter {
+    state: Weak<SharedState>,
+    commands: Weak<mpsc::Sender<Command>>,
+}
+
+impl CredentialReporter {
+    /// As [`Live::report_rejected`](super::Live::report_rejected); `None` if the settings are gone.
+    pub(crate) async fn report_rejected(&self, secret: SecretId) -> Option<Result<CredentialCheck>> {
+        let (state, commands) = (self.state.upgrade()?, self.commands.upgrade()?);
+        let handle = RefreshHandle { state, commands, worker: None, fixed: None };
+        Some(handle.report_rejected(secret.into()).await)
     }
 }

@@ -29,18 +29,22 @@ impl Schedule {
     pub(super) fn after_failure(&mut self, error: &Error, random: f64) -> Duration {
         self.failures = self.failures.saturating_add(1);
         let backoff = self.backoff();
-        let requested = error.failures().iter().filter_map(|failure| match failure.kind() {
-            ErrorKind::Throttled { retry_after } => retry_after,
-            _ => None,
-        });
-        let requested = requested.max().unwrap_or_default().min(backoff.longest);
-        backoff.jittered(self.failures, random).max(requested)
+        backoff.jittered(self.failures, random).max(requested_pause(error).min(backoff.longest))
     }
 
     /// An outage stretches a short interval too: a vault that is read every second is not retried every second.
     fn backoff(&self) -> Backoff {
         Backoff { first: FIRST_PAUSE, longest: self.interval.max(LONGEST_PAUSE_OF_A_SHORT_INTERVAL) }
     }
+}
+
+/// Returns the pause that a vault asked for; zero if none did.
+pub(super) fn requested_pause(error: &Error) -> Duration {
+    let requested = error.failures().iter().filter_map(|failure| match failure.kind() {
+        ErrorKind::Throttled { retry_after } => retry_after,
+        _ => None,
+    });
+    requested.max().unwrap_or_default()
 }
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

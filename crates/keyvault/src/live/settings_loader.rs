@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::names::NameMap;
 use crate::report::ReferenceStatus;
 use crate::resolver::{Facts, FetchPlan, Loaded, ResolveContext, Resolver, Snapshot, load};
-use crate::settings::{Key, Policies};
+use crate::settings::{Key, Origins, Policies};
 
 /// Loads settings.
 pub(super) struct SettingsLoader {
@@ -52,7 +52,8 @@ impl SettingsLoader {
             match candidate.validate().await {
                 Ok(()) => Ok(ValidSettings { candidate, facts }),
                 Err(error) => {
-                    let error = error.into_error("refused by the application", &facts.origins);
+                    let error =
+                        error.into_error(ErrorKind::InvalidSettings, "refused by the application", &facts.origins);
                     Err(error.with_load_report(facts.report))
                 }
             }
@@ -62,6 +63,16 @@ impl SettingsLoader {
 }
 
 impl ValidSettings {
+    /// Returns the origin of each value.
+    pub(super) fn origins(&self) -> &Origins {
+        &self.facts.origins
+    }
+
+    /// Returns why settings keep earlier versions of secrets; `None` if each has the latest.
+    pub(super) fn lapse(&self) -> Option<Error> {
+        Error::join(self.facts.lapses.clone())
+    }
+
     /// Publishes the settings. Returns their publication and the settings that they replace.
     pub(super) fn publish(self, generation: u64, at: SystemTime, changed: Vec<String>) -> (Arc<Publication>, Replaced) {
         let Facts { origins, snapshot, report, .. } = self.facts;

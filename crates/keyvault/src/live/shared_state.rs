@@ -1,6 +1,7 @@
 //! The state that the loop writes and every handle reads.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
@@ -11,6 +12,7 @@ use super::health_state::HealthState;
 use super::options::Options;
 use super::publication::Publication;
 use super::refresh_queue::RefreshQueue;
+use crate::error::{Error, ErrorKind};
 use crate::sealed::SealedWriter;
 use crate::time::{Moment, WallClock};
 
@@ -18,8 +20,8 @@ use crate::time::{Moment, WallClock};
 pub(super) struct SharedState {
     /// The current publication. The loop stores the typed settings first, so they are never older than this.
     pub(super) publication: ArcSwap<Publication>,
-    /// The number of failures. Every notice wakes watchers, which read the rest from here.
-    pub(super) failures: watch::Receiver<u64>,
+    /// Wakes watchers, which read the rest from here.
+    pub(super) signal: watch::Receiver<()>,
     pub(super) queue: RefreshQueue,
     pub(super) clock: WallClock,
     pub(super) options: Options,
@@ -40,11 +42,14 @@ impl SharedState {
         self.clock.moment()
     }
 
-    /// Records when the next refresh begins, and returns it.
-    pub(super) fn set_next_refresh(&self, now: Moment) -> Instant {
+    /// Records when the next refresh begins, unless one runs. Returns when the next one is due.
+    pub(super) fn set_next_refresh(&self, now: Moment, is_running: bool) -> Option<Instant> {
         let instant = self.queue.timetable(|timetable| timetable.next());
-        let time = now.time + instant.saturating_duration_since(now.instant);
-        self.next_refresh.store(Some(Arc::new(Moment { instant, time })));
+        let next = instant.filter(|_| !is_running).map(|instant| {
+            let time = now.time + instant.saturating_duration_since(now.instant);
+            Arc::new(Moment { instant, time })
+        });
+        self.next_refresh.store(next);
         instant
     }
 
@@ -63,13 +68,19 @@ impl SharedState {
         let next = self.next_refresh.load();
         let state = self.health_state();
         let age = state.age(now);
+        let overdue = next.as_deref().map(|next| now.instant.saturating_duration_since(next.instant));
+        let stall = overdue.filter(|overdue| *overdue > LONGEST_DELAY && state.is_following).map(|_| {
+            Error::new(ErrorKind::Unavailable, "settings are not refreshed: the runtime of the start does not run")
+        });
+        let last_failure = state.last_failure.as_ref().filter(|_| state.consecutive_failures > 0);
         Health {
             generation: publication.generation,
             age,
             is_too_old: self.options.max_staleness.is_some_and(|max| age > max),
             is_revoked: state.is_revoked,
             consecutive_failures: state.consecutive_failures,
-            last_error: state.last_failure.clone().filter(|_| state.consecutive_failures > 0).map(|last| last.error),
+            is_following: state.is_following && stall.is_none(),
+            last_error: stall.or_else(|| last_failure.map(|last| last.error.clone())),
             kept: state.lapse.as_ref().map(|lapse| lapse.failures().to_vec()).unwrap_or_default(),
             next_refresh: next.as_deref().map(|next| next.instant.saturating_duration_since(now.instant)),
             secrets: state.secrets(&publication.snapshot, self.options.expiry_notice, now.time),
@@ -82,6 +93,12 @@ impl SharedState {
         }
     }
 
+    /// Returns the error of a call after the end of the loop.
+    pub(super) fn ended(&self) -> Error {
+        let loss = self.health_state().loss.clone();
+        loss.unwrap_or_else(|| Error::new(ErrorKind::Unavailable, "settings are no longer refreshed"))
+    }
+
     /// Seals the secrets of the published settings, if a sealed snapshot is configured.
     pub(super) fn seal(&self, changed: bool) {
         let Some(sealed_writer) = &self.sealed_writer else { return };
@@ -90,3 +107,6 @@ impl SharedState {
         sealed_writer.save(&snapshot, age, changed);
     }
 }
+
+/// A task that runs begins its refresh much earlier.
+const LONGEST_DELAY: Duration = Duration::from_secs(60);

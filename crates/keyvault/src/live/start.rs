@@ -2,10 +2,12 @@
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -18,13 +20,13 @@ use super::refresh_cycle::RefreshCycle;
 use super::refresh_handle::RefreshHandle;
 use super::refresh_loop::RefreshLoop;
 use super::refresh_queue::RefreshQueue;
-use super::schedule::Schedule;
+use super::schedule::{Schedule, requested_pause};
 use super::settings_loader::{SettingsLoader, ValidSettings, timed_out};
 use super::shared_state::SharedState;
 use crate::error::{Error, Result};
 use crate::resolver::{FetchPlan, Resolver};
 use crate::sealed::SealedWriter;
-use crate::time::{WallClock, instant_after};
+use crate::time::{Moment, WallClock, instant_after};
 
 /// Everything that a start needs, without the type of the settings.
 pub(super) struct Start {
@@ -38,6 +40,7 @@ pub(super) struct Start {
 struct FirstSettings {
     settings: ValidSettings,
     plan: FetchPlan,
+    began: Moment,
     health: HealthState,
 }
 
@@ -47,14 +50,15 @@ impl Start {
     /// The future is boxed here so that it is compiled in this crate, and not again for each settings type.
     pub(super) fn run(self, events: EventSources) -> BoxFuture<'static, Result<RefreshHandle>> {
         async move {
-            let (began, requests) = (Instant::now(), self.loader.resolver.requests());
+            Error::unless_on_runtime()?;
+            let (began, requests) = (Instant::now(), self.loader.resolver.remote_requests());
             let deadline = instant_after(began, self.options.startup_deadline);
             let first = match &self.sealed_writer {
                 Some(sealed_writer) => self.first_or_sealed(sealed_writer, deadline).await,
                 None => self.first(deadline, &ArcSwapOption::empty()).await,
             };
             // A supervisor may restart this process at once, and again: that must not flood the vault.
-            if first.is_err() && self.loader.resolver.requests() != requests {
+            if first.is_err() && self.loader.resolver.remote_requests() != requests {
                 sleep_until(instant_after(began, self.options.minimum_failure_delay).min(deadline)).await;
             }
             Ok(self.keep_current(first?, events))
@@ -67,14 +71,17 @@ impl Start {
     async fn first(&self, deadline: Instant, last: &ArcSwapOption<Error>) -> Result<FirstSettings> {
         let mut schedule = Schedule::new(self.options.interval);
         loop {
+            let began = self.clock.moment();
             let error = match self.load(&self.loader.resolver, deadline).await {
                 Ok((settings, plan)) => {
-                    return Ok(FirstSettings { settings, plan, health: HealthState::fresh(self.clock.moment()) });
+                    return Ok(FirstSettings { settings, plan, began, health: HealthState::fresh(began) });
                 }
                 Err(error) => error,
             };
-            let pause = schedule.after_failure(&error, fastrand::f64());
-            if !error.is_transient() || Instant::now() + pause >= deadline {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // Tries become more frequent towards the deadline, so that a vault that comes back before it is found.
+            let pause = schedule.after_failure(&error, fastrand::f64()).min(left / 2).max(requested_pause(&error));
+            if !error.is_transient() || pause < SHORTEST_PAUSE || pause >= left {
                 return Err(error);
             }
             tracing::warn!(%error, ?pause, "settings could not be loaded yet");
@@ -118,23 +125,24 @@ impl Start {
     async fn sealed(&self, sealed_writer: &SealedWriter, deadline: Instant, failure: Error) -> Result<FirstSettings> {
         let (resolver, as_of) = sealed_writer.open(&self.loader.resolver).await?;
         let (settings, plan) = self.load(&resolver, deadline).await?;
-        let now = self.clock.moment();
-        let health = HealthState::from_sealed(now, as_of, failure.clone());
-        tracing::warn!(error = %failure, age = ?health.age(now), "settings come from the sealed snapshot");
-        Ok(FirstSettings { settings, plan, health })
+        let began = self.clock.moment();
+        let health = HealthState::from_sealed(began, as_of, failure.clone());
+        tracing::warn!(error = %failure, age = ?health.age(began), "settings come from the sealed snapshot");
+        Ok(FirstSettings { settings, plan, began, health })
     }
 
     /// Publishes the first settings, and spawns the loop that keeps them current.
     fn keep_current(self, first: FirstSettings, events: EventSources) -> RefreshHandle {
         let Self { loader, options, clock, sealed_writer } = self;
-        let FirstSettings { settings, plan, health } = first;
+        let FirstSettings { settings, plan, began, health } = first;
         let (publication, _) = settings.publish(1, clock.now(), Vec::new());
-        let (waker, failures) = watch::channel(0);
-        let (vault, names) = (loader.resolver.vault().clone(), loader.names.clone());
+        let (waker, signal) = watch::channel(());
+        let vault = loader.resolver.vault().clone();
+        let mapped = loader.names.clone().map(|names| (vault.clone(), names));
         let state = Arc::new(SharedState {
             publication: ArcSwap::new(publication),
-            failures,
-            queue: RefreshQueue::new(vault, names, options.event_spread, events.len()),
+            signal,
+            queue: RefreshQueue::new(mapped, options.event_spread, events.len()),
             clock,
             options,
             sealed_writer,
@@ -143,17 +151,21 @@ impl Start {
         });
         let (commands, queue) = mpsc::channel(16);
         let refresh_loop = RefreshLoop {
-            planner: Planner::new(Arc::clone(&state), plan),
+            planner: Planner::new(Arc::clone(&state), vault, plan, began),
             calls: PendingCalls::new(&state.options),
-            cycle: RefreshCycle { loader, state: Arc::clone(&state), waker, pending: None },
+            cycle: RefreshCycle { loader: Arc::new(loader), state: Arc::clone(&state), waker, pending: None },
+            running: FuturesUnordered::new(),
             commands: queue,
             events,
         };
         refresh_loop.report_secrets();
         tokio::spawn(refresh_loop.run());
-        RefreshHandle { state, commands }
+        RefreshHandle { state, commands: Arc::new(commands), worker: None, fixed: None }
     }
 }
+
+/// The last try of a start begins between one and two of these before the deadline.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Joins the failure of the vaults and that of the sealed snapshot.
 fn joined(error: &Error, refusal: &Error) -> Error {

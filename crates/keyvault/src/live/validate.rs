@@ -1,8 +1,8 @@
 //! The application's own check of new settings.
 
-use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::{fmt, io, iter};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -17,19 +17,25 @@ use crate::settings::Origins;
 pub struct ValidationError {
     reason: &'static str,
     key: Option<&'static str>,
+    io: Option<io::ErrorKind>,
 }
 
 impl ValidationError {
     /// Creates an error with a reason: `"pool size is zero"`.
     pub fn new(reason: &'static str) -> Self {
-        Self { reason, key: None }
+        Self { reason, key: None, io: None }
     }
 
-    /// Replaces any error by one with a reason: `.map_err(ValidationError::because("login failed"))`.
+    /// Replaces any error by one with a reason: `.map_err(ValidationError::because("the pool cannot log in"))`.
     ///
-    /// It drops the replaced error, whose text may quote a secret.
-    pub fn because<E>(reason: &'static str) -> impl FnOnce(E) -> Self {
-        move |_| Self::new(reason)
+    /// It drops the replaced error, whose text may quote a secret. If an [`io::Error`] is among the causes, its
+    /// [kind](ValidationError::io_error_kind) is kept: a refused connection is not a refused login.
+    pub fn because<E: std::error::Error + 'static>(reason: &'static str) -> impl FnOnce(E) -> Self {
+        move |error| {
+            let causes = iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+            let io = causes.take(MAX_CAUSES).find_map(|cause| cause.downcast_ref::<io::Error>());
+            Self { io: io.map(io::Error::kind), ..Self::new(reason) }
+        }
     }
 
     /// Sets the key of the setting at fault: `database.password`.
@@ -49,9 +55,14 @@ impl ValidationError {
         self.key
     }
 
-    /// Converts into an [`Error`] that begins with `clause` and names the origin of the setting at fault.
-    pub(crate) fn into_error(self, clause: &str, origins: &Origins) -> Error {
-        let error = Error::from_clause(ErrorKind::InvalidSettings, format!("{clause}: {}", self.reason));
+    /// Returns the kind of the I/O error that [`because`](ValidationError::because) found; `None` if it found none.
+    pub fn io_error_kind(&self) -> Option<io::ErrorKind> {
+        self.io
+    }
+
+    /// Converts into an [`Error`] of a kind that begins with `clause` and names the origin of the setting at fault.
+    pub(crate) fn into_error(self, kind: ErrorKind, clause: &str, origins: &Origins) -> Error {
+        let error = Error::from_clause(kind, format!("{clause}: {self}"));
         match self.key {
             Some(key) => error.at(key, origins.get(key).map_or("the merged layers".into(), ToString::to_string)),
             None => error,
@@ -67,11 +78,15 @@ impl From<&'static str> for ValidationError {
 
 impl fmt::Display for ValidationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.reason)
+        f.write_str(self.reason)?;
+        self.io.map_or(Ok(()), |kind| write!(f, " ({kind})"))
     }
 }
 
 impl std::error::Error for ValidationError {}
+
+/// Longer than any chain of causes of a driver. Ends a chain that leads back to itself.
+const MAX_CAUSES: usize = 32;
 
 /// The check that settings pass before they are published.
 ///

@@ -7,8 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::health::SecretHealth;
-use super::health_state::Failure;
+use super::notices::Notice;
 use super::publication::{Change, Publication, Published, PublishedCell};
 use super::shared_state::SharedState;
 use crate::error::Error;
@@ -16,28 +15,14 @@ use crate::settings::Origins;
 
 /// Yields every change and failure since it was created.
 ///
-/// Changes that arrive faster than they are read are merged into one, with the keys of all. A watcher does not keep the
-/// settings refreshed.
+/// Changes that arrive faster than they are read are merged into one, with the keys of all, and come before other notices.
+/// The last 64 other notices are kept; [`Notice::Missed`] reports how many older ones were lost. A watcher does not keep
+/// the settings refreshed.
 ///
 /// [`Live::watch`](super::Live::watch) creates one.
 pub struct Watcher<T> {
     pub(crate) feed: ChangeFeed,
     pub(crate) published: PublishedCell<T>,
-}
-
-/// An item of a [`Watcher`].
-#[non_exhaustive]
-#[derive(Clone, Debug)]
-pub enum Notice {
-    /// New settings were published.
-    Changed(Change),
-    /// A refresh failed. The last good settings stay.
-    Failed(Error),
-    /// The vault took away a secret in use, where that [counts](super::Revocation::Revoke): health is red.
-    Revoked(Error),
-    /// A secret in use expires soon, has expired, is not valid yet, or is not the vault's latest version. Each fact is
-    /// reported once for each version.
-    Secret(SecretHealth),
 }
 
 impl<T: Send + Sync> Watcher<T> {
@@ -74,21 +59,21 @@ impl<T> fmt::Debug for Watcher<T> {
 /// The part of a watcher that does not depend on the type of the settings.
 pub(crate) struct ChangeFeed {
     state: Arc<SharedState>,
-    signal: watch::Receiver<u64>,
+    signal: watch::Receiver<()>,
     generation: u64,
     origins: Arc<Origins>,
-    failures: u64,
+    /// How many notices were yielded or came before this watcher.
     notices: u64,
 }
 
 impl ChangeFeed {
     pub(super) fn new(state: &Arc<SharedState>) -> Self {
-        let mut signal = state.failures.clone();
-        let failures = *signal.borrow_and_update();
+        let mut signal = state.signal.clone();
+        signal.borrow_and_update();
         let publication = state.publication.load_full();
         let notices = state.health_state().notices.count();
         let origins = Arc::clone(&publication.origins);
-        Self { state: Arc::clone(state), signal, generation: publication.generation, origins, failures, notices }
+        Self { state: Arc::clone(state), signal, generation: publication.generation, origins, notices }
     }
 
     /// Returns the current publication.
@@ -96,12 +81,21 @@ impl ChangeFeed {
         self.state.publication.load_full()
     }
 
+    /// Returns why the loop ended by itself, if it did.
+    pub(crate) fn loss(&self) -> Option<Error> {
+        self.state.health_state().loss.clone()
+    }
+
     /// Waits for the next notice. The future is boxed so that it is compiled in this crate.
     pub(crate) fn next(&mut self) -> BoxFuture<'_, Option<Notice>> {
         async move {
             loop {
+                let is_following = self.state.health_state().is_following;
                 if let Some(notice) = self.notice() {
                     return Some(notice);
+                }
+                if !is_following {
+                    return None;
                 }
                 self.signal.changed().await.ok()?;
             }
@@ -123,20 +117,13 @@ impl ChangeFeed {
 
     /// Returns the next notice that was not yielded yet.
     fn notice(&mut self) -> Option<Notice> {
-        let failures = *self.signal.borrow_and_update();
+        self.signal.borrow_and_update();
         if let Some(change) = self.change() {
             return Some(Notice::Changed(change));
         }
-        if let Some((notices, secret)) = self.state.health_state().notices.after(self.notices) {
-            self.notices = notices;
-            return Some(Notice::Secret(secret));
-        }
-        if failures > self.failures {
-            self.failures = failures;
-            let Failure { error, is_revocation } = self.state.health_state().last_failure.clone()?;
-            return Some(if is_revocation { Notice::Revoked(error) } else { Notice::Failed(error) });
-        }
-        None
+        let (notices, notice) = self.state.health_state().notices.after(self.notices)?;
+        self.notices = notices;
+        Some(notice)
     }
 
     fn change(&mut self) -> Option<Change> {

@@ -1,6 +1,6 @@
 //! Collisions: settings that more than one secret gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
 
 use crate::error::{Error, ErrorKind};
@@ -58,12 +58,12 @@ fn list_collision(before: Option<&Key>, key: &Key) -> Option<Key> {
 }
 
 fn error<C: Display>(key: &Key, collision: Collision, settings: &[(Key, C)]) -> Error {
-    let mut names: Vec<String> = Vec::new();
+    let (mut names, mut known): (Vec<String>, HashSet<String>) = Default::default();
     // All keys below a key follow it.
     let at = settings.partition_point(|(before, _)| before < key);
     for (_, contributor) in settings[at..].iter().take_while(|(below, _)| below == key || key.is_above(below)) {
         let name = contributor.to_string();
-        if !names.contains(&name) {
+        if known.insert(name.clone()) {
             names.push(name);
         }
     }

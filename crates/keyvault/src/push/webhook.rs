@@ -209,6 +209,7 @@ impl Endpoint {
 
 /// Reads a body, but no part beyond the size limit.
 async fn read<B: AsRef<[u8]>, E>(body: impl Stream<Item = Result<B, E>>) -> Result<Vec<u8>, WebhookAnswer> {
+    Error::unless_on_runtime().map_err(|error| WebhookAnswer::failure(503, &error))?;
     let whole = async {
         let mut body = pin!(body);
         let mut bytes = Vec::new();

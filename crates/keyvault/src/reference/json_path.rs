@@ -20,7 +20,11 @@ pub(crate) struct JsonPath(Box<str>);
 
 impl JsonPath {
     pub(crate) fn parse(path: &str) -> Result<Self> {
-        if dotted(path).split('.').any(str::is_empty) || path.contains([')', ';', '@', '\n']) || !is_indexed(path) {
+        let dotted = dotted(path);
+        if dotted.split('.').count() > MAX_STEPS {
+            return Err(Error::invalid("path has more than 64 steps"));
+        }
+        if dotted.split('.').any(str::is_empty) || path.contains([')', ';', '@', '\n']) || !is_indexed(path) {
             return Err(Error::invalid("not a path of names and indexes")
                 .with_help("separate members with dots and number elements from 0, as in servers[0].password"));
         }
@@ -48,6 +52,9 @@ impl JsonPath {
         Ok(unescaped(member.get()).unwrap_or_else(|| Zeroizing::new(member.get().to_owned())))
     }
 }
+
+/// Each step reads the rest of the secret again.
+const MAX_STEPS: usize = 64;
 
 fn invalid_secret(clause: impl Into<Cow<'static, str>>) -> Error {
     Error::from_clause(ErrorKind::InvalidSettings, clause).with_status(ReferenceStatus::OtherReasons)
@@ -178,6 +185,8 @@ mod tests {
         for path in ["", ".", "a.", "a..b", "a[", "a]", "a[]", "a[x]", "a[0", "a[0]b", "a]0[", "[0", "a[-1]", "[]"] {
             assert!(JsonPath::parse(path).is_err(), "{path}");
         }
+        assert!(JsonPath::parse(&["a"; 64].join(".")).is_ok());
+        assert!(JsonPath::parse(&["a"; 65].join(".")).is_err());
         for path in ["a", "a.b", "[0].b", "a[0]", "a[0][1].b", "0", "a-b.c_d", "ü"] {
             assert!(JsonPath::parse(path).is_ok(), "{path}");
         }

@@ -1,33 +1,43 @@
 //! Key Vault references: text that refers to a secret.
 //!
 //! Read the grammar at [`Reference`], then [`Template`], which is text with references in it. `marker` recognizes the
-//! beginning of a reference, `parameters` parses the text between the parentheses, `json_path` selects a member of a
-//! JSON secret, `json_string` unescapes JSON strings without leaving copies, and `app_configuration` reads the form that
-//! Azure App Configuration uses.
+//! beginning of a reference, `parameters` parses the text between the parentheses, `near_miss` finds text that was meant to be a reference, `json_path` selects a member of a
+//! JSON secret, `json_string` unescapes JSON strings without leaving copies, `encode` writes a secret in the format of
+//! the text around it, `surrounding` refuses a secret that would change the structure of that text, and
+//! `app_configuration` reads the form that Azure App Configuration uses.
 
 pub(crate) mod app_configuration;
+mod encode;
 mod json_path;
 mod json_string;
 mod marker;
+mod near_miss;
 mod parameters;
+mod surrounding;
 mod template;
 
 use std::fmt;
 use std::str::FromStr;
 
+use zeroize::Zeroizing;
+
+use self::encode::Encode;
 use self::json_path::JsonPath;
 pub(crate) use self::json_string::{JsonString, unescaped};
+use self::marker::end_of_parameters;
 pub(crate) use self::marker::strip_marker;
+pub(crate) use self::surrounding::Surrounding;
 pub use self::template::Template;
-use crate::error::{Error, Result};
-use crate::secret::{Cloud, SecretId, SecretName, SecretVersion, Vault};
+use crate::error::{Error, ErrorKind, Result};
+use crate::report::ReferenceStatus;
+use crate::secret::{Cloud, Secret, SecretId, SecretName, SecretVersion, Vault};
 
 /// A Key Vault reference, in App Service's syntax: text that refers to a secret.
 ///
 /// ```text
 /// reference = ("@Microsoft.KeyVault(" | "@KeyVault(") param *(";" param) [";"] ")"
 /// param     = key "=" value          keys in any order and any case; spaces around ";" and "=" are ignored
-/// key       = SecretUri | VaultName | SecretName | SecretVersion | Property | Optional
+/// key       = SecretUri | VaultName | SecretName | SecretVersion | Tag | Property | Encoding | Encode | Optional
 /// ```
 ///
 /// * `SecretUri` wins over `VaultName`, `SecretName` and `SecretVersion`. A `/` at its end means the latest version.
@@ -35,9 +45,16 @@ use crate::secret::{Cloud, SecretId, SecretName, SecretVersion, Vault};
 /// * `Property=tls.key` selects a member of a JSON secret, `Property=hosts[0].name` a member of an element. A string
 ///   gives its text, any other member its JSON. A missing or `null` member is an error even with `Optional=true`,
 ///   because the secret exists and a change of its members must not go unnoticed.
+/// * `Tag=user` selects a tag of the secret in place of its value. A changed tag is seen with the secret's next version.
+/// * `Encoding=base64` decodes the selected text, which is the base64 of UTF-8 text.
+/// * `Encode=url`, `json`, `xml`, `yaml`, `ado` (a connection string of ADO.NET), `base64` or `shell` encodes the
+///   selected text for the text around the reference. Within quotation marks, only the content of a string is written;
+///   outside, `json`, `yaml` and `shell` write the quotation marks too, and `ado` if they are needed. Without `Encode`,
+///   a secret that would change the structure of a URL, a connection string, JSON or XML around it is an error.
+///   `Encode=none` allows it: the secret is meant to be part of the structure.
 /// * `Optional=true`: a missing secret makes the setting absent instead of failing the load.
 ///
-/// Apart from `Property` and `Optional`, this is
+/// Apart from the parameters from `Tag` to `Optional`, this is
 /// [App Service's syntax](https://learn.microsoft.com/azure/app-service/app-service-key-vault-references#understand-source-app-settings-from-key-vault).
 /// This grammar accepts all that the [open parser](https://github.com/Azure/azure-functions-core-tools) accepts in its
 /// tests. Beyond those tests, the open parser is lenient by accident, and this grammar is strict:
@@ -68,7 +85,10 @@ pub struct Reference {
     vault: ReferenceVault,
     name: SecretName,
     version: Option<SecretVersion>,
+    tag: Option<Box<str>>,
     property: Option<JsonPath>,
+    is_base64: bool,
+    encode: Option<Encode>,
     optional: bool,
 }
 
@@ -91,48 +111,63 @@ impl Reference {
     /// URL that is not a secret's, or text around the reference. The message names keys and never repeats a value.
     pub fn parse(text: &str) -> Result<Self> {
         match Self::read(text) {
-            Some(Ok((reference, ""))) => Ok(reference),
-            Some(Ok(_)) => Err(Error::invalid("reference is followed by other text")),
-            Some(Err(error)) => Err(error),
+            Some((length, Ok(_))) if length < text.len() => Err(Error::invalid("reference is followed by other text")),
+            Some((_, reference)) => reference,
             None => Err(Error::invalid("text does not begin with @Microsoft.KeyVault(")),
         }
     }
 
     /// Creates a reference to the whole value of a secret.
     pub(crate) fn to(secret: SecretId) -> Self {
-        Self {
-            vault: ReferenceVault::Origin(secret.vault().clone()),
-            name: secret.name().clone(),
-            version: secret.version().cloned(),
-            property: None,
-            optional: false,
-        }
+        let vault = ReferenceVault::Origin(secret.vault().clone());
+        Self::new(vault, secret.name().clone(), secret.version().cloned())
     }
 
-    /// Reads a reference at the beginning of `text` and returns it with the text after it, or `None` if `text` does not
-    /// begin like a reference.
+    fn new(vault: ReferenceVault, name: SecretName, version: Option<SecretVersion>) -> Self {
+        Self { vault, name, version, tag: None, property: None, is_base64: false, encode: None, optional: false }
+    }
+
+    /// Reads the reference at the beginning of `text` and returns its length with it, or `None` if `text` does not begin
+    /// like a reference.
     ///
     /// Text that begins like a reference and is malformed is an error, never plain text, because a typed setting must
-    /// not receive the text of a reference.
-    pub(crate) fn read(text: &str) -> Option<Result<(Self, &str)>> {
-        strip_marker(text).map(Self::read_after_marker)
+    /// not receive the text of a reference. A malformed reference ends with its closing parenthesis, before the end of
+    /// its line, or before the next reference, whichever comes first.
+    ///
+    /// Never looks beyond the next reference, so that a text with many is read in linear time.
+    pub(crate) fn read(text: &str) -> Option<(usize, Result<Self>)> {
+        let tail = strip_marker(text)?;
+        let (end, is_closed) = end_of_parameters(tail);
+        let read = Self::parse_after_marker(&tail[..end], is_closed);
+        let whole = &text[..text.len() - tail.len() + end + usize::from(is_closed)];
+        let length = match &read {
+            Ok(_) => whole.len(),
+            Err(_) => whole.find('\n').unwrap_or(whole.len()),
+        };
+        Some((length, read))
     }
 
-    fn read_after_marker(text: &str) -> Result<(Self, &str)> {
+    /// Removes white space around a text that is otherwise one reference, well-formed or not. Returns any other text
+    /// unchanged.
+    pub(crate) fn trimmed(text: &str) -> &str {
+        let trimmed = text.trim_matches([' ', '\t', '\r', '\n']);
+        let is_whole = || Self::read(trimmed).is_some_and(|(length, _)| length == trimmed.len());
+        if trimmed.len() < text.len() && is_whole() { trimmed } else { text }
+    }
+
+    /// Parses the text between the marker and the closing parenthesis.
+    fn parse_after_marker(text: &str, is_closed: bool) -> Result<Self> {
         let spaced = || Error::invalid("reference has a space before its parenthesis");
-        let text = text.strip_prefix('(').ok_or_else(spaced)?;
+        let parameters = text.strip_prefix('(').ok_or_else(spaced)?;
         let unclosed =
             || Error::invalid("reference has no closing parenthesis").with_help("write ) after the last parameter");
-        let (parameters, rest) = text.split_once(')').ok_or_else(unclosed)?;
-        // A parenthesis after a second reference closes that one.
-        if parameters.match_indices('@').any(|(at, _)| strip_marker(&parameters[at..]).is_some()) {
+        if !is_closed {
             return Err(unclosed());
         }
         match parameters::parse(parameters) {
-            Ok(reference) => Ok((reference, rest)),
             // A parenthesis on another line, after a quotation mark, closes something else.
             Err(_) if parameters.trim().contains('\n') && parameters.contains(['"', '\'']) => Err(unclosed()),
-            Err(error) => Err(error),
+            parsed => parsed,
         }
     }
 
@@ -151,9 +186,32 @@ impl Reference {
         self.optional
     }
 
-    /// Returns the path of the selected member, or `None` for the whole secret.
-    pub(crate) fn property(&self) -> Option<&JsonPath> {
-        self.property.as_ref()
+    /// Returns the text that replaces this reference: the selected part of `secret`, decoded and encoded.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSettings`](ErrorKind::InvalidSettings) if the secret has no such part, cannot be decoded or encoded, or
+    /// would change the structure of the text around the reference.
+    pub(crate) fn text_of(&self, secret: &Secret, surrounding: &Surrounding) -> Result<Zeroizing<String>> {
+        let read = || {
+            let source = match &self.tag {
+                Some(tag) => secret.properties().tags().get(&**tag).ok_or_else(no_tag)?,
+                None => secret.expose_secret(),
+            };
+            let mut text = match &self.property {
+                Some(property) => property.of(source)?,
+                None => Zeroizing::new(source.to_owned()),
+            };
+            if self.is_base64 {
+                text = encode::decode_base64(&text)?;
+            }
+            if let Some(encode) = self.encode {
+                text = encode.encode(&text, surrounding.quote(encode))?;
+            }
+            surrounding.check(&text, self.encode)?;
+            Ok(text)
+        };
+        read().map_err(|error: Error| error.about(secret.id()))
     }
 
     /// Returns the identifier of the secret. A reference without a vault means `default`; `cloud` completes a
@@ -180,6 +238,12 @@ impl Reference {
     }
 }
 
+fn no_tag() -> Error {
+    Error::new(ErrorKind::InvalidSettings, "secret has no tag with the name in the reference")
+        .with_status(ReferenceStatus::OtherReasons)
+        .with_help("compare Tag with the tags of the secret's current version: their names are case-sensitive")
+}
+
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("@Microsoft.KeyVault(")?;
@@ -196,6 +260,15 @@ impl fmt::Display for Reference {
         }
         if let Some(property) = &self.property {
             write!(f, ";Property={property}")?;
+        }
+        if let Some(tag) = &self.tag {
+            write!(f, ";Tag={tag}")?;
+        }
+        if self.is_base64 {
+            f.write_str(";Encoding=base64")?;
+        }
+        if let Some(encode) = self.encode {
+            write!(f, ";Encode={}", encode.name())?;
         }
         if self.optional {
             f.write_str(";Optional=true")?;
@@ -215,8 +288,6 @@ impl FromStr for Reference {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
-    use crate::report::ReferenceStatus;
 
     fn parts(text: &str) -> Result<(String, String, Option<String>)> {
         let default = Vault::parse("https://default.vault.azure.net")?;
@@ -264,7 +335,7 @@ mod tests {
             assert_eq!(parts(text).unwrap(), expected, "{text}");
         }
         let reference = Reference::parse("@KeyVault(SecretName=s;Property=a.b;Optional=TRUE)").unwrap();
-        assert!(reference.is_optional() && reference.property().is_some());
+        assert!(reference.is_optional() && reference.property.is_some());
     }
 
     #[test]

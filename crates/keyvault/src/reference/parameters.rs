@@ -1,9 +1,11 @@
 //! The parameters of a reference, between its parentheses.
 
+use super::encode::Encode;
 use super::json_path::JsonPath;
+use super::marker::is_invisible;
 use super::{Reference, ReferenceVault};
 use crate::error::{Error, ErrorKind, Result};
-use crate::secret::{SecretId, SecretName, SecretVersion};
+use crate::secret::{SecretId, SecretName, SecretVersion, edit_distance};
 
 /// A parameter with a known name.
 #[derive(Clone, Copy)]
@@ -14,11 +16,15 @@ struct Parameter<'a> {
     value: &'a str,
 }
 
-const KNOWN_NAMES: [&str; 6] = ["SecretUri", "VaultName", "SecretName", "SecretVersion", "Property", "Optional"];
+const KNOWN_NAMES: [&str; 9] =
+    ["SecretUri", "VaultName", "SecretName", "SecretVersion", "Tag", "Property", "Encoding", "Encode", "Optional"];
 
 /// Names that people write by mistake, in lower case, with the intended name.
-const COMMON_MISTAKES: [(&str, &str); 12] = [
+const COMMON_MISTAKES: [(&str, &str); 15] = [
     ("uri", "SecretUri"),
+    ("secretidentifier", "SecretUri"),
+    ("secretid", "SecretUri"),
+    ("vaulturl", "VaultName"),
     ("url", "SecretUri"),
     ("vault", "VaultName"),
     ("keyvault", "VaultName"),
@@ -47,17 +53,20 @@ pub(super) fn parse(text: &str) -> Result<Reference> {
         }
         parameters.push(parameter);
     }
-    let id = read(&parameters, "SecretUri", SecretId::parse)?;
+    let id = read(&parameters, "SecretUri", secret_uri)?;
     let name = read(&parameters, "SecretName", SecretName::parse)?;
     let mut reference = match (id, name) {
         (Some(id), _) => Reference::to(id),
-        (None, Some(name)) => Reference {
-            vault: read(&parameters, "VaultName", vault_name)?.map_or(ReferenceVault::Default, ReferenceVault::Named),
-            name,
-            version: read(&parameters, "SecretVersion", SecretVersion::parse)?,
-            property: None,
-            optional: false,
-        },
+        (None, Some(name)) => {
+            let version = |text: &str| match SecretVersion::parse(text) {
+                Ok(_) if text.eq_ignore_ascii_case("latest") => Err(Error::invalid("version is called latest")
+                    .with_help("leave SecretVersion out: a reference without it means the latest version")),
+                parsed => parsed.map_err(Error::from),
+            };
+            let vault = read(&parameters, "VaultName", vault_name)?;
+            let vault = vault.map_or(ReferenceVault::Default, ReferenceVault::Named);
+            Reference::new(vault, name, read(&parameters, "SecretVersion", version)?)
+        }
         (None, None) => {
             return Err(Error::invalid("reference has neither SecretUri nor SecretName").with_help(MINIMAL_REFERENCE));
         }
@@ -68,7 +77,10 @@ pub(super) fn parse(text: &str) -> Result<Reference> {
         _ => Err(Error::invalid("value is neither true nor false")),
     })?;
     reference.optional = optional.unwrap_or(false);
+    reference.tag = read(&parameters, "Tag", tag)?;
     reference.property = read(&parameters, "Property", JsonPath::parse)?;
+    reference.is_base64 = read(&parameters, "Encoding", base64)?.is_some();
+    reference.encode = read(&parameters, "Encode", Encode::parse)?;
     Ok(reference)
 }
 
@@ -104,8 +116,20 @@ impl<'a> Parameter<'a> {
                 () => here("has no =").with_help("a parameter is a name, = and a value, as in SecretName=db-password"),
             });
         };
-        let Some(name) = known_name(name.trim()) else {
-            return Err(match closest_name(name.trim()) {
+        let name = name.trim();
+        if name.ends_with('\\') {
+            return Err(here("= has a backslash before it")
+                .with_help("write = without the backslash, or read the file as .properties, whose reader removes it"));
+        }
+        let Some(name) = known_name(name) else {
+            return Err(match closest_name(name) {
+                _ if name.contains(is_invisible) => here("name has an invisible character").with_help(INVISIBLE),
+                _ if has_placeholder(name) => here("a placeholder that was not replaced").with_help(PLACEHOLDER),
+                _ if name.eq_ignore_ascii_case("VaultUri") || name.eq_ignore_ascii_case("VaultUrl") => here(
+                    "unknown, did you mean VaultName or SecretUri?",
+                )
+                .with_help("write the vault's name, as in VaultName=contoso, or the secret's whole URL as SecretUri"),
+                _ if name.starts_with(['"', '\'']) => here("name is quoted").with_help(QUOTED),
                 Some(name) => here(&format!("unknown, did you mean {name}?")),
                 None => here(&format!("unknown, expected one of {}", KNOWN_NAMES.join(", "))),
             });
@@ -113,6 +137,13 @@ impl<'a> Parameter<'a> {
         let parameter = Self { ordinal, name, value: value.trim() };
         match parameter.value {
             "" => Err(parameter.error("value is empty")),
+            value if is_quoted(value) => Err(parameter.error("value is quoted").with_help(QUOTED)),
+            value if value.contains(is_invisible) => {
+                Err(parameter.error("value has an invisible character").with_help(INVISIBLE))
+            }
+            value if !matches!(name, "Tag" | "Property") && has_placeholder(value) => {
+                Err(parameter.error("value is a placeholder that was not replaced").with_help(PLACEHOLDER))
+            }
             value if contains_parameter(value) => {
                 Err(parameter.error("value contains another parameter").with_help("write ; between two parameters"))
             }
@@ -128,6 +159,26 @@ impl<'a> Parameter<'a> {
     fn explain(self, error: &Error) -> Error {
         self.error(&error.detail()).with_help(error.advice())
     }
+}
+
+const QUOTED: &str = "write names and values without quotation marks";
+const INVISIBLE: &str = "type the reference again: a copied text can contain characters that no editor shows";
+const PLACEHOLDER: &str = "check that the step of the deployment which replaces placeholders ran over this text";
+
+fn is_quoted(value: &str) -> bool {
+    let quotes = ['"', '\'', '`', '\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}'];
+    value.trim_start_matches('\\').starts_with(quotes) || value.ends_with(quotes)
+}
+
+/// Returns whether `text` contains a placeholder of a deployment tool: `#{X}#`, `$(X)`, `${X}`, `{{x}}`, `<x>`, `__X__`,
+/// `%X%`.
+fn has_placeholder(text: &str) -> bool {
+    let is_between = |(begin, end): (&str, &str)| {
+        let inner = text.split_once(begin).and_then(|(_, rest)| rest.split_once(end)).map(|(inner, _)| inner);
+        inner.is_some_and(|inner| !inner.trim().is_empty())
+    };
+    // The parenthesis at the end of $(X) ends the reference.
+    text.contains("$(") || [("{", "}"), ("<", ">"), ("__", "__"), ("%", "%")].into_iter().any(is_between)
 }
 
 fn known_name(name: &str) -> Option<&'static str> {
@@ -147,25 +198,47 @@ fn closest_name(name: &str) -> Option<&'static str> {
         return None;
     }
     let mistake = COMMON_MISTAKES.into_iter().find(|(wrong, _)| *wrong == letters).map(|(_, name)| name);
-    let close = KNOWN_NAMES.into_iter().map(|known| (distance(&letters, &known.to_ascii_lowercase()), known));
+    let close = KNOWN_NAMES.into_iter().map(|known| (edit_distance(&letters, &known.to_ascii_lowercase()), known));
     mistake.or_else(|| close.min().filter(|(distance, _)| *distance <= MAX_DISTANCE).map(|(_, known)| known))
 }
 
 const MAX_LETTERS: usize = 24;
 const MAX_DISTANCE: usize = 2;
 
-/// Returns the Levenshtein distance: how many letters to insert, delete or change.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in other.bytes().enumerate() {
-            let changed = diagonal + usize::from(a != b);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
+fn secret_uri(url: &str) -> Result<SecretId> {
+    let without_scheme = url.split_once("://").map_or(url, |(_, rest)| rest);
+    if url.contains('\\') {
+        return Err(Error::invalid("URL has a backslash")
+            .with_help("write / and : without a backslash, or read the file as .properties, whose reader removes it"));
     }
-    row[other.len()]
+    if without_scheme.contains("//") {
+        return Err(
+            Error::invalid("URL has two slashes in a row").with_help("write one / between two parts of the URL")
+        );
+    }
+    let id = SecretId::parse(url)?;
+    match id.version() {
+        Some(version) if version.to_string() == "latest" => Err(Error::invalid("version is called latest")
+            .with_help("end the URL with the secret's name: a URL without a version means the latest one")),
+        _ => Ok(id),
+    }
+}
+
+/// [The name of a tag](https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources#limitations) has
+/// at most 512 characters.
+fn tag(name: &str) -> Result<Box<str>> {
+    if name.len() > 512 || name.contains(|c: char| c.is_control() || c == '@') {
+        return Err(Error::invalid("not the name of a tag"));
+    }
+    Ok(name.into())
+}
+
+fn base64(text: &str) -> Result<()> {
+    match text {
+        _ if text.eq_ignore_ascii_case("base64") => Ok(()),
+        _ => Err(Error::invalid("encoding is unknown")
+            .with_help("Encoding=base64 decodes the secret; Encode=… encodes it for the text around it")),
+    }
 }
 
 /// Checks the characters only. The rest of the check needs the cloud.
@@ -204,6 +277,42 @@ mod tests {
             ("🦀=canary", "reference parameter 1: unknown, expected one of", ""),
         ]);
         assert!(Reference::parse("@KeyVault(SecretURI=https://contoso.vault.azure.net/secrets/a)").is_ok());
+    }
+
+    #[test]
+    fn an_error_names_the_probable_mistake() {
+        const PLACEHOLDER: &str = "placeholder";
+        assert_refused(&[
+            (
+                "VaultUri=https://canary.vault.azure.net/;SecretName=a",
+                "did you mean VaultName or SecretUri?",
+                "contoso",
+            ),
+            ("VaultName='canary';SecretName=a", "VaultName: value is quoted", "without quotation marks"),
+            ("SecretUri=\"https://canary.vault.azure.net/secrets/a\"", "SecretUri: value is quoted", "without"),
+            ("SecretUri=\\\"https://canary.vault.azure.net/secrets/a\\\"", "SecretUri: value is quoted", "without"),
+            ("\"SecretName\"=canary", "name is quoted", "without quotation marks"),
+            ("SecretUri\\=https\\://canary.vault.azure.net/secrets/a", "backslash", ".properties"),
+            ("SecretUri=https\\://canary.vault.azure.net/secrets/a", "backslash", ".properties"),
+            ("SecretUri=https://canary.vault.azure.net//secrets/a", "two slashes", "one /"),
+            ("SecretUri=https://canary.vault.azure.net/secrets//a", "two slashes", "one /"),
+            ("SecretUri=https://canary.vault.azure.net/secrets/a/latest", "called latest", "without a version"),
+            ("SecretName=canary;SecretVersion=latest", "called latest", "leave SecretVersion out"),
+            ("SecretName=#{canary}#", PLACEHOLDER, "ran over"),
+            ("SecretName=$(canary", PLACEHOLDER, "ran over"),
+            ("SecretName=${canary}", PLACEHOLDER, "ran over"),
+            ("SecretName=<canary>", PLACEHOLDER, "ran over"),
+            ("SecretName={{ canary }}", PLACEHOLDER, "ran over"),
+            ("SecretName=__canary__", PLACEHOLDER, "ran over"),
+            ("SecretName=%canary%", PLACEHOLDER, "ran over"),
+            ("SecretUri=https://${canary}.vault.azure.net/secrets/a", PLACEHOLDER, "ran over"),
+            ("VaultName=#{canary}#;SecretName=a", PLACEHOLDER, "ran over"),
+            ("#{canary}#=a", PLACEHOLDER, "ran over"),
+            ("SecretName=canary\u{200b}", "invisible", "type the reference again"),
+            ("Secret\u{feff}Name=canary", "invisible", "type the reference again"),
+            ("SecretName=canary\u{a0}b", "invisible", "type the reference again"),
+        ]);
+        assert!(Reference::parse("@KeyVault(SecretName=a;Tag=my__tag_;Property=_b_[0])").is_ok());
     }
 
     #[test]

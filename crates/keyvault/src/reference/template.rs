@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::Reference;
 use super::marker::strip_marker;
+use super::surrounding::{PLACEHOLDER, Surrounding};
 use crate::error::Result;
 
 /// Text with references in it: one that is the whole value, or several in a longer string.
@@ -71,6 +72,24 @@ impl Template {
         })
     }
 
+    /// Returns the text around each reference, in the order of the text.
+    pub(crate) fn surroundings(&self) -> Vec<Surrounding> {
+        if self.parts.len() == 1 {
+            return vec![Surrounding::default(); self.references().count()];
+        }
+        let (mut text, mut places) = (String::new(), Vec::new());
+        for part in &self.parts {
+            match part {
+                TemplatePart::Text(literal) => text.push_str(literal),
+                TemplatePart::Reference(_) => {
+                    places.push(text.len());
+                    text.push(PLACEHOLDER);
+                }
+            }
+        }
+        Surrounding::of_all(&text, &places)
+    }
+
     /// Finds every reference in `text`, well-formed or not, with its range of bytes.
     ///
     /// A malformed reference is an error. Its range ends with its closing parenthesis, before the end of its line, or
@@ -85,13 +104,9 @@ impl Template {
                 at += 2;
                 continue;
             }
-            let (length, read) = match Reference::read(here) {
-                None => {
-                    at += 1;
-                    continue;
-                }
-                Some(Ok((reference, after))) => (here.len() - after.len(), Ok(reference)),
-                Some(Err(error)) => (malformed_len(here), Err(error)),
+            let Some((length, read)) = Reference::read(here) else {
+                at += 1;
+                continue;
             };
             found.push((at..at + length, read));
             at += length;
@@ -114,13 +129,6 @@ impl Template {
         }
         filled
     }
-}
-
-/// Returns the length of the malformed reference at the beginning of `text`.
-fn malformed_len(text: &str) -> usize {
-    let end = text.find([')', '\n']).map_or(text.len(), |at| at + usize::from(text[at..].starts_with(')')));
-    let next = text[1..end].match_indices('@').map(|(at, _)| at + 1).find(|at| strip_marker(&text[*at..]).is_some());
-    next.unwrap_or(end)
 }
 
 impl TemplatePart {
@@ -186,6 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::reference::marker;
 
     fn filled(text: &str) -> Result<Option<String>> {
         let value = |reference: &Reference| Zeroizing::new(format!("<{}>", reference.secret_name()));
@@ -216,6 +225,29 @@ mod tests {
     fn one_malformed_reference_fails_the_whole_text() {
         for text in ["a @KeyVault(", "@KeyVault(SecretName=a) @KeyVault(x)", "@KEYVAULT (SecretName=a)"] {
             assert!(Template::parse(text).is_err(), "{text}");
+        }
+    }
+
+    /// 512 KiB of unclosed references once took 15 seconds.
+    #[test]
+    fn the_cost_of_a_text_is_linear_in_its_size() {
+        for piece in [
+            "@KeyVault(",
+            "@KeyVault (",
+            "@KeyVault\n(",
+            "@@KeyVault(",
+            "@KeyVault(@",
+            "@KeyVault(SecretName=a;",
+            "@KeyVault(\n\"",
+            "@KeyVault()",
+            "@KeyVault(SecretName=a)",
+            "@Microsoft.KeyVault(SecretUri=https://a@b",
+        ] {
+            for suffix in ["", ")", "\n)"] {
+                let text = piece.repeat(2_000) + suffix;
+                let steps = marker::steps::of(|| _ = Template::parse(&text));
+                assert!(steps <= text.len(), "{piece}{suffix}: {steps} steps for {} bytes", text.len());
+            }
         }
     }
 
@@ -270,7 +302,9 @@ mod tests {
             uri in any::<bool>(), vault in "[a-z][a-z0-9]{2,23}", name in "[0-9a-zA-Z-]{1,127}",
             version in prop::option::of("[0-9a-f]{32}"),
             property in prop::option::of("[a-z]{1,5}(\\.[a-z0-9]{1,5}){0,3}"),
-            optional in any::<bool>(),
+            optional in any::<bool>(), tag in prop::option::of("[a-zA-Z][a-z._-]{0,8}[a-z]"),
+            encode in prop::option::of(prop::sample::select(vec!["url", "json", "xml", "yaml", "ado", "base64", "shell", "none"])),
+            base64 in any::<bool>(),
         ) {
             let mut text = String::from("@Microsoft.KeyVault(");
             match (uri, &version) {
@@ -280,6 +314,9 @@ mod tests {
                 (false, None) => text += &format!("VaultName={vault};SecretName={name}"),
             }
             text += &property.map(|p| format!(";Property={p}")).unwrap_or_default();
+            text += &tag.map(|tag| format!(";Tag={tag}")).unwrap_or_default();
+            text += if base64 { ";Encoding=base64" } else { "" };
+            text += &encode.map(|encode| format!(";Encode={encode}")).unwrap_or_default();
             text += if optional { ";Optional=true)" } else { ")" };
             prop_assert_eq!(Reference::parse(&text).unwrap().to_string(), text);
         }

@@ -91,7 +91,7 @@ mod tests {
             status: ReferenceStatus::AccessToKeyVaultDenied,
             detail: Some("vault is not one that this program allows".into()),
             advice: Some("allow the vault by giving its client to Resolver::builder(…).vault(…)".into()),
-            ..row("mail.servers[0].credentials.smtp.key", "settings.toml key mail.servers.0.credentials.smtp.key")
+            ..row("mail.servers[0].credentials.smtp.key", "settings.toml key mail.servers[0].credentials.smtp.key")
                 .about(&id("https://stranger.vault.azure.net/secrets/mail-key"))
         };
         Report::new(vec![pinned.resolved(&good), missing, denied])
@@ -103,7 +103,7 @@ mod tests {
 SETTING            STATUS                  SECRET
 mail.servers[0].credentials.smtp.key
                    AccessToKeyVaultDenied  mail-key in stranger
-    settings.toml key mail.servers.0.credentials.smtp.key
+    settings.toml key mail.servers[0].credentials.smtp.key
     vault is not one that this program allows
     help: allow the vault by giving its client to Resolver::builder(…).vault(…)
 api.key            SecretNotFound          gone in contoso

@@ -63,16 +63,15 @@ const INDENT: &str = "    ";
 /// Writes `text` on its own lines, broken at spaces if there are any, else within a word.
 fn write_wrapped(f: &mut fmt::Formatter<'_>, text: &str, indent: &str) -> fmt::Result {
     let width = WIDTH - indent.len();
-    let mut rest: Vec<char> = text.chars().collect();
+    let chars: Vec<char> = text.chars().collect();
+    let mut rest = &chars[..];
     while rest.len() > width {
         let space = rest[..=width].iter().rposition(|c| *c == ' ').filter(|at| *at > 0);
-        let line: String = rest.drain(..space.unwrap_or(width)).collect();
-        write!(f, "\n{indent}{line}")?;
-        if space.is_some() {
-            rest.remove(0);
-        }
+        let (line, after) = rest.split_at(space.unwrap_or(width));
+        write!(f, "\n{indent}{}", line.iter().collect::<String>())?;
+        rest = if space.is_some() { &after[1..] } else { after };
     }
-    write!(f, "\n{indent}{}", rest.into_iter().collect::<String>())
+    write!(f, "\n{indent}{}", rest.iter().collect::<String>())
 }
 
 /// Replaces control characters: a key or a file name may contain one that moves the terminal's cursor.

@@ -114,7 +114,7 @@ impl ResolverBuilder {
                 concurrency: self.concurrency,
                 permits: Semaphore::new(self.concurrency),
                 max_age: self.max_age,
-                requests: AtomicU64::new(0),
+                remote_requests: AtomicU64::new(0),
                 logged: Mutex::default(),
             }),
         }

@@ -28,6 +28,9 @@ impl Loader<'_> {
         if let Some(want) = plan.due.get(id).filter(|want| !want.versions.is_empty()) {
             return self.read_versions(id, want).await;
         }
+        if let Some(error) = plan.failed_before(id) {
+            return Err(error.clone());
+        }
         match plan.recalled(id) {
             Some(secret) => Ok(Arc::clone(secret)),
             None if !plan.fetches(id) && plan.known.is_absent(id) => {

@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use super::known_secrets::{KnownSecret, KnownSecrets, Observed, VersionState};
-use crate::error::Result;
-use crate::secret::{Secret, SecretId, SecretVersion};
+use crate::error::{Error, Result};
+use crate::secret::{Secret, SecretId, SecretVersion, Vault};
 
 /// The plan of one load: which secrets it fetches. Every other secret counts as read by the previous load.
 pub(crate) struct FetchPlan {
     pub(crate) known: Arc<KnownSecrets>,
     /// Whether the load fetches every secret but the excluded ones.
     pub(crate) is_full: bool,
+    /// Vaults that a full load leaves out, because they failed while others answered.
+    pub(crate) left_out: BTreeSet<Vault>,
     /// Secrets that have a schedule of their own.
     pub(crate) excluded: BTreeSet<SecretId>,
     /// Secrets that are fetched, each as it is wanted.
@@ -61,6 +63,7 @@ impl FetchPlan {
         Self {
             known,
             is_full: false,
+            left_out: BTreeSet::new(),
             excluded: BTreeSet::new(),
             due,
             reverting: BTreeSet::new(),
@@ -69,10 +72,20 @@ impl FetchPlan {
         }
     }
 
+    /// Returns whether the load fetches every secret of `vault` but the excluded ones.
+    pub(crate) fn covers(&self, vault: &Vault) -> bool {
+        self.is_full && !self.left_out.contains(vault)
+    }
+
+    /// Returns whether the load covers every vault.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.is_full && self.left_out.is_empty()
+    }
+
     /// Returns whether a list may prove that the secret is unchanged. An event may announce a change that a list does
     /// not show yet.
     pub(super) fn trusts_list(&self, id: &SecretId) -> bool {
-        self.is_full && !self.due.contains_key(id)
+        self.covers(id.vault()) && !self.due.contains_key(id)
     }
 
     /// Returns the known version of a secret that this load does not fetch.
@@ -85,12 +98,49 @@ impl FetchPlan {
 
     /// Returns what is known of a secret, if the previous load read it.
     pub(super) fn read_before(&self, id: &SecretId) -> Option<&KnownSecret> {
-        self.known.get(id).filter(|known| !known.is_kept)
+        self.known.get(id).filter(|known| known.failure.is_none())
     }
 
     /// Returns whether this load fetches a secret that the previous one read.
-    pub(super) fn fetches(&self, id: &SecretId) -> bool {
-        self.due.contains_key(id) || self.reverting.contains(id) || (self.is_full && !self.excluded.contains(id))
+    pub(crate) fn fetches(&self, id: &SecretId) -> bool {
+        let is_covered = self.covers(id.vault()) && !self.excluded.contains(id);
+        self.due.contains_key(id) || self.reverting.contains(id) || is_covered
+    }
+
+    /// Returns why a secret that this load does not fetch could not be read before.
+    pub(super) fn failed_before(&self, id: &SecretId) -> Option<&Error> {
+        self.known.get(id).filter(|_| !self.fetches(id)).and_then(|known| known.failure.as_ref())
+    }
+
+    /// Moves a load that ended onto newer knowledge, because another refresh ended in the meantime. A repeated load
+    /// fetches nothing again: it takes what this one fetched, unless the other refresh found something newer.
+    pub(crate) fn rebase(&mut self, known: &Arc<KnownSecrets>) {
+        let before = std::mem::replace(&mut self.known, Arc::clone(known));
+        let observed = self.observed.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let version = |known: &KnownSecrets, id: &SecretId| known.get(id).map(|known| known.secret().id().clone());
+        let asked = observed.states.keys().chain(observed.failures.keys()).cloned();
+        let overtaken: BTreeSet<SecretId> = asked
+            .filter(|id| version(&before, id) != version(known, id))
+            .filter(|id| {
+                let found = observed.secrets.get(id).zip(known.get(id));
+                found.is_none_or(|(found, known)| !known.is_older_than(found))
+            })
+            .collect();
+        for id in &overtaken {
+            observed.states.remove(id);
+            observed.failures.remove(id);
+            observed.pinned.remove(id);
+            observed.awaited.remove(id);
+            self.due.remove(id);
+            self.reverting.remove(id);
+        }
+        if !Arc::ptr_eq(before.listing(), known.listing()) {
+            observed.listing = Some(Arc::clone(known.listing()));
+        }
+        let states = &observed.states;
+        let is_fetched = |id: &SecretId| id.version().is_some() || states.contains_key(id);
+        Arc::make_mut(&mut observed.secrets).retain(|id, _| is_fetched(id) && !overtaken.contains(id));
+        self.excluded.extend(overtaken);
     }
 
     /// Records how the version in use relates to the vault's latest.
@@ -132,6 +182,30 @@ impl FetchPlan {
     fn new_versions<'o>(&self, observed: &'o Observed) -> impl Iterator<Item = (&'o SecretId, &'o Arc<Secret>)> {
         let is_new = |id: &SecretId, secret: &Secret| self.known.get(id).is_none_or(|k| k.secret().id() != secret.id());
         observed.secrets.iter().filter(move |(id, secret)| is_new(id, secret))
+    }
+
+    /// Returns whether an earlier load read a secret, or found that it does not exist.
+    pub(crate) fn is_known(&self, id: &SecretId) -> bool {
+        self.known.get(id).is_some() || self.known.is_absent(id)
+    }
+
+    /// Returns the vaults that this load reads.
+    pub(crate) fn vaults(&self) -> BTreeSet<Vault> {
+        let observed = self.observed();
+        let known = self.known.iter().map(|(id, _)| id).filter(|id| id.version().is_none() && self.fetches(id));
+        known.chain(observed.secrets.keys()).chain(observed.failures.keys()).map(SecretId::vault).cloned().collect()
+    }
+
+    /// Returns the vaults that this load waited for when it ended: the one whose list did not end, or else those of the
+    /// secrets that were not read.
+    pub(crate) fn unread(&self) -> BTreeSet<Vault> {
+        let observed = self.observed();
+        if let Some(vault) = &observed.listed {
+            return [vault.clone()].into();
+        }
+        let is_read = |id: &SecretId| observed.secrets.contains_key(id) || observed.failures.contains_key(id);
+        let known = self.known.iter().map(|(id, _)| id).filter(|id| id.version().is_none() && self.fetches(id));
+        known.filter(|id| !is_read(id)).map(SecretId::vault).cloned().collect()
     }
 
     /// Takes the versions that events named and the vault did not have.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::Error;
-use crate::secret::{Secret, SecretId, SecretName, SecretProperties, SecretVersion};
+use crate::secret::{Secret, SecretId, SecretName, SecretProperties, SecretVersion, Vault};
+use crate::time::Moment;
 
 /// The secrets of the last successful load, each with its history. The next load compares the vaults' answers with it.
 ///
@@ -35,8 +36,10 @@ pub(crate) struct KnownSecret {
     /// Whether the vault returned the version as the latest. A version fetched by its identifier may have a sibling of
     /// the same second.
     pub(super) is_proven: bool,
-    /// Whether the last load failed to read the secret, so that the settings keep their version.
-    pub(super) is_kept: bool,
+    /// When the last load began in which the vault showed that the version is the latest.
+    read: Moment,
+    /// Why the last load failed to read the secret, if the settings keep their version.
+    pub(super) failure: Option<Error>,
 }
 
 /// How the version in use relates to the version that the vault returns as the latest.
@@ -64,7 +67,7 @@ pub(crate) enum Verdict {
 }
 
 impl KnownSecret {
-    fn new(secret: Arc<Secret>, is_proven: bool) -> Self {
+    fn new(secret: Arc<Secret>, read: Moment, is_proven: bool) -> Self {
         let seen = secret.id().version().cloned().into_iter().collect();
         Self {
             secret,
@@ -73,7 +76,8 @@ impl KnownSecret {
             rejected: VecDeque::new(),
             state: VersionState::Latest,
             is_proven,
-            is_kept: false,
+            read,
+            failure: None,
         }
     }
 
@@ -85,6 +89,11 @@ impl KnownSecret {
     /// Returns how the version in use relates to the vault's latest.
     pub(crate) fn state(&self) -> &VersionState {
         &self.state
+    }
+
+    /// Returns why the last load failed to read the secret, if the settings keep their version.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        self.failure.as_ref()
     }
 
     /// Returns whether a server refused `version`.
@@ -126,8 +135,17 @@ impl KnownSecret {
         known.is_some() && created > known && !self.is_rejected(other.id().version())
     }
 
-    fn update(&mut self, secret: Arc<Secret>, state: Option<VersionState>, is_pinned: bool) {
+    /// Returns when the last load began in which the vault showed that the version is the latest.
+    pub(crate) fn read(&self) -> Moment {
+        self.read
+    }
+
+    fn update(&mut self, secret: Arc<Secret>, state: Option<VersionState>, began: Moment, is_pinned: bool) {
         if let Some(state) = state {
+            // A version that was fetched by its identifier may have been replaced long ago.
+            if !is_pinned && began.instant > self.read.instant {
+                self.read = began;
+            }
             self.is_proven = state == VersionState::Latest && !is_pinned;
             if let VersionState::Ahead(Some(offered)) = &state {
                 remember(&mut self.seen, offered);
@@ -187,22 +205,24 @@ impl KnownSecrets {
         }
     }
 
-    /// Applies what a load observed, after its settings were published. The load did not read the `kept` secrets.
-    pub(crate) fn commit(&mut self, observed: Observed, kept: &BTreeSet<SecretId>) {
+    /// Applies what a load observed that `began` at this time, after its settings were published. The load did not read
+    /// the `kept` secrets.
+    pub(crate) fn commit(&mut self, observed: Observed, began: Moment, kept: &BTreeSet<SecretId>) {
         // Refused versions and the order of versions stay valid until the vault can be asked again.
         self.secrets.retain(|id, known| {
             let is_read = observed.secrets.contains_key(id);
-            known.is_kept = !is_read && kept.contains(id);
-            is_read || known.is_kept
+            known.failure = observed.failures.get(id).filter(|_| !is_read && kept.contains(id)).cloned();
+            is_read || known.failure.is_some()
         });
         for (id, secret) in observed.secrets.iter() {
             let is_pinned = observed.pinned.contains(id);
-            let new = || KnownSecret::new(Arc::clone(secret), !is_pinned);
+            let new = || KnownSecret::new(Arc::clone(secret), began, !is_pinned);
             let known = self.secrets.entry(id.clone()).or_insert_with(new);
-            known.update(Arc::clone(secret), observed.states.get(id).cloned(), is_pinned);
+            known.update(Arc::clone(secret), observed.states.get(id).cloned(), began, is_pinned);
         }
         (self.absent, self.mapped) = (observed.absent(), observed.mapped);
-        if let Some(listing) = observed.listing {
+        // The same listing stays the same, so that a load finds out whether another one listed anything new.
+        if let Some(listing) = observed.listing.filter(|listing| *listing != self.listing) {
             self.listing = listing;
         }
     }
@@ -220,6 +240,8 @@ pub(crate) struct Observed {
     /// The secrets that could not be read.
     pub(crate) failures: BTreeMap<SecretId, Error>,
     pub(crate) listing: Option<Arc<Listing>>,
+    /// The vault whose list began and did not end.
+    pub(super) listed: Option<Vault>,
     /// The secrets whose dates the name map checks.
     pub(crate) mapped: BTreeSet<SecretId>,
     /// Versions that an event named and the vault does not have yet.
@@ -251,11 +273,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::error::ErrorKind;
 
     const BEGAN: u64 = 1_000_000;
 
     fn at(second: u64) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(BEGAN + second)
+    }
+
+    fn moment() -> Moment {
+        Moment { instant: tokio::time::Instant::now(), time: at(0) }
     }
 
     fn version(number: u64) -> SecretVersion {
@@ -273,7 +300,11 @@ mod tests {
     }
 
     fn commit(known: &mut KnownSecrets, secret: Arc<Secret>) {
-        known.commit(Observed { secrets: Arc::new([(id(), secret)].into()), ..Observed::default() }, &BTreeSet::new());
+        known.commit(
+            Observed { secrets: Arc::new([(id(), secret)].into()), ..Observed::default() },
+            moment(),
+            &BTreeSet::new(),
+        );
     }
 
     #[test]
@@ -313,14 +344,15 @@ mod tests {
         known.reject(&id(), &version(2));
         commit(&mut known, secret(1, 10));
         for _ in 0..2 {
-            known.commit(Observed::default(), &[id()].into());
+            let failures = [(id(), Error::new(ErrorKind::Unavailable, "down"))].into();
+            known.commit(Observed { failures, ..Observed::default() }, moment(), &[id()].into());
             let found = known.get(&id()).unwrap();
-            assert!(found.is_kept && found.has_seen(&version(2)));
+            assert!(found.failure.is_some() && found.has_seen(&version(2)));
             assert_eq!(found.judge(&secret(2, 20), at(50)), Verdict::Keep);
         }
         commit(&mut known, secret(3, 30));
-        assert!(!known.get(&id()).unwrap().is_kept);
-        known.commit(Observed::default(), &BTreeSet::new());
+        assert!(known.get(&id()).unwrap().failure.is_none());
+        known.commit(Observed::default(), moment(), &BTreeSet::new());
         assert!(known.get(&id()).is_none(), "a secret that no setting uses is forgotten");
     }
 

@@ -7,6 +7,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -24,7 +25,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::names::{MappingBuilder, NameMap, TypeKey};
 use crate::report::{Report, ReportRow};
 use crate::settings::{
-    ConfigValue, Key, MappedSecrets, MappingNote, Mismatch, Origin, Origins, Resolved, Segment, Tree, ValueContent,
+    ConfigValue, ENDS_WITH_WHITE_SPACE, Key, MISSING, MappedSecrets, MappingNote, Mismatch, Origin, Origins, Resolved,
+    Segment, Tree, UNKNOWN, ValueContent, place_with_line,
 };
 
 /// A tree of values with every reference resolved, before it becomes typed settings.
@@ -44,6 +46,8 @@ pub(crate) struct Facts {
     pub(crate) report: Arc<Report>,
     /// Why settings keep an earlier version of a secret, one error for each setting.
     pub(crate) lapses: Vec<Error>,
+    /// The map of secret names, if the load used one.
+    names: Option<NameMap>,
 }
 
 /// Merged values in which references are replaced: the tree of a framework, or a boxed one of any type.
@@ -79,7 +83,7 @@ pub(crate) async fn load<R: Resolvable>(
     let loader = Loader::new(resolver, plan);
     let reduce = |mapping: &mut MappingBuilder<'_>| {
         let Ok(values) = merge(&MappedSecrets::default()).and_then(|tree| tree.leaves()) else { return };
-        let referred = Referred::in_values(resolver, &resolver.with_joined_tables(values));
+        let referred = Referred::in_values(resolver, &resolver.with_joined_tables(values), context);
         mapping.retain(|key, id| !referred.is_only_referred(key, id, context));
     };
     let mapped = match names {
@@ -87,7 +91,9 @@ pub(crate) async fn load<R: Resolvable>(
         None => MappedSecrets::default(),
     };
     let tree = merge(&mapped).map_err(|mismatch| Facts::default().error(mismatch))?;
-    fill(loader, tree, context, mapped.notes()).await
+    let mut loaded = fill(loader, tree, context, mapped.notes()).await?;
+    loaded.facts.names = names.cloned();
+    Ok(loaded)
 }
 
 /// Adds the report of a load whose names failed before the layers were merged.
@@ -270,33 +276,60 @@ impl<R> Loaded<R> {
 }
 
 impl Facts {
-    /// Converts a mismatch into an error that names the setting and its origin.
+    /// Converts a mismatch and the others of its extraction into one error.
+    fn error(&self, mismatch: Mismatch) -> Error {
+        let mut failures: Vec<Error> = mismatch.split().into_iter().map(|one| self.error_of(one)).collect();
+        match failures.len() {
+            1 => failures.remove(0),
+            _ => {
+                failures.sort_by(|one, other| one.setting().cmp(&other.setting()));
+                Error::join(failures).unwrap_or_else(|| Error::new(ErrorKind::InvalidSettings, "no valid settings"))
+            }
+        }
+    }
+
+    /// Converts one mismatch into an error that names the setting and its origin.
     ///
     /// The author of a type writes what the type expects. If that text, or a key, contains a secret of this load, the
     /// error omits it.
-    fn error(&self, mismatch: Mismatch) -> Error {
+    fn error_of(&self, mismatch: Mismatch) -> Error {
         let contains_secret = |text: &str| {
             let mut secrets = self.snapshot.iter().map(|(_, secret)| secret.expose_secret());
             secrets.any(|secret| secret.len() >= MIN_SECRET_LENGTH && text.contains(secret))
         };
         let mut clause = mismatch.clause.to_owned();
-        if let Some(expected) = mismatch.expected.filter(|expected| !contains_secret(expected)) {
-            clause.push_str(&format!(": expected {expected}"));
-            if let Some(found) = mismatch.found {
-                clause.push_str(&format!(", found {found}"));
+        let (found, file) = (mismatch.found(), mismatch.file().map(Path::to_owned));
+        match mismatch.expected.filter(|expected| !contains_secret(expected)) {
+            Some(expected) => {
+                clause.push_str(&format!(": expected {expected}"));
+                if let Some(found) = found {
+                    clause.push_str(&format!(", found {found}"));
+                }
+            }
+            None => {
+                if let Some(found @ ENDS_WITH_WHITE_SPACE) = found {
+                    clause.push_str(&format!(": found {found}"));
+                }
             }
         }
-        let path: Vec<&str> = mismatch.path.iter().map(String::as_str).collect();
-        let respelled = self.origins.find_by_letters(&path).filter(|_| mismatch.clause == MISSING);
+        let respelled = self.origins.find_by_letters(&mismatch.path).filter(|_| mismatch.clause == MISSING);
         let respelled = respelled.filter(|(key, _)| !contains_secret(&key.to_string()));
         if let Some((key, origin)) = respelled {
             clause.push_str(&format!(", but there is {key}, from {origin}"));
+        } else if mismatch.clause == MISSING
+            && let Some(name) = self.names.as_ref().and_then(|names| names.secret_name(&mismatch.path))
+        {
+            clause.push_str(&format!(": write it in a layer, or set the secret {name}"));
         }
-        let error = Error::from_clause(ErrorKind::InvalidSettings, clause);
-        let error = error.with_help(mismatch.help.or(respelled.map(|_| HELP_WITH_SPELLING)));
-        let (key, place) = match self.origins.find(&path) {
-            Some((key, origin)) => (key.to_string(), Some(origin.to_string())),
-            None => (written(&path), mismatch.place),
+        let origin = self.origins.at_or_below(&mismatch.path);
+        let is_unknown_secret = mismatch.clause == UNKNOWN && origin.is_some_and(|origin| origin.place().is_none());
+        let help = mismatch.help.or(respelled.map(|_| HELP_WITH_SPELLING));
+        let help = help.or(is_unknown_secret.then_some(HELP_WITH_UNKNOWN));
+        let error = Error::from_clause(ErrorKind::InvalidSettings, clause).with_help(help);
+        let key = mismatch.path.to_string();
+        let place = match (origin.map(Origin::to_string), file) {
+            (Some(place), Some(file)) => Some(place_with_line(place, &file, &mismatch.path)),
+            (place, _) => place.or(mismatch.place),
         };
         match (key.is_empty() || contains_secret(&key), place) {
             (true, None) => error,
@@ -312,17 +345,8 @@ impl<R> fmt::Debug for Loaded<R> {
     }
 }
 
-/// Writes a path like a key: `servers[0].password`.
-fn written(path: &[&str]) -> String {
-    let segment = |step: &&str| match step.parse() {
-        Ok(index) => Segment::Index(index),
-        Err(_) => Segment::Name((*step).into()),
-    };
-    path.iter().map(segment).collect::<Key>().to_string()
-}
-
-/// The clause of a mismatch for a setting that no layer sets.
-const MISSING: &str = "setting is missing";
+const HELP_WITH_UNKNOWN: &str =
+    "take fewer secrets by name: NameMap::prefix, tag or only_keys_of, or references_only()";
 
 /// The shortest text that is looked for: shorter secrets, such as `1` or `on`, occur in ordinary words.
 const MIN_SECRET_LENGTH: usize = 4;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use futures::stream::{self, BoxStream, StreamExt};
 
@@ -33,9 +32,15 @@ impl<'r> Loader<'r> {
     /// Lists the default vault, or repeats the previous listing if the plan is partial: the due secrets first, because
     /// they have to be fetched.
     pub(super) fn list(&self) -> BoxStream<'r, Result<SecretProperties>> {
-        if self.plan.is_full {
-            self.resolver.inner.requests.fetch_add(1, Ordering::Relaxed);
-            return self.resolver.inner.default.list();
+        // A repeated load has listed the vault already.
+        if let Some(listing) = self.plan.observed().listing.clone() {
+            return stream::iter(listing.values().cloned().map(Ok).collect::<Vec<_>>()).boxed();
+        }
+        if self.plan.covers(self.resolver.vault()) {
+            self.plan.observed().listed = Some(self.resolver.vault().clone());
+            let store = &*self.resolver.inner.default;
+            self.resolver.count_request(store);
+            return store.list();
         }
         let (due, listing) = (&self.plan.due, self.plan.known.listing());
         let first = due.keys().filter_map(|id| listing.get(id.name()).filter(|item| item.id() == id));

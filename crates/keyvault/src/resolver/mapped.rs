@@ -102,7 +102,9 @@ impl Loader<'_> {
                 else => break,
             }
         }
-        self.plan.observed().listing = Some(Arc::new(listing));
+        let mut observed = self.plan.observed();
+        (observed.listing, observed.listed) = (Some(Arc::new(listing)), None);
+        drop(observed);
         Ok(requests)
     }
 

@@ -26,6 +26,7 @@ mod resolve;
 mod snapshot;
 mod unused_secret;
 
+use std::any::Any;
 use std::collections::HashSet;
 use std::fmt;
 use std::hash::Hash;
@@ -43,7 +44,7 @@ pub(crate) use self::fetch_plan::{FetchPlan, Want};
 use self::freshness::Freshness;
 #[cfg(feature = "sealed")]
 pub(crate) use self::known_secrets::Listing;
-pub(crate) use self::known_secrets::{KnownSecrets, VersionState};
+pub(crate) use self::known_secrets::{KnownSecret, KnownSecrets, VersionState};
 pub use self::load::Loaded;
 pub(crate) use self::load::{Facts, Replacements, Resolvable, load};
 pub(crate) use self::resolve::ResolveContext;
@@ -51,9 +52,9 @@ pub use self::snapshot::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics;
 use crate::reference::Reference;
-use crate::secret::{Cloud, Secret, SecretId, Vault};
+use crate::secret::{Cloud, PRIVATE_LINK_HELP, Secret, SecretId, Vault};
 use crate::settings::Fingerprint;
-use crate::store::SecretStore;
+use crate::store::{InMemory, SecretStore};
 
 /// Resolves references against the vaults that the program allows.
 ///
@@ -96,7 +97,7 @@ struct ResolverInner {
     concurrency: usize,
     permits: Semaphore,
     max_age: Duration,
-    requests: AtomicU64,
+    remote_requests: AtomicU64,
     /// The notes that were logged, because each refresh finds them again.
     logged: Mutex<HashSet<Fingerprint>>,
 }
@@ -143,9 +144,16 @@ impl Resolver {
         Instant::now().checked_sub(self.inner.max_age).map_or(Freshness::Any, Freshness::Since)
     }
 
-    /// Returns how many requests were made to the stores.
-    pub(crate) fn requests(&self) -> u64 {
-        self.inner.requests.load(Ordering::Relaxed)
+    /// Returns how many requests were made to stores outside this process.
+    pub(crate) fn remote_requests(&self) -> u64 {
+        self.inner.remote_requests.load(Ordering::Relaxed)
+    }
+
+    /// Counts a request to a store.
+    fn count_request(&self, store: &dyn SecretStore) {
+        if !(store as &dyn Any).is::<InMemory>() {
+            self.inner.remote_requests.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Returns every allowed vault: the default one first, then the others in order.
@@ -194,7 +202,7 @@ impl Resolver {
         let store = self.store(id)?;
         // The semaphore is never closed, so this waits and does not fail.
         let _permit = self.inner.permits.acquire().await;
-        self.inner.requests.fetch_add(1, Ordering::Relaxed);
+        self.count_request(store);
         store.get(id).await
     }
 
@@ -202,6 +210,10 @@ impl Resolver {
         let allowed = std::iter::once(&self.inner.default).chain(&self.inner.others);
         let mut allowed = allowed.filter(|store| store.vault() == id.vault());
         allowed.next().map(|store| &**store).ok_or_else(|| {
+            if let Some(own) = Cloud::own_host(id.vault().host()) {
+                let clause = format!("host is the name of a private endpoint; the vault's own host is {own}");
+                return Error::from_clause(ErrorKind::Denied, clause).about(id).with_help(PRIVATE_LINK_HELP);
+            }
             let clause = match id.vault().cloud() {
                 Some(_) => "vault is not one that this program allows",
                 None => "host is not a Key Vault host and not one that this program allows",

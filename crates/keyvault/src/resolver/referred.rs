@@ -17,8 +17,9 @@ impl Referred {
         Self(ids.map(|id| id.latest()).collect())
     }
 
-    pub(super) fn in_values(resolver: &Resolver, values: &[ConfigValue]) -> Self {
-        let parsed: Vec<_> = values.iter().filter_map(|value| parse(resolver, value)).collect();
+    pub(super) fn in_values(resolver: &Resolver, values: &[ConfigValue], context: ResolveContext<'_>) -> Self {
+        let terms = |value: &ConfigValue| context.terms(&value.key);
+        let parsed: Vec<_> = values.iter().filter_map(|value| parse(resolver, value, terms(value))).collect();
         Self::new(resolver, parsed.iter().flat_map(|parsed| parsed.references.iter().flatten()))
     }
 

@@ -1,5 +1,6 @@
 //! The rows of a report, made from the values, references and secrets of one load.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
 use crate::error::Error;
@@ -8,22 +9,27 @@ use crate::report::{ReferenceStatus, Report, ReportRow};
 use crate::secret::SecretId;
 use crate::settings::{ConfigValue, Key, MappedSecrets, MappingNote, SecretIssue};
 
-/// Creates the report of `rows`, with the notes on mapped secrets.
+/// Creates the report of `rows`, with the notes on mapped secrets: a row for a secret that was skipped, the detail of its
+/// row for one that was taken.
 pub(super) fn report(mut rows: Vec<ReportRow>, notes: &[MappingNote]) -> Report {
-    notes.iter().for_each(|note| add_note(&mut rows, note));
-    Report::new(rows)
-}
-
-/// Adds a note: as a row if the secret was skipped, as the detail of its row if it was taken.
-fn add_note(rows: &mut Vec<ReportRow>, note: &MappingNote) {
-    let row = ReportRow::of_note(note);
-    if !note.is_taken {
-        rows.push(row);
-        return;
+    let mut of_secret: HashMap<_, Vec<usize>> = HashMap::new();
+    for (at, row) in rows.iter().enumerate() {
+        of_secret.entry((row.vault.clone(), row.secret.clone())).or_default().push(at);
     }
-    let same = |other: &&mut ReportRow| (&other.vault, &other.secret) == (&row.vault, &row.secret);
-    let without_detail = |other: &&mut ReportRow| other.origin == row.origin && other.detail.is_none();
-    rows.iter_mut().filter(same).filter(without_detail).for_each(|other| other.detail.clone_from(&row.detail));
+    for note in notes {
+        let row = ReportRow::of_note(note);
+        if !note.is_taken {
+            rows.push(row);
+            continue;
+        }
+        for at in of_secret.get(&(row.vault.clone(), row.secret.clone())).into_iter().flatten() {
+            let other = &mut rows[*at];
+            if other.origin == row.origin && other.detail.is_none() {
+                other.detail.clone_from(&row.detail);
+            }
+        }
+    }
+    Report::new(rows)
 }
 
 impl ReportRow {

@@ -11,12 +11,14 @@ use super::loader::Loader;
 use super::referred::Referred;
 use super::snapshot::Snapshot;
 use super::unused_secret::unused_secrets;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::names::TypeKey;
-use crate::reference::{Reference, Template, app_configuration};
+use crate::reference::{Reference, Surrounding, Template, app_configuration};
 use crate::report::ReportRow;
 use crate::secret::{Secret, SecretId};
-use crate::settings::{ConfigValue, Key, Origin, Policies, Resolved, Terms, ValueContent, join_tables, locate};
+use crate::settings::{
+    ConfigValue, Key, Origin, Policies, Resolved, Segment, Terms, ValueContent, join_tables, locate,
+};
 
 impl Resolver {
     /// Returns `text` with every reference in it replaced. `None` if an optional reference has no secret.
@@ -34,8 +36,10 @@ impl Resolver {
         let plan = FetchPlan::full(Arc::default(), SystemTime::now());
         let loader = Loader { resolver: self, plan: &plan, freshness: self.max_age() };
         loader.fetch(template.references()).await;
-        let resolution = |reference| resolve_reference(&loader, &Key::root(), reference, Terms::default(), None);
-        let resolutions = template.references().map(resolution).collect();
+        let resolution = |(reference, surrounding): (&Reference, Surrounding)| {
+            resolve_reference(&loader, &Key::root(), (reference, &surrounding), Terms::default(), None)
+        };
+        let resolutions = template.references().zip(template.surroundings()).map(resolution).collect();
         fill(Ok(template), resolutions)
     }
 
@@ -53,6 +57,13 @@ pub(crate) struct ResolveContext<'a> {
     pub(crate) last: Option<&'a Snapshot>,
     /// Finds a key in the settings type, if that is known.
     pub(crate) find_key: Option<&'a FindKey<'a>>,
+}
+
+impl ResolveContext<'_> {
+    /// Returns the rules for the value at `key`.
+    pub(super) fn terms(&self, key: &Key) -> Terms {
+        self.policies.map(|policies| policies.terms(key)).unwrap_or_default()
+    }
 }
 
 pub(crate) type FindKey<'a> = dyn Fn(&Key) -> TypeKey + Sync + 'a;
@@ -90,22 +101,27 @@ pub(super) async fn resolve(
     let mut others = Vec::with_capacity(values.len());
     let mut referring = Vec::new();
     for value in values {
-        match parse(loader.resolver, &value) {
-            Some(parsed) => referring.push((value, parsed)),
+        let terms = context.terms(&value.key);
+        if terms.allows_near_miss && context.last.is_none() {
+            warn_of_near_misses(&value);
+        }
+        match parse(loader.resolver, &value, terms) {
+            Some(parsed) => referring.push((value, terms, parsed)),
             None => others.push(value),
         }
     }
-    let references = referring.iter().flat_map(|(_, parsed)| parsed.references.iter().flatten());
-    let with_references: Vec<&ConfigValue> = referring.iter().map(|(value, _)| value).collect();
+    let references = referring.iter().flat_map(|(_, _, parsed)| parsed.references.iter().flatten());
+    let with_references: Vec<&ConfigValue> = referring.iter().map(|(value, ..)| value).collect();
     let only_referred = Referred::new(loader.resolver, references).take(&mut others, &with_references, context);
     let unused = context.find_key.map(|find_key| unused_secrets(&others, &with_references, find_key));
-    loader.fetch(referring.iter().flat_map(|(_, parsed)| parsed.references.iter().flatten())).await;
+    loader.fetch(referring.iter().flat_map(|(_, _, parsed)| parsed.references.iter().flatten())).await;
     for value in others {
         let origin = origin(loader, &value, &mut rows);
         plain(value, origin);
     }
     let resolved = referring.into_iter();
-    let resolved = resolved.map(|(value, parsed)| resolve_value(loader, value, parsed, context, &mut rows));
+    let resolved =
+        resolved.map(|(value, terms, parsed)| resolve_value(loader, value, parsed, (terms, context.last), &mut rows));
     let mut resolved: Vec<ResolvedValue> = resolved.collect();
     let further =
         |key, place, text| ResolvedValue { value: ConfigValue::other(key, place, ()), text, kept: Vec::new() };
@@ -119,6 +135,14 @@ pub(super) async fn resolve(
         }
     }
     (resolved, rows)
+}
+
+/// Logs the near-misses that a policy allows, once for each start.
+fn warn_of_near_misses(value: &ConfigValue) {
+    let ValueContent::Text(text) = &value.content else { return };
+    for (_, error) in Template::near_misses(text).into_iter().take(MAX_FAILURES) {
+        tracing::warn!(setting = %value.key, origin = value.place(), "{error}");
+    }
 }
 
 /// Returns the origin of a value without references.
@@ -140,15 +164,16 @@ fn resolve_value(
     loader: &Loader<'_>,
     value: ConfigValue,
     parsed: Parsed,
-    context: ResolveContext<'_>,
+    (terms, last): (Terms, Option<&Snapshot>),
     rows: &mut Vec<ReportRow>,
 ) -> ResolvedValue {
-    let terms = context.policies.map(|policies| policies.terms(&value.key)).unwrap_or_default();
-    let (mut kept, mut resolutions) = (Vec::new(), Vec::new());
+    let (mut kept, mut resolutions, mut failures) = (Vec::new(), Vec::new(), FailureCount::default());
+    let mut surroundings = parsed.template.as_ref().map(Template::surroundings).unwrap_or_default().into_iter();
     for reference in parsed.references {
+        let surrounding = surroundings.next().unwrap_or_default();
         let (resolution, row) = match reference {
             Ok(reference) => {
-                let resolution = resolve_reference(loader, &value.key, &reference, terms, context.last);
+                let resolution = resolve_reference(loader, &value.key, (&reference, &surrounding), terms, last);
                 let row = row(loader, &value, &reference, terms, &resolution);
                 (resolution, row)
             }
@@ -160,30 +185,77 @@ fn resolve_value(
         if let Resolution::Kept(secret, _) = &resolution {
             kept.push(secret.clone());
         }
+        if !matches!(resolution, Resolution::Failed(_)) || failures.is_reported() {
+            rows.push(row);
+        }
         resolutions.push(resolution);
-        rows.push(row);
     }
+    rows.extend(failures.others().map(|error| ReportRow::of(&value).failed(&error)));
     ResolvedValue { value, text: fill(parsed.template, resolutions), kept }
 }
+
+/// The count of the references in one value that failed. Only the first ones are reported, each with its own error.
+#[derive(Default)]
+pub(super) struct FailureCount(usize);
+
+impl FailureCount {
+    /// Counts a failure and returns whether it is reported.
+    pub(super) fn is_reported(&mut self) -> bool {
+        self.0 += 1;
+        self.0 <= MAX_FAILURES
+    }
+
+    /// Returns the error that stands for all other failures.
+    pub(super) fn others(&self) -> Option<Error> {
+        let others = self.0.checked_sub(MAX_FAILURES).filter(|others| *others > 0)?;
+        let clause = format!("{others} more references in the same text cannot be resolved");
+        Some(Error::from_clause(ErrorKind::Invalid, clause))
+    }
+}
+
+/// More references than a person writes into one text.
+const MAX_FAILURES: usize = 10;
 
 /// A value with references, parsed.
 pub(super) struct Parsed {
     template: Result<Template>,
-    /// The references of the template. Without a template, every part of the text that is a reference or begins like
-    /// one, of which at least one is malformed.
+    /// The references of the template. Without a template, every part of the text that is a reference or begins or looks
+    /// like one, of which at least one is malformed.
     pub(super) references: Vec<Result<Reference>>,
 }
 
-/// Parses the references in a value. `None` if there are no references.
-pub(super) fn parse(resolver: &Resolver, value: &ConfigValue) -> Option<Parsed> {
+/// Parses the references in a value. `None` if there are none, and no near-misses either.
+///
+/// White space around a whole reference, as in a block of YAML, is not part of the value. A near-miss is an error unless
+/// `terms` allow it.
+pub(super) fn parse(resolver: &Resolver, value: &ConfigValue, terms: Terms) -> Option<Parsed> {
+    if has_reference_in_key(value) {
+        let error = Error::invalid("reference in a key is not resolved").with_help("write the reference as a value");
+        return Some(Parsed { template: Err(error.clone()), references: vec![Err(error)] });
+    }
     let ValueContent::Text(text) = &value.content else { return None };
-    let template = parse_text(resolver, text).transpose()?;
-    let references = match &template {
-        Ok(template) => template.references().cloned().map(Ok).collect(),
+    let text = Reference::trimmed(text);
+    let template = parse_text(resolver, text).transpose();
+    let mut references = match &template {
+        Some(Ok(template)) => template.references().cloned().map(Ok).collect(),
         // Other references after the first malformed one may be malformed too.
-        Err(error) => pieces(text, error.clone()),
+        Some(Err(error)) => pieces(text, error.clone()),
+        None => Vec::new(),
     };
+    let near_misses = if terms.allows_near_miss { Vec::new() } else { Template::near_misses(text) };
+    let Some((_, error)) = near_misses.first() else {
+        return template.map(|template| Parsed { template, references });
+    };
+    let template = Err(error.clone());
+    references.extend(near_misses.into_iter().map(|(_, error)| Err(error)));
     Some(Parsed { template, references })
+}
+
+/// Returns whether a layer wrote a reference as the name of a setting. The names of mapped secrets are no references.
+fn has_reference_in_key(value: &ConfigValue) -> bool {
+    let is_reference = |name: &str| !Template::scan(name).is_empty();
+    let is_written = matches!(value.content, ValueContent::Text(_) | ValueContent::Other(_));
+    is_written && value.key.segments().iter().filter_map(Segment::name).any(is_reference)
 }
 
 fn parse_text(resolver: &Resolver, text: &str) -> Result<Option<Template>> {
@@ -221,7 +293,7 @@ enum Resolution {
 fn resolve_reference(
     loader: &Loader<'_>,
     key: &Key,
-    reference: &Reference,
+    (reference, surrounding): (&Reference, &Surrounding),
     terms: Terms,
     last: Option<&Snapshot>,
 ) -> Resolution {
@@ -229,12 +301,12 @@ fn resolve_reference(
     let last_good = || {
         let (last, id) = (last.filter(|_| terms.keeps_last_good)?, loader.resolver.secret_id(reference).ok()?);
         let secret = Arc::clone(last.last_good(key, &id)?);
-        let text = text(&secret, reference).ok()?;
+        let text = reference.text_of(&secret, surrounding).ok()?;
         Some((id, secret, text))
     };
     let read = || {
         let secret = loader.result(&loader.resolver.secret_id(reference)?)?;
-        let text = text(&secret, reference)?;
+        let text = reference.text_of(&secret, surrounding)?;
         Ok((secret, text))
     };
     match read() {
@@ -256,17 +328,10 @@ fn near_name(loader: &Loader<'_>, error: &Error) -> Option<String> {
     loader.near_name(missing)
 }
 
-fn text(secret: &Secret, reference: &Reference) -> Result<Zeroizing<String>> {
-    match reference.property() {
-        Some(property) => property.of(secret.expose_secret()).map_err(|error| error.about(secret.id())),
-        None => Ok(Zeroizing::new(secret.expose_secret().to_owned())),
-    }
-}
-
 /// Fills `template` with the resolved texts. `None` if a reference is absent.
 fn fill(template: Result<Template>, resolutions: Vec<Resolution>) -> Result<Option<Resolved>> {
     let (mut secrets, mut texts, mut failures) = (Vec::new(), Vec::new(), Vec::new());
-    let mut is_absent = false;
+    let (mut is_absent, mut count) = (false, FailureCount::default());
     for resolution in resolutions {
         match resolution {
             Resolution::Read(secret, text) | Resolution::Kept(KeptSecret { secret, .. }, text) => {
@@ -274,9 +339,10 @@ fn fill(template: Result<Template>, resolutions: Vec<Resolution>) -> Result<Opti
                 texts.push(text);
             }
             Resolution::Absent(_) => is_absent = true,
-            Resolution::Failed(error) => failures.push(error),
+            Resolution::Failed(error) => failures.extend(count.is_reported().then_some(error)),
         }
     }
+    failures.extend(count.others());
     match (Error::join(failures), template) {
         (Some(error), _) | (None, Err(error)) => Err(error),
         (None, Ok(_)) if is_absent => Ok(None),

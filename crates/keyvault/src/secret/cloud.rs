@@ -47,6 +47,18 @@ impl Cloud {
         let name = host.strip_suffix(self.dns_suffix())?.strip_suffix('.')?;
         is_vault_name(name).then_some(name)
     }
+
+    /// Returns the vault's own host for the name of its private endpoint, such as
+    /// `contoso.privatelink.vaultcore.azure.net`
+    /// ([private link zones](https://learn.microsoft.com/azure/private-link/private-endpoint-dns)).
+    pub(crate) fn own_host(host: &str) -> Option<String> {
+        Self::ALL.into_iter().find_map(|cloud| {
+            let (_, domain) = cloud.dns_suffix().split_once('.')?;
+            let name = host.strip_suffix(domain)?.strip_suffix(".vaultcore.")?;
+            let name = name.strip_suffix(".privatelink").unwrap_or(name);
+            is_vault_name(name).then(|| format!("{name}.{}", cloud.dns_suffix()))
+        })
+    }
 }
 
 impl fmt::Display for Cloud {
@@ -73,6 +85,21 @@ pub(crate) fn is_vault_name(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_private_endpoint_has_the_host_of_its_vault() {
+        for (host, own) in [
+            ("contoso.privatelink.vaultcore.azure.net", Some("contoso.vault.azure.net")),
+            ("contoso.vaultcore.azure.net", Some("contoso.vault.azure.net")),
+            ("contoso.privatelink.vaultcore.azure.cn", Some("contoso.vault.azure.cn")),
+            ("contoso.privatelink.vaultcore.usgovcloudapi.net", Some("contoso.vault.usgovcloudapi.net")),
+            ("a.contoso.privatelink.vaultcore.azure.net", None),
+            ("privatelink.vaultcore.azure.net.evil.example", None),
+            ("contoso.vault.azure.net", None),
+        ] {
+            assert_eq!(Cloud::own_host(host).as_deref(), own, "{host}");
+        }
+    }
 
     #[test]
     fn only_one_label_before_a_known_suffix_is_a_vault() {

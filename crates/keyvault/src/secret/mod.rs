@@ -19,4 +19,6 @@ pub use self::name::{SecretName, SecretVersion};
 pub use self::parse_error::ParseError;
 pub use self::properties::SecretProperties;
 pub use self::value::Secret;
+pub(crate) use self::vault::PRIVATE_LINK_HELP;
 pub use self::vault::Vault;
+pub(crate) use self::vault::{NEAR_MISS, edit_distance};

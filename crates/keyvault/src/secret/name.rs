@@ -27,7 +27,9 @@ impl SecretName {
             return Err(ParseError::new("secret name is empty"));
         }
         if !is_identifier(name) {
-            return Err(ParseError::new("secret name is not 1 to 127 letters, digits and hyphens"));
+            let error = ParseError::new("secret name is not 1 to 127 letters, digits and hyphens");
+            let has_underscores = name.contains('_') && is_identifier(&name.replace('_', "-"));
+            return Err(if has_underscores { error.with_help(USE_HYPHENS) } else { error });
         }
         Ok(Self(name.into()))
     }
@@ -97,6 +99,8 @@ impl SecretVersion {
 
 const MAX_LENGTH: usize = 127;
 
+const USE_HYPHENS: &str = "write hyphens instead of underscores: DB-PASSWORD instead of DB_PASSWORD";
+
 /// Returns whether `text` is safe as one segment of a URL path.
 fn is_identifier(text: &str) -> bool {
     (1..=MAX_LENGTH).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
@@ -147,6 +151,16 @@ mod tests {
         }
         for name in ["a", "0", "-", "Database--Password", &long[..127]] {
             assert_eq!(SecretName::parse(name).unwrap().as_str(), name);
+        }
+    }
+
+    #[test]
+    fn a_name_with_underscores_gets_advice_that_does_not_repeat_it() {
+        for name in ["DB_PASSWORD", "db_password", "a__b", "_"] {
+            assert!(SecretName::parse(name).unwrap_err().help().unwrap().contains("DB-PASSWORD"), "{name}");
+        }
+        for name in ["", "a b_c", "canary_/", "a.b"] {
+            assert_eq!(SecretName::parse(name).unwrap_err().help(), None, "{name}");
         }
     }
 

@@ -42,6 +42,22 @@ impl Vault {
         }
     }
 
+    /// Parses a vault as people write it: its URL, its host under the domain of a known cloud, or its name in `cloud`.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseError`] for anything else: see [`parse`](Vault::parse) and [`named`](Vault::named).
+    pub fn from_name_or_url(text: &str, cloud: Cloud) -> Result<Self, ParseError> {
+        if !text.contains(['/', ':', '.']) {
+            return Self::named(text, cloud);
+        }
+        match Self::from_authority(text.strip_suffix('/').unwrap_or(text)) {
+            Ok(vault) if vault.cloud().is_some() => Ok(vault),
+            Ok(vault) if vault.is_near_miss() => Self::parse(text).map_err(|error| error.with_help(NEAR_MISS)),
+            _ => Self::parse(text),
+        }
+    }
+
     /// Creates the vault called `name` in `cloud`.
     ///
     /// # Errors
@@ -82,8 +98,11 @@ impl Vault {
         if host.ends_with('.') {
             return Err(ParseError::new("vault host ends with a dot"));
         }
+        if host.contains(".privatelink.vault.") {
+            return Err(ParseError::new("vault host is the name of a private endpoint").with_help(PRIVATE_LINK_HELP));
+        }
         if Cloud::of_host(host).is_none() && looks_like_a_known_vault(host) {
-            return Err(ParseError::new("vault host only looks like one under a Key Vault domain"));
+            return Err(ParseError::new("vault host only looks like one under a Key Vault domain").with_help(NEAR_MISS));
         }
         if Cloud::of_host(host).is_some() && url.port().is_some() {
             return Err(ParseError::new("vault under a Key Vault domain has a port of its own"));
@@ -112,10 +131,46 @@ impl Vault {
         Cloud::of_host(self.host())
     }
 
+    /// Returns whether the host is under no known domain and resembles one that is, as with a typing error. Such an
+    /// origin is allowed; only the error of a failure hints at it.
+    pub(crate) fn is_near_miss(&self) -> bool {
+        let resembles = |domain: &str| {
+            let close = |cloud: Cloud| edit_distance(domain, cloud.dns_suffix()) <= MAX_DISTANCE;
+            Cloud::ALL.into_iter().any(close) || domain.contains("vaultcore.")
+        };
+        let (name, domain) = self.host().split_once('.').unwrap_or_default();
+        self.cloud().is_none() && is_vault_name(name) && resembles(domain)
+    }
+
     pub(crate) fn url(&self) -> Result<Url, ParseError> {
         Url::parse(&self.origin).map_err(|_| ParseError::new("vault URL has no valid host"))
     }
 }
+
+/// The advice for a vault that is a [near miss](Vault::is_near_miss).
+pub(crate) const NEAR_MISS: &str =
+    "check the spelling of the vault's host: the vaults of Azure are at NAME.vault.azure.net";
+
+/// The letters in which `vault.azure.com` differs from the right domain.
+const MAX_DISTANCE: usize = 3;
+
+/// Returns the Levenshtein distance: how many letters to insert, delete or change.
+pub(crate) fn edit_distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in other.bytes().enumerate() {
+            let changed = diagonal + usize::from(a != b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
+
+/// What to write in place of the name of a private endpoint.
+pub(crate) const PRIVATE_LINK_HELP: &str =
+    "write the vault's own host, such as contoso.vault.azure.net: DNS resolves it to the private endpoint";
 
 /// Returns whether a host such as `contoso.vault.azure.net.evil.example` could be mistaken for a vault.
 fn looks_like_a_known_vault(host: &str) -> bool {
@@ -183,6 +238,61 @@ mod tests {
         ] {
             let vault = Vault::parse(url).unwrap();
             assert_eq!((vault.name(), vault.cloud()), (name, None), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_vault_is_found_by_its_name_its_host_or_its_url() {
+        let find = |text| Vault::from_name_or_url(text, Cloud::China);
+        for (text, origin) in [
+            ("contoso", "https://contoso.vault.azure.cn"),
+            ("Contoso", "https://contoso.vault.azure.cn"),
+            ("contoso.vault.azure.net", "https://contoso.vault.azure.net"),
+            ("Contoso.Vault.Azure.Net/", "https://contoso.vault.azure.net"),
+            ("contoso.vault.usgovcloudapi.net", "https://contoso.vault.usgovcloudapi.net"),
+            ("https://contoso.vault.azure.net", "https://contoso.vault.azure.net"),
+            ("https://127.0.0.1:8443/", "https://127.0.0.1:8443"),
+        ] {
+            assert_eq!(find(text).unwrap().origin(), origin, "{text}");
+        }
+        for text in [
+            "",
+            "ab",
+            "a_b",
+            "contoso/secrets/a",
+            "contoso.vault.azure.net/secrets/a",
+            "contoso.vault.azure.net:8443",
+            "user@contoso.vault.azure.net",
+            "contoso.vault.azure.net.evil.example",
+            "http://contoso.vault.azure.net",
+            "secrets.contoso.example",
+            "127.0.0.1:8443",
+        ] {
+            let error = find(text).expect_err(text);
+            assert!(text.is_empty() || !error.to_string().contains(text), "{text}");
+        }
+        for near in ["contoso.vault.azur.net", "https://contoso.keyvault.azure.net"] {
+            assert_eq!(find(near).unwrap_err().help(), Some(NEAR_MISS), "{near}");
+        }
+    }
+
+    #[test]
+    fn a_near_miss_of_a_known_domain_is_recognized() {
+        for (host, expected) in [
+            ("contoso.vault.azur.net", true),
+            ("contoso.vaults.azure.net", true),
+            ("contoso.vault.azure.com", true),
+            ("contoso.vaultazure.net", true),
+            ("contoso.vault.usgovcloudapi.com", true),
+            ("contoso.privatelink.vaultcore.azure.net", true),
+            ("contoso.vault.azure.net", false),
+            ("contoso.managedhsm.azure.net", false),
+            ("contoso.vault.azure.cn", false),
+            ("secrets.contoso.example", false),
+            ("localhost:8443", false),
+            ("127.0.0.1:8443", false),
+        ] {
+            assert_eq!(Vault::parse(&format!("https://{host}")).unwrap().is_near_miss(), expected, "{host}");
         }
     }
 

@@ -6,9 +6,14 @@
 //! [`MappedSecrets`] (`mapped`) are the secrets that a name map turned into settings, which the layers merge below the
 //! others; `mapped_tree` shapes them by their keys, and [`SecretIssue`] is an issue with one of them. [`Origins`]
 //! (`origin`) record where each value came from, [`Policy`] is the rule for a reference that cannot be resolved, and
-//! [`Mismatch`] is the reason that a tree does not make settings, without a value in it.
+//! [`Mismatch`] is the reason that a tree does not make settings, without showing a value of it. [`extract_again`]
+//! (`extraction`) finds all of them, over [`Values`] whose [`Scalar`]s it changes.
+//!
+//! [`comma_separated`] is for settings types: it reads a list from one text.
 
+mod comma_separated;
 mod config_value;
+mod extraction;
 mod key;
 mod layers;
 mod mapped;
@@ -18,11 +23,14 @@ mod origin;
 mod policy;
 mod reference_table;
 mod resolved;
+mod scalar;
 mod secret_issue;
 mod source_line;
 
+pub use self::comma_separated::comma_separated;
 pub use self::config_value::ConfigValue;
 pub(crate) use self::config_value::ValueContent;
+pub use self::extraction::{Values, extract_again};
 pub(crate) use self::key::same_letters;
 pub use self::key::{Key, Segment};
 pub use self::layers::{Layers, Tree};
@@ -30,12 +38,14 @@ pub(crate) use self::mapped::MappedPart;
 pub use self::mapped::{MappedKind, MappedSecret, MappedSecrets, MappingNote};
 pub use self::mapped_tree::MappedTree;
 pub use self::mismatch::Mismatch;
+pub(crate) use self::mismatch::{ENDS_WITH_WHITE_SPACE, MISSING, UNKNOWN};
 pub(crate) use self::origin::Fingerprint;
 pub use self::origin::{Origin, Origins};
 pub use self::policy::Policy;
 pub(crate) use self::policy::{Pattern, Policies, Terms};
 pub(crate) use self::reference_table::join_tables;
 pub use self::resolved::Resolved;
+pub use self::scalar::Scalar;
 pub(crate) use self::secret_issue::HELP_WITH_DISABLED;
 pub use self::secret_issue::SecretIssue;
-pub(crate) use self::source_line::locate;
+pub(crate) use self::source_line::{locate, place_with_line};

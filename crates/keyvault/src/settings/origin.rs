@@ -126,8 +126,8 @@ impl Origins {
         self.find(&dotted.split('.').collect::<Vec<_>>()).map(|(_, origin)| origin)
     }
 
-    /// Finds an origin by a path that does not distinguish names from indexes, as in a deserialiser's errors.
-    pub(crate) fn find(&self, path: &[&str]) -> Option<(&Key, &Origin)> {
+    /// Finds an origin by a path that does not distinguish names from indexes.
+    fn find(&self, path: &[&str]) -> Option<(&Key, &Origin)> {
         self.iter().find(|(key, _)| {
             let segments = key.segments();
             segments.len() == path.len() && segments.iter().zip(path).all(|(segment, step)| segment.is(step))
@@ -136,18 +136,14 @@ impl Origins {
 
     /// Finds the value at a path that differs from `path` in upper and lower case, `_` and `-` alone, or a value below
     /// such a path.
-    pub(crate) fn find_by_letters(&self, path: &[&str]) -> Option<(&Key, &Origin)> {
-        self.iter().find(|(key, _)| {
-            let parts = || key.segments().iter().zip(path);
-            let same = |(segment, step): (&Segment, &&str)| match segment {
-                Segment::Name(name) => same_letters(name, step),
-                Segment::Index(_) => segment.is(step),
-            };
-            !path.is_empty()
-                && key.segments().len() >= path.len()
-                && parts().all(same)
-                && !parts().all(|(s, step)| s.is(step))
-        })
+    pub(crate) fn find_by_letters(&self, path: &Key) -> Option<(&Key, &Origin)> {
+        let path = path.segments();
+        let same = |(one, other): (&Segment, &Segment)| match (one, other) {
+            (Segment::Name(one), Segment::Name(other)) => same_letters(one, other),
+            _ => one == other,
+        };
+        let is_respelled = |start: &[Segment]| start != path && start.iter().zip(path).all(same);
+        self.iter().find(|(key, _)| key.segments().get(..path.len()).is_some_and(is_respelled))
     }
 
     /// Returns the key and origin of every value, in the order of the keys.
@@ -161,6 +157,13 @@ impl Origins {
         let added = newer.iter().filter(|(key, _)| self.at(key).is_none());
         let keys: BTreeSet<&Key> = changed.chain(added).map(|(key, _)| key).collect();
         keys.into_iter().map(Key::to_string).collect()
+    }
+
+    /// Returns the origin of the value at `key`, or of the first value in the table or list there.
+    pub(crate) fn at_or_below(&self, key: &Key) -> Option<&Origin> {
+        let first = self.entries.partition_point(|(one, _)| one < key);
+        let (one, origin) = self.entries.get(first)?;
+        (one == key || !key.segments().is_empty() && key.is_above(one)).then_some(origin)
     }
 
     fn at(&self, key: &Key) -> Option<&Origin> {
@@ -224,17 +227,18 @@ mod tests {
         assert_eq!(origins.get("servers[0].url").unwrap().to_string(), "settings.toml");
         assert!(origins.find(&["servers", "0", "url"]).is_some());
         assert!(origins.get("servers[1].url").is_none());
+        let key = |servers: &str| Key::root().member(servers);
         for (path, is_found) in [
-            (&["Servers", "0", "URL"][..], true),
-            (&["Servers"], true),
-            (&["servers", "0", "u-r_l"], true),
-            (&["servers", "0", "url"], false),
-            (&["servers"], false),
-            (&["Servers", "1"], false),
-            (&["Server"], false),
-            (&[], false),
+            (key("Servers").element(0).member("URL"), true),
+            (key("Servers"), true),
+            (key("servers").element(0).member("u-r_l"), true),
+            (key("servers").element(0).member("url"), false),
+            (key("servers"), false),
+            (key("Servers").element(1), false),
+            (key("Server"), false),
+            (Key::root(), false),
         ] {
-            assert_eq!(origins.find_by_letters(path).is_some(), is_found, "{path:?}");
+            assert_eq!(origins.find_by_letters(&path).is_some(), is_found, "{path:?}");
         }
     }
 }

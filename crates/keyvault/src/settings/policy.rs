@@ -18,8 +18,8 @@ use crate::reference::Reference;
 /// | `**` | everything |
 ///
 /// A step is a name, which is case-sensitive, or an index; `*` matches any one step and `**` any number of steps. If
-/// several patterns match, the later ones add to the earlier: `Optional` and `KeepLastGood` combine, and `Required`
-/// undoes both.
+/// several patterns match, the later ones add to the earlier: `Optional`, `KeepLastGood` and `AllowNearMiss` combine, and
+/// `Required` undoes them.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Policy {
@@ -34,6 +34,9 @@ pub enum Policy {
     ///
     /// Applies to references only. Secrets that are mapped by name are refreshed all together or not at all.
     KeepLastGood,
+    /// Text that looks like a reference and is not one ([`Template::near_misses`](crate::Template::near_misses)) stays
+    /// text, with a warning in the log at the start. By default it fails the load.
+    AllowNearMiss,
 }
 
 /// Patterns with their policies, in the order in which the program set them.
@@ -48,6 +51,7 @@ pub(crate) struct Terms {
     /// `None` if no policy decides, so that the reference does.
     optional: Option<bool>,
     pub(crate) keeps_last_good: bool,
+    pub(crate) allows_near_miss: bool,
 }
 
 impl Terms {
@@ -65,9 +69,10 @@ impl Policies {
     pub(crate) fn terms(&self, key: &Key) -> Terms {
         let matching = self.rules.iter().filter(|(pattern, _)| pattern.matches(key));
         matching.fold(Terms::default(), |terms, (_, policy)| match policy {
-            Policy::Required => Terms { optional: Some(false), keeps_last_good: false },
+            Policy::Required => Terms { optional: Some(false), ..Terms::default() },
             Policy::Optional => Terms { optional: Some(true), ..terms },
             Policy::KeepLastGood => Terms { keeps_last_good: true, ..terms },
+            Policy::AllowNearMiss => Terms { allows_near_miss: true, ..terms },
         })
     }
 }
@@ -142,7 +147,7 @@ mod tests {
 
     #[test]
     fn later_policies_add_to_earlier_ones() {
-        use Policy::{KeepLastGood, Optional, Required};
+        use Policy::{AllowNearMiss, KeepLastGood, Optional, Required};
         for (rules, optional, keeps) in [
             (&[][..], None, false),
             (&[("a.*", Optional)], Some(true), false),
@@ -150,10 +155,18 @@ mod tests {
             (&[("**", KeepLastGood), ("a.b", Required)], Some(false), false),
             (&[("a.b", Required), ("**", KeepLastGood)], Some(false), true),
             (&[("other", Optional)], None, false),
+            (&[("**", AllowNearMiss), ("a.b", Required)], Some(false), false),
         ] {
             let mut policies = Policies::default();
             rules.iter().for_each(|(pattern, policy)| policies.add(Pattern::parse(pattern).unwrap(), *policy));
-            assert_eq!(policies.terms(&key("a.b")), Terms { optional, keeps_last_good: keeps }, "{rules:?}");
+            assert_eq!(
+                policies.terms(&key("a.b")),
+                Terms { optional, keeps_last_good: keeps, ..Terms::default() },
+                "{rules:?}"
+            );
         }
+        let mut policies = Policies::default();
+        policies.add(Pattern::parse("**").unwrap(), AllowNearMiss);
+        assert!(policies.terms(&key("a.b")).allows_near_miss);
     }
 }

@@ -6,7 +6,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::config_value::{ConfigValue, ValueContent};
-use super::key::Segment;
+use super::key::{Key, Segment};
 use crate::reference::strip_marker;
 
 /// Adds the line to the place of each value whose reference has an unambiguous line in its file.
@@ -35,6 +35,48 @@ pub(crate) fn locate(values: &mut [ConfigValue]) {
     }
 }
 
+/// Returns `place` with the line of `key` in its file, if the line is unambiguous and not there yet.
+pub(crate) fn place_with_line(place: String, file: &Path, key: &Key) -> String {
+    let has_line = place.strip_prefix(&*file.to_string_lossy()).is_none_or(|rest| rest.starts_with(" line "));
+    match if has_line { None } else { read(file).and_then(|text| line_of_key(&text, key)) } {
+        Some(line) => with_line(&place, file, line),
+        None => place,
+    }
+}
+
+/// Searches the line that begins with `key`, or with the table or list above it.
+///
+/// Knows the lines `key = value`, `key: value` and `[table]` of TOML, YAML and JSON, but not the structure of the text.
+fn line_of_key(text: &str, key: &Key) -> Option<usize> {
+    let names: Vec<&str> = key.segments().iter().filter_map(Segment::name).collect();
+    let split = |path: &'_ str| path.split('.').map(|name| name.trim().trim_matches(['"', '\'']).to_owned()).collect();
+    let (mut header, mut lines): (Vec<String>, Vec<(usize, Vec<String>)>) = (Vec::new(), Vec::new());
+    for (line, text) in text.lines().map(str::trim).enumerate() {
+        if let Some(table) = text.strip_prefix('[').filter(|table| !table.contains(['"', ','])) {
+            header = split(table.trim_start_matches('[').split(']').next().unwrap_or_default());
+            lines.push((line + 1, header.clone()));
+        } else if text.contains(['=', ':']) {
+            let name = text.split(['=', ':']).next().unwrap_or_default().trim_matches([' ', '\t', '{', ',', '-']);
+            let name: Vec<String> = split(name);
+            lines.push((line + 1, [&header[..], &name].concat()));
+        }
+    }
+    for end in (1..=names.len()).rev() {
+        let wanted = &names[..end];
+        let ends: Vec<_> = lines
+            .iter()
+            .filter(|(_, path)| wanted.ends_with(&path.iter().map(String::as_str).collect::<Vec<_>>()))
+            .collect();
+        let whole: Vec<_> = ends.iter().filter(|(_, path)| path.len() == end).collect();
+        match (&whole[..], &ends[..]) {
+            ([(line, _)], _) | ([], [(line, _)]) => return Some(*line),
+            ([], []) => {}
+            _ => return None,
+        }
+    }
+    None
+}
+
 /// Larger than any settings file, in bytes.
 const MAX_FILE_SIZE: u64 = 16 << 20;
 
@@ -44,20 +86,36 @@ fn read(file: &Path) -> Option<String> {
     Some(text)
 }
 
-/// The references in a file, by their text: the line of each, and the key before it on that line.
+/// The references in a file, by their text.
 struct ReferenceLines<'t> {
-    places: HashMap<&'t str, Vec<(usize, &'t str)>>,
+    places: HashMap<&'t str, Places<'t>>,
+}
+
+/// The lines of one reference. `None` stands for several lines.
+struct Places<'t> {
+    any: Option<usize>,
+    /// The lines by the key at their start.
+    by_key: HashMap<&'t str, Option<usize>>,
 }
 
 impl<'t> ReferenceLines<'t> {
     fn of(text: &'t str) -> Self {
-        let mut places: HashMap<&str, Vec<(usize, &str)>> = HashMap::new();
-        let (mut line, mut counted) = (1, 0);
+        let mut places: HashMap<&str, Places<'_>> = HashMap::new();
+        let (mut line, mut counted, mut key) = (1, 0, None);
         for at in references(text) {
-            line += text[counted..at].matches('\n').count();
+            let between = &text[counted..at];
+            let ends = between.matches('\n').count();
+            if ends > 0 || key.is_none() {
+                line += ends;
+                let line_start = between.rfind('\n').map_or(0, |end| end + 1);
+                key = Some(key_in(&between[line_start..]));
+            }
             counted = at;
-            let line_start = text[..at].rfind('\n').map_or(0, |end| end + 1);
-            places.entry(source_text(&text[at..])).or_default().push((line, key_in(&text[line_start..at])));
+            let key = key.unwrap_or_default();
+            let places = places.entry(source_text(&text[at..]));
+            let places = places.and_modify(|places| places.any = None);
+            let places = places.or_insert_with(|| Places { any: Some(line), by_key: HashMap::new() });
+            places.by_key.entry(key).and_modify(|same| *same = None).or_insert(Some(line));
         }
         Self { places }
     }
@@ -66,12 +124,11 @@ impl<'t> ReferenceLines<'t> {
         let ValueContent::Text(text) = &value.content else { return None };
         let at = references(text).next()?;
         let places = self.places.get(source_text(&text[at..]))?;
-        if let [(line, _)] = places[..] {
-            return Some(line);
-        }
-        let Some(Segment::Name(name)) = value.key.segments().last() else { return None };
-        let same_key: Vec<usize> = places.iter().filter(|(_, key)| *key == &**name).map(|(line, _)| *line).collect();
-        if let [line] = same_key[..] { Some(line) } else { None }
+        let same_key = || match value.key.segments().last() {
+            Some(Segment::Name(name)) => places.by_key.get(&**name).copied().flatten(),
+            _ => None,
+        };
+        places.any.or_else(same_key)
     }
 }
 
@@ -81,9 +138,10 @@ fn references(text: &str) -> impl Iterator<Item = usize> {
     text.match_indices('@').map(|(at, _)| at).filter(is_reference)
 }
 
-/// Returns the start of a reference, up to the first character that a file may quote or escape.
+/// Returns the start of a reference, up to the first character that a file may quote or escape, or that begins another
+/// reference.
 fn source_text(reference: &str) -> &str {
-    let end = reference.find([')', '"', '\'', '\\', '\r', '\n']).unwrap_or(reference.len());
+    let end = reference[1..].find([')', '"', '\'', '\\', '\r', '\n', '@']).map_or(reference.len(), |at| at + 1);
     &reference[..end]
 }
 
@@ -104,7 +162,6 @@ fn with_line(place: &str, file: &Path, line: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::key::Key;
 
     #[test]
     fn a_reference_has_a_line_if_it_is_unambiguous() {
@@ -138,6 +195,30 @@ g = '@KeyVault(SecretName=twice)'
         ] {
             let value = ConfigValue::text(Key::root().member(key), "file", text);
             assert_eq!(ReferenceLines::of(file).find(&value), line, "{key} {text}");
+        }
+    }
+
+    #[test]
+    fn a_key_has_a_line_if_it_is_unambiguous() {
+        let toml = "port = 1\n[db]\nport = 2 # db\n[db.'pool']\nsize = 'x'\n[mail]\nauth = { user = 1 }\n\
+             [[hosts]]\nname = 1\n[[hosts]]\nname = 2\n[list]\nof = [\n  'a', 'b'\n]";
+        let yaml = "db:\n  port: x\n  host: y\nmail:\n  - host: z\n";
+        let json = "{\n  \"db\": {\n    \"port\": true\n  }\n}";
+        for (text, key, line) in [
+            (toml, "port", Some(1)),
+            (toml, "db.port", Some(3)),
+            (toml, "db.pool.size", Some(5)),
+            (toml, "db.pool", Some(4)),
+            (toml, "mail.auth.user", Some(7)),
+            (toml, "hosts.name", None),
+            (toml, "mail.port", Some(6)),
+            (toml, "list.of", Some(13)),
+            (toml, "other", None),
+            (yaml, "db.port", Some(2)),
+            (yaml, "db.host", None),
+            (json, "db.port", Some(3)),
+        ] {
+            assert_eq!(line_of_key(text, &key.split('.').collect()), line, "{key}");
         }
     }
 

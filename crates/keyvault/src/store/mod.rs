@@ -7,6 +7,7 @@ mod in_memory;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+use std::any::Any;
 use std::fmt;
 
 use async_trait::async_trait;
@@ -23,7 +24,7 @@ use crate::secret::{Secret, SecretId, SecretName, SecretProperties, Vault};
 /// above this trait, in [`Resolver`](crate::Resolver) and [`Live`](crate::Live); an implementation only adds a deadline
 /// to each call. The feature `testing` has a suite that checks an implementation.
 #[async_trait]
-pub trait SecretStore: fmt::Debug + Send + Sync + 'static {
+pub trait SecretStore: Any + fmt::Debug + Send + Sync {
     /// Returns the vault of this store. The resolver sends references to another vault to another store.
     fn vault(&self) -> &Vault;
 

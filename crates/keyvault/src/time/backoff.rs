@@ -20,13 +20,18 @@ impl Backoff {
 
     /// Returns the pause after `failures` failures in a row, up to a quarter longer or shorter. `random` is in 0..1.
     pub(crate) fn jittered(self, failures: u32, random: f64) -> Duration {
-        self.exact(failures).mul_f64(0.75 + random / 2.0)
+        scaled(self.exact(failures), 0.75 + random / 2.0)
     }
 }
 
 /// Returns an interval, up to a tenth longer or shorter. `random` is in 0..1.
 pub(crate) fn jittered(interval: Duration, random: f64) -> Duration {
-    interval.mul_f64(0.9 + random * 0.2)
+    scaled(interval, 0.9 + random * 0.2)
+}
+
+/// Multiplies a duration, up to the longest one.
+fn scaled(duration: Duration, factor: f64) -> Duration {
+    Duration::try_from_secs_f64(duration.as_secs_f64() * factor).unwrap_or(Duration::MAX)
 }
 
 /// Keeps the shift within 32 bits: a millionfold pause is beyond every longest one in use.
@@ -53,5 +58,7 @@ mod tests {
         for (random, seconds) in [(0.0, 54), (0.5, 60), (1.0, 66)] {
             assert_eq!(jittered(minute, random).as_millis(), seconds * 1_000, "{random}");
         }
+        assert_eq!(jittered(Duration::MAX, 1.0), Duration::MAX);
+        assert_eq!(jittered(Duration::from_nanos(1), 0.0), Duration::from_nanos(1));
     }
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::instant_after;
+
 /// The size of a [`TokenBucket`], and the time in which one token comes back.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct TokenRate {
@@ -45,7 +47,7 @@ impl TokenBucket {
         if !wait.is_zero() {
             return Err(wait);
         }
-        self.full_at = self.full_at.max(now) + self.rate.refill;
+        self.full_at = instant_after(self.full_at.max(now), self.rate.refill);
         Ok(())
     }
 }

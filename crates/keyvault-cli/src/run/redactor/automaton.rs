@@ -3,21 +3,17 @@
 // The crate `aho-corasick` keeps copies of the secrets that we cannot wipe, and hides the depth of a state, which is
 // the number of bytes that the redactor must hold back.
 
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
-/// Shorter secrets are not masked, because they are part of many words (`1`, `on`).
-pub(crate) const MIN_LENGTH: usize = 4;
-
-/// A line of a secret with several lines is also masked on its own if it is at least this long.
-const MIN_LINE_LENGTH: usize = 8;
+use super::form::Pattern;
 
 /// A trie of all secrets with fallback links. Dropping it wipes their bytes.
 #[derive(Debug)]
-pub(crate) struct Automaton {
+pub(super) struct Automaton {
     /// The root is the first node. The capacity is never exceeded, so that no copy is left behind by a reallocation.
     nodes: Vec<Node>,
     /// The child of the root for each byte, or [`ROOT`] if no secret starts with it.
-    starts: [usize; 256],
+    starts: [u32; 256],
 }
 
 /// A prefix of one or more secrets.
@@ -26,25 +22,23 @@ struct Node {
     /// The last byte of the prefix.
     byte: u8,
     /// The first of the prefixes that are one byte longer, or [`ROOT`].
-    first_child: usize,
+    first_child: u32,
     /// The next prefix with the same parent, or [`ROOT`].
-    next_sibling: usize,
+    next_sibling: u32,
     /// The longest proper suffix that is a prefix of a secret itself.
-    fallback: usize,
+    fallback: u32,
     /// The length of the prefix.
-    depth: usize,
+    depth: u32,
     /// The length of the longest secret that the prefix ends with, or 0.
-    match_length: usize,
+    match_length: u32,
 }
 
 /// The empty prefix. It is no child of another node, so links use it for "no node".
-pub(super) const ROOT: usize = 0;
+pub(super) const ROOT: u32 = 0;
 
 impl Automaton {
-    /// Builds the automaton for the secrets without surrounding white space, for their long lines, and for their JSON
-    /// and URL encodings.
-    pub(crate) fn new<'v>(secrets: impl IntoIterator<Item = &'v str>) -> Self {
-        let patterns: Vec<Zeroizing<Vec<u8>>> = secrets.into_iter().flat_map(patterns).collect();
+    /// Builds the automaton that finds each of `patterns`, which have less than 4 GiB together.
+    pub(super) fn new(patterns: &[Pattern]) -> Self {
         let capacity = 1 + patterns.iter().map(|pattern| pattern.len()).sum::<usize>();
         let mut automaton = Self { nodes: Vec::with_capacity(capacity), starts: [ROOT; 256] };
         automaton.nodes.push(Node::default());
@@ -59,24 +53,24 @@ impl Automaton {
     }
 
     /// Returns the node after reading `byte`.
-    pub(super) fn step(&self, mut node: usize, byte: u8) -> usize {
+    pub(super) fn step(&self, mut node: u32, byte: u8) -> u32 {
         loop {
             match self.child(node, byte) {
                 Some(next) => return next,
                 None if node == ROOT => return ROOT,
-                None => node = self.nodes[node].fallback,
+                None => node = self.nodes[node as usize].fallback,
             }
         }
     }
 
     /// Returns how many of the bytes that were read may be the start of a secret.
-    pub(super) fn depth(&self, node: usize) -> usize {
-        self.nodes[node].depth
+    pub(super) fn depth(&self, node: u32) -> usize {
+        self.nodes[node as usize].depth as usize
     }
 
     /// Returns the length of the longest secret that ends here. `None` if no secret ends here.
-    pub(super) fn match_length(&self, node: usize) -> Option<usize> {
-        Some(self.nodes[node].match_length).filter(|length| *length > 0)
+    pub(super) fn match_length(&self, node: u32) -> Option<usize> {
+        Some(self.nodes[node as usize].match_length as usize).filter(|length| *length > 0)
     }
 
     fn insert(&mut self, pattern: &[u8]) {
@@ -87,13 +81,13 @@ impl Automaton {
                 None => self.add_child(node, *byte),
             };
         }
-        self.nodes[node].match_length = pattern.len();
+        self.nodes[node as usize].match_length = pattern.len() as u32;
     }
 
-    fn add_child(&mut self, parent: usize, byte: u8) -> usize {
-        let child = self.nodes.len();
-        let next_sibling = std::mem::replace(&mut self.nodes[parent].first_child, child);
-        let depth = self.nodes[parent].depth + 1;
+    fn add_child(&mut self, parent: u32, byte: u8) -> u32 {
+        let child = self.nodes.len() as u32;
+        let next_sibling = std::mem::replace(&mut self.nodes[parent as usize].first_child, child);
+        let depth = self.nodes[parent as usize].depth + 1;
         self.nodes.push(Node { byte, next_sibling, depth, ..Node::default() });
         if parent == ROOT {
             self.starts[usize::from(byte)] = child;
@@ -101,17 +95,17 @@ impl Automaton {
         child
     }
 
-    fn child(&self, node: usize, byte: u8) -> Option<usize> {
+    fn child(&self, node: u32, byte: u8) -> Option<u32> {
         if node == ROOT {
             return Some(self.starts[usize::from(byte)]).filter(|child| *child != ROOT);
         }
-        self.children(node).find(|child| self.nodes[*child].byte == byte)
+        self.children(node).find(|child| self.nodes[*child as usize].byte == byte)
     }
 
-    fn children(&self, node: usize) -> impl Iterator<Item = usize> {
-        let is_node = |node: usize| Some(node).filter(|node| *node != ROOT);
-        std::iter::successors(is_node(self.nodes[node].first_child), move |child| {
-            is_node(self.nodes[*child].next_sibling)
+    fn children(&self, node: u32) -> impl Iterator<Item = u32> {
+        let is_node = |node: u32| Some(node).filter(|node| *node != ROOT);
+        std::iter::successors(is_node(self.nodes[node as usize].first_child), move |child| {
+            is_node(self.nodes[*child as usize].next_sibling)
         })
     }
 
@@ -121,13 +115,14 @@ impl Automaton {
         while !level.is_empty() {
             let mut next_level = Vec::new();
             for node in level {
-                let children: Vec<usize> = self.children(node).collect();
+                let children: Vec<u32> = self.children(node).collect();
                 for child in children {
-                    let byte = self.nodes[child].byte;
-                    let fallback = if node == ROOT { ROOT } else { self.step(self.nodes[node].fallback, byte) };
-                    self.nodes[child].fallback = fallback;
-                    self.nodes[child].match_length =
-                        self.nodes[child].match_length.max(self.nodes[fallback].match_length);
+                    let byte = self.nodes[child as usize].byte;
+                    let fallback =
+                        if node == ROOT { ROOT } else { self.step(self.nodes[node as usize].fallback, byte) };
+                    self.nodes[child as usize].fallback = fallback;
+                    self.nodes[child as usize].match_length =
+                        self.nodes[child as usize].match_length.max(self.nodes[fallback as usize].match_length);
                     next_level.push(child);
                 }
             }
@@ -141,39 +136,4 @@ impl Drop for Automaton {
         self.nodes.iter_mut().for_each(|node| node.byte.zeroize());
         self.starts.zeroize();
     }
-}
-
-/// Returns the texts that reveal a secret.
-fn patterns(secret: &str) -> Vec<Zeroizing<Vec<u8>>> {
-    let secret = secret.trim();
-    if secret.len() < MIN_LENGTH {
-        return Vec::new();
-    }
-    let mut patterns = vec![Zeroizing::new(secret.as_bytes().to_vec()), json_encoded(secret), url_encoded(secret)];
-    if secret.contains('\n') {
-        let lines = secret.lines().map(str::trim).filter(|line| line.len() >= MIN_LINE_LENGTH);
-        patterns.extend(lines.map(|line| Zeroizing::new(line.as_bytes().to_vec())));
-    }
-    patterns
-}
-
-/// Encodes `secret` as in a JSON string, without the quotes.
-fn json_encoded(secret: &str) -> Zeroizing<Vec<u8>> {
-    // The longest escape is `\u0000`. With this capacity no copy is left behind by a reallocation.
-    let mut json = Zeroizing::new(Vec::with_capacity(secret.len() * 6 + 2));
-    // Writing a string to memory cannot fail.
-    let _ = serde_json::to_writer(&mut *json, secret);
-    Zeroizing::new(json[1..json.len() - 1].to_vec())
-}
-
-fn url_encoded(secret: &str) -> Zeroizing<Vec<u8>> {
-    const HEX_DIGITS: &[u8; 16] = b"0123456789ABCDEF";
-    let mut url = Zeroizing::new(Vec::with_capacity(secret.len() * 3));
-    for byte in secret.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => url.push(byte),
-            _ => url.extend([b'%', HEX_DIGITS[usize::from(byte >> 4)], HEX_DIGITS[usize::from(byte & 15)]]),
-        }
-    }
-    url
 }

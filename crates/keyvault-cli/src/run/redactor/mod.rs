@@ -1,11 +1,48 @@
 //! Masking secrets in a stream of bytes that arrives in pieces.
+//!
+//! In reading order: `form` lists the texts that reveal a secret, `automaton` finds all of them at once, and `decoder`
+//! reads the stream through the escapes of each family, so that a secret is found however it is escaped.
 
 mod automaton;
+mod decoder;
+mod form;
 
-use zeroize::Zeroizing;
+use std::collections::VecDeque;
 
-use self::automaton::ROOT;
-pub(super) use self::automaton::{Automaton, MIN_LENGTH};
+use zeroize::{Zeroize, Zeroizing};
+
+use self::automaton::{Automaton, ROOT};
+use self::decoder::{CHAINS, Decoded, Decoder};
+pub(super) use self::form::MIN_LENGTH;
+
+/// The secrets to mask, prepared for the search.
+#[derive(Debug)]
+pub(super) struct Masker {
+    /// The secrets themselves, searched through every decoder but [`Decoder::Wrapped`].
+    texts: Automaton,
+    /// Their forms in base64 and hexadecimal, searched through [`Decoder::Wrapped`].
+    words: Automaton,
+    /// The bytes that a form or an escape may start with.
+    is_start: [bool; 256],
+}
+
+impl Masker {
+    pub(super) fn new<'v>(secrets: impl IntoIterator<Item = &'v str> + Clone) -> Self {
+        let texts = Automaton::new(&secrets.clone().into_iter().flat_map(form::texts).collect::<Vec<_>>());
+        let words = Automaton::new(&secrets.into_iter().flat_map(form::words).collect::<Vec<_>>());
+        let mut is_start = [false; 256];
+        for byte in 0..=u8::MAX {
+            let mut decoders = CHAINS.iter().copied().flatten().filter(|decoder| **decoder != Decoder::Wrapped);
+            let is_escape = decoders.any(|decoder| decoder.is_start(byte));
+            is_start[usize::from(byte)] = texts.is_start(byte) || words.is_start(byte) || is_escape;
+        }
+        Self { texts, words, is_start }
+    }
+
+    fn automaton(&self, track: &Track) -> &Automaton {
+        if track.is_for_words { &self.words } else { &self.texts }
+    }
+}
 
 /// The replacement of a secret.
 const MASK: &[u8] = b"***";
@@ -13,8 +50,8 @@ const MASK: &[u8] = b"***";
 /// One stream. Bytes that may be the start of a secret are held back until more bytes decide it.
 #[derive(Debug)]
 pub(super) struct Redactor<'a> {
-    automaton: &'a Automaton,
-    node: usize,
+    masker: &'a Masker,
+    tracks: [Track; CHAINS.len()],
     held_back: Zeroizing<Vec<u8>>,
     /// The position of `held_back` in the stream.
     start: usize,
@@ -24,9 +61,118 @@ pub(super) struct Redactor<'a> {
     is_masking: bool,
 }
 
+/// The search through one chain of decoders.
+#[derive(Debug)]
+struct Track {
+    stages: Vec<Stage>,
+    is_for_words: bool,
+    node: u32,
+    /// The positions in the stream of the decoded bytes that may be the start of a secret.
+    starts: VecDeque<usize>,
+}
+
+/// One decoder, and the bytes before it that may be an escape, each with its range in the stream.
+#[derive(Debug)]
+struct Stage {
+    decoder: Decoder,
+    bytes: Vec<u8>,
+    ranges: Vec<(usize, usize)>,
+}
+
+impl Track {
+    fn new(decoders: &[Decoder]) -> Self {
+        let stage = |decoder: &Decoder| Stage { decoder: *decoder, bytes: Vec::new(), ranges: Vec::new() };
+        Self {
+            stages: decoders.iter().map(stage).collect(),
+            is_for_words: decoders == [Decoder::Wrapped],
+            node: ROOT,
+            starts: VecDeque::new(),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.node == ROOT && self.pending_start().is_none()
+    }
+
+    /// Returns the position of the first byte that may be part of an escape. `None` if no byte is.
+    fn pending_start(&self) -> Option<usize> {
+        // A later decoder holds earlier bytes.
+        self.stages.iter().rev().find_map(|stage| Some(stage.ranges.first()?.0))
+    }
+
+    /// Returns the position of the first byte that may belong to a secret. `None` if no byte does.
+    fn earliest(&self) -> Option<usize> {
+        self.starts.front().copied().or_else(|| self.pending_start())
+    }
+
+    /// Reads the byte at `at`. Adds the range of each secret that ends with it to `found`.
+    fn read(&mut self, automaton: &Automaton, byte: u8, at: usize, found: &mut Vec<(usize, usize)>) {
+        let is_plain = |stage: &Stage| stage.bytes.is_empty() && !stage.decoder.is_start(byte);
+        if self.stages.iter().all(is_plain) {
+            self.step(automaton, byte, (at, at + 1), found);
+        } else {
+            self.decode(automaton, 0, byte, (at, at + 1), found);
+        }
+    }
+
+    /// Reads a byte from `range` of the stream at a stage.
+    fn decode(
+        &mut self,
+        automaton: &Automaton,
+        stage: usize,
+        byte: u8,
+        range: (usize, usize),
+        found: &mut Vec<(usize, usize)>,
+    ) {
+        let Some(Stage { bytes, ranges, .. }) = self.stages.get_mut(stage) else {
+            self.step(automaton, byte, range, found);
+            return;
+        };
+        bytes.push(byte);
+        ranges.push(range);
+        loop {
+            let Stage { decoder, bytes, ranges } = &mut self.stages[stage];
+            if bytes.is_empty() {
+                return;
+            }
+            let Decoded::Text { length, text } = decoder.decode(bytes) else { return };
+            let range = (ranges[0].0, ranges[length - 1].1);
+            bytes.drain(..length);
+            ranges.drain(..length);
+            for byte in text.as_bytes() {
+                self.decode(automaton, stage + 1, *byte, range, found);
+            }
+        }
+    }
+
+    /// Reads a decoded byte from `range` of the stream.
+    fn step(&mut self, automaton: &Automaton, byte: u8, range: (usize, usize), found: &mut Vec<(usize, usize)>) {
+        self.node = automaton.step(self.node, byte);
+        self.starts.push_back(range.0);
+        let depth = automaton.depth(self.node);
+        self.starts.drain(..self.starts.len() - depth);
+        if let Some(length) = automaton.match_length(self.node) {
+            found.push((self.starts[depth - length], range.1));
+        }
+    }
+}
+
+impl Drop for Track {
+    fn drop(&mut self) {
+        self.stages.iter_mut().for_each(|stage| stage.bytes.zeroize());
+    }
+}
+
 impl<'a> Redactor<'a> {
-    pub(super) fn new(automaton: &'a Automaton) -> Self {
-        Self { automaton, node: ROOT, held_back: Zeroizing::default(), start: 0, masked: Vec::new(), is_masking: false }
+    pub(super) fn new(masker: &'a Masker) -> Self {
+        Self {
+            masker,
+            tracks: CHAINS.map(Track::new),
+            held_back: Zeroizing::default(),
+            start: 0,
+            masked: Vec::new(),
+            is_masking: false,
+        }
     }
 
     /// Reads `bytes` and returns the output that is decided.
@@ -34,9 +180,10 @@ impl<'a> Redactor<'a> {
         let mut out = Vec::with_capacity(bytes.len());
         let mut rest = bytes;
         while !rest.is_empty() {
-            if self.node == ROOT && self.held_back.is_empty() {
-                // Bytes that no secret starts with need no steps of the automaton.
-                let plain = rest.iter().position(|byte| self.automaton.is_start(*byte)).unwrap_or(rest.len());
+            if self.held_back.is_empty() && self.tracks.iter().all(Track::is_idle) {
+                // Bytes that no secret starts with need no search.
+                let is_start = |byte: &u8| self.masker.is_start[usize::from(*byte)];
+                let plain = rest.iter().position(is_start).unwrap_or(rest.len());
                 let (before, after) = rest.split_at(plain);
                 out.extend_from_slice(before);
                 self.is_masking &= before.is_empty();
@@ -46,12 +193,11 @@ impl<'a> Redactor<'a> {
             let Some((byte, after)) = rest.split_first() else { break };
             self.read(*byte);
             rest = after;
-            let depth = self.automaton.depth(self.node);
-            if depth == 0 || self.held_back.len() >= MAX_HELD_BACK {
-                self.release(depth, &mut out);
+            if self.undecided() == 0 || self.held_back.len() >= MAX_HELD_BACK {
+                self.release(&mut out);
             }
         }
-        self.release(self.automaton.depth(self.node), &mut out);
+        self.release(&mut out);
         out
     }
 
@@ -61,11 +207,19 @@ impl<'a> Redactor<'a> {
     /// the start of one, [`feed`](Self::feed) masks its end.
     pub(super) fn flush(&mut self) -> Vec<u8> {
         let end = self.start + self.held_back.len();
-        if self.held_back.len() >= MIN_LENGTH {
-            self.mask(self.start, end);
+        let open = |track: &Track| {
+            let start = track.starts.front().copied().filter(|_| track.starts.len() >= MIN_LENGTH)?;
+            // What follows a whole secret is no part of it.
+            let automaton = self.masker.automaton(track);
+            let is_whole = automaton.match_length(track.node) == Some(track.starts.len());
+            Some((start, track.pending_start().filter(|_| is_whole).unwrap_or(end)))
+        };
+        let ranges: Vec<(usize, usize)> = self.tracks.iter().filter_map(open).collect();
+        for (start, end) in ranges {
+            self.mask(start.max(self.start), end);
         }
         let mut out = Vec::new();
-        self.release(0, &mut out);
+        self.release_until(end, &mut out);
         out
     }
 
@@ -74,27 +228,53 @@ impl<'a> Redactor<'a> {
     }
 
     fn read(&mut self, byte: u8) {
-        self.node = self.automaton.step(self.node, byte);
+        let at = self.start + self.held_back.len();
         self.held_back.push(byte);
-        let end = self.start + self.held_back.len();
-        if let Some(length) = self.automaton.match_length(self.node) {
-            // Bytes before `start` are already returned and cannot be masked.
-            self.mask(end.saturating_sub(length).max(self.start), end);
+        let mut found = Vec::new();
+        for track in &mut self.tracks {
+            let automaton = self.masker.automaton(track);
+            track.read(automaton, byte, at, &mut found);
         }
+        for (start, end) in found {
+            // Bytes before `start` are already returned and cannot be masked.
+            self.mask(start.max(self.start), end);
+        }
+    }
+
+    /// Returns how many of the last bytes may belong to a secret that has not ended.
+    fn undecided(&self) -> usize {
+        let end = self.start + self.held_back.len();
+        let earliest = self.tracks.iter().filter_map(Track::earliest).min().unwrap_or(end);
+        end - earliest.clamp(self.start, end)
     }
 
     /// Adds a range and merges it with those that it touches.
     fn mask(&mut self, mut start: usize, mut end: usize) {
-        while let Some((s, e)) = self.masked.pop_if(|(_, e)| *e >= start) {
-            (start, end) = (start.min(s), end.max(e));
+        if start >= end {
+            return;
+        }
+        let mut later = Vec::new();
+        while let Some((s, e)) = self.masked.pop() {
+            if s > end {
+                later.push((s, e));
+            } else if e >= start {
+                (start, end) = (start.min(s), end.max(e));
+            } else {
+                self.masked.push((s, e));
+                break;
+            }
         }
         self.masked.push((start, end));
+        self.masked.extend(later.into_iter().rev());
     }
 
-    /// Moves all but the last `keep` bytes to `out`.
-    fn release(&mut self, keep: usize, out: &mut Vec<u8>) {
-        let keep = keep.min(self.held_back.len());
-        let end = self.start + self.held_back.len() - keep;
+    /// Moves the bytes that are decided to `out`.
+    fn release(&mut self, out: &mut Vec<u8>) {
+        let end = self.start + self.held_back.len() - self.undecided();
+        self.release_until(end, out);
+    }
+
+    fn release_until(&mut self, end: usize, out: &mut Vec<u8>) {
         let mut at = self.start;
         for (from, to) in std::mem::take(&mut self.masked) {
             if from >= end {
@@ -134,8 +314,8 @@ mod tests {
 
     /// Returns the output when `text` arrives in pieces of `size` bytes.
     fn redacted(values: &[&str], text: &str, size: usize) -> String {
-        let automaton = Automaton::new(values.iter().copied());
-        let mut redactor = Redactor::new(&automaton);
+        let masker = Masker::new(values.iter().copied());
+        let mut redactor = Redactor::new(&masker);
         let mut out: Vec<u8> = text.as_bytes().chunks(size).flat_map(|piece| redactor.feed(piece)).collect();
         out.extend(redactor.flush());
         String::from_utf8(out).unwrap()
@@ -161,6 +341,29 @@ mod tests {
             (&["a\"b\\c\n"], r#"{"k":"a\"b\\c\n"}"#, r#"{"k":"***\n"}"#),
             (&["p@ss/word"], "https://u:p%40ss%2Fword@h", "https://u:***@h"),
             (&["geheim🔑"], "das geheim🔑!", "das ***!"),
+            (&["a/b+c<d&\u{e4}"], r"x a\/b\u002Bc\u003cd\u0026\u00e4 y", "x *** y"),
+            (&["a/b+c<d&\u{e4}"], r"x a/b\x2bc\x3Cd&\xe4 y", "x *** y"),
+            (&["a/b+c<d&\u{e4}"], r"b'a/b+c<d&\xc3\xa4'", "b'***'"),
+            (&["a/b+c<d&\u{e4}"], "?a/b%2bc%3cd%26%c3%a4;", "?***;"),
+            (&["a/b+c<d&\u{e4}"], "?a%2Fb%2Bc%3Cd%26%C3%A4;", "?***;"),
+            (&["a/b+c<d&\u{e4}"], "<p>a&#x2F;b&#43;c&lt;d&amp;&auml;</p>", "<p>***</p>"),
+            (&["it's $5"], r"+ echo 'it'\''s $5'", "+ echo '***'"),
+            (&["it's $5"], r#"'it'"'"'s $5'"#, "'***'"),
+            (&["it's $5"], r"it\'s\ \$5 x", "*** x"),
+            (&["it's $5"], "q=it%27s+%245", "q=***"),
+            (&["it's $5"], "'it''s $5'", "'***'"),
+            (&["two\nlines"], r"$'two\nlines'", "$'***'"),
+            (&["a\"b\\c"], r#"{"log":"{\"k\":\"a\\\"b\\\\c\"}"}"#, r#"{"log":"{\"k\":\"***\"}"}"#),
+            (&["a\u{e4}\"b"], r#"{"log":"{\"k\":\"a\\u00e4\\\"b\"}"}"#, r#"{"log":"{\"k\":\"***\"}"}"#),
+            (&["a<b&c"], r#"{"k":"a\u0026lt;b\u0026amp;c"}"#, r#"{"k":"***"}"#),
+            (&["a<b&c"], "?q=a%253Cb%2526c", "?q=***"),
+            (&["hunter2"], "Basic dXM6aHVudGVyMg==", "Basic dXM6***"),
+            (&["hunter2"], "aHVudGVyMg== aHVudGVyMgo= x", "*** *** x"),
+            (&["hunter2"], "aHVud\nGVyMg==", "***"),
+            (&["hunter2"], "68756e74657232 68756E74657232", "*** ***"),
+            (&["\u{1f511}key"], r"\ud83d\udd11key", "***"),
+            (&["hunter2"], "100% & 'a' \\ hunter", "100% & 'a' \\ ***"),
+            (&["hunter2"], "%68unter%32 %6 hunt", "*** %6 ***"),
             (&[], "anything", "anything"),
         ] {
             for size in 1..=text.len() {
@@ -171,13 +374,13 @@ mod tests {
 
     #[test]
     fn the_rest_of_a_secret_is_masked_after_a_flush() {
-        let automaton = Automaton::new(["hunter2"]);
+        let masker = Masker::new(["hunter2"]);
         for (first, paused, then, rest) in [
             ("x hu", "x hu", "nter2 y", "*** y"),
             ("x hunter", "x ***", "2 y", " y"),
             ("x hunter", "x ***", "! y", "! y"),
         ] {
-            let mut redactor = Redactor::new(&automaton);
+            let mut redactor = Redactor::new(&masker);
             let mut out = redactor.feed(first.as_bytes());
             out.extend(redactor.flush());
             assert_eq!(String::from_utf8(out).unwrap(), paused);

@@ -15,8 +15,8 @@ use crate::time::{TokenBucket, TokenRate};
 /// Sorts events by the known versions of the secrets in use, and limits how often events cause requests that find
 /// nothing new.
 pub(super) struct EventFilter {
-    vault: Vault,
-    names: Option<NameMap>,
+    /// The default vault, and the map of its secrets.
+    mapped: Option<(Vault, NameMap)>,
     known: Arc<KnownSecrets>,
     /// The versions whose expiry caused a request already, near expiry and expiry apart.
     expiries: BTreeSet<(SecretId, bool)>,
@@ -32,9 +32,10 @@ pub(super) enum Relevance {
 }
 
 impl EventFilter {
-    /// Creates a filter that knows no secrets yet. `names` maps the secrets of the default `vault`.
-    pub(super) fn new(vault: Vault, names: Option<NameMap>) -> Self {
-        Self { vault, names, known: Arc::default(), expiries: BTreeSet::new(), buckets: BTreeMap::new() }
+    /// Creates a filter that knows no secrets yet. `mapped` is the default vault with the map of its
+    /// secrets, if there is one.
+    pub(super) fn new(mapped: Option<(Vault, NameMap)>) -> Self {
+        Self { mapped, known: Arc::default(), expiries: BTreeSet::new(), buckets: BTreeMap::new() }
     }
 
     /// Returns the part of the settings that `event` concerns.
@@ -70,8 +71,9 @@ impl EventFilter {
     /// Returns whether the name map takes a secret that the settings do not use yet.
     fn maps(&self, id: &SecretId) -> bool {
         let is_a_certificate = self.known.listing().get(id.name()).is_some_and(|item| item.managed());
-        let takes = self.names.as_ref().is_some_and(|map| map.may_take(id.name(), is_a_certificate));
-        takes && *id.vault() == self.vault
+        let takes =
+            |(vault, map): &(Vault, NameMap)| *id.vault() == *vault && map.may_take(id.name(), is_a_certificate);
+        self.mapped.as_ref().is_some_and(takes)
     }
 
     /// Returns how long a secret, or everything for `None`, must wait because events made it due too often.

@@ -40,11 +40,12 @@ struct QueueState {
 }
 
 impl RefreshQueue {
-    /// Creates a queue whose only entry is a full refresh, now. It receives events from `sources` sources.
-    pub(super) fn new(vault: Vault, names: Option<NameMap>, spread: Duration, sources: usize) -> Self {
+    /// Creates a queue whose only entry is a full refresh, now. It receives events from `sources` sources; `mapped` is
+    /// the default vault with the map of its secrets.
+    pub(super) fn new(mapped: Option<(Vault, NameMap)>, spread: Duration, sources: usize) -> Self {
         let inner = QueueState {
             timetable: Timetable::new(Instant::now()),
-            filter: EventFilter::new(vault, names),
+            filter: EventFilter::new(mapped),
             push: PushHealth { received: 0, heeded: 0, last_event: None, sources },
             last_event: None,
         };

@@ -86,6 +86,7 @@ fn ok_if_not_found(outcome: Result<()>) -> Result<()> {
 }
 
 async fn with_deadline<T>(call: impl Future<Output = azure_core::Result<T>>) -> Result<T> {
+    Error::unless_on_runtime()?;
     match timeout(DEADLINE, call).await {
         Ok(outcome) => outcome.map_err(|error| redacted(&error)),
         Err(_) => Err(Error::new(ErrorKind::Unavailable, "queue did not answer in time")),

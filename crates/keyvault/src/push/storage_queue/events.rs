@@ -14,7 +14,7 @@ use tokio::time::sleep;
 use super::message_queue::Message;
 use super::poll_interval::PollInterval;
 use super::queue::StorageQueue;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::push::batch::EventBatch;
 use crate::push::event::PushEvent;
 
@@ -86,6 +86,10 @@ impl Receiver {
     ///
     /// The caller has yielded the events of the previous poll.
     async fn next(&mut self) -> Option<Vec<PushEvent>> {
+        if let Err(error) = Error::unless_on_runtime() {
+            self.queue.record_failure(&error);
+            return None;
+        }
         self.delete_messages().await;
         sleep(self.pause).await;
         if self.queue.is_removed() {

@@ -1,10 +1,10 @@
-//! The failures of an emulator: faults, denials, throttling and latency.
+//! The methods of an emulator that set faults and latency.
 
 use std::time::Duration;
 
 use super::emulator::Emulator;
-use crate::faults::{Denial, Fault, RequestMatcher, Throttle};
-use crate::operations::{Operation, RequestHead};
+use crate::faults::{Fault, RequestMatcher};
+use crate::operations::RequestHead;
 
 /// Faults: failures between a client and a vault.
 impl Emulator {
@@ -40,6 +40,21 @@ impl Emulator {
         self.add_fault(count, matcher, fault);
     }
 
+    /// Applies a fault to the next `count` requests for one secret of the default vault: gets, versions and changes of
+    /// it. `None` means every such request. [`VaultHandle::fault_secret`] does the same in another vault.
+    ///
+    /// ```
+    /// # use keyvault_emulator::{Emulator, Fault};
+    /// # fn example(emulator: &Emulator) {
+    /// emulator.fault_secret("db-password", None, Fault::status(503));
+    /// # }
+    /// ```
+    ///
+    /// [`VaultHandle::fault_secret`]: crate::VaultHandle::fault_secret
+    pub fn fault_secret(&self, name: &str, count: Option<u64>, fault: Fault) {
+        self.vault("").fault_secret(name, count, fault);
+    }
+
     /// Applies a fault to the next `count` requests to the token endpoints. `None` means every request.
     pub fn fault_tokens(&self, count: Option<u64>, fault: Fault) {
         self.add_fault(count, Box::new(|head: &RequestHead| !head.operation.is_vault()), fault);
@@ -57,51 +72,5 @@ impl Emulator {
 
     fn add_fault(&self, count: Option<u64>, matcher: RequestMatcher, fault: Fault) {
         self.service().state().faults.add(count, matcher, fault);
-    }
-}
-
-/// Denials: a caller with a valid token lacks access. They apply to every vault, and never to the methods of this type.
-impl Emulator {
-    /// Denies every request to a vault.
-    pub fn deny_all(&self, denial: Denial) {
-        self.deny_matching(denial, |_| true);
-    }
-
-    /// Denies some operations.
-    ///
-    /// ```
-    /// # use keyvault_emulator::{Denial, Emulator, Operation};
-    /// # fn example(emulator: &Emulator) {
-    /// emulator.deny(Denial::Rbac, &[Operation::List, Operation::ListVersions]);
-    /// # }
-    /// ```
-    pub fn deny(&self, denial: Denial, operations: &[Operation]) {
-        let operations = operations.to_vec();
-        self.deny_matching(denial, move |head| operations.contains(&head.operation));
-    }
-
-    /// Denies the matching requests.
-    ///
-    /// The emulator is locked while it calls `pattern`, which must not call the emulator.
-    pub fn deny_matching(&self, denial: Denial, pattern: impl Fn(&RequestHead) -> bool + Send + Sync + 'static) {
-        self.service().state().denials.add(denial, Box::new(pattern));
-    }
-
-    /// Removes all denials.
-    pub fn clear_denials(&self) {
-        self.service().state().denials.clear();
-    }
-}
-
-/// Throttling. A request counts if its token is valid, even if it fails.
-impl Emulator {
-    /// Sets the limits of each vault.
-    pub fn throttle(&self, limits: Throttle) {
-        self.service().state().throttler.set(Some(limits));
-    }
-
-    /// Removes the limits.
-    pub fn unthrottle(&self) {
-        self.service().state().throttler.set(None);
     }
 }

@@ -1,4 +1,4 @@
-//! The time of an emulator.
+//! The methods of an emulator that read and move its clock.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -1,0 +1,362 @@
+//! The escapes of serialisers and shells. A secret is found in each, however many of its characters are escaped.
+
+/// One family of escapes. A text is read through each of them at the same time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Decoder {
+    /// No escapes.
+    Plain,
+    /// Line breaks inside a long word, as in base64.
+    Wrapped,
+    /// `\u002B`, `\xe4`, `\n`, `\/` and `\ `, as in JSON, YAML, Python, JavaScript, Rust, Go and Bash. `\xe4` is a
+    /// character.
+    Backslash,
+    /// The same, but `\xe4` and `\344` are bytes.
+    BackslashBytes,
+    /// `%2B` and `%u002B`, as in URLs.
+    Percent,
+    /// `&lt;`, `&#43;` and `&#x2b;`, as in HTML and XML.
+    Html,
+    /// `'\''` and `'"'"'`, as shells write a quote in quotes.
+    Shell,
+}
+
+/// The ways to read a text. Several decoders are applied in order: a log line of JSON may contain JSON.
+pub(super) const CHAINS: [&[Decoder]; 11] = [
+    &[Decoder::Plain],
+    &[Decoder::Wrapped],
+    &[Decoder::Backslash],
+    &[Decoder::BackslashBytes],
+    &[Decoder::Percent],
+    &[Decoder::Html],
+    &[Decoder::Shell],
+    &[Decoder::Backslash, Decoder::Backslash],
+    &[Decoder::Backslash, Decoder::Html],
+    &[Decoder::Percent, Decoder::Percent],
+    &[Decoder::Percent, Decoder::Backslash],
+];
+
+/// The meaning of the bytes that a text continues with.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Decoded {
+    /// More bytes decide it.
+    Undecided,
+    /// The first `length` bytes stand for `text`.
+    Text { length: usize, text: DecodedText },
+}
+
+/// At most one character, in UTF-8.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) struct DecodedText {
+    bytes: [u8; 4],
+    length: usize,
+}
+
+impl DecodedText {
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Decoder {
+    /// Returns whether an escape may start with `byte`.
+    pub(super) fn is_start(self, byte: u8) -> bool {
+        match self {
+            Self::Plain => false,
+            Self::Wrapped => matches!(byte, b'\n' | b'\r'),
+            Self::Backslash | Self::BackslashBytes => byte == b'\\',
+            Self::Percent => byte == b'%',
+            Self::Html => byte == b'&',
+            Self::Shell => byte == b'\'',
+        }
+    }
+
+    /// Decodes the beginning of `bytes`, which is not empty. A byte that starts no escape stands for itself.
+    pub(super) fn decode(self, bytes: &[u8]) -> Decoded {
+        if !self.is_start(bytes[0]) {
+            return plain(bytes[0]);
+        }
+        let decoded = match self {
+            Self::Plain => None,
+            Self::Wrapped => Some(nothing(1)),
+            Self::Backslash => backslash(bytes, true),
+            Self::BackslashBytes => backslash(bytes, false),
+            Self::Percent => percent(bytes),
+            Self::Html => html(bytes),
+            Self::Shell => [&b"'\\''"[..], b"'\"'\"'"].into_iter().find_map(|quote| {
+                let is_begun = quote.starts_with(bytes) || bytes.starts_with(quote);
+                is_begun
+                    .then(|| if bytes.len() < quote.len() { Decoded::Undecided } else { character('\'', quote.len()) })
+            }),
+        };
+        decoded.unwrap_or_else(|| plain(bytes[0]))
+    }
+}
+
+fn plain(byte: u8) -> Decoded {
+    Decoded::Text { length: 1, text: DecodedText { bytes: [byte, 0, 0, 0], length: 1 } }
+}
+
+fn byte(byte: u8, length: usize) -> Decoded {
+    Decoded::Text { length, text: DecodedText { bytes: [byte, 0, 0, 0], length: 1 } }
+}
+
+fn nothing(length: usize) -> Decoded {
+    Decoded::Text { length, text: DecodedText { bytes: [0; 4], length: 0 } }
+}
+
+fn character(c: char, length: usize) -> Decoded {
+    let mut bytes = [0; 4];
+    let encoded = c.encode_utf8(&mut bytes).len();
+    Decoded::Text { length, text: DecodedText { bytes, length: encoded } }
+}
+
+/// The digits of a number.
+enum Digits {
+    Undecided,
+    Number(u32),
+    None,
+}
+
+/// Reads exactly `count` digits at `at`.
+fn digits(bytes: &[u8], at: usize, count: usize, radix: u32) -> Digits {
+    let found = &bytes[at.min(bytes.len())..bytes.len().min(at + count)];
+    let mut number = 0;
+    for byte in found {
+        match char::from(*byte).to_digit(radix) {
+            Some(digit) => number = number * radix + digit,
+            None => return Digits::None,
+        }
+    }
+    if found.len() < count { Digits::Undecided } else { Digits::Number(number) }
+}
+
+fn backslash(bytes: &[u8], is_character: bool) -> Option<Decoded> {
+    let Some(kind) = bytes.get(1) else { return Some(Decoded::Undecided) };
+    let coded = |number: u32, length: usize| {
+        if is_character {
+            char::from_u32(number).map(|c| character(c, length))
+        } else {
+            u8::try_from(number).ok().map(|number| byte(number, length))
+        }
+    };
+    let decoded = match kind {
+        b'u' if bytes.get(2) == Some(&b'{') => return braced(bytes),
+        b'u' => match digits(bytes, 2, 4, 16) {
+            Digits::Undecided => return Some(Decoded::Undecided),
+            Digits::Number(high @ 0xd800..=0xdbff) => return surrogates(bytes, high, br"\u"),
+            Digits::Number(number) => char::from_u32(number).map(|c| character(c, 6)),
+            Digits::None => None,
+        },
+        b'U' => match digits(bytes, 2, 8, 16) {
+            Digits::Undecided => return Some(Decoded::Undecided),
+            Digits::Number(number) => char::from_u32(number).map(|c| character(c, 10)),
+            Digits::None => None,
+        },
+        b'x' => match digits(bytes, 2, 2, 16) {
+            Digits::Undecided => return Some(Decoded::Undecided),
+            Digits::Number(number) => coded(number, 4),
+            Digits::None => None,
+        },
+        b'0'..=b'7' => {
+            let is_digit = |byte: &&u8| matches!(byte, b'0'..=b'7');
+            let count = bytes[1..].iter().take(3).take_while(is_digit).count();
+            if count < 3 && bytes.len() == 1 + count {
+                return Some(Decoded::Undecided);
+            }
+            match digits(bytes, 1, count, 8) {
+                Digits::Number(number) => coded(number, 1 + count),
+                _ => None,
+            }
+        }
+        b'n' => Some(byte(b'\n', 2)),
+        b'r' => Some(byte(b'\r', 2)),
+        b't' => Some(byte(b'\t', 2)),
+        b'b' => Some(byte(0x08, 2)),
+        b'f' => Some(byte(0x0c, 2)),
+        b'v' => Some(byte(0x0b, 2)),
+        b'a' => Some(byte(0x07, 2)),
+        b'e' | b'E' => Some(byte(0x1b, 2)),
+        b'\n' => Some(nothing(2)),
+        other => Some(byte(*other, 2)),
+    };
+    Some(decoded.unwrap_or_else(|| byte(*kind, 2)))
+}
+
+/// Decodes `\u{1f511}`.
+fn braced(bytes: &[u8]) -> Option<Decoded> {
+    let digits: Vec<u8> = bytes[3..].iter().copied().take_while(u8::is_ascii_hexdigit).take(7).collect();
+    match bytes.get(3 + digits.len()) {
+        None if digits.len() <= 6 => Some(Decoded::Undecided),
+        Some(b'}') if (1..=6).contains(&digits.len()) => {
+            let number = u32::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok()?;
+            Some(character(char::from_u32(number)?, 4 + digits.len()))
+        }
+        _ => None,
+    }
+}
+
+/// Decodes the second half of a pair such as `\ud83d\udd11`.
+fn surrogates(bytes: &[u8], high: u32, mark: &[u8]) -> Option<Decoded> {
+    let start = mark.len() + 4;
+    let second = &bytes[start..];
+    if second.len() < mark.len() {
+        return mark.starts_with(second).then_some(Decoded::Undecided);
+    }
+    if !second.starts_with(mark) {
+        return None;
+    }
+    match digits(bytes, start + mark.len(), 4, 16) {
+        Digits::Undecided => Some(Decoded::Undecided),
+        Digits::Number(low @ 0xdc00..=0xdfff) => {
+            let c = char::from_u32(0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00))?;
+            Some(character(c, start + mark.len() + 4))
+        }
+        _ => None,
+    }
+}
+
+fn percent(bytes: &[u8]) -> Option<Decoded> {
+    if bytes.len() == 1 {
+        return Some(Decoded::Undecided);
+    }
+    if bytes[1] == b'u' {
+        return match digits(bytes, 2, 4, 16) {
+            Digits::Undecided => Some(Decoded::Undecided),
+            Digits::Number(high @ 0xd800..=0xdbff) => surrogates(bytes, high, b"%u"),
+            Digits::Number(number) => Some(character(char::from_u32(number)?, 6)),
+            Digits::None => None,
+        };
+    }
+    match digits(bytes, 1, 2, 16) {
+        Digits::Undecided => Some(Decoded::Undecided),
+        Digits::Number(number) => Some(byte(u8::try_from(number).ok()?, 3)),
+        Digits::None => None,
+    }
+}
+
+fn html(bytes: &[u8]) -> Option<Decoded> {
+    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'#';
+    let length = bytes[1..].iter().take(MAX_ENTITY + 1).take_while(|byte| is_part(byte)).count();
+    let Some(end) = bytes.get(1 + length) else {
+        return (length <= MAX_ENTITY).then_some(Decoded::Undecided);
+    };
+    if *end != b';' {
+        return None;
+    }
+    let name = str::from_utf8(&bytes[1..=length]).ok()?;
+    let c = match name.strip_prefix('#') {
+        Some(number) => {
+            let hex = number.strip_prefix(['x', 'X']);
+            let number = hex.map_or_else(|| number.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok());
+            char::from_u32(number?)?
+        }
+        None => entity(name)?,
+    };
+    Some(character(c, length + 2))
+}
+
+/// The length of the longest name or number between `&` and `;`.
+const MAX_ENTITY: usize = 10;
+
+/// Returns the character that a name stands for.
+fn entity(name: &str) -> Option<char> {
+    if let Some((_, c)) = ENTITIES.iter().find(|(entity, _)| *entity == name) {
+        return Some(*c);
+    }
+    let index = LATIN_1.split(' ').position(|entity| entity == name)?;
+    char::from_u32(0xa0 + u32::try_from(index).ok()?)
+}
+
+const ENTITIES: [(&str, char); 40] = [
+    ("amp", '&'),
+    ("lt", '<'),
+    ("gt", '>'),
+    ("quot", '"'),
+    ("apos", '\''),
+    ("AMP", '&'),
+    ("LT", '<'),
+    ("GT", '>'),
+    ("QUOT", '"'),
+    ("Tab", '\t'),
+    ("NewLine", '\n'),
+    ("excl", '!'),
+    ("num", '#'),
+    ("dollar", '$'),
+    ("percnt", '%'),
+    ("lpar", '('),
+    ("rpar", ')'),
+    ("ast", '*'),
+    ("midast", '*'),
+    ("plus", '+'),
+    ("comma", ','),
+    ("period", '.'),
+    ("sol", '/'),
+    ("colon", ':'),
+    ("semi", ';'),
+    ("equals", '='),
+    ("quest", '?'),
+    ("commat", '@'),
+    ("lsqb", '['),
+    ("lbrack", '['),
+    ("bsol", '\\'),
+    ("rsqb", ']'),
+    ("rbrack", ']'),
+    ("Hat", '^'),
+    ("lowbar", '_'),
+    ("grave", '`'),
+    ("lcub", '{'),
+    ("verbar", '|'),
+    ("rcub", '}'),
+    ("euro", '€'),
+];
+
+/// The names of the characters from U+00A0 to U+00FF.
+const LATIN_1: &str = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 \
+    sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml \
+    Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml \
+    times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil egrave \
+    eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute \
+    ucirc uuml yacute thorn yuml";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Decodes a whole text.
+    fn decoded(decoder: Decoder, text: &str) -> String {
+        let mut bytes = text.as_bytes();
+        let mut out = Vec::new();
+        while !bytes.is_empty() {
+            match decoder.decode(bytes) {
+                Decoded::Text { length, text } => {
+                    out.extend_from_slice(text.as_bytes());
+                    bytes = &bytes[length..];
+                }
+                Decoded::Undecided => {
+                    out.push(bytes[0]);
+                    bytes = &bytes[1..];
+                }
+            }
+        }
+        String::from_utf8_lossy(&out).into_owned()
+    }
+
+    #[test]
+    fn every_escape_is_decoded() {
+        for (decoder, text, expected) in [
+            (Decoder::Backslash, r"\u002B\/\u003c\u00E4\n\t\\", "+/<ä\n\t\\"),
+            (Decoder::Backslash, r"\ud83d\udd11 \U0001f511 \u{1f511} \xe4", "🔑 🔑 🔑 ä"),
+            (Decoder::Backslash, r"\ud83d\u0041", r"\ud83dA"),
+            (Decoder::Backslash, r"a\ b\&\'\q", "a b&'q"),
+            (Decoder::BackslashBytes, r"\xc3\xa4 \303\244", "ä ä"),
+            (Decoder::Percent, "%2b%2B%c3%a4%u002b/%zz%", "++ä+/%zz%"),
+            (Decoder::Html, "&amp;&lt;&#43;&#x2B;&#X2b;&auml;&yuml;&nbsp;&plus;&nope;&", "&<+++äÿ\u{a0}+&nope;&"),
+            (Decoder::Shell, r#"'it'\''s' 'it'"'"'s'"#, "'it's' 'it's'"),
+            (Decoder::Wrapped, "ab\r\ncd\n", "abcd"),
+            (Decoder::Plain, r"\n%41", r"\n%41"),
+        ] {
+            assert_eq!(decoded(decoder, text), expected, "{decoder:?}: {text}");
+        }
+        assert_eq!(LATIN_1.split(' ').count(), 96);
+    }
+}

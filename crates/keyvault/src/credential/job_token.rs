@@ -1,0 +1,125 @@
+//! Federated tokens that a CI system issues to its jobs: GitHub Actions and Azure Pipelines.
+
+use std::fmt;
+
+use async_trait::async_trait;
+use azure_core::credentials::TokenCredential;
+use azure_core::error::ErrorKind;
+use azure_core::http::headers::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH};
+use azure_core::http::{ClientMethodOptions, ClientOptions, Context, Method, Request, Transport};
+use azure_identity::{ClientAssertion, ClientAssertionCredential, ClientAssertionCredentialOptions};
+use serde::Deserialize;
+use url::Url;
+use zeroize::Zeroizing;
+
+use super::step::{Attempt, StepOutcome};
+use super::variables::{CLIENT, TENANT, Variables};
+use crate::client::credential_error;
+
+/// Tries the application that trusts the jobs of a CI system. `reason` says why there is no token in a file.
+///
+/// A job has these variables whether or not an application trusts it, so a failure does not end the chain.
+pub(super) async fn attempt(variables: &Variables, options: ClientOptions, scope: &str, reason: String) -> Attempt {
+    let does_not_apply = |reason: &str| StepOutcome::DoesNotApply(reason.to_owned());
+    let found = options.transport.clone().and_then(|transport| find(variables, transport));
+    let Some(Job { system, token, tenant, client }) = found else {
+        return Err(StepOutcome::DoesNotApply(reason));
+    };
+    let (Some(tenant), Some(client)) = (tenant, client) else {
+        let clause = format!("a job of {system} needs AZURE_TENANT_ID and AZURE_CLIENT_ID");
+        return Err(StepOutcome::DoesNotApply(clause));
+    };
+    let options = ClientAssertionCredentialOptions { client_options: options };
+    let token = token.ok_or_else(|| does_not_apply("the URL for the job's token is malformed"))?;
+    let credential = ClientAssertionCredential::new(tenant.to_owned(), client.to_owned(), token, Some(options))
+        .map_err(|_| does_not_apply("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed"))?;
+    match credential.get_token(&[scope], None).await {
+        Ok(token) => Ok((credential, token)),
+        Err(error) => {
+            let detail = credential_error(&error).detail();
+            Err(StepOutcome::DoesNotApply(format!("a token of {system} was not accepted: {detail}")))
+        }
+    }
+}
+
+/// A job of a CI system, and the application that it signs in as.
+struct Job<'a> {
+    system: &'static str,
+    /// `None` if its URL is malformed.
+    token: Option<JobToken>,
+    tenant: Option<&'a str>,
+    client: Option<&'a str>,
+}
+
+/// Returns the job that this program runs in.
+fn find(variables: &Variables, transport: Transport) -> Option<Job<'_>> {
+    let (tenant, client) = (variables.get(TENANT), variables.get(CLIENT));
+    let github = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN");
+    // https://docs.github.com/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
+    if let (Some(url), Some(bearer)) = (variables.get(github.0), variables.get(github.1)) {
+        let token = JobToken::new(url, Method::Get, &[("audience", "api://AzureADTokenExchange")], bearer, transport);
+        return Some(Job { system: "GitHub Actions", token, tenant, client });
+    }
+    // https://learn.microsoft.com/rest/api/azure/devops/distributedtask/oidctoken/create
+    let url = variables.get("SYSTEM_OIDCREQUESTURI")?;
+    let bearer = variables.get("SYSTEM_ACCESSTOKEN")?;
+    let connection = variables.get("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID")?;
+    let query = [("api-version", "7.1"), ("serviceConnectionId", connection)];
+    Some(Job {
+        system: "Azure Pipelines",
+        token: JobToken::new(url, Method::Post, &query, bearer, transport),
+        tenant: variables.get("AZURESUBSCRIPTION_TENANT_ID").or(tenant),
+        client: variables.get("AZURESUBSCRIPTION_CLIENT_ID").or(client),
+    })
+}
+
+/// The endpoint of a CI system that issues the token of the job.
+struct JobToken {
+    url: Url,
+    method: Method,
+    authorization: Zeroizing<String>,
+    transport: Transport,
+}
+
+impl JobToken {
+    fn new(url: &str, method: Method, query: &[(&str, &str)], bearer: &str, transport: Transport) -> Option<Self> {
+        let mut url = Url::parse(url).ok().filter(|url| url.scheme() == "https")?;
+        url.query_pairs_mut().extend_pairs(query);
+        http::HeaderValue::from_str(bearer).ok()?;
+        Some(Self { url, method, authorization: Zeroizing::new(format!("Bearer {bearer}")), transport })
+    }
+}
+
+#[async_trait]
+impl ClientAssertion for JobToken {
+    async fn secret(&self, _: Option<ClientMethodOptions<'_>>) -> azure_core::Result<String> {
+        let mut request = Request::new(self.url.clone(), self.method);
+        request.insert_header(ACCEPT, "application/json");
+        request.insert_header(AUTHORIZATION, self.authorization.to_string());
+        if self.method == Method::Post {
+            request.insert_header(CONTENT_LENGTH, "0");
+        }
+        // The errors do not quote what the endpoint answers.
+        let failed = |clause| azure_core::Error::with_message(ErrorKind::Credential, clause);
+        let response = self.transport.send(&Context::new(), &mut request).await?;
+        if response.status() != 200 {
+            return Err(failed("CI system issued no token"));
+        }
+        let body = response.into_body().collect().await?;
+        let token: Token = serde_json::from_slice(&body).map_err(|_| failed("CI system's token cannot be read"))?;
+        Ok(token.value)
+    }
+}
+
+#[derive(Deserialize)]
+struct Token {
+    /// `value` in GitHub Actions.
+    #[serde(alias = "oidcToken")]
+    value: String,
+}
+
+impl fmt::Debug for JobToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JobToken").finish_non_exhaustive()
+    }
+}
