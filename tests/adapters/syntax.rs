@@ -165,7 +165,7 @@ async fn a_reference_in_a_key_is_an_error() {
         (format!("'{reference}' = 'x'"), reference.to_owned()),
         (format!("['{reference}']\nport = 1"), format!("{reference}.port")),
         (
-            format!("[[table]]\n'pre@Microsoft.KeyVault(SecretName' = []"),
+            "[[table]]\n'pre@Microsoft.KeyVault(SecretName' = []".to_owned(),
             "table[0].pre@Microsoft.KeyVault(SecretName".into(),
         ),
     ] {

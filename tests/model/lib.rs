@@ -54,19 +54,3 @@ pub mod store;
 mod time;
 
 pub use self::error::{Error, ErrorKind};
-
-/// No model blocks a thread, and Shuttle's tokio cannot enter a runtime, as the thread of core does.
-mod blocking {
-    #[derive(Clone)]
-    pub(crate) struct Worker(std::convert::Infallible);
-
-    impl Worker {
-        pub(crate) fn start() -> crate::error::Result<Self> {
-            Err(crate::Error::invalid("models do not block"))
-        }
-
-        pub(crate) fn run<F: Future>(&self, _: F) -> F::Output {
-            match self.0 {}
-        }
-    }
-}

@@ -98,7 +98,7 @@ impl Life {
             seen,
             announced: BTreeSet::new(),
             events: Vec::new(),
-            lags: seed % 2 == 0,
+            lags: seed.is_multiple_of(2),
             reports: Vec::new(),
             tally: Tally::default(),
         }
