@@ -18,7 +18,7 @@ async fn refuse<T: DeserializeOwned + std::fmt::Debug + Send + Sync + 'static>(s
     for framework in BOTH {
         for toml in [
             "value = '@KeyVault(SecretName=password)'",
-            "value = 'Server=db;Password=@KeyVault(SecretName=password)'",
+            "value = 'Server=db;Password=@KeyVault(SecretName=password;Encode=none)'",
             "value.value = '@KeyVault(SecretName=password)'",
             "value = ['@KeyVault(SecretName=password)']",
         ] {

@@ -26,7 +26,7 @@ fn texts(scan: &Scan) -> Vec<String> {
     let (secret, word) = (scan.secret.text(), scan.word.text());
     vec![
         "@KeyVault(SecretName=password)".to_owned(),
-        format!("Server={secret};Password=@KeyVault(SecretName=password)"),
+        format!("Server={secret};Password=@KeyVault(SecretName=password;Encode=none)"),
         "@KeyVault(SecretName=database;Property=hosts[0])".to_owned(),
         "@KeyVault(SecretName=database;Property=nothing)".to_owned(),
         "@KeyVault(SecretName=disabled)".to_owned(),

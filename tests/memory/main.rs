@@ -128,7 +128,8 @@ fn a_resolved_and_cached_secret_is_wiped() {
     for hidden in [Hidden::new(SIZES[0]), Hidden::in_lines(SIZES[1])] {
         let left = left_after(hidden, async |hidden: Hidden| {
             let resolver = Resolver::from(Responder::client(hidden, Delivery::Whole));
-            let text = resolver.resolve("Server=db;Password=@KeyVault(SecretName=a);").await.unwrap().unwrap();
+            let text =
+                resolver.resolve("Server=db;Password=@KeyVault(SecretName=a;Encode=none);").await.unwrap().unwrap();
             assert!(text.expose_secret().len() > hidden.text().len());
             let member = resolver.resolve("@KeyVault(SecretName=json;Property=user)").await.unwrap().unwrap();
             assert!(hidden.is(member.expose_secret()));

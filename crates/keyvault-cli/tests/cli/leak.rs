@@ -123,7 +123,7 @@ async fn commands_that_resolve_references_print_no_value() {
     let mut test = LeakTest::start().await;
     let (value, word) = (test.secret.text().to_owned(), test.word.text().to_owned());
     let good = format!(
-        "a = \"@KeyVault(SecretName=db)\"\nb = \"{word}@KeyVault(SecretName=json;Property=keys[0])\"\nc = \"{word}\"\n"
+        "a = \"@KeyVault(SecretName=db;Encode=json)\"\nb = \"{word}@KeyVault(SecretName=json;Property=keys[0];Encode=json)\"\nc = \"{word}\"\n"
     );
     test.fixture.write("good.toml", &good);
     for options in [&[][..], &["--json"], &["--offline"]] {

@@ -203,6 +203,8 @@ impl TextFormat {
     fn of(text: &str) -> Self {
         let text = text.trim_start_matches('\u{feff}').trim();
         match text.chars().next() {
+            // Text in brackets is not JSON for that alone.
+            Some('{' | '[') if !text.contains('"') => Self::Other,
             Some('{' | '[') if serde_json::from_str::<IgnoredAny>(text).is_ok() => Self::Json,
             Some('{' | '[') => Self::LikeJson,
             Some('<') if text.ends_with('>') => Self::Xml,
@@ -455,6 +457,8 @@ mod tests {
             ("<a>*</a>", "a\"b'c>"),
             ("<a b=\"c\">*</a>", "d e;f,g"),
             ("a=\"b\" *", "c d"),
+            ("[*]", "text"),
+            ("{*}", "text"),
             ("*", "anything \"' <&>;"),
             ("prefix-*", "a b;\"c"),
             ("it's *, and it's fine", "a'b"),

@@ -121,6 +121,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_host_of_a_private_endpoint_gets_the_vaults_own_host_as_advice() {
+        let resolver = Resolver::from(InMemory::new("https://contoso.vault.azure.net".parse().unwrap()));
+        for host in ["contoso.privatelink.vaultcore.azure.net", "contoso.privatelink.vault.azure.net"] {
+            let text = format!("@KeyVault(SecretUri=https://{host}/secrets/a)");
+            let report = resolver.check_offline(vec![ConfigValue::text(Key::root().member("a"), "a test", text)]);
+            let row = report.rows()[0].clone();
+            assert!(row.detail.unwrap().contains("private endpoint"), "{host}");
+            assert!(row.advice.unwrap().contains("contoso.vault.azure.net"), "{host}");
+        }
+    }
+
     #[tokio::test]
     async fn strings_are_returned_in_the_order_of_their_keys() {
         let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
