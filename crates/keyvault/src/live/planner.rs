@@ -37,7 +37,8 @@ pub(super) struct Planner {
 }
 
 impl Planner {
-    /// Creates a planner for settings that `plan` loaded, in a load that `began` at this time. It schedules the next full refresh.
+    /// Creates a planner for settings that `plan` loaded, in a load that `began` at this time. It schedules the next
+    /// full refresh.
     pub(super) fn new(state: Arc<SharedState>, plan: FetchPlan, began: Moment) -> Self {
         let interval = state.options.interval;
         let (mut full, awake) = (Schedule::new(interval), state.now());
@@ -85,8 +86,8 @@ impl Planner {
 
     /// Plans the refreshes that are requested or due.
     ///
-    /// They run side by side, and none waits for another: one for everything; one for the secrets of each vault that are
-    /// due by themselves; and one for those of each vault that credential reports wait for.
+    /// They run side by side, and none waits for another: one for everything; one for the secrets of each vault that
+    /// are due by themselves; and one for those of each vault that credential reports wait for.
     pub(super) fn next(&mut self, calls: &mut PendingCalls) -> Vec<PlannedRefresh> {
         let mut refreshes = self.for_reports(&mut calls.reports);
         let reports = refreshes.len();
