@@ -117,7 +117,7 @@ impl Life {
                 tokio::select! {
                     biased;
                     notice = watcher.next() => self.look_at(&notice.unwrap()),
-                    () = sleep(SECOND) => {}
+                    () = sleep(SECOND * 3) => {}
                     () = &mut next => break,
                 }
                 self.check_age();

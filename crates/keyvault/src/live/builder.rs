@@ -122,9 +122,9 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     }
 
     /// Debounces changes so that related ones are published together: when nothing more has changed for `minimum`, and
-    /// at the latest `maximum` after the first change. Until then, a full refresh runs every `minimum`, and only one that
-    /// began after the pause publishes: no event does, however often it comes. At the maximum, the changes are published
-    /// as they are, even in the middle of a rotation.
+    /// at the latest `maximum` after the first change. Until then, a full refresh runs every `minimum`, and only one
+    /// that began after the pause publishes: no event does, however often it comes. At the maximum, the changes are
+    /// published as they are, even in the middle of a rotation.
     ///
     /// This suits secrets that rotate one after the other and do not work without each other, such as a user and a
     /// password. One secret that contains both is better, and so is a hook of

@@ -33,8 +33,8 @@ impl Debounce {
     /// Returns the changes that still wait after `origins` were read, and when they are published unless more follow;
     /// `None` if they may be published now.
     ///
-    /// `full` is when the refresh began, if it was a full one. Only a full refresh that began after the pause shows that
-    /// nothing more changed: one of single secrets does not look at the others, and a slow one looked too early.
+    /// `full` is when the refresh began, if it was a full one. Only a full refresh that began after the pause shows
+    /// that nothing more changed: one of single secrets does not look at the others, and a slow one looked too early.
     pub(super) fn observe(
         self,
         pending: Option<&PendingChanges>,

@@ -44,8 +44,9 @@ impl<T: Send + Sync + 'static> Live<T> {
 
     /// Refreshes now instead of at the next interval. Returns what changed; `None` if nothing did.
     ///
-    /// Joins a refresh of everything that is in flight, and waits for no other. Costs what a refresh costs: ⌈secrets / 25⌉ requests to list the vault if
-    /// secrets are mapped by name, and one for each secret that changed or is not in the list, at most 100 at a time.
+    /// Joins a refresh of everything that is in flight, and waits for no other. Costs what a refresh costs:
+    /// ⌈secrets / 25⌉ requests to list the vault if secrets are mapped by name, and one for each secret that changed or
+    /// is not in the list, at most 100 at a time.
     ///
     /// # Errors
     ///

@@ -25,8 +25,8 @@
 //!    side, so that no vault and no source of work waits for another.
 //! 4. `planner`: decides what each refresh fetches, from `refresh_queue` (events, intervals, retries, and the dates
 //!    in `expiry`), `pending_calls` (waiting callers) and `credential_report` (credentials that a server rejected).
-//! 5. `refresh_cycle`: the steps of a refresh. `settings_loader` loads and validates; `debounce` holds related changes together;
-//!    `revocation` decides whether a failure means that a secret was taken away.
+//! 5. `refresh_cycle`: the steps of a refresh. `settings_loader` loads and validates; `debounce` holds related changes
+//!    together; `revocation` decides whether a failure means that a secret was taken away.
 //! 6. `shared_state`: what the loop writes and handles read. `health_state` and `notices` are part of it, and `health`
 //!    is what a program sees of it.
 //! 7. `live_handle`, `projection`, `watcher`: what a program reads. They reach the loop through `refresh_handle`.

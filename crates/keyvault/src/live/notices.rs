@@ -28,8 +28,8 @@ pub enum Notice {
     Missed(u64),
 }
 
-/// The last failures and facts about secrets, numbered. A watcher that falls far behind misses the oldest, and learns how
-/// many.
+/// The last failures and facts about secrets, numbered. A watcher that falls far behind misses the oldest, and learns
+/// how many.
 #[derive(Default)]
 pub(super) struct Notices {
     count: u64,

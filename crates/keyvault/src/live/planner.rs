@@ -89,8 +89,8 @@ impl Planner {
 
     /// Plans the refreshes that are requested or due.
     ///
-    /// They run side by side, and none waits for another: one for everything; one for the secrets of each vault that are
-    /// due by themselves; and one for those of each vault that credential reports wait for.
+    /// They run side by side, and none waits for another: one for everything; one for the secrets of each vault that
+    /// are due by themselves; and one for those of each vault that credential reports wait for.
     pub(super) fn next(&mut self, calls: &mut PendingCalls) -> Vec<PlannedRefresh> {
         let mut refreshes = self.for_reports(&mut calls.reports);
         let reports = refreshes.len();
