@@ -61,12 +61,15 @@ fn line_of_key(text: &str, key: &Key) -> Option<usize> {
             lines.push((line + 1, [&header[..], &name].concat()));
         }
     }
+    // A line of TOML and its table are the whole path. A line of YAML or JSON is the end of one.
+    let is_whole_path = text.lines().any(|line| line.trim().starts_with('[')) || !text.contains(": ");
     for end in (1..=names.len()).rev() {
         let wanted = &names[..end];
-        let ends: Vec<_> = lines
-            .iter()
-            .filter(|(_, path)| wanted.ends_with(&path.iter().map(String::as_str).collect::<Vec<_>>()))
-            .collect();
+        let is_end = |(_, path): &&(usize, Vec<String>)| {
+            wanted.ends_with(&path.iter().map(String::as_str).collect::<Vec<_>>())
+                && (path.len() == end || !is_whole_path)
+        };
+        let ends: Vec<_> = lines.iter().filter(is_end).collect();
         let whole: Vec<_> = ends.iter().filter(|(_, path)| path.len() == end).collect();
         match (&whole[..], &ends[..]) {
             ([(line, _)], _) | ([], [(line, _)]) => return Some(*line),
