@@ -16,8 +16,8 @@ const MAY_USE: [(&str, &[&str]); 5] = [
     ("keyvault-cli", &["keyvault", "keyvault-config", "keyvault-figment", "keyvault-emulator"]),
 ];
 
-/// A framework belongs to its adapter, and HTTP to core and the emulator. `reqwest` has features that change the clients of
-/// the whole program, so it is in none.
+/// A framework belongs to its adapter, and HTTP to core and the emulator. `reqwest` has features that change the
+/// clients of the whole program, so it is in none.
 const ONLY_IN: [(&str, &[&str]); 6] = [
     ("config", &["keyvault-config"]),
     ("figment", &["keyvault-figment"]),

@@ -1,5 +1,5 @@
-//! A secret never changes the structure of the text around its reference, and a near-miss of a reference never passes as
-//! text.
+//! A secret never changes the structure of the text around its reference, and a near-miss of a reference never passes
+//! as text.
 
 use keyvault::{Error, ErrorKind, Policy, ReferenceStatus};
 use keyvault_test_support::canary::assert_value_free;

@@ -54,8 +54,8 @@
 //!
 //! The secrets of the vault are the lowest layer: a file, a variable or a default overrides a secret of the same key. A
 //! secret name gives a lower-case key, in which `--` separates levels: `Database--Password` becomes
-//! `database.password`, and `Servers--0--Password` is one member of a list's element. Keys are case-sensitive, and [`Environment`](config::Environment) gives lower-case keys as
-//! well.
+//! `database.password`, and `Servers--0--Password` is one member of a list's element. Keys are case-sensitive, and
+//! [`Environment`](config::Environment) gives lower-case keys as well.
 //!
 //! # Values and types
 //!

@@ -9,8 +9,8 @@ use crate::replace::{data, find_in, profile_of, with_data};
 use crate::secret_layer::value;
 use crate::values::{effective, tag_of};
 
-/// Puts every secret whose name has an index at its place in `figment`, whose layers contain the other secrets. A secret
-/// replaces a value that is set at its key if `overrides` returns `true` for the list.
+/// Puts every secret whose name has an index at its place in `figment`, whose layers contain the other secrets. A
+/// secret replaces a value that is set at its key if `overrides` returns `true` for the list.
 pub(crate) fn place_in_lists(
     figment: Figment,
     secrets: &MappedSecrets,

@@ -29,8 +29,9 @@ pub(crate) use self::worker::Worker;
 
 /// Waits for a future of this crate, on a runtime that ends with the call. Blocks the calling thread.
 ///
-/// For what ends by itself: an adapter's `resolve`, a provider of secrets, [`Live::refresh_now`](crate::Live::refresh_now).
-/// It must not start settings or derive a resource, because their background tasks end with the runtime.
+/// For what ends by itself: an adapter's `resolve`, a provider of secrets,
+/// [`Live::refresh_now`](crate::Live::refresh_now). It must not start settings or derive a resource, because their
+/// background tasks end with the runtime.
 ///
 /// # Errors
 ///

@@ -61,8 +61,8 @@ impl SecretClientBuilder {
         self
     }
 
-    /// Sets the cloud of a vault that is given by its name, and the cloud whose tokens an origin under no Key Vault domain
-    /// accepts. Default: the cloud of the vault's domain, or the public cloud.
+    /// Sets the cloud of a vault that is given by its name, and the cloud whose tokens an origin under no Key Vault
+    /// domain accepts. Default: the cloud of the vault's domain, or the public cloud.
     pub fn cloud(mut self, cloud: Cloud) -> Self {
         self.settings.cloud = Some(cloud);
         self
@@ -138,8 +138,8 @@ impl SecretClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if the name or URL is not a vault's, the credential is missing, or a setting is
-    /// out of range.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if the name or URL is not a vault's, the credential is missing, or a
+    /// setting is out of range.
     pub fn build(mut self) -> Result<SecretClient> {
         let vault = Vault::from_name_or_url(&self.vault, self.settings.cloud.unwrap_or_default())?;
         let credential = self.credential.ok_or_else(|| Error::invalid("secret client has no credential"))?;

@@ -41,9 +41,9 @@ impl SecretClient {
 ///
 /// The stream sends nothing until it is polled, and fetches one page at a time: one request. The
 /// [timeout](super::SecretClientBuilder::timeout) applies to the time from one page with items to the next, or to the
-/// end of the list: empty pages in between do not extend it. The time in which the program does not poll does not count.
-/// The stream ends after an error, and with an error after 100,000 items or 4,000 pages, so that a whole list takes at
-/// most 4,000 times the timeout. Secrets that are set or deleted meanwhile neither hide nor repeat others.
+/// end of the list: empty pages in between do not extend it. The time in which the program does not poll does not
+/// count. The stream ends after an error, and with an error after 100,000 items or 4,000 pages, so that a whole list
+/// takes at most 4,000 times the timeout. Secrets that are set or deleted meanwhile neither hide nor repeat others.
 ///
 /// # Cancel safety
 ///

@@ -60,8 +60,8 @@ impl SecretClient {
         Self { pipeline: Arc::new(pipeline) }
     }
 
-    /// Copies the client for another vault, with the same credential and settings: its URL, its host, or its name in the
-    /// cloud of this one.
+    /// Copies the client for another vault, with the same credential and settings: its URL, its host, or its name in
+    /// the cloud of this one.
     ///
     /// # Errors
     ///

@@ -4,7 +4,8 @@
 //! among the places ([`CredentialStep`]). Any other `TokenCredential` works as well.
 
 // In reading order: `builder`, then `default_credential` tries the steps (`step`): applications of Entra (`entra`,
-// with `job_token` in CI systems), a managed identity (`managed_identity`), and command-line tools (`tool`). `variables` holds their configuration.
+// with `job_token` in CI systems), a managed identity (`managed_identity`), and command-line tools (`tool`).
+// `variables` holds their configuration.
 
 mod builder;
 mod default_credential;

@@ -15,8 +15,8 @@ use crate::push::PushEvent;
 /// Settings that follow rotation: always whole, always valid, replaced in one step.
 ///
 /// A background task refreshes them. It ends when the last clone of the handle is dropped, or with
-/// [`shutdown`](Live::shutdown); a [`Watcher`] does not keep it alive. It also ends with the tokio runtime of the start.
-/// After the end, the last settings can still be read, and [health](Live::health) is red.
+/// [`shutdown`](Live::shutdown); a [`Watcher`] does not keep it alive. It also ends with the tokio runtime of the
+/// start. After the end, the last settings can still be read, and [health](Live::health) is red.
 #[must_use = "settings are refreshed as long as their handle lives"]
 pub struct Live<T> {
     pub(super) published: PublishedCell<T>,

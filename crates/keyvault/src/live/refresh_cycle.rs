@@ -1,8 +1,8 @@
 //! One refresh, from loading to publication.
 //!
-//! A refresh has steps that wait, loading and validation, and steps in between that do not. Refreshes wait side by side,
-//! so that a vault that hangs holds back no other. The steps in between run one at a time, on the knowledge of that
-//! moment: a refresh that another one overtook loads again, without requests.
+//! A refresh has steps that wait, loading and validation, and steps in between that do not. Refreshes wait side by
+//! side, so that a vault that hangs holds back no other. The steps in between run one at a time, on the knowledge of
+//! that moment: a refresh that another one overtook loads again, without requests.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;

@@ -16,8 +16,8 @@ use crate::settings::Origins;
 /// Yields every change and failure since it was created.
 ///
 /// Changes that arrive faster than they are read are merged into one, with the keys of all, and come before other
-/// notices. The last 64 other notices are kept; [`Notice::Missed`] reports how many older ones were lost. A watcher does
-/// not keep the settings refreshed.
+/// notices. The last 64 other notices are kept; [`Notice::Missed`] reports how many older ones were lost. A watcher
+/// does not keep the settings refreshed.
 ///
 /// [`Live::watch`](super::Live::watch) creates one.
 pub struct Watcher<T> {

@@ -229,8 +229,8 @@ impl NameMap {
     /// The secret `Database` with `{"user": "app", "port": 5432, "hosts": ["a", "b"]}` gives `database.user`,
     /// `database.port`, `database.hosts[0]` and `database.hosts[1]`:
     ///
-    /// * Members keep their spelling, unless [`snake_case`](NameMap::snake_case), [`camel_case`](NameMap::camel_case) or
-    ///   [`pascal_case`](NameMap::pascal_case) changes it.
+    /// * Members keep their spelling, unless [`snake_case`](NameMap::snake_case), [`camel_case`](NameMap::camel_case)
+    ///   or [`pascal_case`](NameMap::pascal_case) changes it.
     /// * Numbers and booleans are text, such as `5432`, and convert like every secret.
     /// * A list is a list, which deserialises into `Vec`. A higher layer replaces it as a whole.
     /// * `null` is absent, so that a lower layer or a default applies. In a list it is an empty value.

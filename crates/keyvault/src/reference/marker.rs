@@ -2,8 +2,8 @@
 
 /// Removes `@Microsoft.KeyVault` or `@KeyVault`, in any case, from the beginning of `text`, if a parenthesis follows.
 ///
-/// The result begins with the parenthesis, or with white space before it, which the caller refuses: the text is meant to
-/// be a reference.
+/// The result begins with the parenthesis, or with white space before it, which the caller refuses: the text is meant
+/// to be a reference.
 pub(crate) fn strip_marker(text: &str) -> Option<&str> {
     MARKERS.into_iter().find_map(|marker| {
         let (head, tail) = text.split_at_checked(marker.len())?;

@@ -1,10 +1,10 @@
 //! Key Vault references: text that refers to a secret.
 //!
 //! Read the grammar at [`Reference`], then [`Template`], which is text with references in it. `marker` recognizes the
-//! beginning of a reference, `parameters` parses the text between the parentheses, `near_miss` finds text that was meant to be a reference, `json_path` selects a member of a
-//! JSON secret, `json_string` unescapes JSON strings without leaving copies, `encode` writes a secret in the format of
-//! the text around it, `surrounding` refuses a secret that would change the structure of that text, and
-//! `app_configuration` reads the form that Azure App Configuration uses.
+//! beginning of a reference, `parameters` parses the text between the parentheses, `near_miss` finds text that was
+//! meant to be a reference, `json_path` selects a member of a JSON secret, `json_string` unescapes JSON strings without
+//! leaving copies, `encode` writes a secret in the format of the text around it, `surrounding` refuses a secret that
+//! would change the structure of that text, and `app_configuration` reads the form that Azure App Configuration uses.
 
 pub(crate) mod app_configuration;
 mod encode;
@@ -45,7 +45,8 @@ use crate::secret::{Cloud, Secret, SecretId, SecretName, SecretVersion, Vault};
 /// * `Property=tls.key` selects a member of a JSON secret, `Property=hosts[0].name` a member of an element. A string
 ///   gives its text, any other member its JSON. A missing or `null` member is an error even with `Optional=true`,
 ///   because the secret exists and a change of its members must not go unnoticed.
-/// * `Tag=user` selects a tag of the secret in place of its value. A changed tag is seen with the secret's next version.
+/// * `Tag=user` selects a tag of the secret in place of its value. A changed tag is seen with the secret's next
+///   version.
 /// * `Encoding=base64` decodes the selected text, which is the base64 of UTF-8 text.
 /// * `Encode=url`, `json`, `xml`, `yaml`, `ado` (a connection string of ADO.NET), `base64` or `shell` encodes the
 ///   selected text for the text around the reference. Within quotation marks, only the content of a string is written;
@@ -127,8 +128,8 @@ impl Reference {
         Self { vault, name, version, tag: None, property: None, is_base64: false, encode: None, optional: false }
     }
 
-    /// Reads the reference at the beginning of `text` and returns its length with it, or `None` if `text` does not begin
-    /// like a reference.
+    /// Reads the reference at the beginning of `text` and returns its length with it, or `None` if `text` does not
+    /// begin like a reference.
     ///
     /// Text that begins like a reference and is malformed is an error, never plain text, because a typed setting must
     /// not receive the text of a reference. A malformed reference ends with its closing parenthesis, before the end of

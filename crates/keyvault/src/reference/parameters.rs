@@ -170,8 +170,8 @@ fn is_quoted(value: &str) -> bool {
     value.trim_start_matches('\\').starts_with(quotes) || value.ends_with(quotes)
 }
 
-/// Returns whether `text` contains a placeholder of a deployment tool: `#{X}#`, `$(X)`, `${X}`, `{{x}}`, `<x>`, `__X__`,
-/// `%X%`.
+/// Returns whether `text` contains a placeholder of a deployment tool: `#{X}#`, `$(X)`, `${X}`, `{{x}}`, `<x>`,
+/// `__X__`, `%X%`.
 fn has_placeholder(text: &str) -> bool {
     let is_between = |(begin, end): (&str, &str)| {
         let inner = text.split_once(begin).and_then(|(_, rest)| rest.split_once(end)).map(|(inner, _)| inner);

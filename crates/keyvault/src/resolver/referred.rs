@@ -28,9 +28,9 @@ impl Referred {
         self.0.contains(&secret.latest()) && context.find_key.is_some_and(|find_key| find_key(key).is_unused())
     }
 
-    /// Removes the mapped secrets that are only referred to from `values`, and returns the keys to remove from the tree:
-    /// the first part of each secret's key that the settings type does not have. A table that contains anything else, a
-    /// value or one of the `others`, stays.
+    /// Removes the mapped secrets that are only referred to from `values`, and returns the keys to remove from the
+    /// tree: the first part of each secret's key that the settings type does not have. A table that contains anything
+    /// else, a value or one of the `others`, stays.
     pub(super) fn take(
         &self,
         values: &mut Vec<ConfigValue>,

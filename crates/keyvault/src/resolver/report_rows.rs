@@ -9,8 +9,8 @@ use crate::report::{ReferenceStatus, Report, ReportRow};
 use crate::secret::SecretId;
 use crate::settings::{ConfigValue, Key, MappedSecrets, MappingNote, SecretIssue};
 
-/// Creates the report of `rows`, with the notes on mapped secrets: a row for a secret that was skipped, the detail of its
-/// row for one that was taken.
+/// Creates the report of `rows`, with the notes on mapped secrets: a row for a secret that was skipped, the detail of
+/// its row for one that was taken.
 pub(super) fn report(mut rows: Vec<ReportRow>, notes: &[MappingNote]) -> Report {
     let mut of_secret: HashMap<_, Vec<usize>> = HashMap::new();
     for (at, row) in rows.iter().enumerate() {

@@ -219,15 +219,15 @@ const MAX_FAILURES: usize = 10;
 /// A value with references, parsed.
 pub(super) struct Parsed {
     template: Result<Template>,
-    /// The references of the template. Without a template, every part of the text that is a reference or begins or looks
-    /// like one, of which at least one is malformed.
+    /// The references of the template. Without a template, every part of the text that is a reference or begins or
+    /// looks like one, of which at least one is malformed.
     pub(super) references: Vec<Result<Reference>>,
 }
 
 /// Parses the references in a value. `None` if there are none, and no near-misses either.
 ///
-/// White space around a whole reference, as in a block of YAML, is not part of the value. A near-miss is an error unless
-/// `terms` allow it.
+/// White space around a whole reference, as in a block of YAML, is not part of the value. A near-miss is an error
+/// unless `terms` allow it.
 pub(super) fn parse(resolver: &Resolver, value: &ConfigValue, terms: Terms) -> Option<Parsed> {
     if has_reference_in_key(value) {
         let error = Error::invalid("reference in a key is not resolved").with_help("write the reference as a value");

@@ -8,8 +8,8 @@ use crate::names::TypeKey;
 use crate::report::{ReferenceStatus, ReportRow};
 use crate::settings::{ConfigValue, Key, ValueContent};
 
-/// A value that is not used, because its key is spelled otherwise than the key in use. It is a secret, or a value beside
-/// the one in use.
+/// A value that is not used, because its key is spelled otherwise than the key in use. It is a secret, or a value
+/// beside the one in use.
 #[derive(Hash)]
 pub(super) struct UnusedSecret {
     pub(super) key: Key,

@@ -3,9 +3,9 @@
 //! Read `SealedSnapshot` in `snapshot` first: it documents the behavior and the format of the file. `key` holds the
 //! sealing key. `writer` opens and writes the file for the live settings: `payload` encodes the secrets with the vaults
 //! and the identity that the file is bound to, `format` encrypts and authenticates it, `file` replaces the file
-//! atomically, and `sealed_store` answers a load from an opened file. A file that cannot be used has a [`SealedRefusal`]
-//! in `refusal`; [`SealedHealth`] in `health` reports the state while a program runs. Without the feature `sealed`,
-//! `disabled` takes the place of the writer.
+//! atomically, and `sealed_store` answers a load from an opened file. A file that cannot be used has a
+//! [`SealedRefusal`] in `refusal`; [`SealedHealth`] in `health` reports the state while a program runs. Without the
+//! feature `sealed`, `disabled` takes the place of the writer.
 
 #[cfg(not(feature = "sealed"))]
 mod disabled;

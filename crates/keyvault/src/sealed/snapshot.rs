@@ -66,9 +66,9 @@ use crate::secret::SecretId;
 /// | 82 | *n* | payload in AES-256-GCM with the key `k(content)` and a nonce of zeros; bytes 0 to 81 are authenticated |
 /// | 82 + *n* | 16 | tag |
 ///
-/// The key of a file encrypts one payload, because the salt is new for each file. The payload is JSON: the time at which
-/// the secrets were last known good, the origins of the vaults and the identity, the secrets with their values and
-/// properties, the URLs of optional secrets that did not exist, and the properties that the default vault listed.
+/// The key of a file encrypts one payload, because the salt is new for each file. The payload is JSON: the time at
+/// which the secrets were last known good, the origins of the vaults and the identity, the secrets with their values
+/// and properties, the URLs of optional secrets that did not exist, and the properties that the default vault listed.
 ///
 /// # Examples
 ///

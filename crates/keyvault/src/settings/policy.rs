@@ -18,8 +18,8 @@ use crate::reference::Reference;
 /// | `**` | everything |
 ///
 /// A step is a name, which is case-sensitive, or an index; `*` matches any one step and `**` any number of steps. If
-/// several patterns match, the later ones add to the earlier: `Optional`, `KeepLastGood` and `AllowNearMiss` combine, and
-/// `Required` undoes them.
+/// several patterns match, the later ones add to the earlier: `Optional`, `KeepLastGood` and `AllowNearMiss` combine,
+/// and `Required` undoes them.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Policy {

@@ -67,7 +67,8 @@ impl StorageQueue {
     ///
     /// If the queue fails or does not exist, the stream polls again with a backoff of at most a minute, and yields
     /// [`PushEvent::MayHaveLost`](crate::push::PushEvent::MayHaveLost) when the queue answers. Only
-    /// [`remove`](StorageQueue::remove) ends the stream, and a poll outside a tokio runtime. Two streams of one queue compete for its messages.
+    /// [`remove`](StorageQueue::remove) ends the stream, and a poll outside a tokio runtime. Two streams of one queue
+    /// compete for its messages.
     pub fn events(&self) -> StorageQueueEvents {
         StorageQueueEvents::new(self.clone())
     }
