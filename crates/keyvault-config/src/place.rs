@@ -26,7 +26,11 @@ pub(crate) struct Misplaced {
 }
 
 /// Puts every secret at its key in `root`. An index in a key is an element of the list there.
-pub(crate) fn place_all(root: &mut Value, secrets: &MappedSecrets, precedence: Precedence) -> Result<(), Misplaced> {
+pub(crate) fn place_all(
+    root: &mut Value,
+    secrets: &MappedSecrets,
+    precedence: Precedence,
+) -> Result<(), Box<Misplaced>> {
     secrets.entries().try_for_each(|(key, tree)| {
         let id = tree.secret().map(|secret| secret.id().clone());
         place(root, key.segments(), value(tree), precedence).map_err(|fault| fault.at(&key, id))
@@ -39,12 +43,12 @@ enum Fault {
 }
 
 impl Fault {
-    fn at(self, key: &Key, secret: Option<SecretId>) -> Misplaced {
+    fn at(self, key: &Key, secret: Option<SecretId>) -> Box<Misplaced> {
         let mismatch = match self {
             Self::Gap => Mismatch::gap(key, secret.as_ref()),
             Self::TableAndList => Mismatch::table_and_list(key, secret.as_ref()),
         };
-        Misplaced { mismatch, key: key.clone(), secret }
+        Box::new(Misplaced { mismatch, key: key.clone(), secret })
     }
 }
 

@@ -70,8 +70,7 @@ impl Source for KeyVaultSource {
 
     /// Overrides single elements of lists, where a merge of whole values would replace the lists.
     fn collect_to(&self, cache: &mut Value) -> std::result::Result<(), ConfigError> {
-        place_all(cache, &self.secrets, Precedence::Secret)
-            .map_err(|misplaced| ConfigError::Foreign(Box::new(misplaced)))
+        place_all(cache, &self.secrets, Precedence::Secret).map_err(|misplaced| ConfigError::Foreign(misplaced))
     }
 }
 
