@@ -138,7 +138,7 @@ async fn a_missing_setting_is_reported_with_the_key_of_the_same_letters() {
         {
             let service = Service::new("").secret(name, "canary");
             let error = service.start::<Camel>(framework).await.unwrap_err();
-            assert_eq!(error.setting().is_some_and(|setting| setting.starts_with("database")), true, "{error}");
+            assert!(error.setting().is_some_and(|setting| setting.starts_with("database")), "{error}");
             let report = error.report();
             let is_told = report.contains(found) && report.contains("camel_case");
             assert_eq!(is_told, found == "database.connectionstring", "{framework:?} {report}");
