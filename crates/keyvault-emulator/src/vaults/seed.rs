@@ -87,7 +87,7 @@ impl Seed {
         seed
     }
 
-    /// Sets the secrets in their vaults, as new versions: all of them, or none if one is rejected. Returns the number
+    /// Sets the secrets in their vaults, as new versions: all of them, unless one is rejected. Returns the number
     /// of secrets that were set.
     pub(crate) fn load(&self, vaults: &mut VaultMap, now: Duration, existing: OnExisting) -> Result<usize, SeedError> {
         let (mut draft, mut count) = (vaults.clone(), 0);

@@ -32,7 +32,7 @@ impl Response {
 
     /// Translates the response to an error with codes and advice, and without text of the response.
     fn error(&self, operation: Operation) -> Error {
-        // A 429 slows the client down, whoever sent it.
+        // A 429 slows the client down, also one of a proxy.
         if let Some(error) = self.foreign_error().filter(|_| self.status != 429) {
             let (code, inner_code, request_id) = Default::default();
             return error.with_answer(ServiceAnswer { http_status: self.status, code, inner_code, request_id });

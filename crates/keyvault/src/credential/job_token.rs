@@ -12,6 +12,7 @@ use serde::Deserialize;
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::response_body;
 use super::step::{Attempt, StepOutcome};
 use super::variables::{CLIENT, TENANT, Variables};
 use crate::client::credential_error;
@@ -105,7 +106,8 @@ impl ClientAssertion for JobToken {
         if response.status() != 200 {
             return Err(failed("CI system issued no token"));
         }
-        let body = response.into_body().collect().await?;
+        let too_large = || failed("CI system's response is too large");
+        let body = response_body::read(response.into_body()).await?.ok_or_else(too_large)?;
         let token: Token = serde_json::from_slice(&body).map_err(|_| failed("CI system's token cannot be read"))?;
         Ok(token.value)
     }

@@ -8,12 +8,12 @@ use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions}
 use azure_core::http::headers::HeaderName;
 use azure_core::http::{HttpClient, Method, Request};
 use azure_core::time::OffsetDateTime;
-use futures::StreamExt;
 use serde::Deserialize;
 use tokio::time::{sleep, timeout};
 use url::Url;
 use zeroize::Zeroizing;
 
+use super::response_body;
 use super::step::{Attempt, StepOutcome, sdk_error};
 use super::variables::{CLIENT, Variables};
 use crate::client::transport::local_client;
@@ -114,16 +114,10 @@ impl ManagedIdentity {
         let mut request = Request::new(url, Method::Get);
         let (name, value) = &self.header;
         request.insert_header(name.clone(), value.to_string());
-        let (status, _, mut chunks) = self.http.execute_request(&request).await.map_err(unreachable)?.deconstruct();
+        let (status, _, chunks) = self.http.execute_request(&request).await.map_err(unreachable)?.deconstruct();
         check(status.into())?;
-        let mut body = Zeroizing::new(Vec::with_capacity(MAX_RESPONSE));
-        while let Some(chunk) = chunks.next().await {
-            let chunk = chunk.map_err(unreachable)?;
-            if body.len() + chunk.len() > MAX_RESPONSE {
-                return Err(failure(ErrorKind::Unavailable, "managed identity endpoint's response is too large"));
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let too_large = || failure(ErrorKind::Unavailable, "managed identity endpoint's response is too large");
+        let body = response_body::read(chunks).await.map_err(unreachable)?.ok_or_else(too_large)?;
         let malformed = || failure(ErrorKind::Unavailable, "managed identity endpoint returned no token");
         let token: TokenResponse = serde_json::from_slice(&body).map_err(|_| malformed())?;
         let seconds = token.expires_on.as_i64().or_else(|| token.expires_on.as_str()?.trim().parse().ok());
@@ -178,5 +172,3 @@ const LONGEST_PROBE: Duration = Duration::from_secs(1);
 /// [The retry
 /// guidance](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#retry-guidance).
 const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
-
-const MAX_RESPONSE: usize = 64 << 10;

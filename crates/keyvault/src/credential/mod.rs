@@ -5,13 +5,14 @@
 
 // In reading order: `builder`, then `default_credential` tries the steps (`step`): applications of Entra (`entra`,
 // with `job_token` in CI systems), a managed identity (`managed_identity`), and command-line tools (`tool`).
-// `variables` holds their configuration.
+// `variables` holds their configuration; `response_body` limits what an endpoint answers.
 
 mod builder;
 mod default_credential;
 mod entra;
 mod job_token;
 mod managed_identity;
+mod response_body;
 mod step;
 mod tool;
 mod variables;

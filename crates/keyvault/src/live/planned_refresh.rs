@@ -56,8 +56,8 @@ impl PlannedRefresh {
         self.plan.is_full
     }
 
-    /// Returns the vaults without which the others can be refreshed, after a full refresh failed with `error`; none if
-    /// all of them failed, or something else.
+    /// Returns the vaults without which the others can be refreshed, after a full refresh failed with `error`; no vault
+    /// if all of them failed, or something else.
     pub(super) fn failed_vaults(&self, error: &Error) -> BTreeSet<Vault> {
         let (plan, mut failed) = (&self.plan, BTreeSet::new());
         // A secret that is new in the layers holds everything back, because there is no last good version of it.

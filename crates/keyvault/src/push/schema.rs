@@ -38,7 +38,7 @@ pub(super) fn parse(json: &[u8]) -> Option<Vec<RawEvent<'_>>> {
 pub(super) struct Parts<'j>(Vec<(Option<&'static str>, &'j RawValue)>);
 
 impl<'j> Parts<'j> {
-    /// Returns the parts of `json`: none if it is neither an object nor an array.
+    /// Returns the parts of `json`; no part unless it is an object or an array.
     fn of(json: &'j RawValue) -> Self {
         serde_json::from_str(json.get()).unwrap_or_default()
     }
