@@ -6,6 +6,7 @@ use keyvault::report::ReportRow;
 use keyvault::settings::ConfigValue;
 use keyvault::{ReferenceStatus, Report, Resolver};
 use keyvault_test_support::canary::assert_free_of;
+use keyvault_test_support::json_schema::assert_conforms;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
@@ -154,38 +155,5 @@ async fn a_report_conforms_to_its_schema() {
     let schema: Value = serde_json::from_str(SCHEMA).unwrap();
     let report = serde_json::to_value(error.load_report().unwrap()).unwrap();
     assert_eq!(report["rows"].as_array().unwrap().len(), 4);
-    assert_conforms(&report, &schema, &schema);
-}
-
-/// A validator for the subset of JSON Schema that the schema uses.
-#[track_caller]
-fn assert_conforms(value: &Value, schema: &Value, root: &Value) {
-    let schema = match schema["$ref"].as_str() {
-        Some(path) => root.pointer(path.trim_start_matches('#')).unwrap(),
-        None => schema,
-    };
-    let kind = match value {
-        Value::Null => "null",
-        Value::Bool(_) => "boolean",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
-    let kinds = [&schema["type"]].into_iter().chain(schema["type"].as_array().into_iter().flatten());
-    let kinds: Vec<&str> = kinds.filter_map(Value::as_str).collect();
-    assert!(kinds.is_empty() || kinds.contains(&kind), "{value} is not of {kinds:?}");
-    if let Some(allowed) = schema["enum"].as_array() {
-        assert!(allowed.contains(value), "{value} is not one of {allowed:?}");
-    }
-    for item in value.as_array().into_iter().flatten() {
-        assert_conforms(item, &schema["items"], root);
-    }
-    if let (Some(members), Some(properties)) = (value.as_object(), schema["properties"].as_object()) {
-        let required: Vec<&str> = schema["required"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-        assert!(required.iter().all(|name| members.contains_key(*name)), "{value} lacks one of {required:?}");
-        for (name, member) in members {
-            assert_conforms(member, properties.get(name).unwrap_or_else(|| panic!("{name} is not known")), root);
-        }
-    }
+    assert_conforms(&report, &schema);
 }

@@ -5,11 +5,12 @@
 //! - `store`: a `SecretStore` whose `get` and `list` a test replaces, and a `Switch` for faults.
 //! - `emulator`: clients and transports that reach an emulator.
 //! - `canary`: random text, and the search for it in everything that people can see.
+//! - `json_schema`: a validator of JSON.
 //! - `log`: the log of one thread as text.
 //! - `deadline`: limits for tests that would otherwise wait forever.
 //! - `postgres`: a local PostgreSQL server (feature `postgres`).
 //!
-//! All but `canary` need the feature `fakes`, and `postgres` needs its own. For a plain vault, use
+//! All but `canary` and `json_schema` need the feature `fakes`, and `postgres` needs its own. For a plain vault, use
 //! `keyvault::InMemory`; its `on_get` hook delays, counts or fails reads.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot continue panics at once")]
@@ -21,6 +22,7 @@ pub mod credential;
 pub mod deadline;
 #[cfg(feature = "fakes")]
 pub mod emulator;
+pub mod json_schema;
 #[cfg(feature = "fakes")]
 pub mod log;
 #[cfg(all(unix, feature = "postgres"))]

@@ -4,21 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
-use keyvault::credential::{CredentialStep, DefaultCredential, StepOutcome};
+use keyvault::credential::{CredentialStep, StepOutcome};
 use keyvault::{Cloud, Error, ErrorKind};
 use tokio::time::timeout;
 
 use super::finding::{Finding, Health};
-use crate::vault::environment_token;
+use crate::vault::CredentialArguments;
 
 /// Returns the credential that commands use, with one finding for each step of the chain.
-pub(super) async fn examine(cloud: Cloud, time: Duration) -> (Option<Arc<dyn TokenCredential>>, Vec<Finding>) {
-    if let Some(credential) = environment_token() {
+pub(super) async fn examine(
+    arguments: &CredentialArguments,
+    cloud: Cloud,
+    time: Duration,
+) -> (Option<Arc<dyn TokenCredential>>, Vec<Finding>) {
+    if let Some(credential) = arguments.environment_token() {
         let finding =
             Finding::new("KEYVAULT_TOKEN", Health::Healthy, "is set and used instead of the credential chain");
         return (Some(credential), vec![finding]);
     }
-    let credential = match DefaultCredential::builder().build() {
+    let credential = match arguments.chain() {
         Ok(credential) => credential,
         Err(error) => return (None, vec![Finding::failed("environment", &error)]),
     };

@@ -63,14 +63,13 @@ impl Doctor {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
         let vaults = self.vaults.vaults()?;
         let cloud = vaults.first().and_then(Vault::cloud).unwrap_or_default();
-        let (credential, findings) = credential::examine(cloud, self.vaults.connection.timeout()).await;
+        let connection = &self.vaults.connection;
+        let (credential, findings) = credential::examine(&connection.credential, cloud, connection.timeout()).await;
         let mut sections = vec![("credential".to_owned(), findings)];
         for (index, vault) in vaults.iter().enumerate() {
             let secrets = if index == 0 { &self.secret[..] } else { &[] };
             let findings = match &credential {
-                Some(credential) => {
-                    vault::examine(&self.vaults.connection, vault, Arc::clone(credential), secrets).await?
-                }
+                Some(credential) => vault::examine(connection, vault, Arc::clone(credential), secrets).await?,
                 None => Vec::new(),
             };
             sections.push((format!("vault {vault}"), findings));

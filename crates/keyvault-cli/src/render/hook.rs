@@ -8,7 +8,7 @@ use tokio::process::Command;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
-use crate::vault::CREDENTIAL_VARIABLES;
+use crate::vault::credential_variables;
 
 /// A shell command and the time it may take.
 pub(super) struct Hook {
@@ -43,7 +43,7 @@ impl Hook {
     async fn run_once(&self) -> Result<(), String> {
         let mut command = Command::new("sh");
         command.arg("-c").arg(&self.command).stdin(Stdio::null()).process_group(0);
-        for name in CREDENTIAL_VARIABLES {
+        for name in credential_variables() {
             command.env_remove(name);
         }
         let child = command.spawn().map_err(|error| format!("cannot be started: {error}"))?;

@@ -1,12 +1,13 @@
 //! `keyvault render`: writes a file of any kind with the references in it resolved.
 //!
-//! In reading order: `template` resolves the references of a text. `escape` puts secrets into a format with a
-//! structure, which `document` and `xml` parse. `watch` repeats that and rewrites the file on a change, and `hook` runs
-//! the command of `--then` after each write.
+//! In reading order: `template` resolves the references of a text. `insertion` puts secrets into a format with a
+//! structure, which `document` and `xml` parse, and `escape` escapes each for its place. `watch` repeats that and
+//! rewrites the file on a change, and `hook` runs the command of `--then` after each write.
 
 mod document;
 mod escape;
 mod hook;
+mod insertion;
 mod template;
 mod watch;
 mod xml;
@@ -136,7 +137,9 @@ impl Render {
 
     async fn render(self, vaults: AllowedVaults) -> Result<(), Failure> {
         let format = self.format();
-        let text = template::render(&self.template, format, &vaults).await?;
+        let rendered = template::render(&self.template, format, &vaults).await?;
+        rendered.print_near_misses();
+        let text = rendered.text;
         let Some(path) = self.output else {
             if io::stdout().is_terminal() {
                 eprintln!("keyvault: the following output contains secrets");

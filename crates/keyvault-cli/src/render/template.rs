@@ -6,16 +6,29 @@ use keyvault::Template;
 use keyvault::settings::Key;
 use zeroize::Zeroizing;
 
-use super::escape::{self, Insertion};
+use super::insertion::{self, Insertion};
 use crate::failure::Failure;
 use crate::report::ReferenceReport;
-use crate::settings::{self, BYTE_ORDER_MARK, Entry, Format, TextFile};
+use crate::settings::{self, BYTE_ORDER_MARK, Entry, Format, Problem, TextFile};
 use crate::vault::AllowedVaults;
 
-/// Reads the template at `path` and returns its text with the references resolved.
+/// A template with its references resolved.
+pub(super) struct Rendered {
+    pub(super) text: Zeroizing<String>,
+    /// What was meant to be a reference in the template, and stays text.
+    near_misses: Vec<Problem>,
+}
+
+impl Rendered {
+    pub(super) fn print_near_misses(&self) {
+        self.near_misses.iter().for_each(|near_miss| eprintln!("keyvault: {near_miss}"));
+    }
+}
+
+/// Reads the template at `path` and resolves its references.
 ///
 /// In a `format` with a structure, each secret is escaped for its place.
-pub(super) async fn render(path: &str, format: Format, vaults: &AllowedVaults) -> Result<Zeroizing<String>, Failure> {
+pub(super) async fn render(path: &str, format: Format, vaults: &AllowedVaults) -> Result<Rendered, Failure> {
     let TextFile { name: file, text, has_byte_order_mark } = settings::read_text(path)?;
     let (ranges, entries): (Vec<_>, Vec<_>) = references(&file, &text).into_iter().unzip();
     let outcome = vaults.check(&entries).await?;
@@ -37,13 +50,14 @@ pub(super) async fn render(path: &str, format: Format, vaults: &AllowedVaults) -
     let rendered = if format == Format::Text {
         filled(&present, &insertions)
     } else {
-        escape::insert(format, &present, &insertions, unescaped).map_err(|refusal| {
+        insertion::insert(format, &present, &insertions, unescaped).map_err(|refusal| {
             let line = line_of(&text, original_offset(&kept, refusal.offset));
             Failure::usage(format!("{file}:{line}: {}", refusal.message))
         })?
     };
     let mark = if has_byte_order_mark { BYTE_ORDER_MARK } else { "" };
-    Ok(Zeroizing::new([mark, rendered.as_str()].concat()))
+    let rendered = Zeroizing::new([mark, rendered.as_str()].concat());
+    Ok(Rendered { text: rendered, near_misses: settings::near_misses(&text, &file) })
 }
 
 /// Replaces the references as they are.

@@ -89,12 +89,13 @@ impl Watch {
 
     /// Returns whether the file was written, because the text differs from `current` or the file was removed.
     async fn update(&self, current: &mut Zeroizing<String>) -> Result<bool, Failure> {
-        let text = template::render(&self.template, self.format, &self.vaults).await?;
-        if text == *current && !self.is_removed() {
+        let rendered = template::render(&self.template, self.format, &self.vaults).await?;
+        if rendered.text == *current && !self.is_removed() {
             return Ok(false);
         }
-        write(&self.path, &text, self.mode)?;
-        *current = text;
+        write(&self.path, &rendered.text, self.mode)?;
+        rendered.print_near_misses();
+        *current = rendered.text;
         Ok(true)
     }
 }

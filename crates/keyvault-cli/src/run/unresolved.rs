@@ -10,12 +10,12 @@ use zeroize::Zeroizing;
 use super::environment::{ChildEnvironment, SecretText, Value};
 use crate::failure::Failure;
 use crate::report::ReferenceReport;
-use crate::settings::{self, Entry, EnvVariable, LEFT_ALONE, SelectionArguments, may_contain_reference};
-use crate::vault::{AllowedVaults, CREDENTIAL_VARIABLES};
+use crate::settings::{self, Entry, EnvVariable, LEFT_ALONE, SelectionArguments, may_contain_reference, needs_check};
+use crate::vault::{AllowedVaults, credential_variables};
 
 /// The variables that the child gets in addition to ours, and the ones that it does not inherit.
 pub(super) struct UnresolvedEnvironment {
-    /// The variables with references, by name.
+    /// The variables with references, or with text that was meant to be one, by name.
     references: BTreeMap<String, Entry>,
     /// The variables of files without references.
     plain: BTreeMap<String, Zeroizing<String>>,
@@ -33,11 +33,10 @@ impl UnresolvedEnvironment {
         names: Option<NameMap>,
         keep_credentials: bool,
     ) -> Result<Self, Failure> {
-        let has_reference = |name: &str, value: &OsStr| has_reference(value) && selection.includes(name);
-        let is_withheld = |name: &&&str| {
-            !keep_credentials && std::env::var_os(name).is_some_and(|value| !has_reference(name, &value))
-        };
-        let withheld: Vec<&'static str> = CREDENTIAL_VARIABLES.iter().filter(is_withheld).copied().collect();
+        let is_resolved = |name: &str, value: &OsStr| needs_check(&value.to_string_lossy()) && selection.includes(name);
+        let is_withheld =
+            |name: &&str| !keep_credentials && std::env::var_os(name).is_some_and(|value| !is_resolved(name, &value));
+        let withheld: Vec<&'static str> = credential_variables().filter(is_withheld).collect();
         let mut variables =
             Self { references: BTreeMap::new(), plain: BTreeMap::new(), withheld, names, selection: selection.clone() };
         let mut known: Vec<String> = Vec::new();
@@ -46,12 +45,12 @@ impl UnresolvedEnvironment {
         }
         for (name, value) in std::env::vars_os() {
             let full_name = name.to_string_lossy().into_owned();
-            if has_reference(&full_name, &value) {
+            if is_resolved(&full_name, &value) {
                 let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
                     return Err(Failure::usage(format!("variable {full_name} is not UTF-8 text")));
                 };
                 variables.references.insert(name.to_owned(), entry(name, format!("variable {name}"), value.to_owned()));
-            } else if self::has_reference(&value) {
+            } else if may_contain_reference(&value.to_string_lossy()) {
                 variables.note_protected(&full_name, "variable");
             }
             known.push(full_name);
@@ -81,7 +80,7 @@ impl UnresolvedEnvironment {
             }
             self.plain.remove(&name);
             self.references.remove(&name);
-            if may_contain_reference(&value) && self.selection.includes(&name) {
+            if needs_check(&value) && self.selection.includes(&name) {
                 self.references.insert(name.clone(), entry(&name, origin, value.to_string()));
                 continue;
             }
@@ -176,10 +175,6 @@ impl UnresolvedEnvironment {
         }
         Ok(())
     }
-}
-
-fn has_reference(value: &OsStr) -> bool {
-    may_contain_reference(&value.to_string_lossy())
 }
 
 fn entry(name: &str, origin: String, text: String) -> Entry {

@@ -45,10 +45,7 @@ fn limited(from: impl Read, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            "far too large: a vault accepts values of at most 25 KB",
-        ));
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "far larger than a vault accepts"));
     }
     Ok(bytes)
 }

@@ -4,12 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use keyvault::Error;
 use keyvault::client::VersionProperties;
 
 use super::{CommonArguments, input, read};
-use crate::failure::{Failure, exit_code_of};
-use crate::output::{count, number};
+use crate::failure::Failure;
 use crate::vault::SecretTarget;
 
 /// Set a secret: create it, or create a new version of it
@@ -87,9 +85,7 @@ impl Set {
             ));
         }
         let value = input::value(self.value_file.as_deref())?;
-        let limits = exceeded_limits(&value, &self.properties);
-        let set = client.set_with(&name, value, self.properties.into_properties()).await;
-        let set = set.map_err(|error| with_limits(error, &limits))?;
+        let set = client.set_with(&name, value, self.properties.into_properties()).await?;
         read::print_properties(set.properties(), self.common.json)
     }
 }
@@ -124,7 +120,6 @@ pub(crate) struct Update {
 impl Update {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let SecretTarget { client, name, version } = self.common.vault.secret(&self.name)?;
-        let limits = exceeded_limits("", &self.properties);
         let mut properties = self.properties.into_properties();
         if self.no_tags {
             properties = properties.tags(BTreeMap::new());
@@ -133,67 +128,9 @@ impl Update {
             properties = properties.enabled(true);
         }
         let updated = match self.version.or(version) {
-            Some(version) => client.update_version(&name, &version, properties).await,
-            None => client.update(&name, properties).await,
+            Some(version) => client.update_version(&name, &version, properties).await?,
+            None => client.update(&name, properties).await?,
         };
-        let updated = updated.map_err(|error| with_limits(error, &limits))?;
         read::print_properties(&updated, self.common.json)
-    }
-}
-
-/// Adds the limits that a refused request exceeds, because the vault does not name them.
-fn with_limits(error: Error, limits: &[String]) -> Failure {
-    let is_refusal = matches!(error.http_status(), Some(400 | 413 | 422));
-    let failure = Failure::from(error.clone());
-    if !is_refusal || limits.is_empty() {
-        return failure;
-    }
-    Failure::Other { text: format!("{failure}\nhelp: {}", limits.join("; ")), code: exit_code_of(&error) }
-}
-
-/// Describes each limit of the service that a secret exceeds.
-fn exceeded_limits(value: &str, properties: &PropertyArguments) -> Vec<String> {
-    let mut limits = Vec::new();
-    if value.len() > MAX_VALUE {
-        let length = number(value.len());
-        limits.push(format!("the value has {length} bytes, and a vault accepts at most 25 KB ({})", number(MAX_VALUE)));
-    }
-    if properties.tags.len() > MAX_TAGS {
-        limits
-            .push(format!("these are {}, and a vault accepts at most {MAX_TAGS}", count(properties.tags.len(), "tag")));
-    }
-    let is_long = |text: &str| text.chars().count() > MAX_TAG_LENGTH;
-    if properties.tags.iter().any(|(name, value)| is_long(name) || is_long(value)) {
-        limits.push(format!("a tag has more than {MAX_TAG_LENGTH} characters in its name or its value"));
-    }
-    if properties.content_type.as_ref().is_some_and(|content_type| content_type.chars().count() > MAX_CONTENT_TYPE) {
-        limits.push(format!("the content type has more than {MAX_CONTENT_TYPE} characters"));
-    }
-    limits
-}
-
-const MAX_VALUE: usize = 25_600;
-const MAX_TAGS: usize = 15;
-const MAX_TAG_LENGTH: usize = 256;
-const MAX_CONTENT_TYPE: usize = 255;
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_exceeded_limit_is_named() {
-        let properties = |tags: usize, length: usize| PropertyArguments {
-            content_type: Some("t".repeat(length)),
-            tags: vec![("n".repeat(length), String::new()); tags],
-            expires: None,
-            not_before: None,
-            disable: false,
-        };
-        assert!(exceeded_limits(&"v".repeat(25_600), &properties(15, 255)).is_empty());
-        let limits = exceeded_limits(&"v".repeat(30_000), &properties(16, 300)).join("; ");
-        for part in ["30,000 bytes", "25 KB (25,600)", "16 tags", "256 characters", "content type"] {
-            assert!(limits.contains(part), "{part}: {limits}");
-        }
     }
 }

@@ -3,7 +3,7 @@
 use keyvault::settings::{Key, Segment};
 use zeroize::Zeroizing;
 
-use super::entry::{Entry, may_contain_reference};
+use super::entry::{Entry, needs_check};
 use super::problem::{Problem, SyntaxError};
 
 /// Collects the values of one file and finds their lines. Limits the depth of keys and the memory of all values.
@@ -76,7 +76,7 @@ impl<'t> EntryCollector<'t> {
     /// Adds a string that spans the lines `first` to `last`. Its origin is the first of them with a reference.
     pub(super) fn string(&mut self, key: Key, first: usize, last: usize, text: String) -> Result<(), SyntaxError> {
         let text = Zeroizing::new(text);
-        let has_reference = |line: &usize| self.line_text(*line).is_some_and(may_contain_reference);
+        let has_reference = |line: &usize| self.line_text(*line).is_some_and(needs_check);
         let line = if first < last { (first..=last).find(has_reference).unwrap_or(first) } else { first };
         self.push(key, line, Some(text))
     }

@@ -1,5 +1,6 @@
 //! One value and its origin.
 
+use keyvault::Template;
 use keyvault::settings::{ConfigValue, Key};
 use zeroize::Zeroizing;
 
@@ -35,9 +36,12 @@ impl Entry {
     }
 }
 
-/// Returns whether `text` contains the beginning of a reference.
-///
-/// Parses nothing, because `keyvault run` calls it for every variable at every start.
+/// Returns whether `text` contains a reference, a malformed or escaped one, or text that was meant to be one.
+pub(crate) fn needs_check(text: &str) -> bool {
+    may_contain_reference(text) || !Template::near_misses(text).is_empty()
+}
+
+/// Returns whether `text` contains the beginning of a reference. Parses nothing.
 pub(crate) fn may_contain_reference(text: &str) -> bool {
     text.match_indices('@').any(|(at, _)| {
         let rest = &text.as_bytes()[at..];

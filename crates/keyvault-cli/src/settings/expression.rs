@@ -61,7 +61,7 @@ impl Expressions {
 
     /// Returns the length of the expression at the beginning of `text`. `None` if it does not end on its line.
     fn length(self, text: &str) -> Option<usize> {
-        let near = &text[..text.floor_char_boundary_of(MAX_LENGTH)];
+        let near = &text[..floor_char_boundary(text, MAX_LENGTH)];
         let line = &near[..near.find('\n').unwrap_or(near.len())];
         if self.end == "}}" {
             return line.find(self.end).map(|at| at + self.end.len());
@@ -88,14 +88,9 @@ pub(super) fn is_terraform_json(file: &str) -> bool {
 /// The length of the longest expression. It bounds the search for the end of each.
 const MAX_LENGTH: usize = 512;
 
-trait CharBoundary {
-    fn floor_char_boundary_of(&self, at: usize) -> usize;
-}
-
-impl CharBoundary for str {
-    fn floor_char_boundary_of(&self, at: usize) -> usize {
-        (0..=at.min(self.len())).rev().find(|at| self.is_char_boundary(*at)).unwrap_or(0)
-    }
+/// Returns the last position at or before `at` where a character begins.
+pub(super) fn floor_char_boundary(text: &str, at: usize) -> usize {
+    (0..=at.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)
 }
 
 impl Substituted {
@@ -108,7 +103,7 @@ impl Substituted {
 
 /// Returns a word that stands for an expression between `before` and `after`.
 fn word(before: &str, after: &str) -> &'static str {
-    let tail = &before[before.floor_char_boundary_of(before.len().saturating_sub(200))..];
+    let tail = &before[floor_char_boundary(before, before.len().saturating_sub(200))..];
     let tail = tail.rsplit(['(', ';']).next().unwrap_or_default().trim().to_ascii_lowercase();
     let in_uri = tail.strip_prefix("secreturi=");
     match in_uri {

@@ -30,6 +30,8 @@ use zeroize::Zeroizing;
 
 #[cfg(unix)]
 pub(crate) use self::dotenv::variables as dotenv_variables;
+#[cfg(unix)]
+pub(crate) use self::entry::needs_check;
 pub(crate) use self::entry::{Entry, may_contain_reference};
 #[cfg(unix)]
 pub(crate) use self::env_file::{EnvVariable, env_file};
@@ -44,6 +46,8 @@ pub(crate) use self::properties::properties;
 #[cfg(unix)]
 pub(crate) use self::selection::matches;
 pub(crate) use self::selection::{LEFT_ALONE, SelectionArguments};
+#[cfg(unix)]
+pub(crate) use self::text::near_misses;
 
 /// Reads a file, or standard input if `path` is `-`. A file that cannot be read is a problem.
 pub(crate) fn read(path: &str, format: Option<Format>) -> FileContents {

@@ -7,12 +7,15 @@ use keyvault::client::SecretClientBuilder;
 use keyvault::secret::ParseError;
 use keyvault::{Cloud, SecretClient, SecretId, SecretName, SecretVersion, Vault};
 
-use super::credential::credential;
+use super::credential::CredentialArguments;
 use crate::failure::Failure;
 
 /// The options for the connection to a vault.
 #[derive(Clone, clap::Args)]
 pub(crate) struct ConnectionArguments {
+    #[command(flatten)]
+    pub(crate) credential: CredentialArguments,
+
     /// Also trust the certificate authority in this PEM file, for example an emulator's
     #[arg(long, value_name = "PATH")]
     ca_file: Option<PathBuf>,
@@ -33,7 +36,7 @@ impl ConnectionArguments {
 
     /// Creates a client for the vault at `url`.
     pub(super) fn client(&self, url: &str) -> Result<SecretClient, Failure> {
-        Ok(self.client_builder(url)?.credential(credential()?).build()?)
+        Ok(self.client_builder(url)?.credential(self.credential.credential()?).build()?)
     }
 
     /// Creates a client builder without a credential.
@@ -155,18 +158,19 @@ impl AllowedVaultsArguments {
     }
 }
 
-/// Parses what people paste for a vault: its name, its host, its URL, or the URL of one of its secrets.
+/// Parses what people paste for a vault: its name, its host, its URL, or the URL of one or all of its secrets.
 fn parse_vault(text: &str, cloud: Cloud) -> Result<Vault, ParseError> {
-    if !is_url(text) {
-        return Vault::named(text, cloud);
+    if is_url(text)
+        && let Ok(id) = SecretId::parse(&with_scheme(text))
+    {
+        return Ok(id.vault().clone());
     }
-    let url = with_scheme(text);
-    let host_end = url[8..].find('/').map_or(url.len(), |at| at + 8);
-    let path = url[host_end..].trim_end_matches('/');
-    if path.eq_ignore_ascii_case("/secrets") {
-        return Vault::parse(&url[..host_end]);
-    }
-    Vault::parse(&url).or_else(|error| SecretId::parse(&url).map(|id| id.vault().clone()).map_err(|_| error))
+    let text = text.strip_prefix("//").unwrap_or(text).trim_end_matches('/');
+    let text = text.strip_suffix("/secrets").unwrap_or(text);
+    Vault::from_name_or_url(text, cloud).or_else(|error| {
+        // A misspelt host of Azure comes with help. Any other host is one that the user named.
+        if is_url(text) && error.help().is_none() { Vault::parse(&with_scheme(text)) } else { Err(error) }
+    })
 }
 
 /// Adds the scheme to a host that was pasted without it.
@@ -199,7 +203,17 @@ mod tests {
             let vault = parse_vault(text, Cloud::Public).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_eq!(vault.origin(), "https://contoso.vault.azure.net", "{text}");
         }
-        for text in ["http://contoso.vault.azure.net", "https://contoso.vault.azure.net/keys/db", "a:b:c", "x", "/"] {
+        assert_eq!(parse_vault("localhost:8443/", Cloud::Public).unwrap().origin(), "https://localhost:8443");
+        for text in [
+            "http://contoso.vault.azure.net",
+            "https://contoso.vault.azure.net/keys/db",
+            "contoso.vault.azure.net:8443",
+            "contoso.vault.azur.net",
+            "contoso.vaults.azure.net/secrets/",
+            "a:b:c",
+            "x",
+            "/",
+        ] {
             assert!(parse_vault(text, Cloud::Public).is_err(), "{text}");
         }
     }

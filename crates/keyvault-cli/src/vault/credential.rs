@@ -7,19 +7,73 @@ use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::time::OffsetDateTime;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use keyvault::credential::{CredentialStep, DefaultCredential};
 
 use crate::failure::Failure;
 
-/// Returns the token of `KEYVAULT_TOKEN` if it is set, otherwise the credential that a service uses by default.
-pub(super) fn credential() -> Result<Arc<dyn TokenCredential>, Failure> {
-    match environment_token() {
-        Some(token) => Ok(token),
-        None => Ok(keyvault::default_credential()?),
+/// The option that selects a credential.
+#[derive(Clone, clap::Args)]
+pub(crate) struct CredentialArguments {
+    /// Sign in with these credentials only, as with AZURE_TOKEN_CREDENTIALS, and not with KEYVAULT_TOKEN: prod
+    /// (environment, workload identity, managed identity), dev (Azure CLI, Azure Developer CLI), or one by its name
+    #[arg(
+        long = "credential",
+        value_name = "NAME",
+        env = "KEYVAULT_CREDENTIAL",
+        value_parser = PossibleValuesParser::new(selections()),
+        ignore_case = true
+    )]
+    selection: Option<String>,
+}
+
+/// The values of `AZURE_TOKEN_CREDENTIALS`.
+const SELECTIONS: [&str; 7] = [
+    "dev",
+    "prod",
+    "EnvironmentCredential",
+    "WorkloadIdentityCredential",
+    "ManagedIdentityCredential",
+    "AzureCliCredential",
+    "AzureDeveloperCliCredential",
+];
+
+/// Returns the values of the option. CI systems set an empty variable where a setting has no value.
+fn selections() -> impl Iterator<Item = PossibleValue> {
+    SELECTIONS.into_iter().map(PossibleValue::new).chain([PossibleValue::new("").hide(true)])
+}
+
+impl CredentialArguments {
+    /// Returns the selected credential, otherwise the token of `KEYVAULT_TOKEN` if it is set, otherwise the credential
+    /// that a service uses by default.
+    pub(super) fn credential(&self) -> Result<Arc<dyn TokenCredential>, Failure> {
+        match self.environment_token() {
+            Some(token) => Ok(token),
+            None => Ok(self.chain()?),
+        }
+    }
+
+    /// Returns the token of `KEYVAULT_TOKEN`. `None` if it is not set, or a credential is selected.
+    pub(crate) fn environment_token(&self) -> Option<Arc<dyn TokenCredential>> {
+        if self.selection().is_some() { None } else { environment_token() }
+    }
+
+    /// Returns the credential without `KEYVAULT_TOKEN`.
+    pub(crate) fn chain(&self) -> keyvault::Result<Arc<DefaultCredential>> {
+        let builder = DefaultCredential::builder();
+        match self.selection() {
+            Some(selection) => builder.steps(CredentialStep::select(selection)?).build(),
+            None => builder.build(),
+        }
+    }
+
+    fn selection(&self) -> Option<&str> {
+        self.selection.as_deref().filter(|selection| !selection.is_empty())
     }
 }
 
 /// Returns the token of `KEYVAULT_TOKEN`, which emulators and scripts set. `None` if it is not set.
-pub(crate) fn environment_token() -> Option<Arc<dyn TokenCredential>> {
+fn environment_token() -> Option<Arc<dyn TokenCredential>> {
     let token = env::var("KEYVAULT_TOKEN").ok().filter(|token| !token.is_empty())?;
     Some(Arc::new(EnvironmentToken(token)))
 }
@@ -40,26 +94,26 @@ impl fmt::Debug for EnvironmentToken {
     }
 }
 
-/// The variables that configure the credential chain and the platform's identities.
+/// Returns the variables that configure the credential chain and the platform's identities.
 ///
 /// A program that `keyvault run` or `keyvault render --then` starts does not inherit them.
 #[cfg(unix)]
-pub(crate) const CREDENTIAL_VARIABLES: [&str; 17] = [
-    "KEYVAULT_TOKEN",
-    "AZURE_CLIENT_ID",
-    "AZURE_TENANT_ID",
-    "AZURE_CLIENT_SECRET",
-    "AZURE_CLIENT_CERTIFICATE_PATH",
-    "AZURE_CLIENT_CERTIFICATE_PASSWORD",
-    "AZURE_FEDERATED_TOKEN_FILE",
-    "AZURE_USERNAME",
-    "AZURE_PASSWORD",
-    "AZURE_AUTHORITY_HOST",
-    "AZURE_POD_IDENTITY_AUTHORITY_HOST",
-    "IDENTITY_ENDPOINT",
-    "IDENTITY_HEADER",
-    "IDENTITY_SERVER_THUMBPRINT",
-    "IMDS_ENDPOINT",
-    "MSI_ENDPOINT",
-    "MSI_SECRET",
-];
+pub(crate) fn credential_variables() -> impl Iterator<Item = &'static str> {
+    // The SDKs of other languages also read the last three.
+    let further = ["KEYVAULT_TOKEN", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_USERNAME", "AZURE_PASSWORD"];
+    further.into_iter().chain(DefaultCredential::VARIABLES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_option_takes_the_values_of_the_variable() {
+        for selection in SELECTIONS {
+            assert!(CredentialStep::select(selection).is_ok(), "{selection}");
+        }
+        let error = CredentialStep::select("").unwrap_err().to_string();
+        assert!(error.ends_with(&SELECTIONS.join(", ")), "{error}");
+    }
+}

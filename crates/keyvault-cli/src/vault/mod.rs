@@ -1,6 +1,6 @@
 //! The vaults that a command may contact.
 //!
-//! In reading order: `credential` finds a token, `arguments` holds the options that name vaults, and creates clients
+//! In reading order: `credential` selects what signs in, `arguments` holds the options that name vaults, and creates clients
 //! from them, `patience` ends lists without an end, `allowed` resolves references against these vaults and no others,
 //! and `advice` adapts the report's advice to the command line.
 
@@ -13,7 +13,7 @@ mod patience;
 
 pub(crate) use self::allowed::AllowedVaults;
 pub(crate) use self::arguments::{AllowedVaultsArguments, ConnectionArguments, SecretTarget, VaultArguments};
+pub(crate) use self::credential::CredentialArguments;
 #[cfg(unix)]
-pub(crate) use self::credential::CREDENTIAL_VARIABLES;
-pub(crate) use self::credential::environment_token;
+pub(crate) use self::credential::credential_variables;
 pub(crate) use self::patience::patient;

@@ -48,6 +48,14 @@ impl Fixture {
         command
     }
 
+    /// Returns `keyvault run` of a command.
+    #[cfg(unix)]
+    pub(crate) fn run_command(&self, options: &[&str], words: &[&str]) -> Command {
+        let mut command = self.command("run");
+        command.args(options).arg("--").args(words);
+        command
+    }
+
     /// Returns the subcommand `name`. Several words name a subcommand of a subcommand.
     pub(crate) fn command_without_vault(&self, name: &str) -> Command {
         let mut command = keyvault();
@@ -60,6 +68,12 @@ impl Fixture {
             .env("KEYVAULT_TOKEN", self.emulator.token());
         command
     }
+}
+
+/// Returns the words of a command that runs a shell script.
+#[cfg(unix)]
+pub(crate) fn sh(script: &str) -> [&str; 3] {
+    ["sh", "-c", script]
 }
 
 pub(crate) fn path_in(directory: &TempDir, name: &str) -> String {

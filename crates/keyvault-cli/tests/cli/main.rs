@@ -8,7 +8,12 @@ mod fixture;
 #[cfg(unix)]
 mod leak;
 #[cfg(unix)]
+mod mask;
+mod near_miss;
+#[cfg(unix)]
 mod render;
+#[cfg(unix)]
+mod restart;
 #[cfg(unix)]
 mod run;
 mod secret;

@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
 use super::step::{Attempt, CredentialStep, StepOutcome, sdk_error};
-use super::variables::Variables;
+use super::variables::{VARIABLES, Variables};
 use super::{entra, managed_identity, tool};
 use crate::client::{BypassTokenCache, cloud_scope};
 use crate::error::{Error, ErrorKind, Result};
@@ -37,6 +37,10 @@ struct SelectedStep {
 }
 
 impl DefaultCredential {
+    /// The environment variables that describe the identity of a step, some of them secret. A program that starts
+    /// others may remove them from the environment that these inherit.
+    pub const VARIABLES: [&str; 20] = VARIABLES;
+
     /// Creates the credential. The tools come last: each takes seconds to fail.
     pub(super) fn new(mut steps: Vec<CredentialStep>, variables: Variables, options: ClientOptions) -> Self {
         steps.sort_by_key(|step| step.is_tool());

@@ -12,7 +12,7 @@ impl Variables {
     pub(super) fn new(value: impl Fn(&str) -> Option<String>) -> Self {
         let set =
             |name: &'static str| Some((name, Zeroizing::new(value(name).filter(|value| !value.trim().is_empty())?)));
-        Self(KNOWN.into_iter().filter_map(set).collect())
+        Self(VARIABLES.into_iter().chain([SELECTION, "PATH"]).filter_map(set).collect())
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
@@ -72,13 +72,13 @@ const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 /// Selects the steps, as in the other SDKs of Azure.
 pub(super) const SELECTION: &str = "AZURE_TOKEN_CREDENTIALS";
 
-const KNOWN: [&str; 22] = [
+/// The variables that describe an identity.
+pub(super) const VARIABLES: [&str; 20] = [
     TENANT,
     CLIENT,
     CLIENT_SECRET,
     TOKEN_FILE,
     CERTIFICATE,
-    SELECTION,
     "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
     "ACTIONS_ID_TOKEN_REQUEST_URL",
     "AZURESUBSCRIPTION_CLIENT_ID",
@@ -92,7 +92,6 @@ const KNOWN: [&str; 22] = [
     "IMDS_ENDPOINT",
     "MSI_ENDPOINT",
     "MSI_SECRET",
-    "PATH",
     "SYSTEM_ACCESSTOKEN",
     "SYSTEM_OIDCREQUESTURI",
 ];

@@ -1,19 +1,20 @@
 //! Masking secrets in a stream of bytes that arrives in pieces.
 //!
-//! In reading order: `form` lists the texts that reveal a secret, `automaton` finds all of them at once, and `decoder`
-//! reads the stream through the escapes of each family, so that a secret is found however it is escaped.
+//! In reading order: `form` lists the texts that reveal a secret, and `automaton` finds all of them at once. `decoder`
+//! reads the escapes of each family, and `track` searches the stream through a chain of decoders, so that a secret is
+//! found however it is escaped.
 
 mod automaton;
 mod decoder;
 mod form;
+mod track;
 
-use std::collections::VecDeque;
+use zeroize::Zeroizing;
 
-use zeroize::{Zeroize, Zeroizing};
-
-use self::automaton::{Automaton, ROOT};
-use self::decoder::{CHAINS, Decoded, Decoder};
+use self::automaton::Automaton;
+use self::decoder::{CHAINS, Decoder};
 pub(super) use self::form::MIN_LENGTH;
+use self::track::Track;
 
 /// The secrets to mask, prepared for the search.
 #[derive(Debug)]
@@ -59,108 +60,6 @@ pub(super) struct Redactor<'a> {
     masked: Vec<(usize, usize)>,
     /// Whether the last byte that was returned belongs to a mask. Adjacent secrets share one mask.
     is_masking: bool,
-}
-
-/// The search through one chain of decoders.
-#[derive(Debug)]
-struct Track {
-    stages: Vec<Stage>,
-    is_for_words: bool,
-    node: u32,
-    /// The positions in the stream of the decoded bytes that may be the start of a secret.
-    starts: VecDeque<usize>,
-}
-
-/// One decoder, and the bytes before it that may be an escape, each with its range in the stream.
-#[derive(Debug)]
-struct Stage {
-    decoder: Decoder,
-    bytes: Vec<u8>,
-    ranges: Vec<(usize, usize)>,
-}
-
-impl Track {
-    fn new(decoders: &[Decoder]) -> Self {
-        let stage = |decoder: &Decoder| Stage { decoder: *decoder, bytes: Vec::new(), ranges: Vec::new() };
-        Self {
-            stages: decoders.iter().map(stage).collect(),
-            is_for_words: decoders == [Decoder::Wrapped],
-            node: ROOT,
-            starts: VecDeque::new(),
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.node == ROOT && self.pending_start().is_none()
-    }
-
-    /// Returns the position of the first byte that may be part of an escape. `None` if no byte is.
-    fn pending_start(&self) -> Option<usize> {
-        // A later decoder holds earlier bytes.
-        self.stages.iter().rev().find_map(|stage| Some(stage.ranges.first()?.0))
-    }
-
-    /// Returns the position of the first byte that may belong to a secret. `None` if no byte does.
-    fn earliest(&self) -> Option<usize> {
-        self.starts.front().copied().or_else(|| self.pending_start())
-    }
-
-    /// Reads the byte at `at`. Adds the range of each secret that ends with it to `found`.
-    fn read(&mut self, automaton: &Automaton, byte: u8, at: usize, found: &mut Vec<(usize, usize)>) {
-        let is_plain = |stage: &Stage| stage.bytes.is_empty() && !stage.decoder.is_start(byte);
-        if self.stages.iter().all(is_plain) {
-            self.step(automaton, byte, (at, at + 1), found);
-        } else {
-            self.decode(automaton, 0, byte, (at, at + 1), found);
-        }
-    }
-
-    /// Reads a byte from `range` of the stream at a stage.
-    fn decode(
-        &mut self,
-        automaton: &Automaton,
-        stage: usize,
-        byte: u8,
-        range: (usize, usize),
-        found: &mut Vec<(usize, usize)>,
-    ) {
-        let Some(Stage { bytes, ranges, .. }) = self.stages.get_mut(stage) else {
-            self.step(automaton, byte, range, found);
-            return;
-        };
-        bytes.push(byte);
-        ranges.push(range);
-        loop {
-            let Stage { decoder, bytes, ranges } = &mut self.stages[stage];
-            if bytes.is_empty() {
-                return;
-            }
-            let Decoded::Text { length, text } = decoder.decode(bytes) else { return };
-            let range = (ranges[0].0, ranges[length - 1].1);
-            bytes.drain(..length);
-            ranges.drain(..length);
-            for byte in text.as_bytes() {
-                self.decode(automaton, stage + 1, *byte, range, found);
-            }
-        }
-    }
-
-    /// Reads a decoded byte from `range` of the stream.
-    fn step(&mut self, automaton: &Automaton, byte: u8, range: (usize, usize), found: &mut Vec<(usize, usize)>) {
-        self.node = automaton.step(self.node, byte);
-        self.starts.push_back(range.0);
-        let depth = automaton.depth(self.node);
-        self.starts.drain(..self.starts.len() - depth);
-        if let Some(length) = automaton.match_length(self.node) {
-            found.push((self.starts[depth - length], range.1));
-        }
-    }
-}
-
-impl Drop for Track {
-    fn drop(&mut self) {
-        self.stages.iter_mut().for_each(|stage| stage.bytes.zeroize());
-    }
 }
 
 impl<'a> Redactor<'a> {
