@@ -1,6 +1,7 @@
 //! `keyvault check`.
 
 use keyvault_emulator::{Fault, SetSecret};
+use keyvault_test_support::json_schema::assert_conforms;
 
 use crate::fixture::{CANARY, Fixture, run, run_with};
 
@@ -312,5 +313,27 @@ async fn a_failure_has_the_same_exit_code_in_every_command() {
             codes.push(run(command).await.code);
         }
         assert!(codes.iter().all(|code| *code == codes[0] && *code != Some(0)), "{fault:?}: {codes:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_output_conforms_to_the_schema() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("db", CANARY);
+    fixture.write("good.toml", "a = '@KeyVault(SecretName=db)'\nb = '@KeyVault('\n");
+    fixture.write("bad.json", "{\"a\": \"@KeyVault(SecretName=gone)\", x}");
+    fixture.write("main.bicep", "var a = '@KeyVault(SecretName=${name})'\nvar b = 'KeyVault(SecretName=db)'\n");
+    let schema = serde_json::from_str(include_str!("../../../../docs/report.schema.json")).expect("a schema");
+    for (arguments, problems, notes, rows) in [
+        (&["good.toml"][..], 0, 0, 2),
+        (&["good.toml", "bad.json", "main.bicep", "missing.env"], 3, 1, 3),
+        (&["--env", "--offline"], 0, 1, 0),
+    ] {
+        let mut command = fixture.command("check");
+        command.args(arguments).arg("--json").env("CI_COMMIT_TITLE", "@KeyVault(SecretName=db)");
+        let report = run(command).await.json();
+        assert_conforms(&report, &schema);
+        let lengths = ["problems", "notes", "rows"].map(|name| report[name].as_array().map(Vec::len));
+        assert_eq!(lengths, [Some(problems), Some(notes), Some(rows)], "{arguments:?}: {report}");
     }
 }

@@ -1,6 +1,7 @@
 //! The command `keyvault` as users and scripts run it, against an emulator.
 
 mod check;
+mod credential;
 mod doctor;
 #[cfg(unix)]
 mod emulator;
