@@ -104,7 +104,9 @@ fn run_command(command: Command) -> Result<ExitCode, Failure> {
         Command::Secret(command) => block_on(command.run())?.map(success),
         Command::Emulator(arguments) => Ok(block_on(emulator::run(arguments))?.map(success)?),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "keyvault", &mut io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "keyvault", &mut script);
+            output::print(&String::from_utf8_lossy(&script))?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -38,7 +38,7 @@ use crate::vault::AllowedVaultsArguments;
 ///
 /// Each reference in a variable is replaced by its secret, whether it is the whole value or a part of it. A variable
 /// with an optional reference whose secret does not exist is unset. If a reference cannot be resolved, the command does
-/// not start, and a report says why.
+/// not start, and a report says why; the same applies to text that looks like a reference with a mistake in it.
 ///
 /// Without --mask and --restart-on-change the command replaces the keyvault process. With them keyvault stays its
 /// parent, forwards TERM, INT, HUP, QUIT, USR1 and USR2, and exits with its exit code.
@@ -81,7 +81,7 @@ pub(crate) struct Run {
     grace: Duration,
 
     /// Let the command inherit credentials: KEYVAULT_TOKEN, AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_CLIENT_SECRET and
-    /// similar variables, IDENTITY_*, MSI_*
+    /// similar variables, IDENTITY_*, MSI_*, and the tokens of jobs in GitHub Actions and Azure Pipelines
     #[arg(long)]
     keep_credentials: bool,
 

@@ -17,7 +17,7 @@ use crate::vault::VaultArguments;
 /// Set, read, list, delete and recover secrets
 ///
 /// The token comes from the first of these that is available: KEYVAULT_TOKEN, the environment, a workload or managed
-/// identity, the Azure CLI, the Azure Developer CLI.
+/// identity, the Azure CLI, the Azure Developer CLI. --credential or AZURE_TOKEN_CREDENTIALS selects among them.
 #[derive(Subcommand)]
 #[command(arg_required_else_help = true, after_help = EXAMPLES)]
 pub(crate) enum SecretCommand {

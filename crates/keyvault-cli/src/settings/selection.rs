@@ -8,7 +8,7 @@ pub(crate) struct SelectionArguments {
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
 
-    /// Leave these variables alone: a reference in them stays text
+    /// Leave these variables alone: a reference in them stays text, and so does text that only looks like one
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     except: Vec<String>,
 }
