@@ -1,5 +1,5 @@
 //! The references of App Configuration: `{"uri": "https://contoso.vault.azure.net/secrets/db"}`, as an object or as
-//! text.
+//! text. The content type of an exported value says that it is a reference, also of a malformed one.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,17 @@ use super::entry::Entry;
 
 /// Replaces each reference in App Configuration's form by one in the usual form.
 pub(super) fn with_references(mut entries: Vec<Entry>) -> Vec<Entry> {
+    let declared: BTreeSet<(usize, Vec<Segment>)> = entries
+        .iter()
+        .filter(|entry| declares_reference(entry))
+        .map(|entry| (entry.document, parent(entry).to_vec()))
+        .collect();
     for entry in &mut entries {
-        let reference = entry.text.as_deref().and_then(|text| reference_of_text(text));
+        let is_declared = || is_member(entry, "value") && declared.contains(&(entry.document, parent(entry).to_vec()));
+        let reference = entry.text.as_deref().and_then(|text| match uri_of_text(text) {
+            Some(uri) => reference(&uri).or_else(|| is_declared().then(|| malformed_reference(&uri))),
+            None => is_declared().then(|| malformed_reference("")),
+        });
         if let Some(reference) = reference {
             entry.text = Some(Zeroizing::new(reference));
         }
@@ -49,17 +58,33 @@ pub(super) fn with_references(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries
 }
 
-/// Returns the reference of a text such as `{"uri": "…"}`.
-fn reference_of_text(text: &str) -> Option<String> {
+/// Returns the URI in a text such as `{"uri": "…"}`.
+fn uri_of_text(text: &str) -> Option<String> {
     let text = text.trim();
     if !text.starts_with('{') || !text.ends_with('}') || text.len() > MAX_LENGTH {
         return None;
     }
-    let Value::Object(members) = serde_json::from_str(text).ok()? else { return None };
-    match members.get("uri") {
-        Some(Value::String(uri)) if members.len() == 1 => reference(uri),
+    let Value::Object(mut members) = serde_json::from_str(text).ok()? else { return None };
+    match members.remove("uri") {
+        Some(Value::String(uri)) if members.is_empty() => Some(uri),
         _ => None,
     }
+}
+
+/// Returns whether the entry is the content type of a reference, beside its `value` in an export.
+fn declares_reference(entry: &Entry) -> bool {
+    (is_member(entry, "content_type") || is_member(entry, "contentType"))
+        && entry.text.as_deref().is_some_and(|text| text.contains("vnd.microsoft.appconfig.keyvaultref"))
+}
+
+fn is_member(entry: &Entry, name: &str) -> bool {
+    entry.key.segments().last().and_then(Segment::name) == Some(name)
+}
+
+/// Returns a reference whose parser finds what is wrong with the URI.
+fn malformed_reference(uri: &str) -> String {
+    // These characters would end a parameter.
+    format!("@Microsoft.KeyVault(SecretUri={})", uri.replace([';', ')', '@'], " "))
 }
 
 /// Returns the reference of the member `uri` of an object.
@@ -86,4 +111,60 @@ fn key_of(segments: &[Segment]) -> Key {
         Segment::Index(index) => key.element(*index),
     };
     segments.iter().fold(Key::root(), add)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Format;
+    use super::*;
+
+    fn found(format: Format, text: &str) -> Vec<String> {
+        let entries = format.read(text, "f").entries.into_iter().filter(Entry::may_contain_reference);
+        entries.map(|entry| format!("{} {}={}", entry.origin, entry.key, **entry.text.as_ref().unwrap())).collect()
+    }
+
+    #[test]
+    fn the_references_of_app_configuration_are_found() {
+        let uri = "https://contoso.vault.azure.net/secrets/db";
+        let as_text = format!("{{\"uri\":\"{uri}\"}}");
+        let json = format!(
+            "{{\"DB\":\n{{\"uri\":\"{uri}\"}}, \"items\": [{{\"key\": \"a\", \"value\": {as_text:?}}}],\n\
+             \"other\": {{\"uri\": \"{uri}\", \"x\": 1}}, \"page\": {{\"uri\": \"https://example.com/secrets\"}}}}"
+        );
+        let reference = format!("@Microsoft.KeyVault(SecretUri={uri})");
+        assert_eq!(
+            found(Format::Json, &json),
+            [format!("f:2 DB={reference}"), format!("f:2 items[0].value={reference}")]
+        );
+        let yaml = format!("DB:\n  uri: {uri}\nother:\n  uri: {uri}\n  x: 1\n");
+        assert_eq!(found(Format::Yaml, &yaml), [format!("f:2 DB={reference}")]);
+        let properties = "a.b={\"uri\":\"https\\://contoso.vault.azure.net/secrets/db\"}\n";
+        assert_eq!(found(Format::Properties, properties), [format!("f:1 a.b={reference}")]);
+    }
+
+    #[test]
+    fn a_malformed_reference_of_app_configuration_is_found_by_its_content_type() {
+        let kind = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8";
+        for (value, is_valid) in [
+            ("{\"uri\":\"https://contoso.vault.azure.net/secrets/db\"}", true),
+            ("{\"uri\":\"https://contoso.vault.azure.net/keys/db\"}", false),
+            ("{\"uri\":\"https://contoso.vault.azure.net//secrets/db\"}", false),
+            ("{\"uri\":\"http://contoso.vault.azure.net/secrets/db\"}", false),
+            ("{\"url\":\"https://contoso.vault.azure.net/secrets/db\"}", false),
+            ("", false),
+        ] {
+            let text =
+                format!("{{\"items\": [{{\"key\": \"a\", \"value\": {value:?}, \"content_type\": \"{kind}\"}}]}}");
+            let contents = Format::Json.read(&text, "f");
+            let [reference] = &contents.entries.iter().filter(|e| e.may_contain_reference()).collect::<Vec<_>>()[..]
+            else {
+                panic!("{value}");
+            };
+            let parsed = keyvault::Reference::parse(reference.text.as_ref().unwrap());
+            assert_eq!(parsed.is_ok(), is_valid, "{value}");
+            let without_type = Format::Json.read(&text.replace("keyvaultref", "featureflag"), "f");
+            let found = without_type.entries.iter().filter(|entry| entry.may_contain_reference()).count();
+            assert_eq!(found, usize::from(is_valid), "{value}");
+        }
+    }
 }

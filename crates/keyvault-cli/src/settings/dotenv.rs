@@ -116,7 +116,7 @@ fn separator(line: &str) -> Option<usize> {
 
 fn is_name(name: &str) -> bool {
     let is_excluded =
-        |c: char| c.is_whitespace() || c.is_control() || matches!(c, '=' | '"' | '\'' | '`' | '\\' | '@' | '#');
+        |c: char| c.is_whitespace() || c.is_control() || matches!(c, '=' | '"' | '\'' | '`' | '\\' | '@' | '#' | '$');
     !name.is_empty() && !name.contains(is_excluded)
 }
 

@@ -3,10 +3,10 @@
 use keyvault::settings::Segment;
 use zeroize::Zeroizing;
 
-use super::TextFile;
 use super::dotenv;
 use super::format::Format;
 use super::problem::{Problem, SyntaxError};
+use super::{Entry, TextFile};
 
 /// A variable of a file.
 pub(crate) struct EnvVariable {
@@ -36,14 +36,20 @@ pub(crate) fn env_file(file: &TextFile) -> (Vec<EnvVariable>, Vec<Problem>) {
 
 const MAX_PROBLEMS: usize = 100;
 
-/// Returns the strings in the object `Values`, or those of the whole object if it has no `Values`.
+/// Returns the strings, numbers and booleans in the object `Values`, or those of the whole object if it has no `Values`.
 fn json_variables(file: &TextFile) -> Result<Vec<EnvVariable>, SyntaxError> {
     let entries = Format::Json.parse(&file.text, &file.name)?.entries;
-    let is_values = |segment: &Segment| segment.name().is_some_and(|name| name.eq_ignore_ascii_case("values"));
-    let has_values = entries.iter().any(|entry| matches!(entry.key.segments(), [first, _] if is_values(first)));
-    let variable = |entry: super::Entry| {
+    let is = |segment: &Segment, name: &str| segment.name().is_some_and(|own| own.eq_ignore_ascii_case(name));
+    let encryption = entries.iter().find(|entry| matches!(entry.key.segments(), [name] if is(name, "IsEncrypted")));
+    if let Some(entry) = encryption.filter(|entry| entry.text.as_deref().is_some_and(|text| text == "true")) {
+        let line = entry.origin.rsplit_once(':').and_then(|(_, line)| line.parse().ok()).unwrap_or(1);
+        return Err(SyntaxError { line, message: "the values are encrypted: run `func settings decrypt` first" });
+    }
+    let has_values = |entry: &Entry| matches!(entry.key.segments(), [first, _] if is(first, "Values"));
+    let has_values = encryption.is_some() || entries.iter().any(has_values);
+    let variable = |entry: Entry| {
         let name = match (entry.key.segments(), has_values) {
-            ([first, name], true) if is_values(first) => name.name()?,
+            ([first, name], true) if is(first, "Values") => name.name()?,
             ([name], false) => name.name()?,
             _ => return None,
         };
@@ -79,6 +85,18 @@ mod tests {
         for (name, text, expected) in [
             ("local.settings.json", functions, &["local.settings.json:4 DB=x", "local.settings.json:5 A:B=y"][..]),
             ("flat.json", "{\"A\": \"b\"}", &["flat.json:1 A=b"]),
+            (
+                "f.json",
+                "{\"Values\": {\"N\": 5,\n\"T\": true, \"Z\": null, \"O\": {\"x\": 1}}, \"A\": 1}",
+                &["f.json:1 N=5", "f.json:2 T=true"],
+            ),
+            (
+                "local.settings.json",
+                "{\"IsEncrypted\": true, \"Values\": {\"A\": \"x\"}}",
+                &["local.settings.json:1: the values are encrypted: run `func settings decrypt` first"],
+            ),
+            ("local.settings.json", "{\"IsEncrypted\": false, \"Values\": {}}", &[]),
+            ("win.env", "$env:A=\"b\"", &["win.env:1: invalid name before = or :"]),
             ("bad.json", "{\n\"A\"", &["bad.json:2: invalid JSON"]),
             ("docker.env", "A\nB=\"c\"\nD: e\n", &["docker.env:1 A=(bare)", "docker.env:2 B=c", "docker.env:3 D=e"]),
             ("f", "a b=c\nA=1", &["f:2 A=1", "f:1: invalid name before = or :"]),

@@ -1,7 +1,9 @@
-//! Expressions that a deployment replaces: `${…}` of Bicep and Terraform, `{{ … }}` of Helm.
+//! Expressions that a deployment replaces: `${…}` of Bicep, Terraform and compose, `{{ … }}` of Helm.
 
 use std::ops::Range;
 use std::path::Path;
+
+use keyvault::Template;
 
 /// The form of the expressions in a file.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +34,35 @@ impl Expressions {
             "tpl" | "gotmpl" => Some(Self::HELM),
             _ => None,
         }
+    }
+
+    /// Returns the form that the name of a YAML file suggests: that of compose, or of a template in a Helm chart.
+    pub(super) fn of_yaml_file(file: &str) -> Option<Self> {
+        let path = Path::new(file);
+        let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+        if name.starts_with("compose.") || name.starts_with("docker-compose.") || name.starts_with("compose-") {
+            return Some(Self::INFRASTRUCTURE);
+        }
+        let is_template = path.parent()?.components().any(|part| part.as_os_str() == "templates");
+        is_template.then_some(Self::HELM)
+    }
+
+    /// Removes the references that contain an expression, if their syntax is valid, and replaces the expressions in the
+    /// others. `None` if no reference contains one.
+    pub(super) fn set_aside(self, text: &str) -> Option<String> {
+        let substituted = self.substitute(text);
+        let references = Template::scan(&substituted.text);
+        if !references.iter().any(|(range, _)| substituted.is_in(range)) {
+            return None;
+        }
+        let mut rest = String::new();
+        let mut at = 0;
+        for (range, _) in references.into_iter().filter(|(range, found)| found.is_ok() && substituted.is_in(range)) {
+            rest.push_str(&substituted.text[at..range.start]);
+            at = range.end;
+        }
+        rest.push_str(&substituted.text[at..]);
+        Some(rest)
     }
 
     /// Replaces each expression by a word that is valid in its place.
@@ -121,8 +152,6 @@ const VERSION: &str = "00000000000000000000000000000000";
 
 #[cfg(test)]
 mod tests {
-    use keyvault::Template;
-
     use super::*;
 
     #[test]

@@ -3,8 +3,10 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
+use zeroize::Zeroizing;
+
 use super::collector::EntryCollector;
-use super::entry::Entry;
+use super::entry::{Entry, may_contain_reference};
 use super::expression::{Expressions, is_terraform_json};
 use super::problem::{Problem, SyntaxError};
 use super::{app_configuration, dotenv, ini, json, properties, text, toml, yaml};
@@ -36,6 +38,18 @@ pub(crate) struct FileContents {
 }
 
 impl FileContents {
+    /// Removes the references that contain an expression of compose or Helm, and notes their lines.
+    fn set_references_aside(&mut self, file: &str, expressions: Expressions) {
+        let mut lines = Vec::new();
+        for entry in self.entries.iter_mut().filter(|entry| entry.may_contain_reference()) {
+            let Some(rest) = entry.text.as_deref().and_then(|text| expressions.set_aside(text)) else { continue };
+            let line: Option<usize> = entry.origin.rsplit_once(':').and_then(|(_, line)| line.parse().ok());
+            lines.extend(line.filter(|_| !may_contain_reference(&rest)));
+            entry.text = Some(Zeroizing::new(rest));
+        }
+        self.notes.extend(text::note(file, &lines));
+    }
+
     /// Removes the expressions of ARM templates, `[concat('@Microsoft.KeyVault(SecretUri=', …)]`, and notes their
     /// lines.
     fn set_expressions_aside(&mut self, file: &str) {
@@ -84,8 +98,10 @@ impl Format {
         let error = match self.parse(text, file) {
             Ok(mut contents) => {
                 contents.entries = app_configuration::with_references(contents.entries);
-                if self == Self::Json {
-                    contents.set_expressions_aside(file);
+                match (self, Expressions::of_yaml_file(file)) {
+                    (Self::Json, _) => contents.set_expressions_aside(file),
+                    (Self::Yaml, Some(expressions)) => contents.set_references_aside(file, expressions),
+                    _ => {}
                 }
                 return contents;
             }
@@ -270,22 +286,20 @@ mod tests {
     }
 
     #[test]
-    fn the_references_of_app_configuration_are_found() {
-        let uri = "https://contoso.vault.azure.net/secrets/db";
-        let as_text = format!("{{\"uri\":\"{uri}\"}}");
-        let json = format!(
-            "{{\"DB\":\n{{\"uri\":\"{uri}\"}}, \"items\": [{{\"key\": \"a\", \"value\": {as_text:?}}}],\n\
-             \"other\": {{\"uri\": \"{uri}\", \"x\": 1}}, \"page\": {{\"uri\": \"https://example.com/secrets\"}}}}"
-        );
-        let reference = format!("@Microsoft.KeyVault(SecretUri={uri})");
-        assert_eq!(
-            found(Format::Json, &json),
-            [format!("f:2 DB={reference}"), format!("f:2 items[0].value={reference}")]
-        );
-        let yaml = format!("DB:\n  uri: {uri}\nother:\n  uri: {uri}\n  x: 1\n");
-        assert_eq!(found(Format::Yaml, &yaml), [format!("f:2 DB={reference}")]);
-        let properties = "a.b={\"uri\":\"https\\://contoso.vault.azure.net/secrets/db\"}\n";
-        assert_eq!(found(Format::Properties, properties), [format!("f:1 a.b={reference}")]);
+    fn expressions_of_compose_and_helm_are_set_aside() {
+        let text = "a: '@KeyVault(VaultName=${VAULT};SecretName=db)'\nb: x@KeyVault(SecretName=${NAME:-x})@KeyVault(SecretName=b)\n\
+                    c: '@KeyVault(VaultNam=${VAULT};SecretName=db)'\nd: '@KeyVault(SecretName=d)'\n";
+        let helm = text.replace("${VAULT}", "{{ .Values.vault }}").replace("${NAME:-x}", "{{ .Values.name }}");
+        for (file, text) in [("deploy/compose.prod.yaml", text), ("chart/templates/a.yaml", &helm)] {
+            let contents = Format::Yaml.read(text, file);
+            let with_reference = contents.entries.iter().filter(|entry| entry.may_contain_reference());
+            let found: Vec<&str> = with_reference.map(|entry| entry.text.as_ref().unwrap().as_str()).collect();
+            let expected =
+                ["x@KeyVault(SecretName=b)", "@KeyVault(VaultNam=expression;SecretName=db)", "@KeyVault(SecretName=d)"];
+            assert_eq!(found, expected, "{file}");
+            assert!(contents.notes[0].to_string().contains("line 1)"), "{file}: {}", contents.notes[0]);
+            assert!(Format::Yaml.read(text, "settings.yaml").notes.is_empty(), "{file}");
+        }
     }
 
     #[test]

@@ -33,7 +33,11 @@ pub(super) fn parse(collector: &mut EntryCollector<'_>) -> Result<(), SyntaxErro
             }
             JsonEvent::Literal => {
                 let key = next_key(collector, &mut open, line)?;
-                collector.other(key, line)?;
+                match &collector.text[span] {
+                    "null" => collector.other(key, line)?,
+                    // `local.settings.json` has numbers as values of variables.
+                    literal => collector.string(key, line, line, literal.to_owned())?,
+                }
             }
         }
     }
