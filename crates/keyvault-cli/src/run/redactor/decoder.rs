@@ -5,7 +5,7 @@
 pub(super) enum Decoder {
     /// No escapes.
     Plain,
-    /// Line breaks inside a long word, as in base64.
+    /// Line breaks, blanks and colons inside a long word, as in base64 and hexadecimal.
     Wrapped,
     /// `\u002B`, `\xe4`, `\n`, `\/` and `\ `, as in JSON, YAML, Python, JavaScript, Rust, Go and Bash. `\xe4` is a
     /// character.
@@ -18,10 +18,12 @@ pub(super) enum Decoder {
     Html,
     /// `'\''` and `'"'"'`, as shells write a quote in quotes.
     Shell,
+    /// `` `" `` and `` `n ``, as in PowerShell.
+    Backtick,
 }
 
-/// The ways to read a text. Several decoders are applied in order: a log line of JSON may contain JSON.
-pub(super) const CHAINS: [&[Decoder]; 11] = [
+/// The ways to read a text, first the plain one. Several decoders are applied in order: a log line of JSON may contain JSON.
+pub(super) const CHAINS: [&[Decoder]; 14] = [
     &[Decoder::Plain],
     &[Decoder::Wrapped],
     &[Decoder::Backslash],
@@ -29,8 +31,11 @@ pub(super) const CHAINS: [&[Decoder]; 11] = [
     &[Decoder::Percent],
     &[Decoder::Html],
     &[Decoder::Shell],
+    &[Decoder::Backtick],
     &[Decoder::Backslash, Decoder::Backslash],
+    &[Decoder::Backslash, Decoder::Backslash, Decoder::Backslash],
     &[Decoder::Backslash, Decoder::Html],
+    &[Decoder::Html, Decoder::Html],
     &[Decoder::Percent, Decoder::Percent],
     &[Decoder::Percent, Decoder::Backslash],
 ];
@@ -62,11 +67,12 @@ impl Decoder {
     pub(super) fn is_start(self, byte: u8) -> bool {
         match self {
             Self::Plain => false,
-            Self::Wrapped => matches!(byte, b'\n' | b'\r'),
+            Self::Wrapped => matches!(byte, b'\n' | b'\r' | b' ' | b'\t' | b':'),
             Self::Backslash | Self::BackslashBytes => byte == b'\\',
             Self::Percent => byte == b'%',
             Self::Html => byte == b'&',
             Self::Shell => byte == b'\'',
+            Self::Backtick => byte == b'`',
         }
     }
 
@@ -87,6 +93,7 @@ impl Decoder {
                 is_begun
                     .then(|| if bytes.len() < quote.len() { Decoded::Undecided } else { character('\'', quote.len()) })
             }),
+            Self::Backtick => Some(backtick(bytes)),
         };
         decoded.unwrap_or_else(|| plain(bytes[0]))
     }
@@ -180,6 +187,16 @@ fn backslash(bytes: &[u8], is_character: bool) -> Option<Decoded> {
         other => Some(byte(*other, 2)),
     };
     Some(decoded.unwrap_or_else(|| byte(*kind, 2)))
+}
+
+fn backtick(bytes: &[u8]) -> Decoded {
+    match bytes.get(1) {
+        None => Decoded::Undecided,
+        Some(b'n') => byte(b'\n', 2),
+        Some(b'r') => byte(b'\r', 2),
+        Some(b't') => byte(b'\t', 2),
+        Some(escaped) => byte(*escaped, 2),
+    }
 }
 
 /// Decodes `\u{1f511}`.
@@ -352,7 +369,8 @@ mod tests {
             (Decoder::Percent, "%2b%2B%c3%a4%u002b/%zz%", "++ä+/%zz%"),
             (Decoder::Html, "&amp;&lt;&#43;&#x2B;&#X2b;&auml;&yuml;&nbsp;&plus;&nope;&", "&<+++äÿ\u{a0}+&nope;&"),
             (Decoder::Shell, r#"'it'\''s' 'it'"'"'s'"#, "'it's' 'it's'"),
-            (Decoder::Wrapped, "ab\r\ncd\n", "abcd"),
+            (Decoder::Wrapped, "ab\r\n\tcd\n 12:34", "abcd1234"),
+            (Decoder::Backtick, "a`\"b`$c``d`n`", "a\"b$c`d\n`"),
             (Decoder::Plain, r"\n%41", r"\n%41"),
         ] {
             assert_eq!(decoded(decoder, text), expected, "{decoder:?}: {text}");

@@ -19,34 +19,50 @@ pub(super) fn texts(secret: &str) -> Vec<Pattern> {
     if secret.len() < MIN_LENGTH {
         return Vec::new();
     }
-    let mut texts = vec![pattern(secret), json_encoded(secret), url_encoded(secret)];
+    let mut texts = vec![json_encoded(secret), url_encoded(secret)];
+    let mut written = vec![Zeroizing::new(secret.to_owned())];
     for quote in ['\'', '"'] {
         if secret.contains(quote) {
             // SQL, PowerShell, YAML and CSV double the quotes.
-            texts.push(replaced(secret, quote, &[quote, quote]));
+            written.push(replaced(secret, quote, &[quote, quote]));
         }
     }
     if secret.contains(' ') {
-        texts.push(replaced(secret, ' ', &['+']));
+        written.push(replaced(secret, ' ', &['+']));
     }
-    if secret.contains('\n') {
-        texts.push(replaced(secret, '\n', &['\r', '\n']));
-        let lines = secret.lines().map(str::trim).filter(|line| line.len() >= MIN_LINE_LENGTH);
-        texts.extend(lines.map(pattern));
+    for text in written {
+        texts.push(pattern(&text));
+        if text.contains('\n') {
+            texts.push(pattern(&replaced(&text, '\n', &['\r', '\n'])));
+            let lines = text.lines().map(str::trim).filter(|line| line.len() >= MIN_LINE_LENGTH);
+            texts.extend(lines.map(pattern));
+        }
     }
     texts
 }
 
-/// Returns the secret in base64, at each position in a longer text, and in hexadecimal.
+/// Returns the secret in base64, at each position in a longer text or in JSON, and in hexadecimal.
 pub(super) fn words(secret: &str) -> Vec<Pattern> {
     let secret = secret.trim();
     if secret.len() < MIN_LENGTH {
         return Vec::new();
     }
+    let mut words = base64_words(secret.as_bytes());
+    let json = json_encoded(secret);
+    if *json != secret.as_bytes() {
+        words.extend(base64_words(&json));
+    }
+    if secret.len() <= MAX_HEX_LENGTH {
+        words.extend([b"0123456789abcdef", b"0123456789ABCDEF"].map(|digits| hex(digits, secret.as_bytes())));
+    }
+    words
+}
+
+fn base64_words(secret: &[u8]) -> Vec<Pattern> {
     let mut words = Vec::new();
     for alphabet in [STANDARD, URL_SAFE] {
         for shift in 0..3 {
-            let whole = base64(alphabet, shift, secret.as_bytes());
+            let whole = base64(alphabet, shift, secret);
             let bits = (shift + secret.len()) * 8;
             // The first character that no byte before the secret influences, and those that none after it influences.
             let (start, end) = ((shift * 8).div_ceil(6), bits / 6);
@@ -58,14 +74,11 @@ pub(super) fn words(secret: &str) -> Vec<Pattern> {
             if shift == 0 {
                 words.push(padded(&whole));
                 let mut line = Zeroizing::new(Vec::with_capacity(secret.len() + 1));
-                line.extend_from_slice(secret.as_bytes());
+                line.extend_from_slice(secret);
                 line.push(b'\n');
                 words.push(padded(&base64(alphabet, 0, &line)));
             }
         }
-    }
-    if secret.len() <= MAX_HEX_LENGTH {
-        words.extend([b"0123456789abcdef", b"0123456789ABCDEF"].map(|digits| hex(digits, secret.as_bytes())));
     }
     words
 }
@@ -95,12 +108,12 @@ fn url_encoded(secret: &str) -> Pattern {
     url
 }
 
-fn replaced(secret: &str, from: char, to: &[char]) -> Pattern {
+fn replaced(secret: &str, from: char, to: &[char]) -> Zeroizing<String> {
     let mut out = Zeroizing::new(String::with_capacity(secret.len() * 2));
     for c in secret.chars() {
         if c == from { out.extend(to) } else { out.push(c) }
     }
-    pattern(&out)
+    out
 }
 
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

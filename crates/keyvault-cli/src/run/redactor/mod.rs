@@ -130,10 +130,13 @@ impl<'a> Redactor<'a> {
         let at = self.start + self.held_back.len();
         self.held_back.push(byte);
         let mut found = Vec::new();
-        for track in &mut self.tracks {
-            let automaton = self.masker.automaton(track);
-            track.read(automaton, byte, at, &mut found);
+        let [plain, others @ ..] = &mut self.tracks;
+        for track in others {
+            if track.leaves(plain, byte) {
+                track.read(self.masker.automaton(track), byte, at, &mut found);
+            }
         }
+        plain.read(self.masker.automaton(plain), byte, at, &mut found);
         for (start, end) in found {
             // Bytes before `start` are already returned and cannot be masked.
             self.mask(start.max(self.start), end);
@@ -258,8 +261,18 @@ mod tests {
             (&["a<b&c"], "?q=a%253Cb%2526c", "?q=***"),
             (&["hunter2"], "Basic dXM6aHVudGVyMg==", "Basic dXM6***"),
             (&["hunter2"], "aHVudGVyMg== aHVudGVyMgo= x", "*** *** x"),
-            (&["hunter2"], "aHVud\nGVyMg==", "***"),
+            (&["hunter2"], "aHVud\nGVyMg== aHVud\n  GVyMg==", "*** ***"),
             (&["hunter2"], "68756e74657232 68756E74657232", "*** ***"),
+            (&["hunter2"], "68:75:6e:74:65:72:32, 68 75 6e 74 65 72 32", "***, ***"),
+            (&["a\"b$c\nd"], "$x = \"a`\"b`$c`nd\"", "$x = \"***\""),
+            (&["a\"b\\c"], "eyJwIjoiYVwiYlxcYyJ9", "eyJwIjoi***yJ9"),
+            (&["a<b&c"], "a&amp;lt;b&amp;amp;c", "***"),
+            (
+                &["a\"b\\c"],
+                r#""{\"x\":\"{\\\"k\\\":\\\"a\\\\\\\"b\\\\\\\\c\\\"}\"}""#,
+                r#""{\"x\":\"{\\\"k\\\":\\\"***\\\"}\"}""#,
+            ),
+            (&["it's one line\nb"], "> it''s one line", "> ***"),
             (&["\u{1f511}key"], r"\ud83d\udd11key", "***"),
             (&["hunter2"], "100% & 'a' \\ hunter", "100% & 'a' \\ ***"),
             (&["hunter2"], "%68unter%32 %6 hunt", "*** %6 ***"),

@@ -12,6 +12,8 @@ use super::decoder::{Decoded, Decoder};
 pub(super) struct Track {
     stages: Vec<Stage>,
     pub(super) is_for_words: bool,
+    /// Whether an escape made this search differ from the plain one. Until then only that one runs.
+    is_apart: bool,
     pub(super) node: u32,
     /// The positions in the stream of the decoded bytes that may be the start of a secret.
     pub(super) starts: VecDeque<usize>,
@@ -31,6 +33,7 @@ impl Track {
         Self {
             stages: decoders.iter().map(stage).collect(),
             is_for_words: decoders == [Decoder::Wrapped],
+            is_apart: false,
             node: ROOT,
             starts: VecDeque::new(),
         }
@@ -49,6 +52,25 @@ impl Track {
     /// Returns the position of the first byte that may belong to a secret. `None` if no byte does.
     pub(super) fn earliest(&self) -> Option<usize> {
         self.starts.front().copied().or_else(|| self.pending_start())
+    }
+
+    /// Returns whether this track must read `byte`, because an escape makes it differ from the plain track. It then goes
+    /// on from where that one is.
+    pub(super) fn leaves(&mut self, plain: &Self, byte: u8) -> bool {
+        if self.is_for_words {
+            return true;
+        }
+        if self.is_apart && self.node == plain.node && self.pending_start().is_none() && self.starts == plain.starts {
+            self.is_apart = false;
+            self.node = ROOT;
+            self.starts.clear();
+        }
+        if !self.is_apart && self.stages.iter().any(|stage| stage.decoder.is_start(byte)) {
+            self.is_apart = true;
+            self.node = plain.node;
+            self.starts.clone_from(&plain.starts);
+        }
+        self.is_apart
     }
 
     /// Reads the byte at `at`. Adds the range of each secret that ends with it to `found`.
