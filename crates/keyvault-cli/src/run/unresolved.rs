@@ -126,7 +126,8 @@ impl UnresolvedEnvironment {
     pub(super) async fn resolve(&self, vaults: &AllowedVaults) -> Result<ChildEnvironment, Failure> {
         let mut environment = ChildEnvironment { withheld: self.withheld.clone(), ..ChildEnvironment::default() };
         let outcome = vaults.check(self.references.values()).await?;
-        ReferenceReport::new(&outcome.report, &[], outcome.exit_codes()).into_result()?;
+        let report = ReferenceReport::new(&outcome.report, &[], outcome.exit_codes()).into_result();
+        report.map_err(|failure| self.with_exception(failure))?;
         if let Some(map) = &self.names {
             self.add_mapped(vaults, map, &mut environment).await?;
         }
@@ -144,6 +145,18 @@ impl UnresolvedEnvironment {
             environment.secrets.extend(secret_texts(vaults, entry).await?);
         }
         Ok(environment)
+    }
+
+    /// Adds how to pass on text that only looks like a reference.
+    fn with_exception(&self, failure: Failure) -> Failure {
+        let near_miss = self.references.iter().find(|(_, entry)| !entry.may_contain_reference());
+        match (failure, near_miss) {
+            (Failure::References { report, code }, Some((name, _))) => {
+                let report = format!("{report}To pass on text that only looks like a reference: --except {name}");
+                Failure::References { report, code }
+            }
+            (failure, _) => failure,
+        }
     }
 
     /// Adds the secrets that `map` selects, except those whose variable is already set.

@@ -50,6 +50,9 @@ async fn run_does_not_start_the_command_unless_the_variable_is_excepted() {
             let output = run(command).await;
             output.assert_code(2);
             assert!(words(&output).contains(message) && output.err.contains(variable), "{text}: {}", output.err);
+            if text.starts_with("Microsoft") {
+                assert!(output.err.trim_end().ends_with(&format!("--except {variable}")), "{}", output.err);
+            }
             assert!(!fixture.directory().join("started").exists(), "{text}");
             let mut command =
                 fixture.run_command(&[options, &["--except", variable]].concat(), &["printenv", variable]);
