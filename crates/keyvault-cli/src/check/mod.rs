@@ -77,7 +77,8 @@ Variables that CI systems and platforms fill with text of other people, such
 as CI_COMMIT_MESSAGE, are left alone unless --only has their full name; the
 guide docs/command-line.md lists them. A file that is invalid, and a template
 such as Helm's, is searched as text. References with expressions of a template
-(${...} in .bicep and .tf files, {{...}} of Helm) are checked for their syntax.
+(${...} in Bicep, Terraform and compose files, {{...}} of Helm) are checked for
+their syntax. Text that looks like a reference with a mistake in it is a failure.
 
 A collision is a key that a file sets twice, that differs from another key only
 in case or in - and _, or that is a value in one place and a table in another,
