@@ -11,7 +11,7 @@ pub(crate) struct Entry {
     pub(crate) origin: String,
     /// The index of the YAML document that the value is in, 0 in other formats.
     pub(crate) document: usize,
-    /// The value. `None` if it is no string, so no reference can be in it.
+    /// The value. `None` if no reference can be in it, as in a number of TOML.
     pub(crate) text: Option<Zeroizing<String>>,
 }
 
