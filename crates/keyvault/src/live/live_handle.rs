@@ -52,8 +52,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///
     /// The refresh's own error, within the [refresh deadline](super::LiveBuilder::refresh_deadline); the last good
     /// settings stay in place. If some vaults answered and others failed, the settings are refreshed from those that
-    /// answered right after the error. [`Unavailable`](crate::ErrorKind::Unavailable) after
-    /// the end of the background task, at once; the error names the reason.
+    /// answered right after the error. [`Unavailable`](crate::ErrorKind::Unavailable), at once, after the end of the
+    /// background task, and one second after the deadline if the runtime of the start does not run; the error names the
+    /// reason.
     ///
     /// # Cancel safety
     ///
@@ -142,6 +143,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     }
 
     /// Ends the background task, if need be in the middle of a refresh, and waits until it is gone.
+    ///
+    /// If the runtime of the start does not run, the call ends one second after the [refresh
+    /// deadline](super::LiveBuilder::refresh_deadline), and the task ends when the runtime runs again.
     ///
     /// The other clones of the handle keep the last settings.
     pub async fn shutdown(&self) {
