@@ -109,7 +109,8 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// [`Throttled`](crate::ErrorKind::Throttled), at once and with the time to wait, beyond the
     /// [budget](super::LiveBuilder::rejection_budget). Otherwise the vault's or the refresh's own error, also where
     /// [`Policy::KeepLastGood`](crate::Policy::KeepLastGood) hides it from the settings; the last good settings stay in
-    /// place. The answer comes within the [refresh deadline](super::LiveBuilder::refresh_deadline).
+    /// place. The answer comes within the [refresh deadline](super::LiveBuilder::refresh_deadline), as
+    /// that of [`refresh_now`](Live::refresh_now).
     ///
     /// # Cancel safety
     ///

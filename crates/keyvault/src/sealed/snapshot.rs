@@ -31,8 +31,9 @@ use crate::secret::SecretId;
 ///   differences are published as a change. Until then, [`Health::is_stale`](crate::Health::is_stale) returns `true`,
 ///   and the age of the settings counts from the time in the file.
 ///
-/// The start ignores a refused file: one that was changed, is too old, was [put back](SealedSnapshot::not_older_than), or
-/// belongs to another vault, identity or key, see [`SealedRefusal`]. It tries the vaults until its deadline, and its error reports both causes.
+/// The start ignores a refused file: one that was changed, is too old, was [put back](SealedSnapshot::not_older_than),
+/// or belongs to another vault, identity or key, see [`SealedRefusal`]. It tries the vaults until its deadline, and its
+/// error reports both causes.
 ///
 /// # Contents of the file
 ///
@@ -150,7 +151,7 @@ impl SealedSnapshot {
     /// ```
     /// # use std::time::SystemTime;
     /// # use keyvault::{Live, SealedSnapshot, SealingKey};
-    /// # fn example<T: Send + Sync>(live: &Live<T>, key: SealingKey, stored: Option<SystemTime>) -> Option<SealedSnapshot> {
+    /// # fn example(live: &Live<String>, key: SealingKey, stored: Option<SystemTime>) -> Option<SealedSnapshot> {
     /// // While the program runs: store this time now and then.
     /// let saved: Option<SystemTime> = live.health().sealed?.saved;
     /// // At the next start:

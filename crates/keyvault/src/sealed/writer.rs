@@ -146,7 +146,10 @@ mod tests {
         let mut saved = Vec::new();
         for age in [0, 5, 2, CLOCKS_AGREE_WITHIN.as_secs() + 1] {
             writer.save(&Arc::default(), Duration::from_secs(age), true);
-            writer.finish().await;
+            let running = writer.state().writer.take();
+            if let Some(running) = running {
+                running.await.unwrap();
+            }
             saved.push(writer.health().saved.unwrap());
         }
         assert_eq!((saved[1], saved[2]), (saved[0], saved[0]));
