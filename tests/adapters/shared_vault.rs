@@ -89,7 +89,8 @@ async fn a_failure_by_a_secret_of_another_program_names_the_ways_to_leave_it_out
 
         let contoso = vault("contoso");
         contoso.set("billing-key", "canary").unwrap();
-        contoso.on_get(|_| async { Err(Error::new(ErrorKind::Denied, "identity may not read the secret")) });
+        let denied = Error::new(ErrorKind::Denied, "identity may not read the secret");
+        contoso.fail_secret("billing-key", denied).unwrap();
         let service = Service::new("value = 'v'").resolver(contoso);
         let error = service.start::<One<String>>(framework).await.unwrap_err();
         assert_eq!(error.setting(), Some("billing_key"), "{framework:?}");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::mpsc;
 use std::thread;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures::FutureExt;
 use futures::executor::block_on;
@@ -11,6 +11,7 @@ use keyvault::derive::DerivedNotice;
 use keyvault::{ErrorKind, Health, Live, Notice, ValidationError};
 use keyvault_test_support::store::Switch;
 use tokio::runtime::{Builder, Runtime};
+use tokio::time::Instant;
 
 use super::service::{Fault, MINUTE, Service, Settings};
 
@@ -98,6 +99,39 @@ fn a_runtime_that_is_not_driven_turns_health_red_until_it_is() {
     assert!(health.is_healthy() && health.last_error.is_none(), "{health:?}");
 }
 
+#[test]
+fn every_call_ends_within_its_deadline_while_the_runtime_of_the_start_does_not_run() {
+    let idle = || Builder::new_current_thread().enable_all().build().unwrap();
+    let (one, other) = (idle(), idle());
+    let live: Live<Settings> = one.block_on(Service::new().layered().refresh_deadline(MINUTE).start()).unwrap();
+    let longest = MINUTE + Duration::from_secs(1);
+    let caller = Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+    caller.block_on(async {
+        // More calls than the loop keeps for later.
+        for _ in 0..10 {
+            let began = Instant::now();
+            for error in [live.refresh_now().await.unwrap_err(), live.report_rejected("password").await.unwrap_err()] {
+                assert_eq!(error.kind(), ErrorKind::Unavailable);
+                assert!(error.to_string().contains("the runtime of the start does not run"), "{error}");
+            }
+            assert!(began.elapsed() <= longest * 2);
+        }
+        let began = Instant::now();
+        live.shutdown().await;
+        assert!(began.elapsed() <= longest);
+    });
+    let error = one.block_on(live.refresh_now()).unwrap_err();
+    assert!(error.to_string().contains("no longer refreshed"), "the loop ends when its runtime runs again: {error}");
+
+    // A caller without timers.
+    let builder = Service::new().layered().refresh_deadline(Duration::from_millis(1));
+    let live: Live<Settings> = other.block_on(builder.start()).unwrap();
+    let began = std::time::Instant::now();
+    let error = block_on(live.refresh_now()).unwrap_err();
+    assert!(error.to_string().contains("the runtime of the start does not run"), "{error}");
+    assert!(began.elapsed() >= Duration::from_secs(1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_panic_of_the_task_turns_health_red() {
     let panics = Switch::default();
@@ -182,7 +216,7 @@ fn a_program_without_a_runtime_starts_on_one_of_its_own() {
         let _held = &alive;
         Ok::<_, ValidationError>(())
     };
-    let builder = service.layered().event_spread(std::time::Duration::ZERO).validate(check);
+    let builder = service.layered().event_spread(Duration::ZERO).validate(check);
     let live = builder.start_blocking::<Settings>().unwrap();
     let mut watcher = live.watch();
     service.rotate("second");

@@ -21,5 +21,6 @@ mod service;
 mod shutdown;
 mod start_up;
 mod suspended_process;
+mod two_vaults;
 mod validation;
 mod without_runtime;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyvault::{Error, ErrorKind, Live, ReferenceStatus, Result};
-use keyvault_test_support::store::FakeStore;
+use keyvault_test_support::store::{FakeStore, Switch};
 use tokio::time::{Instant, sleep};
 
 use super::service::{MINUTE, Service, Settings};
@@ -66,6 +66,41 @@ async fn a_vault_that_comes_back_before_the_deadline_is_found() {
     }
 }
 
+/// A try that began before the vault came back may fail after that.
+#[tokio::test(start_paused = true)]
+async fn a_vault_that_fails_slowly_and_comes_back_before_the_deadline_is_found() {
+    for deadline in [12, 47, 100, 340].map(Duration::from_secs) {
+        for try_takes in [0.0, 0.7, 2.3, 6.1].map(Duration::from_secs_f64) {
+            for share in [0.02, 0.31, 0.645, 0.777, 0.88, 1.0] {
+                let latest = deadline - Duration::from_millis(1_001) - try_takes;
+                let back = latest.mul_f64(share);
+                let (service, broken) = (Service::new(), Switch::default());
+                let switch = broken.clone();
+                service.vault.on_get(move |id| {
+                    let is_broken = switch.is_on();
+                    async move {
+                        if is_broken {
+                            sleep(try_takes).await;
+                            return Err(Error::new(ErrorKind::Unavailable, "vault did not answer").about(&id));
+                        }
+                        Ok(())
+                    }
+                });
+                broken.turn(true);
+                let recovery = async {
+                    sleep(back).await;
+                    broken.turn(false);
+                };
+                let began = Instant::now();
+                let builder = service.layered().startup_deadline(deadline);
+                let (live, ()) = tokio::join!(builder.start::<Settings>(), recovery);
+                assert!(live.is_ok(), "{deadline:?} {try_takes:?} {back:?}: {:?}", began.elapsed());
+                assert!(began.elapsed() < deadline);
+            }
+        }
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn towards_the_deadline_no_try_is_earlier_than_the_vault_asked_for() {
     let service = Service::new();
@@ -87,12 +122,7 @@ async fn permanent_failures_fail_the_start_at_once_with_every_reason() {
     service.vault.set_with("off", "x", |properties| properties.set_enabled(false)).unwrap();
     service.write("off", "@KeyVault(SecretName=off)");
     service.write("secret", "@KeyVault(SecretName=forbidden)");
-    service.vault.on_get(|id| async move {
-        match id.name().as_str() {
-            "forbidden" => Err(Error::new(ErrorKind::Denied, "access denied").about(&id)),
-            _ => Ok(()),
-        }
-    });
+    service.vault.fail_secret("forbidden", Error::new(ErrorKind::Denied, "access denied")).unwrap();
     let began = Instant::now();
     let error = service.layered().start::<Settings>().await.unwrap_err();
     assert_eq!(began.elapsed(), Duration::ZERO);

@@ -97,6 +97,34 @@ async fn the_secrets_of_other_vaults_are_refused() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_earlier_file_that_was_put_back_is_refused_by_a_program_that_knows_a_newer_one() {
+    for framework in BOTH {
+        let service = Service::new();
+        service.run_once(framework).await;
+        let earlier = fs::read(service.path()).unwrap();
+        service.vault.set("db-password", "canary-two").unwrap();
+        let live = service.start(framework).await.unwrap();
+        live.shutdown().await;
+        let newest = live.health().sealed.unwrap().saved.unwrap();
+        service.go_down();
+        let sealed = || service.sealed().not_older_than(newest);
+        let live = service.start_with(framework, sealed()).await.expect("the newest file is accepted");
+        assert_eq!(live.current().password, "<canary-two>", "{framework:?}");
+        live.shutdown().await;
+        let live = service.start_with(framework, sealed()).await.expect("a start from the file makes it look no older");
+        live.shutdown().await;
+
+        fs::write(service.path(), earlier).unwrap();
+        assert_eq!(sealed().check(&service.resolver()).err(), Some(SealedRefusal::RolledBack), "{framework:?}");
+        let error = service.start_with(framework, sealed()).await.unwrap_err();
+        assert!(error.report().contains("older than one that the program knows"), "{framework:?} {error:?}");
+        assert_value_free(&error, &["canary"]);
+        let live = service.start(framework).await.expect("a program that knows none accepts it");
+        assert_eq!(live.current().password, "<canary-one>", "{framework:?}");
+    }
+}
+
 /// A service that lost its permission must not read from the file what the vault denies.
 #[tokio::test(start_paused = true)]
 async fn a_refusal_of_a_vault_is_not_bypassed_with_the_file() {

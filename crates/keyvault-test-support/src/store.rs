@@ -11,7 +11,7 @@ use keyvault::{InMemory, Result, Secret, SecretId, SecretName, SecretProperties,
 
 /// A vault in memory whose `get` or `list` a test replaces: a vault that lags behind, hangs or cannot be listed.
 ///
-/// To only delay, count or fail reads, use [`InMemory::on_get`] instead.
+/// To only fail reads, use [`InMemory::fail_secret`] instead, and to delay or count them, [`InMemory::on_get`].
 pub struct FakeStore {
     inner: InMemory,
     get: Box<Get>,

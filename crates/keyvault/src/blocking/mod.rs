@@ -12,10 +12,11 @@
 //! Do not start settings with [`block_on`], or in a `Runtime::new()?.block_on(…)` of your own: their refresh ends with
 //! that runtime, and health turns red.
 
-// In reading order: `worker` runs futures, `client` has the operations, `list` its iterators, and `poller` waits for
-// operations that the vault completes later.
+// In reading order: `worker` runs futures, `deadline` limits those of callers without timers, `client` has the
+// operations, `list` its iterators, and `poller` waits for operations that the vault completes later.
 
 mod client;
+mod deadline;
 mod list;
 mod poller;
 mod worker;
@@ -23,6 +24,7 @@ mod worker;
 use crate::error::Result;
 
 pub use self::client::SecretClient;
+pub(crate) use self::deadline::within;
 pub use self::list::{SecretList, SecretPages};
 pub use self::poller::Poller;
 pub(crate) use self::worker::Worker;

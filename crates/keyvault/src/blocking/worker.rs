@@ -38,6 +38,12 @@ impl Worker {
         Ok(Self { handle, _stop: Arc::new(stop) })
     }
 
+    /// Runs `create` where futures use the timers of this thread.
+    pub(super) fn enter<T>(&self, create: impl FnOnce() -> T) -> T {
+        let _entered = self.handle.enter();
+        create()
+    }
+
     /// Runs a future to completion. Blocks the calling thread.
     pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
         let _entered = self.handle.enter();

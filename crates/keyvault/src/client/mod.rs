@@ -13,7 +13,7 @@
 // 3. `pipeline` sends it: token (`authorizer`, `challenge`), rate limit (`rate_limit`), deadline and retries
 //    (`retry`), counters (`stats`).
 // 4. `transport` holds the connections: `tls`, one before a burst (`connection_gate`, `connector`), and no foreign text
-//    in logs and errors (`sanitize`).
+//    in logs and errors (`sanitize`). `transport_failure` classifies what fails without a response.
 // 5. `response` bounds and reads the response, `service_error` classifies it, `bundle` is the secret in it.
 
 mod authorizer;
@@ -38,6 +38,7 @@ mod service_error;
 mod stats;
 pub(crate) mod tls;
 pub(crate) mod transport;
+mod transport_failure;
 mod version_properties;
 
 #[cfg(feature = "identity")]

@@ -26,10 +26,11 @@ use super::rate_limit::RateLimit;
 use super::request::Request;
 use super::response::{FailedAttempt, Response};
 use super::retry::{self, RetryReason};
-use super::sanitize::{self, Sanitizer};
+use super::sanitize::Sanitizer;
 use super::service_error::unauthorized;
 use super::stats::StatsCounters;
 use super::transport::{self, POOL_IDLE_TIMEOUT};
+use super::transport_failure::transport_failure;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
 use crate::secret::{Cloud, NEAR_MISS, Vault};
@@ -332,45 +333,6 @@ fn panicked() -> Error {
         .with_help("build the tokio runtime with enable_all, because a connection needs I/O and timers")
 }
 
-/// Translates a failure of the transport.
-fn transport_failure(error: &azure_core::Error, token: &AccessToken) -> FailedAttempt {
-    let reason = sanitize::reason(error, token.token.secret());
-    // Only a failed connect proves that the vault did not receive the request.
-    let may_have_succeeded = !matches!(error.kind(), azure_core::error::ErrorKind::Connection);
-    let error = unreachable(&reason).caused_by(reason);
-    FailedAttempt { error, retry: Some(RetryReason::Connection), may_have_succeeded }
-}
-
-/// Returns the error of a connection that failed for `reason`.
-fn unreachable(reason: &str) -> Error {
-    let is_about = |texts: &[&str]| texts.iter().any(|text| reason.contains(text));
-    let error = |clause| Error::new(ErrorKind::Unavailable, clause);
-    if is_about(&["dns error", "failed to lookup address"]) {
-        return error("vault's host name cannot be resolved").with_status(ReferenceStatus::VaultNotFound);
-    }
-    if is_about(&["tunnel error"]) {
-        return error("proxy did not connect to the vault").with_help(
-            "check the address and the password in HTTPS_PROXY, and whether NO_PROXY should name the vault",
-        );
-    }
-    if !is_about(&["invalid peer certificate"]) {
-        return error("vault could not be reached")
-            .with_help("check the network and, if this machine needs a proxy, HTTPS_PROXY and NO_PROXY");
-    }
-    if is_about(&["xpired", "NotValidYet", "not valid yet"]) {
-        error("vault's certificate has expired or is not valid yet")
-            .with_help("check the clock of this machine; if it is right, the server must renew its certificate")
-    } else if is_about(&["NotValidForName", "not valid for name"]) {
-        error("vault's certificate is that of another host")
-            .with_help("check the vault's URL, and whether a proxy answers in the vault's place")
-    } else {
-        error("vault's certificate is not trusted").with_help(
-            "if a proxy inspects TLS, or this is an emulator, trust its certificate authority: SSL_CERT_FILE, \
-             `certificate_authority` of the client, or `--ca-file` of the command",
-        )
-    }
-}
-
 const MAY_HAVE_SUCCEEDED: &str = "the vault may have carried it out: check before you repeat it";
 
 /// The time limit of one attempt. A connection that hangs leaves time for another one within the default timeout.
@@ -379,42 +341,6 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_certificate_that_is_refused_differs_from_a_host_that_is_not_reached() {
-        use rustls::{CertificateError, Error as TlsError};
-        let tls = |error| TlsError::InvalidCertificate(error).to_string();
-        let other = || CertificateError::NotValidForNameContext {
-            expected: rustls::pki_types::ServerName::try_from("contoso.vault.azure.net").unwrap(),
-            presented: vec!["proxy.example".to_owned()],
-        };
-        let time = || rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(1));
-        for (reason, clause, help) in [
-            (tls(CertificateError::UnknownIssuer), "vault's certificate is not trusted", "SSL_CERT_FILE"),
-            (tls(CertificateError::BadSignature), "vault's certificate is not trusted", "SSL_CERT_FILE"),
-            (tls(CertificateError::Expired), "vault's certificate has expired", "clock"),
-            (
-                tls(CertificateError::ExpiredContext { time: time(), not_after: time() }),
-                "vault's certificate has expired",
-                "clock",
-            ),
-            (
-                tls(CertificateError::NotValidYetContext { time: time(), not_before: time() }),
-                "vault's certificate has expired or is not valid yet",
-                "clock",
-            ),
-            (tls(CertificateError::NotValidForName), "vault's certificate is that of another host", "URL"),
-            (tls(other()), "vault's certificate is that of another host", "URL"),
-            ("tcp connect error: Connection refused".to_owned(), "vault could not be reached", "HTTPS_PROXY"),
-            ("tunnel error: proxy authorization required".to_owned(), "proxy did not connect", "HTTPS_PROXY"),
-            ("dns error: no such host".to_owned(), "vault's host name cannot be resolved", "resolves"),
-        ] {
-            let error = unreachable(&reason);
-            assert!(error.to_string().starts_with(clause), "{reason}: {error}");
-            assert!(error.advice().unwrap().contains(help), "{reason}: {error:?}");
-            assert!(error.is_transient(), "{reason}");
-        }
-    }
 
     #[test]
     fn a_version_of_the_api_has_one_of_two_forms() {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::{mpsc, watch};
@@ -9,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::health::{DerivedHealth, DerivedState};
 use super::retry::RetryContext;
 use super::watcher::DerivedWatcher;
+use crate::blocking::within;
 use crate::settings::Origins;
 
 /// A resource that follows settings: always whole, always probed, replaced in one step.
@@ -22,6 +24,8 @@ pub struct Derived<R> {
     pub(super) state: watch::Receiver<DerivedState>,
     /// The task ends when the last sender is gone.
     pub(super) commands: mpsc::Sender<Shutdown>,
+    /// How long the task takes to end at most, if its runtime runs.
+    pub(super) drain_deadline: Duration,
     /// `None` for a fixed resource, which no rotation concerns.
     pub(super) retry: Option<Arc<RetryContext>>,
     /// Where a resource without a task wakes its watchers.
@@ -57,7 +61,8 @@ impl<R: Send + Sync> Derived<R> {
         let (sender, state) = watch::channel(DerivedState::new(1));
         let (commands, _none) = mpsc::channel(1);
         let current = Arc::new(ArcSwap::from_pointee(current));
-        Self { current, state, commands, retry: None, fixed: Some(Arc::new(sender)) }
+        let drain_deadline = Duration::ZERO;
+        Self { current, state, commands, drain_deadline, retry: None, fixed: Some(Arc::new(sender)) }
     }
 
     /// Returns the current resource.
@@ -109,7 +114,8 @@ impl<R: Send + Sync> Derived<R> {
     }
 
     /// Ends the background task, if need be in the middle of a build. Drains the old resources and this one without
-    /// further grace, and waits until the task is gone: at most for the deadline of the drain.
+    /// further grace, and waits until the task is gone: at most for the [deadline of the
+    /// drain](super::Derive::drain_deadline), and one second more if the runtime of the task does not run.
     ///
     /// The other clones of the handle keep the last resource, which is drained.
     pub async fn shutdown(&self) {
@@ -118,7 +124,7 @@ impl<R: Send + Sync> Derived<R> {
         }
         // An error means that the end was requested before, or that the task is gone already.
         _ = self.commands.try_send(Shutdown);
-        self.commands.closed().await;
+        _ = within(self.drain_deadline, self.commands.closed()).await;
     }
 }
 
@@ -128,6 +134,7 @@ impl<R> Clone for Derived<R> {
             current: Arc::clone(&self.current),
             state: self.state.clone(),
             commands: self.commands.clone(),
+            drain_deadline: self.drain_deadline,
             retry: self.retry.clone(),
             fixed: self.fixed.clone(),
         }

@@ -66,9 +66,10 @@ where
     let (sender, state) = watch::channel(DerivedState::new(publication.generation));
     let (commands, queue) = mpsc::channel(1);
     let sender = StateSender(sender);
+    let drain_deadline = factory.drains.deadline;
     let replacement = ReplacementLoop { factory, current: Arc::clone(&current), failed: None, state: sender };
     tokio::spawn(replacement.run(feed, queue));
-    Ok(Derived { current, state, commands, retry: Some(Arc::new(retry)), fixed: None })
+    Ok(Derived { current, state, commands, drain_deadline, retry: Some(Arc::new(retry)), fixed: None })
 }
 
 impl<T, R> ReplacementLoop<T, R>

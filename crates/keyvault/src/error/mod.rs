@@ -1,43 +1,21 @@
 //! The error of this crate, sorted by what the caller can do about it.
 //!
-//! Read [`ErrorKind`] first, then [`Error`]. `report` writes the text of an error, for a log and for a person.
+//! Read [`ErrorKind`] in `kind` first, then [`Error`]. `report` writes the text of an error, for a log and for a person.
 
+mod kind;
 mod report;
 
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
+pub use self::kind::ErrorKind;
 use crate::report::{ReferenceStatus, Report};
 use crate::secret::{ParseError, SecretId};
 use crate::time::runtime_fault;
 
 /// A result whose error is [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// The kind of an [`Error`]: what the caller can do about it.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum ErrorKind {
-    /// The name is that of a deleted secret, or an operation on it is still running: recover, purge, or wait.
-    Conflict,
-    /// The credential may not read this secret: grant access, then retry.
-    Denied,
-    /// A name, reference or setting is malformed: fix it; a retry cannot help.
-    Invalid,
-    /// The vault has no such secret or version, or it is disabled or deleted.
-    NotFound,
-    /// The secrets arrived but do not make valid settings.
-    InvalidSettings,
-    /// The vault asked us to slow down, and said how long to wait if it knew.
-    Throttled {
-        /// How long the vault asked us to wait.
-        retry_after: Option<Duration>,
-    },
-    /// The vault could not be reached or failed: the last good settings still stand.
-    Unavailable,
-}
 
 const RUNTIME_HELP: &str = "await it on a tokio runtime built with enable_all; a program without one calls \
      start_blocking or keyvault::blocking";

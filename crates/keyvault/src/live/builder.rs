@@ -1,25 +1,18 @@
 //! The builder of live settings.
 
 use std::fmt;
-use std::future::ready;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use futures::FutureExt;
-use futures::future::BoxFuture;
 use futures::stream::Stream;
 use serde::de::DeserializeOwned;
 
 use super::credential_report::PreviousVersion;
 use super::debounce::Debounce;
-use super::event_sources::EventSources;
 use super::live_handle::Live;
-use super::options::Options;
-use super::refresh_handle::RefreshHandle;
 use super::revocation::Revocation;
 use super::selector::SecretSelector;
-use super::settings_loader::SettingsLoader;
-use super::start::Start;
+use super::setup::Setup;
 use super::target::{SettingsTarget, TypedTarget};
 use super::validate::{AsyncHook, Unvalidated, Validate};
 use crate::blocking::Worker;
@@ -27,8 +20,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::names::NameMap;
 use crate::push::PushEvent;
 use crate::resolver::Resolver;
+#[cfg(feature = "sealed")]
 use crate::sealed::SealedWriter;
-use crate::settings::{Layers, Pattern, Policies, Policy};
+use crate::settings::{Layers, Policy};
 use crate::time::{TokenRate, WallClock};
 
 /// Builds [`Live`] settings from the layers of a framework. The adapters' `layered` creates one.
@@ -54,21 +48,6 @@ pub struct LiveBuilder<L, V = Unvalidated> {
     layers: L,
     validator: V,
     setup: Setup,
-}
-
-/// The part of the builder that does not depend on layers or validator.
-struct Setup {
-    resolver: Resolver,
-    names: Option<NameMap>,
-    policies: Policies,
-    /// The number of patterns, malformed ones included.
-    patterns: usize,
-    /// Why the start fails.
-    faults: Vec<Error>,
-    options: Options,
-    clock: WallClock,
-    events: EventSources,
-    sealed_writer: Option<SealedWriter>,
 }
 
 impl<L: Layers> LiveBuilder<L> {
@@ -335,42 +314,6 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     }
 }
 
-impl Setup {
-    fn new(resolver: Resolver) -> Self {
-        Self {
-            resolver,
-            names: Some(NameMap::new()),
-            policies: Policies::default(),
-            patterns: 0,
-            faults: Vec::new(),
-            options: Options::default(),
-            clock: WallClock::default(),
-            events: EventSources::default(),
-            sealed_writer: None,
-        }
-    }
-
-    fn add_policy(&mut self, pattern: &str, policy: Policy) {
-        self.patterns += 1;
-        match Pattern::parse(pattern) {
-            Ok(pattern) => self.policies.add(pattern, policy),
-            // An error quotes no text that cannot be parsed, so it counts the patterns.
-            Err(error) => self.faults.push(error.at("policy", format!("pattern {}", self.patterns))),
-        }
-    }
-
-    /// Checks the setup and starts.
-    fn start(mut self, target: Arc<dyn SettingsTarget>) -> BoxFuture<'static, Result<RefreshHandle>> {
-        self.faults.extend(self.options.check().err());
-        if let Some(error) = Error::join(self.faults) {
-            return ready(Err(error)).boxed();
-        }
-        let Self { resolver, names, policies, options, clock, events, sealed_writer, .. } = self;
-        let loader = SettingsLoader { resolver, names, policies, target };
-        Start { loader, options, clock, sealed_writer }.run(events)
-    }
-}
-
 /// Returns the error of a start that published no settings. A start that succeeds always publishes some.
 fn unpublished() -> Error {
     Error::new(ErrorKind::Unavailable, "no settings were published")
@@ -384,24 +327,5 @@ impl<L, V> fmt::Debug for LiveBuilder<L, V> {
             .field("policies", &self.setup.policies)
             .field("options", &self.setup.options)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::store::InMemory;
-
-    #[test]
-    fn every_malformed_pattern_is_reported_by_its_number() {
-        let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
-        let mut setup = Setup::new(vault.into());
-        for pattern in ["a..b", "smtp.*", "a["] {
-            setup.add_policy(pattern, Policy::Optional);
-        }
-        let error = Error::join(setup.faults).unwrap();
-        let found: Vec<String> = error.failures().iter().map(ToString::to_string).collect();
-        assert_eq!(found.len(), 2, "{found:?}");
-        assert!(found[0].contains("pattern 1") && found[1].contains("pattern 3"), "{found:?}");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use super::health_state::HealthState;
 use super::live_handle::Live;
@@ -58,6 +58,7 @@ impl RefreshHandle {
             publication: ArcSwap::new(Arc::clone(&publication)),
             signal,
             queue: RefreshQueue::new(None, Duration::ZERO, 0),
+            shutdown: Notify::new(),
             options: Options::default(),
             sealed_writer: None,
             health: Mutex::new(HealthState::fresh(clock.moment())),

@@ -52,8 +52,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     ///
     /// The refresh's own error, within the [refresh deadline](super::LiveBuilder::refresh_deadline); the last good
     /// settings stay in place. If some vaults answered and others failed, the settings are refreshed from those that
-    /// answered right after the error. [`Unavailable`](crate::ErrorKind::Unavailable) after
-    /// the end of the background task, at once; the error names the reason.
+    /// answered right after the error. [`Unavailable`](crate::ErrorKind::Unavailable), at once, after the end of the
+    /// background task, and one second after the deadline if the runtime of the start does not run; the error names the
+    /// reason.
     ///
     /// # Cancel safety
     ///
@@ -108,7 +109,8 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// [`Throttled`](crate::ErrorKind::Throttled), at once and with the time to wait, beyond the
     /// [budget](super::LiveBuilder::rejection_budget). Otherwise the vault's or the refresh's own error, also where
     /// [`Policy::KeepLastGood`](crate::Policy::KeepLastGood) hides it from the settings; the last good settings stay in
-    /// place. The answer comes within the [refresh deadline](super::LiveBuilder::refresh_deadline).
+    /// place. The answer comes within the [refresh deadline](super::LiveBuilder::refresh_deadline), as
+    /// that of [`refresh_now`](Live::refresh_now).
     ///
     /// # Cancel safety
     ///
@@ -142,6 +144,9 @@ impl<T: Send + Sync + 'static> Live<T> {
     }
 
     /// Ends the background task, if need be in the middle of a refresh, and waits until it is gone.
+    ///
+    /// If the runtime of the start does not run, the call ends one second after the [refresh
+    /// deadline](super::LiveBuilder::refresh_deadline), and the task ends when the runtime runs again.
     ///
     /// The other clones of the handle keep the last settings.
     pub async fn shutdown(&self) {

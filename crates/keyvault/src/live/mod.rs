@@ -18,8 +18,8 @@
 //! live_handle, projection, watcher ─▶ refresh_handle ─▶ shared_state
 //! ```
 //!
-//! 1. `builder` and `options`: what a program configures. `selector` names secrets, `event_sources` merges the sources
-//!    of events, and `validate` is the application's own check.
+//! 1. `builder`, `setup` and `options`: what a program configures. `selector` names secrets, `event_sources` merges the
+//!    sources of events, and `validate` is the application's own check.
 //! 2. `start`: the first settings, with retries, or from a sealed snapshot.
 //! 3. `refresh_loop`: begins each refresh that is due or requested, and learns from its outcome. Refreshes run side by
 //!    side, so that no vault and no source of work waits for another.
@@ -62,6 +62,7 @@ mod revocation;
 mod schedule;
 mod selector;
 mod settings_loader;
+mod setup;
 mod shared_state;
 mod start;
 mod target;

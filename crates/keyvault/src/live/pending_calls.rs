@@ -16,14 +16,12 @@ pub(super) enum Command {
     RefreshIfDue(Reply),
     /// Looks for replacements of secrets that a server rejected.
     ReportRejected(Vec<SecretId>, ReportReply),
-    /// Ends the loop.
-    Shutdown,
 }
 
 /// Where the outcome of a refresh goes.
 pub(super) type Reply = oneshot::Sender<Result<Option<Change>>>;
 
-/// The loop ends: by command, or because the last handle is gone.
+/// The loop ends: by request, or because the last handle is gone.
 pub(super) struct Ended;
 
 /// The callers that wait for a refresh, and the credential reports.
@@ -46,7 +44,6 @@ impl PendingCalls {
             Command::Refresh(reply) => self.full.push(reply),
             Command::RefreshIfDue(reply) => self.if_due.push(reply),
             Command::ReportRejected(versions, reply) => self.reports.open(versions, reply),
-            Command::Shutdown => return Err(Ended),
         }
         Ok(())
     }

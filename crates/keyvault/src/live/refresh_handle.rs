@@ -12,8 +12,8 @@ use super::credential_report::CredentialCheck;
 use super::pending_calls::{Command, Reply};
 use super::publication::Change;
 use super::selector::SecretSelector;
-use super::shared_state::SharedState;
-use crate::blocking::Worker;
+use super::shared_state::{SharedState, not_driven};
+use crate::blocking::{Worker, within};
 use crate::error::{Error, Result};
 use crate::secret::SecretId;
 
@@ -60,16 +60,15 @@ impl RefreshHandle {
         CredentialReporter { state: Arc::downgrade(&self.state), commands: Arc::downgrade(&self.commands) }
     }
 
-    /// Ends the loop, and waits until it is gone.
+    /// Ends the loop, and waits until it is gone, unless its runtime does not run.
     pub(super) fn shutdown(&self) -> BoxFuture<'_, ()> {
         async move {
             if let Some(waker) = &self.fixed {
                 self.state.health_state().is_following = false;
                 waker.send_replace(());
             }
-            // An error means that the loop is gone already.
-            _ = self.commands.send(Command::Shutdown).await;
-            self.commands.closed().await;
+            self.state.shutdown.notify_one();
+            _ = self.in_time(self.commands.closed()).await;
         }
         .boxed()
     }
@@ -83,8 +82,20 @@ impl RefreshHandle {
 
     async fn ask<A: Send>(&self, command: impl FnOnce(oneshot::Sender<Result<A>>) -> Command + Send) -> Result<A> {
         let (reply, answer) = oneshot::channel();
-        self.commands.send(command(reply)).await.map_err(|_| self.state.ended())?;
-        answer.await.unwrap_or_else(|_| Err(self.state.ended()))
+        let answered = async {
+            self.commands.send(command(reply)).await.map_err(|_| self.state.ended())?;
+            answer.await.unwrap_or_else(|_| Err(self.state.ended()))
+        };
+        self.in_time(answered).await.unwrap_or_else(|| Err(not_driven()))
+    }
+
+    /// Waits for the loop. `None` if it does not answer, because its runtime does not run.
+    async fn in_time<T>(&self, future: impl Future<Output = T> + Send) -> Option<T> {
+        match &self.worker {
+            // Its thread runs at least as long as this handle.
+            Some(_) => Some(future.await),
+            None => within(self.state.options.refresh_deadline, future).await,
+        }
     }
 }
 

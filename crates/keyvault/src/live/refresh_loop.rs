@@ -76,6 +76,7 @@ impl RefreshLoop {
         // last.
         tokio::select! {
             biased;
+            () = state.shutdown.notified() => return Err(Ended),
             Some((refresh, stage)) = self.running.next() => self.advance(refresh, stage),
             command = self.commands.recv() => self.calls.accept(command)?,
             () = sleep => {}

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::health::Health;
@@ -23,6 +23,8 @@ pub(super) struct SharedState {
     /// Wakes watchers, which read the rest from here.
     pub(super) signal: watch::Receiver<()>,
     pub(super) queue: RefreshQueue,
+    /// Ends the loop. It is not a command, because the queue of commands is full if the loop does not run.
+    pub(super) shutdown: Notify,
     pub(super) clock: WallClock,
     pub(super) options: Options,
     pub(super) sealed_writer: Option<SealedWriter>,
@@ -69,9 +71,7 @@ impl SharedState {
         let state = self.health_state();
         let age = state.age(now);
         let overdue = next.as_deref().map(|next| now.instant.saturating_duration_since(next.instant));
-        let stall = overdue.filter(|overdue| *overdue > LONGEST_DELAY && state.is_following).map(|_| {
-            Error::new(ErrorKind::Unavailable, "settings are not refreshed: the runtime of the start does not run")
-        });
+        let stall = overdue.filter(|overdue| *overdue > LONGEST_DELAY && state.is_following).map(|_| not_driven());
         let last_failure = state.last_failure.as_ref().filter(|_| state.consecutive_failures > 0);
         Health {
             generation: publication.generation,
@@ -106,6 +106,11 @@ impl SharedState {
         let age = self.health_state().age(now);
         sealed_writer.save(&snapshot, age, changed);
     }
+}
+
+/// Returns the error of a loop that does not run although it has not ended.
+pub(super) fn not_driven() -> Error {
+    Error::new(ErrorKind::Unavailable, "settings are not refreshed: the runtime of the start does not run")
 }
 
 /// A task that runs begins its refresh much earlier.

@@ -8,7 +8,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::event_sources::EventSources;
@@ -143,6 +143,7 @@ impl Start {
             publication: ArcSwap::new(publication),
             signal,
             queue: RefreshQueue::new(mapped, options.event_spread, events.len()),
+            shutdown: Notify::new(),
             clock,
             options,
             sealed_writer,

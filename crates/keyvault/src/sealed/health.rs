@@ -12,6 +12,8 @@ pub struct SealedHealth {
     /// an outage and has not read a vault since. `None` once a vault was read.
     pub started_from: Option<SystemTime>,
     /// The time at which the secrets that this process sealed last were known good. `None` if it has sealed none.
+    ///
+    /// `SealedSnapshot::not_older_than` takes it at the next start.
     pub saved: Option<SystemTime>,
     /// The error of the last write. `None` if the last write succeeded.
     pub last_error: Option<Error>,

@@ -93,8 +93,14 @@ impl Payload {
         serde_json::from_slice(bytes).ok()
     }
 
-    /// Checks that the file is of this binding, and not older than `max_age`.
-    pub(super) fn check(&self, binding: &Binding, now: SystemTime, max_age: Duration) -> Result<(), SealedRefusal> {
+    /// Checks that the file is of this binding, not older than `max_age`, and not older than the `newest` known one.
+    pub(super) fn check(
+        &self,
+        binding: &Binding,
+        now: SystemTime,
+        max_age: Duration,
+        newest: Option<SystemTime>,
+    ) -> Result<(), SealedRefusal> {
         if self.binding.identity != binding.identity {
             return Err(SealedRefusal::OtherIdentity);
         }
@@ -104,6 +110,7 @@ impl Payload {
         match now.duration_since(self.as_of) {
             Err(ahead) if ahead.duration() > CLOCKS_AGREE_WITHIN => Err(SealedRefusal::FromTheFuture),
             Ok(age) if age > max_age => Err(SealedRefusal::TooOld),
+            _ if newest.is_some_and(|newest| self.as_of < newest) => Err(SealedRefusal::RolledBack),
             _ => Ok(()),
         }
     }
@@ -187,7 +194,7 @@ impl Write for ByteCount {
 }
 
 /// A clock may move back a little when it is corrected.
-const CLOCKS_AGREE_WITHIN: Duration = Duration::from_secs(300);
+pub(super) const CLOCKS_AGREE_WITHIN: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
 mod tests {
@@ -288,7 +295,7 @@ mod tests {
     #[test]
     fn another_binding_and_a_wrong_age_are_refused() {
         let ours = || binding(&["contoso", "fabrikam"], "shop");
-        let checked = |binding, now| payload(&snapshot()).check(&binding, now, DAY).err();
+        let checked = |binding, now| payload(&snapshot()).check(&binding, now, DAY, None).err();
         for (vaults, identity, refusal) in [
             (&["contoso"][..], "shop", SealedRefusal::OtherVault),
             (&["fabrikam", "contoso"], "shop", SealedRefusal::OtherVault),
@@ -306,6 +313,18 @@ mod tests {
             (noon() - CLOCKS_AGREE_WITHIN - second, Some(SealedRefusal::FromTheFuture)),
         ] {
             assert_eq!(checked(ours(), now), refusal, "{now:?}");
+        }
+    }
+
+    #[test]
+    fn a_file_before_the_newest_known_one_is_refused() {
+        let nanosecond = Duration::from_nanos(1);
+        for (newest, refusal) in
+            [(noon() - nanosecond, None), (noon(), None), (noon() + nanosecond, Some(SealedRefusal::RolledBack))]
+        {
+            let ours = binding(&["contoso", "fabrikam"], "shop");
+            let checked = payload(&snapshot()).check(&ours, noon(), DAY, Some(newest));
+            assert_eq!(checked.err(), refusal, "{newest:?}");
         }
     }
 

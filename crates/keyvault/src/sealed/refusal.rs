@@ -28,6 +28,9 @@ pub enum SealedRefusal {
     OtherIdentity,
     /// The secrets were last known good longer ago than the maximum age.
     TooOld,
+    /// The secrets are older than those of the newest file that the program knows (`SealedSnapshot::not_older_than`):
+    /// an earlier file was put back.
+    RolledBack,
     /// The time in the file is more than 5 minutes in the future: a clock is wrong.
     FromTheFuture,
 }
@@ -45,6 +48,7 @@ impl SealedRefusal {
             Self::OtherVault => "sealed snapshot is of another vault",
             Self::OtherIdentity => "sealed snapshot was sealed by another identity",
             Self::TooOld => "sealed snapshot is older than allowed",
+            Self::RolledBack => "sealed snapshot is older than one that the program knows",
             Self::FromTheFuture => "sealed snapshot is from the future",
         }
     }

@@ -31,8 +31,9 @@ use crate::secret::SecretId;
 ///   differences are published as a change. Until then, [`Health::is_stale`](crate::Health::is_stale) returns `true`,
 ///   and the age of the settings counts from the time in the file.
 ///
-/// The start ignores a refused file: one that was changed, is too old, or belongs to another vault, identity or key,
-/// see [`SealedRefusal`]. It tries the vaults until its deadline, and its error reports both causes.
+/// The start ignores a refused file: one that was changed, is too old, was [put back](SealedSnapshot::not_older_than),
+/// or belongs to another vault, identity or key, see [`SealedRefusal`]. It tries the vaults until its deadline, and its
+/// error reports both causes.
 ///
 /// # Contents of the file
 ///
@@ -93,6 +94,8 @@ pub struct SealedSnapshot {
     key: Arc<SealingKey>,
     identity: String,
     pub(super) max_age: Duration,
+    /// The time of the newest file that the program knows.
+    pub(super) newest: Option<SystemTime>,
     pub(super) use_after: Duration,
 }
 
@@ -114,6 +117,7 @@ impl SealedSnapshot {
             key: Arc::new(key),
             identity: String::new(),
             max_age: Duration::from_secs(24 * 3_600),
+            newest: None,
             use_after: Duration::from_secs(10),
         }
     }
@@ -131,6 +135,35 @@ impl SealedSnapshot {
     /// A revoked permission may go unnoticed for the same time while no vault is reachable. Default: 24 hours.
     pub fn max_age(mut self, age: Duration) -> Self {
         self.max_age = age;
+        self
+    }
+
+    /// Sets the time of the newest file that the program knows, so that a start refuses an older one.
+    ///
+    /// An attacker who can write the file may put back one from before a rotation. The program prevents that if it
+    /// keeps [`SealedHealth::saved`](super::SealedHealth::saved) where the attacker cannot write, such as in a database,
+    /// and sets it here at the next start. If the clock of the machine was set back by more than 5 minutes, files look
+    /// older than they are and are refused until the clock has passed this time. Default: none; any file within the
+    /// [maximum age](SealedSnapshot::max_age) is accepted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::SystemTime;
+    /// # use keyvault::{Live, SealedSnapshot, SealingKey};
+    /// # fn example(live: &Live<String>, key: SealingKey, stored: Option<SystemTime>) -> Option<SealedSnapshot> {
+    /// // While the program runs: store this time now and then.
+    /// let saved: Option<SystemTime> = live.health().sealed?.saved;
+    /// // At the next start:
+    /// let mut sealed = SealedSnapshot::new("/var/lib/shop/secrets.sealed", key);
+    /// if let Some(stored) = stored {
+    ///     sealed = sealed.not_older_than(stored);
+    /// }
+    /// # Some(sealed)
+    /// # }
+    /// ```
+    pub fn not_older_than(mut self, newest: SystemTime) -> Self {
+        self.newest = Some(newest);
         self
     }
 
@@ -170,7 +203,7 @@ impl SealedSnapshot {
     pub(super) fn open(&self, binding: &Binding, now: SystemTime) -> Result<(Snapshot, SystemTime), SealedRefusal> {
         let mut file = file::read(&self.path)?;
         let payload = Payload::decode(format::open(&mut file, &self.key)?).ok_or(SealedRefusal::UnknownFormat)?;
-        payload.check(binding, now, self.max_age)?;
+        payload.check(binding, now, self.max_age, self.newest)?;
         let as_of = payload.as_of;
         Ok((payload.into_snapshot().ok_or(SealedRefusal::UnknownFormat)?, as_of))
     }

@@ -7,7 +7,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
 use super::health::SealedHealth;
-use super::payload::Binding;
+use super::payload::{Binding, CLOCKS_AGREE_WITHIN};
 use super::refusal::SealedRefusal;
 use super::sealed_store;
 use super::snapshot::SealedSnapshot;
@@ -28,7 +28,7 @@ struct WriterState {
     pending: Option<(Arc<Snapshot>, SystemTime)>,
     /// The running write, which ends when nothing is pending.
     writer: Option<JoinHandle<()>>,
-    /// The time of the secrets that were scheduled last, whether or not their write succeeded.
+    /// The time of the secrets that were read from the file or scheduled last, whether or not their write succeeded.
     scheduled: Option<SystemTime>,
     health: SealedHealth,
 }
@@ -54,6 +54,7 @@ impl SealedWriter {
         let (snapshot, as_of) = opened.unwrap_or(Err(SealedRefusal::Unreadable)).map_err(|refusal| {
             Error::from(refusal).at("the sealed snapshot", self.sealed.path.display().to_string())
         })?;
+        self.state().scheduled = Some(as_of);
         Ok((sealed_store::resolver(resolver, snapshot), as_of))
     }
 
@@ -64,6 +65,9 @@ impl SealedWriter {
     pub(crate) fn save(&self, snapshot: &Arc<Snapshot>, age: Duration, changed: bool) {
         let Some(as_of) = SystemTime::now().checked_sub(age) else { return };
         let mut state = self.state();
+        // The age is measured by another clock, which drifts. A file must not look older than the one it replaces.
+        let is_drift = |last: &SystemTime| last.duration_since(as_of).is_ok_and(|back| back <= CLOCKS_AGREE_WITHIN);
+        let as_of = state.scheduled.filter(is_drift).unwrap_or(as_of);
         let since = state.scheduled.map(|scheduled| as_of.duration_since(scheduled));
         let interval = RENEWED_EVERY.min(self.sealed.max_age / 10);
         if !changed && since.is_some_and(|since| since.is_ok_and(|since| since < interval)) {
@@ -129,12 +133,33 @@ mod tests {
     use super::*;
     use crate::store::InMemory;
 
+    fn writer(path: impl Into<std::path::PathBuf>) -> SealedWriter {
+        let key = SealingKey::from_bytes(b"0123456789abcdefghijklmnopqrstuv").unwrap();
+        let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
+        SealedWriter::new(SealedSnapshot::new(path, key), &vault.into()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_file_never_looks_older_than_the_one_it_replaces_because_clocks_drift() {
+        let directory = tempfile::tempdir().unwrap();
+        let writer = writer(directory.path().join("x.sealed"));
+        let mut saved = Vec::new();
+        for age in [0, 5, 2, CLOCKS_AGREE_WITHIN.as_secs() + 1] {
+            writer.save(&Arc::default(), Duration::from_secs(age), true);
+            let running = writer.state().writer.take();
+            if let Some(running) = running {
+                running.await.unwrap();
+            }
+            saved.push(writer.health().saved.unwrap());
+        }
+        assert_eq!((saved[1], saved[2]), (saved[0], saved[0]));
+        assert!(saved[3] < saved[0], "the clock was set back");
+    }
+
     /// A shutdown ends within one second.
     #[tokio::test]
     async fn a_hanging_disk_does_not_delay_the_shutdown() {
-        let key = SealingKey::from_bytes(b"0123456789abcdefghijklmnopqrstuv").unwrap();
-        let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
-        let writer = SealedWriter::new(SealedSnapshot::new("nowhere/x.sealed", key), &vault.into()).unwrap();
+        let writer = writer("nowhere/x.sealed");
         let (disk, answer) = mpsc::channel::<()>();
         writer.state().writer = Some(spawn_blocking(move || _ = answer.recv()));
         let finished = timeout(Duration::from_secs(1), writer.finish()).await;

@@ -52,6 +52,12 @@ impl SecretProperties {
         }
     }
 
+    /// Copies the properties for another identifier, for a store that wraps another one.
+    #[must_use]
+    pub fn with_id(self, id: SecretId) -> Self {
+        Self { id, ..self }
+    }
+
     /// Returns the identifier: with a version if the secret was fetched, without one if a vault listed it.
     pub fn id(&self) -> &SecretId {
         &self.id
@@ -201,7 +207,7 @@ impl SecretProperties {
 
     /// Returns what a list shows of these properties: the identifier has no version.
     pub(crate) fn without_version(&self) -> Self {
-        Self { id: self.id.latest(), certificate: None, ..self.clone() }
+        Self { certificate: None, ..self.clone().with_id(self.id.latest()) }
     }
 }
 

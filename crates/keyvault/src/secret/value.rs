@@ -44,9 +44,8 @@ impl Secret {
         &self.properties
     }
 
-    /// Returns when the vault answered.
-    #[cfg(feature = "sealed")]
-    pub(crate) fn as_of(&self) -> SystemTime {
+    /// Returns the time of the vault's answer, in whole seconds. A store that wraps another one passes it on.
+    pub fn as_of(&self) -> SystemTime {
         self.as_of
     }
 

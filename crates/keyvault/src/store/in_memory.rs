@@ -44,7 +44,10 @@ pub struct InMemory {
 struct InMemoryState {
     /// The versions of each secret, the latest one last.
     secrets: BTreeMap<SecretName, Vec<Secret>>,
+    /// Why every read fails.
     failure: Option<Error>,
+    /// Why the reads of single secrets fail.
+    failures: BTreeMap<SecretName, Error>,
     on_get: Option<GetHook>,
     reads: ReadCounts,
 }
@@ -111,11 +114,13 @@ impl InMemory {
         self.state().failure = failure.into();
     }
 
-    /// Runs `hook` before each `get`: to delay it, to count it, or to fail it.
+    /// Makes each `get` of one secret fail with `failure` from now on, or succeed again if `failure` is `None`.
     ///
-    /// The hook receives the requested identifier. If it returns an error, `get` returns that error. It replaces an
-    /// earlier hook and applies to every clone of this vault. A hook that owns a clone of this vault keeps the vault
-    /// alive. Listing does not run it.
+    /// Lists still contain the secret: the permissions to list and to get are separate. The secret need not exist.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if `name` is not a valid secret name.
     ///
     /// # Examples
     ///
@@ -126,14 +131,39 @@ impl InMemory {
     /// # async fn main() -> keyvault::Result<()> {
     /// let vault = InMemory::new("https://contoso.vault.azure.net".parse()?);
     /// vault.set("db-password", "correct horse")?;
-    /// vault.on_get(|id| async move {
-    ///     match id.name().as_str() {
-    ///         "db-password" => Err(Error::new(ErrorKind::Denied, "access denied")),
-    ///         _ => Ok(()),
-    ///     }
-    /// });
+    /// vault.fail_secret("db-password", Error::new(ErrorKind::Denied, "access denied"))?;
     /// let id = SecretId::parse("https://contoso.vault.azure.net/secrets/db-password")?;
     /// assert_eq!(vault.get(&id).await.unwrap_err().kind(), ErrorKind::Denied);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn fail_secret(&self, name: &str, failure: impl Into<Option<Error>>) -> Result<()> {
+        let name = SecretName::parse(name)?;
+        match failure.into() {
+            Some(failure) => _ = self.state().failures.insert(name, failure),
+            None => _ = self.state().failures.remove(&name),
+        }
+        Ok(())
+    }
+
+    /// Runs `hook` before each `get`: to delay it, to count it, or to fail it by another rule than
+    /// [`fail_secret`](Self::fail_secret).
+    ///
+    /// The hook receives the requested identifier. If it returns an error, `get` returns that error. It replaces an
+    /// earlier hook and applies to every clone of this vault. A hook that owns a clone of this vault keeps the vault
+    /// alive. Listing does not run it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> keyvault::Result<()> {
+    /// let vault = keyvault::InMemory::new("https://contoso.vault.azure.net".parse()?);
+    /// vault.on_get(|_id| async {
+    ///     tokio::time::sleep(Duration::from_millis(20)).await;
+    ///     Ok(())
+    /// });
     /// # Ok(())
     /// # }
     /// ```
@@ -158,6 +188,9 @@ impl InMemory {
         let state = self.state();
         if let Some(failure) = &state.failure {
             return Err(failure.clone());
+        }
+        if let Some(failure) = state.failures.get(id.name()) {
+            return Err(failure.clone().about(id));
         }
         let versions = state.secrets.get(id.name()).map_or(&[][..], Vec::as_slice);
         let found = match id.version() {
@@ -255,6 +288,22 @@ mod tests {
         let began = Instant::now();
         assert_eq!(vault.get(&id).await.unwrap().expose_secret(), "value");
         assert_eq!((began.elapsed(), vault.reads().gets), (Duration::from_secs(1), 1));
+    }
+
+    #[tokio::test]
+    async fn a_failing_secret_fails_no_other_and_stays_in_the_list() {
+        let (vault, id) = vault_with_a_secret();
+        vault.set("other", "value").unwrap();
+        let other = SecretId::parse("https://contoso.vault.azure.net/secrets/other").unwrap();
+        vault.fail_secret("A", Error::new(ErrorKind::Denied, "access denied")).unwrap();
+        let error = vault.clone().get(&id).await.unwrap_err();
+        assert_eq!((error.kind(), error.secret()), (ErrorKind::Denied, Some(&id)));
+        assert!(vault.get(&other).await.is_ok());
+        let listed: Vec<_> = vault.list().collect().await;
+        assert_eq!(listed.len(), 2);
+        vault.fail_secret("a", None).unwrap();
+        assert!(vault.get(&id).await.is_ok());
+        assert_eq!(vault.fail_secret("no name", None).unwrap_err().kind(), ErrorKind::Invalid);
     }
 
     #[tokio::test]

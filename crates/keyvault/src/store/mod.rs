@@ -23,6 +23,74 @@ use crate::secret::{Secret, SecretId, SecretName, SecretProperties, Vault};
 /// implementation may use anything else. Caching, coalescing of concurrent fetches, concurrency limits and refresh are
 /// above this trait, in [`Resolver`](crate::Resolver) and [`Live`](crate::Live); an implementation only adds a deadline
 /// to each call. The feature `testing` has a suite that checks an implementation.
+///
+/// # Examples
+///
+/// A store that wraps another one: here a copy of a vault that answers in its place. Identifiers name the vault that is
+/// replaced, so each is translated; errors name the identifier that was requested.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use async_trait::async_trait;
+/// use futures::stream::{BoxStream, StreamExt};
+/// use keyvault::{
+///     InMemory, Resolver, Result, Secret, SecretId, SecretName, SecretProperties, SecretStore, Vault,
+/// };
+///
+/// /// Answers for `vault` with the secrets of `copy`.
+/// #[derive(Debug)]
+/// struct CopyOf {
+///     vault: Vault,
+///     copy: Arc<dyn SecretStore>,
+/// }
+///
+/// /// Names the same secret in another vault.
+/// fn in_vault(vault: &Vault, id: &SecretId) -> SecretId {
+///     let latest = SecretId::new(vault.clone(), id.name().clone());
+///     match id.version() {
+///         Some(version) => latest.with_version(version.clone()),
+///         None => latest,
+///     }
+/// }
+///
+/// impl CopyOf {
+///     fn translated(&self, properties: &SecretProperties) -> SecretProperties {
+///         properties.clone().with_id(in_vault(&self.vault, properties.id()))
+///     }
+/// }
+///
+/// #[async_trait]
+/// impl SecretStore for CopyOf {
+///     fn vault(&self) -> &Vault {
+///         &self.vault
+///     }
+///
+///     async fn get(&self, id: &SecretId) -> Result<Secret> {
+///         let secret = self.copy.get(&in_vault(self.copy.vault(), id)).await.map_err(|error| error.about(id))?;
+///         Ok(Secret::new(self.translated(secret.properties()), secret.expose_secret(), secret.as_of()))
+///     }
+///
+///     fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
+///         self.copy.list().map(|item| Ok(self.translated(&item?))).boxed()
+///     }
+///
+///     fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
+///         self.copy.versions(name).map(|item| Ok(self.translated(&item?))).boxed()
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let copy = InMemory::new("https://contoso-west.vault.azure.net".parse()?);
+/// copy.set("db-password", "correct horse")?;
+/// let vault = CopyOf { vault: "https://contoso.vault.azure.net".parse()?, copy: Arc::new(copy) };
+/// let text = "@KeyVault(SecretUri=https://contoso.vault.azure.net/secrets/db-password)";
+/// let password = Resolver::from(vault).resolve(text).await?;
+/// assert_eq!(password.expect("no reference is optional").expose_secret(), "correct horse");
+/// # Ok(())
+/// # }
+/// ```
 #[async_trait]
 pub trait SecretStore: Any + fmt::Debug + Send + Sync {
     /// Returns the vault of this store. The resolver sends references to another vault to another store.

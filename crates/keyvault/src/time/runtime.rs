@@ -14,7 +14,8 @@ pub(crate) fn runtime_fault() -> Option<&'static str> {
     if Handle::try_current().is_err() {
         return Some("no tokio runtime runs here");
     }
-    // Tokio has no other way to ask. The future is dropped before its first poll.
+    // Tokio has no other way to ask: neither `Handle` nor `Builder` shows whether timers are on. So its panic message
+    // appears on stderr before our error. The future is dropped before its first poll.
     match catch_unwind(|| drop(sleep(Duration::ZERO))) {
         Ok(()) => None,
         Err(_panic) => Some("the tokio runtime has no timers"),
