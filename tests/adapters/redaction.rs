@@ -8,6 +8,7 @@ use futures::FutureExt;
 use keyvault::{Error, ErrorKind, Live};
 use keyvault_test_support::canary::{assert_free_of, assert_value_free};
 use keyvault_test_support::log::Log;
+use keyvault_test_support::refusing_types;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, Unexpected};
 
@@ -109,22 +110,8 @@ async fn an_error_about_a_wrong_type_shows_setting_origin_and_type_but_not_the_v
     assert!(matches!(Level::Fast, Level::Fast | Level::Slow));
 }
 
-/// Types whose errors quote the value, each in its own way.
-macro_rules! quoting {
-    ($($name:ident: |$text:ident| $error:expr;)*) => {$(
-        #[derive(Debug)]
-        struct $name;
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let $text = String::deserialize(deserializer)?;
-                Err($error)
-            }
-        }
-    )*};
-}
-
-quoting! {
+// Types whose errors quote the value, each in its own way.
+refusing_types! {
     Custom: |text| de::Error::custom(format!("bad value {text}"));
     CustomDebug: |text| de::Error::custom(format_args!("bad value {text:?}"));
     CustomWithPosition: |text| de::Error::custom(format!("line 3, column 7: {text}"));

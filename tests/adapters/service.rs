@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,17 +14,11 @@ use keyvault::settings::Origins;
 use keyvault::{InMemory, Layers, Live, LiveBuilder, NameMap, Policy, Report, Resolver, Result};
 use keyvault_config::{KeyVaultSource, ResolvedConfig};
 use keyvault_figment::{KeyVaultProvider, ResolvedFigment};
+pub(super) use keyvault_test_support::framework::{BOTH, Framework};
+pub(super) use keyvault_test_support::variables::with_variables;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tempfile::TempDir;
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Framework {
-    Config,
-    Figment,
-}
-
-pub(super) const BOTH: [Framework; 2] = [Framework::Config, Framework::Figment];
 
 /// The way in which settings are loaded.
 #[derive(Clone, Copy, Debug)]
@@ -281,21 +274,6 @@ impl TemporaryFile {
     pub(super) fn remove(&self) {
         fs::remove_file(self.path()).unwrap();
     }
-}
-
-/// Runs a whole test in a child process with `variables`, because a process cannot safely change its own.
-pub(super) fn with_variables<F: Fn()>(variables: &[(&str, &str)], test: F) {
-    const CHILD: &str = "KEYVAULT_ADAPTERS_CHILD";
-    let path = std::any::type_name::<F>();
-    let name = path.trim_end_matches("::{{closure}}").split_once("::").unwrap().1;
-    if std::env::var(CHILD).as_deref() == Ok(name) {
-        return test();
-    }
-    let mut child = Command::new(std::env::current_exe().unwrap());
-    let child = child.args([name, "--exact", "--nocapture"]).env(CHILD, name).envs(variables.iter().copied());
-    let output = child.output().unwrap();
-    let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {

@@ -1,8 +1,9 @@
 //! An unreadable layer fails the load or keeps the last good settings, and no error quotes its content.
 
+use std::io;
 use std::time::Duration;
 
-use config::{Config, File};
+use config::{Config, ConfigError, File, Map, Source, Value};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use keyvault::{Error, ErrorKind, Live};
@@ -117,6 +118,36 @@ async fn a_file_of_no_known_format_is_named() {
         .unwrap_err();
     assert!(error.to_string().contains("settings.canary-format"), "{error}");
     assert_value_free(&error, &["canary content"]);
+}
+
+/// A source of an application, whose error quotes a value.
+#[derive(Clone, Debug)]
+struct QuotingSource(fn() -> ConfigError);
+
+impl Source for QuotingSource {
+    fn clone_into_box(&self) -> Box<dyn Source + Send + Sync> {
+        Box::new(self.clone())
+    }
+
+    fn collect(&self) -> Result<Map<String, Value>, ConfigError> {
+        Err((self.0)())
+    }
+}
+
+#[tokio::test]
+async fn the_error_of_a_source_is_not_repeated() {
+    let errors: [fn() -> ConfigError; 3] = [
+        || ConfigError::Message("canary".to_owned()),
+        || ConfigError::Foreign("canary".into()),
+        || ConfigError::Foreign(Box::new(io::Error::other("canary"))),
+    ];
+    for error in errors {
+        let layers = move || Config::builder().add_source(QuotingSource(error));
+        let builder = keyvault_config::layered(vault("contoso"), layers).minimum_failure_delay(Duration::ZERO);
+        let error = builder.start::<One<String>>().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidSettings, "{error}");
+        assert_value_free(&error, &["canary"]);
+    }
 }
 
 #[tokio::test]

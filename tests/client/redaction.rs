@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use keyvault::client::{SecretBackup, VersionProperties};
 use keyvault::credential::DefaultCredential;
-use keyvault::settings::{ConfigValue, Key, MappedSecrets, Mismatch, Resolved, Tree};
+use keyvault::settings::{ConfigValue, Key, MappedSecrets, Mismatch, Resolved, Scalar, Tree};
 use keyvault::{
     Error, InMemory, Layers, LiveBuilder, NameMap, Reference, Resolver, Secret, SecretClient, SecretId,
     SecretProperties, SecretStore, Template, Vault,
@@ -18,7 +18,7 @@ use keyvault_test_support::canary::{assert_free_of, assert_value_free};
 use keyvault_test_support::credential::FakeCredential;
 use keyvault_test_support::emulator::{client_of, transport_to};
 use keyvault_test_support::log::Log;
-use serde::de::{DeserializeOwned, IntoDeserializer, value};
+use serde::de::{DeserializeOwned, Error as _, IntoDeserializer, Unexpected, value};
 
 #[track_caller]
 fn assert_redacted(value: &impl Debug) {
@@ -67,6 +67,10 @@ fn debug_of_a_type_about_a_secret_shows_nothing_confidential() {
     let text = format!("Server={VALUE};Password=@KeyVault(SecretName=password)");
     assert_redacted(&Template::parse(&text).unwrap());
     assert_redacted(&Reference::parse("@KeyVault(SecretName=password)").unwrap());
+    assert_redacted(&ConfigValue::text(Key::root().member("a"), "settings.toml", VALUE));
+    assert_redacted(&ConfigValue::other(Key::root().member("a"), "settings.toml", VALUE));
+    assert_redacted(&Scalar::text(VALUE));
+    assert_redacted(&Mismatch::invalid_value(Unexpected::Str(VALUE), &VALUE));
     // Text that is no reference, name or URL is usually a misplaced secret.
     for error in [
         Template::parse(&format!("@KeyVault(SecretName={VALUE}!)")).unwrap_err(),

@@ -1,35 +1,13 @@
 //! The default credential, with secrets and tokens of every step.
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt;
-
 use keyvault::SecretClient;
 use keyvault::credential::DefaultCredential;
 use keyvault_emulator::{Emulator, Fault};
+use keyvault_test_support::credential::NOWHERE;
 use keyvault_test_support::emulator::{client_of, tls_options};
-
-use tempfile::TempDir;
+use keyvault_test_support::folder::Folder;
 
 use super::scan::Scan;
-
-/// Variables of an environment without any identity.
-const NOWHERE: [(&str, &str); 2] = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1"), ("PATH", "/nowhere")];
-
-/// A temporary folder with a file and the tools `az` and `azd`.
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        let path = self.0.path().join(name);
-        fs::write(&path, text).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
 
 /// Requests a secret with the identity that `variables` describe.
 async fn ask(scan: &mut Scan, emulator: &Emulator, what: &str, variables: &[(&str, &str)]) -> bool {
@@ -90,15 +68,15 @@ async fn no_step_shows_a_token_or_the_secret_it_exchanges_for_one() {
         }
     }
     emulator.clear_faults();
-    let path = format!("{}:/usr/bin:/bin", folder.0.path().display());
+    let path = folder.path();
     for script in [
         format!("echo '{{\"accessToken\":\"{token}\",\"expires_on\":4102444800,\"tokenType\":\"Bearer\"}}'"),
         format!("echo '{{\"accessToken\":\"{word}\"}}'"),
         format!("echo '{word}'"),
         format!("echo '{word}' >&2; exit 1"),
     ] {
-        folder.write("az", &format!("#!/bin/sh\n{script}\n"));
-        folder.write("azd", &format!("#!/bin/sh\n{script}\n"));
+        folder.tool("az", &script);
+        folder.tool("azd", &script);
         ask(&mut scan, &emulator, "tool", &[("PATH", &path)]).await;
     }
     scan.end();

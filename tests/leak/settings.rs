@@ -9,7 +9,8 @@ use figment::Figment;
 use figment::providers::{Format, Toml};
 use keyvault::live::Validate;
 use keyvault::{Error, InMemory, Layers, Live, LiveBuilder};
-use keyvault_test_support::CONTOSO;
+pub(super) use keyvault_test_support::framework::{BOTH, Framework};
+use keyvault_test_support::{CONTOSO, refusing_types};
 use serde::Deserialize;
 use serde::de::{self, DeserializeOwned, Deserializer, Unexpected};
 
@@ -21,14 +22,6 @@ pub(super) struct Service {
     pub(super) vault: InMemory,
     toml: Arc<str>,
 }
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Framework {
-    Config,
-    Figment,
-}
-
-pub(super) const BOTH: [Framework; 2] = [Framework::Config, Framework::Figment];
 
 #[derive(Debug, Deserialize)]
 pub(super) struct One<T> {
@@ -97,37 +90,23 @@ where
     builder.minimum_failure_delay(Duration::ZERO).event_spread(Duration::ZERO).validate(hook).start().await
 }
 
-/// Types whose errors quote the value, each in its own encoding.
-macro_rules! quoting {
-    ($($name:ident: |$text:ident| $error:expr;)*) => {$(
-        #[derive(Debug)]
-        pub(super) struct $name;
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let $text = String::deserialize(deserializer)?;
-                Err($error)
-            }
-        }
-    )*};
-}
-
-quoting! {
-    InWords: |text| de::Error::custom(format!("bad value {text}"));
-    AsValue: |text| de::Error::invalid_value(Unexpected::Str(&text), &"something better");
-    AsBytes: |text| de::Error::invalid_value(Unexpected::Bytes(text.as_bytes()), &"something better");
-    AsExpected: |text| de::Error::invalid_value(Unexpected::Unit, &Said(text.clone()));
-    AsDebug: |text| de::Error::invalid_value(Unexpected::Unit, &Said(format!("{text:?}")));
-    AsList: |text| de::Error::invalid_value(Unexpected::Unit, &Said(format!("{:?}", text.as_bytes())));
-    AsHex: |text| de::Error::invalid_value(Unexpected::Unit, &Said(text.bytes().map(|byte| format!("{byte:02x}")).collect()));
-    AsBase64: |text| de::Error::invalid_value(Unexpected::Unit, &Said(azure_core::base64::encode(&text)));
-    AsBasic: |text| de::Error::invalid_value(Unexpected::Unit, &Said(azure_core::base64::encode(format!("user:{text}"))));
-    AsUrl: |text| de::Error::invalid_value(Unexpected::Unit, &Said(url::form_urlencoded::byte_serialize(text.as_bytes()).collect()));
-    AsPart: |text| de::Error::invalid_length(1, &Said(text.chars().take(20).collect()));
-    AsField: |text| de::Error::unknown_field(&text, &["a"]);
-    AsVariant: |text| de::Error::unknown_variant(&text, &["a"]);
-    AsMissing: |text| de::Error::missing_field(Box::leak(text.into_boxed_str()));
-    AsDuplicate: |text| de::Error::duplicate_field(Box::leak(text.into_boxed_str()));
+// Types whose errors quote the value, each in its own encoding.
+refusing_types! {
+    pub(super) InWords: |text| de::Error::custom(format!("bad value {text}"));
+    pub(super) AsValue: |text| de::Error::invalid_value(Unexpected::Str(&text), &"something better");
+    pub(super) AsBytes: |text| de::Error::invalid_value(Unexpected::Bytes(text.as_bytes()), &"something better");
+    pub(super) AsExpected: |text| de::Error::invalid_value(Unexpected::Unit, &Said(text.clone()));
+    pub(super) AsDebug: |text| de::Error::invalid_value(Unexpected::Unit, &Said(format!("{text:?}")));
+    pub(super) AsList: |text| de::Error::invalid_value(Unexpected::Unit, &Said(format!("{:?}", text.as_bytes())));
+    pub(super) AsHex: |text| de::Error::invalid_value(Unexpected::Unit, &Said(text.bytes().map(|byte| format!("{byte:02x}")).collect()));
+    pub(super) AsBase64: |text| de::Error::invalid_value(Unexpected::Unit, &Said(azure_core::base64::encode(&text)));
+    pub(super) AsBasic: |text| de::Error::invalid_value(Unexpected::Unit, &Said(azure_core::base64::encode(format!("user:{text}"))));
+    pub(super) AsUrl: |text| de::Error::invalid_value(Unexpected::Unit, &Said(url::form_urlencoded::byte_serialize(text.as_bytes()).collect()));
+    pub(super) AsPart: |text| de::Error::invalid_length(1, &Said(text.chars().take(20).collect()));
+    pub(super) AsField: |text| de::Error::unknown_field(&text, &["a"]);
+    pub(super) AsVariant: |text| de::Error::unknown_variant(&text, &["a"]);
+    pub(super) AsMissing: |text| de::Error::missing_field(Box::leak(text.into_boxed_str()));
+    pub(super) AsDuplicate: |text| de::Error::duplicate_field(Box::leak(text.into_boxed_str()));
 }
 
 /// Panics with the value and without the panic hook. The payload belongs to the application until it is printed.

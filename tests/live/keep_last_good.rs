@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use keyvault::live::{CredentialCheck, PreviousVersion, SecretStatus};
 use keyvault::push::{SecretEvent, SecretEventKind};
-use keyvault::{Error, ErrorKind, Live, Policy, SecretId};
+use keyvault::{Error, ErrorKind, Layers, Live, LiveBuilder, Policy, SecretId};
+use keyvault_test_support::store::Switch;
 use tokio::time::{Instant, sleep};
 
 use super::service::{Fault, MINUTE, Service, Settings};
@@ -20,6 +21,13 @@ fn status(live: &Live<Settings>) -> SecretStatus {
     health.secrets.iter().find(|secret| secret.id.name().as_str() == "password").unwrap().status
 }
 
+/// Settings that keep the last good password while the switch is on: reads of it then fail with `kind`.
+fn keeping(service: &Service, kind: ErrorKind) -> (Switch, LiveBuilder<impl Layers>) {
+    let broken = service.password_fault(Fault::Answer(kind));
+    let builder = service.layered().policy("password", Policy::KeepLastGood);
+    (broken, builder.refresh_every(HOUR).event_spread(Duration::ZERO))
+}
+
 const KINDS: [ErrorKind; 4] =
     [ErrorKind::NotFound, ErrorKind::Denied, ErrorKind::Unavailable, ErrorKind::Throttled { retry_after: None }];
 
@@ -27,9 +35,7 @@ const KINDS: [ErrorKind; 4] =
 async fn a_kept_secret_is_reported_though_another_secret_was_read() {
     for kind in KINDS {
         let service = Service::new();
-        let broken = service.password_fault(Fault::Answer(kind));
-        let builder = service.layered().policy("password", Policy::KeepLastGood);
-        let builder = builder.refresh_every(HOUR).event_spread(Duration::ZERO);
+        let (broken, builder) = keeping(&service, kind);
         let live: Live<Settings> = builder.start().await.unwrap();
         broken.turn(true);
         sleep(MINUTE).await;
@@ -56,8 +62,7 @@ async fn a_kept_secret_is_reported_though_another_secret_was_read() {
 async fn a_rejection_is_remembered_while_a_version_is_kept() {
     for kind in KINDS {
         let service = Service::new();
-        let broken = service.password_fault(Fault::Answer(kind));
-        let builder = service.layered().policy("password", Policy::KeepLastGood);
+        let (broken, builder) = keeping(&service, kind);
         let live: Live<Settings> = builder.previous_version(PreviousVersion::Try).start().await.unwrap();
         service.rotate("second");
         live.refresh_now().await.unwrap();
@@ -79,9 +84,7 @@ async fn a_rejection_is_remembered_while_a_version_is_kept() {
 async fn an_event_or_a_rejection_fetches_a_kept_secret() {
     for kind in KINDS {
         let service = Service::new();
-        let broken = service.password_fault(Fault::Answer(kind));
-        let builder = service.layered().policy("password", Policy::KeepLastGood);
-        let builder = builder.refresh_every(HOUR).event_spread(Duration::ZERO);
+        let (broken, builder) = keeping(&service, kind);
         let live: Live<Settings> = builder.start().await.unwrap();
         broken.turn(true);
         live.refresh_now().await.unwrap();
@@ -114,8 +117,7 @@ async fn a_kept_secret_is_known_though_the_error_of_the_store_names_no_secret() 
 #[tokio::test(start_paused = true)]
 async fn a_kept_secret_is_still_fetched_at_its_own_interval() {
     let service = Service::new();
-    let broken = service.password_fault(Fault::Answer(ErrorKind::Denied));
-    let builder = service.layered().policy("password", Policy::KeepLastGood).refresh_every(HOUR);
+    let (broken, builder) = keeping(&service, ErrorKind::Denied);
     let live: Live<Settings> = builder.refresh_secret_every("password", MINUTE).start().await.unwrap();
     broken.turn(true);
     live.refresh_now().await.unwrap();

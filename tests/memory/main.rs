@@ -121,6 +121,11 @@ fn a_set_secret_and_a_backup_are_wiped() {
         client.restore(&SecretBackup::new(bytes)).await.unwrap();
     });
     assert_eq!(left, 0, "backup");
+    let left = left_after(Hidden::new(SIZES[1]), async |hidden: Hidden| {
+        let backup = Responder::client(hidden, Delivery::InBase64).backup("a").await.unwrap();
+        assert!(backup.expose_secret().iter().copied().eq(hidden.bytes()));
+    });
+    assert_eq!(left, 0, "decoded backup");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! A transport that keeps no copies, so that every copy found belongs to the client.
 
+use azure_core::base64::encode_url_safe;
 use azure_core::error::ErrorKind;
 use azure_core::http::AsyncRawResponse;
 use azure_core::http::headers::Headers;
@@ -22,6 +23,8 @@ pub(crate) enum Delivery {
     Whole,
     /// In small pieces, without a length.
     InPieces,
+    /// Encoded as base64, like a backup.
+    InBase64,
     /// In small pieces, and incomplete.
     BreaksOff,
     /// As a refusal that quotes the secret.
@@ -53,7 +56,10 @@ impl Responder {
             Delivery::IsOfAnother => "another",
             _ => path.get(1).copied().unwrap_or("a"),
         };
-        let text = self.hidden.json();
+        let text = match self.delivery {
+            Delivery::InBase64 => Zeroizing::new(encode_url_safe(&*self.hidden.text()).into_bytes()),
+            _ => self.hidden.json(),
+        };
         let mut body = Zeroizing::new(Vec::with_capacity(4 * text.len() + 400));
         match self.delivery {
             Delivery::Refuses => {
@@ -89,7 +95,7 @@ impl Responder {
         let body = self.body(request);
         let mut headers = Headers::new();
         let size = match self.delivery {
-            Delivery::Whole | Delivery::Refuses | Delivery::IsNotJson | Delivery::IsOfAnother => {
+            Delivery::Whole | Delivery::InBase64 | Delivery::Refuses | Delivery::IsNotJson | Delivery::IsOfAnother => {
                 headers.insert("content-length", body.len().to_string());
                 body.len()
             }

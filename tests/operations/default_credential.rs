@@ -6,16 +6,16 @@ use std::time::{Duration, Instant};
 use azure_core::credentials::TokenCredential;
 use keyvault::credential::{CredentialStep, DefaultCredential, DefaultCredentialBuilder};
 use keyvault::{Cloud, Error, ErrorKind, SecretClient};
-use keyvault_emulator::Emulator;
+use keyvault_emulator::{Emulator, Fault};
 use keyvault_test_support::canary::assert_free_of;
+use keyvault_test_support::credential::NOWHERE;
 use keyvault_test_support::emulator::{client_of, send, tls_options};
+use keyvault_test_support::folder::Folder;
 use keyvault_test_support::log::Log;
 use keyvault_test_support::transport::{FakeResponse, FakeTransport};
-use tempfile::TempDir;
+use keyvault_test_support::variables::with_variables;
+use tokio::time::timeout;
 use url::Url;
-
-/// Variables of an environment without any identity.
-const NOWHERE: [(&str, &str); 2] = [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1"), ("PATH", "/nowhere")];
 
 async fn scene() -> Emulator {
     let emulator = Emulator::start().await.unwrap();
@@ -38,32 +38,6 @@ fn application(emulator: &Emulator) -> [(&str, &str); 4] {
         ("AZURE_CLIENT_SECRET", emulator.client_secret()),
         ("AZURE_AUTHORITY_HOST", emulator.authority_url()),
     ]
-}
-
-/// A temporary folder.
-struct Folder(TempDir);
-
-impl Folder {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn write(&self, name: &str, text: &str) -> String {
-        let path = self.0.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    /// Writes a tool that runs `script`.
-    fn tool(&self, name: &str, script: &str) {
-        use std::os::unix::fs::PermissionsExt;
-        let path = self.write(name, &format!("#!/bin/sh\n{script}\n"));
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-
-    fn path(&self) -> String {
-        format!("{}:/usr/bin:/bin", self.0.path().display())
-    }
 }
 
 #[tokio::test]
@@ -141,6 +115,24 @@ async fn a_metadata_service_that_hangs_costs_a_second_and_one_of_another_cloud_n
     assert!(token_error(&credential).await.report().contains("is not Azure's"));
 }
 
+#[test]
+fn a_managed_identity_is_asked_without_the_proxy_of_the_environment() {
+    let nowhere = "http://127.0.0.1:1";
+    with_variables(
+        &[("HTTP_PROXY", nowhere), ("http_proxy", nowhere), ("ALL_PROXY", nowhere), ("NO_PROXY", "")],
+        || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let emulator = scene().await;
+                let endpoint = emulator.identity_endpoint();
+                let identity = [("IDENTITY_ENDPOINT", &*endpoint), ("IDENTITY_HEADER", emulator.identity_header())];
+                let credential = with(identity).build().unwrap();
+                credential.get_token(&["https://vault.azure.net/.default"], None).await.expect("the endpoint answers");
+            });
+        },
+    );
+}
+
 #[tokio::test]
 async fn a_hanging_tool_delays_the_credential_less_than_ten_seconds() {
     let folder = Folder::new();
@@ -156,6 +148,17 @@ async fn a_hanging_tool_delays_the_credential_less_than_ten_seconds() {
     for tool in ["az", "azd"] {
         assert!(report.contains(&format!("{tool} gave no token within 7 seconds")), "{report}");
     }
+}
+
+#[tokio::test]
+async fn a_token_endpoint_that_hangs_ends_the_search_in_time() {
+    let emulator = scene().await;
+    emulator.fault_tokens(None, Fault::Hang);
+    let credential = with(application(&emulator)).client_options(tls_options(&emulator)).build().unwrap();
+    let token = credential.get_token(&["https://vault.azure.net/.default"], None);
+    let error = timeout(Duration::from_secs(20), token).await.expect("the search ends").unwrap_err();
+    let error = std::error::Error::source(&error).unwrap().downcast_ref::<Error>().unwrap();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error:?}");
 }
 
 #[tokio::test]

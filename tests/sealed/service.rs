@@ -9,16 +9,9 @@ use config::{Config, File};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use keyvault::{Error, ErrorKind, InMemory, Layers, Live, LiveBuilder, Resolver, Result, SealedSnapshot, SealingKey};
+pub(super) use keyvault_test_support::framework::{BOTH, Framework};
 use serde::Deserialize;
 use tempfile::TempDir;
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Framework {
-    Config,
-    Figment,
-}
-
-pub(super) const BOTH: [Framework; 2] = [Framework::Config, Framework::Figment];
 
 #[derive(Debug, Deserialize)]
 pub(super) struct Settings {

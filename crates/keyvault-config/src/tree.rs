@@ -80,3 +80,16 @@ impl Values for Root {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_value() {
+        let config = Config::builder().set_override("value", "canary").unwrap().build().unwrap();
+        let tree = ConfigTree::new(config, MappedSecrets::default());
+        assert_eq!(tree.leaves().unwrap().len(), 1);
+        assert!(!format!("{tree:?}").contains("canary"), "{tree:?}");
+    }
+}

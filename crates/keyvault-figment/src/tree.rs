@@ -84,3 +84,15 @@ impl Values for Effective {
         set(&mut self.root, key.segments(), value);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_value() {
+        let tree = FigmentTree::new(Figment::from(("value", "canary")), MappedSecrets::default());
+        assert_eq!(tree.leaves().unwrap().len(), 1);
+        assert!(!format!("{tree:?}").contains("canary"), "{tree:?}");
+    }
+}

@@ -7,10 +7,14 @@
 //! - `canary`: random text, and the search for it in everything that people can see.
 //! - `json_schema`: a validator of JSON.
 //! - `log`: the log of one thread as text.
+//! - `folder`: a temporary folder with command-line tools.
+//! - `framework`: the frameworks that have an adapter.
+//! - `refusal`: settings types whose errors quote their input.
+//! - `variables`: environment variables for one test, in a process of its own.
 //! - `deadline`: limits for tests that would otherwise wait forever.
 //! - `postgres`: a local PostgreSQL server (feature `postgres`).
 //!
-//! All but `canary` and `json_schema` need the feature `fakes`, and `postgres` needs its own. For a plain vault, use
+//! All but `canary`, `framework` and `json_schema` need the feature `fakes`, and `postgres` needs its own. For a plain vault, use
 //! `keyvault::InMemory`; its `on_get` hook delays, counts or fails reads.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot continue panics at once")]
@@ -22,15 +26,22 @@ pub mod credential;
 pub mod deadline;
 #[cfg(feature = "fakes")]
 pub mod emulator;
+#[cfg(feature = "fakes")]
+pub mod folder;
+pub mod framework;
 pub mod json_schema;
 #[cfg(feature = "fakes")]
 pub mod log;
 #[cfg(all(unix, feature = "postgres"))]
 pub mod postgres;
 #[cfg(feature = "fakes")]
+pub mod refusal;
+#[cfg(feature = "fakes")]
 pub mod store;
 #[cfg(feature = "fakes")]
 pub mod transport;
+#[cfg(feature = "fakes")]
+pub mod variables;
 
 /// The origin of the vault that most tests read: `https://contoso.vault.azure.net`.
 pub const CONTOSO: &str = "https://contoso.vault.azure.net";

@@ -59,7 +59,7 @@ pub(super) struct Lived {
 impl Life {
     /// Runs the life of a seed. Every random number is derived from the seed.
     pub(super) fn live(seed: u64) -> Lived {
-        // The engine draws its jitter from the generator of this thread, and runs entirely on this thread.
+        // The refresh loop draws its jitter from the generator of this thread, and runs entirely on this thread.
         fastrand::seed(seed);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
         runtime.block_on(async {
@@ -151,7 +151,7 @@ impl Life {
             7 => self.vault.weather(Weather::Outage),
             8 | 9 => self.vault.weather(Weather::Fair),
             10 => self.vault.put_clock(rng.i64(-90..90)),
-            // The clock of the host, by which the engine detects a suspension.
+            // The clock of the host, by which the refresh loop detects a suspension.
             11 => self.ahead.store(EPOCH + rng.u64(..2 * INTERVAL.as_secs()), Relaxed),
             12 | 13 if !self.events.is_empty() => self.repeat(rng),
             14 | 15 if !self.lags => self.report(),

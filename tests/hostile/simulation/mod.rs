@@ -1,4 +1,4 @@
-//! The whole refresh engine against a vault that rotates, fails and misreports the time: hundreds of lives, each
+//! The whole refresh loop against a vault that rotates, fails and misreports the time: hundreds of lives, each
 //! derived from a seed.
 //!
 //! In every life these invariants hold:

@@ -1,8 +1,10 @@
 //! `keyvault secret`, and the texts of `--help` and `completions`.
 
+use std::time::{Duration, Instant};
+
 use keyvault_emulator::Fault;
 
-use crate::fixture::{CommandOutput, Fixture, keyvault, run_with};
+use crate::fixture::{CommandOutput, Fixture, keyvault, run, run_with};
 
 async fn secret(fixture: &Fixture, arguments: &[&str], input: &str) -> CommandOutput {
     let (name, rest) = arguments.split_first().expect("a subcommand");
@@ -189,4 +191,17 @@ async fn a_list_without_an_end_is_given_up() {
         assert_eq!(output.code, Some(5), "{command}: {}", output.err);
         assert!(started.elapsed().as_secs() < 20, "{command}: {:?}", started.elapsed());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_gives_up_at_its_timeout() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("here", "value");
+    fixture.emulator.fault(Fault::Hang);
+    let mut command = fixture.command("secret get");
+    command.args(["here", "--timeout", "1s"]);
+    let started = Instant::now();
+    run(command).await.assert_code(5);
+    // The default is 30 seconds.
+    assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
 }

@@ -340,7 +340,58 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use azure_core::credentials::TokenRequestOptions;
+    use azure_core::http::{AsyncRawResponse, HttpClient, Transport};
+    use azure_core::time::OffsetDateTime;
+
+    use super::super::operation::Operation;
     use super::*;
+
+    /// A transport that counts requests and answers each with an empty object, and its credential.
+    #[derive(Debug, Default)]
+    struct Recorder(AtomicUsize);
+
+    #[async_trait::async_trait]
+    impl HttpClient for Recorder {
+        async fn execute_request(&self, _: &SdkRequest) -> azure_core::Result<AsyncRawResponse> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Ok(AsyncRawResponse::from_bytes(200.into(), Default::default(), "{}"))
+        }
+    }
+
+    #[async_trait::async_trait]
+    impl TokenCredential for Recorder {
+        async fn get_token(&self, _: &[&str], _: Option<TokenRequestOptions<'_>>) -> azure_core::Result<AccessToken> {
+            Ok(AccessToken::new("token", OffsetDateTime::now_utc() + Duration::from_secs(3_600)))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_to_another_origin_is_stopped_before_the_transport() {
+        let recorder = Arc::new(Recorder::default());
+        let transport = Some(Transport::new(Arc::clone(&recorder) as _));
+        let settings = PipelineSettings {
+            cloud: None,
+            api_version: "7.4".to_owned(),
+            timeout: Duration::from_secs(1),
+            requests_per_second: 1,
+            options: ClientOptions { transport, ..ClientOptions::default() },
+            tls: None,
+        };
+        let vault = Vault::parse("https://contoso.vault.azure.net").unwrap();
+        let pipeline = Pipeline::new(vault, Arc::clone(&recorder) as _, settings).unwrap();
+        let send = |url: &str| {
+            let request = Request::new(Operation::Get, Url::parse(url).unwrap());
+            let pipeline = &pipeline;
+            async move { pipeline.send(&request).await.map(drop).map_err(|error| error.kind()) }
+        };
+        assert_eq!(send("https://fabrikam.vault.azure.net/secrets/a").await, Err(ErrorKind::Denied));
+        assert_eq!(recorder.0.load(Ordering::Relaxed), 0);
+        assert_eq!(send("https://contoso.vault.azure.net/secrets/a").await, Ok(()));
+        assert_eq!(recorder.0.load(Ordering::Relaxed), 1);
+    }
 
     #[test]
     fn a_version_of_the_api_has_one_of_two_forms() {

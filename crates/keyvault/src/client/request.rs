@@ -5,10 +5,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::operation::Operation;
 use crate::error::{Error, Result};
+use crate::reference::to_json;
 use crate::secret::SecretId;
 
 /// A request to a vault: the operation, its URL, the secret it is about, and its body.
@@ -41,7 +41,11 @@ impl Request {
 
     /// Sets a JSON body.
     pub(super) fn with_json(mut self, body: &impl Serialize) -> Result<Self> {
-        self.body = Some(Bytes::from_owner(json(body)?));
+        // Only a date can be refused, and the reason does not quote it.
+        let refused = |reason: serde_json::Error| {
+            Error::invalid("request body cannot be serialized").caused_by(reason.to_string())
+        };
+        self.body = Some(Bytes::from_owner(to_json(body).map_err(refused)?));
         Ok(self)
     }
 
@@ -51,42 +55,5 @@ impl Request {
             Some(secret) => error.about(secret),
             None => error,
         }
-    }
-}
-
-/// Serializes into a buffer that never grows, because growing would leave copies of a secret behind.
-fn json(body: &impl Serialize) -> Result<Zeroizing<Vec<u8>>> {
-    // Only a date can be refused, and the reason does not quote it.
-    let unwritable =
-        |reason: serde_json::Error| Error::invalid("request body cannot be serialized").caused_by(reason.to_string());
-    let mut length = JsonLength(0);
-    serde_json::to_writer(&mut length, body).map_err(unwritable)?;
-    let mut text = Zeroizing::new(Vec::with_capacity(length.0));
-    serde_json::to_writer(&mut *text, body).map_err(unwritable)?;
-    Ok(text)
-}
-
-/// Counts the bytes that are written to it.
-struct JsonLength(usize);
-
-impl std::io::Write for JsonLength {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_is_written_into_one_buffer_of_its_size() {
-        let body = json(&serde_json::json!({"value": "a\"b\n".repeat(1_000)})).unwrap();
-        assert_eq!(body.len(), body.capacity());
     }
 }

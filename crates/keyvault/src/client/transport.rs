@@ -109,3 +109,28 @@ pub(super) const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(210);
 
 /// The silence before a ping, and the time to wait for its response: together less than the time limit of an attempt.
 const PING_INTERVAL: Duration = Duration::from_secs(4);
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::net::TcpListener;
+
+    use azure_core::http::Method;
+    use tokio::time::timeout;
+
+    use super::super::tls;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_url_without_tls_is_refused_before_a_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("http://{}/secrets/a", listener.local_addr().unwrap()).parse().unwrap();
+        let tls = tls::config(&[], false).unwrap();
+        let client = Client::new(Connector::new(tls, Arc::new(|_| {})));
+        let request = Request::new(url, Method::Get);
+        let answer = timeout(Duration::from_secs(5), client.execute_request(&request)).await;
+        assert!(answer.expect("it is refused at once").is_err());
+        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+}

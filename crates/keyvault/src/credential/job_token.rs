@@ -125,3 +125,22 @@ impl fmt::Debug for JobToken {
         f.debug_struct("JobToken").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(url: &str) -> Option<JobToken> {
+        JobToken::new(url, Method::Get, &[], "canary", Transport::default())
+    }
+
+    #[test]
+    fn the_bearer_of_a_job_is_sent_over_https_only_and_is_not_shown() {
+        let token = job("https://ci.example/token").unwrap();
+        assert_eq!(token.authorization.as_str(), "Bearer canary");
+        assert!(!format!("{token:?}").contains("canary"), "{token:?}");
+        for url in ["http://ci.example/token", "http://127.0.0.1/token", "file:///token", "ci.example", ""] {
+            assert!(job(url).is_none(), "{url}");
+        }
+    }
+}

@@ -172,3 +172,18 @@ const LONGEST_PROBE: Duration = Duration::from_secs(1);
 /// [The retry
 /// guidance](https://learn.microsoft.com/entra/identity/managed-identities-azure-resources/how-to-use-vm-token#retry-guidance).
 const PAUSES: [Duration; 3] = [Duration::from_millis(500), Duration::from_secs(1), Duration::from_secs(2)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_header_of_an_endpoint_is_not_shown_and_its_url_is_one_of_http() {
+        let identity = |url| ManagedIdentity::new(url, "2019-08-01", None, ("x-identity-header", "canary"));
+        let text = format!("{:?}", identity("http://127.0.0.1:42356/msi/token").unwrap());
+        assert!(!text.contains("canary"), "{text}");
+        for url in ["ftp://127.0.0.1/", "file:///token", "127.0.0.1:42356/msi/token", ""] {
+            assert!(identity(url).is_none(), "{url}");
+        }
+    }
+}

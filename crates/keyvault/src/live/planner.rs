@@ -33,7 +33,7 @@ pub(super) struct Planner {
     /// How many of them cover every vault.
     complete: usize,
     /// Until when secrets that become due wait for a refresh that just began, because it may read them anyway.
-    patience: Instant,
+    due_wait_until: Instant,
     /// When the loop last read the clocks.
     awake: Moment,
 }
@@ -58,7 +58,7 @@ impl Planner {
             vaults: BTreeMap::new(),
             running: 0,
             complete: 0,
-            patience: awake.instant,
+            due_wait_until: awake.instant,
             awake,
         };
         planner.commit(plan, began, &BTreeSet::new());
@@ -96,14 +96,14 @@ impl Planner {
         let reports = refreshes.len();
         refreshes.extend(self.full_refresh(calls.want_full() && self.complete == 0));
         let now = self.awake.instant;
-        if refreshes.len() == reports && !self.is_patient(now) {
+        if refreshes.len() == reports && !self.delays_due(now) {
             let mut due = self.state.queue.timetable(|timetable| timetable.take_due(now));
             due.retain(|id, due| self.has_unknown(id, &mut due.want));
             refreshes.extend(by_vault(due).map(|due| self.partial(due)));
         }
         let begun = &refreshes[reports..];
         if self.running == 0 && !begun.is_empty() {
-            self.patience = now + LONGEST_PATIENCE;
+            self.due_wait_until = now + LONGEST_DUE_WAIT;
         }
         self.running += begun.len();
         self.complete += begun.iter().filter(|refresh| refresh.plan.is_complete()).count();
@@ -111,14 +111,14 @@ impl Planner {
     }
 
     /// Returns whether secrets that become due wait for a refresh that just began.
-    fn is_patient(&self, now: Instant) -> bool {
-        self.running > 0 && now < self.patience
+    fn delays_due(&self, now: Instant) -> bool {
+        self.running > 0 && now < self.due_wait_until
     }
 
     /// Records when the next refresh begins, unless one runs. Returns when the next one is due.
     pub(super) fn set_next_refresh(&self) -> Option<Instant> {
         let next = self.state.set_next_refresh(self.awake, self.is_refreshing());
-        if self.is_refreshing() { next.map(|next| next.max(self.patience)) } else { next }
+        if self.is_refreshing() { next.map(|next| next.max(self.due_wait_until)) } else { next }
     }
 
     /// Plans a full refresh, if one is requested or due. It leaves out the vaults that rest, unless it is requested.
@@ -140,7 +140,7 @@ impl Planner {
             // What is due in one vault does not wait for another.
             let due = match vaults.len() {
                 1 => timetable.take_covered(now.instant, &left_out),
-                _ => timetable.copy_covered(now.instant, &left_out, now.instant + LONGEST_PATIENCE),
+                _ => timetable.copy_covered(now.instant, &left_out, now.instant + LONGEST_DUE_WAIT),
             };
             Some((is_retry, left_out, due, timetable.not_due(now.instant)))
         })?;
@@ -353,7 +353,7 @@ impl Planner {
 }
 
 /// Longer than a vault in good health takes for a refresh.
-const LONGEST_PATIENCE: Duration = Duration::from_secs(1);
+const LONGEST_DUE_WAIT: Duration = Duration::from_secs(1);
 
 /// Splits entries by the vaults of their secrets.
 fn by_vault<V>(entries: BTreeMap<SecretId, V>) -> impl Iterator<Item = BTreeMap<SecretId, V>> {

@@ -1,4 +1,6 @@
-//! JSON strings, read without leaving copies in memory.
+//! JSON, read and written without leaving copies in memory.
+
+use std::io;
 
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, Error};
@@ -66,6 +68,29 @@ fn letter_of(unit: u16, after: &str) -> Option<(char, &str)> {
     Some((letter, after))
 }
 
+/// Writes JSON into a buffer of its size: a buffer that grows leaves copies of its content behind.
+pub(crate) fn to_json(value: &impl Serialize) -> serde_json::Result<Zeroizing<Vec<u8>>> {
+    let mut length = ByteCount(0);
+    serde_json::to_writer(&mut length, value)?;
+    let mut json = Zeroizing::new(Vec::with_capacity(length.0));
+    serde_json::to_writer(&mut *json, value)?;
+    Ok(json)
+}
+
+/// Counts the bytes that are written to it.
+struct ByteCount(usize);
+
+impl io::Write for ByteCount {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -104,6 +129,12 @@ mod tests {
         let json = format!("\"{}\"", "\\n\\u0041ü".repeat(1_000));
         let text = unescaped(&json).unwrap();
         assert_eq!(text.capacity(), json.len() - 2);
+    }
+
+    #[test]
+    fn json_is_written_into_one_buffer_of_its_size() {
+        let json = to_json(&serde_json::json!({"value": "a\"b\n".repeat(1_000)})).unwrap();
+        assert_eq!(json.len(), json.capacity());
     }
 
     proptest! {

@@ -2,7 +2,7 @@
 //!
 //! Read the grammar at [`Reference`], then [`Template`], which is text with references in it. `marker` recognizes the
 //! beginning of a reference, `parameters` parses the text between the parentheses, `near_miss` finds text that was
-//! meant to be a reference, `json_path` selects a member of a JSON secret, `json_string` unescapes JSON strings without
+//! meant to be a reference, `json_path` selects a member of a JSON secret, `json_string` reads and writes JSON without
 //! leaving copies, `encode` writes a secret in the format of the text around it, `surrounding` refuses a secret that
 //! would change the structure of that text, and `app_configuration` reads the form that Azure App Configuration uses.
 
@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use self::encode::Encode;
 use self::json_path::JsonPath;
-pub(crate) use self::json_string::{JsonString, unescaped};
+pub(crate) use self::json_string::{JsonString, to_json, unescaped};
 use self::marker::end_of_parameters;
 pub(crate) use self::marker::strip_marker;
 pub(crate) use self::surrounding::Surrounding;

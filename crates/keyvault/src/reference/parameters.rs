@@ -198,7 +198,7 @@ fn closest_name(name: &str) -> Option<&'static str> {
         return None;
     }
     let mistake = COMMON_MISTAKES.into_iter().find(|(wrong, _)| *wrong == letters).map(|(_, name)| name);
-    let close = KNOWN_NAMES.into_iter().map(|known| (edit_distance(&letters, &known.to_ascii_lowercase()), known));
+    let close = KNOWN_NAMES.into_iter().map(|known| (edit_distance(&letters, known), known));
     mistake.or_else(|| close.min().filter(|(distance, _)| *distance <= MAX_DISTANCE).map(|(_, known)| known))
 }
 

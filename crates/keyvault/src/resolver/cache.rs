@@ -159,13 +159,6 @@ impl Drop for Registration<'_> {
     }
 }
 
-impl Drop for SecretCache {
-    fn drop(&mut self) {
-        // As on eviction: `moka` may free the entries later.
-        self.secrets.iter().for_each(|(_, slot)| *slot.lock() = None);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::pin::pin;

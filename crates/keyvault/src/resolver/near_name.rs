@@ -1,7 +1,7 @@
 //! The name of a secret that is spelled much like a missing one.
 
 use super::loader::Loader;
-use crate::secret::SecretId;
+use crate::secret::{SecretId, edit_distance};
 
 impl Loader<'_> {
     /// Returns the nearest name to that of a missing secret, among the secrets of its vault that this load listed or
@@ -24,22 +24,8 @@ fn nearest<'n>(missing: &str, names: impl Iterator<Item = &'n str>) -> Option<&'
         _ => 3,
     };
     let near = names.filter(|name| name.len().abs_diff(missing.len()) <= most);
-    let near = near.map(|name| (distance(missing, name), name)).filter(|(distance, _)| *distance <= most);
+    let near = near.map(|name| (edit_distance(missing, name), name)).filter(|(distance, _)| *distance <= most);
     near.min().map(|(_, name)| name)
-}
-
-/// Counts the letters to insert, remove or replace, in any case. Names are ASCII.
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, a) in one.bytes().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, b) in other.bytes().enumerate() {
-            let replaced = diagonal + usize::from(!a.eq_ignore_ascii_case(&b));
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

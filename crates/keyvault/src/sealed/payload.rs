@@ -1,7 +1,6 @@
 //! The plaintext of a sealed snapshot: its secrets as JSON, which [`SealedSnapshot`](crate::SealedSnapshot) documents.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::refusal::SealedRefusal;
 use crate::error::{Error, ErrorKind, Result};
-use crate::reference::JsonString;
+use crate::reference::{JsonString, to_json};
 use crate::resolver::{Listing, Snapshot};
 use crate::secret::{Secret, SecretId, SecretProperties, SecretVersion};
 
@@ -79,14 +78,9 @@ impl Payload {
         }
     }
 
-    /// Encodes the payload into a buffer of its size: a buffer that grows leaves copies of its content.
+    /// Encodes the payload.
     pub(super) fn encode(&self) -> Result<Zeroizing<Vec<u8>>> {
-        let failed = |_| Error::new(ErrorKind::Unavailable, "secrets could not be encoded");
-        let mut length = ByteCount(0);
-        serde_json::to_writer(&mut length, self).map_err(failed)?;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(length.0));
-        serde_json::to_writer(&mut *bytes, self).map_err(failed)?;
-        Ok(bytes)
+        to_json(self).map_err(|_| Error::new(ErrorKind::Unavailable, "secrets could not be encoded"))
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
@@ -177,20 +171,6 @@ impl SealedProperties {
 
 fn parsed(url: &str) -> Option<SecretId> {
     SecretId::parse(url).ok()
-}
-
-/// Counts the bytes that are written to it.
-struct ByteCount(usize);
-
-impl Write for ByteCount {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0 += bytes.len();
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// A clock may move back a little when it is corrected.

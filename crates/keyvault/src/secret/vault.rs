@@ -154,13 +154,13 @@ pub(crate) const NEAR_MISS: &str =
 /// The letters in which `vault.azure.com` differs from the right domain.
 const MAX_DISTANCE: usize = 3;
 
-/// Returns the Levenshtein distance: how many letters to insert, delete or change.
+/// Returns the Levenshtein distance of two ASCII texts in any case: how many letters to insert, delete or change.
 pub(crate) fn edit_distance(one: &str, other: &str) -> usize {
     let mut row: Vec<usize> = (0..=other.len()).collect();
     for (i, a) in one.bytes().enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
         for (j, b) in other.bytes().enumerate() {
-            let changed = diagonal + usize::from(a != b);
+            let changed = diagonal + usize::from(!a.eq_ignore_ascii_case(&b));
             diagonal = row[j + 1];
             row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
         }
@@ -309,6 +309,7 @@ mod tests {
             "https://evil.example\\@contoso.vault.azure.net",
             "https://user:pass@contoso.vault.azure.net",
             "https://contoso.vault.azure.net.",
+            "https://secrets.contoso.example.",
             "https://contoso.vault.azure.net:8443",
             "https://contoso%2evault.azure.net",
             "https://contoso.vault.azure.net%2eevil.example",

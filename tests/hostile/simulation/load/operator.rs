@@ -99,7 +99,7 @@ impl Operator {
     }
 
     /// Injects the fault into one request in three, at random.
-    fn strike_some(&self, fault: Fault) {
+    fn inject_some(&self, fault: Fault) {
         self.emulator.fault_matching(None, |_| fastrand::u8(..3) == 0, fault);
     }
 }
@@ -120,20 +120,20 @@ const FAULTS: &[InjectedFault] = &[
     InjectedFault { name: "nothing", begin: |_| {} },
     InjectedFault { name: "429", begin: |it| it.inject(Fault::status(429)) },
     InjectedFault { name: "429 for an hour", begin: |it| it.inject(Fault::status(429).retry_after("3600")) },
-    InjectedFault { name: "some 429", begin: |it| it.strike_some(Fault::status(429).retry_after("2")) },
+    InjectedFault { name: "some 429", begin: |it| it.inject_some(Fault::status(429).retry_after("2")) },
     InjectedFault { name: "500", begin: |it| it.inject(Fault::status(500)) },
-    InjectedFault { name: "some 503", begin: |it| it.strike_some(Fault::status(503)) },
+    InjectedFault { name: "some 503", begin: |it| it.inject_some(Fault::status(503)) },
     InjectedFault { name: "hang", begin: |it| it.inject(Fault::Hang) },
-    InjectedFault { name: "some hang", begin: |it| it.strike_some(Fault::Hang) },
+    InjectedFault { name: "some hang", begin: |it| it.inject_some(Fault::Hang) },
     InjectedFault { name: "hang in the body", begin: |it| it.inject(Fault::HangInBody) },
     InjectedFault { name: "connection reset", begin: |it| it.inject(Fault::Reset) },
     InjectedFault { name: "truncated", begin: |it| it.inject(Fault::Truncated) },
-    InjectedFault { name: "some truncated", begin: |it| it.strike_some(Fault::Truncated) },
+    InjectedFault { name: "some truncated", begin: |it| it.inject_some(Fault::Truncated) },
     InjectedFault { name: "oversized", begin: |it| it.inject(Fault::Oversized(1 << 30)) },
     InjectedFault { name: "no JSON", begin: |it| it.inject(Fault::NotJson) },
     InjectedFault { name: "wrong JSON", begin: |it| it.inject(Fault::WrongJson) },
     InjectedFault { name: "wrong id", begin: |it| it.inject(Fault::WrongId) },
-    InjectedFault { name: "some wrong ids", begin: |it| it.strike_some(Fault::WrongId) },
+    InjectedFault { name: "some wrong ids", begin: |it| it.inject_some(Fault::WrongId) },
     InjectedFault { name: "pages in a circle", begin: |it| it.inject(Fault::EmptyPage) },
     InjectedFault {
         name: "next page elsewhere",

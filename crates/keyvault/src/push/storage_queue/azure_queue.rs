@@ -174,15 +174,37 @@ mod tests {
         }
     }
 
+    /// A service that never answers.
+    #[derive(Debug)]
+    struct SilentService;
+
+    #[async_trait]
+    impl HttpClient for SilentService {
+        async fn execute_request(&self, _: &Request) -> azure_core::Result<AsyncRawResponse> {
+            std::future::pending().await
+        }
+    }
+
+    fn queue(client: impl HttpClient + 'static) -> AzureQueue {
+        let transport = Some(Transport::new(Arc::new(client)));
+        let options = ClientOptions { transport, ..ClientOptions::default() };
+        let url = "https://contoso.queue.core.windows.net/shop?sig=canary".parse().unwrap();
+        AzureQueue::new(url, None, options, &[]).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_ends_at_its_deadline() {
+        let begun = tokio::time::Instant::now();
+        let error = queue(SilentService).receive().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+        assert!((DEADLINE..DEADLINE * 2).contains(&begun.elapsed()), "{:?}", begun.elapsed());
+    }
+
     #[tokio::test]
     async fn an_endless_response_is_not_read_beyond_the_limit() {
         let endless = EndlessService::default();
         let sent = Arc::clone(&endless.sent);
-        let transport = Some(Transport::new(Arc::new(CappedClient(Arc::new(endless)))));
-        let options = ClientOptions { transport, ..ClientOptions::default() };
-        let url = "https://contoso.queue.core.windows.net/shop?sig=canary".parse().unwrap();
-        let messages = AzureQueue::new(url, None, options, &[]).unwrap();
-        let error = messages.receive().await.unwrap_err();
+        let error = queue(CappedClient(Arc::new(endless))).receive().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
         let sent = sent.load(Ordering::Relaxed);
         assert!(sent <= LARGEST_RESPONSE + PART.len(), "{sent} bytes were read");
