@@ -124,6 +124,10 @@ fn help_has_examples_and_every_shell_has_completions() {
             assert!(script.contains(command), "{shell} completes {command}");
         }
     }
+    let mut closed = keyvault().args(["completions", "bash"]).spawn().expect("the command starts");
+    drop(closed.stdout.take());
+    let output = CommandOutput::from(closed.wait_with_output().expect("the command ends"));
+    assert!(output.assert_code(0).err.is_empty(), "a reader that closes the pipe is no error: {}", output.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
