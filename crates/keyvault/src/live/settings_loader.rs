@@ -1,5 +1,6 @@
 //! From vaults and layers to valid settings: the same for the first settings and for all later ones.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -87,13 +88,13 @@ impl ValidSettings {
 /// error `panicked`.
 pub(crate) async fn contained<T>(
     deadline: Instant,
-    panicked: &'static str,
+    panicked: impl Into<Cow<'static, str>>,
     late: impl FnOnce() -> Error,
     step: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     match timeout_at(deadline, AssertUnwindSafe(step).catch_unwind()).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_panic)) => Err(Error::new(ErrorKind::InvalidSettings, panicked)),
+        Ok(Err(_panic)) => Err(Error::from_clause(ErrorKind::InvalidSettings, panicked)),
         Err(_elapsed) => Err(late()),
     }
 }

@@ -298,7 +298,7 @@ impl Facts {
             secrets.any(|secret| secret.len() >= MIN_SECRET_LENGTH && text.contains(secret))
         };
         let mut clause = mismatch.clause.to_owned();
-        let (found, file) = (mismatch.found(), mismatch.file().map(Path::to_owned));
+        let (found, field, file) = (mismatch.found(), mismatch.field(), mismatch.file().map(Path::to_owned));
         match mismatch.expected.filter(|expected| !contains_secret(expected)) {
             Some(expected) => {
                 clause.push_str(&format!(": expected {expected}"));
@@ -322,9 +322,13 @@ impl Facts {
             clause.push_str(&format!(": write it in a layer, or set the secret {name}"));
         }
         let origin = self.origins.at_or_below(&mismatch.path);
+        if let Some(field) = field {
+            clause.push_str(&format!(", did you mean {field}?"));
+        }
         let is_unknown_secret = mismatch.clause == UNKNOWN && origin.is_some_and(|origin| origin.place().is_none());
+        let help_with_unknown = if field.is_some() { HELP_WITH_SPELLING } else { HELP_WITH_UNKNOWN };
         let help = mismatch.help.or(respelled.map(|_| HELP_WITH_SPELLING));
-        let help = help.or(is_unknown_secret.then_some(HELP_WITH_UNKNOWN));
+        let help = help.or(is_unknown_secret.then_some(help_with_unknown));
         let error = Error::from_clause(ErrorKind::InvalidSettings, clause).with_help(help);
         let key = mismatch.path.to_string();
         let place = match (origin.map(Origin::to_string), file) {

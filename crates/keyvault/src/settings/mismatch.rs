@@ -7,7 +7,7 @@ use serde::de::{self, Expected, Unexpected};
 use zeroize::Zeroizing;
 
 use super::comma_separated;
-use super::key::Key;
+use super::key::{Key, same_letters};
 use super::origin::Fingerprint;
 use super::scalar::Scalar;
 use crate::secret::SecretId;
@@ -41,6 +41,8 @@ pub(super) struct Details {
     pub(super) subject: Option<Subject>,
     /// The variants of an enum.
     pub(super) variants: &'static [&'static str],
+    /// The field of the type that an unknown member spells otherwise.
+    field: Option<&'static str>,
     /// Distinguishes two messages of the settings type.
     message: Option<Fingerprint>,
     /// The file that contains the value.
@@ -143,6 +145,11 @@ impl Mismatch {
         }
     }
 
+    /// Returns the field of the type that an unknown member spells otherwise.
+    pub(crate) fn field(&self) -> Option<&'static str> {
+        self.details.field
+    }
+
     /// Returns the file that contains the value.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.details.file.as_deref()
@@ -219,6 +226,7 @@ impl de::Error for Mismatch {
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         Self { expected: one_of(expected), ..Self::new(UNKNOWN) }.with(|details| {
             details.found = Some("another key");
+            details.field = expected.iter().copied().find(|known| same_letters(known, field));
             details.subject = Some(Subject::Member(field.to_owned().into()));
         })
     }
