@@ -41,7 +41,8 @@ impl SettingsLoader {
         deadline: Instant,
     ) -> Result<Loaded<Box<dyn Draft>>> {
         let find_key = |key: &Key| self.target.find_key(key);
-        let rules = ResolveContext { policies: Some(&self.policies), last, find_key: Some(&find_key) };
+        let (policies, find_key) = (Some(&self.policies), Some(&find_key as _));
+        let rules = ResolveContext { policies, last, find_key, ..ResolveContext::default() };
         let merge = |mapped: &_| Arc::clone(&self.target).merge(mapped);
         contained(deadline, PANICKED, timed_out, load(resolver, self.names.as_ref(), plan, rules, merge)).await
     }

@@ -1,7 +1,7 @@
 //! The line around a reference.
 
 use super::PLACEHOLDER;
-use super::pairs::{Pairs, Separator, is_pair};
+use super::pairs::{Pairs, Quotes, Separator, is_pair};
 use super::url_part::UrlPart;
 
 /// The line around a reference, at most [`WIDTH`] bytes on each side.
@@ -76,14 +76,17 @@ impl<'t> Line<'t> {
 
     /// Returns the pairs that the reference is in the value of: those within its quotation marks, or else those around.
     pub(super) fn pairs(&self) -> Option<Pairs> {
-        let Some((at, quote)) = self.quote() else {
-            return self.separator().map(|separator| Pairs { separator, is_quoted: false });
-        };
+        let pairs = |quotes| move |separator| Pairs { separator, quotes };
+        if let Some((before, after)) = self.before.strip_suffix('{').zip(self.after.strip_prefix('}'))
+            && before.ends_with('=')
+        {
+            return Line { before, after }.separator().map(pairs(Quotes::Braces));
+        }
+        let Some((at, quote)) = self.quote() else { return self.separator().map(pairs(Quotes::Nothing)) };
         let (inner_after, outer_after) = self.after.split_once(quote).unwrap_or((self.after, ""));
         let inner = Line { before: &self.before[at + 1..], after: inner_after }.separator();
         let outer = || Line { before: &self.before[..at], after: outer_after }.separator();
-        let inner = inner.map(|separator| Pairs { separator, is_quoted: false });
-        inner.or_else(|| outer().map(|separator| Pairs { separator, is_quoted: true }))
+        inner.map(pairs(Quotes::Nothing)).or_else(|| outer().map(pairs(Quotes::QuotationMarks)))
     }
 
     /// Returns what separates the pairs of the line, if the reference is in the value of one.
@@ -96,11 +99,13 @@ impl<'t> Line<'t> {
             let follows = || later.is_some_and(|later| is_pair(later, separator));
             let is_list = match separator {
                 Separator::Semicolon => earlier.is_some() || later.is_some(),
+                Separator::Ampersand => earlier.is_some() || follows(),
                 Separator::Comma | Separator::Space => earlier.is_some_and(|text| !text.trim().is_empty()) || follows(),
             };
             // A pair whose value is in quotation marks ends with them.
             is_list && is_pair(pair, separator) && !pair.contains(['"', '\'', '<', '>'])
         };
-        [Separator::Semicolon, Separator::Comma, Separator::Space].into_iter().find(|separator| separates(*separator))
+        let separators = [Separator::Semicolon, Separator::Ampersand, Separator::Comma, Separator::Space];
+        separators.into_iter().find(|separator| separates(*separator))
     }
 }

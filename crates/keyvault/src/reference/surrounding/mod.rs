@@ -11,7 +11,7 @@ mod url_part;
 use serde::de::IgnoredAny;
 
 use self::line::Line;
-use self::pairs::{Pairs, Separator, breaks_ado, breaks_words};
+use self::pairs::{Pairs, Quotes, Separator, breaks_ado, breaks_words};
 use self::text_format::{JsonStrings, TextFormat};
 use self::url_part::UrlPart;
 use super::encode::Encode;
@@ -76,8 +76,16 @@ impl Surrounding {
         if !is_encoded(&[Encode::Url]) && self.url.is_some_and(|part| part.is_changed_by(value)) {
             return Err(changes("the URL around it", URL_HELP));
         }
-        let bare = self.pairs.filter(|pairs| !pairs.is_quoted).map(|pairs| pairs.separator);
-        match bare {
+        let quoted = |quotes| self.pairs.filter(|pairs| pairs.quotes == quotes).map(|pairs| pairs.separator);
+        if quoted(Quotes::Braces).is_some() && value.contains('}') {
+            return Err(changes("the braces around it", OWN_SETTING));
+        }
+        match quoted(Quotes::Nothing) {
+            Some(Separator::Ampersand)
+                if self.url.is_none() && !is_encoded(&[Encode::Url]) && UrlPart::QueryValue.is_changed_by(value) =>
+            {
+                return Err(changes("the form around it", URL_HELP));
+            }
             Some(Separator::Semicolon) if !is_encoded(&[Encode::Ado]) && breaks_ado(value) => {
                 return Err(changes("the connection string around it", ADO_HELP));
             }
@@ -104,11 +112,22 @@ impl Surrounding {
             return Err(changes("the XML around it", XML_HELP));
         }
         let quoting = [Encode::Json, Encode::Yaml, Encode::Xml, Encode::Ado, Encode::Shell];
-        if let Some(quote) = self.quote.filter(|_| !is_encoded(&quoting))
-            && value.contains(quote)
-        {
+        if let Some(quote) = self.quote.filter(|_| !is_encoded(&quoting)) {
             let is_ado = self.pairs.is_some_and(|pairs| pairs.separator == Separator::Semicolon);
-            return Err(changes("the quoted text around it", if is_ado { ADO_HELP } else { QUOTE_HELP }));
+            let what = "the quoted text around it";
+            if value.contains(quote) {
+                return Err(changes(what, if is_ado { ADO_HELP } else { QUOTE_HELP }));
+            }
+            let has_escapes = !is_ado && !self.is_xml;
+            // libpq reads the character after any backslash as it is.
+            let is_libpq = quoted(Quotes::QuotationMarks) == Some(Separator::Space) && quote == '\'';
+            if has_escapes && is_libpq && value.contains('\\') {
+                return Err(changes(what, OWN_SETTING));
+            }
+            // Most other formats read the quotation mark after a backslash as a part of the text.
+            if has_escapes && value.ends_with('\\') {
+                return Err(changes(what, QUOTE_HELP));
+            }
         }
         Ok(())
     }
@@ -200,6 +219,14 @@ mod tests {
             (r#"<add key="a" value="*" />"#, "a\" b=\"", "xml"),
             ("<a>*</a>", "<b/>", "Encode=xml"),
             ("run --password \"*\" now", "a\"b", "shell"),
+            ("run --json '{\"password\":\"*\"}'", "a\\", "Encode=json"),
+            ("host=db password='*' dbname=shop", "a\\b", "setting of its own"),
+            ("host=db password='*' dbname=shop", "a'b", "as the text needs it"),
+            ("Driver={ODBC Driver 18 for SQL Server};Server=db;Pwd={*};Encrypt=yes", "a}b", "setting of its own"),
+            ("jdbc:sqlserver://db:1433;user=sa;password={*}", "a}", "setting of its own"),
+            ("grant_type=client_credentials&client_secret=*", "a&scope=all", "Encode=url"),
+            ("client_secret=*&grant_type=client_credentials", "a+b", "Encode=url"),
+            (r#"{"form": "a=b&secret=*"}"#, "a&b=c", "Encode=url"),
         ] {
             let error = check(text, value).expect_err(&format!("{text}: {value}"));
             assert!(error.advice().unwrap_or_default().contains(help), "{text}: {value}: {error:?}");
@@ -224,6 +251,12 @@ mod tests {
             (ADO, ""),
             ("Server=db;Password='*';", "a;b\"c"),
             ("Server=db;*", "Encrypt=true;Pooling=false"),
+            ("Driver={ODBC Driver 18 for SQL Server};Server=db;Pwd={*};Encrypt=yes", "a;b{c=\"d'"),
+            ("Server=db;Password=\"*\";", "a\\"),
+            ("host=db password='*' dbname=shop", "a b=\"c"),
+            ("grant_type=x&client_secret=*", "a=b;c,d"),
+            ("Tom & Jerry, password=*", "a&b"),
+            (r#"<a path="*" />"#, "C:\\"),
             ("a; b; *", "c;d"),
             ("contoso.example:6380,password=*,ssl=True", "a=b;c"),
             ("host=db password=* dbname=shop", "a;b,c"),

@@ -4,14 +4,24 @@
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Pairs {
     pub(super) separator: Separator,
-    /// Whether quotation marks are around the value.
-    pub(super) is_quoted: bool,
+    pub(super) quotes: Quotes,
+}
+
+/// What is around the value of a pair.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Quotes {
+    Nothing,
+    QuotationMarks,
+    /// The braces of ODBC and JDBC, within which only `}` has a meaning.
+    Braces,
 }
 
 /// What separates pairs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Separator {
     Semicolon,
+    /// The pairs of a form, as in the query of a URL.
+    Ampersand,
     Comma,
     Space,
 }
@@ -20,6 +30,7 @@ impl Separator {
     pub(super) fn sign(self) -> char {
         match self {
             Self::Semicolon => ';',
+            Self::Ampersand => '&',
             Self::Comma => ',',
             Self::Space => ' ',
         }
