@@ -87,16 +87,12 @@ impl Walk<'_> {
         let origin = origin::origin(value, key);
         let key = key.clone();
         let config_value = match kind {
-            ValueKind::String(text) => ConfigValue::text(key, origin, text.as_str()),
-            _ => return in_code(ConfigValue::other(key, origin, format!("{kind:?}")), value),
+            ValueKind::String(text) => match origin::file(value) {
+                Some(file) => ConfigValue::text(key, origin, text.as_str()).in_file(file),
+                None => ConfigValue::text(key, origin, text.as_str()),
+            },
+            _ => ConfigValue::other(key, origin, format!("{kind:?}")),
         };
-        match origin::file(value) {
-            Some(file) => config_value.in_file(file),
-            None => in_code(config_value, value),
-        }
+        if origin::is_in_code(value) { config_value.in_code() } else { config_value }
     }
-}
-
-fn in_code(config_value: ConfigValue, value: &Value) -> ConfigValue {
-    if origin::is_in_code(value) { config_value.in_code() } else { config_value }
 }

@@ -1,10 +1,10 @@
 //! Name maps: the rules that turn the names of secrets into the keys of settings.
 //!
 //! Read [`NameMap`] first; `name_map_options` has its builder methods. `spelling` turns names into keys and back,
-//! `validity` decides about disabled, outdated and hidden secrets, `known_keys` finds the keys of a settings type with the help
-//! of `type_shape`, `selection` lists each `requested_secret` that is fetched by name, `json_expansion` expands JSON
-//! secrets, and `collision` finds secrets that give the same setting. `mapping` applies all of them to the secrets of
-//! one load.
+//! `validity` decides about disabled, outdated and hidden secrets, `known_keys` finds the keys of a settings type with
+//! the help of `type_shape`, `selection` lists each `requested_secret` that is fetched by name, `json_expansion`
+//! expands JSON secrets, and `collision` finds secrets that give the same setting. `mapping` applies all of them to the
+//! secrets of one load.
 
 mod collision;
 mod json_expansion;

@@ -161,9 +161,9 @@ impl NameMap {
 impl NameMap {
     /// Sets the treatment of secrets that a value set in code hides. Default: [`IfHidden::Warn`].
     ///
-    /// A default such as `password = "changeme"` that is above the secrets replaces a secret of the same key. Applies to
-    /// live settings, and to values of config's `set_default`, `set_override` and text set in code, and of figment's
-    /// `Serialized` and text set in code; so command-line arguments that a program merges with `Serialized` are among
+    /// A default such as `password = "changeme"` above the secrets replaces a secret of the same key. Applies to live
+    /// settings. Values set in code are those of config's `set_default` and `set_override`, of figment's `Serialized`,
+    /// and of text such as `Toml::string`; so command-line arguments that a program merges with `Serialized` are among
     /// them. A value with a reference hides nothing.
     #[must_use]
     pub fn hidden(mut self, policy: IfHidden) -> Self {

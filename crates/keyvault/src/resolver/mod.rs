@@ -5,9 +5,9 @@
 //! `fetch_plan` decides what to fetch, comparing with the `known_secrets` of the previous load; `loader` fetches each
 //! secret at most once, and `fetch` is its way to one secret; `mapped` maps the default vault's secrets by name;
 //! `resolve` replaces the references in the values of a tree. `referred` removes the secrets that are settings by
-//! reference alone, `unused_secret` finds those whose keys the settings type spells otherwise, `hidden_secret` those that
-//! a value set in code hides, and `near_name` the name that a missing secret may mean. `report_rows` describes the outcome; `snapshot` holds the secrets that one
-//! load used. `check` resolves values only for their report.
+//! reference alone, `unused_secret` finds those whose keys the settings type spells otherwise, `hidden_secret` those
+//! that a value set in code hides, and `near_name` the name that a missing secret may mean. `report_rows` describes the
+//! outcome; `snapshot` holds the secrets that one load used. `check` resolves values only for their report.
 
 mod builder;
 mod cache;

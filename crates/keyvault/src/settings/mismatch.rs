@@ -299,8 +299,8 @@ fn one_of(names: &[&str]) -> Option<String> {
     (!names.is_empty()).then(|| format!("one of {}", names.join(", ")))
 }
 
-pub(crate) const HELP_WITH_INDEXES: &str = "a number in the name of a secret is an index of a list; a table whose names \
-                                            are numbers needs NameMap::function";
+pub(crate) const HELP_WITH_INDEXES: &str = "a number in the name of a secret is an index of a list; a table whose \
+                                            names are numbers needs NameMap::function";
 
 const HELP_WITH_GAPS: &str = "add the elements before it, or number the elements from 0; a table whose names are numbers \
                               needs NameMap::function";
