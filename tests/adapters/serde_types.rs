@@ -35,7 +35,7 @@ impl TryFrom<u16> for EvenPort {
     type Error = &'static str;
 
     fn try_from(port: u16) -> Result<Self, Self::Error> {
-        if port % 2 == 0 { Ok(Self(port)) } else { Err("odd port") }
+        if port & 1 == 0 { Ok(Self(port)) } else { Err("odd port") }
     }
 }
 
