@@ -55,9 +55,9 @@ fn database() -> Database {
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
-struct Flat<T> {
+pub(super) struct Flat<T> {
     #[serde(flatten)]
-    flat: T,
+    pub(super) flat: T,
 }
 
 #[derive(Debug, Deserialize, PartialEq)]
@@ -97,7 +97,12 @@ enum Tagged {
 }
 
 /// Asserts that the secrets become `expected` below the table `table`, by reference and by name.
-async fn assert_makes<T: Settings + Debug + PartialEq>(table: &str, rest: &str, secrets: &[(&str, &str)], expected: T) {
+pub(super) async fn assert_makes<T: Settings + Debug + PartialEq>(
+    table: &str,
+    rest: &str,
+    secrets: &[(&str, &str)],
+    expected: T,
+) {
     let referring: String =
         secrets.iter().map(|(name, _)| format!("{table}{name} = '@KeyVault(SecretName={name})'\n")).collect();
     let mut by_reference = Service::new(&format!("{rest}\n{referring}")).references_only();

@@ -1,5 +1,10 @@
 //! Indexes in the names of secrets make lists, and fill and override those of other layers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use figment::Figment;
+use figment::providers::{Format, Toml};
 use keyvault::{ErrorKind, Live, NameMap};
 use keyvault_test_support::canary::assert_value_free;
 use serde::Deserialize;
@@ -82,6 +87,22 @@ async fn one_element_by_name_overrides_one_of_a_file_that_has_references() {
     for framework in BOTH {
         let live: Live<Settings> = service.start(framework).await.unwrap();
         assert_eq!(live.current().hosts, ["a", "vault"], "{framework:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_layers_of_figment_run_once_unless_a_secret_and_another_layer_set_the_same_element() {
+    for (name, value, runs) in [("Hosts--2", "a b vault", 1), ("Hosts--1", "a vault", 2), ("other", "a b", 1)] {
+        let service = Service::new("").secret(name, "vault");
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let layers = move |secrets| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Figment::from(Toml::string("hosts = ['a', 'b']")).merge(secrets)
+        };
+        let live: Live<Settings> = keyvault_figment::layered_with(service.vault.clone(), layers).start().await.unwrap();
+        assert_eq!(live.current().hosts.join(" "), value, "{name}");
+        assert_eq!(count.load(Ordering::Relaxed), runs, "{name}");
     }
 }
 

@@ -149,3 +149,25 @@ async fn a_missing_setting_is_reported_with_the_key_of_the_same_letters() {
         assert!(report.contains("jwt.signingkey") && report.contains("keep_case"), "{framework:?} {report}");
     }
 }
+
+#[tokio::test]
+async fn an_unknown_setting_whose_letters_a_field_has_gets_the_spelling_as_its_remedy() {
+    #[derive(Debug, Deserialize)]
+    #[serde(rename_all = "camelCase", deny_unknown_fields)]
+    #[expect(dead_code, reason = "it is never made")]
+    struct Strict {
+        api_key: Option<String>,
+    }
+    for framework in BOTH {
+        let error = Service::new("").secret("Api-Key", "canary").start::<Strict>(framework).await.unwrap_err();
+        let report = error.report();
+        assert!(report.contains("did you mean apiKey?") && report.contains("NameMap::keep_case"), "{report}");
+        assert!(!report.contains("fewer secrets"), "{framework:?} {report}");
+        assert_value_free(&error, &["canary"]);
+        let error = Service::new("api_key = 'canary'").start::<Strict>(framework).await.unwrap_err();
+        assert!(error.to_string().contains("did you mean apiKey?"), "{framework:?} {error}");
+        let error = Service::new("").secret("Other", "canary").start::<Strict>(framework).await.unwrap_err();
+        let report = error.report();
+        assert!(report.contains("fewer secrets") && !report.contains("did you mean"), "{framework:?} {report}");
+    }
+}

@@ -48,6 +48,7 @@ async fn a_secret_that_would_change_the_structure_is_an_error_with_the_remedy() 
         ("Server=db;Password=REF;Encrypt=true", "Encode=ado"),
         (r#"{"password": "REF"}"#, "Encode=json"),
         ("<a>REF</a>", "Encode=xml"),
+        ("grant_type=x&client_secret=REF", "Encode=url"),
     ] {
         let text = text.replace("REF", "@KeyVault(SecretName=s)");
         for way in WAYS {

@@ -16,7 +16,8 @@ async fn a_failed_first_build_reports_its_cause_at_once() {
     let begun = Instant::now();
     let error = service.derive(&live).await.unwrap_err();
     assert_eq!((error.kind(), error.setting()), (ErrorKind::InvalidSettings, Some("database.password")));
-    assert!(error.to_string().ends_with("could not be built: the database refuses the login"), "{error}");
+    let clause = "resource derived from database could not be built: the database refuses the login";
+    assert!(error.to_string().ends_with(clause), "{error}");
     assert_eq!(begun.elapsed().as_millis(), 0);
 }
 
@@ -41,11 +42,31 @@ async fn a_first_build_may_be_retried_with_the_newest_settings_until_a_deadline(
 #[tokio::test(start_paused = true)]
 async fn a_first_build_that_hangs_or_panics_is_an_error_too() {
     let service = Service::new();
-    for (password, kind) in [("hangs", ErrorKind::Unavailable), ("panics", ErrorKind::InvalidSettings)] {
+    for (password, kind, clause) in [
+        ("hangs", ErrorKind::Unavailable, "resource derived from database was not built in time"),
+        ("panics", ErrorKind::InvalidSettings, "panicked while the resource derived from database was built"),
+    ] {
         service.vault.set("database--password", password).unwrap();
         let live = service.live().await;
         let error = timeout(MINUTE, service.derive(&live).into_future()).await.expect("it ends").unwrap_err();
         assert_eq!(error.kind(), kind, "{password}");
+        assert!(error.to_string().contains(clause), "{password}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_failed_build_names_the_settings_that_it_was_derived_from() {
+    let live = Service::new().live().await;
+    for (keys, named) in
+        [(&["database", "cache.size"][..], "derived from database, cache.size"), (&[""], "derived from all settings")]
+    {
+        let refused = |_| async { Err::<(), _>(ValidationError::new("no")) };
+        let error = live.derive(keys.iter().copied(), refused).await.unwrap_err();
+        assert!(error.to_string().contains(named), "{error}");
+        let build = |_| async { Ok(()) };
+        let probe = |_| async { Err(ValidationError::new("no")) };
+        let error = live.derive(keys.iter().copied(), build).probe(probe).await.unwrap_err();
+        assert!(error.to_string().contains(named), "{error}");
     }
 }
 

@@ -58,6 +58,8 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_> {
         deserialize_bool => into_bool, visit_bool;
         deserialize_i8 deserialize_i16 deserialize_i32 deserialize_i64 => into_int, visit_i64;
         deserialize_u8 deserialize_u16 deserialize_u32 deserialize_u64 => into_uint, visit_u64;
+        deserialize_i128 => into_int128, visit_i128;
+        deserialize_u128 => into_uint128, visit_u128;
         deserialize_f32 deserialize_f64 => into_float, visit_f64;
         deserialize_str deserialize_string => into_string, visit_string;
     }
@@ -90,7 +92,7 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_> {
     }
 
     serde::forward_to_deserialize_any! {
-        i128 u128 char seq bytes byte_buf map struct unit identifier ignored_any unit_struct tuple_struct tuple
+        char seq bytes byte_buf map struct unit identifier ignored_any unit_struct tuple_struct tuple
     }
 }
 

@@ -15,7 +15,8 @@ use crate::tree::ConfigTree;
 /// Puts the secrets of `vault` below `layers`, and resolves every reference in the merged values.
 ///
 /// Each start and each refresh calls `layers`, so that files and variables are read again. A value of `layers`, even a
-/// default, overrides a secret of the same key. Use [`layered_with`] to let secrets override some of the layers.
+/// default, overrides a secret of the same key. Use [`layered_with`] to let secrets override some of the layers. A
+/// default that hides a secret is reported and logged as a warning; see [`NameMap::hidden`](keyvault::NameMap::hidden).
 ///
 /// [`LiveBuilder::start`] describes the cost and the errors.
 pub fn layered<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<ConfigLayers>

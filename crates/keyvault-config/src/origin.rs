@@ -14,6 +14,11 @@ pub(crate) fn origin(value: &Value, key: &Key) -> String {
     }
 }
 
+/// Returns whether the program sets the value in its code: config gives an origin to every other scalar.
+pub(crate) fn is_in_code(value: &Value) -> bool {
+    value.origin().is_none() && !matches!(value.kind, ValueKind::Table(_) | ValueKind::Array(_))
+}
+
 /// Returns the file of a value. For a source that is no file, this is any text that the source calls itself.
 pub(crate) fn file(value: &Value) -> Option<&str> {
     value.origin().filter(|origin| *origin != ENVIRONMENT)

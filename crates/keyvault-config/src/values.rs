@@ -86,12 +86,13 @@ impl Walk<'_> {
         }
         let origin = origin::origin(value, key);
         let key = key.clone();
-        match kind {
+        let config_value = match kind {
             ValueKind::String(text) => match origin::file(value) {
                 Some(file) => ConfigValue::text(key, origin, text.as_str()).in_file(file),
                 None => ConfigValue::text(key, origin, text.as_str()),
             },
             _ => ConfigValue::other(key, origin, format!("{kind:?}")),
-        }
+        };
+        if origin::is_in_code(value) { config_value.in_code() } else { config_value }
     }
 }

@@ -1,5 +1,6 @@
 //! Settings in layers that follow rotation.
 
+use std::cell::LazyCell;
 use std::fmt;
 
 use figment::Figment;
@@ -13,7 +14,8 @@ use crate::tree::FigmentTree;
 /// Puts the secrets of `vault` below `layers`, and resolves every reference in the merged values.
 ///
 /// Each start and each refresh calls `layers`, so that files and variables are read again. A value of `layers`, even a
-/// default, overrides a secret of the same key. Use [`layered_with`] to let secrets override some of the layers.
+/// default, overrides a secret of the same key. Use [`layered_with`] to let secrets override some of the layers. A
+/// default that hides a secret is reported and logged as a warning; see [`NameMap::hidden`](keyvault::NameMap::hidden).
 ///
 /// [`LiveBuilder::start`] describes the cost and the errors.
 pub fn layered<F>(vault: impl Into<Resolver>, layers: F) -> LiveBuilder<FigmentLayers>
@@ -26,7 +28,8 @@ where
 /// Lets `layers` put the secrets of `vault` at any place among the layers, and resolves every reference in the merged
 /// values.
 ///
-/// If names have indexes, each load calls `layers` twice.
+/// Each load calls `layers` once, and once more if the index in a secret's name means an element of a list that another
+/// layer sets too: figment does not reveal in any other way which of the two is above the other.
 ///
 /// Secrets belong to figment's default profile. A value of another selected profile or of the global profile overrides
 /// them at any place.
@@ -82,9 +85,10 @@ impl Layers for FigmentLayers {
         let figment = match &self.0 {
             _ if !has_lists => figment,
             Merge::Below(_) => place_in_lists(figment, mapped, |_| false)?,
-            // figment does not tell which of two layers is above the other, so the closure runs once more.
+            // figment does not reveal which of two layers is above the other, so the closure runs once more if a secret
+            // and another layer set the same element.
             Merge::Among(layers) => {
-                let with_lists = layers(secrets(Lists::Empty));
+                let with_lists = LazyCell::new(|| layers(secrets(Lists::Empty)));
                 place_in_lists(figment, mapped, |list| is_of_secrets(&with_lists, mapped, list))?
             }
         };

@@ -70,6 +70,8 @@
 //! settings type refuses a text, it is read as a number or a boolean. So an untagged enum that takes numbers and text
 //! takes a secret as text. White space around a number, a boolean or the name of a variant is ignored.
 //!
+//! figment has no numbers of 128 bits, and the keys of a map are text: a `BTreeMap<u16, T>` cannot be extracted.
+//!
 //! [`comma_separated`](keyvault::settings::comma_separated) makes a list of one secret such as `a, b, c`.
 //!
 //! # Errors and `Debug`

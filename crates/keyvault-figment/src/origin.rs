@@ -43,6 +43,14 @@ pub(crate) fn source(metadata: &Metadata) -> String {
     }
 }
 
+/// Returns whether the program sets the value in its code, as `Serialized` and text such as `Toml::string` do.
+pub(crate) fn is_in_code(figment: &Figment, tag: Tag) -> bool {
+    figment.get_metadata(tag).is_none_or(|metadata| match &metadata.source {
+        Some(source) => matches!(source, Source::Code(_)),
+        None => metadata.name.ends_with(" source string"),
+    })
+}
+
 /// Returns the file of a value. `None` for a value of another source.
 pub(crate) fn file(figment: &Figment, tag: Tag) -> Option<&Path> {
     match figment.get_metadata(tag)?.source.as_ref()? {

@@ -10,7 +10,8 @@ use crate::secret_layer::value;
 use crate::values::{effective, tag_of};
 
 /// Puts every secret whose name has an index at its place in `figment`, whose layers contain the other secrets. A
-/// secret replaces a value that is set at its key if `overrides` returns `true` for the list.
+/// secret replaces a value that is set at its key if `overrides`, which is called only then, returns `true` for the
+/// list.
 pub(crate) fn place_in_lists(
     figment: Figment,
     secrets: &MappedSecrets,
@@ -24,11 +25,11 @@ pub(crate) fn place_in_lists(
         let list_key: Key = list.iter().cloned().collect();
         let profile = profile_of(&figment, &mut data, &list_key).unwrap_or(Profile::Default);
         // A value of a higher profile overrides the secrets.
-        let overrides = profile == Profile::Default && overrides(list);
+        let overrides = || profile == Profile::Default && overrides(list);
         let mut secret = value(tree);
         set_tag(&mut secret, tag);
-        let dict = data.entry(profile).or_default();
-        place_in(dict, key.segments(), secret, overrides).map_err(|fault| fault.at(&key, id))?;
+        let dict = data.entry(profile.clone()).or_default();
+        place_in(dict, key.segments(), secret, &overrides).map_err(|fault| fault.at(&key, id))?;
     }
     Ok(with_data(figment, data))
 }
@@ -81,8 +82,13 @@ impl Fault {
     }
 }
 
-/// Puts a secret at `key`, a key that begins with a name.
-pub(crate) fn place_in(dict: &mut Dict, key: &[Segment], secret: Value, overrides: bool) -> Result<(), Fault> {
+/// Puts a secret at `key`, a key that begins with a name. It replaces a value there if `overrides` returns `true`.
+pub(crate) fn place_in(
+    dict: &mut Dict,
+    key: &[Segment],
+    secret: Value,
+    overrides: &dyn Fn() -> bool,
+) -> Result<(), Fault> {
     let [Segment::Name(name), rest @ ..] = key else { return Ok(()) };
     match dict.get_mut(&**name) {
         Some(child) => place(child, rest, secret, overrides),
@@ -93,7 +99,7 @@ pub(crate) fn place_in(dict: &mut Dict, key: &[Segment], secret: Value, override
     }
 }
 
-fn place(at: &mut Value, key: &[Segment], secret: Value, overrides: bool) -> Result<(), Fault> {
+fn place(at: &mut Value, key: &[Segment], secret: Value, overrides: &dyn Fn() -> bool) -> Result<(), Fault> {
     match (&mut *at, key) {
         (Value::Dict(_, dict), [Segment::Name(_), ..]) => return place_in(dict, key, secret, overrides),
         (Value::Array(_, items), [Segment::Index(index), rest @ ..]) if *index < items.len() => {
@@ -105,7 +111,7 @@ fn place(at: &mut Value, key: &[Segment], secret: Value, overrides: bool) -> Res
         (Value::Array(_, _), [Segment::Index(_), ..]) => return Err(Fault::Gap),
         (Value::Dict(_, dict), [Segment::Index(_), ..]) if !dict.is_empty() => return Err(Fault::TableAndList),
         (Value::Array(_, items), [Segment::Name(_), ..]) if !items.is_empty() => return Err(Fault::TableAndList),
-        _ if overrides => *at = nested(key, secret)?,
+        _ if overrides() => *at = nested(key, secret)?,
         _ => {}
     }
     Ok(())

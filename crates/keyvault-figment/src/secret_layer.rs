@@ -109,7 +109,7 @@ impl Provider for KeyVaultProvider {
                 (Some(list), Lists::Empty) => (list, Value::Array(Tag::Default, Vec::new())),
                 (Some(_), Lists::Absent) => continue,
             };
-            let placed = place_in(&mut dict, segments, secret, true);
+            let placed = place_in(&mut dict, segments, secret, &|| true);
             placed.map_err(|_| Error::from(format!("{key}: a list has gaps between its elements")))?;
         }
         Ok(Map::from([(Profile::Default, dict)]))

@@ -155,14 +155,15 @@ impl<'w, S: Iterator<Item = (&'w Key, &'w MappedSecret)>> Walk<'w, S> {
             return ConfigValue::earlier(key, secret);
         }
         let origin = origin::origin(self.figment, value.tag(), &key);
-        match (value, metadata) {
+        let config_value = match (value, metadata) {
             (Value::String(_, text), None) => match origin::file(self.figment, value.tag()) {
                 Some(file) => ConfigValue::text(key, origin, text.as_str()).in_file(file),
                 None => ConfigValue::text(key, origin, text.as_str()),
             },
             // The metadata does not reveal which secret a moved value is.
             _ => ConfigValue::other(key, origin, format!("{:?}", without_tag(value))),
-        }
+        };
+        if origin::is_in_code(self.figment, value.tag()) { config_value.in_code() } else { config_value }
     }
 }
 

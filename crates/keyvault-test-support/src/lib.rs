@@ -14,8 +14,8 @@
 //! - `deadline`: limits for tests that would otherwise wait forever.
 //! - `postgres`: a local PostgreSQL server (feature `postgres`).
 //!
-//! All but `canary`, `framework` and `json_schema` need the feature `fakes`, and `postgres` needs its own. For a plain vault, use
-//! `keyvault::InMemory`; its `on_get` hook delays, counts or fails reads.
+//! All but `canary`, `framework` and `json_schema` need the feature `fakes`, and `postgres` needs its own. For a plain
+//! vault, use `keyvault::InMemory`; its `on_get` hook delays, counts or fails reads.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot continue panics at once")]
 

@@ -100,7 +100,7 @@ pub use self::credential::default_credential;
 pub use self::derive::Derived;
 pub use self::error::{Error, ErrorKind, Result};
 pub use self::live::{Change, Health, Live, LiveBuilder, Notice, ValidationError, Watcher};
-pub use self::names::{IfDisabled, IfOutdated, NameMap, OpenJson};
+pub use self::names::{IfDisabled, IfHidden, IfOutdated, NameMap, OpenJson};
 pub use self::reference::{Reference, Template};
 pub use self::report::{ReferenceStatus, Report};
 pub use self::resolver::Resolver;

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::drain::Drains;
+use super::keys::named;
 use crate::error::{Error, ErrorKind, Result};
 use crate::live::{Publication, Published, PublishedCell, ValidationError, contained};
 use crate::metrics;
@@ -52,10 +53,10 @@ where
     async fn build_and_probe(&mut self, published: &Published<T>) -> Result<Arc<R>> {
         let (origins, deadline) = (published.origins(), instant_after(Instant::now(), self.build_deadline));
         let settings = Arc::clone(published.settings());
-        let built = run(deadline, origins, async { (self.build)(settings).await }).await?;
+        let built = run(deadline, &self.keys, origins, async { (self.build)(settings).await }).await?;
         let built = Arc::clone(self.candidate.insert(Arc::new(built)));
         if let Some(probe) = &self.probe {
-            run(deadline, origins, async { probe(Arc::clone(&built)).await }).await?;
+            run(deadline, &self.keys, origins, async { probe(Arc::clone(&built)).await }).await?;
         }
         self.candidate = None;
         Ok(built)
@@ -69,18 +70,20 @@ where
     }
 }
 
-/// Runs the application's code, which may refuse, panic or hang.
+/// Runs the application's code, which may refuse, panic or hang. Its errors name `keys`.
 async fn run<U>(
     deadline: Instant,
+    keys: &[String],
     origins: &Origins,
     code: impl Future<Output = Result<U, ValidationError>>,
 ) -> Result<U> {
-    let panicked = "application's code panicked while a derived resource was built";
-    let late = || Error::new(ErrorKind::Unavailable, "derived resource was not built in time");
+    let resource = format!("resource derived from {}", named(keys));
+    let panicked = format!("application's code panicked while the {resource} was built");
+    let late = || Error::from_clause(ErrorKind::Unavailable, format!("{resource} was not built in time"));
     let code = code.map_err(|error| {
         // A server that cannot be reached did not refuse the settings.
         let kind = error.io_error_kind().map_or(ErrorKind::InvalidSettings, |_| ErrorKind::Unavailable);
-        error.into_error(kind, "derived resource could not be built", origins)
+        error.into_error(kind, &format!("{resource} could not be built"), origins)
     });
     contained(deadline, panicked, late, code).await
 }

@@ -15,6 +15,11 @@ pub(super) fn unknown<'k>(keys: &'k [String], origins: &Origins) -> Option<&'k S
     keys.iter().find(|above| !origins.iter().any(|(key, _)| selects(above, &key.to_string())))
 }
 
+/// Returns the names of `keys` for an error: all settings, or the keys.
+pub(super) fn named(keys: &[String]) -> String {
+    if keys.iter().any(String::is_empty) { "all settings".into() } else { keys.join(", ") }
+}
+
 pub(super) fn selects(above: &str, key: &str) -> bool {
     above.is_empty() || is_at_or_below(key, above)
 }

@@ -1,5 +1,6 @@
 //! From vaults and layers to valid settings: the same for the first settings and for all later ones.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -40,7 +41,8 @@ impl SettingsLoader {
         deadline: Instant,
     ) -> Result<Loaded<Box<dyn Draft>>> {
         let find_key = |key: &Key| self.target.find_key(key);
-        let rules = ResolveContext { policies: Some(&self.policies), last, find_key: Some(&find_key) };
+        let (policies, find_key) = (Some(&self.policies), Some(&find_key as _));
+        let rules = ResolveContext { policies, last, find_key, ..ResolveContext::default() };
         let merge = |mapped: &_| Arc::clone(&self.target).merge(mapped);
         contained(deadline, PANICKED, timed_out, load(resolver, self.names.as_ref(), plan, rules, merge)).await
     }
@@ -87,13 +89,13 @@ impl ValidSettings {
 /// error `panicked`.
 pub(crate) async fn contained<T>(
     deadline: Instant,
-    panicked: &'static str,
+    panicked: impl Into<Cow<'static, str>>,
     late: impl FnOnce() -> Error,
     step: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     match timeout_at(deadline, AssertUnwindSafe(step).catch_unwind()).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_panic)) => Err(Error::new(ErrorKind::InvalidSettings, panicked)),
+        Ok(Err(_panic)) => Err(Error::from_clause(ErrorKind::InvalidSettings, panicked)),
         Err(_elapsed) => Err(late()),
     }
 }

@@ -1,10 +1,10 @@
 //! Name maps: the rules that turn the names of secrets into the keys of settings.
 //!
 //! Read [`NameMap`] first; `name_map_options` has its builder methods. `spelling` turns names into keys and back,
-//! `validity` decides about disabled and outdated secrets, `known_keys` finds the keys of a settings type with the help
-//! of `type_shape`, `selection` lists each `requested_secret` that is fetched by name, `json_expansion` expands JSON
-//! secrets, and `collision` finds secrets that give the same setting. `mapping` applies all of them to the secrets of
-//! one load.
+//! `validity` decides about disabled, outdated and hidden secrets, `known_keys` finds the keys of a settings type with
+//! the help of `type_shape`, `selection` lists each `requested_secret` that is fetched by name, `json_expansion`
+//! expands JSON secrets, and `collision` finds secrets that give the same setting. `mapping` applies all of them to the
+//! secrets of one load.
 
 mod collision;
 mod json_expansion;
@@ -23,4 +23,4 @@ pub(crate) use self::known_keys::{TypeKey, find_key};
 pub(crate) use self::mapping::MappingBuilder;
 pub use self::name_map::NameMap;
 pub(crate) use self::requested_secret::{RequestedSecret, Requirement};
-pub use self::validity::{IfDisabled, IfOutdated};
+pub use self::validity::{IfDisabled, IfHidden, IfOutdated};

@@ -6,7 +6,7 @@ use super::json_expansion::{ExpandedValue, OpenJson, is_json};
 use super::requested_secret::RequestedSecret;
 use super::selection::Selection;
 use super::spelling::{Function, NameFunction, Spelling};
-use super::validity::ValidityRules;
+use super::validity::{IfHidden, ValidityRules};
 use crate::error::Result;
 use crate::secret::{Secret, SecretName, SecretProperties};
 use crate::settings::Key;
@@ -29,7 +29,15 @@ use crate::settings::Key;
 /// A level that is a number, after the first level, is an index from 0. It adds or overrides one element of a list, or
 /// one member of it, and leaves the rest of the list to the other layers: `Hosts--1` overrides the second host of a
 /// file. An element may follow the last one of the list; a gap is an error, and so is a list that is also a table. A
-/// table whose names are numbers needs a [`function`](NameMap::function).
+/// table whose names are numbers needs a [`function`](NameMap::function):
+///
+/// ```
+/// use keyvault::NameMap;
+///
+/// let map = NameMap::new().function(|name| Some(name.split("--").collect()));
+/// assert_eq!(map.key(&"ports--80".parse()?).unwrap().to_string(), "ports.80"); // and not ports[80]
+/// # Ok::<_, keyvault::Error>(())
+/// ```
 ///
 /// # Secrets that are only referred to
 ///
@@ -50,6 +58,7 @@ use crate::settings::Key;
 /// | name secrets that may be missing | [`optionally`](Self::optionally) |
 /// | keep several values in one secret | [`open_json`](Self::open_json) |
 /// | decide about disabled secrets | [`disabled`](Self::disabled) |
+/// | decide about secrets that a default hides | [`hidden`](Self::hidden) |
 /// | decide about secrets outside their dates | [`expired`](Self::expired), [`not_yet_valid`](Self::not_yet_valid) |
 /// | take a certificate with its key as a setting | [`certificates`](Self::certificates) |
 ///
@@ -148,10 +157,36 @@ impl NameMap {
 
     /// Returns whether the map takes a secret, apart from its name and its validity.
     pub(crate) fn takes(&self, secret: &SecretProperties, is_named: bool) -> bool {
-        let has_tag = |(name, expected): &(String, Option<String>)| {
-            secret.tags().get(name).is_some_and(|value| expected.as_ref().is_none_or(|expected| expected == value))
+        (!secret.managed() || self.certificates || is_named) && self.tags.iter().all(|tag| has_tag(secret, tag))
+    }
+
+    /// Returns a clause for the prefix and for each tag of the map that none of the `listed` secrets has.
+    pub(crate) fn unmatched_filters<'s>(
+        &self,
+        listed: impl Iterator<Item = &'s SecretProperties> + Clone,
+    ) -> Vec<String> {
+        let has_prefix = |secret: &SecretProperties| {
+            let start = secret.id().name().as_str().get(..self.prefix.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(&self.prefix))
         };
-        (!secret.managed() || self.certificates || is_named) && self.tags.iter().all(has_tag)
+        let prefix = (!listed.clone().any(has_prefix)).then(|| format!("has the prefix {}", self.prefix));
+        let tags = self.tags.iter().filter(|tag| !listed.clone().any(|secret| has_tag(secret, tag)));
+        let tags = tags.map(|(name, value)| match value {
+            Some(value) => format!("has the tag {name} with the value {value}"),
+            None => format!("has the tag {name}"),
+        });
+        prefix.filter(|_| !self.prefix.is_empty()).into_iter().chain(tags).collect()
+    }
+
+    /// Returns the secrets that the program named, each with the setting that it gives.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&SecretName, Key)> {
+        let names = self.selection.iter().flat_map(Selection::names);
+        names.filter_map(|name| Some((name, self.key(name)?)))
+    }
+
+    /// Returns the treatment of secrets that a value set in code hides.
+    pub(crate) fn if_hidden(&self) -> IfHidden {
+        self.rules.hidden
     }
 
     /// Returns whether the map may take a secret of which only the name is known, and whether it belongs to a
@@ -170,6 +205,11 @@ impl NameMap {
         let spell = |name: &str| self.spelling.member(name);
         Some(limits.expand(secret.expose_secret(), key, &spell).map_err(|error| error.about(secret.id())))
     }
+}
+
+/// Returns whether a secret has a tag, with the value if one is expected.
+fn has_tag(secret: &SecretProperties, (name, expected): &(String, Option<String>)) -> bool {
+    secret.tags().get(name).is_some_and(|value| expected.as_ref().is_none_or(|expected| expected == value))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::known_keys::known_keys;
 use super::name_map::NameMap;
 use super::requested_secret::Requirement;
 use super::spelling::{Case, Function, Spelling};
-use super::validity::{IfDisabled, IfOutdated};
+use super::validity::{IfDisabled, IfHidden, IfOutdated};
 use crate::error::Result;
 use crate::settings::Key;
 
@@ -153,6 +153,21 @@ impl NameMap {
     #[must_use]
     pub fn not_yet_valid(mut self, policy: IfOutdated) -> Self {
         self.rules.not_yet_valid = policy;
+        self
+    }
+}
+
+/// Options for secrets that are not in effect.
+impl NameMap {
+    /// Sets the treatment of secrets that a value set in code hides. Default: [`IfHidden::Warn`].
+    ///
+    /// A default such as `password = "changeme"` above the secrets replaces a secret of the same key. Applies to live
+    /// settings. Values set in code are those of config's `set_default` and `set_override`, of figment's `Serialized`,
+    /// and of text such as `Toml::string`; so command-line arguments that a program merges with `Serialized` are among
+    /// them. A value with a reference hides nothing.
+    #[must_use]
+    pub fn hidden(mut self, policy: IfHidden) -> Self {
+        self.rules.hidden = policy;
         self
     }
 }

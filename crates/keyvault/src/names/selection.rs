@@ -31,6 +31,11 @@ impl Selection {
         Ok(())
     }
 
+    /// Returns the names that the program gave.
+    pub(super) fn names(&self) -> impl Iterator<Item = &SecretName> {
+        self.names.keys()
+    }
+
     /// Adds the keys of a settings type.
     pub(super) fn add_keys(&mut self, keys: KnownKeys) {
         self.types.push(keys);

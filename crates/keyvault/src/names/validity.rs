@@ -1,4 +1,4 @@
-//! The rules for secrets that are disabled, have expired or are not valid yet.
+//! The rules for secrets that are disabled, have expired, are not valid yet, or are hidden by a default.
 
 use std::time::SystemTime;
 
@@ -32,12 +32,27 @@ pub enum IfOutdated {
     Fail,
 }
 
+/// The treatment of secrets that a value set in code hides: a default has the key of the secret and a higher place.
+///
+/// A file or a variable that overrides a secret does so on purpose, and is not reported.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum IfHidden {
+    /// Skips the secret.
+    Skip,
+    /// Skips the secret, reports it and logs a warning.
+    #[default]
+    Warn,
+    /// Fails the load.
+    Fail,
+}
+
 /// The rules of a map for secrets with an issue.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct ValidityRules {
     pub(super) disabled: IfDisabled,
     pub(super) expired: IfOutdated,
     pub(super) not_yet_valid: IfOutdated,
+    pub(super) hidden: IfHidden,
 }
 
 /// The consequence of an issue, the least severe first.
@@ -96,7 +111,12 @@ mod tests {
     fn the_most_severe_issue_decides() {
         use Consequence::Take;
         use IfOutdated::{Fail, Load, Skip, Warn};
-        let rules = |expired, not_yet_valid| ValidityRules { disabled: IfDisabled::Warn, expired, not_yet_valid };
+        let rules = |expired, not_yet_valid| ValidityRules {
+            disabled: IfDisabled::Warn,
+            expired,
+            not_yet_valid,
+            ..ValidityRules::default()
+        };
         let (since, until) = (time(50), time(150));
         let (old, young) = (SecretIssue::Expired { since }, SecretIssue::NotYetValid { until });
         for (rules, enabled, not_before, expires, expected) in [

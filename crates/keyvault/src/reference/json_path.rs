@@ -40,8 +40,9 @@ impl JsonPath {
                 .with_help("remove Property, or store the secret as JSON")
         })?;
         let path = dotted(&self.0);
-        let member = find(whole, &path).filter(|member| member.get() != "null").ok_or_else(|| {
-            let members = match member_names(whole, &path) {
+        let mut deepest = Members::new();
+        let member = find(whole, &path, &mut deepest).filter(|member| member.get() != "null").ok_or_else(|| {
+            let members = match shown_names(&deepest) {
                 names if names.is_empty() => String::new(),
                 names => format!("; members there: {}", names.join(", ")),
             };
@@ -79,31 +80,32 @@ fn is_indexed(path: &str) -> bool {
     !first.contains(']') && pieces.all(is_index)
 }
 
-fn find<'a>(value: &'a RawValue, path: &str) -> Option<&'a RawValue> {
+/// The members of a table.
+type Members<'a> = BTreeMap<Cow<'a, str>, &'a RawValue>;
+
+/// Finds the value at `path`. Leaves the members of the last table on the way in `deepest`.
+fn find<'a>(value: &'a RawValue, path: &str, deepest: &mut Members<'a>) -> Option<&'a RawValue> {
     if let Ok(items) = serde_json::from_str::<Vec<&RawValue>>(value.get()) {
         let (index, rest) = path.split_once('.').map_or((path, None), |(i, rest)| (i, Some(rest)));
         let item = items.get(index.parse::<usize>().ok()?)?;
-        return rest.map_or(Some(*item), |rest| find(item, rest));
+        return rest.map_or(Some(*item), |rest| find(item, rest, deepest));
     }
-    let members: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(value.get()).ok()?;
-    if let Some(member) = members.get(path) {
+    *deepest = serde_json::from_str(value.get()).ok()?;
+    if let Some(member) = deepest.get(path) {
         return Some(member);
     }
     let (name, rest) = path.split_once('.')?;
-    find(members.get(name)?, rest)
+    let member = *deepest.get(name)?;
+    find(member, rest, deepest)
 }
 
-/// Returns the names of the members in the deepest table that `path` leads to, for a message: the first few, and only
-/// those that look like names.
-fn member_names(whole: &RawValue, path: &str) -> Vec<String> {
-    let above = path.rmatch_indices('.').filter_map(|(end, _)| find(whole, &path[..end])).chain([whole]);
-    let mut tables =
-        above.filter_map(|value| serde_json::from_str::<BTreeMap<Cow<'_, str>, &RawValue>>(value.get()).ok());
+/// Returns names of members for a message: the first few, and only those that look like names.
+fn shown_names(members: &Members<'_>) -> Vec<String> {
     let is_name = |name: &str| {
         (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
     };
-    let names = tables.next().unwrap_or_default().into_keys().map(Cow::into_owned);
-    names.filter(|name| is_name(name)).take(MAX_NAMES).collect()
+    let names = members.keys().filter(|name| is_name(name));
+    names.take(MAX_NAMES).map(ToString::to_string).collect()
 }
 
 const MAX_NAMES: usize = 10;

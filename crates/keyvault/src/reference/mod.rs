@@ -51,7 +51,7 @@ use crate::secret::{Cloud, Secret, SecretId, SecretName, SecretVersion, Vault};
 /// * `Encode=url`, `json`, `xml`, `yaml`, `ado` (a connection string of ADO.NET), `base64` or `shell` encodes the
 ///   selected text for the text around the reference. Within quotation marks, only the content of a string is written;
 ///   outside, `json`, `yaml` and `shell` write the quotation marks too, and `ado` if they are needed. Without `Encode`,
-///   a secret that would change the structure of a URL, a connection string, JSON or XML around it is an error.
+///   a secret that would change the structure of a URL, a connection string, a form, JSON or XML around it is an error.
 ///   `Encode=none` allows it: the secret is meant to be part of the structure.
 /// * `Optional=true`: a missing secret makes the setting absent instead of failing the load.
 ///

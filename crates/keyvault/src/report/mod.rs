@@ -17,25 +17,37 @@ pub use self::status::ReferenceStatus;
 /// The outcome of every reference and of every secret mapped by name, in one load. Holds no value.
 ///
 /// The failed rows come first, then all rows are in the order of their settings. A secret mapped by name has a row if
-/// it is in effect; a layer that overrides it leaves nothing to report.
+/// it is in effect, or if a value set in code [hides](crate::NameMap::hidden) it; a file or variable that overrides it
+/// leaves nothing to report.
 ///
 /// `Display` writes a table for people, at most 80 columns wide however long the names are. `Serialize` writes
-/// `{"resolved":…,"rows":[…]}` in snake case, with every field of [`ReportRow`] in each row, `null` for an absent
-/// value, and dates in RFC 3339; `docs/report.schema.json` in the repository is its JSON Schema.
+/// `{"resolved":…,"rows":[…],"unmatched":[…]}` in snake case, with every field of [`ReportRow`] in each row, `null` for an
+/// absent value, and dates in RFC 3339; `docs/report.schema.json` in the repository is its JSON Schema.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Report {
     rows: Arc<[ReportRow]>,
+    unmatched: Arc<[String]>,
 }
 
 impl Report {
     pub(crate) fn new(mut rows: Vec<ReportRow>) -> Self {
         rows.sort_by(|one, other| (!one.is_failed(), &one.setting).cmp(&(!other.is_failed(), &other.setting)));
-        Self { rows: rows.into() }
+        Self { rows: rows.into(), unmatched: Arc::default() }
+    }
+
+    pub(crate) fn with_unmatched(self, unmatched: Vec<String>) -> Self {
+        Self { unmatched: unmatched.into(), ..self }
     }
 
     /// Returns the rows: the failed ones first, then by setting.
     pub fn rows(&self) -> &[ReportRow] {
         &self.rows
+    }
+
+    /// Returns what the program asks for and this load does not have: a policy pattern that matches no setting, and a
+    /// prefix, a tag or a name of the name map that gives none. Each is also logged as a warning, once.
+    pub fn unmatched(&self) -> &[String] {
+        &self.unmatched
     }
 
     /// Returns whether no row [failed](ReportRow::is_failed).
@@ -46,9 +58,10 @@ impl Report {
 
 impl Serialize for Report {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut report = serializer.serialize_struct("Report", 2)?;
+        let mut report = serializer.serialize_struct("Report", 3)?;
         report.serialize_field("resolved", &self.is_resolved())?;
         report.serialize_field("rows", self.rows())?;
+        report.serialize_field("unmatched", self.unmatched())?;
         report.end()
     }
 }
@@ -138,6 +151,10 @@ database.password  Resolved                db-password in contoso
         });
         assert_eq!(json["rows"][2], expected);
         assert_eq!(json["resolved"], false);
+        assert_eq!(json["unmatched"], serde_json::json!([]));
+        let noted = Report::default().with_unmatched(vec!["a pattern matches no setting".into()]);
+        assert_eq!(serde_json::to_value(&noted).unwrap()["unmatched"][0], "a pattern matches no setting");
+        assert!(noted.to_string().ends_with("\nnote: a pattern matches no setting"), "{noted}");
     }
 
     proptest! {

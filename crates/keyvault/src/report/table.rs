@@ -12,10 +12,18 @@ const WIDEST_SETTING: usize = 30;
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let rows = self.rows();
-        if rows.is_empty() {
-            return f.write_str("no references and no secrets mapped by name");
+        if self.rows().is_empty() {
+            f.write_str("no references and no secrets mapped by name")?;
+        } else {
+            self.write_rows(f)?;
         }
+        self.unmatched().iter().try_for_each(|note| write_wrapped(f, &format!("note: {}", printable(note)), ""))
+    }
+}
+
+impl Report {
+    fn write_rows(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rows = self.rows();
         let settings = rows.iter().map(|row| length(&row.setting)).filter(|length| *length <= WIDEST_SETTING);
         let setting = settings.max().unwrap_or_default().max("SETTING".len());
         let statuses = rows.iter().map(|row| row.status.as_str().len());

@@ -25,8 +25,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::names::{MappingBuilder, NameMap, TypeKey};
 use crate::report::{Report, ReportRow};
 use crate::settings::{
-    ConfigValue, ENDS_WITH_WHITE_SPACE, Key, MISSING, MappedSecrets, MappingNote, Mismatch, Origin, Origins, Resolved,
-    Segment, Tree, UNKNOWN, ValueContent, place_with_line,
+    ARRAY, ConfigValue, ENDS_WITH_WHITE_SPACE, HELP_WITH_INDEXES, Key, MISSING, MappedSecrets, Mismatch, Origin,
+    Origins, Policies, Resolved, Segment, Tree, UNKNOWN, UnmatchedPatterns, ValueContent, place_with_line,
 };
 
 /// A tree of values with every reference resolved, before it becomes typed settings.
@@ -91,9 +91,19 @@ pub(crate) async fn load<R: Resolvable>(
         None => MappedSecrets::default(),
     };
     let tree = merge(&mapped).map_err(|mismatch| Facts::default().error(mismatch))?;
-    let mut loaded = fill(loader, tree, context, mapped.notes()).await?;
+    let if_hidden = names.map(NameMap::if_hidden).unwrap_or_default();
+    let context = ResolveContext { mapped: Some(&mapped), if_hidden, ..context };
+    let notes = names.map(|names| without_setting(names, context)).unwrap_or_default();
+    let mut loaded = fill(loader, tree, context, notes).await?;
     loaded.facts.names = names.cloned();
     Ok(loaded)
+}
+
+/// Returns a note on each secret that the program named and that gives a setting that the settings type does not have.
+fn without_setting(names: &NameMap, context: ResolveContext<'_>) -> Vec<String> {
+    let is_absent = |key: &Key| context.find_key.is_some_and(|find_key| find_key(key) == TypeKey::Absent);
+    let absent = names.named().filter(|(_, key)| is_absent(key));
+    absent.map(|(name, key)| format!("name map names {name}, but the settings type has no {key}")).collect()
 }
 
 /// Adds the report of a load whose names failed before the layers were merged.
@@ -102,7 +112,7 @@ fn with_report(error: Error) -> Error {
     if rows.is_empty() { error } else { error.with_load_report(Arc::new(Report::new(rows))) }
 }
 
-/// Resolves every reference in `tree`. The report contains the `notes` on mapped secrets too.
+/// Resolves every reference in `tree`. The report contains the notes on mapped secrets too, and `notes`.
 ///
 /// # Errors
 ///
@@ -111,12 +121,14 @@ async fn fill<R: Resolvable>(
     loader: Loader<'_>,
     mut tree: R,
     context: ResolveContext<'_>,
-    notes: &[MappingNote],
+    mut notes: Vec<String>,
 ) -> Result<Loaded<R>> {
+    notes.extend(context.mapped.iter().flat_map(|mapped| mapped.unmatched.iter().cloned()));
     let mut rounds = Rounds {
         loader,
         context,
         notes,
+        unmatched: context.policies.map(Policies::unmatched).unwrap_or_default(),
         facts: Facts::default(),
         rows: Vec::new(),
         kept: Vec::new(),
@@ -143,7 +155,8 @@ const MAX_LAYERS: usize = 8;
 struct Rounds<'p> {
     loader: Loader<'p>,
     context: ResolveContext<'p>,
-    notes: &'p [MappingNote],
+    notes: Vec<String>,
+    unmatched: UnmatchedPatterns<'p>,
     facts: Facts,
     rows: Vec<ReportRow>,
     kept: Vec<(Key, KeptSecret)>,
@@ -169,6 +182,7 @@ impl Rounds<'_> {
     /// Resolves the references of one round, and returns what replaces their values.
     async fn resolve(&mut self, values: Vec<ConfigValue>) -> Result<Replacements> {
         self.count += 1;
+        values.iter().for_each(|value| self.unmatched.remove(&value.key));
         let mut origins = Vec::with_capacity(values.len());
         let keep = |value: ConfigValue, origin| origins.push((value.key, origin));
         let (found, rows) = resolve(&self.loader, values, self.context, keep).await;
@@ -207,7 +221,10 @@ impl Rounds<'_> {
     }
 
     fn report(&mut self) -> Arc<Report> {
-        Arc::new(report(std::mem::take(&mut self.rows), self.notes))
+        let mapping_notes = self.context.mapped.map(MappedSecrets::notes).unwrap_or_default();
+        let notes: Vec<String> = self.notes.drain(..).chain(self.unmatched.notes()).collect();
+        notes.iter().for_each(|note| self.loader.resolver.warn_once(note));
+        Arc::new(report(std::mem::take(&mut self.rows), mapping_notes).with_unmatched(notes))
     }
 
     fn into_facts(mut self) -> Facts {
@@ -233,7 +250,7 @@ impl Resolver {
     pub async fn resolve_tree<R: Tree>(&self, tree: R) -> Result<Loaded<R>> {
         let plan = FetchPlan::full(Arc::default(), SystemTime::now());
         let context = ResolveContext { find_key: Some(&|_| TypeKey::Unknown), ..ResolveContext::default() };
-        fill(Loader::new(self, &plan), tree, context, &[]).await
+        fill(Loader::new(self, &plan), tree, context, Vec::new()).await
     }
 }
 
@@ -298,7 +315,7 @@ impl Facts {
             secrets.any(|secret| secret.len() >= MIN_SECRET_LENGTH && text.contains(secret))
         };
         let mut clause = mismatch.clause.to_owned();
-        let (found, file) = (mismatch.found(), mismatch.file().map(Path::to_owned));
+        let (found, field, file) = (mismatch.found(), mismatch.field(), mismatch.file().map(Path::to_owned));
         match mismatch.expected.filter(|expected| !contains_secret(expected)) {
             Some(expected) => {
                 clause.push_str(&format!(": expected {expected}"));
@@ -322,9 +339,15 @@ impl Facts {
             clause.push_str(&format!(": write it in a layer, or set the secret {name}"));
         }
         let origin = self.origins.at_or_below(&mismatch.path);
-        let is_unknown_secret = mismatch.clause == UNKNOWN && origin.is_some_and(|origin| origin.place().is_none());
+        if let Some(field) = field {
+            clause.push_str(&format!(", did you mean {field}?"));
+        }
+        let is_mapped = origin.is_some_and(|origin| origin.place().is_none());
+        let is_unknown_secret = mismatch.clause == UNKNOWN && is_mapped;
+        let help_with_unknown = if field.is_some() { HELP_WITH_SPELLING } else { HELP_WITH_UNKNOWN };
         let help = mismatch.help.or(respelled.map(|_| HELP_WITH_SPELLING));
-        let help = help.or(is_unknown_secret.then_some(HELP_WITH_UNKNOWN));
+        let help = help.or(is_unknown_secret.then_some(help_with_unknown));
+        let help = help.or((is_mapped && found == Some(ARRAY)).then_some(HELP_WITH_INDEXES));
         let error = Error::from_clause(ErrorKind::InvalidSettings, clause).with_help(help);
         let key = mismatch.path.to_string();
         let place = match (origin.map(Origin::to_string), file) {

@@ -45,20 +45,42 @@ impl Loader<'_> {
     ) -> Result<MappedSecrets> {
         // One time for all secrets, so that two that expire together are judged alike.
         let mut mapping = MappingBuilder::new(map, self.plan.now);
-        let requests = match map.requested()? {
+        let (requests, unmatched) = match map.requested()? {
             Some(requests) => {
                 self.fetch_all(requests.iter().map(|request| self.requested_id(request))).await;
-                requests
+                let unmatched = self.without_known_key(&requests).into_iter().collect();
+                (requests, unmatched)
             }
-            None => self.fetch_by_list(&mut mapping).await?,
+            None => (self.fetch_by_list(&mut mapping).await?, self.unmatched_filters(map)),
         };
         requests.into_iter().for_each(|request| self.add(&mut mapping, request));
         if mapping.has_collisions() {
             reduce(&mut mapping);
         }
-        let mapped = mapping.finish()?;
+        let mut mapped = mapping.finish()?;
         self.log(mapped.notes());
+        unmatched.iter().for_each(|note| self.resolver.warn_once(note));
+        mapped.unmatched = unmatched.into();
         Ok(mapped)
+    }
+
+    /// Returns a note for each filter of a listing map that no secret of the vault passes.
+    fn unmatched_filters(&self, map: &NameMap) -> Vec<String> {
+        let listing = self.plan.observed().listing.clone().unwrap_or_default();
+        let vault = self.resolver.vault();
+        let filters = map.unmatched_filters(listing.values()).into_iter();
+        filters.map(|filter| format!("name map takes no secret: none in vault {vault} {filter}")).collect()
+    }
+
+    /// Returns a note if the vault has none of the secrets that a settings type may have.
+    fn without_known_key(&self, requests: &[RequestedSecret]) -> Option<String> {
+        let is_missing = |request: &RequestedSecret| {
+            let result = self.result(&self.requested_id(request));
+            request.requirement == Requirement::Possible && result.is_err_and(|error| error.is_missing())
+        };
+        let vault = self.resolver.vault();
+        let is_found = requests.is_empty() || !requests.iter().all(is_missing);
+        (!is_found).then(|| format!("name map takes no secret: vault {vault} has none for a key of the settings type"))
     }
 
     fn requested_id(&self, request: &RequestedSecret) -> SecretId {

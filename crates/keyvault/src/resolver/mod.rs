@@ -5,9 +5,9 @@
 //! `fetch_plan` decides what to fetch, comparing with the `known_secrets` of the previous load; `loader` fetches each
 //! secret at most once, and `fetch` is its way to one secret; `mapped` maps the default vault's secrets by name;
 //! `resolve` replaces the references in the values of a tree. `referred` removes the secrets that are settings by
-//! reference alone, `unused_secret` finds those whose keys the settings type spells otherwise, and `near_name` finds
-//! the name that a missing secret may mean. `report_rows` describes the outcome; `snapshot` holds the secrets that one
-//! load used. `check` resolves values only for their report.
+//! reference alone, `unused_secret` finds those whose keys the settings type spells otherwise, `hidden_secret` those
+//! that a value set in code hides, and `near_name` the name that a missing secret may mean. `report_rows` describes the
+//! outcome; `snapshot` holds the secrets that one load used. `check` resolves values only for their report.
 
 mod builder;
 mod cache;
@@ -15,6 +15,7 @@ mod check;
 mod fetch;
 mod fetch_plan;
 mod freshness;
+mod hidden_secret;
 mod known_secrets;
 mod load;
 mod loader;
@@ -184,6 +185,13 @@ impl Resolver {
             logged.clear();
         }
         logged.insert(Fingerprint::of(note))
+    }
+
+    /// Logs a warning, unless it was logged before.
+    fn warn_once(&self, warning: &str) {
+        if self.is_new(warning) {
+            tracing::warn!("{warning}");
+        }
     }
 
     /// Returns a secret that is fresh enough. A pinned version always is.

@@ -7,17 +7,18 @@ use zeroize::Zeroizing;
 
 use super::Resolver;
 use super::fetch_plan::FetchPlan;
+use super::hidden_secret::hidden_secrets;
 use super::loader::Loader;
 use super::referred::Referred;
 use super::snapshot::Snapshot;
 use super::unused_secret::unused_secrets;
 use crate::error::{Error, ErrorKind, Result};
-use crate::names::TypeKey;
+use crate::names::{IfHidden, TypeKey};
 use crate::reference::{Reference, Surrounding, Template, app_configuration};
 use crate::report::ReportRow;
 use crate::secret::{Secret, SecretId};
 use crate::settings::{
-    ConfigValue, Key, Origin, Policies, Resolved, Segment, Terms, ValueContent, join_tables, locate,
+    ConfigValue, Key, MappedSecrets, Origin, Policies, Resolved, Segment, Terms, ValueContent, join_tables, locate,
 };
 
 impl Resolver {
@@ -57,6 +58,10 @@ pub(crate) struct ResolveContext<'a> {
     pub(crate) last: Option<&'a Snapshot>,
     /// Finds a key in the settings type, if that is known.
     pub(crate) find_key: Option<&'a FindKey<'a>>,
+    /// The secrets that were mapped by name and passed to the layers.
+    pub(crate) mapped: Option<&'a MappedSecrets>,
+    /// The treatment of those that a value set in code hides.
+    pub(crate) if_hidden: IfHidden,
 }
 
 impl ResolveContext<'_> {
@@ -114,6 +119,7 @@ pub(super) async fn resolve(
     let with_references: Vec<&ConfigValue> = referring.iter().map(|(value, ..)| value).collect();
     let only_referred = Referred::new(loader.resolver, references).take(&mut others, &with_references, context);
     let unused = context.find_key.map(|find_key| unused_secrets(&others, &with_references, find_key));
+    let hidden = hidden_secrets(&others, context);
     loader.fetch(referring.iter().flat_map(|(_, _, parsed)| parsed.references.iter().flatten())).await;
     for value in others {
         let origin = origin(loader, &value, &mut rows);
@@ -126,6 +132,12 @@ pub(super) async fn resolve(
     let further =
         |key, place, text| ResolvedValue { value: ConfigValue::other(key, place, ()), text, kept: Vec::new() };
     resolved.extend(only_referred.into_iter().map(|key| further(key, String::new(), Ok(None))));
+    for hidden in hidden {
+        hidden.warn(loader.resolver);
+        let (row, error) = hidden.report(context.if_hidden);
+        rows.push(row);
+        resolved.extend(error.map(|error| further(hidden.key.clone(), hidden.origin(), Err(error))));
+    }
     for unused in unused.into_iter().flatten() {
         unused.report(&mut rows);
         if unused.is_failure {

@@ -20,6 +20,8 @@ pub struct ConfigValue {
     /// The file or variable that contains the value; `None` for a secret.
     pub(super) place: Option<String>,
     pub(crate) file: Option<PathBuf>,
+    /// Whether the program sets the value in its code.
+    pub(crate) is_in_code: bool,
     pub(crate) content: ValueContent,
 }
 
@@ -37,23 +39,27 @@ pub(crate) enum ValueContent {
 impl ConfigValue {
     /// Creates a string value at `key`. `place` names the file or variable that contains it.
     pub fn text(key: Key, place: impl Into<String>, text: impl Into<String>) -> Self {
-        Self { key, place: Some(place.into()), file: None, content: ValueContent::Text(Zeroizing::new(text.into())) }
+        Self::new(key, Some(place.into()), ValueContent::Text(Zeroizing::new(text.into())))
     }
 
     /// Creates a value at `key` that is not a string. Keeps only a keyed hash of `value`.
     pub fn other(key: Key, place: impl Into<String>, value: impl Hash) -> Self {
-        Self { key, place: Some(place.into()), file: None, content: ValueContent::Other(Fingerprint::of(value)) }
+        Self::new(key, Some(place.into()), ValueContent::Other(Fingerprint::of(value)))
     }
 
     /// Creates a value for a secret that the name map mapped to `key` and that [`Layers::merge`](super::Layers::merge)
     /// received.
     pub fn mapped(key: Key, secret: &MappedSecret) -> Self {
-        Self { key, place: None, file: None, content: ValueContent::Mapped(Arc::clone(&secret.secret)) }
+        Self::new(key, None, ValueContent::Mapped(Arc::clone(&secret.secret)))
     }
 
     /// Creates a value for a secret that a provider of the layers fetched earlier. `secret` names its version.
     pub fn earlier(key: Key, secret: SecretId) -> Self {
-        Self { key, place: None, file: None, content: ValueContent::Earlier(secret) }
+        Self::new(key, None, ValueContent::Earlier(secret))
+    }
+
+    fn new(key: Key, place: Option<String>, content: ValueContent) -> Self {
+        Self { key, place, file: None, is_in_code: false, content }
     }
 
     /// Sets the file that contains the value, if the framework knows it.
@@ -62,6 +68,15 @@ impl ConfigValue {
     #[must_use]
     pub fn in_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.file = Some(path.into());
+        self
+    }
+
+    /// Marks a value that the program sets in its code, such as a default.
+    ///
+    /// Such a value that hides a secret is reported; see [`NameMap::hidden`](crate::NameMap::hidden).
+    #[must_use]
+    pub fn in_code(mut self) -> Self {
+        self.is_in_code = true;
         self
     }
 

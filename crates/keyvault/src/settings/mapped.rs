@@ -18,6 +18,8 @@ pub struct MappedSecrets {
     /// In the order of the keys.
     pub(crate) secrets: Arc<[(Key, MappedSecret)]>,
     pub(crate) notes: Arc<[MappingNote]>,
+    /// What the name map asks for and the vault does not have, such as a prefix.
+    pub(crate) unmatched: Arc<[String]>,
 }
 
 /// The secret behind one setting: the whole secret, or a value in an expanded JSON secret.
@@ -79,6 +81,12 @@ impl MappedSecrets {
     pub fn get(&self, key: &Key) -> Option<&MappedSecret> {
         let at = self.secrets.binary_search_by(|(one, _)| one.cmp(key)).ok()?;
         Some(&self.secrets[at].1)
+    }
+
+    /// Returns the secrets at `key` and below it, each with its key.
+    pub(crate) fn at_or_below<'s>(&'s self, key: &'s Key) -> impl Iterator<Item = &'s (Key, MappedSecret)> {
+        let first = self.secrets.partition_point(|(one, _)| one < key);
+        self.secrets[first..].iter().take_while(move |(one, _)| one == key || key.is_above(one))
     }
 
     /// Returns the notes on secrets that are disabled, outside their dates, or absent although optional, in the order

@@ -7,7 +7,7 @@ use serde::de::{self, Expected, Unexpected};
 use zeroize::Zeroizing;
 
 use super::comma_separated;
-use super::key::Key;
+use super::key::{Key, same_letters};
 use super::origin::Fingerprint;
 use super::scalar::Scalar;
 use crate::secret::SecretId;
@@ -41,6 +41,8 @@ pub(super) struct Details {
     pub(super) subject: Option<Subject>,
     /// The variants of an enum.
     pub(super) variants: &'static [&'static str],
+    /// The field of the type that an unknown member spells otherwise.
+    field: Option<&'static str>,
     /// Distinguishes two messages of the settings type.
     message: Option<Fingerprint>,
     /// The file that contains the value.
@@ -67,6 +69,7 @@ pub(super) enum Subject {
 pub(super) const INVALID: &str = "value is not valid";
 pub(crate) const MISSING: &str = "setting is missing";
 pub(crate) const ENDS_WITH_WHITE_SPACE: &str = "text that ends with white space";
+pub(crate) const ARRAY: &str = "an array";
 pub(crate) const UNKNOWN: &str = "unknown setting";
 
 impl Mismatch {
@@ -143,6 +146,11 @@ impl Mismatch {
         }
     }
 
+    /// Returns the field of the type that an unknown member spells otherwise.
+    pub(crate) fn field(&self) -> Option<&'static str> {
+        self.details.field
+    }
+
     /// Returns the file that contains the value.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.details.file.as_deref()
@@ -171,7 +179,7 @@ impl Mismatch {
             Unexpected::Char(c) => ("a string", Some(Scalar::text(c.to_string()))),
             Unexpected::Str(text) => ("a string", Some(Scalar::text(text))),
             Unexpected::Bytes(_) => ("bytes", None),
-            Unexpected::Seq => ("an array", None),
+            Unexpected::Seq => (ARRAY, None),
             Unexpected::Map => ("a table", None),
             Unexpected::Unit | Unexpected::Option => ("nothing", None),
             _ => ("something else", None),
@@ -192,8 +200,9 @@ impl de::Error for Mismatch {
         }
         let untagged = message.strip_prefix("data did not match any variant of untagged ").filter(|it| is_named(it));
         let expected = untagged.map(|name| format!("a variant of {name}"));
+        let help = NOT_SUPPORTED.contains(&message.as_str()).then_some(HELP_WITH_128_BITS);
         let message = Fingerprint::of(message.as_str());
-        Self { expected, ..Self::new(INVALID) }.with(|details| details.message = Some(message))
+        Self { expected, help, ..Self::new(INVALID) }.with(|details| details.message = Some(message))
     }
 
     fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -219,6 +228,7 @@ impl de::Error for Mismatch {
     fn unknown_field(field: &str, expected: &'static [&'static str]) -> Self {
         Self { expected: one_of(expected), ..Self::new(UNKNOWN) }.with(|details| {
             details.found = Some("another key");
+            details.field = expected.iter().copied().find(|known| same_letters(known, field));
             details.subject = Some(Subject::Member(field.to_owned().into()));
         })
     }
@@ -272,6 +282,12 @@ const WORDS: [&str; 10] = [
     comma_separated::EXPECTED,
 ];
 
+/// The messages of serde where a deserializer or a buffer of serde has no such number.
+const NOT_SUPPORTED: [&str; 2] = ["i128 is not supported", "u128 is not supported"];
+
+const HELP_WITH_128_BITS: &str = "use a number of at most 64 bits, or text that the program parses: figment and the \
+                                  buffers of serde (flatten, tagged and untagged enums) have no larger number";
+
 /// Returns whether `expected` is the name of a type, as serde writes it.
 fn is_named(expected: &str) -> bool {
     let kinds = ["struct ", "tuple struct ", "unit struct ", "enum ", "a tuple of size ", "an array of length "];
@@ -282,6 +298,9 @@ fn is_named(expected: &str) -> bool {
 fn one_of(names: &[&str]) -> Option<String> {
     (!names.is_empty()).then(|| format!("one of {}", names.join(", ")))
 }
+
+pub(crate) const HELP_WITH_INDEXES: &str = "a number in the name of a secret is an index of a list; a table whose \
+                                            names are numbers needs NameMap::function";
 
 const HELP_WITH_GAPS: &str = "add the elements before it, or number the elements from 0; a table whose names are numbers \
                               needs NameMap::function";

@@ -19,7 +19,8 @@ use crate::reference::Reference;
 ///
 /// A step is a name, which is case-sensitive, or an index; `*` matches any one step and `**` any number of steps. If
 /// several patterns match, the later ones add to the earlier: `Optional`, `KeepLastGood` and `AllowNearMiss` combine,
-/// and `Required` undoes them.
+/// and `Required` undoes them. A pattern that matches no setting is in [`Report::unmatched`](crate::Report::unmatched)
+/// and logged as a warning once.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Policy {
@@ -66,6 +67,12 @@ impl Policies {
         self.rules.push((pattern, policy));
     }
 
+    /// Returns every pattern, before the first setting of a load.
+    pub(crate) fn unmatched(&self) -> UnmatchedPatterns<'_> {
+        let unmatched = self.rules.iter().map(|(pattern, _)| UnmatchedPattern { pattern, is_table: false });
+        UnmatchedPatterns(unmatched.collect())
+    }
+
     pub(crate) fn terms(&self, key: &Key) -> Terms {
         let matching = self.rules.iter().filter(|(pattern, _)| pattern.matches(key));
         matching.fold(Terms::default(), |terms, (_, policy)| match policy {
@@ -79,7 +86,10 @@ impl Policies {
 
 /// The settings that a policy applies to: the steps of a path, with `*` for any one and `**` for any number.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) struct Pattern(Vec<Box<str>>);
+pub(crate) struct Pattern {
+    text: Box<str>,
+    steps: Vec<Box<str>>,
+}
 
 impl Pattern {
     pub(crate) fn parse(text: &str) -> Result<Self> {
@@ -90,11 +100,47 @@ impl Pattern {
             }
             name => Ok(name.into()),
         };
-        text.replace('[', ".[").split('.').map(step).collect::<Result<_>>().map(Self)
+        let steps = text.replace('[', ".[").split('.').map(step).collect::<Result<_>>()?;
+        Ok(Self { text: text.into(), steps })
     }
 
     fn matches(&self, key: &Key) -> bool {
-        matches(&self.0, key.segments())
+        matches(&self.steps, key.segments())
+    }
+
+    /// Returns whether the pattern matches a table or list that contains `key`.
+    fn matches_above(&self, key: &Key) -> bool {
+        let segments = key.segments();
+        (1..segments.len()).any(|length| matches(&self.steps, &segments[..length]))
+    }
+}
+
+/// The patterns that no setting of a load matches yet.
+#[derive(Default)]
+pub(crate) struct UnmatchedPatterns<'p>(Vec<UnmatchedPattern<'p>>);
+
+struct UnmatchedPattern<'p> {
+    pattern: &'p Pattern,
+    is_table: bool,
+}
+
+impl UnmatchedPatterns<'_> {
+    /// Removes the patterns that match the setting at `key`.
+    pub(crate) fn remove(&mut self, key: &Key) {
+        self.0.retain_mut(|unmatched| {
+            unmatched.is_table |= unmatched.pattern.matches_above(key);
+            !unmatched.pattern.matches(key)
+        });
+    }
+
+    /// Returns a note on each pattern.
+    pub(crate) fn notes(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|UnmatchedPattern { pattern: Pattern { text, .. }, is_table }| match is_table {
+            true => format!(
+                "policy pattern {text} matches no setting but a table or list: write {text}.** for those below it"
+            ),
+            false => format!("policy pattern {text} matches no setting"),
+        })
     }
 }
 
@@ -136,6 +182,25 @@ mod tests {
             matched.iter().for_each(|text| assert!(parsed.matches(&key(text)), "{pattern} {text}"));
             unmatched.iter().for_each(|text| assert!(!parsed.matches(&key(text)), "{pattern} {text}"));
         }
+    }
+
+    #[test]
+    fn patterns_that_match_no_setting_are_named() {
+        let mut policies = Policies::default();
+        for pattern in ["smtp.password", "smtp.*", "smtp", "servers", "servers[1].x", "smpt.**", "**.port"] {
+            policies.add(Pattern::parse(pattern).unwrap(), Policy::Optional);
+        }
+        let mut unmatched = policies.unmatched();
+        ["smtp.user", "servers[0].x"].iter().for_each(|text| unmatched.remove(&key(text)));
+        let expected = [
+            "policy pattern smtp.password matches no setting",
+            "policy pattern smtp matches no setting but a table or list: write smtp.** for those below it",
+            "policy pattern servers matches no setting but a table or list: write servers.** for those below it",
+            "policy pattern servers[1].x matches no setting",
+            "policy pattern smpt.** matches no setting",
+            "policy pattern **.port matches no setting",
+        ];
+        assert_eq!(unmatched.notes().collect::<Vec<_>>(), expected);
     }
 
     #[test]

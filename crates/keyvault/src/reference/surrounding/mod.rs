@@ -1,7 +1,19 @@
 //! The text around a reference, and the values that would change its structure.
+//!
+//! [`Surrounding`] combines what `text_format` says of the whole text and `line` of the line: the part of a URL
+//! (`url_part`) or the pair of a connection string (`pairs`) that the reference is in.
+
+mod line;
+mod pairs;
+mod text_format;
+mod url_part;
 
 use serde::de::IgnoredAny;
 
+use self::line::Line;
+use self::pairs::{Pairs, Quotes, Separator, breaks_ado, breaks_words};
+use self::text_format::{JsonStrings, TextFormat};
+use self::url_part::UrlPart;
 use super::encode::Encode;
 use crate::error::{Error, ErrorKind, Result};
 use crate::report::ReferenceStatus;
@@ -20,36 +32,6 @@ pub(crate) struct Surrounding {
     quote: Option<char>,
 }
 
-/// The part of a URL that a secret is in.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum UrlPart {
-    User,
-    Password,
-    Host,
-    Path,
-    /// The value of a parameter of the query.
-    QueryValue,
-    /// Whole parameters of the query, such as a shared access signature.
-    Query,
-    Fragment,
-}
-
-/// The `name=value` pairs of a text, in one value of which a reference is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Pairs {
-    separator: Separator,
-    /// Whether quotation marks are around the value.
-    is_quoted: bool,
-}
-
-/// What separates pairs.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Separator {
-    Semicolon,
-    Comma,
-    Space,
-}
-
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum JsonPlace {
     String,
@@ -62,7 +44,7 @@ impl Surrounding {
     /// Looks at a bounded part of the text for each place, so that the cost is linear.
     pub(super) fn of_all(text: &str, places: &[usize]) -> Vec<Self> {
         let format = TextFormat::of(text);
-        let mut json = JsonStrings { text, at: 0, string: None };
+        let mut json = JsonStrings::new(text);
         let of = |place: &usize| {
             let string = match format {
                 TextFormat::Json | TextFormat::LikeJson => json.around(*place),
@@ -94,8 +76,16 @@ impl Surrounding {
         if !is_encoded(&[Encode::Url]) && self.url.is_some_and(|part| part.is_changed_by(value)) {
             return Err(changes("the URL around it", URL_HELP));
         }
-        let bare = self.pairs.filter(|pairs| !pairs.is_quoted).map(|pairs| pairs.separator);
-        match bare {
+        let quoted = |quotes| self.pairs.filter(|pairs| pairs.quotes == quotes).map(|pairs| pairs.separator);
+        if quoted(Quotes::Braces).is_some() && value.contains('}') {
+            return Err(changes("the braces around it", OWN_SETTING));
+        }
+        match quoted(Quotes::Nothing) {
+            Some(Separator::Ampersand)
+                if self.url.is_none() && !is_encoded(&[Encode::Url]) && UrlPart::QueryValue.is_changed_by(value) =>
+            {
+                return Err(changes("the form around it", URL_HELP));
+            }
             Some(Separator::Semicolon) if !is_encoded(&[Encode::Ado]) && breaks_ado(value) => {
                 return Err(changes("the connection string around it", ADO_HELP));
             }
@@ -122,11 +112,22 @@ impl Surrounding {
             return Err(changes("the XML around it", XML_HELP));
         }
         let quoting = [Encode::Json, Encode::Yaml, Encode::Xml, Encode::Ado, Encode::Shell];
-        if let Some(quote) = self.quote.filter(|_| !is_encoded(&quoting))
-            && value.contains(quote)
-        {
+        if let Some(quote) = self.quote.filter(|_| !is_encoded(&quoting)) {
             let is_ado = self.pairs.is_some_and(|pairs| pairs.separator == Separator::Semicolon);
-            return Err(changes("the quoted text around it", if is_ado { ADO_HELP } else { QUOTE_HELP }));
+            let what = "the quoted text around it";
+            if value.contains(quote) {
+                return Err(changes(what, if is_ado { ADO_HELP } else { QUOTE_HELP }));
+            }
+            let has_escapes = !is_ado && !self.is_xml;
+            // libpq reads the character after any backslash as it is.
+            let is_libpq = quoted(Quotes::QuotationMarks) == Some(Separator::Space) && quote == '\'';
+            if has_escapes && is_libpq && value.contains('\\') {
+                return Err(changes(what, OWN_SETTING));
+            }
+            // Most other formats read the quotation mark after a backslash as a part of the text.
+            if has_escapes && value.ends_with('\\') {
+                return Err(changes(what, QUOTE_HELP));
+            }
         }
         Ok(())
     }
@@ -150,211 +151,8 @@ const QUOTE_HELP: &str = "add Encode=json, yaml, xml, ado or shell to the refere
 const OWN_SETTING: &str =
     "give the secret a setting of its own, or add Encode=url or base64 to the reference if the reader decodes it";
 
-impl UrlPart {
-    fn is_changed_by(self, value: &str) -> bool {
-        let delimiters: &[char] = match self {
-            Self::User => &['/', '?', '#', '@', '\\', '[', ']', ':'],
-            Self::Password => &['/', '?', '#', '@', '\\', '[', ']'],
-            Self::Host => &['/', '?', '#', '@', '\\'],
-            Self::Path => &['/', '?', '#', '\\'],
-            Self::QueryValue => &['&', '#', '+'],
-            Self::Query => &['#'],
-            Self::Fragment => &[],
-        };
-        let decodes = !matches!(self, Self::Query | Self::Fragment) && has_escape(value);
-        let is_dots = self == Self::Path && matches!(value, "." | "..");
-        let splits = |c: char| c.is_whitespace() || c.is_control() || delimiters.contains(&c);
-        decodes || is_dots || value.contains(splits)
-    }
-}
-
-/// Returns whether a reader of the URL would decode a part of `value`.
-fn has_escape(value: &str) -> bool {
-    let mut escapes = value.as_bytes().windows(3);
-    escapes.any(|bytes| bytes[0] == b'%' && bytes[1..].iter().all(u8::is_ascii_hexdigit))
-}
-
-/// Returns whether an unquoted `value` is read differently, by the rules of
-/// [ADO.NET](https://learn.microsoft.com/dotnet/api/system.data.sqlclient.sqlconnection.connectionstring#remarks).
-fn breaks_ado(value: &str) -> bool {
-    let is_outer = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
-    let splits = |c: char| c == ';' || c.is_control();
-    value.contains(splits) || value.starts_with(is_outer) || value.starts_with('=') || value.ends_with(is_outer)
-}
-
-/// Returns whether an unquoted `value` is read differently in words such as those of libpq.
-fn breaks_words(value: &str) -> bool {
-    value.is_empty() || value.contains(|c: char| c.is_whitespace() || c == '\\') || value.starts_with(['\'', '"'])
-}
-
 /// Stands for a reference in the text around it: it is valid in a JSON string and as a JSON value.
 pub(super) const PLACEHOLDER: char = '0';
-
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum TextFormat {
-    Json,
-    /// Text that begins like JSON and is not, such as JSON with comments.
-    LikeJson,
-    Xml,
-    Other,
-}
-
-impl TextFormat {
-    fn of(text: &str) -> Self {
-        let text = text.trim_start_matches('\u{feff}').trim();
-        match text.chars().next() {
-            // Text in brackets is not JSON for that alone.
-            Some('{' | '[') if !text.contains('"') => Self::Other,
-            Some('{' | '[') if serde_json::from_str::<IgnoredAny>(text).is_ok() => Self::Json,
-            Some('{' | '[') => Self::LikeJson,
-            Some('<') if text.ends_with('>') => Self::Xml,
-            _ => Self::Other,
-        }
-    }
-}
-
-/// The strings of a JSON text, in one pass.
-struct JsonStrings<'t> {
-    text: &'t str,
-    at: usize,
-    /// The offset of the string that is open at `at`.
-    string: Option<usize>,
-}
-
-impl JsonStrings<'_> {
-    /// Returns the offset of the string around `place`. The places come in order.
-    fn around(&mut self, place: usize) -> Option<usize> {
-        let bytes = self.text.as_bytes();
-        while self.at < place {
-            match bytes[self.at] {
-                b'\\' if self.string.is_some() => self.at += 1,
-                b'"' => self.string = if self.string.is_some() { None } else { Some(self.at) },
-                _ => {}
-            }
-            self.at += 1;
-        }
-        self.string
-    }
-}
-
-/// The line around a reference, at most [`WIDTH`] bytes on each side.
-#[derive(Clone, Copy)]
-struct Line<'t> {
-    before: &'t str,
-    after: &'t str,
-}
-
-const WIDTH: usize = 1_024;
-
-impl<'t> Line<'t> {
-    fn around(text: &'t str, place: usize) -> Self {
-        let boundary = |at: usize| (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
-        let start = boundary(place.saturating_sub(WIDTH));
-        let after = place + PLACEHOLDER.len_utf8();
-        let end = boundary(text.len().min(after + WIDTH));
-        let before = &text[start..place];
-        let before = before.rfind(['\r', '\n']).map_or(before, |at| &before[at + 1..]);
-        Self { before, after: text[after..end].split(['\r', '\n']).next().unwrap_or_default() }
-    }
-
-    /// Returns the part within a JSON string that begins `length` bytes before the reference.
-    fn within_string(&self, length: usize) -> Self {
-        let before = self.before.len().checked_sub(length).map_or(self.before, |start| &self.before[start..]);
-        Self { before, after: self.after.split('"').next().unwrap_or_default() }
-    }
-
-    /// Returns the quotation mark that opens before the reference and closes after it, with its offset.
-    fn quote(&self) -> Option<(usize, char)> {
-        let (mut open, mut previous) = (None, ' ');
-        let mut letters = self.before.char_indices();
-        while let Some((at, letter)) = letters.next() {
-            match (letter, open) {
-                ('\\', _) => _ = letters.next(),
-                // An apostrophe within a word opens nothing.
-                ('"' | '\'', None) if !previous.is_alphanumeric() => open = Some((at, letter)),
-                (letter, Some((_, quote))) if letter == quote => open = None,
-                _ => {}
-            }
-            previous = letter;
-        }
-        open.filter(|(_, quote)| self.after.contains(*quote))
-    }
-
-    /// Returns the part of a URL that the reference is in.
-    fn url_part(&self) -> Option<UrlPart> {
-        let (before, rest) = self.before.rsplit_once("://")?;
-        let scheme = before.ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
-        let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | ';' | '`');
-        if !scheme || rest.contains(ends) {
-            return None;
-        }
-        if rest.contains('#') {
-            return Some(UrlPart::Fragment);
-        }
-        if let Some((_, query)) = rest.split_once('?') {
-            let parameter = query.rsplit('&').next().unwrap_or_default();
-            return Some(if parameter.contains('=') { UrlPart::QueryValue } else { UrlPart::Query });
-        }
-        if rest.contains('/') {
-            return Some(UrlPart::Path);
-        }
-        let authority = self.after.split(|c: char| ends(c) || matches!(c, '/' | '?' | '#')).next().unwrap_or_default();
-        Some(match rest.rsplit_once('@') {
-            None if authority.contains('@') && rest.contains(':') => UrlPart::Password,
-            None if authority.contains('@') => UrlPart::User,
-            _ => UrlPart::Host,
-        })
-    }
-
-    /// Returns the pairs that the reference is in the value of: those within its quotation marks, or else those around.
-    fn pairs(&self) -> Option<Pairs> {
-        let Some((at, quote)) = self.quote() else {
-            return self.separator().map(|separator| Pairs { separator, is_quoted: false });
-        };
-        let (inner_after, outer_after) = self.after.split_once(quote).unwrap_or((self.after, ""));
-        let inner = Line { before: &self.before[at + 1..], after: inner_after }.separator();
-        let outer = || Line { before: &self.before[..at], after: outer_after }.separator();
-        let inner = inner.map(|separator| Pairs { separator, is_quoted: false });
-        inner.or_else(|| outer().map(|separator| Pairs { separator, is_quoted: true }))
-    }
-
-    /// Returns what separates the pairs of the line, if the reference is in the value of one.
-    fn separator(&self) -> Option<Separator> {
-        let separates = |separator: Separator| {
-            let sign = separator.sign();
-            let split = self.before.rsplit_once(sign);
-            let (earlier, pair) = split.map_or((None, self.before), |(earlier, pair)| (Some(earlier), pair));
-            let later = self.after.split_once(sign).map(|(_, later)| later);
-            let follows = || later.is_some_and(|later| is_pair(later, separator));
-            let is_list = match separator {
-                Separator::Semicolon => earlier.is_some() || later.is_some(),
-                Separator::Comma | Separator::Space => earlier.is_some_and(|text| !text.trim().is_empty()) || follows(),
-            };
-            // A pair whose value is in quotation marks ends with them.
-            is_list && is_pair(pair, separator) && !pair.contains(['"', '\'', '<', '>'])
-        };
-        [Separator::Semicolon, Separator::Comma, Separator::Space].into_iter().find(|separator| separates(*separator))
-    }
-}
-
-impl Separator {
-    fn sign(self) -> char {
-        match self {
-            Self::Semicolon => ';',
-            Self::Comma => ',',
-            Self::Space => ' ',
-        }
-    }
-}
-
-/// Returns whether `text` begins like `name=`.
-fn is_pair(text: &str, separator: Separator) -> bool {
-    let text = text.trim_start();
-    let Some((name, _)) = text.split_once('=') else { return false };
-    let is_letter =
-        |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.') || (c == ' ' && separator != Separator::Space);
-    !name.is_empty() && name.chars().all(is_letter)
-}
 
 #[cfg(test)]
 mod tests {
@@ -421,6 +219,14 @@ mod tests {
             (r#"<add key="a" value="*" />"#, "a\" b=\"", "xml"),
             ("<a>*</a>", "<b/>", "Encode=xml"),
             ("run --password \"*\" now", "a\"b", "shell"),
+            ("run --json '{\"password\":\"*\"}'", "a\\", "Encode=json"),
+            ("host=db password='*' dbname=shop", "a\\b", "setting of its own"),
+            ("host=db password='*' dbname=shop", "a'b", "as the text needs it"),
+            ("Driver={ODBC Driver 18 for SQL Server};Server=db;Pwd={*};Encrypt=yes", "a}b", "setting of its own"),
+            ("jdbc:sqlserver://db:1433;user=sa;password={*}", "a}", "setting of its own"),
+            ("grant_type=client_credentials&client_secret=*", "a&scope=all", "Encode=url"),
+            ("client_secret=*&grant_type=client_credentials", "a+b", "Encode=url"),
+            (r#"{"form": "a=b&secret=*"}"#, "a&b=c", "Encode=url"),
         ] {
             let error = check(text, value).expect_err(&format!("{text}: {value}"));
             assert!(error.advice().unwrap_or_default().contains(help), "{text}: {value}: {error:?}");
@@ -445,6 +251,12 @@ mod tests {
             (ADO, ""),
             ("Server=db;Password='*';", "a;b\"c"),
             ("Server=db;*", "Encrypt=true;Pooling=false"),
+            ("Driver={ODBC Driver 18 for SQL Server};Server=db;Pwd={*};Encrypt=yes", "a;b{c=\"d'"),
+            ("Server=db;Password=\"*\";", "a\\"),
+            ("host=db password='*' dbname=shop", "a b=\"c"),
+            ("grant_type=x&client_secret=*", "a=b;c,d"),
+            ("Tom & Jerry, password=*", "a&b"),
+            (r#"<a path="*" />"#, "C:\\"),
             ("a; b; *", "c;d"),
             ("contoso.example:6380,password=*,ssl=True", "a=b;c"),
             ("host=db password=* dbname=shop", "a;b,c"),
