@@ -10,6 +10,8 @@
 
 /// In place of core's room, whose thread has a runtime of tokio itself.
 mod blocking {
+    use std::time::Duration;
+
     #[derive(Clone, Debug)]
     pub(crate) struct Worker;
 
@@ -21,6 +23,11 @@ mod blocking {
         pub(crate) fn run<F: Future>(&self, future: F) -> F::Output {
             tokio::runtime::Handle::current().block_on(future)
         }
+    }
+
+    /// Shuttle has no clock, and finds a wait without end by itself.
+    pub(crate) async fn within<T>(_limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+        Some(future.await)
     }
 }
 
