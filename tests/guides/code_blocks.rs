@@ -15,7 +15,9 @@ fn every_block_is_well_formed_in_its_language() {
             let fault = match block.language.as_str() {
                 "json" => serde_json::from_str::<serde_json::Value>(&block.text).err().map(|error| error.to_string()),
                 "toml" => block.text.parse::<toml::Table>().err().map(|error| error.to_string()),
-                "yaml" => Parser::new_from_str(&block.text).find_map(|event| event.err().map(|error| error.to_string())),
+                "yaml" => {
+                    Parser::new_from_str(&block.text).find_map(|event| event.err().map(|error| error.to_string()))
+                }
                 "sh" => shell_fault(&block.text),
                 "rust" | "text" | "mermaid" | "ini" | "kusto" | "csharp" | "java" | "docker" => None,
                 other => Some(format!("unknown language {other:?}")),

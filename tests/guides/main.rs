@@ -7,3 +7,4 @@ mod error_texts;
 mod links;
 mod pages;
 mod source_texts;
+mod tokens;

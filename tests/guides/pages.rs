@@ -4,13 +4,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
-
 /// A page in Markdown.
 pub(crate) struct Page {
     /// The path from the root of the repository.
     pub(crate) path: PathBuf,
-    pub(crate) text: String,
+    text: String,
 }
 
 /// A fenced code block.
@@ -32,22 +30,37 @@ impl Page {
         paths.iter().map(|path| Self::read(path.to_str().unwrap())).collect()
     }
 
-    fn events(&self) -> Parser<'_> {
-        Parser::new_ext(&self.text, Options::ENABLE_TABLES)
-    }
-
-    /// Returns the text of each heading.
-    pub(crate) fn headings(&self) -> Vec<String> {
-        let (mut headings, mut current) = (Vec::new(), None::<String>);
-        for event in self.events() {
-            match (event, &mut current) {
-                (Event::Start(Tag::Heading { .. }), _) => current = Some(String::new()),
-                (Event::End(TagEnd::Heading(_)), _) => headings.extend(current.take()),
-                (Event::Text(text) | Event::Code(text), Some(heading)) => heading.push_str(&text),
-                _ => {}
+    /// Returns the lines outside of code blocks, and the code blocks.
+    fn parts(&self) -> (Vec<&str>, Vec<CodeBlock>) {
+        let (mut prose, mut blocks) = (Vec::new(), Vec::new());
+        let mut open = None::<CodeBlock>;
+        for line in self.text.lines() {
+            match (line.trim_start().strip_prefix("```"), &mut open) {
+                (Some(_), Some(_)) => blocks.extend(open.take()),
+                (Some(language), None) => open = Some(CodeBlock { language: language.into(), text: String::new() }),
+                (None, Some(block)) => block.text.extend([line, "\n"]),
+                (None, None) => prose.push(line),
             }
         }
-        headings
+        assert!(open.is_none(), "{}: a code block has no end", self.path.display());
+        (prose, blocks)
+    }
+
+    pub(crate) fn code_blocks(&self) -> Vec<CodeBlock> {
+        self.parts().1
+    }
+
+    /// Returns the text of each heading of `level`.
+    pub(crate) fn headings_of(&self, level: usize) -> Vec<String> {
+        let mark = "#".repeat(level) + " ";
+        self.parts().0.iter().filter_map(|line| line.strip_prefix(&mark)).map(|text| text.trim().to_owned()).collect()
+    }
+
+    /// Returns the text of each heading, in order.
+    pub(crate) fn headings(&self) -> Vec<String> {
+        let prose = self.parts().0;
+        let headings = prose.into_iter().filter(|line| line.starts_with('#'));
+        headings.map(|line| line.trim_start_matches('#').trim().to_owned()).collect()
     }
 
     /// Returns the anchors of the headings, as GitHub and `mdbook` form them.
@@ -61,34 +74,18 @@ impl Page {
         self.headings().iter().map(|heading| anchor(heading)).map(number).collect()
     }
 
-    /// Returns the target of each link and image.
+    /// Returns the target of each link and image: `[text](target)`. A link may be broken over lines.
     pub(crate) fn links(&self) -> Vec<String> {
-        let target = |event| match event {
-            Event::Start(Tag::Link { dest_url, .. } | Tag::Image { dest_url, .. }) => Some(dest_url.to_string()),
-            _ => None,
-        };
-        self.events().filter_map(target).collect()
-    }
-
-    pub(crate) fn code_blocks(&self) -> Vec<CodeBlock> {
-        let mut blocks = Vec::new();
-        let mut current = None::<CodeBlock>;
-        for event in self.events() {
-            match (event, &mut current) {
-                (Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(language))), _) => {
-                    current = Some(CodeBlock { language: language.to_string(), text: String::new() });
-                }
-                (Event::End(TagEnd::CodeBlock), _) => blocks.extend(current.take()),
-                (Event::Text(text), Some(block)) => block.text.push_str(&text),
-                _ => {}
-            }
-        }
-        blocks
+        let prose = self.parts().0.join("\n");
+        let without_code: String = prose.split('`').step_by(2).collect();
+        let targets = without_code.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        targets.map(|(target, _)| target.trim().to_owned()).collect()
     }
 }
 
-pub(crate) fn anchor(heading: &str) -> String {
-    let kept = heading.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+/// Returns the anchor of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
 }
 

@@ -3,12 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use syn::parse::Parser;
-use syn::punctuated::Punctuated;
-use syn::visit::{self, Visit};
-use syn::{Attribute, Expr, ExprMethodCall, ImplItemFn, ItemConst, ItemFn, ItemMod, LitStr, Macro, Meta, Pat, Token};
-
 use crate::pages::root;
+use crate::tokens::{Token, tokens};
 
 /// A text in a source file, outside of tests.
 #[derive(Clone, Debug)]
@@ -17,15 +13,15 @@ pub(crate) struct SourceText {
     pub(crate) text: String,
 }
 
-/// Returns the texts in the sources below `folder`, without help texts, log events and panics.
+/// Returns the texts in the sources below `folder`, without help texts, log events, attributes and panics.
 pub(crate) fn source_texts(folder: &str) -> Vec<SourceText> {
     let mut texts = Vec::new();
     for path in source_files(&root().join(folder)) {
-        let source = syn::parse_file(&fs::read_to_string(&path).unwrap()).unwrap();
-        let mut found = Found::default();
-        found.visit_file(&source);
+        let source = fs::read_to_string(&path).unwrap();
+        // Unit tests are at the foot of a file.
+        let source = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
         let file = path.strip_prefix(root()).unwrap().display().to_string();
-        texts.extend(found.0.into_iter().map(|text| SourceText { file: file.clone(), text }));
+        texts.extend(texts_of(source).into_iter().map(|text| SourceText { file: file.clone(), text }));
     }
     texts
 }
@@ -34,7 +30,7 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     let files = entries.into_iter().flat_map(|path| match path.file_name().unwrap().to_str().unwrap() {
-        "tests" | "testing.rs" | "tests.rs" => Vec::new(),
+        "tests" | "testing.rs" => Vec::new(),
         _ if path.is_dir() => source_files(&path),
         name if name.ends_with(".rs") => vec![path],
         _ => Vec::new(),
@@ -42,90 +38,79 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
     files.collect()
 }
 
-#[derive(Default)]
-struct Found(Vec<String>);
-
-impl<'ast> Visit<'ast> for Found {
-    fn visit_lit_str(&mut self, text: &'ast LitStr) {
-        self.0.push(text.value());
-    }
-
-    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
-        if HELP_METHODS.iter().any(|method| call.method == method) {
-            self.visit_expr(&call.receiver);
-        } else {
-            visit::visit_expr_method_call(self, call);
+/// Returns the texts of a source, except for the arguments of [`SKIPPED`] and the constants of [`HELP_CONSTANTS`].
+fn texts_of(source: &str) -> Vec<String> {
+    let tokens = tokens(source);
+    let mut texts = Vec::new();
+    // For each bracket that is open: whether texts in it count.
+    let mut open = vec![true];
+    let mut is_help = false;
+    for (at, token) in tokens.iter().enumerate() {
+        let before = |distance: usize| at.checked_sub(distance).map(|at| &tokens[at]);
+        match token {
+            Token::Punctuation('(' | '[' | '{') => {
+                let is_attribute = *token == Token::Punctuation('[') && before(1) == Some(&Token::Punctuation('#'));
+                let is_macro = before(1) == Some(&Token::Punctuation('!'));
+                let called = if is_macro { before(2) } else { before(1) };
+                let is_skipped = matches!(called, Some(Token::Word(name)) if SKIPPED.contains(&name.as_str()));
+                open.push(open.last().unwrap() & !is_attribute & !is_skipped);
+            }
+            Token::Punctuation(')' | ']' | '}') => _ = open.pop(),
+            Token::Punctuation(';') => is_help = false,
+            Token::Word(name) if matches!(before(1), Some(Token::Word(word)) if word == "const") => {
+                is_help = HELP_CONSTANTS.iter().any(|part| name.contains(part));
+            }
+            Token::Text(text) if !is_help && *open.last().unwrap() => texts.push(text.clone()),
+            _ => {}
         }
     }
-
-    fn visit_item_const(&mut self, item: &'ast ItemConst) {
-        if !HELP_CONSTANTS.iter().any(|part| item.ident.to_string().contains(part)) {
-            visit::visit_item_const(self, item);
-        }
-    }
-
-    fn visit_macro(&mut self, call: &'ast Macro) {
-        let name = call.path.segments.last().unwrap().ident.to_string();
-        let is_traced = call.path.segments.first().unwrap().ident == "tracing";
-        if !is_traced && ["format", "write", "writeln", "eprintln", "vec", "concat"].contains(&name.as_str()) {
-            let arguments = Punctuated::<Expr, Token![,]>::parse_terminated.parse2(call.tokens.clone()).unwrap();
-            let mut found = Found::default();
-            arguments.iter().for_each(|argument| found.visit_expr(argument));
-            self.0.append(&mut found.0);
-        }
-    }
-
-    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
-        if !is_test(&item.attrs) {
-            visit::visit_item_mod(self, item);
-        }
-    }
-
-    fn visit_item_fn(&mut self, item: &'ast ItemFn) {
-        if !is_test(&item.attrs) {
-            visit::visit_item_fn(self, item);
-        }
-    }
-
-    fn visit_impl_item_fn(&mut self, item: &'ast ImplItemFn) {
-        if !is_test(&item.attrs) {
-            visit::visit_impl_item_fn(self, item);
-        }
-    }
-
-    fn visit_attribute(&mut self, _: &'ast Attribute) {}
-
-    fn visit_pat(&mut self, _: &'ast Pat) {}
+    texts
 }
 
-/// The methods whose argument is advice, a cause, or the name of something.
-const HELP_METHODS: [&str; 7] =
-    ["with_help", "with_advice", "caused_by", "expect", "strip_prefix", "contains", "starts_with"];
+/// The methods and macros whose arguments are advice, a cause, a name, a pattern, a log event or a panic.
+const SKIPPED: [&str; 23] = [
+    "assert",
+    "caused_by",
+    "contains",
+    "debug",
+    "debug_assert",
+    "expect",
+    "field",
+    "include_str",
+    "info",
+    "info_span",
+    "is_about",
+    "join",
+    "panic",
+    "println",
+    "rsplit_once",
+    "split_once",
+    "starts_with",
+    "strip_prefix",
+    "strip_suffix",
+    "unreachable",
+    "warn",
+    "with_advice",
+    "with_help",
+];
 
 /// Parts of the names of constants that are advice or help.
 const HELP_CONSTANTS: [&str; 17] = [
-    "HELP",
     "EXAMPLES",
     "EXIT_CODES",
+    "EXPECTED",
+    "HELP",
     "HYPHENS",
-    "NEAR_MISS",
-    "QUOTED",
     "INVISIBLE",
+    "KEEP_THE_RUNTIME",
+    "LIMITS",
+    "MAY_HAVE_SUCCEEDED",
+    "MINIMAL_REFERENCE",
+    "NEAR_MISS",
+    "OWN_SETTING",
     "PLACEHOLDER",
+    "QUOTED",
     "RETYPE",
     "SPELLING",
-    "MINIMAL_REFERENCE",
-    "OWN_SETTING",
-    "LIMITS",
-    "KEEP_THE_RUNTIME",
-    "MAY_HAVE_SUCCEEDED",
-    "EXPECTED",
     "WORDS",
 ];
-
-fn is_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| match &attribute.meta {
-        Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string() == "test",
-        meta => meta.path().segments.last().is_some_and(|last| last.ident == "test"),
-    })
-}
