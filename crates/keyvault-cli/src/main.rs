@@ -23,6 +23,8 @@ mod check;
 mod doctor;
 mod emulator;
 mod failure;
+#[cfg(test)]
+mod guides;
 mod output;
 mod output_path;
 #[cfg(unix)] // file modes, process groups
@@ -128,53 +130,6 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use super::*;
-
-    /// Returns the arguments of each command `keyvault` in the shell blocks of a page.
-    fn commands(page: &str) -> Vec<Vec<String>> {
-        let blocks = page.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
-        let lines: Vec<String> = blocks.map(|block| block.replace("\\\n", " ")).collect();
-        let lines = lines.iter().flat_map(|block| block.lines());
-        let commands = lines.flat_map(|line| line.split("keyvault ").skip(1));
-        // A command at the end of a path or of an option, such as `-p keyvault-cli`, is another.
-        commands.map(words).filter(|words| words.first().is_some_and(|word| !word.starts_with('-'))).collect()
-    }
-
-    /// Splits the words of a command as a shell does, up to the end of the command.
-    fn words(text: &str) -> Vec<String> {
-        let (mut words, mut word, mut quote) = (vec!["keyvault".to_owned()], None::<String>, None);
-        for c in text.chars() {
-            match (c, quote) {
-                (c, Some(mark)) if c == mark => quote = None,
-                ('\'' | '"', None) => {
-                    quote = Some(c);
-                    word.get_or_insert_default();
-                }
-                ('|' | ';' | '#' | ')' | '&', None) => break,
-                (' ', None) => words.extend(word.take()),
-                (c, _) => word.get_or_insert_default().push(c),
-            }
-        }
-        words.extend(word);
-        words
-    }
-
-    #[test]
-    fn every_command_of_the_guides_is_accepted() {
-        let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs");
-        let pages = std::fs::read_dir(docs).unwrap().map(|entry| entry.unwrap().path());
-        let pages = pages.chain([concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md").into()]);
-        let mut count = 0;
-        for page in pages.filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
-            for command in commands(&std::fs::read_to_string(&page).unwrap()) {
-                count += 1;
-                if let Err(error) = Arguments::try_parse_from(&command) {
-                    let is_help = error.kind() == clap::error::ErrorKind::DisplayHelp;
-                    assert!(is_help, "{}: {command:?}: {error}", page.display());
-                }
-            }
-        }
-        assert!(count > 40, "only {count} commands were found");
-    }
 
     #[test]
     fn a_thread_without_an_answer_does_not_delay_the_end() {
