@@ -30,7 +30,7 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
     let mut entries: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     entries.sort();
     let files = entries.into_iter().flat_map(|path| match path.file_name().unwrap().to_str().unwrap() {
-        "tests" | "testing.rs" => Vec::new(),
+        "tests" | "testing.rs" | "guides.rs" => Vec::new(),
         _ if path.is_dir() => source_files(&path),
         name if name.ends_with(".rs") => vec![path],
         _ => Vec::new(),
