@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue panics at once, and so do its helpers")]
 
 mod code_blocks;
+mod coming_from;
 mod error_texts;
 mod links;
 mod pages;
