@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use keyvault::Template;
 use saphyr_parser::Parser;
 
 use crate::pages::Page;
@@ -27,6 +28,23 @@ fn every_block_is_well_formed_in_its_language() {
         }
     }
     assert!(count > 50, "only {count} blocks were found");
+}
+
+#[test]
+fn every_reference_in_a_block_is_well_formed() {
+    let mut count = 0;
+    for page in Page::all() {
+        for block in
+            page.code_blocks().iter().filter(|block| ["json", "sh", "toml", "yaml"].contains(&&*block.language))
+        {
+            for line in block.text.lines().filter(|line| line.contains("KeyVault(")) {
+                count += 1;
+                let template = Template::parse(line);
+                assert!(template.is_ok(), "{}: {line}: {:?}", page.path.display(), template.err());
+            }
+        }
+    }
+    assert!(count > 20, "only {count} references were found");
 }
 
 /// Lets a shell parse `text` without running it.

@@ -21,6 +21,7 @@ struct Database {
 }
 
 /// Loads the settings of the guide from .NET, with a variable for the pool size and the connection string.
+#[expect(clippy::result_large_err, reason = "figment decides on the closure of a jail")]
 fn from_dotnet(secrets: &[(&str, &str)]) -> Database {
     let vault = vault(secrets);
     let mut loaded = None;
