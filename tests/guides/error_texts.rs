@@ -43,6 +43,8 @@ fn sections() -> Vec<String> {
 /// follow every heading.
 fn is_about(heading: &str, text: &str) -> bool {
     match heading.strip_suffix(" …") {
+        // `Error::help_url` forms the anchor of the whole text, unless it is a format string.
+        Some(_) if !text.contains('…') => false,
         Some(begin) => text.strip_prefix(begin).is_some_and(|rest| !rest.starts_with(char::is_alphanumeric)),
         None => text.strip_prefix(trimmed(heading)).is_some_and(|rest| rest.is_empty() || rest == ": …"),
     }

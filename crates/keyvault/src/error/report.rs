@@ -28,7 +28,9 @@ impl Error {
     pub fn help_url(&self) -> String {
         let (repository, version) = (option_env!("CARGO_PKG_REPOSITORY"), option_env!("CARGO_PKG_VERSION"));
         let root = match (repository, version) {
-            (Some(repository), Some(version)) if !repository.is_empty() => format!("{repository}/blob/v{version}/"),
+            (Some(repository), Some(version)) if !repository.is_empty() => {
+                format!("{}/blob/v{version}/", repository.trim_end_matches('/'))
+            }
             _ => String::new(),
         };
         format!("{root}{GUIDE}#{}", anchor(self.0.heading))
