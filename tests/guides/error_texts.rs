@@ -39,8 +39,9 @@ fn sections() -> Vec<String> {
     Page::read("docs/troubleshooting.md").headings_of(3)
 }
 
-/// Returns whether `heading` is that of `text`. A heading that ends in `…` is the beginning of the text, and a reason may
-/// follow every heading.
+/// Returns whether `heading` is that of `text`.
+///
+/// A heading that ends in `…` is the beginning of a format string. A reason may follow every heading.
 fn is_about(heading: &str, text: &str) -> bool {
     match heading.strip_suffix(" …") {
         // `Error::help_url` forms the anchor of the whole text, unless it is a format string.

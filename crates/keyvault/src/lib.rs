@@ -37,8 +37,8 @@
 //!
 //! # Guides
 //!
-//! The [guides] in the repository are a book. It covers which way to use when; the way from .NET, App Service, Spring, the
-//! Azure SDK and `.env` files; references, names, refresh and failure; client work and the command; deploying and
+//! The [guides] in the repository are a book. It covers which way to use when; the way from .NET, App Service, Spring,
+//! the Azure SDK and `.env` files; references, names, refresh and failure; client work and the command; deploying and
 //! monitoring. Its page on troubleshooting has a section for each error, which [`Error::help_url`] leads to.
 //!
 #![cfg_attr(

@@ -22,9 +22,9 @@ impl Error {
 
     /// Returns the address of the section about this error in the troubleshooting guide.
     ///
-    /// The guide is the one of this version of the crate, in its repository. As long as the manifest of the crate names
-    /// no repository, the address is relative to its root: `docs/troubleshooting.md#secret-not-found`. The section of an
-    /// error that [`Error::new`] created outside of this crate does not exist, and the guide opens at its top.
+    /// The guide is the one of this version of the crate, in its repository. Until the manifest of the crate names a
+    /// repository, the address is relative to its root: `docs/troubleshooting.md#secret-not-found`. The guide has no
+    /// section for an error that [`Error::new`] created outside of this crate, so it opens at its top.
     pub fn help_url(&self) -> String {
         let (repository, version) = (option_env!("CARGO_PKG_REPOSITORY"), option_env!("CARGO_PKG_VERSION"));
         let root = match (repository, version) {
