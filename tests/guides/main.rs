@@ -6,6 +6,7 @@ mod code_blocks;
 mod coming_from;
 mod error_texts;
 mod links;
+mod monitoring;
 mod pages;
 mod source_texts;
 mod tokens;
