@@ -5,6 +5,38 @@
 struct Readme;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/client.md")]
+struct Client;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/deploying.md")]
+struct Deploying;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-app-service.md")]
+struct FromAppService;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-azure-sdk.md")]
+struct FromAzureSdk;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-dotenv.md")]
+struct FromDotenv;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-dotnet.md")]
+struct FromDotnet;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/from-spring.md")]
+struct FromSpring;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/monitoring.md")]
+struct Monitoring;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/references.md")]
 struct References;
 

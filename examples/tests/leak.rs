@@ -28,6 +28,11 @@ fn an_api_key_that_rotates_under_load_is_not_printed() {
 }
 
 #[test]
+fn managed_secrets_are_not_printed() {
+    assert_no_leak("manage_secrets", &run_to_success("manage_secrets", &[]), &[PASSWORD_PREFIX]);
+}
+
+#[test]
 fn the_check_finds_each_secret_of_the_quickstart() {
     assert_searchable(include_str!("../quickstart.rs"), &SECRETS);
 }

@@ -23,6 +23,8 @@ mod check;
 mod doctor;
 mod emulator;
 mod failure;
+#[cfg(test)]
+mod guides;
 mod output;
 mod output_path;
 #[cfg(unix)] // file modes, process groups

@@ -35,6 +35,17 @@
 //!
 //! The crate root has the names that most programs use. Everything else is in its public module.
 //!
+//! # Guides
+//!
+//! The [guides] in the repository are a book. It covers which way to use when; the way from .NET, App Service, Spring,
+//! the Azure SDK and `.env` files; references, names, refresh and failure; client work and the command; deploying and
+//! monitoring. Its page on troubleshooting has a section for each error, which [`Error::help_url`] leads to.
+//!
+#![cfg_attr(
+    doc,
+    doc = concat!("[guides]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/v", env!("CARGO_PKG_VERSION"), "/docs/SUMMARY.md")
+)]
+//!
 //! # Rooms
 //!
 //! The modules are listed in the order of their dependencies: each uses only modules before it. To read the code,

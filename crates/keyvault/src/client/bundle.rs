@@ -62,7 +62,7 @@ impl SecretBundle {
         let found = item.id();
         let is_same_version = requested.version().is_none_or(|version| found.version() == Some(version));
         if found.name() != requested.name() || found.version().is_none() || !is_same_version {
-            return Err(Error::new(ErrorKind::Unavailable, "vault returned another secret").about(requested));
+            return Err(Error::new(ErrorKind::Unavailable, "vault returned a different secret").about(requested));
         }
         Ok(item)
     }

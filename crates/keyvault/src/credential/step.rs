@@ -68,8 +68,8 @@ impl CredentialStep {
             None if is("prod") => Ok(Self::ALL.into_iter().filter(|step| !step.is_tool()).collect()),
             None => {
                 let names = Self::ALL.map(Self::credential).join(", ");
-                let clause = format!("AZURE_TOKEN_CREDENTIALS must be one of: dev, prod, {names}");
-                Err(Error::from_clause(ErrorKind::Invalid, clause))
+                const CLAUSE: &str = "AZURE_TOKEN_CREDENTIALS must be one of";
+                Err(Error::from_clause(ErrorKind::Invalid, CLAUSE, format!("{CLAUSE}: dev, prod, {names}")))
             }
         }
     }

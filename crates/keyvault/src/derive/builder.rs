@@ -273,7 +273,7 @@ where
         let may_be_absent = may_be_absent || published.origins().iter().next().is_none();
         if let Some(key) = unknown(&factory.keys, published.origins()).filter(|_| !may_be_absent) {
             let clause = format!("there is no setting at {key}, which a derived resource needs");
-            return Err(Error::from_clause(ErrorKind::Invalid, clause));
+            return Err(Error::from_clause(ErrorKind::Invalid, "there is no setting at …", clause));
         }
         replacement_loop::start(factory, feed, retry, start_deadline).await
     }

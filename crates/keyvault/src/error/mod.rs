@@ -33,6 +33,8 @@ pub struct Error(Arc<ErrorInner>);
 #[derive(Clone)]
 struct ErrorInner {
     kind: ErrorKind,
+    /// The heading of the section about the error in the troubleshooting guide: the fixed part of `clause`.
+    heading: &'static str,
     clause: Cow<'static, str>,
     status: Option<ReferenceStatus>,
     secret: Option<SecretId>,
@@ -83,13 +85,16 @@ impl Error {
     /// `clause` is lower case and describes what happened: `"secret not found"`. It is `'static` so that no value can
     /// be formatted into it; name the secret with [`about`](Error::about).
     pub fn new(kind: ErrorKind, clause: &'static str) -> Self {
-        Self::from_clause(kind, Cow::Borrowed(clause))
+        Self::from_clause(kind, clause, clause)
     }
 
     /// Creates an error with a formatted clause. The caller ensures that it consists of names, keys and our own words.
-    pub(crate) fn from_clause(kind: ErrorKind, clause: impl Into<Cow<'static, str>>) -> Self {
+    ///
+    /// `heading` is that of the section in the troubleshooting guide, `docs/troubleshooting.md`.
+    pub(crate) fn from_clause(kind: ErrorKind, heading: &'static str, clause: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(ErrorInner {
             kind,
+            heading,
             clause: clause.into(),
             status: None,
             secret: None,
@@ -127,7 +132,7 @@ impl Error {
         let permanent = failures.iter().find(|failure| !failure.is_transient());
         let kind = permanent.unwrap_or(first).kind();
         let clause = format!("{} settings could not be loaded", failures.len());
-        Some(Self::from_clause(kind, clause).with(|inner| inner.failures = failures))
+        Some(Self::from_clause(kind, "settings could not be loaded", clause).with(|inner| inner.failures = failures))
     }
 
     /// Sets the secret that this error is about.
@@ -282,6 +287,11 @@ impl Error {
         self.0.report.clone()
     }
 
+    /// Returns the heading of the section in the troubleshooting guide.
+    pub(crate) fn heading(&self) -> &'static str {
+        self.0.heading
+    }
+
     /// Returns what happened, without the setting and the secret.
     pub(crate) fn detail(&self) -> String {
         match &self.0.cause {
@@ -340,33 +350,6 @@ mod tests {
         assert!(Error::join(vec![down.clone(), down]).unwrap().is_transient());
         assert!(Error::join(vec![]).is_none());
         assert!(joined.report().contains("a.b  (settings.toml)"), "{joined:?}");
-    }
-
-    #[test]
-    fn a_label_is_one_that_fits() {
-        let id = id("https://contoso.vault.azure.net/secrets/a");
-        let no_identity = Error::new(ErrorKind::Denied, "no credential was found");
-        for (error, report) in [
-            (Error::invalid("secret client has no credential"), "secret client has no credential"),
-            (
-                no_identity.with_status(ReferenceStatus::MsiNotEnabled).with_help("sign in").about(&id),
-                "no credential was found: a in contoso\nhelp: sign in",
-            ),
-            (
-                Error::new(ErrorKind::Unavailable, "vault could not be reached").about(&id),
-                "vault could not be reached: a in contoso",
-            ),
-            (
-                Error::new(ErrorKind::NotFound, "secret not found").about(&id),
-                "SecretNotFound: secret not found: a in contoso",
-            ),
-            (
-                Error::invalid("reference has no closing parenthesis").at("a.b", "settings.toml"),
-                "  a.b  (settings.toml)\n      InvalidSyntax: reference has no closing parenthesis",
-            ),
-        ] {
-            assert_eq!(error.report(), report);
-        }
     }
 
     #[test]

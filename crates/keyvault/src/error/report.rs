@@ -7,6 +7,8 @@ use crate::report::ReferenceStatus;
 
 impl Error {
     /// Returns what to do about the error, if there is more to say than its clause does.
+    ///
+    /// [`help_url`](Error::help_url) leads to more than one line of advice.
     pub fn advice(&self) -> Option<&'static str> {
         self.0.help.or(match self.status() {
             ReferenceStatus::MsiNotEnabled => {
@@ -18,7 +20,24 @@ impl Error {
         })
     }
 
-    /// Returns a full report for a person: every failure with its setting, origin, status, cause and advice.
+    /// Returns the address of the section about this error in the troubleshooting guide.
+    ///
+    /// The guide is the one of this version of the crate, in its repository. Until the manifest of the crate names a
+    /// repository, the address is relative to its root: `docs/troubleshooting.md#secret-not-found`. The guide has no
+    /// section for an error that [`Error::new`] created outside of this crate, so it opens at its top.
+    pub fn help_url(&self) -> String {
+        let (repository, version) = (option_env!("CARGO_PKG_REPOSITORY"), option_env!("CARGO_PKG_VERSION"));
+        let root = match (repository, version) {
+            (Some(repository), Some(version)) if !repository.is_empty() => {
+                format!("{}/blob/v{version}/", repository.trim_end_matches('/'))
+            }
+            _ => String::new(),
+        };
+        format!("{root}{GUIDE}#{}", anchor(self.0.heading))
+    }
+
+    /// Returns a full report for a person: every failure with its setting, origin, status, cause and advice, and the
+    /// sections of the troubleshooting guide about them.
     pub fn report(&self) -> String {
         let mut report = String::new();
         if !self.0.failures.is_empty() {
@@ -33,6 +52,13 @@ impl Error {
                 report.push_str(&format!("{} of {all} references and secrets mapped by name resolved\n", all - failed));
             }
         }
+        let mut urls: Vec<String> = Vec::new();
+        for url in self.failures().iter().map(Error::help_url) {
+            if !urls.contains(&url) {
+                urls.push(url);
+            }
+        }
+        urls.iter().for_each(|url| report.push_str(&format!("see: {url}\n")));
         report.truncate(report.trim_end().len());
         report
     }
@@ -75,6 +101,15 @@ impl Error {
     }
 }
 
+/// The troubleshooting guide, in the repository of the crate.
+const GUIDE: &str = "docs/troubleshooting.md";
+
+/// Returns the anchor that Markdown renderers give to a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+    kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect()
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(Setting { key, place }) = &self.0.setting {
@@ -91,5 +126,61 @@ impl fmt::Display for Error {
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.report())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::SecretId;
+
+    #[test]
+    fn a_label_is_one_that_fits() {
+        let id = SecretId::parse("https://contoso.vault.azure.net/secrets/a").unwrap();
+        let no_identity = Error::new(ErrorKind::Denied, "no credential was found");
+        for (error, report) in [
+            (Error::invalid("secret client has no credential"), "secret client has no credential"),
+            (
+                no_identity.with_status(ReferenceStatus::MsiNotEnabled).with_help("sign in").about(&id),
+                "no credential was found: a in contoso\nhelp: sign in",
+            ),
+            (
+                Error::new(ErrorKind::Unavailable, "vault could not be reached").about(&id),
+                "vault could not be reached: a in contoso",
+            ),
+            (
+                Error::new(ErrorKind::NotFound, "secret not found").about(&id),
+                "SecretNotFound: secret not found: a in contoso",
+            ),
+            (
+                Error::invalid("reference has no closing parenthesis").at("a.b", "settings.toml"),
+                "  a.b  (settings.toml)\n      InvalidSyntax: reference has no closing parenthesis",
+            ),
+        ] {
+            assert_eq!(error.report(), format!("{report}\nsee: {}", error.help_url()));
+        }
+    }
+
+    #[test]
+    fn an_error_leads_to_its_section_of_the_guide() {
+        let missing = Error::new(ErrorKind::NotFound, "secret not found");
+        let near = missing.clone().with_near_name("db-password").in_text(1, 2);
+        let unresolved = Error::invalid("vault's host name cannot be resolved");
+        for (error, end) in [
+            (&missing, "docs/troubleshooting.md#secret-not-found"),
+            (&near, "docs/troubleshooting.md#secret-not-found"),
+            (&unresolved, "docs/troubleshooting.md#vaults-host-name-cannot-be-resolved"),
+        ] {
+            assert!(error.help_url().ends_with(end), "{}", error.help_url());
+        }
+    }
+
+    #[test]
+    fn a_report_names_each_section_once() {
+        let missing = |key| Error::new(ErrorKind::NotFound, "secret not found").at(key, "settings.toml");
+        let denied = Error::new(ErrorKind::Denied, "access denied").at("c", "settings.toml");
+        let report = Error::join(vec![missing("a"), missing("b"), denied.clone()]).unwrap().report();
+        let see: Vec<&str> = report.lines().filter(|line| line.starts_with("see: ")).collect();
+        assert_eq!(see, [missing("a"), denied].map(|error| format!("see: {}", error.help_url())), "{report}");
     }
 }

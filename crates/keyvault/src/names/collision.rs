@@ -73,7 +73,7 @@ fn error<C: Display>(key: &Key, collision: Collision, settings: &[(Key, C)]) -> 
         Collision::ValueAndTable => "a setting is both a value and a table",
         Collision::TableAndList => "a setting is both a table and a list",
     };
-    Error::from_clause(ErrorKind::Invalid, format!("{clause}: {}", enumerated(&names)))
+    Error::from_clause(ErrorKind::Invalid, clause, format!("{clause}: {}", enumerated(&names)))
         .at(key.to_string(), "secret names")
         .with_status(ReferenceStatus::OtherReasons)
         .with_help(

@@ -91,7 +91,8 @@ impl Selection {
 }
 
 fn without_key(name: &SecretName) -> Error {
-    Error::from_clause(ErrorKind::Invalid, format!("name map gives no key for the requested secret: {name}"))
+    const CLAUSE: &str = "name map gives no key for the requested secret";
+    Error::from_clause(ErrorKind::Invalid, CLAUSE, format!("{CLAUSE}: {name}"))
         .with_status(ReferenceStatus::OtherReasons)
         .with_help("add the map's prefix to the name, or remove the prefix from the map")
 }

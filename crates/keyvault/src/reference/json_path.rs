@@ -36,8 +36,8 @@ impl JsonPath {
     /// Every step borrows the text, so no tree of values keeps a copy of the secret.
     pub(crate) fn of(&self, json: &str) -> Result<Zeroizing<String>> {
         let whole: &RawValue = serde_json::from_str(json).map_err(|_| {
-            invalid_secret("reference has a Property but the secret is not JSON")
-                .with_help("remove Property, or store the secret as JSON")
+            const CLAUSE: &str = "reference has a Property but the secret is not JSON";
+            invalid_secret(CLAUSE, CLAUSE).with_help("remove Property, or store the secret as JSON")
         })?;
         let path = dotted(&self.0);
         let mut deepest = Members::new();
@@ -46,7 +46,8 @@ impl JsonPath {
                 names if names.is_empty() => String::new(),
                 names => format!("; members there: {}", names.join(", ")),
             };
-            invalid_secret(format!("secret has no member at the Property of the reference{members}")).with_help(
+            const CLAUSE: &str = "secret has no member at the Property of the reference";
+            invalid_secret(CLAUSE, format!("{CLAUSE}{members}")).with_help(
                 "compare Property with the secret's members: names are case-sensitive, elements count from 0",
             )
         })?;
@@ -57,8 +58,8 @@ impl JsonPath {
 /// Each step reads the rest of the secret again.
 const MAX_STEPS: usize = 64;
 
-fn invalid_secret(clause: impl Into<Cow<'static, str>>) -> Error {
-    Error::from_clause(ErrorKind::InvalidSettings, clause).with_status(ReferenceStatus::OtherReasons)
+fn invalid_secret(heading: &'static str, clause: impl Into<Cow<'static, str>>) -> Error {
+    Error::from_clause(ErrorKind::InvalidSettings, heading, clause).with_status(ReferenceStatus::OtherReasons)
 }
 
 /// Rewrites `a[0].b` as `a.0.b`.

@@ -104,8 +104,10 @@ const MINIMAL_REFERENCE: &str =
 
 impl<'a> Parameter<'a> {
     fn parse(ordinal: usize, text: &'a str) -> Result<Self> {
-        let here =
-            |clause: &str| Error::from_clause(ErrorKind::Invalid, format!("reference parameter {ordinal}: {clause}"));
+        let explained = |heading, clause: &str| {
+            Error::from_clause(ErrorKind::Invalid, heading, format!("reference parameter {ordinal}: {clause}"))
+        };
+        let here = |clause: &'static str| explained(clause, clause);
         let Some((name, value)) = text.split_once('=') else {
             let text = text.trim();
             return Err(match () {
@@ -130,8 +132,11 @@ impl<'a> Parameter<'a> {
                 )
                 .with_help("write the vault's name, as in VaultName=contoso, or the secret's whole URL as SecretUri"),
                 _ if name.starts_with(['"', '\'']) => here("name is quoted").with_help(QUOTED),
-                Some(name) => here(&format!("unknown, did you mean {name}?")),
-                None => here(&format!("unknown, expected one of {}", KNOWN_NAMES.join(", "))),
+                Some(name) => explained("unknown, did you mean …", &format!("unknown, did you mean {name}?")),
+                None => {
+                    let clause = format!("unknown, expected one of {}", KNOWN_NAMES.join(", "));
+                    explained("unknown, expected one of …", &clause)
+                }
             });
         };
         let parameter = Self { ordinal, name, value: value.trim() };
@@ -151,13 +156,18 @@ impl<'a> Parameter<'a> {
         }
     }
 
-    fn error(self, clause: &str) -> Error {
-        Error::from_clause(ErrorKind::Invalid, format!("reference parameter {}, {}: {clause}", self.ordinal, self.name))
+    fn error(self, clause: &'static str) -> Error {
+        self.explained(clause, clause)
+    }
+
+    fn explained(self, heading: &'static str, clause: &str) -> Error {
+        let clause = format!("reference parameter {}, {}: {clause}", self.ordinal, self.name);
+        Error::from_clause(ErrorKind::Invalid, heading, clause)
     }
 
     /// Adds the parameter to an error about its value.
     fn explain(self, error: &Error) -> Error {
-        self.error(&error.detail()).with_help(error.advice())
+        self.explained(error.heading(), &error.detail()).with_help(error.advice())
     }
 }
 

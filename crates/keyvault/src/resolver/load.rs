@@ -348,7 +348,7 @@ impl Facts {
         let help = mismatch.help.or(respelled.map(|_| HELP_WITH_SPELLING));
         let help = help.or(is_unknown_secret.then_some(help_with_unknown));
         let help = help.or((is_mapped && found == Some(ARRAY)).then_some(HELP_WITH_INDEXES));
-        let error = Error::from_clause(ErrorKind::InvalidSettings, clause).with_help(help);
+        let error = Error::from_clause(ErrorKind::InvalidSettings, mismatch.clause, clause).with_help(help);
         let key = mismatch.path.to_string();
         let place = match (origin.map(Origin::to_string), file) {
             (Some(place), Some(file)) => Some(place_with_line(place, &file, &mismatch.path)),

@@ -219,8 +219,9 @@ impl Resolver {
         let mut allowed = allowed.filter(|store| store.vault() == id.vault());
         allowed.next().map(|store| &**store).ok_or_else(|| {
             if let Some(own) = Cloud::own_host(id.vault().host()) {
-                let clause = format!("host is the name of a private endpoint; the vault's own host is {own}");
-                return Error::from_clause(ErrorKind::Denied, clause).about(id).with_help(PRIVATE_LINK_HELP);
+                let clause = format!("{PRIVATE_LINK_HOST}; the vault's own host is {own}");
+                let error = Error::from_clause(ErrorKind::Denied, PRIVATE_LINK_HOST, clause);
+                return error.about(id).with_help(PRIVATE_LINK_HELP);
             }
             let clause = match id.vault().cloud() {
                 Some(_) => "vault is not one that this program allows",
@@ -234,6 +235,8 @@ impl Resolver {
 }
 
 const MAX_LOGGED_NOTES: usize = 10_000;
+
+const PRIVATE_LINK_HOST: &str = "host is the name of a private endpoint";
 
 impl<S: SecretStore> From<S> for Resolver {
     fn from(store: S) -> Self {

@@ -221,7 +221,7 @@ impl FailureCount {
     pub(super) fn others(&self) -> Option<Error> {
         let others = self.0.checked_sub(MAX_FAILURES).filter(|others| *others > 0)?;
         let clause = format!("{others} more references in the same text cannot be resolved");
-        Some(Error::from_clause(ErrorKind::Invalid, clause))
+        Some(Error::from_clause(ErrorKind::Invalid, "more references in the same text cannot be resolved", clause))
     }
 }
 

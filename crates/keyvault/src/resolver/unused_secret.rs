@@ -72,7 +72,8 @@ impl UnusedSecret {
     }
 
     pub(super) fn error(&self) -> Error {
-        Error::from_clause(ErrorKind::Invalid, self.clause.clone())
+        let heading = "setting is not used: the settings type has …";
+        Error::from_clause(ErrorKind::Invalid, heading, self.clause.clone())
             .with_status(ReferenceStatus::OtherReasons)
             .with_help(HELP_WITH_SPELLING)
     }

@@ -49,8 +49,18 @@ const END_OF_DATES: u64 = 253_402_300_800;
 pub(crate) const HELP_WITH_DISABLED: &str = "enable the secret, or skip disabled secrets with NameMap::disabled";
 
 impl SecretIssue {
+    /// Returns the heading of the section in the troubleshooting guide.
+    fn heading(self) -> &'static str {
+        match self {
+            SecretIssue::Missing => "secret not found",
+            SecretIssue::Disabled => "secret is disabled",
+            SecretIssue::Expired { .. } => "secret expired on …",
+            SecretIssue::NotYetValid { .. } => "secret is not valid before …",
+        }
+    }
+
     pub(crate) fn error(self) -> Error {
-        let error = |kind| Error::from_clause(kind, self.to_string());
+        let error = |kind| Error::from_clause(kind, self.heading(), self.to_string());
         match self {
             SecretIssue::Missing => error(ErrorKind::NotFound),
             SecretIssue::Disabled => error(ErrorKind::NotFound)

@@ -134,12 +134,11 @@ impl Surrounding {
 }
 
 fn changes(what: &'static str, help: &'static str) -> Error {
-    Error::from_clause(
-        ErrorKind::InvalidSettings,
-        format!("secret has a character that changes the structure of {what}"),
-    )
-    .with_status(ReferenceStatus::OtherReasons)
-    .with_help(help)
+    let clause = format!("secret has a character that changes the structure of {what}");
+    let heading = "secret has a character that changes the structure of …";
+    Error::from_clause(ErrorKind::InvalidSettings, heading, clause)
+        .with_status(ReferenceStatus::OtherReasons)
+        .with_help(help)
 }
 
 const URL_HELP: &str =
