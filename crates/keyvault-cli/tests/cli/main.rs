@@ -4,9 +4,13 @@ mod check;
 mod doctor;
 #[cfg(unix)]
 mod emulator;
+#[cfg(unix)]
+mod emulator_command;
 mod fixture;
 #[cfg(unix)]
 mod leak;
+#[cfg(unix)]
+mod official_sdks;
 #[cfg(unix)]
 mod render;
 #[cfg(unix)]

@@ -208,10 +208,10 @@ impl EmulatorBuilder {
             file.save(&service)?;
             tasks.push(tokio::spawn(Arc::clone(file).follow(Arc::clone(&service))));
         }
-        let router = Arc::new(Router { service, data_file, observer: self.observer });
+        let router = Arc::new(Router { service, ca_pem, data_file, observer: self.observer });
         tasks.push(tokio::spawn(server::serve(https, Some(acceptor), Arc::clone(&router))));
         tasks.push(tokio::spawn(server::serve(http, None, Arc::clone(&router))));
-        Ok(Emulator { router, vault_url, http_url, ca_pem, tasks })
+        Ok(Emulator { router, vault_url, http_url, tasks })
     }
 }
 
