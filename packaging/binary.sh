@@ -34,8 +34,9 @@ if [ "$bytes" -ge "$most_bytes" ]; then
   echo "the binary has $bytes bytes, and must have fewer than $most_bytes" >&2
   exit 1
 fi
-if ls "$directory"/man/*.1 "$directory"/completions/* | xargs -n 1 test -s; then :; else
-  echo "a completion or manual page is empty" >&2
+empty=$(find "$directory" -empty)
+if [ -n "$empty" ]; then
+  echo "empty: $empty" >&2
   exit 1
 fi
 

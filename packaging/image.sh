@@ -1,14 +1,9 @@
 #!/usr/bin/env bash
 # Makes the images `keyvault` and `keyvault-emulator` without a daemon, runs both, and writes them to
 # target/package/keyvault-VERSION-image.tar and …-emulator-image.tar for `docker load`. Needs the archive of `binary.sh`,
-# buildah, skopeo, curl and ca-certificates (Debian), and root or the right to use user namespaces.
+# buildah, skopeo, curl and ca-certificates (Debian), and root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-
-# A user other than root gets namespaces in which it may create files for other users.
-if [ "$(id -u)" != 0 ] && [ -z "${IN_BUILDAH_UNSHARE:-}" ]; then
-  IN_BUILDAH_UNSHARE=yes exec buildah unshare "$0"
-fi
 
 most_bytes=12000000
 package=${CARGO_TARGET_DIR:-target}/package
@@ -18,12 +13,15 @@ version=$(basename "$archive" | cut -d - -f 2)
 work=$(mktemp -d)
 emulator=
 finish() {
-  [ -z "$emulator" ] || kill "$emulator" 2>/dev/null || true
+  if [ -n "$emulator" ]; then
+    kill "$emulator" 2>/dev/null || true
+    wait "$emulator" || true
+  fi
   rm -rf "$work"
 }
 trap finish EXIT
 # Its own storage, so that nothing stays behind and no configuration of the machine counts.
-image() { buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs "$@"; }
+image=(buildah --root "$work/storage" --runroot "$work/run" --storage-driver vfs)
 
 step() { printf -- '--- %s\n' "$*"; }
 fail() { echo "$*" >&2; exit 1; }
@@ -34,7 +32,7 @@ tar -xzf "$archive" -C "$work/context" --strip-components 1 --wildcards '*/keyva
 # The authorities of Mozilla as Debian packages them, without those that were added on this machine.
 cat /usr/share/ca-certificates/mozilla/*.crt > "$work/context/ca-certificates.crt"
 for name in keyvault emulator; do
-  image build --quiet --isolation chroot --format docker --target "$name" --tag "$name" \
+  "${image[@]}" build --quiet --isolation chroot --format docker --target "$name" --tag "$name" \
     --label "org.opencontainers.image.version=$version" --label org.opencontainers.image.licenses=MIT \
     --file packaging/Dockerfile "$work/context"
 done
@@ -43,8 +41,8 @@ step "configuration"
 command_image=$package/keyvault-$version-image.tar
 emulator_image=$package/keyvault-emulator-$version-image.tar
 rm -f "$command_image" "$emulator_image"
-image push --quiet keyvault "docker-archive:$command_image:keyvault:$version"
-image push --quiet emulator "docker-archive:$emulator_image:keyvault-emulator:$version"
+"${image[@]}" push --quiet keyvault "docker-archive:$command_image:keyvault:$version"
+"${image[@]}" push --quiet emulator "docker-archive:$emulator_image:keyvault-emulator:$version"
 for tar in "$command_image" "$emulator_image"; do
   bytes=$(stat -c %s "$tar")
   echo "$tar: $bytes bytes"
@@ -56,20 +54,23 @@ skopeo inspect --config --raw "docker-archive:$emulator_image" | grep -q '"Healt
   fail "the emulator's image has no health check"
 
 step "the command in its image"
-container=$(image from keyvault)
-run() { image run --isolation chroot "$@"; }
-run "$container" -- /keyvault --version | grep -qx "keyvault $version"
-printf 'a = "plain"\n' | run "$container" -- /keyvault render - --format toml --vault contoso | grep -qx 'a = "plain"'
-run "$container" -- /keyvault emulator --health-check 2>/dev/null && fail "the health check finds no emulator that is not there"
+container=$("${image[@]}" from keyvault)
+run=("${image[@]}" run --isolation chroot)
+"${run[@]}" "$container" -- /keyvault --version | grep -qx "keyvault $version"
+printf 'a = "plain"\n' | "${run[@]}" "$container" -- /keyvault render - --format toml --vault contoso |
+  grep -qx 'a = "plain"'
+if "${run[@]}" "$container" -- /keyvault emulator --health-check --http 127.0.0.1:18080 2>/dev/null; then
+  fail "the health check finds an emulator that does not exist"
+fi
 
 step "the emulator in its image"
-# Other ports than 8443 and 8080, which something else on this machine may use: --isolation chroot has no network of its own.
-container=$(image from emulator)
+# The container shares the network of this machine, where something else may use 8443 and 8080.
+container=$("${image[@]}" from emulator)
 ports=(--env KEYVAULT_EMULATOR_LISTEN=127.0.0.1:18443 --env KEYVAULT_EMULATOR_HTTP=127.0.0.1:18080)
-run "${ports[@]}" "$container" -- /keyvault emulator --data /data/vault.json > "$work/ready" 2> "$work/log" &
+"${run[@]}" "${ports[@]}" "$container" -- /keyvault emulator --data /data/vault.json > "$work/ready" 2> "$work/log" &
 emulator=$!
 for _ in $(seq 100); do
-  if run "${ports[@]}" "$container" -- /keyvault emulator --health-check 2>/dev/null; then healthy=yes; break; fi
+  if "${run[@]}" "${ports[@]}" "$container" -- /keyvault emulator --health-check 2>/dev/null; then healthy=yes; break; fi
   kill -0 "$emulator" || fail "the emulator ended: $(cat "$work/log")"
 done
 [ "${healthy:-}" = yes ] || fail "the emulator does not become healthy"
@@ -83,5 +84,8 @@ printf 'from outside' | "$work/context/keyvault" secret set db --ca-file "$work/
 kill "$emulator"
 wait "$emulator" || true
 emulator=
-grep -q db "$(image mount "$container")/data/vault.json" || fail "the data file is not written"
+if "$work/context/keyvault" emulator --health-check --http 127.0.0.1:18080 2>/dev/null; then
+  fail "the emulator does not end"
+fi
+grep -q db "$("${image[@]}" mount "$container")/data/vault.json" || fail "the data file is not written"
 echo "both images work"

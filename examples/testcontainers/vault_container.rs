@@ -62,7 +62,7 @@ const HTTP: u16 = 8080;
 async fn main() -> Result<(), Box<dyn Error>> {
     let vault = VaultContainer::start().await?;
     vault.client.set("db-password", "hunter2").await?;
-    assert_eq!(vault.client.get("db-password").await?.value().expose_secret(), "hunter2");
+    assert_eq!(vault.client.get("db-password").await?.expose_secret(), "hunter2");
     println!("read from the vault in the container");
     Ok(())
 }
