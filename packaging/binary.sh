@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 target=x86_64-unknown-linux-musl
 most_bytes=8000000
 
-rustup target list --installed | grep -qx "$target" || rustup target add "$target"
+rustup target add "$target"
 cargo build --profile dist --target "$target" -p keyvault-cli --locked
 binary=${CARGO_TARGET_DIR:-target}/$target/dist/keyvault
 
@@ -25,8 +25,9 @@ cp "$binary" LICENSE README.md CHANGELOG.md "$directory/"
 "$binary" completions zsh > "$directory/completions/_keyvault"
 "$binary" man "$directory/man"
 
-if ! file "$binary" | grep -qE 'statically linked|static-pie linked'; then
-  echo "the binary is not static: $(file "$binary")" >&2
+kind=$(file "$binary")
+if ! grep -qE 'statically linked|static-pie linked' <<< "$kind"; then
+  echo "the binary is not static: $kind" >&2
   exit 1
 fi
 bytes=$(stat -c %s "$binary")

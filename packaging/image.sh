@@ -50,16 +50,16 @@ for tar in "$command_image" "$emulator_image"; do
   config=$(skopeo inspect --config "docker-archive:$tar")
   grep -q '"User": "65532:65532"' <<< "$config" || fail "the user is not 65532: $config"
 done
-skopeo inspect --config --raw "docker-archive:$emulator_image" | grep -q '"Healthcheck":{"Test":\["CMD","/keyvault"' ||
-  fail "the emulator's image has no health check"
+config=$(skopeo inspect --config --raw "docker-archive:$emulator_image")
+grep -q '"Healthcheck":{"Test":\["CMD","/keyvault"' <<< "$config" || fail "the emulator's image has no health check"
 
 step "the command in its image"
-container=$("${image[@]}" from keyvault)
+command=$("${image[@]}" from keyvault)
 run=("${image[@]}" run --isolation chroot)
-"${run[@]}" "$container" -- /keyvault --version | grep -qx "keyvault $version"
-printf 'a = "plain"\n' | "${run[@]}" "$container" -- /keyvault render - --format toml --vault contoso |
-  grep -qx 'a = "plain"'
-if "${run[@]}" "$container" -- /keyvault emulator --health-check --http 127.0.0.1:18080 2>/dev/null; then
+[ "$("${run[@]}" "$command" -- /keyvault --version)" = "keyvault $version" ]
+rendered=$("${run[@]}" "$command" -- /keyvault render - --format toml --vault contoso <<< 'a = "plain"')
+[ "$rendered" = 'a = "plain"' ]
+if "${run[@]}" "$command" -- /keyvault emulator --health-check --http 127.0.0.1:18080 2>/dev/null; then
   fail "the health check finds an emulator that does not exist"
 fi
 
@@ -77,10 +77,16 @@ done
 
 # A client outside of the container: the authority by http, a token of the managed identity, a secret by https.
 curl -fsS http://127.0.0.1:18080/_emulator/ca > "$work/ca.pem"
-export KEYVAULT_VAULT=https://127.0.0.1:18443 AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:18080
-export AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential
-printf 'from outside' | "$work/context/keyvault" secret set db --ca-file "$work/ca.pem" > /dev/null
-[ "$("$work/context/keyvault" secret get db --ca-file "$work/ca.pem")" = "from outside" ]
+variables=(KEYVAULT_VAULT=https://127.0.0.1:18443 AZURE_POD_IDENTITY_AUTHORITY_HOST=http://127.0.0.1:18080
+  AZURE_TOKEN_CREDENTIALS=ManagedIdentityCredential)
+outside=(env "${variables[@]}" "$work/context/keyvault")
+printf 'from outside' | "${outside[@]}" secret set db --ca-file "$work/ca.pem" > /dev/null
+[ "$("${outside[@]}" secret get db --ca-file "$work/ca.pem")" = "from outside" ]
+
+# A client in the other container, which trusts the authorities of its image.
+"${image[@]}" copy --quiet "$command" "$work/ca.pem" /etc/ssl/certs/ca-certificates.crt > /dev/null
+[ "$("${run[@]}" "${variables[@]/#/--env=}" "$command" -- /keyvault secret get db)" = "from outside" ]
+
 kill "$emulator"
 wait "$emulator" || true
 emulator=
