@@ -16,8 +16,7 @@ pub(crate) enum Shell {
     Elvish,
     Fish,
     Nushell,
-    #[value(name = "powershell")]
-    PowerShell,
+    Powershell,
     Zsh,
 }
 
@@ -29,7 +28,7 @@ impl Shell {
             Self::Elvish => script(clap_complete::Shell::Elvish, command),
             Self::Fish => script(clap_complete::Shell::Fish, command),
             Self::Nushell => script(Nushell, command),
-            Self::PowerShell => script(clap_complete::Shell::PowerShell, command),
+            Self::Powershell => script(clap_complete::Shell::PowerShell, command),
             Self::Zsh => script(clap_complete::Shell::Zsh, command),
         };
         io::stdout().write_all(&script)
