@@ -154,11 +154,10 @@ async fn start(arguments: &EmulatorArguments, builder: EmulatorBuilder) -> io::R
     if arguments.accept_any_token {
         builder = builder.accept_any_token();
     }
-    let emulator = builder.start().await?;
     if let Some(path) = &arguments.ca_file {
-        emulator.write_ca(path)?;
+        builder = builder.ca_file(path);
     }
-    Ok(emulator)
+    builder.start().await
 }
 
 fn print_ready_line(emulator: &Emulator, arguments: &EmulatorArguments) -> io::Result<()> {

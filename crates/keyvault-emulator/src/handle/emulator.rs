@@ -95,8 +95,7 @@ impl Emulator {
     /// The file cannot be written. The path is a symbolic link, a device or anything else but a regular file, which is
     /// then neither replaced nor written through.
     pub fn write_ca(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        atomic_file::remove_leftovers(path.as_ref(), MIN_LEFTOVER_AGE);
-        atomic_file::write(path.as_ref(), self.ca_pem().as_bytes(), Readers::Everyone)
+        write_ca(path.as_ref(), self.ca_pem())
     }
 
     /// Issues a token that the vaults accept for one hour. This is not counted as a request.
@@ -308,6 +307,12 @@ impl fmt::Debug for Emulator {
             .field("http_url", &self.http_url)
             .finish_non_exhaustive()
     }
+}
+
+/// Writes the authority's certificate to a file, atomically.
+pub(super) fn write_ca(path: &Path, ca_pem: &str) -> io::Result<()> {
+    atomic_file::remove_leftovers(path, MIN_LEFTOVER_AGE);
+    atomic_file::write(path, ca_pem.as_bytes(), Readers::Everyone)
 }
 
 /// The age from which a temporary file beside the certificate's is certain to be abandoned: a write takes milliseconds.
