@@ -1,6 +1,6 @@
 //! `keyvault completions` and `keyvault man`: what a package installs beside the command.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
 
 use clap::Command;
@@ -8,6 +8,7 @@ use clap_complete::{Generator, generate};
 use clap_complete_nushell::Nushell;
 
 use crate::failure::Failure;
+use crate::output;
 
 /// A shell that completes commands and options.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -31,7 +32,7 @@ impl Shell {
             Self::Powershell => script(clap_complete::Shell::PowerShell, command),
             Self::Zsh => script(clap_complete::Shell::Zsh, command),
         };
-        io::stdout().write_all(&script)
+        output::print(&String::from_utf8_lossy(&script))
     }
 }
 

@@ -24,7 +24,7 @@ The command has, beside the variables of its caller except credentials:
   AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, AZURE_AUTHORITY_HOST
                              for a client secret credential
   NO_PROXY, no_proxy         this machine, and those of the caller
-No option of a client but one is needed, because the host is not under vault.azure.net:
+A client needs one option, because the host is not under vault.azure.net:
   Python:     SecretClient(os.environ["KEYVAULT_VAULT"], DefaultAzureCredential(),
                   verify_challenge_resource=False)
   JavaScript: new SecretClient(process.env.KEYVAULT_VAULT, new DefaultAzureCredential(),

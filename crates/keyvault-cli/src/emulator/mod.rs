@@ -1,6 +1,6 @@
 //! `keyvault emulator`: runs a vault on this machine, until it is interrupted or for as long as a command runs.
 
-#[cfg(unix)] // as `run`
+#[cfg(unix)] // these two are for the command, which only `run` can start
 mod ca_bundle;
 #[cfg(unix)]
 mod client_environment;
@@ -126,6 +126,7 @@ async fn run_command(arguments: &EmulatorArguments) -> Result<ExitCode, Failure>
     code.map(ExitCode::from)
 }
 
+/// Stops the emulator. The error is that of the data file.
 async fn stop(emulator: Emulator) -> io::Result<()> {
     let saved = emulator.save();
     emulator.stop().await;
