@@ -47,3 +47,7 @@ struct Names;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/refresh-and-failure.md")]
 struct RefreshAndFailure;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/packages.md")]
+struct Packages;

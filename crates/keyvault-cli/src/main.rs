@@ -10,6 +10,7 @@
 //! | `doctor` | `keyvault doctor`: finds out why secrets cannot be read |
 //! | `secret` | `keyvault secret …`: every operation of the secrets API |
 //! | `emulator` | `keyvault emulator`: runs a vault on this machine |
+//! | `completions` | `keyvault completions`, `keyvault man`: scripts for shells, and manual pages |
 //!
 //! The other modules serve several subcommands. In reading order: `settings` parses settings files and finds the
 //! references in them, `vault` resolves these, `report` shows the result, and `failure` maps it to an exit code.
@@ -20,6 +21,7 @@
 mod arguments;
 mod atomic_file;
 mod check;
+mod completions;
 mod doctor;
 mod emulator;
 mod failure;
@@ -39,12 +41,13 @@ mod terminal;
 mod vault;
 
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use clap_complete::Shell;
 use tokio::runtime::Runtime;
 
+use crate::completions::Shell;
 use crate::failure::Failure;
 
 /// Azure Key Vault secrets from the command line
@@ -73,6 +76,14 @@ enum Command {
     Completions {
         /// The shell that will source the script
         shell: Shell,
+    },
+    /// Write the manual pages to a directory
+    ///
+    /// Example: keyvault man ~/.local/share/man/man1
+    #[command(verbatim_doc_comment)]
+    Man {
+        /// The directory, which is created if it does not exist
+        directory: PathBuf,
     },
 }
 
@@ -104,13 +115,12 @@ fn run_command(command: Command) -> Result<ExitCode, Failure> {
         Command::Render(render) => render.run(),
         Command::Doctor(doctor) => block_on(doctor.run())?,
         Command::Secret(command) => block_on(command.run())?.map(success),
-        Command::Emulator(arguments) => Ok(block_on(emulator::run(arguments))?.map(success)?),
+        Command::Emulator(arguments) => block_on(emulator::run(arguments))?,
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Arguments::command(), "keyvault", &mut script);
-            output::print(&String::from_utf8_lossy(&script))?;
+            shell.print_script(Arguments::command())?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Man { directory } => completions::write_manual(Arguments::command(), &directory).map(success),
     }
 }
 

@@ -60,6 +60,7 @@
 //!
 //! | path | `GET` | `POST` | `DELETE` |
 //! | --- | --- | --- | --- |
+//! | `/ca` | the authority's certificate, as PEM | | |
 //! | `/clock` | `now`, `shift_seconds`, `frozen` | sets any of them; shifts add up | resets the clock |
 //! | `/faults` | the active faults | adds a fault | removes all |
 //! | `/throttle` | the limits, or null | sets the limits | removes the limits |

@@ -10,7 +10,27 @@ pub(super) const EXAMPLES: &str = r#"Examples:
   With the latency and throttling of the service:
     keyvault emulator --latency 20ms --async-delete 3s --throttle
 
-Connecting, where ready is the JSON object of the first line:
+  With a command, for as long as it runs:
+    keyvault emulator --seed seed.toml -- pytest
+    keyvault emulator --seed seed.toml -- npm test
+
+The command has, beside the variables of its caller except credentials:
+  KEYVAULT_VAULT             the URL of the vault
+  KEYVAULT_EMULATOR_CONTROL  the control endpoint, CONTROL below
+  SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, NODE_EXTRA_CA_CERTS
+                             the authorities of this machine and the emulator's
+  IDENTITY_ENDPOINT, IDENTITY_HEADER, AZURE_TOKEN_CREDENTIALS
+                             a managed identity for DefaultAzureCredential
+  AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, AZURE_AUTHORITY_HOST
+                             for a client secret credential
+  NO_PROXY, no_proxy         this machine, and those of the caller
+A client needs one option, because the host is not under vault.azure.net:
+  Python:     SecretClient(os.environ["KEYVAULT_VAULT"], DefaultAzureCredential(),
+                  verify_challenge_resource=False)
+  JavaScript: new SecretClient(process.env.KEYVAULT_VAULT, new DefaultAzureCredential(),
+                  { disableChallengeResourceVerification: true })
+
+Connecting without a command, where ready is the JSON object of the first line:
   Python, azure-keyvault-secrets and azure-identity:
     credential = ClientSecretCredential(ready["tenant_id"], ready["client_id"], ready["client_secret"],
         authority=ready["authority_url"], disable_instance_discovery=True, connection_verify=ready["ca_file"])

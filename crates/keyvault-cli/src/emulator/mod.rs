@@ -1,34 +1,47 @@
-//! `keyvault emulator`: runs a vault on this machine.
+//! `keyvault emulator`: runs a vault on this machine, until it is interrupted or for as long as a command runs.
 
+#[cfg(unix)] // these two are for the command, which only `run` can start
+mod ca_bundle;
+#[cfg(unix)]
+mod client_environment;
+mod health_check;
 mod help;
 mod request_log;
 mod seed;
 
+#[cfg(unix)]
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::Duration;
 
-use keyvault_emulator::{Emulator, Throttle};
+use keyvault_emulator::{Emulator, EmulatorBuilder, Throttle};
 use serde_json::json;
 
 use self::request_log::RequestLog;
+use crate::failure::Failure;
 use crate::shutdown;
 
-/// Run a Key Vault on this machine until it is interrupted
+/// Run a Key Vault on this machine until it is interrupted, or while a command runs
 ///
 /// Once it is ready, it prints one line of JSON to standard output and nothing else: the URLs of the vault, the
 /// certificate authority to trust, the parameters of a credential, and the URL that controls faults and time. Then it
 /// writes one line for each request to standard error: method, path, status and milliseconds, never values or tokens.
+///
+/// With a command after --, it prints nothing. The command finds the vault in its environment (KEYVAULT_VAULT), trusts
+/// the certificate authority and signs in to the emulator, with the SDKs of most languages without further settings.
+/// keyvault forwards TERM, INT, HUP, QUIT, USR1 and USR2, and exits with the exit code of the command.
 #[derive(clap::Args)]
 #[command(after_long_help = help::EXAMPLES)]
 pub(crate) struct EmulatorArguments {
     /// The address for https; port 0 takes a free port
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0", env = "KEYVAULT_EMULATOR_LISTEN")]
     listen: SocketAddr,
 
     /// The address for plain http: the same vaults, managed identity and the control endpoint; port 0 takes a free port
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:0", env = "KEYVAULT_EMULATOR_HTTP")]
     http: SocketAddr,
 
     /// Write the certificate authority to this file, as PEM
@@ -68,31 +81,65 @@ pub(crate) struct EmulatorArguments {
     /// Accept any bearer token
     #[arg(long)]
     accept_any_token: bool,
+
+    /// Start nothing: exit with 0 if an emulator responds at the address of --http, else with 1
+    #[arg(long)]
+    health_check: bool,
+
+    /// The command and its arguments
+    #[cfg(unix)]
+    #[arg(last = true, value_name = "COMMAND", conflicts_with = "health_check")]
+    command: Vec<OsString>,
 }
 
-pub(crate) async fn run(arguments: EmulatorArguments) -> io::Result<()> {
+pub(crate) async fn run(arguments: EmulatorArguments) -> Result<ExitCode, Failure> {
+    if arguments.health_check {
+        return health_check::run(arguments.http);
+    }
+    #[cfg(unix)]
+    if !arguments.command.is_empty() {
+        return run_command(&arguments).await;
+    }
+    serve(&arguments).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Serves until a signal arrives.
+async fn serve(arguments: &EmulatorArguments) -> io::Result<()> {
     // The handler is registered before the ready line is printed, because its reader may stop the emulator at once.
     let shutdown = shutdown::signal()?;
-    let emulator = start(&arguments).await?;
-    if let Some(path) = &arguments.ca_file {
-        emulator.write_ca(path)?;
-    }
-    print_ready_line(&emulator, &arguments)?;
+    let log = RequestLog::start();
+    let emulator =
+        start(arguments, Emulator::builder().on_request(move |request, time| log.record(request, time))).await?;
+    print_ready_line(&emulator, arguments)?;
     shutdown.await;
+    stop(emulator).await
+}
+
+/// Serves while the command runs. Standard output and standard error belong to the command.
+#[cfg(unix)]
+async fn run_command(arguments: &EmulatorArguments) -> Result<ExitCode, Failure> {
+    let emulator = start(arguments, Emulator::builder()).await?;
+    let bundle = ca_bundle::write(emulator.ca_pem())?;
+    let code = crate::run::supervise(&arguments.command, client_environment::variables(&emulator, bundle.path())).await;
+    stop(emulator).await?;
+    code.map(ExitCode::from)
+}
+
+/// Stops the emulator. The error is that of the data file.
+async fn stop(emulator: Emulator) -> io::Result<()> {
     let saved = emulator.save();
     emulator.stop().await;
     saved
 }
 
-async fn start(arguments: &EmulatorArguments) -> io::Result<Emulator> {
-    let log = RequestLog::start();
-    let mut builder = Emulator::builder()
+async fn start(arguments: &EmulatorArguments, builder: EmulatorBuilder) -> io::Result<Emulator> {
+    let mut builder = builder
         .listen(arguments.listen)
         .listen_http(arguments.http)
         .latency(arguments.latency)
         .deletion_time(arguments.async_delete)
-        .retention_days(arguments.retention_days)
-        .on_request(move |request, time| log.record(request, time));
+        .retention_days(arguments.retention_days);
     if let Some(path) = &arguments.seed {
         builder = builder.seed(seed::read(path)?);
     }
@@ -107,6 +154,9 @@ async fn start(arguments: &EmulatorArguments) -> io::Result<Emulator> {
     }
     if arguments.accept_any_token {
         builder = builder.accept_any_token();
+    }
+    if let Some(path) = &arguments.ca_file {
+        builder = builder.ca_file(path);
     }
     builder.start().await
 }

@@ -22,9 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use keyvault::NameMap;
+use zeroize::Zeroizing;
 
 use self::change_poller::ChangePoller;
-use self::environment::ChildEnvironment;
+use self::environment::{ChildEnvironment, Value};
 pub(crate) use self::masked_output::{MASK_ARGUMENT, copy_for_background_processes};
 use self::program::Program;
 use self::supervisor::Supervisor;
@@ -32,7 +33,7 @@ use self::unresolved::UnresolvedEnvironment;
 use crate::arguments::PollArguments;
 use crate::failure::Failure;
 use crate::settings::SelectionArguments;
-use crate::vault::AllowedVaultsArguments;
+use crate::vault::{AllowedVaultsArguments, CREDENTIAL_VARIABLES};
 
 /// Run a command with the references in its environment resolved
 ///
@@ -167,4 +168,14 @@ impl Run {
             is_restarted: self.restart_on_change,
         }
     }
+}
+
+/// Runs a command with further variables and without the credentials of our environment. Forwards signals to it, and
+/// returns its exit code.
+pub(crate) async fn supervise(words: &[OsString], variables: Vec<(&str, String)>) -> Result<u8, Failure> {
+    let values = variables.into_iter().map(|(name, text)| (name.to_owned(), Value::plain(Zeroizing::new(text))));
+    let environment =
+        ChildEnvironment { values: values.collect(), withheld: CREDENTIAL_VARIABLES.to_vec(), secrets: Vec::new() };
+    let program = Program { words: words.to_vec(), environment: Arc::new(environment), is_restarted: false };
+    Supervisor::new(program, false, Duration::ZERO).run(None).await
 }

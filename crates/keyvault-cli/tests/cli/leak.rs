@@ -219,3 +219,15 @@ async fn an_invalid_seed_is_not_printed() {
     }
     test.assert_no_leak();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_emulator_with_a_command_prints_nothing_of_its_seed() {
+    let mut test = LeakTest::start().await;
+    let path = test.fixture.write("seed.json", &serde_json::json!({ "db": test.secret.text() }).to_string());
+    for (words, succeeds) in [(&["true"][..], true), (&["no-such-command-7f3a"], false), (&["/"], false)] {
+        let mut command = keyvault();
+        command.args(["emulator", "--seed", &path, "--"]).args(words);
+        assert_eq!(test.run_command(command, "").await, succeeds, "{words:?}");
+    }
+    test.assert_no_leak();
+}

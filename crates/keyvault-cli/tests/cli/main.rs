@@ -5,12 +5,16 @@ mod credential;
 mod doctor;
 #[cfg(unix)]
 mod emulator;
+#[cfg(unix)]
+mod emulator_command;
 mod fixture;
 #[cfg(unix)]
 mod leak;
 #[cfg(unix)]
 mod mask;
 mod near_miss;
+#[cfg(unix)]
+mod official_sdks;
 #[cfg(unix)]
 mod render;
 #[cfg(unix)]

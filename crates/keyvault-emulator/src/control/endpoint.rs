@@ -29,12 +29,20 @@ pub(crate) fn is_control(request: &Request<Bytes>) -> bool {
     is_plain && rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Serves a request. The returned save, if any, must succeed before the response.
-pub(crate) fn serve(service: &Service, request: &Request<Bytes>) -> (Response<Bytes>, Option<PendingSave>) {
+/// Serves a request. `ca_pem` is the authority's certificate. The returned save, if any, must succeed before the
+/// response.
+pub(crate) fn serve(
+    service: &Service,
+    ca_pem: &str,
+    request: &Request<Bytes>,
+) -> (Response<Bytes>, Option<PendingSave>) {
     // A web page in a local browser can send requests here too, and must not succeed.
     if request.headers().contains_key(ORIGIN) {
         let error = ErrorResponse::new(403, "Forbidden", "The control endpoint rejects requests of web pages.");
         return (error.to_response(), None);
+    }
+    if request.method() == Method::GET && name(request) == "ca" {
+        return (response(200, PEM, ca_pem.to_owned()), None);
     }
     let mut control = ControlRequest { service, request, save: None };
     let response = match control.perform() {
@@ -42,6 +50,11 @@ pub(crate) fn serve(service: &Service, request: &Request<Bytes>) -> (Response<By
         Err(error) => error.to_response(),
     };
     (response, control.save)
+}
+
+/// Returns the part of the path after the root.
+fn name(request: &Request<Bytes>) -> &str {
+    request.uri().path().strip_prefix(ROOT).unwrap_or_default().trim_matches('/')
 }
 
 /// Returns the response to a request whose change could not be saved.
@@ -59,8 +72,7 @@ struct ControlRequest<'a> {
 
 impl ControlRequest<'_> {
     fn perform(&mut self) -> Result<Value, ErrorResponse> {
-        let path = self.request.uri().path();
-        let name = path.strip_prefix(ROOT).unwrap_or_default().trim_matches('/');
+        let name = name(self.request);
         match *self.request.method() {
             Method::GET => self.get(name),
             Method::POST | Method::PUT => self.post(name),
@@ -125,7 +137,7 @@ impl ControlRequest<'_> {
     /// Returns the error for a known name without this method, or for an unknown name.
     fn unsupported(&self, name: &str) -> ErrorResponse {
         match name {
-            "" | "clock" | "faults" | "throttle" | "access" | "requests" | "log" | "secrets" | "latency" => {
+            "" | "ca" | "clock" | "faults" | "throttle" | "access" | "requests" | "log" | "secrets" | "latency" => {
                 ErrorResponse::method_not_allowed(self.request.method())
             }
             _ => ErrorResponse::new(404, "NotFound", format!("The paths under {ROOT} are {NAMES}.")),
@@ -267,4 +279,5 @@ impl ControlRequest<'_> {
     }
 }
 
-const NAMES: &str = "clock, faults, throttle, access, requests, log, latency, secrets and tokens";
+const PEM: &str = "application/x-pem-file";
+const NAMES: &str = "ca, clock, faults, throttle, access, requests, log, latency, secrets and tokens";

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-use super::emulator::Emulator;
+use super::emulator::{Emulator, write_ca};
 use crate::certificates::CertificateAuthority;
 use crate::clock::{Clock, TimeSource};
 use crate::faults::Throttle;
@@ -36,6 +36,7 @@ pub struct EmulatorBuilder {
     clock: TimeSource,
     seed: Seed,
     data_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
     observer: Option<Observer>,
 }
 
@@ -54,6 +55,7 @@ impl EmulatorBuilder {
             clock: Arc::new(SystemTime::now),
             seed: Seed::default(),
             data_file: None,
+            ca_file: None,
             observer: None,
         }
     }
@@ -158,6 +160,13 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Writes the authority's certificate to a file, as [`Emulator::write_ca`] does, before the emulator serves its first
+    /// request: a client that waits for the emulator finds the file. Default: no file.
+    pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.ca_file = Some(path.into());
+        self
+    }
+
     /// Sets a function that receives each request when its response is ready, with the time that it took. Status 0
     /// means that there is no response.
     ///
@@ -171,8 +180,8 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// A port cannot be bound, the data file cannot be read or written, another emulator uses it, or the seed conflicts
-    /// with it.
+    /// A port cannot be bound, the data file cannot be read or written, another emulator uses it, the seed conflicts with
+    /// it, or the file for the certificate cannot be written.
     pub async fn start(self) -> io::Result<Emulator> {
         let https = bind(self.https).await?;
         let http = bind(self.http).await?;
@@ -203,15 +212,19 @@ impl EmulatorBuilder {
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
         service.load(&self.seed, OnExisting::Skip).map_err(invalid)?;
 
+        if let Some(path) = &self.ca_file {
+            write_ca(path, &ca_pem)?;
+        }
+
         let mut tasks = Vec::new();
         if let Some(file) = &data_file {
             file.save(&service)?;
             tasks.push(tokio::spawn(Arc::clone(file).follow(Arc::clone(&service))));
         }
-        let router = Arc::new(Router { service, data_file, observer: self.observer });
+        let router = Arc::new(Router { service, ca_pem, data_file, observer: self.observer });
         tasks.push(tokio::spawn(server::serve(https, Some(acceptor), Arc::clone(&router))));
         tasks.push(tokio::spawn(server::serve(http, None, Arc::clone(&router))));
-        Ok(Emulator { router, vault_url, http_url, ca_pem, tasks })
+        Ok(Emulator { router, vault_url, http_url, tasks })
     }
 }
 

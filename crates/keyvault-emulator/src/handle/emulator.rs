@@ -28,7 +28,6 @@ pub struct Emulator {
     pub(super) router: Arc<Router>,
     pub(super) vault_url: String,
     pub(super) http_url: String,
-    pub(super) ca_pem: String,
     pub(super) tasks: Vec<JoinHandle<()>>,
 }
 
@@ -86,7 +85,7 @@ impl Emulator {
 
     /// Returns the certificate of this emulator's authority, in PEM. It covers every host name of the emulator.
     pub fn ca_pem(&self) -> &str {
-        &self.ca_pem
+        &self.router.ca_pem
     }
 
     /// Writes the authority's certificate to a file, atomically.
@@ -96,8 +95,7 @@ impl Emulator {
     /// The file cannot be written. The path is a symbolic link, a device or anything else but a regular file, which is
     /// then neither replaced nor written through.
     pub fn write_ca(&self, path: impl AsRef<Path>) -> io::Result<()> {
-        atomic_file::remove_leftovers(path.as_ref(), MIN_LEFTOVER_AGE);
-        atomic_file::write(path.as_ref(), self.ca_pem.as_bytes(), Readers::Everyone)
+        write_ca(path.as_ref(), self.ca_pem())
     }
 
     /// Issues a token that the vaults accept for one hour. This is not counted as a request.
@@ -309,6 +307,12 @@ impl fmt::Debug for Emulator {
             .field("http_url", &self.http_url)
             .finish_non_exhaustive()
     }
+}
+
+/// Writes the authority's certificate to a file, atomically.
+pub(super) fn write_ca(path: &Path, ca_pem: &str) -> io::Result<()> {
+    atomic_file::remove_leftovers(path, MIN_LEFTOVER_AGE);
+    atomic_file::write(path, ca_pem.as_bytes(), Readers::Everyone)
 }
 
 /// The age from which a temporary file beside the certificate's is certain to be abandoned: a write takes milliseconds.

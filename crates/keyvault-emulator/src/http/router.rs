@@ -17,6 +17,7 @@ use crate::storage::DataFile;
 /// The entry point of every request, with or without a socket.
 pub(crate) struct Router {
     pub(crate) service: Arc<Service>,
+    pub(crate) ca_pem: String,
     pub(crate) data_file: Option<Arc<DataFile>>,
     pub(crate) observer: Option<Observer>,
 }
@@ -28,7 +29,7 @@ impl Router {
     /// Responds to a request. An error represents a connection reset.
     pub(crate) async fn route(&self, request: Request<Bytes>) -> io::Result<Response<Body>> {
         if control::is_control(&request) {
-            let (mut response, save) = control::serve(&self.service, &request);
+            let (mut response, save) = control::serve(&self.service, &self.ca_pem, &request);
             if let Some(save) = save
                 && !save.succeeds().await
             {

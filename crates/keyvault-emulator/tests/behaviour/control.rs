@@ -36,6 +36,15 @@ async fn a_seed_can_be_loaded_into_any_vault() {
 }
 
 #[tokio::test]
+async fn the_certificate_authority_is_served_as_a_file() {
+    let emulator = Emulator::start().await.unwrap();
+    let response = client(&emulator).get(format!("{}/ca", emulator.control_url())).send().await.unwrap();
+    assert_eq!(response.text().await.unwrap(), emulator.ca_pem());
+    let (status, _) = control(&emulator, "DELETE", "ca", Value::Null).await;
+    assert_eq!(status, 405);
+}
+
+#[tokio::test]
 async fn the_clock_determines_dates_purges_and_token_expiry() {
     let emulator = Emulator::start().await.unwrap();
     let frozen = post(&emulator, "clock", json!({ "now": 1_800_000_000, "frozen": true })).await;

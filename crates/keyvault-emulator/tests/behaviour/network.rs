@@ -76,6 +76,16 @@ async fn the_authority_can_be_written_to_a_file() {
     emulator.write_ca(&path).unwrap();
 }
 
+#[tokio::test]
+async fn a_start_writes_the_authority_to_a_file_or_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("ca.pem");
+    let emulator = Emulator::builder().ca_file(&path).start().await.unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), emulator.ca_pem());
+    let missing = directory.path().join("missing/ca.pem");
+    assert!(Emulator::builder().ca_file(missing).start().await.unwrap_err().to_string().contains("ca.pem"));
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn the_authority_is_not_written_through_a_planted_link() {
