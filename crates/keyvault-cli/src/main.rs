@@ -13,22 +13,24 @@
 //!
 //! The other modules serve several subcommands. In reading order: `settings` parses settings files and finds the
 //! references in them, `vault` resolves these, `report` shows the result, and `failure` maps it to an exit code.
-//! `output` and `terminal` print, `atomic_file` writes the files that `output_path` allows to replace, and `shutdown`
-//! waits for a signal.
+//! `output` and `terminal` print, `atomic_file` writes the files that `output_path` allows to replace, `shutdown` waits
+//! for a signal, and on Windows `job` contains the processes that a command starts.
+//!
+//! Code for one platform is in files that are named after it, such as `run/unix` and `run/windows.rs`. Both have the
+//! same functions.
 
-#[cfg(unix)] // for `render` and `run`
 mod arguments;
 mod atomic_file;
 mod check;
 mod doctor;
 mod emulator;
 mod failure;
+#[cfg(windows)]
+mod job;
 mod output;
 mod output_path;
-#[cfg(unix)] // file modes, process groups
 mod render;
 mod report;
-#[cfg(unix)] // exec, signals
 mod run;
 mod secret;
 mod settings;
@@ -55,10 +57,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    #[cfg(unix)]
     Run(run::Run),
     Check(check::Check),
-    #[cfg(unix)]
     Render(render::Render),
     Doctor(doctor::Doctor),
     #[command(subcommand)]
@@ -95,10 +95,8 @@ fn main() -> ExitCode {
 fn run_command(command: Command) -> Result<ExitCode, Failure> {
     let success = |()| ExitCode::SUCCESS;
     match command {
-        #[cfg(unix)]
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
-        #[cfg(unix)]
         Command::Render(render) => render.run(),
         Command::Doctor(doctor) => block_on(doctor.run())?,
         Command::Secret(command) => block_on(command.run())?.map(success),

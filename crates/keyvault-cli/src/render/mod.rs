@@ -2,13 +2,17 @@
 //!
 //! In reading order: `template` resolves the references of a text. `escape` puts secrets into a format with a
 //! structure, which `document` and `xml` parse. `watch` repeats that and rewrites the file on a change, and `hook` runs
-//! the command of `--then` after each write.
+//! the command of `--then` after each write, in the shell of the `unix` or `windows` platform.
 
 mod document;
 mod escape;
 mod hook;
 mod template;
+#[cfg(unix)]
+mod unix;
 mod watch;
+#[cfg(windows)]
+mod windows;
 mod xml;
 
 use std::fs;
@@ -18,7 +22,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use self::hook::Hook;
+#[cfg(unix)]
+use self::unix as platform;
 use self::watch::Watch;
+#[cfg(windows)]
+use self::windows as platform;
 use crate::arguments::PollArguments;
 use crate::atomic_file::{self, Existing};
 use crate::failure::Failure;
@@ -57,6 +65,7 @@ pub(crate) struct Render {
     output: Option<PathBuf>,
 
     /// The mode of the output file, in octal
+    #[cfg(unix)]
     #[arg(long, value_parser = parse_mode, default_value = "600", requires = "output")]
     mode: u32,
 
@@ -114,6 +123,17 @@ impl Render {
         Ok(ExitCode::SUCCESS)
     }
 
+    #[cfg(unix)]
+    fn mode(&self) -> u32 {
+        self.mode
+    }
+
+    /// Returns a mode that is not used, because files have none.
+    #[cfg(windows)]
+    fn mode(&self) -> u32 {
+        0
+    }
+
     /// Returns the format of `--format`, or the one that the name of the output or of the template suggests.
     fn format(&self) -> Format {
         let output = self.output.as_deref().map(|path| path.to_string_lossy().into_owned());
@@ -135,7 +155,7 @@ impl Render {
     }
 
     async fn render(self, vaults: AllowedVaults) -> Result<(), Failure> {
-        let format = self.format();
+        let (format, mode) = (self.format(), self.mode());
         let text = template::render(&self.template, format, &vaults).await?;
         let Some(path) = self.output else {
             if io::stdout().is_terminal() {
@@ -144,11 +164,11 @@ impl Render {
             return Ok(output::print(&text)?);
         };
         if !self.watch {
-            return write(&path, &text, self.mode);
+            return write(&path, &text, mode);
         }
         let hook = self.then.map(|command| Hook { command, timeout: self.then_timeout });
         let interval = self.poll.interval;
-        Watch { template: self.template, format, path, mode: self.mode, interval, vaults }.run(text, hook).await
+        Watch { template: self.template, format, path, mode, interval, vaults }.run(text, hook).await
     }
 }
 
@@ -166,6 +186,7 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     atomic_file::write(path, text.as_bytes(), mode, Existing::Replace).map_err(|error| Failure::of_file(path, error))
 }
 
+#[cfg(unix)]
 fn parse_mode(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| "must be octal, for example 600 or 0640".to_owned())

@@ -1,20 +1,22 @@
 //! `keyvault run`: starts a program with the references in its environment resolved.
 //!
 //! In reading order: `unresolved` collects the variables, `environment` is the result after they are resolved, and
-//! `program` starts the command with it. With `--mask` or `--restart-on-change` the command is a `child` under a
-//! `supervisor`: `signal` forwards signals, `family` finds every process that the command started, `change_poller`
-//! finds new versions, and `masked_output` copies the output through the `redactor`.
+//! `program` starts the command with it. With `--mask` or `--restart-on-change`, and always on Windows, the command is a
+//! `child` under a `supervisor`: `change_poller` finds new versions, and `masked_output` copies the output through the
+//! `redactor`. `unix` and `windows` hold what differs: starting, signals, and every process that the command started.
 
 mod change_poller;
 mod child;
 mod environment;
-mod family;
 mod masked_output;
 mod program;
 mod redactor;
-mod signal;
 mod supervisor;
+#[cfg(unix)]
+mod unix;
 mod unresolved;
+#[cfg(windows)]
+mod windows;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -25,10 +27,15 @@ use keyvault::NameMap;
 
 use self::change_poller::ChangePoller;
 use self::environment::ChildEnvironment;
-pub(crate) use self::masked_output::{MASK_ARGUMENT, copy_for_background_processes};
 use self::program::Program;
 use self::supervisor::Supervisor;
+#[cfg(unix)]
+use self::unix as platform;
+#[cfg(unix)]
+pub(crate) use self::unix::{MASK_ARGUMENT, copy_for_background_processes};
 use self::unresolved::UnresolvedEnvironment;
+#[cfg(windows)]
+use self::windows as platform;
 use crate::arguments::PollArguments;
 use crate::failure::Failure;
 use crate::settings::SelectionArguments;
@@ -129,8 +136,11 @@ impl Run {
         let names = (self.all || self.prefix.is_some()).then(|| NameMap::new().prefix(prefix));
         let unresolved =
             UnresolvedEnvironment::read(&self.env_file, self.selection.clone(), names, self.keep_credentials)?;
-        let is_supervised = self.mask || self.restart_on_change;
-        if unresolved.is_plain() && !is_supervised {
+        // Windows cannot replace a process by another program.
+        #[cfg(unix)]
+        let replaces_process = !self.mask && !self.restart_on_change;
+        #[cfg(unix)]
+        if unresolved.is_plain() && replaces_process {
             // The fast path creates no client and no threads.
             return Err(self.program(unresolved.into_plain()).exec());
         }
@@ -143,7 +153,8 @@ impl Run {
                 return Err(failure);
             }
         };
-        if !is_supervised {
+        #[cfg(unix)]
+        if replaces_process {
             // Dropping it would wait for a thread that resolves a name.
             runtime.shutdown_background();
             return Err(program.exec());
@@ -157,7 +168,8 @@ impl Run {
         let code = runtime.block_on(Supervisor::new(program, self.mask, self.grace).run(poller));
         // A write to a pipe without a reader blocks a runtime thread for good. Do not wait for it.
         runtime.shutdown_background();
-        code.map(ExitCode::from)
+        // Codes of Windows may be larger than an `ExitCode`.
+        code.map(|code| u8::try_from(code).map_or_else(|_| std::process::exit(code), ExitCode::from))
     }
 
     fn program(&self, environment: ChildEnvironment) -> Program {

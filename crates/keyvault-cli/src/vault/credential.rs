@@ -43,7 +43,6 @@ impl fmt::Debug for EnvironmentToken {
 /// The variables that configure the credential chain and the platform's identities.
 ///
 /// A program that `keyvault run` or `keyvault render --then` starts does not inherit them.
-#[cfg(unix)]
 pub(crate) const CREDENTIAL_VARIABLES: [&str; 17] = [
     "KEYVAULT_TOKEN",
     "AZURE_CLIENT_ID",

@@ -13,7 +13,6 @@ mod patience;
 
 pub(crate) use self::allowed::AllowedVaults;
 pub(crate) use self::arguments::{AllowedVaultsArguments, ConnectionArguments, SecretTarget, VaultArguments};
-#[cfg(unix)]
 pub(crate) use self::credential::CREDENTIAL_VARIABLES;
 pub(crate) use self::credential::environment_token;
 pub(crate) use self::patience::patient;
