@@ -40,7 +40,7 @@ pub(crate) struct EmulatorArguments {
     seed: Option<PathBuf>,
 
     /// Keep secrets, certificate authority and client secret in this file, so that clients survive a restart; the file
-    /// is not encrypted, and only you can read it
+    /// is not encrypted, and only you can read it; on Windows it gets the permissions of its directory
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 

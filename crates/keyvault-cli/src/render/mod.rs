@@ -2,7 +2,7 @@
 //!
 //! In reading order: `template` resolves the references of a text. `escape` puts secrets into a format with a
 //! structure, which `document` and `xml` parse. `watch` repeats that and rewrites the file on a change, and `hook` runs
-//! the command of `--then` after each write, in the shell of the `unix` or `windows` platform.
+//! the command of `--then` after each write, in a shell of `unix` or `windows`.
 
 mod document;
 mod escape;
@@ -46,9 +46,10 @@ use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 /// except for a number, true or false in JSON. In any other file the secrets are written as they are.
 ///
 /// With -o the file is replaced atomically: the text is written to a temporary file beside it, synced to disk and
-/// renamed. The file gets the mode of --mode and belongs to you, whatever the old file's mode and owner are. A symbolic
-/// link to a file is replaced, not followed. A pipe, a character device, an open descriptor and a link to one of these,
-/// such as /dev/stdout, are written through and never replaced; anything else is refused.
+/// renamed. The file gets the mode of --mode and belongs to you, whatever the old file's mode and owner are. On Windows
+/// there is no --mode, and the file gets the permissions of its directory. A symbolic link to a file is replaced, not
+/// followed. A pipe, a character device, an open descriptor and a link to one of these, such as /dev/stdout, are
+/// written through and never replaced; anything else is refused.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Render {
@@ -77,7 +78,7 @@ pub(crate) struct Render {
     #[command(flatten)]
     poll: PollArguments,
 
-    /// Run this command with sh after each write, and retry it with a growing delay if it fails
+    /// Run this command with sh, or with cmd on Windows, after each write, and retry it with a growing delay if it fails
     #[arg(long, value_name = "COMMAND", requires = "watch")]
     then: Option<String>,
 
@@ -102,9 +103,9 @@ const EXAMPLES: &str = r#"Examples:
 
 With --watch the command fails if the first attempt fails. Later failures are
 printed, and the file stays as it is. A file that was removed is written again
-at the next check. The command of --then gets no
-credentials: AZURE_CLIENT_SECRET, KEYVAULT_TOKEN and similar variables are
-removed from its environment.
+at the next check. The command of --then gets no credentials:
+AZURE_CLIENT_SECRET, KEYVAULT_TOKEN and similar variables are removed from its
+environment. On Windows every process that it started ends with it.
 
 Exit codes: 0 the file is written, 2 a reference or an option is wrong, 3 a
 secret is not found, 4 denied, 5 a vault is unavailable or throttles, 1

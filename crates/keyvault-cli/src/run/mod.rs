@@ -48,7 +48,8 @@ use crate::vault::AllowedVaultsArguments;
 /// not start, and a report says why.
 ///
 /// Without --mask and --restart-on-change the command replaces the keyvault process. With them keyvault stays its
-/// parent, forwards TERM, INT, HUP, QUIT, USR1 and USR2, and exits with its exit code.
+/// parent, forwards TERM, INT, HUP, QUIT, USR1 and USR2, and exits with its exit code. On Windows keyvault always stays
+/// the parent.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 #[command(mut_arg("only", |only| only.num_args(1..)), mut_arg("except", |except| except.num_args(1..)))]
@@ -83,7 +84,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     poll: PollArguments,
 
-    /// Kill the command if it does not end within this time at a restart
+    /// Kill the command if it does not end within this time at a restart; Windows ends it at once
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
     grace: Duration,
 
@@ -127,8 +128,15 @@ is unavailable or throttles, 1 several of these.
 
 With --mask the command writes to pipes instead of the terminal, so most
 programs print no colours. What it leaves in the background stays masked after
-keyvault has ended. As process 1 keyvault reaps what it inherits. A KILL signal to keyvault itself, with --mask or
---restart-on-change, leaves the command running. Unix only."#;
+keyvault has ended. As process 1 keyvault reaps what it inherits. A KILL signal
+to keyvault itself, with --mask or --restart-on-change, leaves the command
+running.
+
+On Windows the command and every process that it started end when it or keyvault
+ends, so nothing stays in the background. Ctrl-C, Ctrl-Break and the end of the
+console reach the command, and keyvault waits for it. A restart ends the command
+at once, because Windows cannot ask it to end. Batch files are found without
+their extension: npm is npm.cmd. An exit code may be larger than 255."#;
 
 impl Run {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {

@@ -12,3 +12,5 @@ mod render;
 #[cfg(unix)]
 mod run;
 mod secret;
+#[cfg(windows)]
+mod windows;
