@@ -117,7 +117,10 @@ async fn the_command_of_then_runs_in_the_shell_and_is_ended_in_time() {
         .await;
     child.kill().expect("it is killed");
     assert!(wait(child).await.out.starts_with("\"a b\""));
-    assert_eq!((fixture.read("out").as_str(), fixture.read("the token").trim()), ("pass=hunter2\n", "%KEYVAULT_TOKEN%"));
+    assert_eq!(
+        (fixture.read("out").as_str(), fixture.read("the token").trim()),
+        ("pass=hunter2\n", "%KEYVAULT_TOKEN%")
+    );
 
     let address = free_address();
     fixture.write("out", "old");
