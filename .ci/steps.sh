@@ -34,3 +34,9 @@ packages() {
   [ -n "${updated:-}" ] || { apt-get update -qq; updated=yes; }
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
+
+# Installs what compiles for Windows: the target of Rust, and a C compiler for the cryptography.
+windows_target() {
+  command -v x86_64-w64-mingw32-gcc >/dev/null || packages gcc-mingw-w64-x86-64
+  rustup target add x86_64-pc-windows-gnu
+}

@@ -1,6 +1,6 @@
 //! Files that are written completely or not at all.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Write};
 use std::path::Path;
 
@@ -12,14 +12,13 @@ use crate::output_path::OutputPath;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Existing {
     Keep,
-    #[cfg_attr(not(unix), expect(dead_code, reason = "only `render` replaces files"))]
     Replace,
 }
 
 /// Writes `bytes` to a temporary file beside `path`, syncs it to disk and renames it to `path`.
 ///
 /// The file gets exactly `mode`, whatever the umask and the old file's mode are, and belongs to the user who runs the
-/// command. A symbolic link to a file is replaced, not followed. A pipe, a character device, an open descriptor and a
+/// command. On Windows it inherits the permissions of its directory. A symbolic link to a file is replaced, not followed. A pipe, a character device, an open descriptor and a
 /// link to one of these are written through and keep their mode.
 ///
 /// # Errors
@@ -55,9 +54,20 @@ fn set_mode(file: &File, mode: u32) -> io::Result<()> {
     file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
 }
 
-#[cfg(not(unix))]
+#[cfg(windows)]
 fn set_mode(_: &File, _: u32) -> io::Result<()> {
     Ok(())
+}
+
+/// Returns whether a file has the mode that [`write`] gave it.
+#[cfg(unix)]
+pub(crate) fn has_mode(file: &Metadata, mode: u32) -> bool {
+    std::os::unix::fs::MetadataExt::mode(file) & 0o7777 == mode
+}
+
+#[cfg(windows)]
+pub(crate) fn has_mode(_: &Metadata, _: u32) -> bool {
+    true
 }
 
 fn directory_of(path: &Path) -> &Path {

@@ -14,10 +14,12 @@
 //!
 //! The other modules serve several subcommands. In reading order: `settings` parses settings files and finds the
 //! references in them, `vault` resolves these, `report` shows the result, and `failure` maps it to an exit code.
-//! `output` and `terminal` print, `atomic_file` writes the files that `output_path` allows to replace, and `shutdown`
-//! waits for a signal.
+//! `output` and `terminal` print, `atomic_file` writes the files that `output_path` allows to replace, `shutdown` waits
+//! for a signal, and on Windows `job` contains the processes that a command starts.
+//!
+//! Code for one platform is in files that are named after it, such as `run/unix` and `run/windows.rs`. Both have the
+//! same functions.
 
-#[cfg(unix)] // for `render` and `run`
 mod arguments;
 mod atomic_file;
 mod check;
@@ -27,12 +29,12 @@ mod emulator;
 mod failure;
 #[cfg(test)]
 mod guides;
+#[cfg(windows)]
+mod job;
 mod output;
 mod output_path;
-#[cfg(unix)] // file modes, process groups
 mod render;
 mod report;
-#[cfg(unix)] // exec, signals
 mod run;
 mod secret;
 mod settings;
@@ -60,10 +62,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    #[cfg(unix)]
     Run(run::Run),
     Check(check::Check),
-    #[cfg(unix)]
     Render(render::Render),
     Doctor(doctor::Doctor),
     #[command(subcommand)]
@@ -108,10 +108,8 @@ fn main() -> ExitCode {
 fn run_command(command: Command) -> Result<ExitCode, Failure> {
     let success = |()| ExitCode::SUCCESS;
     match command {
-        #[cfg(unix)]
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
-        #[cfg(unix)]
         Command::Render(render) => render.run(),
         Command::Doctor(doctor) => block_on(doctor.run())?,
         Command::Secret(command) => block_on(command.run())?.map(success),

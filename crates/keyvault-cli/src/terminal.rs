@@ -80,20 +80,22 @@ pub(crate) async fn with_progress<T>(work: impl Future<Output = T>, done: &Atomi
         return work.await;
     }
     let mut tick = interval_at(Instant::now() + PROGRESS_DELAY, Duration::from_millis(100));
-    let mut is_shown = false;
+    let mut shown = 0;
     tokio::pin!(work);
     loop {
         tokio::select! {
             outcome = &mut work => {
-                if is_shown {
-                    let _ = write!(err, "\r\x1b[K");
+                if shown > 0 {
+                    // Not every console of Windows has an escape sequence that clears a line.
+                    let _ = write!(err, "\r{:shown$}\r", "");
                 }
                 return outcome;
             }
             _ = tick.tick() => {
                 let done = done.load(Ordering::Relaxed).min(total);
-                is_shown = write!(err, "\rkeyvault: {} of {} secrets", number(done), number(total)).is_ok();
-                let _ = err.flush();
+                let line = format!("keyvault: {} of {} secrets", number(done), number(total));
+                let _ = write!(err, "\r{line}").and_then(|()| err.flush());
+                shown = line.len();
             }
         }
     }

@@ -1,15 +1,12 @@
 //! `keyvault emulator`: runs a vault on this machine, until it is interrupted or for as long as a command runs.
 
-#[cfg(unix)] // these two are for the command, which only `run` can start
 mod ca_bundle;
-#[cfg(unix)]
 mod client_environment;
 mod health_check;
 mod help;
 mod request_log;
 mod seed;
 
-#[cfg(unix)]
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::net::SocketAddr;
@@ -53,7 +50,7 @@ pub(crate) struct EmulatorArguments {
     seed: Option<PathBuf>,
 
     /// Keep secrets, certificate authority and client secret in this file, so that clients survive a restart; the file
-    /// is not encrypted, and only you can read it
+    /// is not encrypted, and only you can read it; on Windows it gets the permissions of its directory
     #[arg(long, value_name = "FILE")]
     data: Option<PathBuf>,
 
@@ -87,7 +84,6 @@ pub(crate) struct EmulatorArguments {
     health_check: bool,
 
     /// The command and its arguments
-    #[cfg(unix)]
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "health_check")]
     command: Vec<OsString>,
 }
@@ -96,7 +92,6 @@ pub(crate) async fn run(arguments: EmulatorArguments) -> Result<ExitCode, Failur
     if arguments.health_check {
         return health_check::run(arguments.http);
     }
-    #[cfg(unix)]
     if !arguments.command.is_empty() {
         return run_command(&arguments).await;
     }
@@ -117,13 +112,13 @@ async fn serve(arguments: &EmulatorArguments) -> io::Result<()> {
 }
 
 /// Serves while the command runs. Standard output and standard error belong to the command.
-#[cfg(unix)]
 async fn run_command(arguments: &EmulatorArguments) -> Result<ExitCode, Failure> {
     let emulator = start(arguments, Emulator::builder()).await?;
     let bundle = ca_bundle::write(emulator.ca_pem())?;
     let code = crate::run::supervise(&arguments.command, client_environment::variables(&emulator, bundle.path())).await;
+    drop(bundle);
     stop(emulator).await?;
-    code.map(ExitCode::from)
+    code.map(crate::run::exit_code)
 }
 
 /// Stops the emulator. The error is that of the data file.

@@ -2,14 +2,19 @@
 //!
 //! In reading order: `template` resolves the references of a text. `insertion` puts secrets into a format with a
 //! structure, which `document` and `xml` parse, and `escape` escapes each for its place. `watch` repeats that and
-//! rewrites the file on a change, and `hook` runs the command of `--then` after each write.
+//! rewrites the file on a change, and `hook` runs the command of `--then` after each write, in a shell of `unix` or
+//! `windows`.
 
 mod document;
 mod escape;
 mod hook;
 mod insertion;
 mod template;
+#[cfg(unix)]
+mod unix;
 mod watch;
+#[cfg(windows)]
+mod windows;
 mod xml;
 
 use std::fs;
@@ -19,7 +24,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use self::hook::Hook;
+#[cfg(unix)]
+use self::unix as platform;
 use self::watch::Watch;
+#[cfg(windows)]
+use self::windows as platform;
 use crate::arguments::PollArguments;
 use crate::atomic_file::{self, Existing};
 use crate::failure::Failure;
@@ -39,9 +48,10 @@ use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 /// except for a number, true or false in JSON. In any other file the secrets are written as they are.
 ///
 /// With -o the file is replaced atomically: the text is written to a temporary file beside it, synced to disk and
-/// renamed. The file gets the mode of --mode and belongs to you, whatever the old file's mode and owner are. A symbolic
-/// link to a file is replaced, not followed. A pipe, a character device, an open descriptor and a link to one of these,
-/// such as /dev/stdout, are written through and never replaced; anything else is refused.
+/// renamed. The file gets the mode of --mode and belongs to you, whatever the old file's mode and owner are. On Windows
+/// there is no --mode, and the file gets the permissions of its directory. A symbolic link to a file is replaced, not
+/// followed. A pipe, a character device, an open descriptor and a link to one of these, such as /dev/stdout, are
+/// written through and never replaced; anything else is refused.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Render {
@@ -58,6 +68,7 @@ pub(crate) struct Render {
     output: Option<PathBuf>,
 
     /// The mode of the output file, in octal
+    #[cfg(unix)]
     #[arg(long, value_parser = parse_mode, default_value = "600", requires = "output")]
     mode: u32,
 
@@ -69,7 +80,7 @@ pub(crate) struct Render {
     #[command(flatten)]
     poll: PollArguments,
 
-    /// Run this command with sh after each write, and retry it with a growing delay if it fails
+    /// Run this command with sh, or with cmd on Windows, after each write, and retry it with a growing delay if it fails
     #[arg(long, value_name = "COMMAND", requires = "watch")]
     then: Option<String>,
 
@@ -94,9 +105,9 @@ const EXAMPLES: &str = r#"Examples:
 
 With --watch the command fails if the first attempt fails. Later failures are
 printed, and the file stays as it is. A file that was removed is written again
-at the next check. The command of --then gets no
-credentials: AZURE_CLIENT_SECRET, KEYVAULT_TOKEN and similar variables are
-removed from its environment.
+at the next check. The command of --then gets no credentials:
+AZURE_CLIENT_SECRET, KEYVAULT_TOKEN and similar variables are removed from its
+environment. On Windows every process that it started ends with it.
 
 Exit codes: 0 the file is written, 2 a reference or an option is wrong, 3 a
 secret is not found, 4 denied, 5 a vault is unavailable or throttles, 1
@@ -113,6 +124,17 @@ impl Render {
         let vaults = self.vaults.connect(true)?;
         crate::block_on(self.render(vaults))??;
         Ok(ExitCode::SUCCESS)
+    }
+
+    #[cfg(unix)]
+    fn mode(&self) -> u32 {
+        self.mode
+    }
+
+    /// Returns a mode that is not used, because files have none.
+    #[cfg(windows)]
+    fn mode(&self) -> u32 {
+        0
     }
 
     /// Returns the format of `--format`, or the one that the name of the output or of the template suggests.
@@ -136,7 +158,7 @@ impl Render {
     }
 
     async fn render(self, vaults: AllowedVaults) -> Result<(), Failure> {
-        let format = self.format();
+        let (format, mode) = (self.format(), self.mode());
         let rendered = template::render(&self.template, format, &vaults).await?;
         rendered.print_near_misses();
         let text = rendered.text;
@@ -147,11 +169,11 @@ impl Render {
             return Ok(output::print(&text)?);
         };
         if !self.watch {
-            return write(&path, &text, self.mode);
+            return write(&path, &text, mode);
         }
         let hook = self.then.map(|command| Hook { command, timeout: self.then_timeout });
         let interval = self.poll.interval;
-        Watch { template: self.template, format, path, mode: self.mode, interval, vaults }.run(text, hook).await
+        Watch { template: self.template, format, path, mode, interval, vaults }.run(text, hook).await
     }
 }
 
@@ -169,6 +191,7 @@ fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
     atomic_file::write(path, text.as_bytes(), mode, Existing::Replace).map_err(|error| Failure::of_file(path, error))
 }
 
+#[cfg(unix)]
 fn parse_mode(text: &str) -> Result<u32, String> {
     let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
     mode.ok_or_else(|| "must be octal, for example 600 or 0640".to_owned())

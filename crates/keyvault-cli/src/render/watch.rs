@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::hook::Hook;
 use super::{template, write};
+use crate::atomic_file;
 use crate::failure::Failure;
 use crate::settings::Format;
 use crate::shutdown;
@@ -54,7 +54,7 @@ impl Watch {
     /// Returns whether the file has this content and mode already.
     fn is_current(&self, text: &str) -> bool {
         let metadata = fs::symlink_metadata(&self.path);
-        metadata.is_ok_and(|metadata| metadata.is_file() && metadata.mode() & 0o7777 == self.mode)
+        metadata.is_ok_and(|metadata| metadata.is_file() && atomic_file::has_mode(&metadata, self.mode))
             && fs::read(&self.path).is_ok_and(|bytes| bytes == text.as_bytes())
     }
 

@@ -1,49 +1,40 @@
 //! The running program.
 
 use std::io;
-use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, sleep};
 
-use super::family::Family;
 use super::masked_output::{self, MaskedSecrets, Target};
-use super::signal::{self, ReceivedSignal};
+use super::platform::{Process, ReceivedSignal};
 
-/// A child process and the tasks that copy its output.
+/// A process and the tasks that copy its output.
 pub(super) struct Child {
-    process: tokio::process::Child,
-    /// `None` if the child has already ended.
-    family: Option<Family>,
+    process: Process,
     copies: JoinSet<()>,
     has_ended: watch::Sender<bool>,
 }
 
 impl Child {
     /// Wraps a process. `masked` is present if its output is piped.
-    pub(super) fn new(
-        mut process: tokio::process::Child,
-        leads_a_group: bool,
-        masked: Option<Arc<MaskedSecrets>>,
-    ) -> Self {
+    pub(super) fn new(mut process: Process, masked: Option<Arc<MaskedSecrets>>) -> Self {
         let (has_ended, ended) = watch::channel(false);
         let mut copies = JoinSet::new();
         if let Some(masked) = masked {
-            if let Some(out) = process.stdout.take() {
+            let (out, err) = process.take_output();
+            if let Some(out) = out {
                 copies.spawn(masked_output::copy(out, Target::Stdout, Arc::clone(&masked), ended.clone()));
             }
-            if let Some(err) = process.stderr.take() {
+            if let Some(err) = err {
                 copies.spawn(masked_output::copy(err, Target::Stderr, masked, ended));
             }
         }
-        let id = process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Self { process, family: id.map(|id| Family::new(id, leads_a_group)), copies, has_ended }
+        Self { process, copies, has_ended }
     }
 
     pub(super) async fn wait(&mut self) -> io::Result<ExitStatus> {
@@ -52,19 +43,17 @@ impl Child {
 
     /// Forwards a signal, unless the child already received it from the terminal.
     pub(super) fn forward(&self, received: ReceivedSignal) {
-        if !received.is_for_the_group {
-            signal::send(&self.process, received.signal);
-        }
+        self.process.forward(received);
     }
 
-    /// Ends the child and every process that it started: sends TERM, waits for `grace`, then sends KILL. Returns the
-    /// termination signal that arrived meanwhile, if any.
+    /// Ends the child and every process that it started: asks them to end, waits for `grace`, then kills them. Returns
+    /// the termination signal that arrived meanwhile, if any.
     pub(super) async fn terminate(
         &mut self,
         grace: Duration,
         signals: &mut UnboundedReceiver<ReceivedSignal>,
     ) -> io::Result<(ExitStatus, Option<ReceivedSignal>)> {
-        self.send_to_family(Signal::TERM, false);
+        self.process.terminate();
         let mut status = None;
         let mut termination = None;
         let mut is_killed = false;
@@ -78,7 +67,7 @@ impl Child {
                     if let Some(status) = status.filter(|_| is_killed) {
                         return Ok((status, termination));
                     }
-                    self.send_to_family(Signal::KILL, status.is_some());
+                    self.process.kill();
                     is_killed = true;
                     deadline.as_mut().reset(Instant::now() + KILL_TIME);
                 }
@@ -88,31 +77,22 @@ impl Child {
                 }
                 _ = tick.tick(), if status.is_some() => {}
             }
-            if let Some(status) = status.filter(|_| self.family.is_none_or(Family::is_empty)) {
+            if let Some(status) = status.filter(|_| self.process.is_alone()) {
                 return Ok((status, termination));
             }
         }
     }
 
-    fn send_to_family(&self, signal: Signal, has_ended: bool) {
-        if let Some(family) = self.family {
-            family.send(signal, has_ended);
-        }
-    }
-
     /// Waits until the output of the child is written. A process that the child left behind may hold the pipe open:
     /// once it pauses, another process copies its output.
-    pub(super) async fn drain(mut self) {
-        self.has_ended.send_replace(true);
-        while self.copies.join_next().await.is_some() {}
+    pub(super) async fn drain(self) {
+        let Self { process, mut copies, has_ended } = self;
+        // On Windows this ends the processes that the child left behind, and so their output.
+        drop(process);
+        has_ended.send_replace(true);
+        while copies.join_next().await.is_some() {}
     }
 }
 
-/// Returns the exit code that a shell reports: the program's own, or 128 plus the number of its signal.
-pub(super) fn exit_code(status: ExitStatus) -> u8 {
-    let code = status.code().or(status.signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)
-}
-
-/// The time after KILL until a process that the system cannot end is given up.
+/// The time after a kill until a process that the system cannot end is given up.
 const KILL_TIME: Duration = Duration::from_secs(1);

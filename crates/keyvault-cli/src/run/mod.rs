@@ -1,20 +1,22 @@
 //! `keyvault run`: starts a program with the references in its environment resolved.
 //!
 //! In reading order: `unresolved` collects the variables, `environment` is the result after they are resolved, and
-//! `program` starts the command with it. With `--mask` or `--restart-on-change` the command is a `child` under a
-//! `supervisor`: `signal` forwards signals, `family` finds every process that the command started, `change_poller`
-//! finds new versions, and `masked_output` copies the output through the `redactor`.
+//! `program` starts the command with it. With `--mask` or `--restart-on-change`, and always on Windows, the command is a
+//! `child` under a `supervisor`: `change_poller` finds new versions, and `masked_output` copies the output through the
+//! `redactor`. `unix` and `windows` hold what differs: starting, signals, and every process that the command started.
 
 mod change_poller;
 mod child;
 mod environment;
-mod family;
 mod masked_output;
 mod program;
 mod redactor;
-mod signal;
 mod supervisor;
+#[cfg(unix)]
+mod unix;
 mod unresolved;
+#[cfg(windows)]
+mod windows;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -26,14 +28,19 @@ use zeroize::Zeroizing;
 
 use self::change_poller::ChangePoller;
 use self::environment::{ChildEnvironment, Value};
-pub(crate) use self::masked_output::{MASK_ARGUMENT, copy_for_background_processes};
 use self::program::Program;
 use self::supervisor::Supervisor;
+#[cfg(unix)]
+use self::unix as platform;
+#[cfg(unix)]
+pub(crate) use self::unix::{MASK_ARGUMENT, copy_for_background_processes};
 use self::unresolved::UnresolvedEnvironment;
+#[cfg(windows)]
+use self::windows as platform;
 use crate::arguments::PollArguments;
 use crate::failure::Failure;
 use crate::settings::SelectionArguments;
-use crate::vault::{AllowedVaultsArguments, CREDENTIAL_VARIABLES};
+use crate::vault::{AllowedVaultsArguments, credential_variables};
 
 /// Run a command with the references in its environment resolved
 ///
@@ -42,7 +49,8 @@ use crate::vault::{AllowedVaultsArguments, CREDENTIAL_VARIABLES};
 /// not start, and a report says why; the same applies to text that looks like a reference with a mistake in it.
 ///
 /// Without --mask and --restart-on-change the command replaces the keyvault process. With them keyvault stays its
-/// parent, forwards TERM, INT, HUP, QUIT, USR1 and USR2, and exits with its exit code.
+/// parent, forwards TERM, INT, HUP, QUIT, USR1 and USR2, and exits with its exit code. On Windows keyvault always stays
+/// the parent.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 #[command(mut_arg("only", |only| only.num_args(1..)), mut_arg("except", |except| except.num_args(1..)))]
@@ -77,7 +85,7 @@ pub(crate) struct Run {
     #[command(flatten)]
     poll: PollArguments,
 
-    /// Kill the command if it does not end within this time at a restart
+    /// Kill the command if it does not end within this time at a restart; Windows ends it at once
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
     grace: Duration,
 
@@ -121,8 +129,15 @@ is unavailable or throttles, 1 several of these.
 
 With --mask the command writes to pipes instead of the terminal, so most
 programs print no colours. What it leaves in the background stays masked after
-keyvault has ended. As process 1 keyvault reaps what it inherits. A KILL signal to keyvault itself, with --mask or
---restart-on-change, leaves the command running. Unix only."#;
+keyvault has ended. As process 1 keyvault reaps what it inherits. A KILL signal
+to keyvault itself, with --mask or --restart-on-change, leaves the command
+running.
+
+On Windows the command and every process that it started end when it or keyvault
+ends, so nothing stays in the background. Ctrl-C, Ctrl-Break and the end of the
+console reach the command, and keyvault waits for it. A restart ends the command
+at once, because Windows cannot ask it to end. Batch files are found without
+their extension: npm is npm.cmd. An exit code may be larger than 255."#;
 
 impl Run {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
@@ -130,8 +145,11 @@ impl Run {
         let names = (self.all || self.prefix.is_some()).then(|| NameMap::new().prefix(prefix));
         let unresolved =
             UnresolvedEnvironment::read(&self.env_file, self.selection.clone(), names, self.keep_credentials)?;
-        let is_supervised = self.mask || self.restart_on_change;
-        if unresolved.is_plain() && !is_supervised {
+        // Windows cannot replace a process by another program.
+        #[cfg(unix)]
+        let replaces_process = !self.mask && !self.restart_on_change;
+        #[cfg(unix)]
+        if unresolved.is_plain() && replaces_process {
             // The fast path creates no client and no threads.
             return Err(self.program(unresolved.into_plain()).exec());
         }
@@ -144,7 +162,8 @@ impl Run {
                 return Err(failure);
             }
         };
-        if !is_supervised {
+        #[cfg(unix)]
+        if replaces_process {
             // Dropping it would wait for a thread that resolves a name.
             runtime.shutdown_background();
             return Err(program.exec());
@@ -158,7 +177,7 @@ impl Run {
         let code = runtime.block_on(Supervisor::new(program, self.mask, self.grace).run(poller));
         // A write to a pipe without a reader blocks a runtime thread for good. Do not wait for it.
         runtime.shutdown_background();
-        code.map(ExitCode::from)
+        code.map(exit_code)
     }
 
     fn program(&self, environment: ChildEnvironment) -> Program {
@@ -172,10 +191,16 @@ impl Run {
 
 /// Runs a command with further variables and without the credentials of our environment. Forwards signals to it, and
 /// returns its exit code.
-pub(crate) async fn supervise(words: &[OsString], variables: Vec<(&str, String)>) -> Result<u8, Failure> {
+pub(crate) async fn supervise(words: &[OsString], variables: Vec<(&str, String)>) -> Result<i32, Failure> {
     let values = variables.into_iter().map(|(name, text)| (name.to_owned(), Value::plain(Zeroizing::new(text))));
     let environment =
-        ChildEnvironment { values: values.collect(), withheld: CREDENTIAL_VARIABLES.to_vec(), secrets: Vec::new() };
+        ChildEnvironment { values: values.collect(), withheld: credential_variables().collect(), secrets: Vec::new() };
     let program = Program { words: words.to_vec(), environment: Arc::new(environment), is_restarted: false };
     Supervisor::new(program, false, Duration::ZERO).run(None).await
+}
+
+/// Returns the exit code of the command as ours. Ends the process if the code is larger than an `ExitCode`, as those of
+/// Windows may be.
+pub(crate) fn exit_code(code: i32) -> ExitCode {
+    u8::try_from(code).map_or_else(|_| std::process::exit(code), ExitCode::from)
 }

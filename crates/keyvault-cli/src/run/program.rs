@@ -2,14 +2,13 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use super::child::Child;
 use super::environment::ChildEnvironment;
-use super::family;
 use super::masked_output::MaskedSecrets;
+use super::platform::{self, Process};
 use crate::failure::Failure;
 
 /// The command line and the environment of a program.
@@ -23,30 +22,26 @@ pub(super) struct Program {
 
 impl Program {
     fn command(&self) -> Command {
-        let mut command = Command::new(&self.words[0]);
+        let mut command = platform::command(&self.words[0], &self.environment);
         command.args(&self.words[1..]);
         self.environment.apply(&mut command);
         command
     }
 
     /// Replaces this process by the program. Returns only if that fails.
+    #[cfg(unix)]
     pub(super) fn exec(&self) -> Failure {
-        let error = self.command().exec();
-        self.start_failure(&error)
+        self.start_failure(&platform::exec(self.command()))
     }
 
     /// Starts the program as a child. With `masked` its output passes through a redactor.
     pub(super) fn spawn(&self, masked: Option<Arc<MaskedSecrets>>) -> Result<Child, Failure> {
-        let mut command = tokio::process::Command::from(self.command());
-        let leads_a_group = self.is_restarted && family::may_lead_a_group();
-        if leads_a_group {
-            command.process_group(0);
-        }
+        let mut command = self.command();
         if masked.is_some() {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
-        let process = command.spawn().map_err(|error| self.start_failure(&error))?;
-        Ok(Child::new(process, leads_a_group, masked))
+        let process = Process::spawn(command, self.is_restarted).map_err(|error| self.start_failure(&error))?;
+        Ok(Child::new(process, masked))
     }
 
     /// Uses the exit codes of a shell: 127 if the program does not exist, 126 if it cannot be run.

@@ -9,20 +9,19 @@ use tokio::time::{sleep, timeout};
 use zeroize::Zeroizing;
 
 use super::change_poller::ChangePoller;
-use super::child::{Child, exit_code};
+use super::child::Child;
 use super::environment::{ChildEnvironment, SecretText};
-use super::family;
 use super::masked_output::MaskedSecrets;
+use super::platform::{self, ReceivedSignal, exit_code};
 use super::program::Program;
 use super::redactor::MIN_LENGTH;
-use super::signal::{self, ReceivedSignal};
 use crate::failure::Failure;
 
 /// Runs a program until it ends.
 pub(super) struct Supervisor {
     pub(super) program: Program,
     pub(super) is_masking: bool,
-    /// The time between TERM and KILL at a restart.
+    /// The time that the program has to end at a restart.
     pub(super) grace: Duration,
     /// The secrets of this and earlier environments. A log may still contain a replaced value.
     secrets: Vec<Zeroizing<String>>,
@@ -30,7 +29,7 @@ pub(super) struct Supervisor {
 
 /// Why a child is no longer supervised.
 enum Event {
-    Ended { code: u8, is_terminating: bool },
+    Ended { code: i32, is_terminating: bool },
     Changed(Arc<ChildEnvironment>),
 }
 
@@ -40,15 +39,20 @@ impl Supervisor {
     }
 
     /// Runs the program, restarts it on each change that `poller` finds, and returns its exit code.
-    pub(super) async fn run(mut self, poller: Option<ChangePoller>) -> Result<u8, Failure> {
-        let mut signals = signal::listen()?;
+    pub(super) async fn run(mut self, poller: Option<ChangePoller>) -> Result<i32, Failure> {
+        let mut signals = platform::listen()?;
         let (sender, mut changes) = mpsc::channel(1);
+        #[cfg(unix)]
+        {
+            if poller.is_some() {
+                platform::adopt_orphans();
+            }
+            if poller.is_some() || std::process::id() == 1 {
+                tokio::spawn(platform::reap_orphans());
+            }
+        }
         if let Some(poller) = poller {
-            family::adopt_orphans();
-            tokio::spawn(family::reap_orphans());
             tokio::spawn(poller.run(sender));
-        } else if std::process::id() == 1 {
-            tokio::spawn(family::reap_orphans());
         }
         loop {
             let masked = self.masked();

@@ -113,6 +113,7 @@ impl UnresolvedEnvironment {
     }
 
     /// Converts an environment that [is plain](Self::is_plain).
+    #[cfg(unix)]
     pub(super) fn into_plain(self) -> ChildEnvironment {
         let values = self.plain.into_iter().map(|(name, text)| (name, Value::plain(text))).collect();
         ChildEnvironment { values, withheld: self.withheld, secrets: Vec::new() }

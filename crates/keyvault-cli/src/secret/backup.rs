@@ -18,7 +18,8 @@ pub(crate) struct Backup {
     /// The name of the secret, or its URL
     name: String,
 
-    /// Write to this new file, which only you can read, instead of standard output
+    /// Write to this new file instead of standard output. Only you can read it; on Windows it gets the permissions of
+    /// its directory
     #[arg(short, long, value_name = "PATH")]
     output: Option<PathBuf>,
 

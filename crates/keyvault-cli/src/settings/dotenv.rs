@@ -19,7 +19,6 @@ pub(crate) struct Variable {
     /// The value. `None` for a bare name.
     pub(crate) value: Option<Zeroizing<String>>,
     /// The range of the value in the text, with its quotes.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "only `render` needs it"))]
     pub(crate) span: Range<usize>,
     pub(crate) first_line: usize,
     last_line: usize,

@@ -1,6 +1,5 @@
 //! INI: sections, and `name = value` or `name: value` lines. A comment needs a line of its own.
 
-#[cfg(unix)]
 use std::ops::Range;
 
 use keyvault::settings::Key;
@@ -43,7 +42,6 @@ pub(super) fn parse(collector: &mut EntryCollector<'_>) -> Result<(), SyntaxErro
 }
 
 /// Returns the path of each name, its value, and the range of the value in the text, or the first line that is invalid.
-#[cfg(unix)] // for `render`
 pub(crate) fn ini_lines(text: &str) -> Result<Vec<(String, String, Range<usize>)>, usize> {
     let mut lines = Vec::new();
     let mut section = "";

@@ -10,7 +10,6 @@ mod app_configuration;
 mod collector;
 mod dotenv;
 mod entry;
-#[cfg(unix)] // for `run`
 mod env_file;
 mod expression;
 mod format;
@@ -28,22 +27,16 @@ use std::io::{self, Read};
 
 use zeroize::Zeroizing;
 
-#[cfg(unix)]
 pub(crate) use self::dotenv::variables as dotenv_variables;
 #[cfg(unix)]
 pub(crate) use self::entry::needs_check;
 pub(crate) use self::entry::{Entry, may_contain_reference};
-#[cfg(unix)]
 pub(crate) use self::env_file::{EnvVariable, env_file};
 pub(crate) use self::format::{FileContents, Format};
-#[cfg(unix)]
 pub(crate) use self::ini::ini_lines;
-#[cfg(unix)]
 pub(crate) use self::json::{JsonEvent, JsonReader};
 pub(crate) use self::problem::Problem;
-#[cfg(unix)]
 pub(crate) use self::properties::properties;
-#[cfg(unix)]
 pub(crate) use self::selection::matches;
 pub(crate) use self::selection::{LEFT_ALONE, SelectionArguments};
 #[cfg(unix)]
@@ -62,7 +55,6 @@ pub(crate) struct TextFile {
     pub(crate) name: String,
     /// The text without a byte order mark.
     pub(crate) text: Zeroizing<String>,
-    #[cfg_attr(not(unix), expect(dead_code, reason = "only `render` keeps it"))]
     pub(crate) has_byte_order_mark: bool,
 }
 

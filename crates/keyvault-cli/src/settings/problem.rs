@@ -26,7 +26,6 @@ pub(crate) struct SyntaxError {
 }
 
 impl SyntaxError {
-    #[cfg(unix)] // for `render`
     pub(crate) fn line(&self) -> usize {
         self.line
     }

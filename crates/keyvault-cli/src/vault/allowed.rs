@@ -118,7 +118,6 @@ impl AllowedVaults {
     }
 
     /// Fetches the secrets of the default vault that `map` selects by name.
-    #[cfg(unix)]
     pub(crate) async fn mapped(&self, map: &NameMap) -> Result<MappedSecrets, Failure> {
         if self.vaults.is_empty() {
             return Err(Failure::usage("--prefix and --all need a vault: name it with --vault"));
@@ -127,7 +126,6 @@ impl AllowedVaults {
     }
 
     /// Resolves the references in `text`, from the cache where it has the secret.
-    #[cfg(unix)]
     pub(crate) async fn resolve(&self, text: &str) -> Result<Option<Resolved>, Failure> {
         Ok(self.resolver.resolve(text).await?)
     }
@@ -145,7 +143,6 @@ impl CheckOutcome {
     }
 
     /// Returns every resolved value with its setting. The value is `None` if it is optional and its secret is missing.
-    #[cfg(unix)]
     pub(crate) fn values(&self) -> impl Iterator<Item = (String, Option<&Resolved>)> {
         let values = self.checked.iter().flat_map(Checked::values);
         values.filter_map(|(value, resolved)| Some((value.key().to_string(), resolved.ok()?)))

@@ -97,7 +97,6 @@ impl fmt::Debug for EnvironmentToken {
 /// Returns the variables that configure the credential chain and the platform's identities.
 ///
 /// A program that `keyvault run` or `keyvault render --then` starts does not inherit them.
-#[cfg(unix)]
 pub(crate) fn credential_variables() -> impl Iterator<Item = &'static str> {
     // The SDKs of other languages also read the last three.
     let further = ["KEYVAULT_TOKEN", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_USERNAME", "AZURE_PASSWORD"];

@@ -14,6 +14,5 @@ mod patience;
 pub(crate) use self::allowed::AllowedVaults;
 pub(crate) use self::arguments::{AllowedVaultsArguments, ConnectionArguments, SecretTarget, VaultArguments};
 pub(crate) use self::credential::CredentialArguments;
-#[cfg(unix)]
 pub(crate) use self::credential::credential_variables;
 pub(crate) use self::patience::patient;

@@ -66,6 +66,10 @@ impl Fixture {
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("KEYVAULT_TOKEN", self.emulator.token());
+        // Windows opens no socket without the first, and finds no batch file without the second.
+        for name in ["SystemRoot", "PATHEXT"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
         command
     }
 }
@@ -156,6 +160,7 @@ pub(crate) async fn eventually(what: &str, mut is_true: impl FnMut() -> bool) {
     }
 }
 
+#[cfg(unix)]
 pub(crate) fn send_signal(child: &Child, signal: &str) {
     let killed = Command::new("kill").args([signal, &child.id().to_string()]).status().expect("kill runs");
     assert!(killed.success());

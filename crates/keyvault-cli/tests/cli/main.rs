@@ -22,3 +22,5 @@ mod restart;
 #[cfg(unix)]
 mod run;
 mod secret;
+#[cfg(windows)]
+mod windows;

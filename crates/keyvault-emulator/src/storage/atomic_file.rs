@@ -12,7 +12,7 @@ use tempfile::Builder;
 pub(crate) enum Readers {
     /// Every reader that the process's umask allows.
     Everyone,
-    /// Only the owner, on systems with owners.
+    /// Only the owner. On Windows, every reader that the directory allows.
     Owner,
 }
 
@@ -45,12 +45,7 @@ fn replace(target: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
     let prefix = temporary_prefix(target);
     let mut builder = Builder::new();
     builder.prefix(&prefix).suffix(SUFFIX).rand_bytes(RANDOM_LETTERS);
-    // Without this, `tempfile` restricts the file to its owner.
-    #[cfg(unix)]
-    if readers == Readers::Everyone {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o666));
-    }
+    set_readers(&mut builder, readers);
     let mut file = builder.tempfile_in(directory)?;
     file.write_all(content)?;
     file.as_file().sync_all()?;
@@ -59,6 +54,20 @@ fn replace(target: &Path, content: &[u8], readers: Readers) -> io::Result<()> {
     // Only syncing the directory makes the rename durable.
     if cfg!(unix) { File::open(directory)?.sync_all() } else { Ok(()) }
 }
+
+/// Sets the permissions of a new file. Without this, `tempfile` restricts it to its owner.
+#[cfg(unix)]
+fn set_readers(builder: &mut Builder<'_, '_>, readers: Readers) {
+    use std::os::unix::fs::PermissionsExt;
+
+    if readers == Readers::Everyone {
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+}
+
+/// Does nothing: the file inherits the permissions of its directory.
+#[cfg(not(unix))]
+fn set_readers(_: &mut Builder<'_, '_>, _: Readers) {}
 
 /// Removes the temporary files that killed emulators left beside a file, if they are at least this old.
 ///

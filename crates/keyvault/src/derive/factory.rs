@@ -78,12 +78,20 @@ async fn run<U>(
     code: impl Future<Output = Result<U, ValidationError>>,
 ) -> Result<U> {
     let resource = format!("resource derived from {}", named(keys));
-    let panicked = format!("application's code panicked while the {resource} was built");
-    let late = || Error::from_clause(ErrorKind::Unavailable, format!("{resource} was not built in time"));
+    let panicked = || {
+        let clause = format!("application's code panicked while the {resource} was built");
+        Error::from_clause(ErrorKind::InvalidSettings, PANICKED, clause)
+    };
+    let late = || Error::from_clause(ErrorKind::Unavailable, LATE, format!("{resource} was not built in time"));
     let code = code.map_err(|error| {
         // A server that cannot be reached did not refuse the settings.
         let kind = error.io_error_kind().map_or(ErrorKind::InvalidSettings, |_| ErrorKind::Unavailable);
-        error.into_error(kind, &format!("{resource} could not be built"), origins)
+        error.into_error(kind, REFUSED, &format!("{resource} could not be built"), origins)
     });
     contained(deadline, panicked, late, code).await
 }
+
+// The headings of the errors in the troubleshooting guide.
+const PANICKED: &str = "application's code panicked while a derived resource was built";
+const LATE: &str = "derived resource was not built in time";
+const REFUSED: &str = "derived resource could not be built";

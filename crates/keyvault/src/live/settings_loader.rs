@@ -1,6 +1,5 @@
 //! From vaults and layers to valid settings: the same for the first settings and for all later ones.
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -44,18 +43,17 @@ impl SettingsLoader {
         let (policies, find_key) = (Some(&self.policies), Some(&find_key as _));
         let rules = ResolveContext { policies, last, find_key, ..ResolveContext::default() };
         let merge = |mapped: &_| Arc::clone(&self.target).merge(mapped);
-        contained(deadline, PANICKED, timed_out, load(resolver, self.names.as_ref(), plan, rules, merge)).await
+        contained(deadline, panicked, timed_out, load(resolver, self.names.as_ref(), plan, rules, merge)).await
     }
 
     /// Extracts typed settings and runs the application's own check, by `deadline`.
     pub(super) async fn validate(&self, loaded: Loaded<Box<dyn Draft>>, deadline: Instant) -> Result<ValidSettings> {
-        contained(deadline, PANICKED, timed_out, async {
+        contained(deadline, panicked, timed_out, async {
             let (candidate, facts) = loaded.convert(Draft::extract)?;
             match candidate.validate().await {
                 Ok(()) => Ok(ValidSettings { candidate, facts }),
                 Err(error) => {
-                    let error =
-                        error.into_error(ErrorKind::InvalidSettings, "refused by the application", &facts.origins);
+                    let error = error.into_error(ErrorKind::InvalidSettings, REFUSED, REFUSED, &facts.origins);
                     Err(error.with_load_report(facts.report))
                 }
             }
@@ -89,18 +87,22 @@ impl ValidSettings {
 /// error `panicked`.
 pub(crate) async fn contained<T>(
     deadline: Instant,
-    panicked: impl Into<Cow<'static, str>>,
+    panicked: impl FnOnce() -> Error,
     late: impl FnOnce() -> Error,
     step: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     match timeout_at(deadline, AssertUnwindSafe(step).catch_unwind()).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_panic)) => Err(Error::from_clause(ErrorKind::InvalidSettings, panicked)),
+        Ok(Err(_panic)) => Err(panicked()),
         Err(_elapsed) => Err(late()),
     }
 }
 
-const PANICKED: &str = "application's code panicked while settings were loaded";
+const REFUSED: &str = "refused by the application";
+
+fn panicked() -> Error {
+    Error::new(ErrorKind::InvalidSettings, "application's code panicked while settings were loaded")
+}
 
 /// Returns the error of a load that did not end in time.
 pub(super) fn timed_out() -> Error {

@@ -61,8 +61,8 @@ impl ValidationError {
     }
 
     /// Converts into an [`Error`] of a kind that begins with `clause` and names the origin of the setting at fault.
-    pub(crate) fn into_error(self, kind: ErrorKind, clause: &'static str, origins: &Origins) -> Error {
-        let error = Error::from_clause(kind, clause, format!("{clause}: {self}"));
+    pub(crate) fn into_error(self, kind: ErrorKind, heading: &'static str, clause: &str, origins: &Origins) -> Error {
+        let error = Error::from_clause(kind, heading, format!("{clause}: {self}"));
         match self.key {
             Some(key) => error.at(key, origins.get(key).map_or("the merged layers".into(), ToString::to_string)),
             None => error,

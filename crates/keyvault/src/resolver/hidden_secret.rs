@@ -40,7 +40,7 @@ impl HiddenSecret {
     /// Returns the row of the secret, with the error if the name map refuses hidden secrets.
     pub(super) fn report(&self, if_hidden: IfHidden) -> (ReportRow, Option<Error>) {
         let row = ReportRow::new(self.key.to_string(), self.origin()).about(&self.secret);
-        let error = Error::from_clause(ErrorKind::InvalidSettings, self.clause())
+        let error = Error::from_clause(ErrorKind::InvalidSettings, "secret is hidden by …", self.clause())
             .about(&self.secret)
             .with_status(ReferenceStatus::OtherReasons)
             .with_help(HELP_WITH_HIDDEN);

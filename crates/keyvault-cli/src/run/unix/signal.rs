@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 /// A signal that this process received.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct ReceivedSignal {
+pub(in crate::run) struct ReceivedSignal {
     pub(super) signal: Signal,
     /// A terminal sent it, not a process.
     pub(super) is_from_terminal: bool,
@@ -22,7 +22,7 @@ pub(super) struct ReceivedSignal {
 
 impl ReceivedSignal {
     /// Returns whether the sender wants the command to end. A HUP from a process asks a server to reload instead.
-    pub(super) fn is_termination(self) -> bool {
+    pub(in crate::run) fn is_termination(self) -> bool {
         match self.signal {
             Signal::USR1 | Signal::USR2 => false,
             Signal::HUP => self.is_from_terminal,
@@ -32,7 +32,7 @@ impl ReceivedSignal {
 }
 
 /// Registers for the signals that are forwarded, and returns them as a channel.
-pub(super) fn listen() -> io::Result<UnboundedReceiver<ReceivedSignal>> {
+pub(in crate::run) fn listen() -> io::Result<UnboundedReceiver<ReceivedSignal>> {
     let (sender, receiver) = unbounded_channel();
     let mut signals = SignalsInfo::<WithOrigin>::new(FORWARDED.map(|(number, _)| number))?;
     thread::spawn(move || {

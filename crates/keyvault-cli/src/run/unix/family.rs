@@ -118,7 +118,7 @@ pub(super) fn exclude(id: u32) {
 }
 
 /// Inherits the processes whose parent ends, so that they can be found at a restart.
-pub(super) fn adopt_orphans() {
+pub(in crate::run) fn adopt_orphans() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_child_subreaper(Some(getpid()));
 }
@@ -127,7 +127,7 @@ pub(super) fn adopt_orphans() {
 ///
 /// A child that another part of this process waits for is gone at once. One that is still there after a while was
 /// inherited.
-pub(super) async fn reap_orphans() {
+pub(in crate::run) async fn reap_orphans() {
     let Ok(mut child_ended) = signal(SignalKind::child()) else { return };
     let own = getpid().as_raw_nonzero().get();
     let zombies = || -> BTreeSet<i32> {
