@@ -36,6 +36,7 @@ where
 /// Secrets override the file, and the environment overrides secrets:
 ///
 /// ```
+#[doc = concat!("# use ", env!("CARGO_CRATE_NAME"), " as keyvault_figment;")]
 /// use figment::Figment;
 /// use figment::providers::{Env, Format, Toml};
 /// use keyvault::{InMemory, LiveBuilder};
