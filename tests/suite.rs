@@ -12,6 +12,7 @@ mod names;
 mod network;
 mod official_model;
 mod operations;
+mod package_metadata;
 mod push;
 mod sealed;
 mod supply_chain;
