@@ -4,7 +4,7 @@ export CARGO_TERM_COLOR=never
 export CARGO_INCREMENTAL=0
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# The published crates: each comes after those that it uses.
+# The published crates.
 crates=(keyvault keyvault-config keyvault-figment keyvault-figment2 keyvault-emulator keyvault-cli)
 
 steps=()
