@@ -85,7 +85,7 @@ impl Layers for FigmentLayers {
             Merge::Below(_) => place_in_lists(figment, mapped, |_| false)?,
             // figment does not tell which of two layers is above the other, so the closure runs once more.
             Merge::Among(layers) => {
-                let with_lists = layers(secrets(Lists::Empty));
+                let with_lists = layers(secrets(Lists::Marked));
                 place_in_lists(figment, mapped, |list| is_of_secrets(&with_lists, mapped, list))?
             }
         };
