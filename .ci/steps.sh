@@ -1,8 +1,11 @@
-# Shared by `run` and `release`: prints each step, and at the end how long each one took.
+# Shared by `run` and `release`: the published crates, and the time of each step, printed at the end.
 
 export CARGO_TERM_COLOR=never
 export CARGO_INCREMENTAL=0
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# The published crates.
+crates=(keyvault keyvault-config keyvault-figment keyvault-figment2 keyvault-emulator keyvault-cli)
 
 steps=()
 # Ends the current step and starts the next one.

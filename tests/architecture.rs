@@ -1,4 +1,4 @@
-//! Dependencies point one way: between the crates (`config → core ← figment`, `cli → everything`,
+//! Dependencies point one way: between the crates (`config → core ← figment, figment2`, `cli → everything`,
 //! `emulator → none of ours`), between the rooms of a crate, and between the files of a room.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -8,19 +8,21 @@ use std::path::Path;
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The allowed dependencies within this workspace, and the external crates reserved for one crate.
-const MAY_USE: [(&str, &[&str]); 5] = [
+const MAY_USE: [(&str, &[&str]); 6] = [
     ("keyvault", &[]),
     ("keyvault-config", &["keyvault"]),
     ("keyvault-figment", &["keyvault"]),
+    ("keyvault-figment2", &["keyvault"]),
     ("keyvault-emulator", &[]),
     ("keyvault-cli", &["keyvault", "keyvault-config", "keyvault-figment", "keyvault-emulator"]),
 ];
 
 /// A framework belongs to its adapter, and HTTP to core and the emulator. `reqwest` has features that change the
 /// clients of the whole program, so it is in none.
-const ONLY_IN: [(&str, &[&str]); 6] = [
+const ONLY_IN: [(&str, &[&str]); 7] = [
     ("config", &["keyvault-config"]),
     ("figment", &["keyvault-figment"]),
+    ("figment2", &["keyvault-figment2"]),
     ("azure_core", &["keyvault", "keyvault-cli", "keyvault-emulator"]),
     ("reqwest", &[]),
     ("hyper", &["keyvault-emulator"]),

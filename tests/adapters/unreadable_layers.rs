@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use config::{Config, ConfigError, File, Map, Source, Value};
 use figment::Figment;
-use figment::providers::{Format, Toml};
 use keyvault::{Error, ErrorKind, Live};
 use keyvault_test_support::canary::assert_value_free;
 
@@ -92,7 +91,7 @@ async fn a_missing_file_is_named() {
             }
             Framework::Figment => {
                 // `Toml::file` treats a missing file as empty.
-                let layers = move || Figment::from(Toml::file_exact(&path));
+                let layers = move || Figment::from(crate::required_file(&path));
                 keyvault_figment::layered(vault("contoso"), layers)
                     .minimum_failure_delay(Duration::ZERO)
                     .start::<One<String>>()

@@ -76,6 +76,10 @@
 //! `Debug` of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
 //! [`Config`](config::Config) that [`ResolvedConfig::into_config`] returns behaves like any other of config.
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod deserializer;
 mod layered;
 mod mismatch;

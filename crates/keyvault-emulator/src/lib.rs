@@ -120,6 +120,12 @@
 //! A request goes through them in that order: `http::server` reads it, `http::router` passes it to `service::pipeline`,
 //! which checks the token with `identity::tokens` and calls `operations::perform` on a `vaults::vault`.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 mod handle;
 mod http;
 

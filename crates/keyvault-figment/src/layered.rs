@@ -39,6 +39,7 @@ where
 /// Secrets override the file, and the environment overrides secrets:
 ///
 /// ```
+#[doc = concat!("# use ", env!("CARGO_CRATE_NAME"), " as keyvault_figment;")]
 /// use figment::Figment;
 /// use figment::providers::{Env, Format, Toml};
 /// use keyvault::{InMemory, LiveBuilder};
@@ -88,7 +89,7 @@ impl Layers for FigmentLayers {
             // figment does not reveal which of two layers is above the other, so the closure runs once more if a secret
             // and another layer set the same element.
             Merge::Among(layers) => {
-                let with_lists = LazyCell::new(|| layers(secrets(Lists::Empty)));
+                let with_lists = LazyCell::new(|| layers(secrets(Lists::Marked)));
                 place_in_lists(figment, mapped, |list| is_of_secrets(&with_lists, mapped, list))?
             }
         };

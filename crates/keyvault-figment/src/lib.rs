@@ -2,6 +2,7 @@
 //! and settings that follow rotation.
 //!
 //! ```
+#![doc = concat!("# use ", env!("CARGO_CRATE_NAME"), " as keyvault_figment;")]
 //! use std::time::Duration;
 //! use figment::Figment;
 //! use figment::providers::{Env, Format, Toml};
@@ -48,6 +49,16 @@
 //!
 //! The crate `keyvault-config` offers the same functions for config.
 //!
+//! # figment2
+//!
+//! The crate `keyvault-figment2` is this crate compiled for [figment2](https://docs.rs/figment2), the maintained fork of
+//! figment. Rename both in `Cargo.toml`, and code that was written for figment compiles unchanged:
+//!
+//! ```toml
+//! figment = { package = "figment2", version = "0.11", features = ["toml"] }
+//! keyvault-figment = { package = "keyvault-figment2", version = "0.1" }
+//! ```
+//!
 //! # Layers
 //!
 //! The secrets of the vault are the lowest layer: a file, a variable or a default overrides a secret of the same key. A
@@ -79,6 +90,10 @@
 //! The errors of figment quote the value that does not fit, and its `Debug` prints every value. The errors and the
 //! `Debug` of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
 //! [`Figment`](figment::Figment) that [`ResolvedFigment::into_figment`] returns behaves like any other of figment.
+
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod layered;
 mod mismatch;

@@ -34,11 +34,13 @@ pub(crate) fn place_in_lists(
     Ok(with_data(figment, data))
 }
 
-/// Returns the layers' own value at `list` if it comes from the secrets.
+/// Returns whether the value at `list` comes from the secrets, whose lists are marked.
 pub(crate) fn is_of_secrets(figment: &Figment, secrets: &MappedSecrets, list: &[Segment]) -> bool {
     let Ok(Value::Dict(_, mut root)) = effective(figment) else { return false };
     let tag = tag_of(figment, secrets);
-    find_in(&mut root, list).is_some_and(|value| Some(value.tag()) == tag)
+    // The list itself does not show it: in figment2, a list that is replaced keeps its tag.
+    let mark = find_in(&mut root, list).and_then(|list| list.as_array()?.first());
+    mark.is_some_and(|mark| Some(mark.tag()) == tag)
 }
 
 /// Checks that no secret is a member of a table where the layers have a list.

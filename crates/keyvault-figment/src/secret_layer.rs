@@ -25,8 +25,8 @@ pub struct KeyVaultProvider {
 pub(crate) enum Lists {
     /// The provider has the lists with their elements.
     Filled,
-    /// The provider has the lists without elements, which shows whether they override those of other layers.
-    Empty,
+    /// The provider has the lists with one empty text, which shows whether they override those of other layers.
+    Marked,
     /// The provider does not have the lists.
     Absent,
 }
@@ -106,7 +106,7 @@ impl Provider for KeyVaultProvider {
         for (key, tree) in self.secrets.entries() {
             let (segments, secret) = match (list_of(&key), self.lists) {
                 (None, _) | (_, Lists::Filled) => (key.segments(), value(tree)),
-                (Some(list), Lists::Empty) => (list, Value::Array(Tag::Default, Vec::new())),
+                (Some(list), Lists::Marked) => (list, Value::from(vec![""])),
                 (Some(_), Lists::Absent) => continue,
             };
             let placed = place_in(&mut dict, segments, secret, &|| true);

@@ -86,6 +86,12 @@
 //! Values are zeroized where this crate owns them: in [`Secret`], in the cache, in bodies that it read. The buffers of
 //! the TLS library and the tree of a framework are out of its reach.
 
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(all(doctest, feature = "identity"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
 pub mod blocking;
 pub mod client;
 #[cfg(feature = "identity")]

@@ -287,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_guide_lists_every_variable() {
-        let guide = include_str!("../../../../docs/command-line.md");
+        let guide = include_str!("../../command-line.md");
         for (system, patterns) in FOREIGN_TEXT {
             for pattern in patterns {
                 assert!(guide.contains(&format!("`{pattern}`")), "{pattern} of {system}");
