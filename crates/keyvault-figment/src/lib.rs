@@ -91,8 +91,9 @@
 //! `Debug` of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
 //! [`Figment`](figment::Figment) that [`ResolvedFigment::into_figment`] returns behaves like any other of figment.
 
+// The path is absolute: below the symbolic link of `keyvault-figment2`, `..` is the directory of this crate.
 #[cfg(doctest)]
-#[doc = include_str!("../README.md")]
+#[doc = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"))]
 struct Readme;
 
 mod layered;
