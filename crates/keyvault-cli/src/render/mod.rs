@@ -80,7 +80,7 @@ pub(crate) struct Render {
     #[command(flatten)]
     poll: PollArguments,
 
-    /// Run this command with sh, or with cmd on Windows, after each write, and retry it with a growing delay if it fails
+    /// Run this command with sh, or cmd on Windows, after each write, and retry it with a growing delay if it fails
     #[arg(long, value_name = "COMMAND", requires = "watch")]
     then: Option<String>,
 

@@ -1,9 +1,10 @@
 //! `keyvault run`: starts a program with the references in its environment resolved.
 //!
 //! In reading order: `unresolved` collects the variables, `environment` is the result after they are resolved, and
-//! `program` starts the command with it. With `--mask` or `--restart-on-change`, and always on Windows, the command is a
-//! `child` under a `supervisor`: `change_poller` finds new versions, and `masked_output` copies the output through the
-//! `redactor`. `unix` and `windows` hold what differs: starting, signals, and every process that the command started.
+//! `program` starts the command with it. With `--mask` or `--restart-on-change`, and always on Windows, the command is
+//! a `child` under a `supervisor`: `change_poller` finds new versions, and `masked_output` copies the output through
+//! the `redactor`. `unix` and `windows` hold what differs: starting, signals, and every process that the command
+//! started.
 
 mod change_poller;
 mod child;
