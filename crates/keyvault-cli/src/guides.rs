@@ -53,7 +53,7 @@ fn words(text: &str) -> Vec<String> {
                 quote = Some(c);
                 word.get_or_insert_default();
             }
-            ('|' | ';' | '#' | ')' | '&', None) => break,
+            ('|' | ';' | '#' | ')' | '&' | '>' | '<', None) => break,
             (' ', None) => words.extend(word.take()),
             (c, _) => word.get_or_insert_default().push(c),
         }

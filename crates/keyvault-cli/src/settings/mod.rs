@@ -28,7 +28,6 @@ use std::io::{self, Read};
 use zeroize::Zeroizing;
 
 pub(crate) use self::dotenv::variables as dotenv_variables;
-#[cfg(unix)]
 pub(crate) use self::entry::needs_check;
 pub(crate) use self::entry::{Entry, may_contain_reference};
 pub(crate) use self::env_file::{EnvVariable, env_file};
@@ -39,7 +38,6 @@ pub(crate) use self::problem::Problem;
 pub(crate) use self::properties::properties;
 pub(crate) use self::selection::matches;
 pub(crate) use self::selection::{LEFT_ALONE, SelectionArguments};
-#[cfg(unix)]
 pub(crate) use self::text::near_misses;
 
 /// Reads a file, or standard input if `path` is `-`. A file that cannot be read is a problem.
