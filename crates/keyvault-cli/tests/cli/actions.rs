@@ -102,7 +102,8 @@ async fn a_pull_request_is_annotated_without_a_credential() {
     runner.fixture.write("settings.toml", "good = '@KeyVault(SecretName=db)'\n");
     runner.fixture.write("deploy/a b/x.yaml", "a: 1\nb: '@KeyVault(SecretName=)'\n");
     runner.fixture.write("deploy/y.yaml", "c: '@KeyVault(VaultName=stranger;SecretName=db)'\n");
-    let output = runner.check(&[("files", "settings.toml\ndeploy/**/*.yaml\n"), ("vaults", "contoso\n")]).await;
+    let files = "settings.toml\ndeploy/a b/*.yaml\n**/y.yaml\n";
+    let output = runner.check(&[("files", files), ("vaults", "contoso\n")]).await;
     output.assert_code(1);
     for line in ["::error file=deploy/a b/x.yaml,line=2,", "::error file=deploy/y.yaml,line=1,"] {
         assert!(output.out.contains(line), "{line}\n{}\n{}", output.out, output.err);
