@@ -62,7 +62,7 @@ async fn run_service() -> Result {
     let mut replaced = pool.watch();
     emulator.set("db-password", "a password after the rotation");
     live.refresh_now().await?;
-    replaced.changed().await.ok_or("the pool is not replaced")?;
+    replaced.replaced().await.ok_or("the pool is not replaced")?;
 
     emulator.deny(Denial::Rbac, &[Operation::Get, Operation::List]);
     ensure(live.refresh_now().await.is_err(), "the vault denies access")?;
@@ -130,5 +130,6 @@ async fn main() -> Result {
     for name in ["keyvault_refreshes_total", "keyvault_settings_age_seconds", "keyvault_derived_builds_total"] {
         ensure(names.contains(&name), "a metric is missing")?;
     }
+    ensure(!format!("{spans:?} {exported:?}").contains("the rotation"), "a password was exported")?;
     Ok(())
 }
