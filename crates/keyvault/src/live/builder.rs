@@ -46,9 +46,9 @@ use crate::time::{TokenRate, WallClock};
 ///
 /// # Spans
 ///
-/// `tracing` receives these, at the level `INFO`. The span of each request to a vault, `keyvault`, is inside of them. No
-/// field contains a value, version or token. A span that failed has `otel.status_code = "ERROR"` too, which
-/// `tracing-opentelemetry` makes the status of its span; the event inside of it has the error.
+/// `tracing` receives these at the level `INFO`. The span of each request to a vault, `keyvault`, is inside of them. No
+/// field contains a value, version or token. A failed one also has `otel.status_code = "ERROR"`, which becomes the
+/// status of the span in OpenTelemetry. The event inside of it has the error.
 ///
 /// | name | fields | covers |
 /// |---|---|---|
