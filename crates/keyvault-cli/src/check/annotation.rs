@@ -33,13 +33,12 @@ fn row_message(row: &ReportRow) -> String {
 fn annotation(level: &str, origin: &str, message: &str) -> String {
     let place = origin.rsplit_once(':').filter(|(file, line)| *file != STANDARD_INPUT && line.parse::<usize>().is_ok());
     let (properties, message) = match place {
-        Some((file, line)) => (format!("file={},line={line},", escaped_property(file)), printable(message)),
+        Some((file, line)) => (["file=", &escaped_property(file), ",line=", line, ","].concat(), printable(message)),
         None => (String::new(), printable(&format!("{origin}: {message}"))),
     };
-    format!("::{level} {properties}title={TITLE}::{}\n", escaped(&message))
+    format!("::{level} {properties}title=Key Vault reference::{}\n", escaped(&message))
 }
 
-const TITLE: &str = "Key Vault reference";
 const STANDARD_INPUT: &str = "standard input";
 
 /// Escapes text for the message of a command. A line break would end the command and could begin another one.
