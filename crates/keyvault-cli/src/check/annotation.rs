@@ -70,10 +70,13 @@ mod tests {
 
     #[test]
     fn text_of_a_file_cannot_begin_another_command() {
-        for text in ["a\n::add-mask::x", "a\r::stop-commands::x", "a%0A::warning::x", "a\u{2028}::warning::x"] {
-            let annotation = annotation("error", &format!("{text}.toml:1"), text);
-            assert_eq!(annotation.lines().count(), 1, "{annotation}");
-            assert!(!annotation.contains('\r') && !annotation.contains("%0A"), "{annotation}");
+        for (text, file, message) in [
+            ("a\n::add-mask::b", "a%0A%3A%3Aadd-mask%3A%3Ab", "a\u{fffd}::add-mask::b"),
+            ("a\r::notice::b", "a%0D%3A%3Anotice%3A%3Ab", "a\u{fffd}::notice::b"),
+            ("a%0A::notice::b", "a%250A%3A%3Anotice%3A%3Ab", "a%250A::notice::b"),
+        ] {
+            let expected = format!("::error file={file},line=1,title=Key Vault reference::{message}\n");
+            assert_eq!(annotation("error", &format!("{text}:1"), text), expected, "{text:?}");
         }
     }
 }
