@@ -45,6 +45,10 @@ struct References;
 struct Names;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/opentelemetry.md")]
+struct OpenTelemetry;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/refresh-and-failure.md")]
 struct RefreshAndFailure;
 

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::service::{BOTH, Service, WAYS, block_on, vault, with_variables};
 
-const SCHEMA: &str = include_str!("../../docs/report.schema.json");
+const SCHEMA: &str = include_str!("../../docs/schemas/report.schema.json");
 
 fn rows(report: &Report) -> Vec<(&str, &str, Option<&str>)> {
     report.rows().iter().map(|row| (&*row.setting, row.status.as_str(), row.secret.as_deref())).collect()

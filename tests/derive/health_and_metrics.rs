@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use keyvault::live::CredentialCheck;
 use keyvault::{Live, SecretId};
 use keyvault_test_support::deadline::within_an_hour;
+use keyvault_test_support::json_schema::assert_conforms;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::service::{MINUTE, Service, Settings};
@@ -15,7 +16,12 @@ async fn health_is_json_without_a_value_in_it() {
     service.vault.set("database--password", "canary").unwrap();
     let live = service.live().await;
     let pool = service.derive(&live).retry(MINUTE, MINUTE).await.unwrap();
-    let read_health = || serde_json::to_value(pool.health()).unwrap();
+    let schema = serde_json::from_str(include_str!("../../docs/schemas/derived-health.schema.json")).unwrap();
+    let read_health = || {
+        let health = serde_json::to_value(pool.health()).unwrap();
+        assert_conforms(&health, &schema);
+        health
+    };
     let good = serde_json::json!({
         "generation": 1, "behind": null, "consecutive_failures": 0, "last_error": null, "next_build": null,
         "is_following": true, "is_healthy": true,

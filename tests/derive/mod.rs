@@ -9,3 +9,4 @@ mod replacement;
 mod retry;
 mod service;
 mod shutdown;
+mod spans;

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use keyvault::push::{SecretEvent, SecretEventKind};
 use keyvault::{Error, ErrorKind, Live, SecretId};
+use keyvault_test_support::json_schema::assert_conforms;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
 
 use super::service::{MINUTE, Service, Settings};
@@ -18,6 +19,8 @@ async fn health_is_json_without_a_value_in_it() {
     let id = SecretId::parse("https://contoso.vault.azure.net/secrets/password").unwrap();
     live.notify(SecretEvent::new(id.with_version(version.clone()), SecretEventKind::NewVersion));
     let health = serde_json::to_value(live.health()).unwrap();
+    let schema = serde_json::from_str(include_str!("../../docs/schemas/health.schema.json")).unwrap();
+    assert_conforms(&health, &schema);
     assert_eq!(health["is_healthy"], true);
     let fields: BTreeSet<&str> = health.as_object().unwrap().keys().map(String::as_str).collect();
     let expected = [
@@ -51,6 +54,7 @@ async fn health_is_json_without_a_value_in_it() {
     assert!(health["age"].as_f64().unwrap() >= 1_200.0, "{health}");
     assert!(health["last_error"].as_str().unwrap().contains("vault is down"), "{health}");
     assert!(!health.to_string().contains("canary"));
+    assert_conforms(&health, &schema);
 }
 
 #[tokio::test(start_paused = true)]

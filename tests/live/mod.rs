@@ -19,6 +19,7 @@ mod revocation;
 mod rotation;
 mod service;
 mod shutdown;
+mod spans;
 mod start_up;
 mod suspended_process;
 mod two_vaults;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use keyvault::{Error, ErrorKind, ReferenceStatus};
 use keyvault_test_support::canary::assert_free_of;
+use keyvault_test_support::json_schema::assert_conforms;
 use keyvault_test_support::log::Log;
 use keyvault_test_support::store::FakeStore;
 use tokio::time::{Instant, timeout};
@@ -35,6 +36,8 @@ async fn a_start_in_an_outage_uses_the_file_and_reports_that() {
             assert_eq!(health.last_error.unwrap().kind(), kind, "{framework:?}");
             assert_eq!(health.consecutive_failures, 1, "{framework:?}");
             let health = serde_json::to_value(live.health()).unwrap();
+            let schema = serde_json::from_str(include_str!("../../docs/schemas/health.schema.json")).unwrap();
+            assert_conforms(&health, &schema);
             assert_eq!(health["is_stale"], true, "{framework:?} {health}");
             assert!(health["sealed"]["started_from"].as_str().unwrap().ends_with('Z'), "{framework:?} {health}");
             assert_eq!(health["sealed"]["last_error"], serde_json::Value::Null, "{framework:?} {health}");

@@ -36,6 +36,11 @@ pub(crate) fn date(time: Option<SystemTime>) -> String {
     time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default()
 }
 
+/// Formats a time as RFC 3339, or returns null for `None`.
+fn date_json(time: Option<SystemTime>) -> Value {
+    time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).into()
+}
+
 /// Formats a number with thousands separators: `10,000`.
 pub(crate) fn number(number: usize) -> String {
     let digits = number.to_string();
@@ -50,17 +55,16 @@ pub(crate) fn count(count: usize, noun: &str) -> String {
 
 /// Returns the properties of a secret as JSON, without its value.
 pub(crate) fn properties_json(properties: &SecretProperties) -> Value {
-    let time = |time: Option<SystemTime>| time.map(|time| humantime::format_rfc3339_seconds(time).to_string());
     let id = properties.id();
     json!({
         "id": id.url(),
         "name": id.name().as_str(),
         "version": id.version().map(ToString::to_string),
         "enabled": properties.enabled(),
-        "created": time(properties.created()),
-        "updated": time(properties.updated()),
-        "not_before": time(properties.not_before()),
-        "expires": time(properties.expires()),
+        "created": date_json(properties.created()),
+        "updated": date_json(properties.updated()),
+        "not_before": date_json(properties.not_before()),
+        "expires": date_json(properties.expires()),
         "content_type": properties.content_type(),
         "tags": properties.tags(),
         "managed": properties.managed(),
@@ -71,8 +75,8 @@ pub(crate) fn properties_json(properties: &SecretProperties) -> Value {
 pub(crate) fn deleted_json(deleted: &DeletedSecret) -> Value {
     let mut value = properties_json(&deleted.properties);
     value["recovery_id"] = json!(deleted.recovery_id);
-    value["deleted"] = json!(date(deleted.deleted));
-    value["scheduled_purge"] = json!(date(deleted.scheduled_purge));
+    value["deleted"] = date_json(deleted.deleted);
+    value["scheduled_purge"] = date_json(deleted.scheduled_purge);
     value
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use tracing::Dispatch;
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::{DefaultGuard, NoSubscriber};
+use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Everything that this thread logs at any level, until the value is dropped. Use it on a single-threaded runtime.
 #[derive(Debug)]
@@ -18,6 +19,15 @@ pub struct Log {
 impl Log {
     /// Starts to record this thread's log.
     pub fn begin() -> Self {
+        Self::with_span_events(FmtSpan::NONE)
+    }
+
+    /// Starts to record this thread's log, with a line for each span when it ends.
+    pub fn with_spans() -> Self {
+        Self::with_span_events(FmtSpan::CLOSE)
+    }
+
+    fn with_span_events(events: FmtSpan) -> Self {
         // With a single subscriber, `tracing` caches the interest of the first thread that reaches a call site. That
         // may be the thread of another test, whose "never" would then count for all. With two it asks each thread.
         let other = Dispatch::new(NoSubscriber::default());
@@ -26,6 +36,7 @@ impl Log {
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(LevelFilter::TRACE)
             .with_ansi(false)
+            .with_span_events(events)
             .with_writer(move || writer.clone())
             .finish();
         Self { text, _guard: tracing::subscriber::set_default(subscriber), _other: other }

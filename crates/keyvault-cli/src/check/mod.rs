@@ -1,5 +1,6 @@
 //! `keyvault check`: reports whether every reference resolves, before a program uses it.
 
+mod annotation;
 mod collision;
 
 use std::io;
@@ -10,6 +11,7 @@ use keyvault::settings::Key;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use self::annotation::annotations;
 use self::collision::collisions;
 use crate::failure::Failure;
 use crate::output::{self, count};
@@ -57,6 +59,10 @@ pub(crate) struct Check {
     /// Print JSON
     #[arg(long)]
     json: bool,
+
+    /// Print workflow commands of GitHub Actions, which annotate the lines of a pull request
+    #[arg(long, conflicts_with_all = ["json", "all"])]
+    github: bool,
 
     #[command(flatten)]
     vaults: AllowedVaultsArguments,
@@ -115,6 +121,9 @@ impl Check {
         let report = ReferenceReport::new(&rows, &problems, codes);
         if self.json {
             print_json(&report, &rows, &problems, &notes)?;
+        } else if self.github {
+            let annotations = annotations(&rows, &problems, &notes);
+            output::print(&format!("{annotations}{}\n", self.summary(&report, &entries, &problems)))?;
         } else {
             let max_rows = if self.all { usize::MAX } else { MAX_ROWS };
             let text = notes_text(&notes, max_rows) + &report.text(Style::of(&io::stdout()), max_rows);

@@ -325,7 +325,7 @@ async fn json_output_conforms_to_the_schema() {
     fixture.write("good.toml", "a = '@KeyVault(SecretName=db)'\nb = '@KeyVault('\n");
     fixture.write("bad.json", "{\"a\": \"@KeyVault(SecretName=gone)\", x}");
     fixture.write("main.bicep", "var a = '@KeyVault(SecretName=${name})'\nvar b = 'KeyVault(SecretName=db)'\n");
-    let schema = serde_json::from_str(include_str!("../../../../docs/report.schema.json")).expect("a schema");
+    let schema = serde_json::from_str(include_str!("../../../../docs/schemas/report.schema.json")).expect("a schema");
     for (arguments, problems, notes, rows) in [
         (&["good.toml"][..], 0, 0, 2),
         (&["good.toml", "bad.json", "main.bicep", "missing.env"], 3, 1, 3),
@@ -338,4 +338,28 @@ async fn json_output_conforms_to_the_schema() {
         let lengths = ["problems", "notes", "rows"].map(|name| report[name].as_array().map(Vec::len));
         assert_eq!(lengths, [Some(problems), Some(notes), Some(rows)], "{arguments:?}: {report}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn annotations_name_the_file_and_line_of_each_failure() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("db", CANARY);
+    fixture.write("a.toml", "good = '@KeyVault(SecretName=db)'\n\ngone = '@KeyVault(SecretName=gone)'\n");
+    fixture.write("b.json", "{\"a\": 1,\n x}");
+    fixture.write("main.bicep", "var a = '@KeyVault(SecretName=${name})'\n");
+    let mut command = fixture.command("check");
+    command.args(["--github", "a.toml", "b.json", "main.bicep", "--env-prefix", "SHOP_"]);
+    command.env("SHOP_URL", "@KeyVault(SecretName=gone)");
+    let output = run(command).await;
+    output.assert_code(1).assert_no_canary();
+    for line in [
+        "::error file=a.toml,line=3,title=Key Vault reference::gone: gone in ",
+        "::error file=b.json,line=2,title=Key Vault reference::",
+        "::error title=Key Vault reference::variable SHOP_URL: url: gone in ",
+        "::notice file=main.bicep,line=1,title=Key Vault reference::",
+        "3 references: 1 resolved, 2 not resolved",
+    ] {
+        assert!(output.out.lines().any(|printed| printed.starts_with(line)), "{line}\n{}", output.out);
+    }
+    assert_eq!(output.out.lines().count(), 5, "{}", output.out);
 }

@@ -1,6 +1,7 @@
 //! `keyvault doctor`.
 
 use keyvault_emulator::{Denial, Fault, Operation};
+use keyvault_test_support::json_schema::assert_conforms;
 
 use crate::fixture::{CANARY, Fixture, run};
 
@@ -80,4 +81,30 @@ async fn the_credential_in_use_and_a_wrong_clock_are_reported() {
     fixture.emulator.fault_next(1, Fault::status(404).header("date", date));
     let output = run(fixture.command("doctor")).await;
     assert!(output.assert_code(1).out.contains("FAIL  clock") && output.out.contains("ahead of"), "{}", output.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_output_conforms_to_the_schema() {
+    let fixture = Fixture::start().await;
+    let schema = serde_json::from_str(include_str!("../../../../docs/schemas/doctor.schema.json")).expect("a schema");
+    fixture.emulator.deny(Denial::Rbac, &[Operation::List]);
+    let mut healthy = fixture.command("doctor");
+    healthy.arg("--json");
+    let mut failed = fixture.command("doctor");
+    failed.args(["--json", "--secret", "gone"]);
+    let mut without_credential = fixture.command("doctor");
+    without_credential.arg("--json").env_remove("KEYVAULT_TOKEN").env("AZURE_TENANT_ID", "t");
+    let mut without_vault = fixture.command_without_vault("doctor");
+    without_vault.arg("--json");
+    for (command, is_healthy, status) in [
+        (healthy, true, "warning"),
+        (failed, false, "failed"),
+        (without_credential, false, "failed"),
+        (without_vault, true, "none"),
+    ] {
+        let output = run(command).await.json();
+        assert_conforms(&output, &schema);
+        assert_eq!(output["healthy"], is_healthy, "{output}");
+        assert!(output.to_string().contains(&format!("\"status\":\"{status}\"")), "{status}: {output}");
+    }
 }

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use keyvault_emulator::Seed;
+use keyvault_test_support::json_schema::{assert_conforms, conforms};
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
@@ -22,6 +25,10 @@ async fn first_line(child: &mut Child) -> String {
     line.expect("a line in time").expect("a line of text").expect("a line")
 }
 
+fn parsed(json: &str) -> Value {
+    serde_json::from_str(json).expect("JSON")
+}
+
 fn field(json: &str, name: &str) -> String {
     let (_, rest) = json.split_once(&format!("\"{name}\":\"")).expect("the field is there");
     rest.split_once('"').expect("the field ends").0.to_owned()
@@ -33,6 +40,7 @@ async fn the_ready_line_has_the_addresses_and_a_signal_ends_the_emulator() {
     let ca_file = path_in(&directory, "ca.pem");
     let mut child = keyvault(&["emulator", "--ca-file", &ca_file]).spawn().expect("the command starts");
     let ready = first_line(&mut child).await;
+    assert_conforms(&parsed(&ready), &parsed(include_str!("../../../../docs/schemas/emulator.schema.json")));
     let ca = std::fs::read(&ca_file).expect("the authority was written");
 
     let roots = reqwest::Certificate::from_pem(&ca).expect("the authority is PEM");
@@ -160,4 +168,51 @@ async fn wrong_usage_exits_with_2() {
     assert_eq!(String::from_utf8_lossy(&version.stdout).trim(), concat!("keyvault ", env!("CARGO_PKG_VERSION")));
     let wrong = keyvault(&["emulator", "--listen", "nonsense"]).output().await.expect("the command ran");
     assert_eq!(wrong.status.code(), Some(2));
+}
+
+#[test]
+fn the_schema_of_a_seed_accepts_what_the_emulator_accepts() {
+    let schema = parsed(include_str!("../../../../docs/schemas/seed.schema.json"));
+    for (seed, is_good) in [
+        (r#"{}"#, true),
+        (r#"{"a": "v", "other/a": "v"}"#, true),
+        (r#"{"a": {"value": "v", "content_type": "t", "tags": {"k": "v"}, "enabled": false, "expires": 7}}"#, true),
+        (r#"{"a": {"value": "v", "not_before": "2026-01-01T00:00:00Z", "expires": null, "tags": null}}"#, true),
+        (r#"{"a": {"value": "v", "contentType": "t", "nbf": 5, "exp": 7}}"#, true),
+        (r#"{"a": {"value": "v", "version": "0123456789ABCDEF0123456789abcdef"}}"#, true),
+        (r#"{"a": {"versions": ["old", {"value": "new"}]}}"#, true),
+        (r#"{"a": {"certificate": "app.example"}}"#, true),
+        (r#"[]"#, false),
+        (r#"{"a": 5432}"#, false),
+        (r#"{"a": {}}"#, false),
+        (r#"{"a": {"value": 5432}}"#, false),
+        (r#"{"a": {"value": "v", "certificate": "app.example"}}"#, false),
+        (r#"{"a": {"value": "v", "colour": "red"}}"#, false),
+        (r#"{"a": {"value": "v", "tags": {"k": 1}}}"#, false),
+        (r#"{"a": {"value": "v", "enabled": "yes"}}"#, false),
+        (r#"{"a": {"value": "v", "expires": true}}"#, false),
+        (r#"{"a": {"versions": []}}"#, false),
+        (r#"{"a": {"versions": ["v"], "enabled": true}}"#, false),
+    ] {
+        assert_eq!(Seed::from_json(seed).is_ok(), is_good, "emulator: {seed}");
+        assert_eq!(conforms(&parsed(seed), &schema).is_ok(), is_good, "schema: {seed}");
+    }
+}
+
+#[test]
+fn every_schema_has_an_id_with_a_version_and_a_row_in_the_table() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/schemas");
+    let table = std::fs::read_to_string(format!("{folder}/README.md")).expect("the table");
+    let mut count = 0;
+    for file in std::fs::read_dir(folder).expect("a folder").flatten() {
+        let file = file.file_name().into_string().expect("a name");
+        let Some(name) = file.strip_suffix(".schema.json") else { continue };
+        let schema = parsed(&std::fs::read_to_string(format!("{folder}/{file}")).expect("a schema"));
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{file}");
+        let version = schema["$id"].as_str().and_then(|id| id.strip_prefix(&format!("urn:keyvault:schema:{name}:")));
+        let version: u32 = version.and_then(|version| version.parse().ok()).expect("an id with a version");
+        assert!(table.contains(&format!("| [`{name}`]({file}) | {version} |")), "{file}");
+        count += 1;
+    }
+    assert_eq!(table.matches(".schema.json) |").count(), count, "{table}");
 }

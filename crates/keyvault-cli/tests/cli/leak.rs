@@ -146,6 +146,7 @@ async fn commands_that_resolve_references_print_no_value() {
         test.fixture.write(name, &text);
         test.run(&["check", name], "").await;
         test.run(&["check", name, "--json"], "").await;
+        test.run(&["check", name, "--github"], "").await;
         test.run(&["render", name, "-o", "rendered"], "").await;
         test.run(&["run", "--env-file", name, "--", "true"], "").await;
     }

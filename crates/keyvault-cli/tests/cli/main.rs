@@ -1,5 +1,7 @@
 //! The command `keyvault` as users and scripts run it, against an emulator.
 
+#[cfg(unix)]
+mod actions;
 mod check;
 mod credential;
 mod doctor;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use keyvault_emulator::Fault;
+use keyvault_test_support::json_schema::assert_conforms;
 
 use crate::fixture::{CommandOutput, Fixture, keyvault, run, run_with};
 
@@ -69,6 +70,40 @@ async fn every_operation_on_a_secret_works() {
     succeeds(&fixture, &["purge", "db", "--yes"], "").await;
     succeeds(&fixture, &["restore", &path], "").await;
     assert_eq!(succeeds(&fixture, &["get", "-n", "db", "--version", &first], "").await, "first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn json_output_conforms_to_the_schema() {
+    let fixture = Fixture::start().await;
+    let schema = json(include_str!("../../../../docs/schemas/secret.schema.json"));
+    let path = fixture.path("db.backup");
+    let all = ["--content-type", "text/plain", "--tag", "a=b", "--expires", "2030-01-31", "--not-before", "2020-01-31"];
+    succeeds(&fixture, &[&["set", "full"], &all[..]].concat(), "canary").await;
+    for (arguments, length) in [
+        (&["set", "db"][..], None),
+        (&["show", "db"], None),
+        (&["get", "db"], None),
+        (&["update", "db", "--tag", "a=b"], None),
+        (&["list"], Some(2)),
+        (&["versions", "full"], Some(1)),
+        (&["delete", "db", "--yes"], None),
+        (&["deleted"], Some(1)),
+        (&["deleted", "db"], None),
+        (&["recover", "db"], None),
+    ] {
+        let output = json(&succeeds(&fixture, &[arguments, &["--json"]].concat(), "canary").await);
+        assert_eq!(output.as_array().map(Vec::len), length, "{arguments:?}: {output}");
+        let secrets = output.as_array().map_or(std::slice::from_ref(&output), Vec::as_slice);
+        for secret in secrets {
+            assert_conforms(secret, &schema);
+            assert_eq!(secret.get("value").is_some(), arguments[0] == "get", "{arguments:?}: {secret}");
+            assert_eq!(secret.get("deleted").is_some(), arguments[0].starts_with("delete"), "{arguments:?}: {secret}");
+        }
+    }
+    succeeds(&fixture, &["backup", "db", "-o", &path], "").await;
+    succeeds(&fixture, &["delete", "db", "--yes"], "").await;
+    succeeds(&fixture, &["purge", "db", "--yes"], "").await;
+    assert_conforms(&json(&succeeds(&fixture, &["restore", &path, "--json"], "").await), &schema);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

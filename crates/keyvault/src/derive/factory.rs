@@ -7,6 +7,7 @@ use std::time::Duration;
 use futures::TryFutureExt;
 use futures::future::BoxFuture;
 use tokio::time::Instant;
+use tracing::{Instrument, field};
 
 use super::drain::Drains;
 use super::keys::named;
@@ -44,7 +45,18 @@ where
     pub(super) async fn build(&mut self) -> Built<R> {
         self.drains.make_room().await;
         let published = self.published.load_full();
-        let built = self.build_and_probe(&published).await;
+        let span = tracing::info_span!(
+            "keyvault.derive",
+            keys = ?self.keys,
+            generation = published.publication.generation,
+            outcome = field::Empty,
+            otel.status_code = field::Empty,
+        );
+        let built = self.build_and_probe(&published).instrument(span.clone()).await;
+        match &built {
+            Ok(_) => span.record("outcome", "built"),
+            Err(_) => span.record("outcome", "failed").record("otel.status_code", "ERROR"),
+        };
         self.discard_candidate();
         metrics::built(&self.keys, built.is_ok());
         (Arc::clone(&published.publication), built)

@@ -43,6 +43,20 @@ use crate::time::{TokenRate, WallClock};
 /// | `keyvault_derived_builds_total` | counter | `keys`, `outcome`: `ok`, `failed` | builds of derived resources |
 ///
 /// The `keys` of a derived resource are those of [`Live::derive`]; its first build counts too.
+///
+/// # Spans
+///
+/// `tracing` receives these at the level `INFO`. The span of each request to a vault, `keyvault`, is inside of them. No
+/// field contains a value, version or token. A failed one also has `otel.status_code = "ERROR"`, which becomes the
+/// status of the span in OpenTelemetry. The event inside of it has the error.
+///
+/// | name | fields | covers |
+/// |---|---|---|
+/// | `keyvault.start` | `outcome`: `loaded`, `failed` | a start, with its retries |
+/// | `keyvault.refresh` | `kind`: `full`, `partial`; `outcome`: `changed`, `unchanged`, `debounced`, `failed`; `generation` | one refresh |
+/// | `keyvault.derive` | `keys`, `generation`, `outcome`: `built`, `failed` | a build of a derived resource, with its probe |
+///
+/// A refresh is the root of its trace. It has no `outcome` if a shutdown ends it.
 #[must_use]
 pub struct LiveBuilder<L, V = Unvalidated> {
     layers: L,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::{Span, field};
 
 use super::refresh_queue::Due;
 use crate::error::{Error, ErrorKind};
@@ -27,6 +28,8 @@ pub(super) struct PlannedRefresh {
     pub(super) began: Moment,
     /// When it ends at the latest, validation included.
     pub(super) deadline: Instant,
+    /// From here to the end, with all requests in between.
+    pub(super) span: Span,
 }
 
 impl PlannedRefresh {
@@ -48,7 +51,15 @@ impl PlannedRefresh {
 
     fn new(plan: FetchPlan, began: Moment, longest: Duration, due: BTreeMap<SecretId, Due>) -> Self {
         let deadline = instant_after(began.instant, longest);
-        Self { plan, due, is_requested: false, reported: BTreeSet::new(), is_retry: false, began, deadline }
+        let span = tracing::info_span!(
+            parent: None,
+            "keyvault.refresh",
+            kind = if plan.is_full { "full" } else { "partial" },
+            outcome = field::Empty,
+            generation = field::Empty,
+            otel.status_code = field::Empty,
+        );
+        Self { plan, due, is_requested: false, reported: BTreeSet::new(), is_retry: false, began, deadline, span }
     }
 
     /// Returns whether the refresh fetches everything.

@@ -11,6 +11,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::debounce::PendingChanges;
 use super::health_state::Failure;
@@ -62,15 +63,35 @@ impl RefreshCycle {
     /// Begins a refresh: loads the settings.
     pub(super) fn load(&self, refresh: PlannedRefresh) -> RunningRefresh {
         let (loader, last) = (Arc::clone(&self.loader), self.state.publication.load_full());
+        let span = refresh.span.clone();
         async move {
             let loaded = loader.load(&loader.resolver, &refresh.plan, Some(&last.snapshot), refresh.deadline).await;
             (refresh, Stage::Loaded(loaded))
         }
+        .instrument(span)
         .boxed()
     }
 
     /// Continues a refresh after a step that waited. `known` are the secrets that are known by now.
-    pub(super) fn advance(&mut self, mut refresh: PlannedRefresh, stage: Stage, known: &Arc<KnownSecrets>) -> Step {
+    pub(super) fn advance(&mut self, refresh: PlannedRefresh, stage: Stage, known: &Arc<KnownSecrets>) -> Step {
+        let span = refresh.span.clone();
+        let step = span.in_scope(|| self.next_step(refresh, stage, known));
+        if let Step::End(_, result) = &step {
+            let outcome = match result {
+                Ok(Outcome::Unchanged) => "unchanged",
+                Ok(Outcome::Changed(_)) => "changed",
+                Ok(Outcome::Debounced(_)) => "debounced",
+                Err(_) => "failed",
+            };
+            span.record("outcome", outcome).record("generation", self.state.publication.load().generation);
+            if result.is_err() {
+                span.record("otel.status_code", "ERROR");
+            }
+        }
+        step
+    }
+
+    fn next_step(&mut self, mut refresh: PlannedRefresh, stage: Stage, known: &Arc<KnownSecrets>) -> Step {
         let published = self.state.publication.load_full();
         let result = match stage {
             Stage::Loaded(Err(error)) | Stage::Validated(Err(error)) => Err(error),
@@ -81,12 +102,12 @@ impl RefreshCycle {
             Stage::Loaded(Ok(loaded)) => match self.compare(&published, &refresh, &loaded) {
                 Some(outcome) => Ok(outcome),
                 None => {
-                    let loader = Arc::clone(&self.loader);
+                    let (loader, span) = (Arc::clone(&self.loader), refresh.span.clone());
                     let validated = async move {
                         let settings = loader.validate(loaded, refresh.deadline).await;
                         (refresh, Stage::Validated(settings))
                     };
-                    return Step::Run(validated.boxed());
+                    return Step::Run(validated.instrument(span).boxed());
                 }
             },
             Stage::Validated(Ok(settings)) => Ok(Outcome::Changed(self.publish(&published, &refresh, settings))),

@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::{Instrument, field};
 
 use super::event_sources::EventSources;
 use super::health_state::HealthState;
@@ -53,10 +54,19 @@ impl Start {
             Error::unless_on_runtime()?;
             let (began, requests) = (Instant::now(), self.loader.resolver.remote_requests());
             let deadline = instant_after(began, self.options.startup_deadline);
-            let first = match &self.sealed_writer {
-                Some(sealed_writer) => self.first_or_sealed(sealed_writer, deadline).await,
-                None => self.first(deadline, &ArcSwapOption::empty()).await,
+            let span = tracing::info_span!("keyvault.start", outcome = field::Empty, otel.status_code = field::Empty);
+            let first = async {
+                match &self.sealed_writer {
+                    Some(sealed_writer) => self.first_or_sealed(sealed_writer, deadline).await,
+                    None => self.first(deadline, &ArcSwapOption::empty()).await,
+                }
             };
+            let first = first.instrument(span.clone()).await;
+            match &first {
+                Ok(_) => span.record("outcome", "loaded"),
+                Err(_) => span.record("outcome", "failed").record("otel.status_code", "ERROR"),
+            };
+            drop(span);
             // A supervisor may restart this process at once, and again: that must not flood the vault.
             if first.is_err() && self.loader.resolver.remote_requests() != requests {
                 sleep_until(instant_after(began, self.options.minimum_failure_delay).min(deadline)).await;

@@ -21,8 +21,8 @@ pub use self::status::ReferenceStatus;
 /// leaves nothing to report.
 ///
 /// `Display` writes a table for people, at most 80 columns wide however long the names are. `Serialize` writes
-/// `{"resolved":…,"rows":[…],"unmatched":[…]}` in snake case, with every field of [`ReportRow`] in each row, `null` for an
-/// absent value, and dates in RFC 3339; `docs/report.schema.json` in the repository is its JSON Schema.
+/// `{"resolved":…,"rows":[…],"unmatched":[…]}` in snake case, with every field of [`ReportRow`] in each row, `null` for
+/// an absent value, and dates in RFC 3339; `docs/schemas/report.schema.json` in the repository is its JSON Schema.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Report {
     rows: Arc<[ReportRow]>,
