@@ -100,7 +100,7 @@ impl fmt::Debug for EnvironmentToken {
 pub(crate) fn credential_variables() -> impl Iterator<Item = &'static str> {
     // The SDKs of other languages also read the last three.
     let further = ["KEYVAULT_TOKEN", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_USERNAME", "AZURE_PASSWORD"];
-    further.into_iter().chain(DefaultCredential::VARIABLES)
+    further.into_iter().chain(DefaultCredential::VARIABLES.iter().copied())
 }
 
 #[cfg(test)]

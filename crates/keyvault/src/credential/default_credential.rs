@@ -39,7 +39,7 @@ struct SelectedStep {
 impl DefaultCredential {
     /// The environment variables that describe the identity of a step, some of them secret. A program that starts
     /// others may remove them from the environment that these inherit.
-    pub const VARIABLES: [&str; 20] = VARIABLES;
+    pub const VARIABLES: &'static [&'static str] = &VARIABLES;
 
     /// Creates the credential. The tools come last: each takes seconds to fail.
     pub(super) fn new(mut steps: Vec<CredentialStep>, variables: Variables, options: ClientOptions) -> Self {

@@ -48,7 +48,8 @@ use crate::time::{TokenRate, WallClock};
 ///
 /// `tracing` receives these at the level `INFO`. The span of each request to a vault, `keyvault`, is inside of them. No
 /// field contains a value, version or token. A failed one also has `otel.status_code = "ERROR"`, which becomes the
-/// status of the span in OpenTelemetry. The event inside of it has the error.
+/// status of the span in OpenTelemetry. The error is in the log event inside of a failed refresh and in the result of a
+/// failed start. For a failed build, the log event follows the span, or [`Live::derive`] returns the error.
 ///
 /// | name | fields | covers |
 /// |---|---|---|
@@ -56,7 +57,7 @@ use crate::time::{TokenRate, WallClock};
 /// | `keyvault.refresh` | `kind`: `full`, `partial`; `outcome`: `changed`, `unchanged`, `debounced`, `failed`; `generation` | one refresh |
 /// | `keyvault.derive` | `keys`, `generation`, `outcome`: `built`, `failed` | a build of a derived resource, with its probe |
 ///
-/// A refresh is the root of its trace. It has no `outcome` if a shutdown ends it.
+/// A refresh is the root of its trace. A span has no `outcome` if a shutdown or a dropped future ends it.
 #[must_use]
 pub struct LiveBuilder<L, V = Unvalidated> {
     layers: L,

@@ -8,7 +8,7 @@ use std::fmt;
 /// Azure management API; `Display` prints exactly its names.
 #[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
 pub enum ReferenceStatus {
-    /// Not tried yet.
+    /// Not tried yet, or a value set in code [hides](crate::NameMap::hidden) the secret.
     #[default]
     Initialized,
     /// The setting holds the secret.

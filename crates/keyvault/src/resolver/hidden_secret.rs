@@ -18,8 +18,8 @@ pub(super) struct HiddenSecret {
     place: String,
 }
 
-/// Finds the mapped secrets that `values`, which have no references, hide. A secret whose key the settings type does
-/// not have is not missed.
+/// Finds the mapped secrets that `values`, which have no references, hide. Ignores a secret whose key the settings type
+/// does not have.
 pub(super) fn hidden_secrets(values: &[ConfigValue], context: ResolveContext<'_>) -> Vec<HiddenSecret> {
     let (Some(mapped), Some(find_key)) = (context.mapped, context.find_key) else { return Vec::new() };
     if context.if_hidden == IfHidden::Skip {

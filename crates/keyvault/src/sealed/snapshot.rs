@@ -146,6 +146,9 @@ impl SealedSnapshot {
     /// older than they are and are refused until the clock has passed this time. Default: none; any file within the
     /// [maximum age](SealedSnapshot::max_age) is accepted.
     ///
+    /// Instances with files of their own each need a time of their own: the time of one refuses the file of another. A
+    /// database with less precision must round the time down, or the newest file itself is refused.
+    ///
     /// # Examples
     ///
     /// ```

@@ -52,7 +52,7 @@ impl SecretProperties {
         }
     }
 
-    /// Copies the properties for another identifier, for a store that wraps another one.
+    /// Replaces the identifier, for a store that wraps another one.
     #[must_use]
     pub fn with_id(self, id: SecretId) -> Self {
         Self { id, ..self }

@@ -81,8 +81,11 @@ impl Surrounding {
             return Err(changes("the braces around it", OWN_SETTING));
         }
         match quoted(Quotes::Nothing) {
+            // The ampersands may be those of a shell's `&&`.
             Some(Separator::Ampersand)
-                if self.url.is_none() && !is_encoded(&[Encode::Url]) && UrlPart::QueryValue.is_changed_by(value) =>
+                if self.url.is_none()
+                    && !is_encoded(&[Encode::Url, Encode::Shell])
+                    && UrlPart::QueryValue.is_changed_by(value) =>
             {
                 return Err(changes("the form around it", URL_HELP));
             }
@@ -293,6 +296,9 @@ mod tests {
         assert!(of(r#"{"u": "https://a:*@b"}"#).check("a@b", Some(Encode::Json)).is_err());
         assert!(of(ADO).check("\"a;b\"", Some(Encode::Ado)).is_ok());
         assert!(of(ADO).check("a;b", Some(Encode::Url)).is_err());
+        let command = "cd /srv && PASSWORD=*";
+        assert!(of(command).check("'a&b'", Some(Encode::Shell)).is_ok());
+        assert!(of(command).check("a&b", None).is_err());
     }
 
     #[test]
