@@ -8,7 +8,14 @@ shopt -s nullglob
 IFS=
 
 arguments=(--github)
-[ "$INPUT_OFFLINE" = false ] || arguments+=(--offline)
+case "$INPUT_OFFLINE" in
+  true) arguments+=(--offline) ;;
+  false) ;;
+  *)
+    echo "::error title=Key Vault reference::the input 'offline' is neither true nor false"
+    exit 2
+    ;;
+esac
 while read -r vault; do
   [ -z "$vault" ] || arguments+=(--vault "$vault")
 done <<< "$INPUT_VAULTS"
