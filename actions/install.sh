@@ -24,6 +24,6 @@ name=keyvault-$version-$target
 cd "$RUNNER_TEMP"
 gh release download "v$version" --repo "$repository" --pattern "$name.tar.gz" --clobber
 # The archive comes from the release workflow of that repository.
-gh attestation verify "$name.tar.gz" --repo "$repository"
+gh attestation verify "$name.tar.gz" --repo "$repository" --signer-workflow "$repository/.github/workflows/release.yml"
 tar -xzf "$name.tar.gz"
 echo "$RUNNER_TEMP/$name" >> "$GITHUB_PATH"

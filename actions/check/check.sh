@@ -8,7 +8,14 @@ shopt -s nullglob
 IFS=
 
 arguments=(--github)
-[ "$INPUT_OFFLINE" = false ] || arguments+=(--offline)
+case "$INPUT_OFFLINE" in
+  true) arguments+=(--offline) ;;
+  false) ;;
+  *)
+    echo "::error title=Key Vault reference::the input 'offline' is neither true nor false"
+    exit 2
+    ;;
+esac
 while read -r vault; do
   [ -z "$vault" ] || arguments+=(--vault "$vault")
 done <<< "$INPUT_VAULTS"
@@ -20,14 +27,14 @@ while read -r pattern; do
   # shellcheck disable=SC2206 # The shell expands the pattern.
   files=($pattern)
   if [ ${#files[@]} = 0 ]; then
-    echo "::error title=Key Vault reference::a pattern of the input files matches no file"
+    echo "::error title=Key Vault reference::a pattern of the input 'files' matches no file"
     exit 2
   fi
   arguments+=("${files[@]}")
 done <<< "$INPUT_FILES"
 # Without a file, the command would check the environment of the job.
 if [ "${arguments[${#arguments[@]} - 1]}" = -- ]; then
-  echo "::error title=Key Vault reference::the input files is empty"
+  echo "::error title=Key Vault reference::the input 'files' is empty"
   exit 2
 fi
 exec keyvault check "${arguments[@]}"

@@ -53,11 +53,11 @@ while IFS= read -r line; do
   export "KEYVAULT_EXPORT_${#names[@]}=$secret"
   names+=("$name")
 done <<< "$INPUT_SECRETS"
-[ ${#names[@]} -gt 0 ] || fail "the input secrets is empty"
+[ ${#names[@]} -gt 0 ] || fail "the input 'secrets' is empty"
 
 vaults=()
 while IFS= read -r vault; do
   [ -z "$vault" ] || vaults+=(--vault "$vault")
 done <<< "$INPUT_VAULTS"
-[ ${#vaults[@]} -gt 0 ] || fail "the input vaults is empty"
+[ ${#vaults[@]} -gt 0 ] || fail "the input 'vaults' is empty"
 exec keyvault run "${vaults[@]}" --only 'KEYVAULT_EXPORT_*' -- "$BASH" "$0" "${names[@]}"

@@ -27,9 +27,9 @@ use crate::shutdown;
 /// certificate authority to trust, the parameters of a credential, and the URL that controls faults and time. Then it
 /// writes one line for each request to standard error: method, path, status and milliseconds, never values or tokens.
 ///
-/// With a command after --, it prints nothing. The command finds the vault in its environment (KEYVAULT_VAULT), trusts
-/// the certificate authority and signs in to the emulator, with the SDKs of most languages without further settings.
-/// keyvault forwards TERM, INT, HUP, QUIT, USR1 and USR2, and exits with the exit code of the command.
+/// With a command after --, it prints nothing. The command finds the vault in its environment (KEYVAULT_VAULT). Further
+/// variables make the SDKs of most languages trust the certificate authority and sign in to the emulator. keyvault
+/// forwards TERM, INT, HUP, QUIT, USR1 and USR2, and exits with the exit code of the command.
 #[derive(clap::Args)]
 #[command(after_long_help = help::EXAMPLES)]
 pub(crate) struct EmulatorArguments {

@@ -102,7 +102,7 @@ async fn write(writer: &mut (impl AsyncWrite + Unpin), out: &[u8]) -> io::Result
 
 /// Copies the rest of a pipe that cannot be handed over.
 async fn drain(mut from: impl AsyncRead + Unpin, writer: &mut (impl AsyncWrite + Unpin), redactor: &mut Redactor<'_>) {
-    let mut buffer = vec![0; BUFFER_LENGTH];
+    let mut buffer = Zeroizing::new(vec![0; BUFFER_LENGTH]);
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let mut out = redactor.feed(&buffer[..length]);
         out.extend(redactor.flush());
