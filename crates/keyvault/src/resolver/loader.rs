@@ -94,16 +94,19 @@ impl<'r> Loader<'r> {
     /// the plan does not fetch the secret. Returns whether the secret is read.
     pub(super) fn read_known(&self, item: &SecretProperties) -> bool {
         let (id, plan) = (item.id(), self.plan);
-        if !self.has_read(id) {
-            let known = plan.read_before(id).filter(|known| known.is_proven && plan.trusts_list(id));
-            if let Some(known) = known.filter(|known| proves(item, known.secret())) {
-                plan.set_state(id, VersionState::Latest);
-                plan.set_read(id.clone(), Ok(Arc::clone(known.secret())));
-            } else if let Some(secret) = plan.recalled(id) {
-                plan.set_read(id.clone(), Ok(Arc::clone(secret)));
-            }
+        if self.has_read(id) {
+            return true;
         }
-        self.has_read(id)
+        let known = plan.read_before(id).filter(|known| known.is_proven && plan.trusts_list(id));
+        if let Some(known) = known.filter(|known| proves(item, known.secret())) {
+            plan.set_state(id, VersionState::Latest);
+            plan.set_read(id.clone(), Ok(Arc::clone(known.secret())));
+        } else if let Some(secret) = plan.recalled(id) {
+            plan.set_read(id.clone(), Ok(Arc::clone(secret)));
+        } else {
+            return false;
+        }
+        true
     }
 
     /// Returns whether this load read a secret already. Reading it twice could give two settings different versions.
