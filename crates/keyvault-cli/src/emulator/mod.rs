@@ -19,6 +19,7 @@ use serde_json::json;
 
 use self::request_log::RequestLog;
 use crate::failure::Failure;
+use crate::run::Signals;
 use crate::shutdown;
 
 /// Run a Key Vault on this machine until it is interrupted, or while a command runs
@@ -113,9 +114,12 @@ async fn serve(arguments: &EmulatorArguments) -> io::Result<()> {
 
 /// Serves while the command runs. Standard output and standard error belong to the command.
 async fn run_command(arguments: &EmulatorArguments) -> Result<ExitCode, Failure> {
+    // A signal that ended this process at once would leave the bundle behind.
+    let signals = Signals::listen()?;
     let emulator = start(arguments, Emulator::builder()).await?;
     let bundle = ca_bundle::write(emulator.ca_pem())?;
-    let code = crate::run::supervise(&arguments.command, client_environment::variables(&emulator, bundle.path())).await;
+    let variables = client_environment::variables(&emulator, bundle.path());
+    let code = crate::run::supervise(&arguments.command, variables, signals).await;
     drop(bundle);
     stop(emulator).await?;
     code.map(crate::run::exit_code)

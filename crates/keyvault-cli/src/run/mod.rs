@@ -20,15 +20,18 @@ mod unresolved;
 mod windows;
 
 use std::ffi::OsString;
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use keyvault::NameMap;
+use tokio::sync::mpsc::UnboundedReceiver;
 use zeroize::Zeroizing;
 
 use self::change_poller::ChangePoller;
 use self::environment::{ChildEnvironment, Value};
+use self::platform::ReceivedSignal;
 use self::program::Program;
 use self::supervisor::Supervisor;
 #[cfg(unix)]
@@ -175,7 +178,8 @@ impl Run {
             interval: self.poll.interval,
             current: Arc::clone(&program.environment),
         });
-        let code = runtime.block_on(Supervisor::new(program, self.mask, self.grace).run(poller));
+        let supervisor = Supervisor::new(program, self.mask, self.grace);
+        let code = runtime.block_on(async { supervisor.run(platform::listen()?, poller).await });
         // A write to a pipe without a reader blocks a runtime thread for good. Do not wait for it.
         runtime.shutdown_background();
         code.map(exit_code)
@@ -190,14 +194,27 @@ impl Run {
     }
 }
 
+/// The signals that are forwarded to a command. From its creation on, none of them ends this process.
+pub(crate) struct Signals(UnboundedReceiver<ReceivedSignal>);
+
+impl Signals {
+    pub(crate) fn listen() -> io::Result<Self> {
+        platform::listen().map(Self)
+    }
+}
+
 /// Runs a command with further variables and without the credentials of our environment. Forwards signals to it, and
-/// returns its exit code.
-pub(crate) async fn supervise(words: &[OsString], variables: Vec<(&str, String)>) -> Result<i32, Failure> {
+/// returns its exit code. Does not start it after a termination signal.
+pub(crate) async fn supervise(
+    words: &[OsString],
+    variables: Vec<(&str, String)>,
+    signals: Signals,
+) -> Result<i32, Failure> {
     let values = variables.into_iter().map(|(name, text)| (name.to_owned(), Value::plain(Zeroizing::new(text))));
     let environment =
         ChildEnvironment { values: values.collect(), withheld: credential_variables().collect(), secrets: Vec::new() };
     let program = Program { words: words.to_vec(), environment: Arc::new(environment), is_restarted: false };
-    Supervisor::new(program, false, Duration::ZERO).run(None).await
+    Supervisor::new(program, false, Duration::ZERO).run(signals.0, None).await
 }
 
 /// Returns the exit code of the command as ours. Ends the process if the code is larger than an `ExitCode`, as those of

@@ -12,7 +12,9 @@ use super::change_poller::ChangePoller;
 use super::child::Child;
 use super::environment::{ChildEnvironment, SecretText};
 use super::masked_output::MaskedSecrets;
-use super::platform::{self, ReceivedSignal, exit_code};
+#[cfg(unix)]
+use super::platform;
+use super::platform::{ReceivedSignal, exit_code};
 use super::program::Program;
 use super::redactor::MIN_LENGTH;
 use crate::failure::Failure;
@@ -39,8 +41,11 @@ impl Supervisor {
     }
 
     /// Runs the program, restarts it on each change that `poller` finds, and returns its exit code.
-    pub(super) async fn run(mut self, poller: Option<ChangePoller>) -> Result<i32, Failure> {
-        let mut signals = platform::listen()?;
+    pub(super) async fn run(
+        mut self,
+        mut signals: UnboundedReceiver<ReceivedSignal>,
+        poller: Option<ChangePoller>,
+    ) -> Result<i32, Failure> {
         let (sender, mut changes) = mpsc::channel(1);
         #[cfg(unix)]
         {
@@ -55,6 +60,12 @@ impl Supervisor {
             tokio::spawn(poller.run(sender));
         }
         loop {
+            // A signal of a terminal is not forwarded, and a program that starts later has not received it.
+            while let Ok(received) = signals.try_recv() {
+                if received.is_termination() {
+                    return Ok(received.exit_code());
+                }
+            }
             let masked = self.masked();
             let mut child = self.program.spawn(masked)?;
             let newer = match next_event(&mut child, &mut signals, &mut changes).await? {
@@ -128,3 +139,29 @@ async fn drain_unless_terminated(child: Child, signals: &mut UnboundedReceiver<R
 
 /// The time for writing the remaining output at a restart or after a termination signal.
 const MAX_DRAIN: Duration = Duration::from_secs(2);
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rustix::process::Signal;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_program_does_not_start_after_a_termination_signal() {
+        let environment = ChildEnvironment { values: BTreeMap::new(), withheld: Vec::new(), secrets: Vec::new() };
+        let program = Program {
+            words: ["sh", "-c", "exit 7"].map(Into::into).into(),
+            environment: Arc::new(environment),
+            is_restarted: false,
+        };
+        let (sender, signals) = mpsc::unbounded_channel();
+        for signal in [Signal::USR1, Signal::INT] {
+            let received = ReceivedSignal { signal, is_from_terminal: true, is_for_the_group: true };
+            sender.send(received).expect("a receiver");
+        }
+        let code = Supervisor::new(program, false, Duration::ZERO).run(signals, None).await;
+        assert_eq!(code.expect("an exit code"), 130);
+    }
+}

@@ -76,6 +76,11 @@ impl ReceivedSignal {
     pub(super) fn is_termination(self) -> bool {
         true
     }
+
+    /// Returns the exit code of a program that an event of the console ended: `STATUS_CONTROL_C_EXIT`.
+    pub(super) fn exit_code(self) -> i32 {
+        0xC000_013A_u32.cast_signed()
+    }
 }
 
 /// Registers for the events of the console, so that this process outlives the command, and returns them as a channel.

@@ -14,6 +14,7 @@ use crate::vault::SecretTarget;
 ///
 /// The value comes from --value-file, from standard input or from a prompt. It is no argument, because other users of
 /// the machine can see arguments. A final newline of standard input is removed; a file is taken as it is.
+/// An empty value is refused, except at the prompt.
 #[derive(clap::Args)]
 pub(crate) struct Set {
     /// The name of the secret, or its URL

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::fixture::{self, CommandOutput, Fixture, path_in, run, write_in};
+use crate::fixture::{self, CommandOutput, Fixture, path_in, run, send_signal, wait, write_in};
 
 /// Returns the emulator with a shell script as its command. `$KEYVAULT` is the path of `keyvault`.
 fn emulator(options: &[&str], script: &str) -> Command {
@@ -33,6 +33,26 @@ async fn a_signal_reaches_the_command_and_ends_both() {
     {
         run(emulator(&[], script)).await.assert_code(code);
     }
+}
+
+#[tokio::test]
+async fn a_signal_before_the_command_starts_leaves_no_file() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let temporary = tempfile::tempdir().expect("a directory");
+    let pipe = path_in(&directory, "pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    let mut command = emulator(&[], "exec sleep 60");
+    command.env("TMPDIR", temporary.path()).env("NODE_EXTRA_CA_CERTS", &pipe);
+    let child = command.spawn().expect("the command starts");
+    // This waits for the emulator to read the authorities of the caller, which it does after it created the bundle.
+    let open = tokio::task::spawn_blocking(|| std::fs::File::options().write(true).open(pipe).expect("a pipe"));
+    let writer = open.await.expect("it ran");
+    let files = || std::fs::read_dir(temporary.path()).expect("a directory").count();
+    assert_eq!(files(), 1);
+    send_signal(&child, "-TERM");
+    drop(writer);
+    wait(child).await.assert_code(143);
+    assert_eq!(files(), 0);
 }
 
 #[tokio::test]

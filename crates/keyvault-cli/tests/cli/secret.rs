@@ -109,13 +109,30 @@ async fn json_output_conforms_to_the_schema() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_is_stored_and_printed_unchanged() {
     let fixture = Fixture::start().await;
-    for (piped, stored) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("", ""), ("ü🔑\"\\", "ü🔑\"\\")] {
+    for (piped, stored) in [("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("ü🔑\"\\", "ü🔑\"\\")] {
         succeeds(&fixture, &["set", "v"], piped).await;
         assert_eq!(succeeds(&fixture, &["get", "-n", "v"], "").await, stored, "{piped:?}");
     }
     let file = fixture.write("value", "kept\n");
     succeeds(&fixture, &["set", "v", "--value-file", &file], "not this").await;
     assert_eq!(succeeds(&fixture, &["get", "-n", "v"], "").await, "kept\n");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_empty_pipe_or_file_stores_nothing() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("db", "kept");
+    let file = fixture.write("empty", "");
+    for (arguments, input, source) in [
+        (&["set", "db"][..], "", "standard input"),
+        (&["set", "db"], "\r\n", "standard input"),
+        (&["set", "db", "--value-file", &file], "not this", file.as_str()),
+    ] {
+        let output = secret(&fixture, arguments, input).await;
+        let text = format!("the value from {source} is empty; nothing was stored");
+        assert!(output.assert_code(2).err.contains(&text), "{input:?}: {}", output.err);
+    }
+    assert_eq!(succeeds(&fixture, &["get", "-n", "db"], "").await, "kept");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -213,6 +230,10 @@ async fn the_version_of_the_api_and_the_limits_are_named() {
     let large = fixture.write("large", &"x".repeat(30_000));
     let refused = fails(&fixture, &["set", "db", "--value-file", &large], 1).await;
     assert_eq!(refused.matches("25 KB (25,600 bytes)").count(), 1, "{refused}");
+    // The command does not send this one.
+    let large = fixture.write("large", &"x".repeat((1 << 20) + 1));
+    let refused = fails(&fixture, &["set", "db", "--value-file", &large], 1).await;
+    assert!(refused.contains("1 MiB; a vault accepts values of at most 25 KB"), "{refused}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

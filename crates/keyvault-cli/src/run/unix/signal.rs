@@ -13,11 +13,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 /// A signal that this process received.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::run) struct ReceivedSignal {
-    pub(super) signal: Signal,
+    pub(in crate::run) signal: Signal,
     /// A terminal sent it, not a process.
-    pub(super) is_from_terminal: bool,
+    pub(in crate::run) is_from_terminal: bool,
     /// The terminal signalled the whole process group, so the child already received the signal.
-    pub(super) is_for_the_group: bool,
+    pub(in crate::run) is_for_the_group: bool,
 }
 
 impl ReceivedSignal {
@@ -28,6 +28,11 @@ impl ReceivedSignal {
             Signal::HUP => self.is_from_terminal,
             _ => true,
         }
+    }
+
+    /// Returns the exit code that a shell reports for a program that this signal ended.
+    pub(in crate::run) fn exit_code(self) -> i32 {
+        128 + self.signal.as_raw()
     }
 }
 
