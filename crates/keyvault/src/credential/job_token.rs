@@ -75,17 +75,19 @@ fn find(variables: &Variables, transport: Transport) -> Option<Job<'_>> {
 /// Returns the variables that this job lacks, with the remedy. `None` outside of a job, and in a job that names no
 /// application: it does not try to sign in.
 fn incomplete(variables: &Variables) -> Option<String> {
+    let has = |name: &str| variables.get(name).is_some();
     let is_true = |name| variables.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let names_one_of = |names: [&str; 2]| names.iter().any(|name| variables.get(name).is_some());
     let lacks = |names: [&'static str; 2]| {
-        let missing = names.into_iter().filter(|name| variables.get(name).is_none());
-        Some(missing.collect::<Vec<_>>().join(" and ")).filter(|missing| !missing.is_empty())
+        let missing: Vec<_> = names.into_iter().filter(|name| !has(name)).collect();
+        (!missing.is_empty()).then(|| missing.join(" and "))
     };
-    if is_true(IN_GITHUB) && variables.get(TENANT).is_some() && variables.get(CLIENT).is_some() {
+    let is_named = has(TENANT) && has(CLIENT);
+    if is_true(IN_GITHUB) && is_named {
         let missing = lacks(GITHUB)?;
         return Some(format!("a job of GitHub Actions lacks {missing}: set `permissions: id-token: write`"));
     }
-    if is_true(IN_PIPELINES) && names_one_of([CONNECTION_TENANT, TENANT]) && names_one_of([CONNECTION_CLIENT, CLIENT]) {
+    let is_named = (has(CONNECTION_TENANT) || has(TENANT)) && (has(CONNECTION_CLIENT) || has(CLIENT));
+    if is_true(IN_PIPELINES) && is_named {
         let missing = lacks(PIPELINES)?;
         return Some(format!(
             "a job of Azure Pipelines lacks {missing}: set `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` in the step's \
