@@ -217,6 +217,14 @@ async fn a_step_that_is_configured_in_part_does_not_end_the_chain() {
             "workload identity: AZURE_FEDERATED_TOKEN_FILE is set without AZURE_TENANT_ID and AZURE_CLIENT_ID",
         ),
         (&[tenant, client_id, file], "workload identity: file in AZURE_FEDERATED_TOKEN_FILE does not exist"),
+        (
+            &[tenant, client_id, ("GITHUB_ACTIONS", "true"), ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "canary")],
+            "workload identity: a job of GitHub Actions lacks ACTIONS_ID_TOKEN_REQUEST_URL: set `permissions: id-token",
+        ),
+        (
+            &[tenant, client_id, ("TF_BUILD", "True"), ("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID", "canary")],
+            "workload identity: a job of Azure Pipelines lacks SYSTEM_ACCESSTOKEN: set `SYSTEM_ACCESSTOKEN: $(System.",
+        ),
     ] {
         for identity in [&[machine][..], &app_service] {
             let credential = with(partial.iter().chain(identity).copied()).build().unwrap();

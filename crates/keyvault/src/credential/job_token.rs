@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::response_body;
 use super::step::{Attempt, StepOutcome};
-use super::variables::{CLIENT, TENANT, Variables};
+use super::variables::{CLIENT, IN_GITHUB, IN_PIPELINES, TENANT, Variables};
 use crate::client::credential_error;
 
 /// Tries the application that trusts the jobs of a CI system. `reason` says why there is no token in a file.
@@ -24,7 +24,7 @@ pub(super) async fn attempt(variables: &Variables, options: ClientOptions, scope
     let does_not_apply = |reason: &str| StepOutcome::DoesNotApply(reason.to_owned());
     let found = options.transport.clone().and_then(|transport| find(variables, transport));
     let Some(Job { system, token, tenant, client }) = found else {
-        return Err(StepOutcome::DoesNotApply(reason));
+        return Err(StepOutcome::DoesNotApply(incomplete(variables).unwrap_or(reason)));
     };
     let (Some(tenant), Some(client)) = (tenant, client) else {
         let clause = format!("a job of {system} needs AZURE_TENANT_ID and AZURE_CLIENT_ID");
@@ -55,24 +55,54 @@ struct Job<'a> {
 /// Returns the job that this program runs in.
 fn find(variables: &Variables, transport: Transport) -> Option<Job<'_>> {
     let (tenant, client) = (variables.get(TENANT), variables.get(CLIENT));
-    let github = ("ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN");
     // https://docs.github.com/actions/reference/security/oidc#methods-for-requesting-the-oidc-token
-    if let (Some(url), Some(bearer)) = (variables.get(github.0), variables.get(github.1)) {
+    if let [Some(url), Some(bearer)] = GITHUB.map(|name| variables.get(name)) {
         let token = JobToken::new(url, Method::Get, &[("audience", "api://AzureADTokenExchange")], bearer, transport);
         return Some(Job { system: "GitHub Actions", token, tenant, client });
     }
     // https://learn.microsoft.com/rest/api/azure/devops/distributedtask/oidctoken/create
     let url = variables.get("SYSTEM_OIDCREQUESTURI")?;
-    let bearer = variables.get("SYSTEM_ACCESSTOKEN")?;
-    let connection = variables.get("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID")?;
+    let [Some(bearer), Some(connection)] = PIPELINES.map(|name| variables.get(name)) else { return None };
     let query = [("api-version", "7.1"), ("serviceConnectionId", connection)];
     Some(Job {
         system: "Azure Pipelines",
         token: JobToken::new(url, Method::Post, &query, bearer, transport),
-        tenant: variables.get("AZURESUBSCRIPTION_TENANT_ID").or(tenant),
-        client: variables.get("AZURESUBSCRIPTION_CLIENT_ID").or(client),
+        tenant: variables.get(CONNECTION_TENANT).or(tenant),
+        client: variables.get(CONNECTION_CLIENT).or(client),
     })
 }
+
+/// Returns the variables that this job lacks, with the remedy. `None` outside of a job, and in a job that names no
+/// application: it does not try to sign in.
+fn incomplete(variables: &Variables) -> Option<String> {
+    let has = |name: &str| variables.get(name).is_some();
+    let is_true = |name| variables.get(name).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let lacks = |names: [&'static str; 2]| {
+        let missing: Vec<_> = names.into_iter().filter(|name| !has(name)).collect();
+        (!missing.is_empty()).then(|| missing.join(" and "))
+    };
+    let is_named = has(TENANT) && has(CLIENT);
+    if is_true(IN_GITHUB) && is_named {
+        let missing = lacks(GITHUB)?;
+        return Some(format!("a job of GitHub Actions lacks {missing}: set `permissions: id-token: write`"));
+    }
+    let is_named = (has(CONNECTION_TENANT) || has(TENANT)) && (has(CONNECTION_CLIENT) || has(CLIENT));
+    if is_true(IN_PIPELINES) && is_named {
+        let missing = lacks(PIPELINES)?;
+        return Some(format!(
+            "a job of Azure Pipelines lacks {missing}: set `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` in the step's \
+             `env`, and the ID of the service connection"
+        ));
+    }
+    None
+}
+
+/// The variables of a job in GitHub Actions: the URL and the bearer token of the endpoint.
+const GITHUB: [&str; 2] = ["ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
+/// The variables of a job in Azure Pipelines that the pipeline or a task sets: the bearer token and the connection.
+const PIPELINES: [&str; 2] = ["SYSTEM_ACCESSTOKEN", "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"];
+const CONNECTION_TENANT: &str = "AZURESUBSCRIPTION_TENANT_ID";
+const CONNECTION_CLIENT: &str = "AZURESUBSCRIPTION_CLIENT_ID";
 
 /// The endpoint of a CI system that issues the token of the job.
 struct JobToken {
@@ -142,5 +172,42 @@ mod tests {
         for url in ["http://ci.example/token", "http://127.0.0.1/token", "file:///token", "ci.example", ""] {
             assert!(job(url).is_none(), "{url}");
         }
+    }
+
+    #[test]
+    fn a_job_without_a_token_names_what_it_lacks_and_the_remedy() {
+        let (github, pipelines) = ((IN_GITHUB, "true"), (IN_PIPELINES, "True"));
+        let (tenant, client) = ((TENANT, "canary"), (CLIENT, "canary"));
+        let [url, bearer] = GITHUB.map(|name| (name, "canary"));
+        let [token, connection] = PIPELINES.map(|name| (name, "canary"));
+        let (task_tenant, task_client) = ((CONNECTION_TENANT, "canary"), (CONNECTION_CLIENT, "canary"));
+        let permission = "set `permissions: id-token: write`";
+        let mapping = "set `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` in the step's `env`, and the ID of the service \
+             connection";
+        for (set, lacking, remedy) in [
+            (&[github, tenant, client][..], GITHUB.join(" and "), permission),
+            (&[github, tenant, client, url], GITHUB[1].to_owned(), permission),
+            (&[github, tenant, client, bearer], GITHUB[0].to_owned(), permission),
+            (&[pipelines, tenant, client], PIPELINES.join(" and "), mapping),
+            (&[pipelines, tenant, client, token], PIPELINES[1].to_owned(), mapping),
+            (&[pipelines, task_tenant, task_client, connection], PIPELINES[0].to_owned(), mapping),
+        ] {
+            let reason = incomplete(&variables(set)).unwrap();
+            assert!(reason.ends_with(&format!(" lacks {lacking}: {remedy}")), "{set:?}: {reason}");
+        }
+        for silent in [
+            &[tenant, client][..],
+            &[github],
+            &[github, tenant],
+            &[pipelines, client],
+            &[(IN_GITHUB, "false"), tenant, client],
+            &[github, tenant, client, url, bearer],
+        ] {
+            assert_eq!(incomplete(&variables(silent)), None, "{silent:?}");
+        }
+    }
+
+    fn variables(set: &[(&str, &str)]) -> Variables {
+        Variables::new(|name| set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 }

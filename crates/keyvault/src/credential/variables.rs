@@ -12,7 +12,7 @@ impl Variables {
     pub(super) fn new(value: impl Fn(&str) -> Option<String>) -> Self {
         let set =
             |name: &'static str| Some((name, Zeroizing::new(value(name).filter(|value| !value.trim().is_empty())?)));
-        Self(VARIABLES.into_iter().chain([SELECTION, "PATH"]).filter_map(set).collect())
+        Self(VARIABLES.into_iter().chain([SELECTION, IN_GITHUB, IN_PIPELINES, "PATH"]).filter_map(set).collect())
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {
@@ -71,6 +71,11 @@ const CERTIFICATE: &str = "AZURE_CLIENT_CERTIFICATE_PATH";
 
 /// Selects the steps, as in the other SDKs of Azure.
 pub(super) const SELECTION: &str = "AZURE_TOKEN_CREDENTIALS";
+
+/// `true` in a job of GitHub Actions.
+pub(super) const IN_GITHUB: &str = "GITHUB_ACTIONS";
+/// `True` in a job of Azure Pipelines.
+pub(super) const IN_PIPELINES: &str = "TF_BUILD";
 
 /// The variables that describe an identity.
 pub(super) const VARIABLES: [&str; 20] = [

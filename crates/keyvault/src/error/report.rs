@@ -26,11 +26,8 @@ impl Error {
     /// repository, the address is relative to its root: `docs/troubleshooting.md#secret-not-found`. The guide has no
     /// section for an error that [`Error::new`] created outside of this crate, so it opens at its top.
     pub fn help_url(&self) -> String {
-        let (repository, version) = (option_env!("CARGO_PKG_REPOSITORY"), option_env!("CARGO_PKG_VERSION"));
-        let root = match (repository, version) {
-            (Some(repository), Some(version)) if !repository.is_empty() => {
-                format!("{}/blob/v{version}/", repository.trim_end_matches('/'))
-            }
+        let root = match (option_env!("CARGO_PKG_REPOSITORY"), option_env!("CARGO_PKG_VERSION")) {
+            (Some(repository), Some(version)) => guide_root(repository, version),
             _ => String::new(),
         };
         format!("{root}{GUIDE}#{}", anchor(self.0.heading))
@@ -104,6 +101,15 @@ impl Error {
 /// The troubleshooting guide, in the repository of the crate.
 const GUIDE: &str = "docs/troubleshooting.md";
 
+/// Returns the address of the files of `version` in `repository`. Empty if the manifest names no repository yet: it has a
+/// placeholder, which is another user's name on GitHub.
+fn guide_root(repository: &str, version: &str) -> String {
+    if repository.is_empty() || repository.contains("/OWNER/") {
+        return String::new();
+    }
+    format!("{}/blob/v{version}/", repository.trim_end_matches('/'))
+}
+
 /// Returns the anchor that Markdown renderers give to a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
@@ -173,6 +179,20 @@ mod tests {
         ] {
             assert!(error.help_url().ends_with(end), "{}", error.help_url());
         }
+    }
+
+    #[test]
+    fn a_placeholder_is_no_address() {
+        for (repository, root) in [
+            ("https://github.com/contoso/keyvault", "https://github.com/contoso/keyvault/blob/v0.1.0/"),
+            ("https://github.com/contoso/keyvault/", "https://github.com/contoso/keyvault/blob/v0.1.0/"),
+            ("https://github.com/OWNER/keyvault", ""),
+            ("", ""),
+        ] {
+            assert_eq!(guide_root(repository, "0.1.0"), root, "{repository}");
+        }
+        let url = Error::new(ErrorKind::NotFound, "secret not found").help_url();
+        assert!(!url.contains("OWNER"), "{url}");
     }
 
     #[test]

@@ -147,7 +147,8 @@ impl SealedSnapshot {
     /// [maximum age](SealedSnapshot::max_age) is accepted.
     ///
     /// Instances with files of their own each need a time of their own: the time of one refuses the file of another. A
-    /// database with less precision must round the time down, or the newest file itself is refused.
+    /// database with less precision must round the time down, or the newest file itself is refused. A rounded time also
+    /// accepts an earlier file that was written within the same unit.
     ///
     /// # Examples
     ///

@@ -65,9 +65,11 @@ impl SealedWriter {
     pub(crate) fn save(&self, snapshot: &Arc<Snapshot>, age: Duration, changed: bool) {
         let Some(as_of) = SystemTime::now().checked_sub(age) else { return };
         let mut state = self.state();
-        // The age is measured by another clock, which drifts. A file must not look older than the one it replaces.
+        // The age is measured by another clock, which drifts. A file must look newer than the one it replaces: with the
+        // same time, `SealedSnapshot::not_older_than` would accept the replaced file too.
         let is_drift = |last: &SystemTime| last.duration_since(as_of).is_ok_and(|back| back <= CLOCKS_AGREE_WITHIN);
-        let as_of = state.scheduled.filter(is_drift).unwrap_or(as_of);
+        let known = [state.scheduled, self.sealed.newest].into_iter().flatten();
+        let as_of = known.filter(is_drift).max().map_or(as_of, |last| last + SMALLEST_STEP);
         let since = state.scheduled.map(|scheduled| as_of.duration_since(scheduled));
         let interval = RENEWED_EVERY.min(self.sealed.max_age / 10);
         if !changed && since.is_some_and(|since| since.is_ok_and(|since| since < interval)) {
@@ -123,6 +125,8 @@ impl SealedWriter {
 }
 
 const RENEWED_EVERY: Duration = Duration::from_secs(60);
+/// The resolution of [`SystemTime`] on Windows. Other systems and the file keep nanoseconds.
+const SMALLEST_STEP: Duration = Duration::from_nanos(100);
 const LONGEST_FINISH: Duration = Duration::from_millis(500);
 
 #[cfg(test)]
@@ -140,20 +144,46 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_file_never_looks_older_than_the_one_it_replaces_because_clocks_drift() {
+    async fn a_file_looks_newer_than_the_one_it_replaces_though_clocks_drift() {
         let directory = tempfile::tempdir().unwrap();
         let writer = writer(directory.path().join("x.sealed"));
         let mut saved = Vec::new();
         for age in [0, 5, 2, CLOCKS_AGREE_WITHIN.as_secs() + 1] {
-            writer.save(&Arc::default(), Duration::from_secs(age), true);
-            let running = writer.state().writer.take();
-            if let Some(running) = running {
-                running.await.unwrap();
-            }
-            saved.push(writer.health().saved.unwrap());
+            saved.push(save(&writer, age).await);
+            let read = writer.sealed.open(&writer.binding, SystemTime::now()).unwrap().1;
+            assert_eq!(read, *saved.last().unwrap(), "the file keeps the step");
         }
-        assert_eq!((saved[1], saved[2]), (saved[0], saved[0]));
+        assert_eq!((saved[1], saved[2]), (saved[0] + SMALLEST_STEP, saved[0] + SMALLEST_STEP * 2));
         assert!(saved[3] < saved[0], "the clock was set back");
+    }
+
+    #[tokio::test]
+    async fn a_replaced_file_is_refused_though_clocks_drift() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.sealed");
+        let writer = writer(&path);
+        save(&writer, 0).await;
+        let replaced = std::fs::read(&path).unwrap();
+        let newest = save(&writer, 5).await;
+        let next_start = SealedSnapshot::clone(&writer.sealed).not_older_than(newest);
+        let opened = |sealed: &SealedSnapshot| sealed.open(&writer.binding, SystemTime::now()).map(|(_, as_of)| as_of);
+        assert_eq!(opened(&next_start).unwrap(), newest);
+        std::fs::write(&path, replaced).unwrap();
+        assert_eq!(opened(&next_start).unwrap_err(), SealedRefusal::RolledBack);
+
+        // A start that read the vaults knows only the stored time of the file that it replaces.
+        let started = SealedWriter { sealed: Arc::new(next_start), state: Arc::default(), ..writer.clone() };
+        assert_eq!(save(&started, 5).await, newest + SMALLEST_STEP);
+    }
+
+    /// Writes the file, and returns its time.
+    async fn save(writer: &SealedWriter, age: u64) -> SystemTime {
+        writer.save(&Arc::default(), Duration::from_secs(age), true);
+        let running = writer.state().writer.take();
+        if let Some(running) = running {
+            running.await.unwrap();
+        }
+        writer.health().saved.unwrap()
     }
 
     /// A shutdown ends within one second.
