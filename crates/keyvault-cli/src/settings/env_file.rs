@@ -36,7 +36,8 @@ pub(crate) fn env_file(file: &TextFile) -> (Vec<EnvVariable>, Vec<Problem>) {
 
 const MAX_PROBLEMS: usize = 100;
 
-/// Returns the strings, numbers and booleans in the object `Values`, or those of the whole object if it has no `Values`.
+/// Returns the strings, numbers and booleans in the object `Values`, or those of the whole object if it has no
+/// `Values`.
 fn json_variables(file: &TextFile) -> Result<Vec<EnvVariable>, SyntaxError> {
     let entries = Format::Json.parse(&file.text, &file.name)?.entries;
     let is = |segment: &Segment, name: &str| segment.name().is_some_and(|own| own.eq_ignore_ascii_case(name));

@@ -160,8 +160,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Writes the authority's certificate to a file, as [`Emulator::write_ca`] does, before the emulator serves its first
-    /// request: a client that waits for the emulator finds the file. Default: no file.
+    /// Writes the authority's certificate to a file, as [`Emulator::write_ca`] does, before the emulator serves its
+    /// first request: a client that waits for the emulator finds the file. Default: no file.
     pub fn ca_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.ca_file = Some(path.into());
         self
@@ -180,8 +180,8 @@ impl EmulatorBuilder {
     ///
     /// # Errors
     ///
-    /// A port cannot be bound, the data file cannot be read or written, another emulator uses it, the seed conflicts with
-    /// it, or the file for the certificate cannot be written.
+    /// A port cannot be bound, the data file cannot be read or written, another emulator uses it, the seed conflicts
+    /// with it, or the file for the certificate cannot be written.
     pub async fn start(self) -> io::Result<Emulator> {
         let https = bind(self.https).await?;
         let http = bind(self.http).await?;

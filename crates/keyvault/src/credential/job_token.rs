@@ -159,9 +159,10 @@ impl fmt::Debug for JobToken {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::transport::transport_for_tokens;
 
     fn job(url: &str) -> Option<JobToken> {
-        JobToken::new(url, Method::Get, &[], "canary", Transport::default())
+        JobToken::new(url, Method::Get, &[], "canary", transport_for_tokens().unwrap())
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The error of this crate, sorted by what the caller can do about it.
 //!
-//! Read [`ErrorKind`] in `kind` first, then [`Error`]. `report` writes the text of an error, for a log and for a person.
+//! Read [`ErrorKind`] in `kind` first, then [`Error`]. `report` writes the text of an error, for a log and for a
+//! person.
 
 mod kind;
 mod report;

@@ -101,8 +101,8 @@ impl Error {
 /// The troubleshooting guide, in the repository of the crate.
 const GUIDE: &str = "docs/troubleshooting.md";
 
-/// Returns the address of the files of `version` in `repository`. Empty if the manifest names no repository yet: it has a
-/// placeholder, which is another user's name on GitHub.
+/// Returns the address of the files of `version` in `repository`. Empty if the manifest names no repository yet: it has
+/// a placeholder, which is another user's name on GitHub.
 fn guide_root(repository: &str, version: &str) -> String {
     if repository.is_empty() || repository.contains("/OWNER/") {
         return String::new();

@@ -141,9 +141,10 @@ impl SealedSnapshot {
     /// Sets the time of the newest file that the program knows, so that a start refuses an older one.
     ///
     /// An attacker who can write the file may put back one from before a rotation. The program prevents that if it
-    /// keeps [`SealedHealth::saved`](super::SealedHealth::saved) where the attacker cannot write, such as in a database,
-    /// and sets it here at the next start. If the clock of the machine was set back by more than 5 minutes, files look
-    /// older than they are and are refused until the clock has passed this time. Default: none; any file within the
+    /// keeps [`SealedHealth::saved`](super::SealedHealth::saved) where the attacker cannot write, such as in a
+    /// database, and sets it here at the next start. If the clock of the machine was set back by more than 5 minutes,
+    /// files look older than they are and are refused until the clock has passed this time. Default: none; any file
+    /// within the
     /// [maximum age](SealedSnapshot::max_age) is accepted.
     ///
     /// Instances with files of their own each need a time of their own: the time of one refuses the file of another. A

@@ -22,7 +22,8 @@ pub(super) enum Decoder {
     Backtick,
 }
 
-/// The ways to read a text, first the plain one. Several decoders are applied in order: a log line of JSON may contain JSON.
+/// The ways to read a text, first the plain one. Several decoders are applied in order: a log line of JSON may contain
+/// JSON.
 pub(super) const CHAINS: [&[Decoder]; 14] = [
     &[Decoder::Plain],
     &[Decoder::Wrapped],

@@ -54,8 +54,8 @@ impl Track {
         self.starts.front().copied().or_else(|| self.pending_start())
     }
 
-    /// Returns whether this track must read `byte`, because an escape makes it differ from the plain track. It then goes
-    /// on from where that one is.
+    /// Returns whether this track must read `byte`, because an escape makes it differ from the plain track. It then
+    /// goes on from where that one is.
     pub(super) fn leaves(&mut self, plain: &Self, byte: u8) -> bool {
         if self.is_for_words {
             return true;
