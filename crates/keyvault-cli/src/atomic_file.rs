@@ -60,7 +60,7 @@ fn set_mode(_: &File, _: u32) -> io::Result<()> {
     Ok(())
 }
 
-/// Returns whether a file has the mode that [`write`] gave it.
+/// Returns whether a file has the mode that [`write()`] gave it.
 #[cfg(unix)]
 pub(crate) fn has_mode(file: &Metadata, mode: u32) -> bool {
     std::os::unix::fs::MetadataExt::mode(file) & 0o7777 == mode
