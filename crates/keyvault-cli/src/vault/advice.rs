@@ -7,7 +7,8 @@ use keyvault::{Cloud, ReferenceStatus, Vault};
 
 /// Replaces the detail and advice of each reference to a vault that `--vault` does not allow.
 ///
-/// The resolver's own advice is to change the program.
+/// The resolver's own advice is to change the program, but for the name of a private endpoint, where it names the
+/// vault's own host.
 pub(super) fn advise(rows: &mut [ReportRow], allowed: &[Vault], referenced: &BTreeSet<Vault>) {
     for row in rows {
         let Some(name) = row.vault.as_deref().filter(|_| row.is_failed()) else { continue };
@@ -15,6 +16,9 @@ pub(super) fn advise(rows: &mut [ReportRow], allowed: &[Vault], referenced: &BTr
             continue;
         }
         let vault = referenced.iter().find(|vault| vault.name() == name);
+        if vault.is_some_and(|vault| vault.host().contains(".privatelink.")) {
+            continue;
+        }
         row.detail = Some("vault was not named on the command line".to_owned());
         row.advice = vault.map(|vault| match vault.cloud() {
             Some(Cloud::Public) => format!("allow it with --vault {name}"),

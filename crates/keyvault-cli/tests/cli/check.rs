@@ -112,6 +112,20 @@ async fn without_a_vault_the_report_advises_to_name_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_private_endpoint_gets_the_host_of_its_vault_as_advice() {
+    let fixture = Fixture::start().await;
+    for host in ["contoso.privatelink.vaultcore.azure.net", "contoso.privatelink.vaultcore.usgovcloudapi.net"] {
+        let mut command = fixture.command_without_vault("check");
+        command.args(["--offline", "--vault", "contoso", "--only", "A"]);
+        command.env("A", format!("@KeyVault(SecretUri=https://{host}/secrets/a)"));
+        let output = run(command).await;
+        let own = host.replace("privatelink.vaultcore", "vault");
+        assert!(output.out.contains(&own) && !output.out.contains("allow it"), "{}", output.out);
+    }
+    assert!(fixture.emulator.request_log().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn variables_and_standard_input_are_checked_if_selected() {
     let fixture = Fixture::start().await;
     fixture.emulator.set("db", CANARY);
