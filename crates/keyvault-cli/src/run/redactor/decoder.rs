@@ -22,9 +22,9 @@ pub(super) enum Decoder {
     Backtick,
 }
 
-/// The ways to read a text, first the plain one. Several decoders are applied in order: a log line of JSON may contain
-/// JSON.
-pub(super) const CHAINS: [&[Decoder]; 14] = [
+/// The ways to read a text: first the plain one, then that of base64 and hexadecimal without further escapes. Several
+/// decoders are applied in order: a log line of JSON may contain JSON.
+pub(super) const CHAINS: [&[Decoder]; 19] = [
     &[Decoder::Plain],
     &[Decoder::Wrapped],
     &[Decoder::Backslash],
@@ -39,6 +39,11 @@ pub(super) const CHAINS: [&[Decoder]; 14] = [
     &[Decoder::Html, Decoder::Html],
     &[Decoder::Percent, Decoder::Percent],
     &[Decoder::Percent, Decoder::Backslash],
+    &[Decoder::Shell, Decoder::Shell],
+    &[Decoder::Backslash, Decoder::Wrapped],
+    &[Decoder::Backslash, Decoder::Backslash, Decoder::Wrapped],
+    &[Decoder::Percent, Decoder::Wrapped],
+    &[Decoder::Html, Decoder::Wrapped],
 ];
 
 /// The meaning of the bytes that a text continues with.

@@ -19,9 +19,9 @@ use self::track::Track;
 /// The secrets to mask, prepared for the search.
 #[derive(Debug)]
 pub(super) struct Masker {
-    /// The secrets themselves, searched through every decoder but [`Decoder::Wrapped`].
+    /// The secrets themselves, searched through every chain that does not end in [`Decoder::Wrapped`].
     texts: Automaton,
-    /// Their forms in base64 and hexadecimal, searched through [`Decoder::Wrapped`].
+    /// Their forms in base64 and hexadecimal, searched through the others.
     words: Automaton,
     /// The bytes that a form or an escape may start with.
     is_start: [bool; 256],
@@ -130,13 +130,15 @@ impl<'a> Redactor<'a> {
         let at = self.start + self.held_back.len();
         self.held_back.push(byte);
         let mut found = Vec::new();
-        let [plain, others @ ..] = &mut self.tracks;
+        let [texts, words, others @ ..] = &mut self.tracks;
         for track in others {
-            if track.leaves(plain, byte) {
+            if track.leaves(if track.is_for_words { words } else { texts }, byte) {
                 track.read(self.masker.automaton(track), byte, at, &mut found);
             }
         }
-        plain.read(self.masker.automaton(plain), byte, at, &mut found);
+        for track in [texts, words] {
+            track.read(self.masker.automaton(track), byte, at, &mut found);
+        }
         for (start, end) in found {
             // Bytes before `start` are already returned and cannot be masked.
             self.mask(start.max(self.start), end);
@@ -270,6 +272,12 @@ mod tests {
             (&["a\u{e4}\"b"], r#"{\\\"k\\\":\\\"a\\\\u00e4\\\\\\\"b\\\"}"#, r#"{\\\"k\\\":\\\"***\\\"}"#),
             (&["it's one line\nb"], "> it''s one line", "> ***"),
             (&["\u{1f511}key"], r"\ud83d\udd11key", "***"),
+            (&["a>b?c~>?x"], r#"{"k":"YT5iP2N\u002BPj94"}"#, r#"{"k":"***"}"#),
+            (&["a>b?c~>?x"], "?k=YT5iP2N%2BPj94&x", "?k=***&x"),
+            (&["a>b?c~>?x"], "<p>YT5iP2N&#43;Pj94</p>", "<p>***</p>"),
+            (&["hunter2"], r#"{"k":"aHVud\nGVyMg=="}"#, r#"{"k":"***"}"#),
+            (&["hunter2"], r#"{\"k\":\"aHVud\\nGVyMg==\"}"#, r#"{\"k\":\"***\"}"#),
+            (&["it's $5"], r#"'echo '"'"'it'"'"'"'"'"'"'"'"'s $5'"'"''"#, r#"'echo '"'"'***'"'"''"#),
             (&["hunter2"], "100% & 'a' \\ hunter", "100% & 'a' \\ ***"),
             (&["hunter2"], "%68unter%32 %6 hunt", "*** %6 ***"),
             (&[], "anything", "anything"),

@@ -12,7 +12,7 @@ use super::decoder::{Decoded, Decoder};
 pub(super) struct Track {
     stages: Vec<Stage>,
     pub(super) is_for_words: bool,
-    /// Whether an escape made this search differ from the plain one. Until then only that one runs.
+    /// Whether an escape made this search differ from the one without escapes. Until then only that one runs.
     is_apart: bool,
     pub(super) node: u32,
     /// The positions in the stream of the decoded bytes that may be the start of a secret.
@@ -32,7 +32,7 @@ impl Track {
         let stage = |decoder: &Decoder| Stage { decoder: *decoder, bytes: Vec::new(), ranges: Vec::new() };
         Self {
             stages: decoders.iter().map(stage).collect(),
-            is_for_words: decoders == [Decoder::Wrapped],
+            is_for_words: decoders.ends_with(&[Decoder::Wrapped]),
             is_apart: false,
             node: ROOT,
             starts: VecDeque::new(),
@@ -54,18 +54,17 @@ impl Track {
         self.starts.front().copied().or_else(|| self.pending_start())
     }
 
-    /// Returns whether this track must read `byte`, because an escape makes it differ from the plain track. It then
-    /// goes on from where that one is.
+    /// Returns whether this track must read `byte`, because an escape makes it differ from `plain`, the track of the
+    /// same forms without escapes. It then goes on from where that one is.
     pub(super) fn leaves(&mut self, plain: &Self, byte: u8) -> bool {
-        if self.is_for_words {
-            return true;
-        }
         if self.is_apart && self.node == plain.node && self.pending_start().is_none() && self.starts == plain.starts {
             self.is_apart = false;
             self.node = ROOT;
             self.starts.clear();
         }
-        if !self.is_apart && self.stages.iter().any(|stage| stage.decoder.is_start(byte)) {
+        // The plain track of words removes line breaks, too.
+        let is_escape = |stage: &Stage| stage.decoder != Decoder::Wrapped && stage.decoder.is_start(byte);
+        if !self.is_apart && self.stages.iter().any(is_escape) {
             self.is_apart = true;
             self.node = plain.node;
             self.starts.clone_from(&plain.starts);
