@@ -1,5 +1,9 @@
 //! Annotations: workflow commands of GitHub Actions that show a message on its line in a pull request.
 
+use std::env;
+use std::fs;
+use std::path::{MAIN_SEPARATOR_STR, Path};
+
 use keyvault::report::ReportRow;
 
 use crate::settings::Problem;
@@ -7,6 +11,8 @@ use crate::terminal::printable;
 
 /// Formats a workflow command for each failed reference, each problem and each note, one a line.
 pub(super) fn annotations(rows: &[ReportRow], problems: &[Problem], notes: &[Problem]) -> String {
+    let workspace = env::var_os("GITHUB_WORKSPACE").and_then(|path| fs::canonicalize(path).ok());
+    let annotation = |level, origin: &str, message: &str| annotation(level, origin, message, workspace.as_deref());
     let failed = rows.iter().filter(|row| row.is_failed());
     let failed = failed.map(|row| annotation("error", &row.origin, &row_message(row)));
     let problems = problems.iter().map(|problem| annotation("error", &problem.origin, &problem.message));
@@ -30,13 +36,25 @@ fn row_message(row: &ReportRow) -> String {
 }
 
 /// Formats one workflow command. An origin that is no file, such as a variable, begins the message.
-fn annotation(level: &str, origin: &str, message: &str) -> String {
+fn annotation(level: &str, origin: &str, message: &str, workspace: Option<&Path>) -> String {
     let place = origin.rsplit_once(':').filter(|(file, line)| *file != STANDARD_INPUT && line.parse::<usize>().is_ok());
     let (properties, message) = match place {
-        Some((file, line)) => (["file=", &escaped_property(file), ",line=", line, ","].concat(), printable(message)),
+        Some((file, line)) => {
+            let file = escaped_property(&path_in_repository(file, workspace));
+            (["file=", &file, ",line=", line, ","].concat(), printable(message))
+        }
         None => (String::new(), printable(&format!("{origin}: {message}"))),
     };
     format!("::{level} {properties}title=Key Vault reference::{}\n", escaped(&message))
+}
+
+/// Returns the path that GitHub expects: relative to the workspace, with slashes. A file outside keeps its path.
+fn path_in_repository(file: &str, workspace: Option<&Path>) -> String {
+    let relative = workspace.and_then(|workspace| {
+        let path = fs::canonicalize(file).ok()?;
+        path.strip_prefix(workspace).ok()?.to_str().map(str::to_owned)
+    });
+    relative.as_deref().unwrap_or(file).replace(MAIN_SEPARATOR_STR, "/")
 }
 
 const STANDARD_INPUT: &str = "standard input";
@@ -64,7 +82,7 @@ mod tests {
             ("standard input:3", "bad", "::error title=Key Vault reference::standard input:3: bad\n"),
             ("variable A", "100 % bad", "::error title=Key Vault reference::variable A: 100 %25 bad\n"),
         ] {
-            assert_eq!(annotation("error", origin, message), expected, "{origin}");
+            assert_eq!(annotation("error", origin, message, None), expected, "{origin}");
         }
     }
 
@@ -76,7 +94,7 @@ mod tests {
             ("a%0A::notice::b", "a%250A%3A%3Anotice%3A%3Ab", "a%250A::notice::b"),
         ] {
             let expected = format!("::error file={file},line=1,title=Key Vault reference::{message}\n");
-            assert_eq!(annotation("error", &format!("{text}:1"), text), expected, "{text:?}");
+            assert_eq!(annotation("error", &format!("{text}:1"), text, None), expected, "{text:?}");
         }
     }
 }

@@ -101,7 +101,7 @@ pub(crate) async fn run(arguments: EmulatorArguments) -> Result<ExitCode, Failur
 }
 
 /// Serves until a signal arrives.
-async fn serve(arguments: &EmulatorArguments) -> io::Result<()> {
+async fn serve(arguments: &EmulatorArguments) -> Result<(), Failure> {
     // The handler is registered before the ready line is printed, because its reader may stop the emulator at once.
     let shutdown = shutdown::signal()?;
     let log = RequestLog::start();
@@ -109,7 +109,7 @@ async fn serve(arguments: &EmulatorArguments) -> io::Result<()> {
         start(arguments, Emulator::builder().on_request(move |request, time| log.record(request, time))).await?;
     print_ready_line(&emulator, arguments)?;
     shutdown.await;
-    stop(emulator).await
+    Ok(stop(emulator).await?)
 }
 
 /// Serves while the command runs. Standard output and standard error belong to the command.
@@ -132,7 +132,7 @@ async fn stop(emulator: Emulator) -> io::Result<()> {
     saved
 }
 
-async fn start(arguments: &EmulatorArguments, builder: EmulatorBuilder) -> io::Result<Emulator> {
+async fn start(arguments: &EmulatorArguments, builder: EmulatorBuilder) -> Result<Emulator, Failure> {
     let mut builder = builder
         .listen(arguments.listen)
         .listen_http(arguments.http)
@@ -157,7 +157,7 @@ async fn start(arguments: &EmulatorArguments, builder: EmulatorBuilder) -> io::R
     if let Some(path) = &arguments.ca_file {
         builder = builder.ca_file(path);
     }
-    builder.start().await
+    Ok(builder.start().await?)
 }
 
 fn print_ready_line(emulator: &Emulator, arguments: &EmulatorArguments) -> io::Result<()> {

@@ -2,18 +2,22 @@
 
 use std::fmt::Display;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::Path;
 
 use keyvault_emulator::Seed;
 use serde_json::Value;
 
+use crate::failure::Failure;
+
 /// Reads a seed in JSON or TOML.
-pub(super) fn read(path: &Path) -> io::Result<Seed> {
-    let error =
-        |kind, cause: &dyn Display| io::Error::new(kind, format!("cannot read the seed {}: {cause}", path.display()));
-    let invalid = |cause: &dyn Display| error(io::ErrorKind::InvalidData, cause);
-    let text = fs::read_to_string(path).map_err(|cause| error(cause.kind(), &cause))?;
+pub(super) fn read(path: &Path) -> Result<Seed, Failure> {
+    let message = |cause: &dyn Display| format!("cannot read the seed {}: {cause}", path.display());
+    let invalid = |cause: &dyn Display| Failure::Usage(message(cause));
+    let text = fs::read_to_string(path).map_err(|cause| match cause.kind() {
+        ErrorKind::InvalidData => invalid(&cause),
+        kind => io::Error::new(kind, message(&cause)).into(),
+    })?;
     // A JSON object starts with a brace, and no TOML document does.
     let is_json = text.trim_start().starts_with('{');
     let text = if is_json { text } else { json_of_toml(&text).map_err(|cause| invalid(&cause))? };

@@ -23,8 +23,8 @@ impl Style {
             Self::YamlLiteral if any(&|c| c.is_control() && c != '\n') => Some(quoted(text, Escapes::Json)),
             Self::YamlFolded if any(&char::is_control) => Some(quoted(text, Escapes::Json)),
             Self::TomlLiteral if any(&|c| c == '\'' || c.is_control()) => Some(quoted(text, Escapes::Json)),
-            // Programs disagree on `\$` in double quotes, and agree on single quotes.
-            Self::EnvDouble if any(&|c| c == '$') && !text.contains(['\'', '\n', '\r']) => {
+            // Programs disagree on `\$` and `` \` `` in double quotes, and agree on single quotes.
+            Self::EnvDouble if any(&|c| c == '$' || c == '`') && !text.contains(['\'', '\n', '\r']) => {
                 Some(Zeroizing::new(format!("'{text}'")))
             }
             Self::EnvSingle if any(&|c| c == '\'') => Some(quoted(text, Escapes::Env)),
@@ -61,14 +61,16 @@ impl Style {
     }
 }
 
+/// Returns whether no program gives `c` a meaning without quotes. A shell expands `~`.
 fn is_plain_in_env(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "_-./:+=@%,~^".contains(c)
+    c.is_ascii_alphanumeric() || "_-./:+=@%,^".contains(c)
 }
 
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Escapes {
     /// Those that JSON, TOML and YAML have in common.
     Json,
+    /// Those of a shell, and line breaks.
     Env,
 }
 
@@ -85,8 +87,8 @@ fn escaped(text: &str, escapes: Escapes) -> Zeroizing<String> {
             ('"' | '\\', _) => out.extend(['\\', c]),
             ('\n', _) => out.push_str("\\n"),
             ('\r', _) => out.push_str("\\r"),
-            ('\t', _) => out.push_str("\\t"),
-            ('$', Escapes::Env) => out.push_str("\\$"),
+            ('\t', Escapes::Json) => out.push_str("\\t"),
+            ('$' | '`', Escapes::Env) => out.extend(['\\', c]),
             (_, Escapes::Env) => out.push(c),
             // Parsers differ in what they accept of these.
             (

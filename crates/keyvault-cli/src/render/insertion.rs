@@ -315,6 +315,8 @@ mod tests {
             (Format::Env, "A=\"«0»\"\n", "a\"b\\", "A=\"a\\\"b\\\\\"\n"),
             (Format::Env, "A=\"x«0»\"\n", "a\"$b", "A='xa\"$b'\n"),
             (Format::Env, "A=\"«0»\"\n", "a'$b", "A=\"a'\\$b\"\n"),
+            (Format::Env, "A=\"«0»\"\n", "a`b`", "A='a`b`'\n"),
+            (Format::Env, "A='«0»'\n", "a'`b", "A=\"a'\\`b\"\n"),
             (Format::Yaml, "a: > # c\n  x «0»\n\nb: 1\n", "A\nB", "a: \"x A\\nB\\n\"\n\nb: 1\n"),
             (Format::Yaml, "s:\n  x: >\n    a «0»\n  y: 1\n", "A\nB", "s:\n  x: \"a A\\nB\\n\"\n  y: 1\n"),
             (Format::Yaml, "- |2-\n  «0»\n- 1\n", "A\tB", "- \"A\\tB\"\n- 1\n"),

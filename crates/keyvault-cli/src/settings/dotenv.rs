@@ -1,8 +1,9 @@
 //! `.env`: `NAME=VALUE` lines, and those of `docker --env-file` and compose.
 //!
 //! A name may follow `export`. Single quotes keep a value as it is; double quotes support the escapes `\n`, `\t`, `\r`,
-//! `\"`, `\\` and `\$`. A quoted value may span several lines. An unquoted value ends before ` #` or at the end of its
-//! line. Variables are not expanded. `NAME: VALUE` is the same as `NAME=VALUE`, and a bare `NAME` passes a variable on.
+//! `\"`, `\\`, `\$` and `` \` ``. A quoted value may span several lines. An unquoted value ends before ` #` or at the
+//! end of its line. Variables are not expanded. `NAME: VALUE` is the same as `NAME=VALUE`, and a bare `NAME` passes a
+//! variable on.
 
 use std::ops::Range;
 
@@ -155,7 +156,7 @@ fn quoted(text: &str, quote: char, has_escapes: bool) -> Option<(Zeroizing<Strin
                 ('n', '"') => value.push('\n'),
                 ('r', '"') => value.push('\r'),
                 ('t', '"') => value.push('\t'),
-                (c @ ('"' | '\\' | '$'), '"') | (c @ '\'', '\'') => value.push(c),
+                (c @ ('"' | '\\' | '$' | '`'), '"') | (c @ '\'', '\'') => value.push(c),
                 (c, _) => value.extend(['\\', c]),
             },
             _ => value.push(c),
@@ -179,6 +180,7 @@ mod tests {
             ("A=# d", "A", ""),
             ("A='b # c' # d", "A", "b # c"),
             ("A=\"b\\n\\\"c\\\"\\x\"", "A", "b\n\"c\"\\x"),
+            ("A=\"\\`b\\$\"", "A", "`b$"),
             ("A='b\\n'", "A", "b\\n"),
             ("A='b\nc'\n", "A", "b\nc"),
             ("A=b=c", "A", "b=c"),

@@ -377,3 +377,31 @@ async fn annotations_name_the_file_and_line_of_each_failure() {
     }
     assert_eq!(output.out.lines().count(), 5, "{}", output.out);
 }
+
+#[tokio::test]
+async fn annotations_name_files_relative_to_the_workspace() {
+    let fixture = Fixture::start().await;
+    let directory = fixture.directory();
+    for path in ["repository/deploy/app", "repository2"] {
+        std::fs::create_dir_all(directory.join(path)).expect("a directory");
+    }
+    let absolute = fixture.path("repository/a.toml");
+    for path in ["repository/a.toml", "repository/deploy/app/a.toml", "repository2/a.toml"] {
+        fixture.write(path, "a = '@KeyVault(SecretNam=db)'\n");
+    }
+    let outside = "../../../repository2/a.toml";
+    for (file, workspace, expected) in [
+        ("a.toml", "repository", "deploy/app/a.toml"),
+        ("../../a.toml", "repository", "a.toml"),
+        (&absolute, "repository", "a.toml"),
+        (outside, "repository", outside),
+        ("a.toml", "missing", "a.toml"),
+    ] {
+        let mut command = fixture.command("check");
+        command.current_dir(directory.join("repository/deploy/app"));
+        command.args(["--offline", "--github", file]).env("GITHUB_WORKSPACE", directory.join(workspace));
+        let output = run(command).await;
+        output.assert_code(2);
+        assert!(output.out.starts_with(&format!("::error file={expected},line=1,")), "{file}: {}", output.out);
+    }
+}

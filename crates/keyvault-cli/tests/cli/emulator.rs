@@ -120,17 +120,21 @@ async fn a_data_file_survives_a_restart_and_is_refused_if_damaged() {
 async fn an_invalid_seed_is_refused_in_one_line_that_quotes_no_value() {
     let directory = tempfile::tempdir().expect("a directory");
     for (text, expected) in [
-        ("a = 'x'\nb = hunter2", "neither JSON nor TOML (line 2)"),
-        ("a_b = 'hunter2'", "a_b: "),
-        ("[a]\nvalue = 'hunter2'\ncolour = 'hunter2'", "a: `colour`: "),
-        ("{\"a\": hunter2}", "JSON object (line 1, column 7)"),
+        (&b"a = 'x'\nb = hunter2"[..], "neither JSON nor TOML (line 2)"),
+        (b"a_b = 'hunter2'", "a_b: "),
+        (b"[a]\nvalue = 'hunter2'\ncolour = 'hunter2'", "a: `colour`: "),
+        (b"{\"a\": hunter2}", "JSON object (line 1, column 7)"),
+        (b"a = 'hunter2\xff'", "UTF-8"),
     ] {
-        let seed = write_in(&directory, "seed", text);
+        let seed = path_in(&directory, "seed");
+        std::fs::write(&seed, text).expect("a file");
         let output = keyvault(&["emulator", "--seed", &seed]).output().await.expect("the command ran");
         let err = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!((output.status.code(), err.lines().count()), (Some(1), 1), "{err}");
+        assert_eq!((output.status.code(), err.lines().count()), (Some(2), 1), "{err}");
         assert!(err.contains(expected) && !err.contains("hunter2"), "{err}");
     }
+    let output = keyvault(&["emulator", "--seed", &path_in(&directory, "missing")]).output().await;
+    assert_eq!(output.expect("the command ran").status.code(), Some(1));
 }
 
 #[tokio::test]

@@ -208,3 +208,44 @@ async fn a_byte_order_mark_and_the_right_lines_stay() {
     let expected: String = (1..=12).filter(|n| *n != 2).map(|n| format!("{n} x\r\n")).collect();
     assert_eq!(run(command).await.assert_code(0).out, format!("\u{feff}{expected}"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shell_that_sources_a_rendered_env_file_reads_each_secret_back() {
+    let fixture = Fixture::start().await;
+    let values = [
+        "`touch made`x",
+        "it's `touch made`",
+        "it's $(touch made) \\` \"q\" \\\\",
+        "a`b$c\"d\\e f",
+        "\\`touch made\\`",
+        "'`'",
+        "~",
+        "~root:~/x",
+        "$HOME ${HOME} !! * # x",
+        "ends in \\",
+        "'ends in \\",
+        " spaces  and\ttabs ",
+    ];
+    for value in values {
+        fixture.emulator.set("odd", value);
+        for (template, before) in
+            [("A=@", ""), ("A='@'", ""), ("A=\"@\"", ""), ("A=x@", "x"), ("A='x@'", "x"), ("A=\"x@\"", "x")]
+        {
+            let template = template.replace('@', "@KeyVault(SecretName=odd)");
+            fixture.write("a.env", &format!("{template}\nB=1\n"));
+            let mut command = fixture.command("render");
+            command.args(["a.env", "-o", "out.env"]);
+            run(command).await.assert_code(0);
+            let mut shell = std::process::Command::new("sh");
+            shell.args(["-c", ". ./out.env; printf '%s,%s' \"$A\" \"$B\""]).current_dir(fixture.directory());
+            let output = shell.output().expect("the shell runs");
+            let found = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert_eq!(found, format!("{before}{value},1"), "{template}: {}", fixture.read("out.env"));
+            let mut command = fixture.command_without_vault("run");
+            command.args(["--env-file", "out.env", "--", "sh", "-c", "printf '%s,%s' \"$A\" \"$B\" > seen"]);
+            run(command).await.assert_code(0);
+            assert_eq!(fixture.read("seen"), found, "{template}");
+        }
+    }
+    assert!(!std::path::Path::new(&fixture.path("made")).exists(), "no secret runs as a command");
+}
