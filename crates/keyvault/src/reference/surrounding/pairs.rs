@@ -7,7 +7,7 @@ pub(super) struct Pairs {
     pub(super) quotes: Quotes,
 }
 
-/// What is around the value of a pair.
+/// The signs around the value of a pair.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Quotes {
     Nothing,
@@ -16,7 +16,7 @@ pub(super) enum Quotes {
     Braces,
 }
 
-/// What separates pairs.
+/// The separator of pairs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Separator {
     Semicolon,
