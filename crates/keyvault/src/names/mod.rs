@@ -18,6 +18,7 @@ mod spelling;
 mod type_shape;
 mod validity;
 
+pub(crate) use self::collision::collisions;
 pub use self::json_expansion::OpenJson;
 pub(crate) use self::known_keys::{TypeKey, find_key};
 pub(crate) use self::mapping::MappingBuilder;
