@@ -134,8 +134,12 @@ mod storage;
 
 mod service;
 
+mod seeds;
+
 mod faults;
 mod identity;
+
+mod app_configuration;
 mod operations;
 
 mod vaults;
@@ -146,12 +150,14 @@ mod protocol;
 mod clock;
 mod random;
 
+pub use app_configuration::SetKeyValue;
 pub use certificates::{Certificate, CertificateError};
 pub use faults::{Denial, Fault, Throttle};
 #[cfg(feature = "credential")]
 pub use handle::EmulatorCredential;
-pub use handle::{Emulator, EmulatorBuilder, VaultHandle};
+pub use handle::{AppConfigurationHandle, Emulator, EmulatorBuilder, VaultHandle};
 pub use http::Body;
 pub use operations::{Operation, RequestHead};
-pub use service::{LoggedRequest, Requests};
-pub use vaults::{Seed, SeedError, SetSecret};
+pub use seeds::{Seed, SeedError};
+pub use service::{AppConfigurationRequests, LoggedRequest, Requests};
+pub use vaults::SetSecret;
