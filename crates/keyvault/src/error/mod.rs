@@ -92,7 +92,8 @@ impl Error {
     /// Creates an error with a formatted clause. The caller ensures that it consists of names, keys and our own words.
     ///
     /// `heading` is that of the section in the troubleshooting guide, `docs/troubleshooting.md`.
-    pub(crate) fn from_clause(kind: ErrorKind, heading: &'static str, clause: impl Into<Cow<'static, str>>) -> Self {
+    #[doc(hidden)]
+    pub fn from_clause(kind: ErrorKind, heading: &'static str, clause: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(ErrorInner {
             kind,
             heading,
@@ -125,7 +126,8 @@ impl Error {
     }
 
     /// Joins the failures of one load into one error. `None` if there are no failures.
-    pub(crate) fn join(failures: Vec<Error>) -> Option<Self> {
+    #[doc(hidden)]
+    pub fn join(failures: Vec<Error>) -> Option<Self> {
         let first = failures.first()?;
         if failures.len() == 1 {
             return Some(first.clone());
@@ -143,8 +145,9 @@ impl Error {
     }
 
     /// Sets the setting that this error is about, and where it is written.
+    #[doc(hidden)]
     #[must_use]
-    pub(crate) fn at(self, key: impl Into<String>, place: impl Into<String>) -> Self {
+    pub fn at(self, key: impl Into<String>, place: impl Into<String>) -> Self {
         let (key, place) = (key.into(), place.into());
         self.with(|inner| inner.setting = Some(Setting { key, place }))
     }
@@ -174,14 +177,16 @@ impl Error {
     }
 
     /// Sets the technical reason. The caller ensures that it holds no value, as for a clause.
+    #[doc(hidden)]
     #[must_use]
-    pub(crate) fn caused_by(self, cause: impl Into<String>) -> Self {
+    pub fn caused_by(self, cause: impl Into<String>) -> Self {
         self.with(|inner| inner.cause = Some(Cause(cause.into())))
     }
 
     /// Sets what to do about the error, in place of the default advice for its status.
+    #[doc(hidden)]
     #[must_use]
-    pub(crate) fn with_help(self, help: impl Into<Option<&'static str>>) -> Self {
+    pub fn with_help(self, help: impl Into<Option<&'static str>>) -> Self {
         self.with(|inner| inner.help = help.into())
     }
 
