@@ -9,3 +9,13 @@
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+mod endpoint;
+mod filter;
+mod key_value;
+mod next_link;
+mod sync_token;
+
+pub use self::endpoint::{AccessKey, ConnectionString, Endpoint};
+pub use self::filter::{NO_LABEL, Selector, escaped};
+pub use self::key_value::{FEATURE_FLAG_PREFIX, KeyValue};
