@@ -13,6 +13,7 @@ struct Readme;
 mod endpoint;
 mod filter;
 mod key_value;
+mod mapping;
 mod next_link;
 mod sync_token;
 
