@@ -7,6 +7,6 @@ mod connection_string;
 mod endpoint;
 
 pub use self::access_key::AccessKey;
-pub(crate) use self::access_key::{SignedRequest, base64_of};
+pub(crate) use self::access_key::SignedRequest;
 pub use self::connection_string::ConnectionString;
 pub use self::endpoint::Endpoint;

@@ -4,6 +4,7 @@
 mod pattern;
 mod selector;
 
+#[cfg(test)]
 pub(crate) use self::pattern::Pattern;
 pub use self::pattern::{NO_LABEL, escaped};
 pub use self::selector::Selector;

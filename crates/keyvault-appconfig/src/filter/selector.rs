@@ -21,7 +21,10 @@ use super::pattern::{NO_LABEL, Pattern};
 /// assert_eq!(team.to_string(), "key filter shop:*, label prod, tag team=orders");
 /// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub struct Selector(Choice);
+pub struct Selector {
+    choice: Choice,
+    is_optional: bool,
+}
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 enum Choice {
@@ -35,12 +38,13 @@ impl Selector {
     /// Creates a choice by filters of keys and labels. [`NO_LABEL`] chooses key-values without a label, and `*` those
     /// with any or without one.
     pub fn new(key_filter: impl Into<String>, label_filter: impl Into<String>) -> Self {
-        Self(Choice::Filter { key: key_filter.into(), label: label_filter.into(), tags: Vec::new() })
+        let choice = Choice::Filter { key: key_filter.into(), label: label_filter.into(), tags: Vec::new() };
+        Self { choice, is_optional: false }
     }
 
     /// Creates the choice of all key-values in a snapshot.
     pub fn snapshot(name: impl Into<String>) -> Self {
-        Self(Choice::Snapshot(name.into()))
+        Self { choice: Choice::Snapshot(name.into()), is_optional: false }
     }
 
     /// Restricts the choice to key-values with a tag that has exactly this value. Up to five tags; all must match.
@@ -57,8 +61,21 @@ impl Selector {
         self.with_tag(name.into(), None)
     }
 
+    /// Lets the choice match nothing. Default: a layer fails if one of its selections does, because a misspelt label would
+    /// silently leave every setting at its default.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.is_optional = true;
+        self
+    }
+
+    /// Returns whether the choice may match nothing.
+    pub fn is_optional(&self) -> bool {
+        self.is_optional
+    }
+
     fn with_tag(mut self, name: String, value: Option<String>) -> Self {
-        match &mut self.0 {
+        match &mut self.choice {
             Choice::Filter { tags, .. } => tags.push((name, value)),
             Choice::Snapshot(_) => {}
         }
@@ -67,7 +84,7 @@ impl Selector {
 
     /// Returns the name of the snapshot, if the choice is one.
     pub fn snapshot_name(&self) -> Option<&str> {
-        match &self.0 {
+        match &self.choice {
             Choice::Snapshot(name) => Some(name),
             Choice::Filter { .. } => None,
         }
@@ -79,7 +96,7 @@ impl Selector {
     ///
     /// [`ParseError`] if a filter is malformed, if there are too many tags, or if the snapshot has no name.
     pub fn check(&self) -> Result<(), ParseError> {
-        match &self.0 {
+        match &self.choice {
             Choice::Snapshot(name) if name.is_empty() => Err(ParseError::new("name of the snapshot is empty")),
             Choice::Snapshot(_) => Ok(()),
             Choice::Filter { tags, .. } if tags.len() > MAX_TAGS => Err(ParseError::new("more than five tags")),
@@ -92,7 +109,7 @@ impl Selector {
 
     /// Returns the parameters of the request that lists these key-values.
     pub fn query(&self) -> Vec<(&'static str, String)> {
-        match &self.0 {
+        match &self.choice {
             Choice::Snapshot(name) => vec![("snapshot", name.clone())],
             Choice::Filter { key, label, tags } => {
                 let tags = tags.iter().map(|(name, value)| ("tags", tag_filter(name, value.as_deref())));
@@ -104,7 +121,7 @@ impl Selector {
     /// Returns whether a key-value with this key and label may be chosen. Its tags and the content of snapshots are not
     /// known.
     pub(crate) fn may_match(&self, key: &str, label: Option<&str>) -> bool {
-        match &self.0 {
+        match &self.choice {
             Choice::Snapshot(_) => false,
             Choice::Filter { key: keys, label: labels, .. } => {
                 let matches = |filter: &str, text| Pattern::parse(filter).is_ok_and(|filter| filter.matches(text));
@@ -115,7 +132,7 @@ impl Selector {
 
     /// Returns whether at most one label can match, so that at most one key-value of each key does.
     pub(crate) fn has_one_label(&self) -> bool {
-        match &self.0 {
+        match &self.choice {
             Choice::Snapshot(_) => true,
             Choice::Filter { label, .. } => Pattern::parse(label).is_ok_and(|filter| filter.only().is_some()),
         }
@@ -123,14 +140,15 @@ impl Selector {
 
     /// Returns the choice of the feature flags whose names the key filter chooses.
     pub(crate) fn of_feature_flags(self) -> Self {
-        Self(match self.0 {
+        let choice = match self.choice {
             Choice::Filter { key, label, tags } => {
                 let prefix = crate::key_value::FEATURE_FLAG_PREFIX;
                 let key = key.split_inclusive(',').map(|item| format!("{prefix}{item}")).collect();
                 Choice::Filter { key, label, tags }
             }
             snapshot => snapshot,
-        })
+        };
+        Self { choice, is_optional: self.is_optional }
     }
 }
 
@@ -147,7 +165,7 @@ fn tag_filter(name: &str, value: Option<&str>) -> String {
 /// Names the filters, for errors and reports.
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.choice {
             Choice::Snapshot(name) => write!(f, "snapshot {name}"),
             Choice::Filter { key, label, tags } => {
                 write!(f, "key filter {key}, ")?;

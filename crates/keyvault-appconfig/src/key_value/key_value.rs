@@ -89,17 +89,13 @@ impl KeyValue {
             && super::ContentType::of(self.content_type()) == super::ContentType::FeatureFlag
     }
 
-    /// Returns where a setting of this key-value is written, for errors and reports.
+    /// Returns where a setting of this key-value is written, for errors and reports: `App Configuration key shop:db label
+    /// prod`.
     pub(crate) fn place(&self) -> String {
-        place_of(&self.key, self.label())
-    }
-}
-
-/// Returns where the setting of a key and a label is written: `App Configuration key shop:db label prod`.
-pub(crate) fn place_of(key: &str, label: Option<&str>) -> String {
-    match label {
-        Some(label) => format!("App Configuration key {key} label {label}"),
-        None => format!("App Configuration key {key}"),
+        match self.label() {
+            Some(label) => format!("App Configuration key {} label {label}", self.key),
+            None => format!("App Configuration key {}", self.key),
+        }
     }
 }
 
