@@ -92,7 +92,8 @@ impl Error {
     /// Creates an error with a formatted clause. The caller ensures that it consists of names, keys and our own words.
     ///
     /// `heading` is that of the section in the troubleshooting guide, `docs/troubleshooting.md`.
-    pub(crate) fn from_clause(kind: ErrorKind, heading: &'static str, clause: impl Into<Cow<'static, str>>) -> Self {
+    #[doc(hidden)]
+    pub fn from_clause(kind: ErrorKind, heading: &'static str, clause: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(ErrorInner {
             kind,
             heading,
@@ -125,7 +126,8 @@ impl Error {
     }
 
     /// Joins the failures of one load into one error. `None` if there are no failures.
-    pub(crate) fn join(failures: Vec<Error>) -> Option<Self> {
+    #[doc(hidden)]
+    pub fn join(failures: Vec<Error>) -> Option<Self> {
         let first = failures.first()?;
         if failures.len() == 1 {
             return Some(first.clone());
