@@ -5,7 +5,7 @@ export CARGO_INCREMENTAL=0
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # The published crates.
-crates=(keyvault keyvault-config keyvault-figment keyvault-figment2 keyvault-emulator keyvault-cli)
+crates=(keyvault keyvault-config keyvault-figment keyvault-figment2 keyvault-appconfig keyvault-emulator keyvault-cli)
 
 steps=()
 # Ends the current step and starts the next one.
