@@ -77,6 +77,7 @@ const ROOMS: [Rooms; 2] = [
             "metrics",
             "reference",
             "store",
+            "http",
             "client",
             "credential",
             "blocking",

@@ -99,6 +99,8 @@ pub mod client;
 pub mod credential;
 pub mod derive;
 mod error;
+#[doc(hidden)]
+pub mod http;
 pub mod live;
 mod metrics;
 pub mod names;

@@ -14,8 +14,9 @@ use tokio::time::{Instant, timeout_at};
 use super::step::{Attempt, CredentialStep, StepOutcome, sdk_error};
 use super::variables::{VARIABLES, Variables};
 use super::{entra, managed_identity, tool};
-use crate::client::{BypassTokenCache, cloud_scope};
+use crate::client::cloud_scope;
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::BypassTokenCache;
 use crate::report::ReferenceStatus;
 use crate::secret::Cloud;
 

@@ -15,9 +15,9 @@ use azure_identity::{
 use super::job_token;
 use super::step::{Attempt, StepOutcome};
 use super::variables::Variables;
-use crate::client::credential_error;
-use crate::client::transport::transport_for_tokens;
 use crate::error::Error;
+use crate::http::credential_error;
+use crate::http::transport_for_tokens;
 use crate::report::ReferenceStatus;
 
 /// Tries the application with a secret.

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 use super::response_body;
 use super::step::{Attempt, StepOutcome};
 use super::variables::{CLIENT, IN_GITHUB, IN_PIPELINES, TENANT, Variables};
-use crate::client::credential_error;
+use crate::http::credential_error;
 
 /// Tries the application that trusts the jobs of a CI system. `reason` says why there is no token in a file.
 ///
@@ -159,7 +159,7 @@ impl fmt::Debug for JobToken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::transport::transport_for_tokens;
+    use crate::http::transport_for_tokens;
 
     fn job(url: &str) -> Option<JobToken> {
         JobToken::new(url, Method::Get, &[], "canary", transport_for_tokens().unwrap())

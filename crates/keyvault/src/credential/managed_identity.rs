@@ -16,8 +16,8 @@ use zeroize::Zeroizing;
 use super::response_body;
 use super::step::{Attempt, StepOutcome, sdk_error};
 use super::variables::{CLIENT, Variables};
-use crate::client::transport::local_client;
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::local_client;
 use crate::report::ReferenceStatus;
 
 /// An endpoint on the machine that issues tokens.
