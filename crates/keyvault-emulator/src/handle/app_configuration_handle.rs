@@ -1,5 +1,7 @@
 //! One App Configuration store of an emulator.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::emulator::Emulator;
@@ -163,6 +165,12 @@ impl AppConfigurationHandle<'_> {
     /// Sets the maximum number of items in a page of every store. Default: 100, as in the service. At least 1.
     pub fn page_size(&self, size: usize) {
         self.service.state().store_page_size = size.max(1);
+    }
+
+    /// Hides each change from the reads of every store for a time, unless the request has the sync token of that change
+    /// or of a later one. In the service this takes up to some seconds. Default: zero.
+    pub fn read_delay(&self, delay: Duration) {
+        self.service.state().store_read_delay = delay;
     }
 
     fn change<T>(&self, change: impl Fn(&mut Store) -> T) -> T {

@@ -133,7 +133,7 @@ impl Seed {
         for key_value in &self.key_values {
             let (id, set) = key_value.resolve(vault_url);
             let store = draft_stores.open(&key_value.store, now);
-            if existing == OnExisting::Skip && store.get(&id, None).is_some() {
+            if existing == OnExisting::Skip && store.get(&id).is_some() {
                 continue;
             }
             store.set(&id, set, now).map_err(|_| SeedError::new(&id.key, "the key-value is longer than 10 KB"))?;

@@ -51,6 +51,8 @@ pub(crate) struct State {
     pub(crate) page_size: usize,
     /// The maximum number of items in a page of an App Configuration store.
     pub(crate) store_page_size: usize,
+    /// The time until a read of an App Configuration store without a sync token sees a change.
+    pub(crate) store_read_delay: Duration,
 }
 
 impl Default for State {
@@ -67,6 +69,7 @@ impl Default for State {
             resource: VAULT_AUDIENCE.to_owned(),
             page_size: MAX_PAGE,
             store_page_size: MAX_STORE_PAGE,
+            store_read_delay: Duration::ZERO,
         }
     }
 }
