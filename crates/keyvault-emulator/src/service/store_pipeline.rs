@@ -22,7 +22,7 @@ impl Service {
         let operation = route.as_ref().map_or(Operation::OtherAppConfiguration, |route| route.operation);
         let key = route.as_ref().ok().filter(|route| names_key(route.operation)).map(|route| route.name.clone());
         let access = self.authenticate(state, request, base);
-        let store = store_name(base);
+        let store = state.store_id(&store_name(base));
         let head = RequestHead {
             vault: String::new(),
             store: Some(store.clone()),

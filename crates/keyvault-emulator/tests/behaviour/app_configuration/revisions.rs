@@ -32,7 +32,7 @@ async fn revisions_are_listed_newest_first_even_after_a_deletion() {
     );
     assert_eq!((all.header("accept-ranges"), all.json()["items"][0]["locked"] == json!(true)), (Some("items"), true));
     assert_eq!(items(&get(&emulator, "/revisions?key=b").await, "value"), ["3", "2", "1"]);
-    assert_eq!(items(&get(&emulator, "/revisions?key=b&label=prod").await, "value"), [json!(0); 0]);
+    assert!(items(&get(&emulator, "/revisions?key=b&label=prod").await, "value").is_empty());
 
     store.page_size(2);
     let (mut listed, mut path) = (Vec::new(), "/revisions?key=*".to_owned());
