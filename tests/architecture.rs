@@ -99,6 +99,8 @@ const ROOMS: [Rooms; 2] = [
             "certificates",
             "vaults",
             "operations",
+            "app_configuration",
+            "seeds",
             "identity",
             "faults",
             "service",

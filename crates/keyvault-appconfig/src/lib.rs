@@ -10,6 +10,7 @@
 #[doc = include_str!("../README.md")]
 struct Readme;
 
+pub mod client;
 mod endpoint;
 mod filter;
 mod key_value;
@@ -17,6 +18,7 @@ mod mapping;
 mod next_link;
 mod sync_token;
 
+pub use self::client::AppConfigurationClient;
 pub use self::endpoint::{AccessKey, ConnectionString, Endpoint};
 pub use self::filter::{NO_LABEL, Selector, escaped};
 pub use self::key_value::{FEATURE_FLAG_PREFIX, KeyValue};
