@@ -12,7 +12,7 @@ use crate::settings::{Key, Segment};
 ///
 /// `settings` are sorted by their keys. Each has its contributor: the name of a secret, with the member of an expanded
 /// JSON secret.
-pub(super) fn collisions<C: Display>(settings: &[(Key, C)]) -> Vec<Error> {
+pub(crate) fn collisions<C: Display>(settings: &[(Key, C)]) -> Vec<Error> {
     collisions_among(settings, &SECRETS)
 }
 

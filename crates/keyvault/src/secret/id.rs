@@ -29,18 +29,29 @@ impl SecretId {
     /// [`ParseError`] for any other text. The message does not repeat the input.
     pub fn parse(url: &str) -> Result<Self, ParseError> {
         let (vault, path) = Vault::split(url)?;
-        Self::parse_path(vault, path)
+        Self::parse_path(vault, path, SecretName::parse)
+    }
+
+    /// Parses a URL that [`url`](SecretId::url) wrote. It may be that of the settings of a store.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn parse_kept(url: &str) -> Result<Self, ParseError> {
+        let (vault, path) = Vault::split(url)?;
+        Self::parse_path(vault, path, SecretName::parse_kept)
     }
 
     /// Parses a URL, sharing `vault` instead of allocating an equal one if the URL begins with its origin.
     pub(crate) fn parse_of(url: &str, vault: &Vault) -> Result<Self, ParseError> {
         match url.strip_prefix(vault.origin()).filter(|path| path.starts_with('/')) {
-            Some(path) => Self::parse_path(vault.clone(), path),
+            Some(path) => Self::parse_path(vault.clone(), path, SecretName::parse),
             None => Self::parse(url),
         }
     }
 
-    fn parse_path(vault: Vault, path: &str) -> Result<Self, ParseError> {
+    fn parse_path(
+        vault: Vault,
+        path: &str,
+        parse_name: impl Fn(&str) -> Result<SecretName, ParseError>,
+    ) -> Result<Self, ParseError> {
         if path.contains(['?', '#']) {
             return Err(ParseError::new("secret URL has a query or a fragment"));
         }
@@ -57,7 +68,7 @@ impl SecretId {
             }
             _ => return Err(ParseError::new("secret URL has no /secrets/ path")),
         }
-        let name = SecretName::parse(segments.next().unwrap_or_default())?;
+        let name = parse_name(segments.next().unwrap_or_default())?;
         let version = match segments.next() {
             None | Some("") => None,
             Some(version) => Some(SecretVersion::parse(version)?),

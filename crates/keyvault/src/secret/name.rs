@@ -34,6 +34,26 @@ impl SecretName {
         Ok(Self(name.into()))
     }
 
+    /// Returns the name under which core keeps the settings of a store. It contains a space, so that neither a secret
+    /// nor a reference has it.
+    pub(crate) fn of_store(kind: &str, number: usize) -> Self {
+        let kind: String = kind.chars().filter(|c| is_of_store_name(*c)).take(MAX_LENGTH / 2).collect();
+        let number = if number < 2 { String::new() } else { format!(" {number}") };
+        Self(format!("{kind}{}{number}", if kind.contains(' ') { "" } else { " store" }).into())
+    }
+
+    /// Returns whether this is the name of the settings of a store.
+    pub(crate) fn is_of_store(&self) -> bool {
+        self.0.contains(' ')
+    }
+
+    /// Parses a name that core wrote: that of a secret or of a store's settings.
+    #[cfg(feature = "sealed")]
+    pub(super) fn parse_kept(name: &str) -> Result<Self, ParseError> {
+        let is_of_store = name.len() <= MAX_LENGTH && name.contains(' ') && name.chars().all(is_of_store_name);
+        if is_of_store { Ok(Self(name.into())) } else { Self::parse(name) }
+    }
+
     /// Returns the name as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -103,6 +123,10 @@ impl SecretVersion {
 const MAX_LENGTH: usize = 127;
 
 const USE_HYPHENS: &str = "write hyphens instead of underscores: DB-PASSWORD instead of DB_PASSWORD";
+
+fn is_of_store_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | ' ')
+}
 
 /// Returns whether `text` is safe as one segment of a URL path.
 fn is_identifier(text: &str) -> bool {
