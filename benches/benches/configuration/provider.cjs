@@ -15,7 +15,9 @@ const { SecretClient } = require("@azure/keyvault-secrets");
 // The provider refreshes at most once a second.
 const interval = 1000;
 const [mode, connectionString, vault, parallel] = process.argv.slice(2);
-const credential = { getToken: async () => ({ token: "any-token-will-do", expiresOnTimestamp: Date.now() + 3_600_000 }) };
+const credential = {
+  getToken: async () => ({ token: "any-token-will-do", expiresOnTimestamp: Date.now() + 3_600_000 }),
+};
 const client = new SecretClient(vault, credential, { disableChallengeResourceVerification: true });
 
 function report(started, settings) {

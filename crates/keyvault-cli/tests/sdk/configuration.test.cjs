@@ -4,7 +4,12 @@
 const assert = require("node:assert/strict");
 const { test } = require("node:test");
 
-const { AppConfigurationClient, featureFlagPrefix, isFeatureFlag, parseSecretReference } = require("@azure/app-configuration");
+const {
+  AppConfigurationClient,
+  featureFlagPrefix,
+  isFeatureFlag,
+  parseSecretReference,
+} = require("@azure/app-configuration");
 const { featureFlagContentType, secretReferenceContentType } = require("@azure/app-configuration");
 const { ClientSecretCredential, DefaultAzureCredential } = require("@azure/identity");
 
@@ -32,7 +37,10 @@ test("a setting is added, changed and deleted", async () => {
   await client.addConfigurationSetting(setting);
   await assert.rejects(client.addConfigurationSetting(setting), { statusCode: 412 });
   const got = await client.getConfigurationSetting({ key: "add:a", label: "prod" });
-  assert.deepEqual([got.value, got.contentType, got.tags, got.isReadOnly], ["1", "text/plain", { team: "billing" }, false]);
+  assert.deepEqual(
+    [got.value, got.contentType, got.tags, got.isReadOnly],
+    ["1", "text/plain", { team: "billing" }, false],
+  );
   assert.ok(got.lastModified instanceof Date);
   await assert.rejects(client.getConfigurationSetting({ key: "add:a" }), { statusCode: 404 });
   await client.setConfigurationSetting({ ...setting, value: "2" });
@@ -81,8 +89,13 @@ test("a filter of tags matches all of them", async () => {
 
 test("fields are selected", async () => {
   await client.setConfigurationSetting({ key: "select:a", value: "1", contentType: "text/plain" });
-  const [only] = await collect(client.listConfigurationSettings({ keyFilter: "select:a", fields: ["key", "contentType"] }));
-  assert.deepEqual([only.key, only.contentType, only.value, only.etag], ["select:a", "text/plain", undefined, undefined]);
+  const [only] = await collect(
+    client.listConfigurationSettings({ keyFilter: "select:a", fields: ["key", "contentType"] }),
+  );
+  assert.deepEqual(
+    [only.key, only.contentType, only.value, only.etag],
+    ["select:a", "text/plain", undefined, undefined],
+  );
 });
 
 test("pages have a hundred settings and an ETag", async () => {
@@ -91,12 +104,17 @@ test("pages have a hundred settings and an ETag", async () => {
   const options = () => ({ keyFilter: "page:*" });
   assert.deepEqual(await keys(options()), names);
   const pages = await collect(client.listConfigurationSettings(options()).byPage());
-  assert.deepEqual(pages.map((page) => page.items.length), [100, 100, 50]);
+  assert.deepEqual(
+    pages.map((page) => page.items.length),
+    [100, 100, 50],
+  );
   const pageEtags = pages.map((page) => page.etag);
   const heads = await collect(client.checkConfigurationSettings(options()).byPage(), (page) => page.etag);
   assert.deepEqual(heads, pageEtags);
   const statuses = () =>
-    collect(client.listConfigurationSettings({ ...options(), pageEtags }).byPage(), (page) => Number(page._response.status));
+    collect(client.listConfigurationSettings({ ...options(), pageEtags }).byPage(), (page) =>
+      Number(page._response.status),
+    );
   assert.deepEqual(await statuses(), [304, 304, 304]);
   await client.setConfigurationSetting({ key: "page:150", value: "changed" });
   assert.deepEqual(await statuses(), [304, 200, 304]);
@@ -144,7 +162,10 @@ test("a snapshot keeps the settings and is archived", async () => {
   assert.equal(archived.status, "archived");
   assert.ok(archived.expiresOn instanceof Date);
   const listed = await collect(client.listSnapshots({ nameFilter: "release*", statusFilter: ["archived"] }));
-  assert.deepEqual(listed.map((snapshot) => snapshot.name), ["release/1 ü"]);
+  assert.deepEqual(
+    listed.map((snapshot) => snapshot.name),
+    ["release/1 ü"],
+  );
   assert.equal((await client.recoverSnapshot("release/1 ü")).status, "ready");
   assert.equal((await client.getSnapshot("release/1 ü")).status, "ready");
   await assert.rejects(client.getSnapshot("missing"), { statusCode: 404 });
@@ -156,7 +177,11 @@ test("flags and references have their types", async () => {
   await client.setConfigurationSetting({ key, contentType: featureFlagContentType, value });
   assert.ok(isFeatureFlag(await client.getConfigurationSetting({ key })));
   const secretId = `${env.KEYVAULT_VAULT}/secrets/seeded`;
-  await client.setConfigurationSetting({ key: "type:secret", contentType: secretReferenceContentType, value: { secretId } });
+  await client.setConfigurationSetting({
+    key: "type:secret",
+    contentType: secretReferenceContentType,
+    value: { secretId },
+  });
   const reference = parseSecretReference(await client.getConfigurationSetting({ key: "type:secret" }));
   assert.equal(reference.value.secretId, secretId);
 });

@@ -81,7 +81,9 @@ test("references are resolved in the vault", async () => {
 
 test("an Entra token signs in to both", async () => {
   await put("a", "1");
-  const loaded = await load(env.AZURE_APPCONFIG_ENDPOINT, new DefaultAzureCredential(), { replicaDiscoveryEnabled: false });
+  const loaded = await load(env.AZURE_APPCONFIG_ENDPOINT, new DefaultAzureCredential(), {
+    replicaDiscoveryEnabled: false,
+  });
   assert.deepEqual(Object.fromEntries(loaded), { a: "1" });
 });
 

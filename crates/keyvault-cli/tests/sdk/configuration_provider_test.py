@@ -102,7 +102,9 @@ class Provider(unittest.TestCase):
         filters = [ConfigurationSettingsFilter(key="*")]
         self.store.begin_create_snapshot("frozen", filters, polling_interval=0.1).result()
         self.put("message", "changed")
-        self.assertEqual(dict(settings(selects=[SettingSelector(snapshot_name="frozen")])), {"message": "from the snapshot"})
+        self.assertEqual(
+            dict(settings(selects=[SettingSelector(snapshot_name="frozen")])), {"message": "from the snapshot"}
+        )
         reference = json.dumps({"snapshot_name": "frozen"})
         self.put("a-reference", reference, content_type=SNAPSHOT_REFERENCE)
         self.assertEqual(dict(settings()), {"message": "changed"})

@@ -69,7 +69,18 @@ class Settings(unittest.TestCase):
             self.client.get_configuration_setting("add:a", "prod")
 
     def test_a_key_and_a_label_have_any_character_of_unicode(self):
-        for key in ["key/with/slashes", "key with spaces", "ключ", "🔑", "a+b&c=d?e#f", "a*b", "a,b", "a\\b", 'a"b', "(a)"]:
+        for key in [
+            "key/with/slashes",
+            "key with spaces",
+            "ключ",
+            "🔑",
+            "a+b&c=d?e#f",
+            "a*b",
+            "a,b",
+            "a\\b",
+            'a"b',
+            "(a)",
+        ]:
             with self.subTest(key):
                 put(self.client, f"any/{key}", "value", f"label {key}")
                 self.assertEqual(self.client.get_configuration_setting(f"any/{key}", f"label {key}").value, "value")
@@ -127,7 +138,9 @@ class Settings(unittest.TestCase):
         listed = lambda: self.client.list_configuration_settings(key_filter="page:*")
         self.assertEqual(keys(listed()), [f"page:{n:03}" for n in range(250)])
         pages, etags, heads = listed().by_page(), [], []
-        self.assertEqual([len(list(page)) for page in (etags.append(pages.etag) or page for page in pages)], [100, 100, 50])
+        self.assertEqual(
+            [len(list(page)) for page in (etags.append(pages.etag) or page for page in pages)], [100, 100, 50]
+        )
         self.assertEqual(len(set(etags)), 3)
         checked = self.client.check_configuration_settings(key_filter="page:*").by_page()
         for _ in checked:
@@ -197,7 +210,9 @@ class Settings(unittest.TestCase):
         ]:
             with self.assertRaises(ResourceReadOnlyError) as raised:
                 change()
-            self.assertEqual(json.loads(raised.exception.response.text())["type"], "https://azconfig.io/errors/key-locked")
+            self.assertEqual(
+                json.loads(raised.exception.response.text())["type"], "https://azconfig.io/errors/key-locked"
+            )
         self.assertTrue(self.client.get_configuration_setting("lock:a").read_only)
         with self.assertRaises(ResourceModifiedError):
             self.client.set_read_only(setting, False, match_condition=MatchConditions.IfNotModified)
@@ -214,7 +229,7 @@ class Settings(unittest.TestCase):
         revisions = list(self.client.list_revisions(key_filter="revision:*"))
         self.assertEqual([(r.key, r.value) for r in revisions[:3]], [("revision:a", value) for value in "321"])
         self.assertEqual([r.value for r in self.client.list_revisions("revision:b", "prod")], ["1"])
-        (only, *_) = self.client.list_revisions(key_filter="revision:a", fields=["value"])
+        only, *_ = self.client.list_revisions(key_filter="revision:a", fields=["value"])
         self.assertEqual((only.key, only.value), (None, "3"))
 
     def test_revisions_have_pages(self):
@@ -319,7 +334,10 @@ class Access(unittest.TestCase):
 
     def test_a_wrong_access_key_is_refused(self):
         parts = dict(part.split("=", 1) for part in CONNECTION_STRING.split(";"))
-        for name, value, reason in [("Secret", "d3Jvbmc=", "Invalid Signature"), ("Id", "unknown", "Invalid Credential")]:
+        for name, value, reason in [
+            ("Secret", "d3Jvbmc=", "Invalid Signature"),
+            ("Id", "unknown", "Invalid Credential"),
+        ]:
             wrong = ";".join(f"{key}={text}" for key, text in {**parts, name: value}.items())
             with self.subTest(name), self.assertRaises(ClientAuthenticationError) as raised:
                 put(store(wrong), "access:b")
