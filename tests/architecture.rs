@@ -97,6 +97,8 @@ const ROOMS: [Rooms; 2] = [
             "certificates",
             "vaults",
             "operations",
+            "app_configuration",
+            "seeds",
             "identity",
             "faults",
             "service",

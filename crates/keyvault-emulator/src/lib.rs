@@ -1,7 +1,9 @@
-//! An Azure Key Vault secrets service in one process, for tests and laptops.
+//! An Azure Key Vault secrets service in one process, for tests and laptops, with an Azure App Configuration service
+//! beside it.
 //!
 //! It implements the REST API of the service: every operation on secrets, every `api-version`, errors with their codes
-//! and inner codes, paging by marker, soft delete, and the challenge. It serves over TLS with its own certificate
+//! and inner codes, paging by marker, soft delete, and the challenge. [App Configuration](#app-configuration) is as
+//! complete. It serves over TLS with its own certificate
 //! authority, over plain http, and without a socket. Its own Entra and managed identity endpoints issue tokens, so a
 //! credential runs its complete flow. And it fails on demand: a [`Fault`] does what a network, a proxy or a hostile
 //! server can do.
@@ -52,6 +54,32 @@
 //! The host name selects the vault: `NAME.vault.azure.net` and `NAME.localhost` reach the vault `NAME`, and any other
 //! host reaches the default vault. [`Emulator::vault`] sets secrets in either.
 //!
+//! # App Configuration
+//!
+//! The hosts `NAME.azconfig.io` and `NAME.localhost` reach the App Configuration store `NAME`, and any other host that
+//! belongs to no service reaches the default store: `/kv`, `/keys`, `/labels`, `/revisions`, `/locks`, `/snapshots` and
+//! `/operations` are its paths. [`Emulator::app_configuration`] returns its endpoint, its connection string and tokens,
+//! and sets key-values.
+//!
+//! It implements the [data plane](https://learn.microsoft.com/azure/azure-app-configuration/rest-api) in all versions
+//! from 1.0 to 2026-04-01: requests signed with an access key (HMAC-SHA256) or with an Entra token for
+//! `https://appconfig.azure.com`, `https://azconfig.io` or the store itself; filters by key, label and tag; ETags of
+//! key-values, pages and snapshots with `304` and `412`; locks; revisions for 30 days and `Accept-Datetime`; snapshots
+//! with their states and retention; sync tokens; errors as `application/problem+json`. The Azure SDKs and configuration
+//! providers need the certificate and nothing else.
+//!
+//! | limit | |
+//! | --- | --- |
+//! | bytes of a key-value | 10,240, with key, label and all properties |
+//! | characters of a tag's name, and of its value | 256 |
+//! | items in a page | 100, or [another number](AppConfigurationHandle::page_size) |
+//! | filters of a snapshot | 1 to 3 |
+//! | age of a signature | 15 minutes, by the emulator's clock |
+//! | requests | unlimited, or [those of a tier](AppConfigurationHandle::throttle) |
+//!
+//! Enhanced feature flags (`/ff`), replica discovery and Event Grid are not part of it. [`AppConfigurationHandle::event`]
+//! returns the event that Event Grid would send.
+//!
 //! # The control endpoint
 //!
 //! A test in another language uses the control endpoint for the same purposes as a Rust test uses [`Emulator`]: JSON
@@ -63,12 +91,14 @@
 //! | `/ca` | the authority's certificate, as PEM | | |
 //! | `/clock` | `now`, `shift_seconds`, `frozen` | sets any of them; shifts add up | resets the clock |
 //! | `/faults` | the active faults | adds a fault | removes all |
-//! | `/throttle` | the limits, or null | sets the limits | removes the limits |
+//! | `/throttle` | the limits of the vaults, or null | sets the limits | removes the limits |
+//! | `/store-throttle` | the limits of the App Configuration stores, or null | sets the limits | removes the limits |
 //! | `/access` | the denials | adds a denial | removes all |
 //! | `/requests` | the [counters](Requests) | | resets counters and log |
 //! | `/log` | the [requests](LoggedRequest), oldest first | | resets counters and log |
 //! | `/latency` | `milliseconds` | sets the latency | sets it to zero |
-//! | `/secrets` | | sets the secrets of a [seed](Seed); `?vault=NAME` for another vault | empties every vault |
+//! | `/secrets` | | sets the content of a [seed](Seed); `?vault=NAME` for another vault | empties every vault |
+//! | `/key-values` | | sets the key-values of a section `app_configuration` of a [seed](Seed); `?store=NAME` for another store | empties every store |
 //! | `/tokens` | | | revokes every token |
 //!
 //! The limits are `sets`, `others`, `window_seconds` and `retry_after_seconds`. An absent limit is that of the service.
@@ -78,22 +108,26 @@
 //! `unauthorized`, `insufficient-claims`, `challenge` (with `challenge`), `redirect` (with `location`), `latency` (with
 //! `milliseconds`), `hang`, `reset`, `hang-in-body`, `truncated`, `oversized` (with `bytes`), `not-json`, `wrong-json`,
 //! `wrong-id`, `next-link` (with `link`), `empty-page`. [`Fault`] describes each. A fault applies `count` times, or
-//! until it is removed. With `"tokens": true` it applies to the token endpoints instead of the vaults.
+//! until it is removed. With `"tokens": true` it applies to the token endpoints instead of the vaults, and with
+//! `"app_configuration": true` to the App Configuration stores, as a denial does.
 //!
 //! Faults and denials apply to all requests, or to those that match every given field: `operations` (a list of
-//! [names](Operation::as_str)), `method`, `path`, in which `*` matches any text, `secret` (the name of one secret), and
-//! `vault` (the name of a vault, empty for the default vault).
+//! [names](Operation::as_str)), `method`, `path`, in which `*` matches any text, `secret` (the name of one secret),
+//! `vault` (the name of a vault, empty for the default vault), `key` (one key of a store) and `store` (the name of a
+//! store, empty for the default store).
 //!
 //! ```text
 //! curl -d '{"fault":"status","status":503,"count":2,"path":"/secrets/db-*"}' http://127.0.0.1:8080/_emulator/faults
 //! curl -d '{"deny":"rbac","operations":["get","list"]}' http://127.0.0.1:8080/_emulator/access
 //! curl -d '{"deny":"rbac","secret":"db-password"}' http://127.0.0.1:8080/_emulator/access
+//! curl -d '{"fault":"status","status":429,"app_configuration":true}' http://127.0.0.1:8080/_emulator/faults
+//! curl -d '{"shop:db:host":{"value":"db.example","label":"prod"}}' http://127.0.0.1:8080/_emulator/key-values
 //! curl -d '{"shift_seconds":7776000}' http://127.0.0.1:8080/_emulator/clock
 //! ```
 //!
 //! # Limits
 //!
-//! The emulator serves secrets only. It has no keys, no certificates except [behind secrets](SetSecret::certificate),
+//! Of Key Vault the emulator serves secrets only. It has no keys, no certificates except [behind secrets](SetSecret::certificate),
 //! and no role assignments except [denials](Emulator::deny). Do not store real secrets in it: the data file is not
 //! encrypted, and every emulator has the same key for backups.
 //!
@@ -105,20 +139,23 @@
 //!
 //! Each folder has a manual in its `mod.rs`, and uses only the folders after it in this list:
 //!
-//! 1. `handle` is the public handle: the builder, [`Emulator`] and [`VaultHandle`].
+//! 1. `handle` is the public handle: the builder, [`Emulator`], [`VaultHandle`] and [`AppConfigurationHandle`].
 //! 2. `http` accepts connections, and sends each response after its delay, whole or damaged.
 //! 3. `control` serves the control endpoint.
-//! 4. `storage` keeps the vaults in a file.
-//! 5. `service` turns a request into a reply: faults, token, throttling, denials, operation.
+//! 4. `storage` keeps the vaults and stores in a file.
+//! 5. `service` turns a request into a reply: faults, credential, throttling, denials, operation.
 //! 6. `faults` holds the faults, denials and limits that a test sets up.
 //! 7. `identity` issues and checks tokens.
-//! 8. `operations` parses a path, performs the operation on a vault, and writes its response.
-//! 9. `vaults` stores secrets and their versions.
-//! 10. `certificates` creates X.509 certificates, for secrets and for the listener.
-//! 11. `protocol` reads URIs and writes responses and errors; `clock` and `random` know nothing of the rest.
+//! 8. `seeds` loads the content that a person writes.
+//! 9. `app_configuration` is the App Configuration service: stores, signatures and operations.
+//! 10. `operations` parses a path, performs the operation on a vault, and writes its response.
+//! 11. `vaults` stores secrets and their versions.
+//! 12. `certificates` creates X.509 certificates, for secrets and for the listener.
+//! 13. `protocol` reads URIs and writes responses and errors; `clock` and `random` know nothing of the rest.
 //!
 //! A request goes through them in that order: `http::server` reads it, `http::router` passes it to `service::pipeline`,
-//! which checks the token with `identity::tokens` and calls `operations::perform` on a `vaults::vault`.
+//! which checks the token with `identity::tokens` and calls `operations::perform` on a `vaults::vault`, or
+//! `app_configuration::perform` on an `app_configuration::store`.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -136,6 +173,9 @@ mod service;
 
 mod faults;
 mod identity;
+mod seeds;
+
+mod app_configuration;
 mod operations;
 
 mod vaults;
@@ -146,12 +186,14 @@ mod protocol;
 mod clock;
 mod random;
 
+pub use app_configuration::SetKeyValue;
 pub use certificates::{Certificate, CertificateError};
 pub use faults::{Denial, Fault, Throttle};
 #[cfg(feature = "credential")]
 pub use handle::EmulatorCredential;
-pub use handle::{Emulator, EmulatorBuilder, VaultHandle};
+pub use handle::{AppConfigurationHandle, Emulator, EmulatorBuilder, VaultHandle};
 pub use http::Body;
 pub use operations::{Operation, RequestHead};
-pub use service::{LoggedRequest, Requests};
-pub use vaults::{Seed, SeedError, SetSecret};
+pub use seeds::{Seed, SeedError};
+pub use service::{AppConfigurationRequests, LoggedRequest, Requests};
+pub use vaults::SetSecret;

@@ -7,8 +7,9 @@ use keyvault_emulator::Emulator;
 
 use super::ca_bundle::BUNDLE_VARIABLES;
 
-/// Returns the variables. `bundle` holds the certificate authorities to trust.
-pub(super) fn variables(emulator: &Emulator, bundle: &Path) -> Vec<(&'static str, String)> {
+/// Returns the variables. `bundle` holds the certificate authorities to trust, and `store` is the name of the App
+/// Configuration store, if the command uses one.
+pub(super) fn variables(emulator: &Emulator, bundle: &Path, store: Option<&str>) -> Vec<(&'static str, String)> {
     let bundle = bundle.to_string_lossy();
     let no_proxy = no_proxy();
     let mut variables = vec![
@@ -27,6 +28,12 @@ pub(super) fn variables(emulator: &Emulator, bundle: &Path) -> Vec<(&'static str
         ("NO_PROXY", no_proxy.clone()),
         ("no_proxy", no_proxy),
     ];
+    if let Some(name) = store {
+        let store = emulator.app_configuration(name);
+        // The names in Microsoft's quickstarts.
+        variables.push(("AZURE_APPCONFIG_ENDPOINT", store.endpoint()));
+        variables.push(("AZURE_APPCONFIG_CONNECTION_STRING", store.connection_string()));
+    }
     variables.extend(BUNDLE_VARIABLES.map(|name| (name, bundle.clone().into_owned())));
     variables
 }

@@ -80,6 +80,11 @@ pub(crate) struct EmulatorArguments {
     #[arg(long)]
     accept_any_token: bool,
 
+    /// Print the endpoint and the connection string of an App Configuration store, and set them for the command: of the
+    /// store NAME, or of the default store
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
+    app_configuration: Option<String>,
+
     /// Start nothing: exit with 0 if an emulator responds at the address of --http, else with 1
     #[arg(long)]
     health_check: bool,
@@ -118,7 +123,8 @@ async fn run_command(arguments: &EmulatorArguments) -> Result<ExitCode, Failure>
     let signals = Signals::listen()?;
     let emulator = start(arguments, Emulator::builder()).await?;
     let bundle = ca_bundle::write(emulator.ca_pem())?;
-    let variables = client_environment::variables(&emulator, bundle.path());
+    let store = arguments.app_configuration.as_deref();
+    let variables = client_environment::variables(&emulator, bundle.path(), store);
     let code = crate::run::supervise(&arguments.command, variables, signals).await;
     drop(bundle);
     stop(emulator).await?;
@@ -163,7 +169,7 @@ async fn start(arguments: &EmulatorArguments, builder: EmulatorBuilder) -> Resul
 fn print_ready_line(emulator: &Emulator, arguments: &EmulatorArguments) -> io::Result<()> {
     // The reader may run in another directory.
     let absolute = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
-    let ready = json!({
+    let mut ready = json!({
         "vault_url": emulator.vault_url(),
         "http_url": emulator.http_url(),
         "ca_file": absolute(&arguments.ca_file)?,
@@ -177,6 +183,11 @@ fn print_ready_line(emulator: &Emulator, arguments: &EmulatorArguments) -> io::R
         "client_secret": emulator.client_secret(),
         "data_file": absolute(&arguments.data)?,
     });
+    if let Some(name) = &arguments.app_configuration {
+        let store = emulator.app_configuration(name);
+        ready["app_configuration_endpoint"] = store.endpoint().into();
+        ready["app_configuration_connection_string"] = store.connection_string().into();
+    }
     let mut out = io::stdout().lock();
     writeln!(out, "{ready}")?;
     out.flush()

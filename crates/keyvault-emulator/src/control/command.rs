@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use super::request_filter::RequestFilter;
+use super::request_filter::{RequestFilter, Target};
 use crate::faults::{Denial, Fault, Throttle};
 use crate::operations::Operation;
 use crate::protocol::ErrorResponse;
@@ -45,9 +45,8 @@ pub(super) struct ThrottleCommand {
 }
 
 impl ThrottleCommand {
-    /// Returns the limits. Fails if the window is negative.
-    pub(super) fn limits(&self) -> Result<Throttle, ErrorResponse> {
-        let service = Throttle::service();
+    /// Returns the limits. Absent fields are those of the service. Fails if the window is negative.
+    pub(super) fn limits(&self, service: Throttle) -> Result<Throttle, ErrorResponse> {
         Ok(Throttle {
             sets: self.sets.unwrap_or(service.sets),
             others: self.others.unwrap_or(service.others),
@@ -62,11 +61,16 @@ impl ThrottleCommand {
 #[serde(deny_unknown_fields)]
 pub(super) struct AccessCommand {
     deny: String,
+    /// Whether the denial applies to App Configuration stores instead of the vaults.
+    #[serde(default)]
+    app_configuration: bool,
     operations: Option<Vec<Operation>>,
     method: Option<String>,
     path: Option<String>,
     vault: Option<String>,
     secret: Option<String>,
+    store: Option<String>,
+    key: Option<String>,
 }
 
 impl AccessCommand {
@@ -82,11 +86,14 @@ impl AccessCommand {
     /// Returns the selected requests.
     pub(super) fn filter(self) -> RequestFilter {
         RequestFilter {
+            target: target(false, self.app_configuration),
             operations: self.operations,
             method: self.method,
             path: self.path,
             vault: self.vault,
             secret: self.secret,
+            store: self.store,
+            key: self.key,
         }
     }
 }
@@ -100,12 +107,17 @@ pub(super) struct FaultCommand {
     pub(super) count: Option<u64>,
     /// Whether the fault applies to the token endpoints instead of the vaults.
     #[serde(default)]
-    pub(super) tokens: bool,
+    tokens: bool,
+    /// Whether the fault applies to App Configuration stores instead of the vaults.
+    #[serde(default)]
+    app_configuration: bool,
     operations: Option<Vec<Operation>>,
     method: Option<String>,
     path: Option<String>,
     vault: Option<String>,
     secret: Option<String>,
+    store: Option<String>,
+    key: Option<String>,
 
     status: Option<u16>,
     retry_after: Option<String>,
@@ -159,12 +171,23 @@ impl FaultCommand {
     /// Returns the selected requests.
     pub(super) fn filter(self) -> RequestFilter {
         RequestFilter {
+            target: target(self.tokens, self.app_configuration),
             operations: self.operations,
             method: self.method,
             path: self.path,
             vault: self.vault,
             secret: self.secret,
+            store: self.store,
+            key: self.key,
         }
+    }
+}
+
+fn target(tokens: bool, app_configuration: bool) -> Target {
+    match (tokens, app_configuration) {
+        (true, _) => Target::Tokens,
+        (false, true) => Target::AppConfiguration,
+        (false, false) => Target::Vaults,
     }
 }
 

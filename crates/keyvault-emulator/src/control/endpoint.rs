@@ -13,11 +13,11 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::command::{AccessCommand, ClockCommand, FaultCommand, LatencyCommand, ThrottleCommand};
-use crate::faults::{Denial, Fault, RequestMatcher};
+use crate::faults::{Denial, Fault, Throttle, Throttler};
 use crate::protocol::uri::query;
 use crate::protocol::{ErrorResponse, JSON, response};
-use crate::service::{PendingSave, Service};
-use crate::vaults::{OnExisting, Seed, VaultMap};
+use crate::seeds::{Loaded, OnExisting, Seed, SeedError};
+use crate::service::{Data, PendingSave, Service, State};
 
 /// The first segment of every path of the endpoint, which no vault has.
 pub(crate) const ROOT: &str = "/_emulator";
@@ -86,14 +86,16 @@ impl ControlRequest<'_> {
             "" => json!({
                 "clock": self.clock(),
                 "faults": self.faults(),
-                "throttle": self.throttle(),
+                "throttle": self.throttle(|state| &mut state.throttler),
+                "store-throttle": self.throttle(|state| &mut state.store_throttler),
                 "access": self.access(),
                 "requests": self.requests(),
                 "latency": self.latency(),
             }),
             "clock" => self.clock(),
             "faults" => self.faults(),
-            "throttle" => self.throttle(),
+            "throttle" => self.throttle(|state| &mut state.throttler),
+            "store-throttle" => self.throttle(|state| &mut state.store_throttler),
             "access" => self.access(),
             "requests" => self.requests(),
             "log" => self.log(),
@@ -106,9 +108,11 @@ impl ControlRequest<'_> {
         match name {
             "clock" => self.set_clock(),
             "faults" => self.add_fault(),
-            "throttle" => self.set_throttle(),
+            "throttle" => self.set_throttle(|state| &mut state.throttler, Throttle::service()),
+            "store-throttle" => self.set_throttle(|state| &mut state.store_throttler, Throttle::app_configuration()),
             "access" => self.deny(),
-            "secrets" => self.load(),
+            "secrets" => self.load_secrets(),
+            "key-values" => self.load_key_values(),
             "latency" => self.set_latency(),
             _ => Err(self.unsupported(name)),
         }
@@ -121,12 +125,17 @@ impl ControlRequest<'_> {
             "clock" => service.clock.reset(),
             "faults" => service.state().faults.clear(),
             "throttle" => service.state().throttler.set(None),
+            "store-throttle" => service.state().store_throttler.set(None),
             "access" => service.state().denials.clear(),
             "requests" | "log" => service.reset_requests(),
             "tokens" => service.state().tokens.revoke(),
             "latency" => service.state().latency = Duration::ZERO,
-            "secrets" => self.change(|vaults| {
-                vaults.clear();
+            "secrets" => self.change(|data| {
+                data.vaults.clear();
+                Ok(())
+            })?,
+            "key-values" => self.change(|data| {
+                data.stores.clear();
                 Ok(())
             })?,
             _ => return Err(ErrorResponse::method_not_allowed(&Method::DELETE)),
@@ -137,9 +146,8 @@ impl ControlRequest<'_> {
     /// Returns the error for a known name without this method, or for an unknown name.
     fn unsupported(&self, name: &str) -> ErrorResponse {
         match name {
-            "" | "ca" | "clock" | "faults" | "throttle" | "access" | "requests" | "log" | "secrets" | "latency" => {
-                ErrorResponse::method_not_allowed(self.request.method())
-            }
+            "" | "ca" | "clock" | "faults" | "throttle" | "store-throttle" | "access" | "requests" | "log"
+            | "secrets" | "key-values" | "latency" => ErrorResponse::method_not_allowed(self.request.method()),
             _ => ErrorResponse::new(404, "NotFound", format!("The paths under {ROOT} are {NAMES}.")),
         }
     }
@@ -178,16 +186,13 @@ impl ControlRequest<'_> {
 
     fn add_fault(&self) -> Result<Value, ErrorResponse> {
         let command: FaultCommand = self.command()?;
-        let fault = command.fault()?;
-        let (count, tokens) = (command.count, command.tokens);
-        let selected = command.filter().into_matcher();
-        let matcher: RequestMatcher = Box::new(move |head| head.operation.is_vault() != tokens && selected(head));
-        self.service.state().faults.add(count, matcher, fault);
+        let (fault, count) = (command.fault()?, command.count);
+        self.service.state().faults.add(count, command.filter().into_matcher(), fault);
         Ok(self.faults())
     }
 
-    fn throttle(&self) -> Value {
-        let limits = self.service.state().throttler.limits();
+    fn throttle(&self, throttler: fn(&mut State) -> &mut Throttler) -> Value {
+        let limits = throttler(&mut self.service.state()).limits();
         limits.map_or(Value::Null, |limits| {
             json!({
                 "sets": limits.sets,
@@ -198,11 +203,15 @@ impl ControlRequest<'_> {
         })
     }
 
-    fn set_throttle(&self) -> Result<Value, ErrorResponse> {
+    fn set_throttle(
+        &self,
+        throttler: fn(&mut State) -> &mut Throttler,
+        default: Throttle,
+    ) -> Result<Value, ErrorResponse> {
         let command: ThrottleCommand = self.command()?;
-        let limits = command.limits()?;
-        self.service.state().throttler.set(Some(limits));
-        Ok(self.throttle())
+        let limits = command.limits(default)?;
+        throttler(&mut self.service.state()).set(Some(limits));
+        Ok(self.throttle(throttler))
     }
 
     fn access(&self) -> Value {
@@ -250,23 +259,35 @@ impl ControlRequest<'_> {
         Ok(self.latency())
     }
 
-    fn load(&mut self) -> Result<Value, ErrorResponse> {
-        let invalid = |error: &dyn std::fmt::Display| ErrorResponse::bad_parameter(error.to_string());
-        let text = std::str::from_utf8(self.request.body()).map_err(|error| invalid(&error))?;
-        let vault = query(self.request.uri()).into_iter().find(|(name, _)| name == "vault");
-        let seed = Seed::from_json(text).map_err(|error| invalid(&error))?;
-        let seed = seed.for_vault(vault.map(|(_, vault)| vault).as_deref());
-        let now = self.service.now();
-        let count =
-            self.change(|vaults| seed.load(vaults, now, OnExisting::AddVersions).map_err(|error| invalid(&error)))?;
-        Ok(json!({ "secrets": count }))
+    fn load_secrets(&mut self) -> Result<Value, ErrorResponse> {
+        let vault = self.parameter("vault");
+        let loaded = self.load(|text| Ok(Seed::from_json(text)?.for_vault(vault.as_deref())))?;
+        Ok(json!({ "secrets": loaded.secrets, "key_values": loaded.key_values }))
     }
 
-    /// Changes the vaults. The response waits for the data file, like that to a client.
-    fn change<T>(
-        &mut self,
-        change: impl FnOnce(&mut VaultMap) -> Result<T, ErrorResponse>,
-    ) -> Result<T, ErrorResponse> {
+    fn load_key_values(&mut self) -> Result<Value, ErrorResponse> {
+        let store = self.parameter("store").unwrap_or_default();
+        let loaded = self.load(|text| Seed::from_key_values(&store, text))?;
+        Ok(json!({ "key_values": loaded.key_values }))
+    }
+
+    fn load(&mut self, parse: impl FnOnce(&str) -> Result<Seed, SeedError>) -> Result<Loaded, ErrorResponse> {
+        let invalid = |error: &dyn std::fmt::Display| ErrorResponse::bad_parameter(error.to_string());
+        let text = std::str::from_utf8(self.request.body()).map_err(|error| invalid(&error))?;
+        let seed = parse(text).map_err(|error| invalid(&error))?;
+        let (service, now) = (self.service, self.service.now());
+        self.change(|data| {
+            service.load_into(data, &seed, now, OnExisting::AddVersions).map_err(|error| invalid(&error))
+        })
+    }
+
+    /// Returns a parameter of the query.
+    fn parameter(&self, name: &str) -> Option<String> {
+        query(self.request.uri()).into_iter().find(|(known, _)| known == name).map(|(_, value)| value)
+    }
+
+    /// Changes the vaults or stores. The response waits for the data file, like that to a client.
+    fn change<T>(&mut self, change: impl FnOnce(&mut Data) -> Result<T, ErrorResponse>) -> Result<T, ErrorResponse> {
         let (result, save) = self.service.change(&mut self.service.state(), change)?;
         self.save = save;
         Ok(result)
@@ -280,4 +301,5 @@ impl ControlRequest<'_> {
 }
 
 const PEM: &str = "application/x-pem-file";
-const NAMES: &str = "ca, clock, faults, throttle, access, requests, log, latency, secrets and tokens";
+const NAMES: &str = "ca, clock, faults, throttle, store-throttle, access, requests, log, latency, secrets, key-values and \
+                     tokens";

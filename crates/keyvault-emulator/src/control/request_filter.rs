@@ -5,9 +5,17 @@ use http::Method;
 use crate::faults::RequestMatcher;
 use crate::operations::{Operation, RequestHead};
 
-/// A selection of requests. An absent field selects all.
-#[derive(Default)]
+/// The service that a fault or denial applies to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Target {
+    Vaults,
+    AppConfiguration,
+    Tokens,
+}
+
+/// A selection of requests to one service. An absent field selects all.
 pub(super) struct RequestFilter {
+    pub(super) target: Target,
     pub(super) operations: Option<Vec<Operation>>,
     pub(super) method: Option<String>,
     /// The path, without the query. `*` matches any text.
@@ -16,6 +24,10 @@ pub(super) struct RequestFilter {
     pub(super) vault: Option<String>,
     /// The name of the one secret.
     pub(super) secret: Option<String>,
+    /// The name of the App Configuration store. Empty for the default store.
+    pub(super) store: Option<String>,
+    /// The one key.
+    pub(super) key: Option<String>,
 }
 
 impl RequestFilter {
@@ -25,13 +37,21 @@ impl RequestFilter {
     }
 
     fn matches(&self, head: &RequestHead) -> bool {
+        let is_target = match self.target {
+            Target::Vaults => head.operation.is_vault(),
+            Target::AppConfiguration => head.operation.is_app_configuration(),
+            Target::Tokens => head.operation.is_identity(),
+        };
         let is_method = |method: &String| method.eq_ignore_ascii_case(Method::as_str(&head.method));
         let path = head.path_and_query.split('?').next().unwrap_or_default();
-        self.operations.as_ref().is_none_or(|operations| operations.contains(&head.operation))
+        is_target
+            && self.operations.as_ref().is_none_or(|operations| operations.contains(&head.operation))
             && self.method.as_ref().is_none_or(is_method)
             && self.path.as_ref().is_none_or(|pattern| path_matches(pattern, path))
             && self.vault.as_ref().is_none_or(|vault| vault.eq_ignore_ascii_case(&head.vault))
             && self.secret.as_ref().is_none_or(|secret| head.is_for_secret(&head.vault, secret))
+            && self.store.as_ref().is_none_or(|store| head.is_for_store(store))
+            && self.key.as_ref().is_none_or(|key| head.key.as_ref() == Some(key))
     }
 }
 

@@ -76,6 +76,8 @@ mod tests {
             host: "localhost".to_owned(),
             vault: String::new(),
             secret: Some("a".to_owned()),
+            store: None,
+            key: None,
             authorized: true,
         }
     }

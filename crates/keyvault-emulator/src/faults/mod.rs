@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`fault`] is a failure on demand and [`fault_list`] selects the one for a request; [`denial`] rejects
 //! a caller with a valid token; both apply to the requests of a [`request_matcher`]. [`throttle`] limits the requests
-//! to each vault.
+//! to each vault and store.
 
 mod denial;
 mod fault;
@@ -18,4 +18,4 @@ pub(crate) use denial::DenialList;
 pub(crate) use fault::Stage;
 pub(crate) use fault_list::FaultList;
 pub(crate) use request_matcher::RequestMatcher;
-pub(crate) use throttle::Throttler;
+pub(crate) use throttle::{Throttled, Throttler};

@@ -1,12 +1,11 @@
-//! Throttling: the number of requests that a vault accepts in a time window.
+//! Throttling: the number of requests that a vault or an App Configuration store accepts in a time window.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use crate::operations::Operation;
-use crate::protocol::ErrorResponse;
 
-/// The limits of a vault. It rejects further requests with 429, and does not count them.
+/// The limits of a vault or an App Configuration store. It rejects further requests with 429, and does not count them.
 ///
 /// ```
 /// use keyvault_emulator::Throttle;
@@ -31,7 +30,16 @@ impl Throttle {
         Self { sets: 300, others: 4_000, window: Duration::from_secs(10), retry_after: None }
     }
 
-    /// Sets the number of new versions in a window. Default: 300.
+    /// Returns the limits of an App Configuration store in the standard tier: 30,000 requests in an hour, with
+    /// `retry-after-ms`.
+    ///
+    /// See [pricing](https://azure.microsoft.com/pricing/details/app-configuration/).
+    pub fn app_configuration() -> Self {
+        Self { sets: 0, others: 30_000, window: Duration::from_secs(3_600), retry_after: None }
+    }
+
+    /// Sets the number of new versions in a window. No effect on a store, whose requests all count as others. Default:
+    /// 300.
     pub fn sets(mut self, count: u32) -> Self {
         self.sets = count;
         self
@@ -49,7 +57,9 @@ impl Throttle {
         self
     }
 
-    /// Sets the `Retry-After` of a 429, in whole seconds. Default: no such header, as in the service.
+    /// Sets the `Retry-After` of a 429 of a vault, in whole seconds, or the `retry-after-ms` of a 429 of a store.
+    /// Default, as in the services: no header from a vault, and the time until the next request is accepted from a
+    /// store.
     pub fn retry_after(mut self, time: Duration) -> Self {
         self.retry_after = Some(time);
         self
@@ -63,7 +73,16 @@ pub(crate) struct Throttler {
     arrivals: HashMap<String, Arrivals>,
 }
 
-/// The arrival times of one vault's requests, oldest first.
+/// A request that exceeds a limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Throttled {
+    /// The time until the next request is accepted.
+    pub(crate) wait: Duration,
+    /// The time that the response asks a client to wait, if it is set.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// The arrival times of the requests to one vault or store, oldest first.
 #[derive(Debug, Default)]
 struct Arrivals {
     sets: VecDeque<Duration>,
@@ -81,14 +100,14 @@ impl Throttler {
         self.limits
     }
 
-    /// Counts a request. Fails if it exceeds a limit.
-    pub(crate) fn admit(&mut self, vault: &str, operation: Operation, now: Duration) -> Result<(), ErrorResponse> {
+    /// Counts a request to a vault or a store. Fails if it exceeds a limit.
+    pub(crate) fn admit(&mut self, name: &str, operation: Operation, now: Duration) -> Result<(), Throttled> {
         let Some(limits) = self.limits else { return Ok(()) };
-        // Allocates the key once per vault, not per request.
-        if !self.arrivals.contains_key(vault) {
-            self.arrivals.insert(vault.to_owned(), Arrivals::default());
+        // Allocates the key once per name, not per request.
+        if !self.arrivals.contains_key(name) {
+            self.arrivals.insert(name.to_owned(), Arrivals::default());
         }
-        let Some(arrivals) = self.arrivals.get_mut(vault) else { return Ok(()) };
+        let Some(arrivals) = self.arrivals.get_mut(name) else { return Ok(()) };
         let (arrivals, limit) = match operation {
             Operation::Set => (&mut arrivals.sets, limits.sets),
             _ => (&mut arrivals.others, limits.others),
@@ -96,7 +115,8 @@ impl Throttler {
         // The clock can move back; arrivals in the future do not count.
         arrivals.retain(|arrival| *arrival <= now && now - *arrival < limits.window);
         if arrivals.len() >= limit as usize {
-            return Err(ErrorResponse::throttled().retry_after(limits.retry_after));
+            let wait = arrivals.front().map_or(limits.window, |oldest| *oldest + limits.window - now);
+            return Err(Throttled { wait, retry_after: limits.retry_after });
         }
         arrivals.push_back(now);
         Ok(())
@@ -112,7 +132,7 @@ mod tests {
         let mut throttler = Throttler::default();
         throttler.set(Some(Throttle::service().sets(1).others(2)));
         let mut status = |vault: &str, operation, seconds| {
-            throttler.admit(vault, operation, Duration::from_secs(seconds)).map_or_else(|error| error.status, |()| 200)
+            throttler.admit(vault, operation, Duration::from_secs(seconds)).map_or(429, |()| 200)
         };
         for (vault, operation, seconds, expected) in [
             ("a", Operation::Get, 100, 200),

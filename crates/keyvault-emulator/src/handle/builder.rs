@@ -17,9 +17,10 @@ use crate::faults::Throttle;
 use crate::http::{Observer, Router, server, tls};
 use crate::identity::{AppRegistration, TokenRegistry, VAULT_AUDIENCE};
 use crate::operations::MAX_PAGE;
-use crate::service::{LoggedRequest, Service, State, VaultStates};
+use crate::seeds::{OnExisting, Seed};
+use crate::service::{Data, DataStates, LoggedRequest, Service, State};
 use crate::storage::{DataFile, LockedFile, SavedData};
-use crate::vaults::{OnExisting, RecoveryPolicy, Seed, VaultMap};
+use crate::vaults::RecoveryPolicy;
 
 /// Configures an [`Emulator`]. Nothing happens before [`start`](Self::start).
 #[must_use]
@@ -72,7 +73,7 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the latency of each request to a vault. Default: zero.
+    /// Sets the latency of each request to a vault or an App Configuration store. Default: zero.
     pub fn latency(mut self, latency: Duration) -> Self {
         self.latency = latency;
         self
@@ -116,8 +117,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the duration of a deletion or recovery, and of a purge until the name is free. In the service these take
-    /// some seconds.
+    /// Sets the duration of a deletion or recovery, of a purge until the name is free, and of the creation of an App
+    /// Configuration snapshot. In the service these take some seconds.
     ///
     /// The [clock](Self::clock) measures it. Default: zero. At most one year.
     pub fn deletion_time(mut self, time: Duration) -> Self {
@@ -140,14 +141,15 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the initial secrets. A secret that the [data file](Self::data_file) contains already stays unchanged.
+    /// Sets the initial secrets and key-values. One that the [data file](Self::data_file) contains already stays
+    /// unchanged.
     pub fn seed(mut self, seed: Seed) -> Self {
         self.seed = seed;
         self
     }
 
-    /// Keeps the vaults, the certificate authority, the tenant and the application in a file, so that clients survive a
-    /// restart. Tokens stay valid. The file contains no clock, faults, denials or counters.
+    /// Keeps the vaults, the App Configuration stores with their access keys, the certificate authority, the tenant and
+    /// the application in a file, so that clients survive a restart. Tokens stay valid. The file contains no clock, faults, denials or counters.
     ///
     /// The file contains a client's change before the client receives the response and before another request can read
     /// it. A change that cannot be written is discarded, and the response is a 500. Each write replaces the whole file
@@ -190,16 +192,16 @@ impl EmulatorBuilder {
 
         let locked = self.data_file.map(LockedFile::open).transpose()?;
         let saved = locked.as_ref().map(SavedData::read).transpose()?.flatten();
-        let (authority, registration, vaults) = match saved {
-            Some(saved) => (saved.authority()?, saved.registration, saved.vaults),
-            None => (CertificateAuthority::new()?, AppRegistration::random(), VaultMap::default()),
+        let (authority, registration, data) = match saved {
+            Some(saved) => (saved.authority()?, saved.registration.clone(), saved.into_data()),
+            None => (CertificateAuthority::new()?, AppRegistration::random(), Data::default()),
         };
         let ca_pem = authority.pem().to_owned();
         let data_file = locked.map(|file| Arc::new(DataFile::new(file, &authority)));
         let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(authority, self.http1_only)?));
 
         let mut state = State {
-            vaults: VaultStates::new(vaults, data_file.is_some()),
+            data: DataStates::new(data, data_file.is_some()),
             tokens: TokenRegistry::new(self.accept_any_token, &registration.token_key),
             latency: self.latency,
             resource: self.resource,

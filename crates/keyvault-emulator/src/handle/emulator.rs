@@ -16,9 +16,10 @@ use super::vault_handle::VaultHandle;
 use crate::control::endpoint::ROOT;
 use crate::http::{Body, Router};
 use crate::identity::VAULT_AUDIENCE;
+use crate::seeds::{OnExisting, Seed, SeedError};
 use crate::service::{LoggedRequest, Requests, Service};
 use crate::storage::atomic_file::{self, Readers};
-use crate::vaults::{OnExisting, Seed, SeedError, SetSecret};
+use crate::vaults::SetSecret;
 
 /// A Key Vault secrets service in this process.
 ///
@@ -194,13 +195,15 @@ impl Emulator {
         self.vault("").delete(name)
     }
 
-    /// Sets the secrets of a seed in their vaults, as new versions. Returns the number of secrets that were set.
+    /// Sets the secrets of a seed in their vaults, as new versions, and its key-values in their App Configuration
+    /// stores. Returns the number of both that were set.
     ///
     /// # Errors
     ///
-    /// A deleted secret has the same name, or a version exists already. No secret is set then.
+    /// A deleted secret has the same name, a version exists already, or a key-value is too long. Nothing is set then.
     pub fn load(&self, seed: &Seed) -> Result<usize, SeedError> {
-        self.service().load(seed, OnExisting::AddVersions)
+        let loaded = self.service().load(seed, OnExisting::AddVersions)?;
+        Ok(loaded.secrets + loaded.key_values)
     }
 
     /// Sets the maximum number of items in a page. At least 1.
@@ -306,6 +309,14 @@ impl fmt::Debug for Emulator {
             .field("vault_url", &self.vault_url)
             .field("http_url", &self.http_url)
             .finish_non_exhaustive()
+    }
+}
+
+/// Returns the URL of a vault or store by name, from that of the default one.
+pub(super) fn named_url(default_url: &str, name: &str) -> String {
+    match (name, default_url.rsplit_once(':')) {
+        ("", _) | (_, None) => default_url.to_owned(),
+        (name, Some((_, port))) => format!("https://{name}.localhost:{port}"),
     }
 }
 

@@ -39,11 +39,12 @@ impl Emulator {
         self.vault("").deny_secret(name, denial);
     }
 
-    /// Denies the matching requests.
+    /// Denies the matching requests to a vault.
     ///
     /// The emulator is locked while it calls `pattern`, which must not call the emulator.
     pub fn deny_matching(&self, denial: Denial, pattern: impl Fn(&RequestHead) -> bool + Send + Sync + 'static) {
-        self.service().state().denials.add(denial, Box::new(pattern));
+        let matcher = Box::new(move |head: &RequestHead| head.operation.is_vault() && pattern(head));
+        self.service().state().denials.add(denial, matcher);
     }
 
     /// Removes all denials.

@@ -57,7 +57,7 @@ impl Emulator {
 
     /// Applies a fault to the next `count` requests to the token endpoints. `None` means every request.
     pub fn fault_tokens(&self, count: Option<u64>, fault: Fault) {
-        self.add_fault(count, Box::new(|head: &RequestHead| !head.operation.is_vault()), fault);
+        self.add_fault(count, Box::new(|head: &RequestHead| head.operation.is_identity()), fault);
     }
 
     /// Removes all faults, even those with applications left. The latency stays.
@@ -65,7 +65,7 @@ impl Emulator {
         self.service().state().faults.clear();
     }
 
-    /// Sets the latency of each request to a vault.
+    /// Sets the latency of each request to a vault or an App Configuration store.
     pub fn set_latency(&self, latency: Duration) {
         self.service().state().latency = latency;
     }

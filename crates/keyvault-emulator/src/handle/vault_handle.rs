@@ -1,5 +1,6 @@
 //! One vault of an emulator.
 
+use super::emulator::named_url;
 use crate::faults::{Denial, Fault, RequestMatcher};
 use crate::protocol::ErrorResponse;
 use crate::random;
@@ -25,10 +26,7 @@ impl<'a> VaultHandle<'a> {
     ///
     /// The client must resolve `NAME.localhost`, which not every system does.
     pub fn url(&self) -> String {
-        match (self.name.as_str(), self.default_url.rsplit_once(':')) {
-            ("", _) | (_, None) => self.default_url.to_owned(),
-            (name, Some((_, port))) => format!("https://{name}.localhost:{port}"),
-        }
+        named_url(self.default_url, &self.name)
     }
 
     /// Sets a new version and returns its identifier.
@@ -94,6 +92,6 @@ impl<'a> VaultHandle<'a> {
 
     fn change<T>(&self, change: impl Fn(&mut Vault) -> T) -> T {
         let now = self.service.now();
-        self.service.change_now(|vaults| change(vaults.open(&self.name, now)))
+        self.service.change_now(|data| change(data.vaults.open(&self.name, now)))
     }
 }

@@ -12,7 +12,8 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
 use crate::certificates::CertificateAuthority;
-use crate::vaults::host::{LOCAL_SUFFIX, VAULT_SUFFIXES};
+use crate::protocol::uri::LOCAL_SUFFIX;
+use crate::vaults::host::VAULT_SUFFIXES;
 
 /// Creates the configuration of the TLS listener, for HTTP/1.1 and, unless `http1_only`, HTTP/2.
 pub(crate) fn server_config(authority: CertificateAuthority, http1_only: bool) -> io::Result<ServerConfig> {

@@ -19,4 +19,4 @@ pub(crate) use registration::AppRegistration;
 pub(crate) use token_issuer::TokenIssuer;
 #[cfg(feature = "credential")]
 pub(crate) use tokens::LIFETIME;
-pub(crate) use tokens::{TokenRegistry, VAULT_AUDIENCE};
+pub(crate) use tokens::{TokenError, TokenRegistry, VAULT_AUDIENCE};

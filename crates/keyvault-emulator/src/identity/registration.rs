@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::app_configuration::AccessKeys;
 use crate::random;
 
 /// The one tenant, the one application in it, and their secrets.
@@ -14,6 +15,9 @@ pub(crate) struct AppRegistration {
     pub(crate) header: String,
     /// The key that signs tokens.
     pub(crate) token_key: String,
+    /// The access keys of the App Configuration stores. Absent in the file of an emulator without them.
+    #[serde(default = "AccessKeys::random")]
+    pub(crate) access_keys: AccessKeys,
 }
 
 impl AppRegistration {
@@ -25,6 +29,7 @@ impl AppRegistration {
             client_secret: random::hex(),
             header: random::hex(),
             token_key: random::hex(),
+            access_keys: AccessKeys::random(),
         }
     }
 }

@@ -103,32 +103,49 @@ impl TokenRegistry {
         tenant: &str,
         now: Duration,
     ) -> Result<(), ErrorResponse> {
-        let missing = || ErrorResponse::unauthorized(MISSING_TOKEN);
-        let token = authorization.and_then(bearer).ok_or_else(missing)?;
+        let expected = audience.trim_end_matches('/');
+        let is_audience = |found: &str| found == expected || found == VAULT_AUDIENCE;
+        self.validate(authorization, is_audience, tenant, now).map_err(|error| {
+            ErrorResponse::unauthorized(match error {
+                TokenError::Missing => MISSING_TOKEN.to_owned(),
+                TokenError::Audience(found) => {
+                    format!("AKV10022: Invalid audience. Expected {expected}, found: {found}.")
+                }
+                TokenError::Tenant(found) => {
+                    let (tenant, found) = (issuer(tenant), issuer(&found));
+                    format!("AKV10032: Invalid issuer. Expected one of {tenant}, found {found}.")
+                }
+                TokenError::Expired => "[TokenExpired] Error validating token: 'S2S12086'.".to_owned(),
+            })
+        })
+    }
+
+    /// Checks an `Authorization` header against the audiences and the tenant of a service. `is_audience` receives an
+    /// audience without a trailing slash.
+    pub(crate) fn validate(
+        &mut self,
+        authorization: Option<&str>,
+        is_audience: impl Fn(&str) -> bool,
+        tenant: &str,
+        now: Duration,
+    ) -> Result<(), TokenError> {
+        let token = authorization.and_then(bearer).ok_or(TokenError::Missing)?;
         if self.accept_any {
             return Ok(());
         }
         if !self.issued.contains_key(token) {
-            let verified = self.verify(token).ok_or_else(missing)?;
+            let verified = self.verify(token).ok_or(TokenError::Missing)?;
             self.issued.insert(token.to_owned(), verified);
         }
-        let issued = self.issued.get(token).ok_or_else(missing)?;
-        let (expected, found) = (audience.trim_end_matches('/'), issued.audience.trim_end_matches('/'));
-        if found != expected && found != VAULT_AUDIENCE {
-            return Err(ErrorResponse::unauthorized(format!(
-                "AKV10022: Invalid audience. Expected {expected}, found: {}.",
-                issued.audience
-            )));
+        let issued = self.issued.get(token).ok_or(TokenError::Missing)?;
+        if !is_audience(issued.audience.trim_end_matches('/')) {
+            return Err(TokenError::Audience(issued.audience.clone()));
         }
         if issued.tenant != tenant {
-            return Err(ErrorResponse::unauthorized(format!(
-                "AKV10032: Invalid issuer. Expected one of {}, found {}.",
-                issuer(tenant),
-                issuer(&issued.tenant)
-            )));
+            return Err(TokenError::Tenant(issued.tenant.clone()));
         }
         if issued.is_revoked || issued.expires <= now {
-            return Err(ErrorResponse::unauthorized("[TokenExpired] Error validating token: 'S2S12086'."));
+            return Err(TokenError::Expired);
         }
         Ok(())
     }
@@ -147,6 +164,19 @@ impl TokenRegistry {
     fn hmac_key(&self) -> hmac::Key {
         hmac::Key::new(hmac::HMAC_SHA256, self.key.as_bytes())
     }
+}
+
+/// The reason why a token is not valid.
+#[derive(Debug)]
+pub(crate) enum TokenError {
+    /// There is no token, or another authority issued it.
+    Missing,
+    /// The token is for another audience.
+    Audience(String),
+    /// The token is of another tenant.
+    Tenant(String),
+    /// The token is expired or revoked.
+    Expired,
 }
 
 /// The claims of an issued token that a vault checks.

@@ -31,6 +31,36 @@ pub enum Operation {
     Recover,
     /// Removes a deleted secret permanently.
     Purge,
+    /// Gets one key-value of an App Configuration store.
+    GetKeyValue,
+    /// Lists key-values, one page.
+    ListKeyValues,
+    /// Sets a key-value.
+    SetKeyValue,
+    /// Deletes a key-value.
+    DeleteKeyValue,
+    /// Locks a key-value.
+    LockKeyValue,
+    /// Unlocks a key-value.
+    UnlockKeyValue,
+    /// Lists the keys of an App Configuration store, one page.
+    ListKeys,
+    /// Lists the labels of an App Configuration store, one page.
+    ListLabels,
+    /// Lists the revisions of key-values, one page.
+    ListRevisions,
+    /// Lists the snapshots of an App Configuration store, one page.
+    ListSnapshots,
+    /// Gets one snapshot.
+    GetSnapshot,
+    /// Creates a snapshot.
+    CreateSnapshot,
+    /// Archives or recovers a snapshot.
+    UpdateSnapshot,
+    /// Gets the status of the creation of a snapshot.
+    GetSnapshotOperation,
+    /// Any other request to an App Configuration store.
+    OtherAppConfiguration,
     /// Requests a token, from Entra or from a managed identity endpoint.
     Token,
     /// Reads a discovery document, which names the token endpoints.
@@ -55,25 +85,94 @@ impl Operation {
             Self::GetDeleted => "get_deleted",
             Self::Recover => "recover",
             Self::Purge => "purge",
+            Self::GetKeyValue => "get_key_value",
+            Self::ListKeyValues => "list_key_values",
+            Self::SetKeyValue => "set_key_value",
+            Self::DeleteKeyValue => "delete_key_value",
+            Self::LockKeyValue => "lock_key_value",
+            Self::UnlockKeyValue => "unlock_key_value",
+            Self::ListKeys => "list_keys",
+            Self::ListLabels => "list_labels",
+            Self::ListRevisions => "list_revisions",
+            Self::ListSnapshots => "list_snapshots",
+            Self::GetSnapshot => "get_snapshot",
+            Self::CreateSnapshot => "create_snapshot",
+            Self::UpdateSnapshot => "update_snapshot",
+            Self::GetSnapshotOperation => "get_snapshot_operation",
+            Self::OtherAppConfiguration => "other_app_configuration",
             Self::Token => "token",
             Self::Discovery => "discovery",
             Self::Other => "other",
         }
     }
 
-    /// Returns whether a vault serves this operation, rather than a token endpoint.
+    /// Returns whether a vault serves this operation, rather than an App Configuration store or a token endpoint.
     pub fn is_vault(self) -> bool {
-        !matches!(self, Self::Token | Self::Discovery)
+        !self.is_identity() && !self.is_app_configuration()
     }
 
-    /// Returns whether the operation changes a vault.
+    /// Returns whether an App Configuration store serves this operation.
+    pub fn is_app_configuration(self) -> bool {
+        use Operation::{
+            CreateSnapshot, DeleteKeyValue, GetKeyValue, GetSnapshot, GetSnapshotOperation, ListKeyValues, ListKeys,
+            ListLabels, ListRevisions, ListSnapshots, LockKeyValue, OtherAppConfiguration, SetKeyValue, UnlockKeyValue,
+            UpdateSnapshot,
+        };
+        matches!(
+            self,
+            GetKeyValue
+                | ListKeyValues
+                | SetKeyValue
+                | DeleteKeyValue
+                | LockKeyValue
+                | UnlockKeyValue
+                | ListKeys
+                | ListLabels
+                | ListRevisions
+                | ListSnapshots
+                | GetSnapshot
+                | CreateSnapshot
+                | UpdateSnapshot
+                | GetSnapshotOperation
+                | OtherAppConfiguration
+        )
+    }
+
+    /// Returns whether a token endpoint serves this operation.
+    pub(crate) fn is_identity(self) -> bool {
+        matches!(self, Self::Token | Self::Discovery)
+    }
+
+    /// Returns whether the operation changes a vault or a store.
     pub(crate) fn is_change(self) -> bool {
-        use Operation::{Delete, Purge, Recover, Restore, Set, Update};
-        matches!(self, Set | Update | Delete | Recover | Purge | Restore)
+        use Operation::{
+            CreateSnapshot, Delete, DeleteKeyValue, LockKeyValue, Purge, Recover, Restore, Set, SetKeyValue,
+            UnlockKeyValue, Update, UpdateSnapshot,
+        };
+        matches!(
+            self,
+            Set | Update
+                | Delete
+                | Recover
+                | Purge
+                | Restore
+                | SetKeyValue
+                | DeleteKeyValue
+                | LockKeyValue
+                | UnlockKeyValue
+                | CreateSnapshot
+                | UpdateSnapshot
+        )
     }
 
     /// Returns whether the response is a page of a list.
     pub fn is_list(self) -> bool {
-        matches!(self, Self::List | Self::ListVersions | Self::ListDeleted)
+        use Operation::{
+            List, ListDeleted, ListKeyValues, ListKeys, ListLabels, ListRevisions, ListSnapshots, ListVersions,
+        };
+        matches!(
+            self,
+            List | ListVersions | ListDeleted | ListKeyValues | ListKeys | ListLabels | ListRevisions | ListSnapshots
+        )
     }
 }

@@ -21,6 +21,15 @@ pub(crate) fn host_and_port(base: &str) -> &str {
     base.split_once("://").map_or(base, |(_, host)| host)
 }
 
+/// Returns the first label of the host in a base URL, in lower case, if one of the suffixes follows: `contoso` for
+/// `https://contoso.vault.azure.net` and `.vault.azure.net`.
+pub(crate) fn name_under(base: &str, suffixes: &[&str]) -> Option<String> {
+    let authority = host_and_port(base);
+    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_ascii_lowercase();
+    let name = suffixes.iter().find_map(|suffix| host.strip_suffix(suffix))?;
+    (!name.contains('.')).then(|| name.to_owned())
+}
+
 /// Adds the default port of the scheme to a base URL without one.
 pub(crate) fn with_port(base: &str) -> String {
     let (scheme, host) = base.split_once("://").unwrap_or(("https", base));
@@ -32,6 +41,9 @@ pub(crate) fn with_port(base: &str) -> String {
         (false, _) => format!("{base}:443"),
     }
 }
+
+/// The suffix of host names for this machine.
+pub(crate) const LOCAL_SUFFIX: &str = ".localhost";
 
 #[cfg(test)]
 mod tests {

@@ -3,16 +3,17 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{LINK, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, Request, Response};
 use serde_json::{Value, json};
 
 use super::reply::Reply;
 use super::state::{Service, State};
+use crate::app_configuration::Problem;
 use crate::faults::Fault;
 use crate::identity::claims_challenge;
 use crate::protocol::uri::with_port;
-use crate::protocol::{ErrorResponse, HTML, JSON, MISSING_TOKEN, response};
+use crate::protocol::{ErrorResponse, HTML, JSON, response};
 
 /// The effect of a request fault.
 pub(super) enum FaultEffect {
@@ -22,9 +23,28 @@ pub(super) enum FaultEffect {
     Reply(Reply),
 }
 
-/// Returns the effect of a request fault. `name` is the secret that a 404 mentions.
-pub(super) fn apply_to_request(service: &Service, state: &State, fault: Fault, name: Option<&str>) -> FaultEffect {
-    let unauthorized = || service.error_response(state, &ErrorResponse::unauthorized(MISSING_TOKEN));
+/// The service whose errors a fault sends.
+#[derive(Debug)]
+pub(super) enum ErrorSource {
+    /// A vault, with the secret that a 404 mentions, or a token endpoint.
+    Vault(Option<String>),
+    /// An App Configuration store.
+    Store,
+}
+
+impl ErrorSource {
+    /// Returns the response that the service usually sends with a status.
+    fn typical(&self, service: &Service, state: &State, status: u16) -> Response<Bytes> {
+        match self {
+            Self::Vault(name) => service.error_response(state, &ErrorResponse::typical(status, name.as_deref())),
+            Self::Store => Problem::typical(status).to_response(),
+        }
+    }
+}
+
+/// Returns the effect of a request fault.
+pub(super) fn apply_to_request(service: &Service, state: &State, fault: Fault, errors: &ErrorSource) -> FaultEffect {
+    let unauthorized = || errors.typical(service, state, 401);
     let response = match fault {
         Fault::Latency(delay) => return FaultEffect::Delay(delay),
         Fault::Hang => return FaultEffect::Reply(Reply::Hang),
@@ -37,7 +57,7 @@ pub(super) fn apply_to_request(service: &Service, state: &State, fault: Fault, n
         }
         Fault::Redirect(location) => with_header(response(307, HTML, Bytes::new()), LOCATION, &location),
         Fault::Status { code, retry_after, body, headers } => {
-            let mut response = service.error_response(state, &ErrorResponse::typical(code, name));
+            let mut response = errors.typical(service, state, code);
             if let Some(body) = body {
                 *response.body_mut() = body.into();
             }
@@ -63,6 +83,7 @@ pub(super) fn apply_to_response(
     original: Response<Bytes>,
     request: &Request<Bytes>,
     base: &str,
+    errors: &ErrorSource,
 ) -> Reply {
     match fault {
         Fault::HangInBody => Reply::HangInBody(original),
@@ -71,11 +92,27 @@ pub(super) fn apply_to_response(
         Fault::NotJson => Reply::Complete(response(200, HTML, NOT_JSON)),
         Fault::WrongJson => Reply::Complete(response(200, JSON, WRONG_JSON)),
         Fault::WrongId => Reply::Complete(edit_json(original, replace_ids)),
-        Fault::NextLink(link) => Reply::Complete(edit_json(original, |body| body["nextLink"] = json!(link))),
+        Fault::NextLink(link) => Reply::Complete(match errors {
+            ErrorSource::Vault(_) => edit_json(original, |body| body["nextLink"] = json!(link)),
+            ErrorSource::Store => with_header(
+                edit_json(original, |body| body["@nextLink"] = json!(link)),
+                LINK,
+                &format!("<{link}>; rel=\"next\""),
+            ),
+        }),
         Fault::EmptyPage => {
             let path = request.uri().path_and_query().map_or("", |path| path.as_str());
-            let link = format!("{}{path}", with_port(base));
-            Reply::Complete(response(200, JSON, json!({ "value": [], "nextLink": link }).to_string()))
+            Reply::Complete(match errors {
+                ErrorSource::Vault(_) => {
+                    let link = format!("{}{path}", with_port(base));
+                    response(200, JSON, json!({ "value": [], "nextLink": link }).to_string())
+                }
+                ErrorSource::Store => with_header(
+                    original.map(|_| json!({ "items": [], "@nextLink": path }).to_string().into()),
+                    LINK,
+                    &format!("<{path}>; rel=\"next\""),
+                ),
+            })
         }
         _ => Reply::Complete(original),
     }
@@ -99,10 +136,15 @@ fn edit_json(response: Response<Bytes>, change: impl FnOnce(&mut Value)) -> Resp
     Response::from_parts(head, body.to_string().into())
 }
 
-/// Replaces the secret name in every `id`.
+/// Replaces the secret name in every `id`, and every key of a key-value.
 fn replace_ids(body: &mut Value) {
-    if let Some(items) = body.get_mut("value").and_then(Value::as_array_mut) {
-        items.iter_mut().for_each(replace_ids);
+    for list in ["value", "items"] {
+        if let Some(items) = body.get_mut(list).and_then(Value::as_array_mut) {
+            items.iter_mut().for_each(replace_ids);
+        }
+    }
+    if let Some(Value::String(key)) = body.get_mut("key") {
+        *key = "another-key".to_owned();
     }
     let Some(Value::String(id)) = body.get_mut("id") else {
         return;

@@ -1,20 +1,25 @@
 //! The service as a function from a request to a reply. Nothing here waits or opens a socket.
 //!
-//! Reading order: [`state`] is everything the service knows, behind one lock; [`vault_states`] hides the changes that
-//! the data file does not contain yet; [`pipeline`] plans the [`reply`] to a request: faults, token, throttling,
-//! denials, operation; [`apply_fault`] is the effect of a fault; [`request_log`] and [`in_flight`] count the requests
+//! Reading order: [`state`] is everything the service knows, behind one lock; [`data_states`] hides the changes of
+//! the [`data`] that the data file does not contain yet; [`pipeline`] plans the [`reply`] to a request: faults, token,
+//! throttling, denials, operation; [`store_pipeline`] is the part of it for App Configuration; [`apply_fault`] is the
+//! effect of a fault; [`common_headers`] are those of every response; [`request_log`] and [`in_flight`] count the requests
 //! for a test.
 
 mod apply_fault;
+mod common_headers;
+mod data;
+mod data_states;
 mod in_flight;
 mod pipeline;
 mod reply;
 mod request_log;
 mod state;
-mod vault_states;
+mod store_pipeline;
 
-pub use request_log::{LoggedRequest, Requests};
+pub use request_log::{AppConfigurationRequests, LoggedRequest, Requests};
 
+pub(crate) use data::Data;
+pub(crate) use data_states::{DataStates, PendingSave};
 pub(crate) use reply::Reply;
 pub(crate) use state::{Service, State};
-pub(crate) use vault_states::{PendingSave, VaultStates};

@@ -4,24 +4,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, EXPIRES, HOST, PRAGMA, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{AUTHORIZATION, HOST};
 use http::uri::Scheme;
-use http::{HeaderValue, Method, Request, Response};
+use http::{Method, Request, Response};
 
-use super::apply_fault::{self, FaultEffect};
+use super::apply_fault::{self, ErrorSource, FaultEffect};
+use super::common_headers::add_common_headers;
+use super::data_states::PendingSave;
 use super::reply::Reply;
 use super::request_log::LoggedRequest;
 use super::state::{Service, State};
-use super::vault_states::PendingSave;
-use crate::faults::Stage;
+use crate::app_configuration::{Problem, is_store_host, is_store_path};
+use crate::faults::{Stage, Throttled};
 use crate::identity::IdentityEndpoint;
 use crate::operations::{Operation, RequestHead, Route, VaultRequest, perform};
+use crate::protocol::ErrorResponse;
 use crate::protocol::uri::host_and_port;
-use crate::protocol::{ErrorResponse, REGION};
-use crate::random;
-use crate::vaults::host::vault_name;
+use crate::vaults::host::{is_vault_host, vault_name};
 
 /// The plan for a request: wait for the delay, then send the reply.
 #[derive(Debug)]
@@ -34,17 +33,26 @@ pub(crate) struct Plan {
 }
 
 /// A request and the data derived from it.
-struct RequestContext<'a> {
-    request: &'a Request<Bytes>,
+pub(super) struct RequestContext<'a> {
+    pub(super) request: &'a Request<Bytes>,
     /// The URL of this server as the client wrote it.
-    base: &'a str,
-    head: RequestHead,
+    pub(super) base: &'a str,
+    pub(super) head: RequestHead,
+    /// The service that a fault speaks for.
+    pub(super) errors: ErrorSource,
 }
 
 impl Service {
-    /// Returns whether a request is for a vault rather than for a token endpoint.
+    /// Returns whether a request is for a vault rather than for a store or a token endpoint.
     pub(crate) fn is_for_vault(request: &Request<Bytes>) -> bool {
-        IdentityEndpoint::parse(request.uri().path()).is_none()
+        !Self::is_for_store(request) && IdentityEndpoint::parse(request.uri().path()).is_none()
+    }
+
+    /// Returns whether a request is for an App Configuration store: by its host, or by its path if the host belongs to
+    /// no service.
+    pub(super) fn is_for_store(request: &Request<Bytes>) -> bool {
+        let host = base(request).unwrap_or_default();
+        is_store_host(&host) || (!is_vault_host(&host) && is_store_path(request.uri().path()))
     }
 
     /// Performs a request, logs it, and returns the reply to send.
@@ -52,6 +60,7 @@ impl Service {
         let mut state = self.state();
         let base = self.base(request);
         let mut plan = match IdentityEndpoint::parse(request.uri().path()) {
+            _ if Self::is_for_store(request) => self.plan_store(&mut state, request, &base),
             Some(endpoint) => self.plan_identity(&mut state, request, &base, &endpoint),
             None => self.plan_vault(&mut state, request, &base),
         };
@@ -63,10 +72,13 @@ impl Service {
 
     /// Replaces the reply to a request whose change could not be saved.
     pub(crate) fn fail_save(&self, request: &Request<Bytes>, plan: &mut Plan) {
-        let error = ErrorResponse::unsaved();
-        let mut response = error.to_response();
+        let mut response = if Self::is_for_store(request) {
+            Problem::unsaved().to_response()
+        } else {
+            ErrorResponse::unsaved().to_response()
+        };
         add_common_headers(request, &mut response);
-        plan.logged = self.state().log.set_status(&plan.logged, error.status);
+        plan.logged = self.state().log.set_status(&plan.logged, response.status().as_u16());
         plan.reply = Reply::Complete(response);
     }
 
@@ -78,7 +90,7 @@ impl Service {
         endpoint: &IdentityEndpoint,
     ) -> Plan {
         let head = head(request, request.method().clone(), base, endpoint.operation());
-        let context = RequestContext { request, base, head };
+        let context = RequestContext { request, base, head, errors: ErrorSource::Vault(None) };
         self.plan_with_faults(state, context, Duration::ZERO, |state| {
             endpoint.serve(self.token_issuer(state), request, base)
         })
@@ -97,20 +109,22 @@ impl Service {
 
         let denial = state.denials.find(&head);
         let vault = head.vault.clone();
-        let context = RequestContext { request, base, head };
+        let errors = ErrorSource::Vault(head.secret.clone());
+        let context = RequestContext { request, base, head, errors };
         let (latency, mut save) = (state.latency, None);
         let mut plan = self.plan_with_faults(state, context, latency, |state| {
             let result = token.and(route).and_then(|route| {
                 let (policy, page_size) = (self.policy, state.page_size);
                 let vault_request = VaultRequest { request, route, base, vault, policy, page_size, now };
-                state.throttler.admit(&vault_request.vault, operation, now)?;
+                let throttled = |throttled: Throttled| ErrorResponse::throttled().retry_after(throttled.retry_after);
+                state.throttler.admit(&vault_request.vault, operation, now).map_err(throttled)?;
                 if let Some(denial) = denial {
                     return Err(denial.error(&self.registration, &vault_request));
                 }
                 if !operation.is_change() {
-                    return perform(state.vaults.visible(), &vault_request);
+                    return perform(&mut state.data.visible().vaults, &vault_request);
                 }
-                let (response, waits) = self.change(state, |vaults| perform(vaults, &vault_request))?;
+                let (response, waits) = self.change(state, |data| perform(&mut data.vaults, &vault_request))?;
                 save = waits;
                 Ok(response)
             });
@@ -121,16 +135,16 @@ impl Service {
     }
 
     /// Plans the reply: a request fault or the response, changed by a response fault if it is a success.
-    fn plan_with_faults(
+    pub(super) fn plan_with_faults(
         &self,
         state: &mut State,
         context: RequestContext<'_>,
         mut delay: Duration,
         respond: impl FnOnce(&mut State) -> Response<Bytes>,
     ) -> Plan {
-        let RequestContext { request, base, head } = context;
+        let RequestContext { request, base, head, errors } = context;
         let fault = state.faults.take(&head, Stage::Request);
-        let effect = fault.map(|fault| apply_fault::apply_to_request(self, state, fault, head.secret.as_deref()));
+        let effect = fault.map(|fault| apply_fault::apply_to_request(self, state, fault, &errors));
         let mut reply = match effect {
             Some(FaultEffect::Reply(reply)) => reply,
             Some(FaultEffect::Delay(extra)) => {
@@ -143,7 +157,7 @@ impl Service {
             && response.status() == 200
             && let Some(fault) = state.faults.take(&head, Stage::Response)
         {
-            reply = apply_fault::apply_to_response(fault, std::mem::take(response), request, base);
+            reply = apply_fault::apply_to_response(fault, std::mem::take(response), request, base, &errors);
         }
         let logged = state.log.record(head, reply.status());
         Plan { delay, reply, save: None, logged }
@@ -151,14 +165,16 @@ impl Service {
 
     /// Returns the URL of this server as the client wrote it.
     fn base(&self, request: &Request<Bytes>) -> String {
-        let scheme = request.uri().scheme().unwrap_or(&Scheme::HTTPS);
-        let authority = request.uri().authority().map(|authority| authority.as_str());
-        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
-        match authority.or(host) {
-            Some(host) => format!("{scheme}://{host}"),
-            None => self.authority.clone(),
-        }
+        base(request).unwrap_or_else(|| self.authority.clone())
     }
+}
+
+/// Returns the URL of the server as the client wrote it. `None` without a host.
+fn base(request: &Request<Bytes>) -> Option<String> {
+    let scheme = request.uri().scheme().unwrap_or(&Scheme::HTTPS);
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
+    Some(format!("{scheme}://{}", authority.or(host)?))
 }
 
 /// Returns the method that a client means: one that cannot send a method sends it in a header of a POST.
@@ -175,7 +191,7 @@ fn effective_method(request: &Request<Bytes>) -> Method {
 }
 
 /// Returns the head of a request without a valid token that names no secret.
-fn head(request: &Request<Bytes>, method: Method, base: &str, operation: Operation) -> RequestHead {
+pub(super) fn head(request: &Request<Bytes>, method: Method, base: &str, operation: Operation) -> RequestHead {
     RequestHead {
         operation,
         method,
@@ -183,35 +199,9 @@ fn head(request: &Request<Bytes>, method: Method, base: &str, operation: Operati
         host: host_and_port(base).to_owned(),
         vault: vault_name(base),
         secret: None,
+        store: None,
+        key: None,
         authorized: false,
-    }
-}
-
-/// Adds the headers of every response of the service.
-fn add_common_headers(request: &Request<Bytes>, response: &mut Response<Bytes>) {
-    let headers = response.headers_mut();
-    for (name, value) in [
-        (CACHE_CONTROL, "no-cache"),
-        (PRAGMA, "no-cache"),
-        (EXPIRES, "-1"),
-        (STRICT_TRANSPORT_SECURITY, "max-age=31536000;includeSubDomains"),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    ] {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    if let Ok(id) = HeaderValue::try_from(random::uuid()) {
-        headers.insert("x-ms-request-id", id);
-    }
-    if let Some(id) = request.headers().get("x-ms-client-request-id") {
-        headers.insert("x-ms-client-request-id", id.clone());
-    }
-    if Service::is_for_vault(request) {
-        headers.insert("x-ms-keyvault-region", HeaderValue::from_static(REGION));
-        headers.insert("x-ms-keyvault-service-version", HeaderValue::from_static("1.9.3449.1"));
-        headers.insert(
-            "x-ms-keyvault-network-info",
-            HeaderValue::from_static("conn_type=Ipv4;addr=127.0.0.1;act_addr_fam=InterNetwork;"),
-        );
     }
 }
 
@@ -238,8 +228,8 @@ mod tests {
         #[test]
         fn every_request_gets_a_response(
             method in "GET|PUT|PATCH|DELETE|POST|HEAD|X",
-            path in "(/|//)(secrets|deletedsecrets|msi|t)?(/[a-z%0-9F.-]{0,8}){0,3}",
-            query in r"(api-version=(7\.4|2016-10-01|1))?(&(maxresults|\$skiptoken|outContentType)=[a-zA-Z0-9%]{0,6}){0,2}",
+            path in "(/|//)(secrets|deletedsecrets|msi|t|kv|keys|labels|revisions|locks|snapshots|operations)?(/[a-z%0-9F.-]{0,8}){0,3}",
+            query in r"(api-version=(7\.4|2016-10-01|1|2026-04-01))?(&(maxresults|\$skiptoken|outContentType|key|label|tags|after|snapshot|status|\$select)=[a-zA-Z0-9%*\\,=]{0,6}){0,2}",
             host in r"[a-z\[\]:.0-9]{0,12}",
             body in r#"(\{"value":[a-z0-9"{}]{0,8}\})|.{0,16}"#,
         ) {
@@ -252,7 +242,7 @@ mod tests {
                 .body(Bytes::from(body))
                 .unwrap();
             let status = service().plan(&request).reply.status().unwrap();
-            prop_assert!([200, 204, 400, 401, 404, 405].contains(&status), "{status}");
+            prop_assert!([200, 201, 204, 400, 401, 404, 405].contains(&status), "{status}");
         }
     }
 }

@@ -50,10 +50,59 @@ pub struct Requests {
     pub throttled: u64,
     /// Requests for a token, which are not part of the total.
     pub token: u64,
+    /// Requests to App Configuration stores, which are not part of the total.
+    pub app_configuration: AppConfigurationRequests,
+}
+
+/// The number of requests to App Configuration stores, since the start or the last reset.
+///
+/// Each request counts in [`total`](Self::total) and in one more counter: [`unauthorized`](Self::unauthorized) for a
+/// 401, else the counter of its operation, even if the operation fails.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct AppConfigurationRequests {
+    /// All requests to stores.
+    pub total: u64,
+    /// Gets of one key-value.
+    pub get: u64,
+    /// Pages of key-values, also of those of a snapshot.
+    pub list: u64,
+    /// Sets of a key-value.
+    pub set: u64,
+    /// Deletions of a key-value.
+    pub delete: u64,
+    /// Requests for keys, labels, revisions, locks and snapshots, and those without a known operation.
+    pub other: u64,
+    /// Requests with a 304 as response: nothing has changed. They count under their operation too.
+    pub not_modified: u64,
+    /// Requests with a 401 as response.
+    pub unauthorized: u64,
+    /// Requests with a 429 as response. They count under their operation too.
+    pub throttled: u64,
+}
+
+impl AppConfigurationRequests {
+    fn add(&mut self, operation: Operation, status: Option<u16>) {
+        self.total += 1;
+        self.not_modified += u64::from(status == Some(304));
+        self.throttled += u64::from(status == Some(429));
+        let counter = match operation {
+            _ if status == Some(401) => &mut self.unauthorized,
+            Operation::GetKeyValue => &mut self.get,
+            Operation::ListKeyValues => &mut self.list,
+            Operation::SetKeyValue => &mut self.set,
+            Operation::DeleteKeyValue => &mut self.delete,
+            _ => &mut self.other,
+        };
+        *counter += 1;
+    }
 }
 
 impl Requests {
     fn add(&mut self, operation: Operation, status: Option<u16>) {
+        if operation.is_app_configuration() {
+            self.app_configuration.add(operation, status);
+        }
         if operation.is_vault() {
             self.total += 1;
             self.throttled += u64::from(status == Some(429));
@@ -77,7 +126,8 @@ impl Requests {
             Operation::Purge => self.purge += 1,
             Operation::Other => self.other += 1,
             Operation::Token => self.token += 1,
-            Operation::Discovery => {}
+            // Discovery is not counted, and App Configuration above.
+            _ => {}
         }
     }
 }
@@ -94,7 +144,8 @@ pub struct LoggedRequest {
     pub path_and_query: String,
     /// The host and port the client asked for.
     pub host: String,
-    /// Whether the request carried a token that the vault accepts. Always false for a token endpoint.
+    /// Whether the request carried a token or a signature that the vault or store accepts. Always false for a token
+    /// endpoint.
     pub authorized: bool,
     /// The status of the response. 0 if a fault suppressed the response.
     pub status: u16,

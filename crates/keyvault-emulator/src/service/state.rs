@@ -9,15 +9,18 @@ use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Response};
 use tokio::sync::Notify;
 
+use super::data::Data;
+use super::data_states::{DataStates, PendingSave};
 use super::in_flight::InFlight;
 use super::request_log::RequestLog;
-use super::vault_states::{PendingSave, VaultStates};
+use crate::app_configuration::MAX_STORE_PAGE;
 use crate::clock::Clock;
 use crate::faults::{DenialList, FaultList, Throttler};
 use crate::identity::{AppRegistration, TokenIssuer, TokenRegistry, VAULT_AUDIENCE, challenge};
 use crate::operations::MAX_PAGE;
 use crate::protocol::ErrorResponse;
-use crate::vaults::{OnExisting, RecoveryPolicy, Seed, SeedError, VaultMap};
+use crate::seeds::{Loaded, OnExisting, Seed, SeedError};
+use crate::vaults::RecoveryPolicy;
 
 /// The service.
 pub(crate) struct Service {
@@ -34,30 +37,36 @@ pub(crate) struct Service {
 
 /// The state that requests and tests change.
 pub(crate) struct State {
-    pub(crate) vaults: VaultStates,
+    pub(crate) data: DataStates,
     pub(crate) tokens: TokenRegistry,
     pub(crate) faults: FaultList,
     pub(crate) denials: DenialList,
     pub(crate) throttler: Throttler,
+    /// The limits of each App Configuration store.
+    pub(crate) store_throttler: Throttler,
     pub(crate) log: RequestLog,
     pub(crate) latency: Duration,
     /// The resource that the challenge names.
     pub(crate) resource: String,
     pub(crate) page_size: usize,
+    /// The maximum number of items in a page of an App Configuration store.
+    pub(crate) store_page_size: usize,
 }
 
 impl Default for State {
     fn default() -> Self {
         Self {
-            vaults: VaultStates::default(),
+            data: DataStates::default(),
             tokens: TokenRegistry::default(),
             faults: FaultList::default(),
             denials: DenialList::default(),
             throttler: Throttler::default(),
+            store_throttler: Throttler::default(),
             log: RequestLog::default(),
             latency: Duration::ZERO,
             resource: VAULT_AUDIENCE.to_owned(),
             page_size: MAX_PAGE,
+            store_page_size: MAX_STORE_PAGE,
         }
     }
 }
@@ -96,16 +105,16 @@ impl Service {
     pub(crate) fn change<T, E>(
         &self,
         state: &mut State,
-        change: impl FnOnce(&mut VaultMap) -> Result<T, E>,
+        change: impl FnOnce(&mut Data) -> Result<T, E>,
     ) -> Result<(T, Option<PendingSave>), E> {
-        let changed = state.vaults.change(change)?;
+        let changed = state.data.change(change)?;
         self.changed.notify_one();
         Ok(changed)
     }
 
     /// Makes a change for a test, visible at once, and wakes the task that saves it.
-    pub(crate) fn change_now<T>(&self, change: impl Fn(&mut VaultMap) -> T) -> T {
-        let result = self.state().vaults.change_now(change);
+    pub(crate) fn change_now<T>(&self, change: impl Fn(&mut Data) -> T) -> T {
+        let result = self.state().data.change_now(change);
         self.changed.notify_one();
         result
     }
@@ -116,10 +125,22 @@ impl Service {
         self.in_flight.reset();
     }
 
-    /// Loads a seed into the vaults for a test. Returns the number of secrets that were set.
-    pub(crate) fn load(&self, seed: &Seed, existing: OnExisting) -> Result<usize, SeedError> {
+    /// Loads a seed for a test.
+    pub(crate) fn load(&self, seed: &Seed, existing: OnExisting) -> Result<Loaded, SeedError> {
         let (seed, now) = (seed.with_versions(), self.now());
-        self.change_now(|vaults| seed.load(vaults, now, existing))
+        self.change_now(|data| self.load_into(data, &seed, now, existing))
+    }
+
+    /// Loads a seed into some data.
+    pub(crate) fn load_into(
+        &self,
+        data: &mut Data,
+        seed: &Seed,
+        now: Duration,
+        existing: OnExisting,
+    ) -> Result<Loaded, SeedError> {
+        // The authority and the default vault have the same URL.
+        seed.load(&mut data.vaults, &mut data.stores, &self.authority, now, existing)
     }
 
     /// Returns the issuer of tokens.

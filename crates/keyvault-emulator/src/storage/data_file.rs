@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::atomic_file::{self, Readers};
 use super::file_lock::FileLock;
+use crate::app_configuration::StoreMap;
 use crate::certificates::CertificateAuthority;
 use crate::identity::AppRegistration;
 use crate::protocol::to_json;
-use crate::service::Service;
+use crate::service::{Data, Service};
 use crate::vaults::VaultMap;
 
 /// A data file that this emulator has locked.
@@ -50,7 +51,10 @@ pub(crate) struct SavedData {
     pub(crate) registration: AppRegistration,
     certificate: String,
     key: String,
-    pub(crate) vaults: VaultMap,
+    vaults: VaultMap,
+    /// Absent in the file of an emulator without App Configuration.
+    #[serde(default)]
+    stores: StoreMap,
 }
 
 /// The content of a data file to write.
@@ -62,6 +66,7 @@ struct SavedDataRef<'a> {
     certificate: &'a str,
     key: &'a str,
     vaults: &'a VaultMap,
+    stores: &'a StoreMap,
 }
 
 impl LockedFile {
@@ -110,7 +115,15 @@ impl SavedData {
         if !data.vaults.is_valid() {
             return Err("it is damaged: a secret has an invalid name or no version".to_owned());
         }
+        if !data.stores.is_valid() {
+            return Err("it is damaged: a key-value has another key or no state".to_owned());
+        }
         Ok(data)
+    }
+
+    /// Returns the vaults and stores.
+    pub(crate) fn into_data(self) -> Data {
+        Data { vaults: self.vaults, stores: self.stores }
     }
 
     /// Returns the certificate authority.
@@ -150,22 +163,24 @@ impl DataFile {
         }
         let (changes, content) = {
             let mut state = service.state();
-            let changes = state.vaults.changes();
+            let changes = state.data.changes();
             if writer.saved_changes == Some(changes) {
                 return Ok(());
             }
-            let data = SavedDataRef {
+            let data = state.data.begin_save();
+            let content = SavedDataRef {
                 keyvault_emulator: FORMAT,
                 registration: &service.registration,
                 certificate: &self.certificate,
                 key: &self.key,
-                vaults: state.vaults.begin_save(),
+                vaults: &data.vaults,
+                stores: &data.stores,
             };
-            (changes, to_json(&data))
+            (changes, to_json(&content))
         };
         let written = atomic_file::write(&self.path, &content, Readers::Owner);
         writer.saved_changes = written.is_ok().then_some(changes);
-        service.state().vaults.end_save(written.is_ok());
+        service.state().data.end_save(written.is_ok());
         written
     }
 

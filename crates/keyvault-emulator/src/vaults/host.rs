@@ -1,21 +1,20 @@
 //! Host names of vaults.
 
-use crate::protocol::uri::host_and_port;
+use crate::protocol::uri::{LOCAL_SUFFIX, name_under};
 
 /// The suffixes of host names that name a vault: those of the clouds, and the one for this machine.
 pub(crate) const VAULT_SUFFIXES: [&str; 4] =
     [".vault.azure.net", ".vault.azure.cn", ".vault.usgovcloudapi.net", LOCAL_SUFFIX];
 
-/// The suffix for this machine.
-pub(crate) const LOCAL_SUFFIX: &str = ".localhost";
-
 /// Returns the name of the vault in a base URL: `contoso` for `https://contoso.vault.azure.net`. Any other host is the
 /// default vault, whose name is empty.
 pub(crate) fn vault_name(base: &str) -> String {
-    let authority = host_and_port(base);
-    let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host).to_ascii_lowercase();
-    let name = VAULT_SUFFIXES.iter().find_map(|suffix| host.strip_suffix(suffix));
-    name.filter(|name| !name.contains('.')).unwrap_or_default().to_owned()
+    name_under(base, &VAULT_SUFFIXES).unwrap_or_default()
+}
+
+/// Returns whether the host of a base URL belongs to Key Vault in one of the clouds.
+pub(crate) fn is_vault_host(base: &str) -> bool {
+    VAULT_SUFFIXES.iter().any(|suffix| *suffix != LOCAL_SUFFIX && name_under(base, &[suffix]).is_some())
 }
 
 #[cfg(test)]

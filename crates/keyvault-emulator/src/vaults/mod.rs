@@ -2,8 +2,7 @@
 //!
 //! Reading order: a caller sends a [`set_secret`] or an [`update_secret`], both parsed from a [`request_body`]; a vault
 //! stores a [`secret_version`] in a [`stored_secret`]; [`vault`] sets, gets, deletes and recovers by its
-//! [`recovery_policy`]; [`vault_map`] contains the vaults by name, which [`host`] reads from a host name; [`seed`]
-//! loads secrets written by a person; [`backup`] encrypts the text of a backup. [`name`] is the grammar of names and
+//! [`recovery_policy`]; [`vault_map`] contains the vaults by name, which [`host`] reads from a host name; [`backup`] encrypts the text of a backup. [`name`] is the grammar of names and
 //! versions.
 
 mod backup;
@@ -12,19 +11,16 @@ pub(crate) mod name;
 mod recovery_policy;
 mod request_body;
 mod secret_version;
-mod seed;
 mod set_secret;
 mod stored_secret;
 mod update_secret;
 mod vault;
 mod vault_map;
 
-pub use seed::{Seed, SeedError};
 pub use set_secret::SetSecret;
 
 pub(crate) use recovery_policy::RecoveryPolicy;
 pub(crate) use secret_version::SecretVersion;
-pub(crate) use seed::OnExisting;
 pub(crate) use stored_secret::{DeletedSecret, StoredSecret};
 pub(crate) use update_secret::UpdateSecret;
 pub(crate) use vault::Vault;

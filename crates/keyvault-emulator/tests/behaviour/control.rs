@@ -27,7 +27,7 @@ async fn delete(emulator: &Emulator, path: &str) {
 async fn a_seed_can_be_loaded_into_any_vault() {
     let emulator = Emulator::start().await.unwrap();
     let seed = json!({ "a": "1", "other/b": { "versions": ["1", { "value": "2", "tags": { "k": "v" } }] } });
-    assert_eq!(post(&emulator, "secrets?vault=Contoso", seed).await, json!({ "secrets": 2 }));
+    assert_eq!(post(&emulator, "secrets?vault=Contoso", seed).await, json!({ "secrets": 2, "key_values": 0 }));
     assert_eq!(get(&emulator, "/secrets/a").await.json()["value"], "1");
     let (status, response) = control(&emulator, "POST", "secrets", json!({ "a": 1 })).await;
     assert_eq!((status, &response["error"]["code"]), (400, &"BadParameter".into()));

@@ -1,25 +1,25 @@
-//! The vaults as requests read them, and the changes that the data file does not contain yet.
+//! The vaults and stores as requests read them, and the changes that the data file does not contain yet.
 
 use tokio::sync::watch;
 
-use crate::vaults::VaultMap;
+use super::data::Data;
 
-/// The vaults. Without a data file there is one state of them.
+/// The data. Without a data file there is one state of them.
 ///
 /// With a data file, a change of a client is visible to reads only after a write, and never if the write fails. Up to
 /// three states exist then: the visible one, the one that is being written, and the one with the changes after that.
 #[derive(Default)]
-pub(crate) struct VaultStates {
-    visible: VaultMap,
-    saving: Option<UnsavedVaults>,
-    pending: Option<UnsavedVaults>,
+pub(crate) struct DataStates {
+    visible: Data,
+    saving: Option<UnsavedData>,
+    pending: Option<UnsavedData>,
     has_file: bool,
     changes: u64,
 }
 
-/// Vaults with changes that the data file does not contain.
-struct UnsavedVaults {
-    vaults: VaultMap,
+/// Data with changes that the data file does not contain.
+struct UnsavedData {
+    data: Data,
     /// Receives whether the write succeeded.
     outcome: watch::Sender<Option<bool>>,
 }
@@ -28,14 +28,14 @@ struct UnsavedVaults {
 #[derive(Debug)]
 pub(crate) struct PendingSave(watch::Receiver<Option<bool>>);
 
-impl VaultStates {
-    /// Creates the states from the initial vaults. `has_file` makes the changes of clients wait for a data file.
-    pub(crate) fn new(vaults: VaultMap, has_file: bool) -> Self {
-        Self { visible: vaults, has_file, ..Self::default() }
+impl DataStates {
+    /// Creates the states from the initial data. `has_file` makes the changes of clients wait for a data file.
+    pub(crate) fn new(data: Data, has_file: bool) -> Self {
+        Self { visible: data, has_file, ..Self::default() }
     }
 
-    /// Returns the vaults as requests read them.
-    pub(crate) fn visible(&mut self) -> &mut VaultMap {
+    /// Returns the data as requests read them.
+    pub(crate) fn visible(&mut self) -> &mut Data {
         &mut self.visible
     }
 
@@ -48,7 +48,7 @@ impl VaultStates {
     /// change has no effect.
     pub(crate) fn change<T, E>(
         &mut self,
-        change: impl FnOnce(&mut VaultMap) -> Result<T, E>,
+        change: impl FnOnce(&mut Data) -> Result<T, E>,
     ) -> Result<(T, Option<PendingSave>), E> {
         if !self.has_file {
             let result = change(&mut self.visible)?;
@@ -58,10 +58,10 @@ impl VaultStates {
         let mut pending = self.pending.take();
         let is_new = pending.is_none();
         let unsaved = pending.get_or_insert_with(|| {
-            let latest = self.saving.as_ref().map_or(&self.visible, |saving| &saving.vaults);
-            UnsavedVaults { vaults: latest.clone(), outcome: watch::Sender::new(None) }
+            let latest = self.saving.as_ref().map_or(&self.visible, |saving| &saving.data);
+            UnsavedData { data: latest.clone(), outcome: watch::Sender::new(None) }
         });
-        let result = change(&mut unsaved.vaults);
+        let result = change(&mut unsaved.data);
         let save = PendingSave(unsaved.outcome.subscribe());
         if result.is_ok() || !is_new {
             self.pending = pending;
@@ -71,21 +71,21 @@ impl VaultStates {
     }
 
     /// Makes a change for a test, visible at once. `change` runs on each state, and must have the same effect on each.
-    pub(crate) fn change_now<T>(&mut self, change: impl Fn(&mut VaultMap) -> T) -> T {
+    pub(crate) fn change_now<T>(&mut self, change: impl Fn(&mut Data) -> T) -> T {
         for unsaved in [&mut self.saving, &mut self.pending].into_iter().flatten() {
-            change(&mut unsaved.vaults);
+            change(&mut unsaved.data);
         }
         self.changes += 1;
         change(&mut self.visible)
     }
 
-    /// Returns the vaults to write, with all changes so far. [`end_save`](Self::end_save) must follow.
-    pub(crate) fn begin_save(&mut self) -> &VaultMap {
+    /// Returns the data to write, with all changes so far. [`end_save`](Self::end_save) must follow.
+    pub(crate) fn begin_save(&mut self) -> &Data {
         // The pending changes build on those of a save that never ended.
         if let Some(pending) = self.pending.take() {
             self.saving = Some(pending);
         }
-        self.saving.as_ref().map_or(&self.visible, |saving| &saving.vaults)
+        self.saving.as_ref().map_or(&self.visible, |saving| &saving.data)
     }
 
     /// Makes the written changes visible, or discards every change that is not written: later ones build on those.
@@ -93,9 +93,9 @@ impl VaultStates {
         if !succeeded && let Some(pending) = self.pending.take() {
             pending.outcome.send_replace(Some(false));
         }
-        if let Some(UnsavedVaults { vaults, outcome }) = self.saving.take() {
+        if let Some(UnsavedData { data, outcome }) = self.saving.take() {
             if succeeded {
-                self.visible = vaults;
+                self.visible = data;
             }
             outcome.send_replace(Some(succeeded));
         }
@@ -118,16 +118,16 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::vaults::{SetSecret, VaultMap};
+    use crate::vaults::SetSecret;
 
     const NOW: Duration = Duration::from_secs(1_800_000_000);
 
-    fn set(value: &str) -> impl Fn(&mut VaultMap) -> Result<(), ()> {
-        move |vaults| vaults.open("", NOW).set("a", SetSecret::new(value), NOW).map(|_| ()).map_err(|_| ())
+    fn set(value: &str) -> impl Fn(&mut Data) -> Result<(), ()> {
+        move |data| data.vaults.open("", NOW).set("a", SetSecret::new(value), NOW).map(|_| ()).map_err(|_| ())
     }
 
-    fn value(states: &mut VaultStates) -> Option<String> {
-        let vault = states.visible().open("", NOW);
+    fn value(states: &mut DataStates) -> Option<String> {
+        let vault = states.visible().vaults.open("", NOW);
         vault.get("a", None, NOW).ok().map(|(_, version)| version.value.clone())
     }
 
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn a_change_is_visible_after_its_own_write() {
-        let mut states = VaultStates::new(VaultMap::default(), true);
+        let mut states = DataStates::new(Data::default(), true);
         let (_, first) = states.change(set("1")).unwrap();
         assert_eq!((value(&mut states), outcome(&first)), (None, None));
         states.begin_save();
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_failed_write_discards_its_changes_and_those_that_build_on_them() {
-        let mut states = VaultStates::new(VaultMap::default(), true);
+        let mut states = DataStates::new(Data::default(), true);
         let (_, saved) = states.change(set("1")).unwrap();
         states.begin_save();
         states.end_save(true);
@@ -167,14 +167,14 @@ mod tests {
         states.begin_save();
         states.end_save(true);
         assert_eq!((value(&mut states).as_deref(), outcome(&third)), (Some("4"), Some(true)));
-        let versions = states.visible().open("", NOW).versions("a", NOW).unwrap().1.len();
+        let versions = states.visible().vaults.open("", NOW).versions("a", NOW).unwrap().1.len();
         assert_eq!(versions, 2, "no discarded version remains");
     }
 
     #[test]
     fn a_change_of_a_test_is_visible_at_once_and_survives_every_outcome() {
         for succeeded in [true, false] {
-            let mut states = VaultStates::new(VaultMap::default(), true);
+            let mut states = DataStates::new(Data::default(), true);
             states.change(set("1")).unwrap();
             states.begin_save();
             states.change(set("2")).unwrap();
@@ -187,8 +187,8 @@ mod tests {
 
     #[test]
     fn a_rejected_change_waits_for_nothing_and_has_no_effect() {
-        let mut states = VaultStates::new(VaultMap::default(), true);
-        let rejected = states.change(|vaults| set("1")(vaults).and(Err::<(), _>(())));
+        let mut states = DataStates::new(Data::default(), true);
+        let rejected = states.change(|data| set("1")(data).and(Err::<(), _>(())));
         assert!(rejected.is_err());
         states.begin_save();
         states.end_save(true);

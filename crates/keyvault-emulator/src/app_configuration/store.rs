@@ -1,0 +1,159 @@
+//! A store: key-values with their revisions, and snapshots.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+
+use super::api_version::ApiVersion;
+use super::create_snapshot::CreateSnapshot;
+use super::history::History;
+use super::key_value::{KeyId, KeyValue};
+use super::problem::Problem;
+use super::set_key_value::SetKeyValue;
+use super::snapshot::Snapshot;
+
+/// A store, empty at first. The keys of the histories are the [sort texts](KeyId::sort_text) of key and label.
+#[derive(Clone, Default, Deserialize, Serialize)]
+pub(crate) struct Store {
+    histories: BTreeMap<String, History>,
+    pub(super) snapshots: BTreeMap<String, Snapshot>,
+    /// The number of changes, which is the sequence number of the sync token.
+    sequence: u64,
+}
+
+impl Store {
+    /// Returns a key-value as it was at a time, or as it is now.
+    pub(crate) fn get(&self, id: &KeyId, time: Option<Duration>) -> Option<&KeyValue> {
+        self.histories.get(&id.sort_text())?.at(time)
+    }
+
+    /// Returns the ETag of a key-value, or that of its last state before it was deleted.
+    pub(super) fn latest_etag(&self, id: &KeyId) -> Option<&str> {
+        self.histories.get(&id.sort_text())?.latest_etag()
+    }
+
+    /// Sets a key-value. Returns the existing one if nothing changes.
+    pub(crate) fn set(&mut self, id: &KeyId, set: SetKeyValue, now: Duration) -> Result<&KeyValue, Problem> {
+        let existing = self.get(id, None);
+        if !existing.is_some_and(|existing| existing.equals(&set)) {
+            let new = KeyValue::new(id, set, now);
+            if new.size() > MAX_SIZE {
+                return Err(Problem::empty(413));
+            }
+            self.push(id, new);
+        }
+        self.get(id, None).ok_or_else(|| Problem::empty(404))
+    }
+
+    /// Locks or unlocks a key-value, with a new ETag. `None` if it does not exist.
+    pub(crate) fn lock(&mut self, id: &KeyId, locked: bool, etag: &str, now: Duration) -> Option<&KeyValue> {
+        let existing = self.get(id, None)?;
+        if existing.locked != locked {
+            let new = KeyValue { locked, etag: etag.to_owned(), modified: now, ..existing.clone() };
+            self.push(id, new);
+        }
+        self.get(id, None)
+    }
+
+    /// Deletes a key-value and returns it. Its revisions stay. `None` if it does not exist.
+    pub(crate) fn delete(&mut self, id: &KeyId, now: Duration) -> Option<KeyValue> {
+        let deleted = self.get(id, None)?.clone();
+        self.histories.entry(id.sort_text()).or_default().delete(now);
+        self.sequence += 1;
+        Some(deleted)
+    }
+
+    /// Returns the key-values whose keys start with `prefix`, after a sort text, as they were at a time. Each comes
+    /// with its sort text.
+    pub(super) fn key_values<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<&'a str>,
+        time: Option<Duration>,
+    ) -> impl Iterator<Item = (&'a str, &'a KeyValue)> {
+        let start = after.filter(|after| *after >= prefix).map_or(Bound::Included(prefix), Bound::Excluded);
+        self.histories(prefix, start).filter_map(move |(text, history)| Some((text, history.at(time)?)))
+    }
+
+    /// Returns the revisions of the key-values whose keys start with `prefix`, each with its position: the sort text of
+    /// its key-value and its number. They are in the order of the service: by key-value, newest first.
+    pub(super) fn revisions<'a>(
+        &'a self,
+        prefix: &'a str,
+        after: Option<(&'a str, usize)>,
+        time: Option<Duration>,
+        now: Duration,
+    ) -> impl Iterator<Item = ((&'a str, usize), &'a KeyValue)> {
+        let start = after.map(|(text, _)| text).filter(|text| *text >= prefix).unwrap_or(prefix);
+        self.histories(prefix, Bound::Included(start)).flat_map(move |(text, history)| {
+            let is_after = move |number| after.is_none_or(|(last, at)| text != last || number < at);
+            let revisions = history.revisions(time, now).filter(move |(number, _)| is_after(*number));
+            revisions.map(move |(number, key_value)| ((text, number), key_value))
+        })
+    }
+
+    /// Creates a snapshot of the key-values that a request body selects, without adding it. It can be read at once.
+    pub(crate) fn new_snapshot(&self, name: &str, body: &[u8], now: Duration) -> Result<Snapshot, Problem> {
+        let create = CreateSnapshot::parse(body, ApiVersion::LATEST)?;
+        if self.snapshots.contains_key(name) {
+            return Err(Problem::already_exists());
+        }
+        Ok(Snapshot::new(name, create, self, Duration::ZERO, now))
+    }
+
+    /// Adds a snapshot.
+    pub(crate) fn add_snapshot(&mut self, snapshot: Snapshot) -> &Snapshot {
+        self.sequence += 1;
+        self.snapshots.entry(snapshot.name.clone()).or_insert(snapshot)
+    }
+
+    /// Archives or recovers a snapshot, with a new ETag. `None` if it does not exist.
+    pub(crate) fn set_archived(&mut self, name: &str, archived: bool, etag: &str, now: Duration) -> Option<&Snapshot> {
+        let snapshot = self.snapshots.get_mut(name)?;
+        if archived {
+            snapshot.archive(etag, now)
+        } else {
+            snapshot.recover(etag, now)
+        }
+        self.sequence += 1;
+        Some(snapshot)
+    }
+
+    /// Removes the archived snapshots whose retention has ended, as the service does on its own.
+    pub(super) fn remove_expired(&mut self, now: Duration) {
+        self.snapshots.retain(|_, snapshot| snapshot.expires.is_none_or(|end| end > now));
+    }
+
+    /// Returns the value of the header `Sync-Token`.
+    ///
+    /// See [consistency](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-consistency).
+    pub(crate) fn sync_token(&self) -> String {
+        format!("zAJw6V16={};sn={}", STANDARD.encode(format!("1:1#{}", self.sequence)), self.sequence)
+    }
+
+    /// Returns whether this program could have written the store.
+    pub(super) fn is_valid(&self) -> bool {
+        self.histories.iter().all(|(text, history)| history.is_valid(text))
+            && self.snapshots.iter().all(|(name, snapshot)| *name == snapshot.name)
+    }
+
+    fn histories<'a>(&'a self, prefix: &'a str, start: Bound<&'a str>) -> impl Iterator<Item = (&'a str, &'a History)> {
+        let range = self.histories.range::<str, _>((start, Bound::Unbounded));
+        let histories = range.map(|(text, history)| (text.as_str(), history));
+        histories.take_while(move |(text, _)| text.starts_with(prefix))
+    }
+
+    fn push(&mut self, id: &KeyId, new: KeyValue) {
+        self.histories.entry(id.sort_text()).or_default().set(new);
+        self.sequence += 1;
+    }
+}
+
+/// The maximum number of bytes of a key-value with its properties.
+///
+/// See [limits](https://learn.microsoft.com/azure/azure-app-configuration/faq#are-there-any-size-limitations-on-keys-and-values-stored-in-app-configuration).
+const MAX_SIZE: usize = 10 * 1024;
