@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 
 most_bytes=12000000
 package=${CARGO_TARGET_DIR:-target}/package
-archive=$(ls -t "$package"/keyvault-*-x86_64-unknown-linux-musl.tar.gz | head -n 1)
-version=$(basename "$archive" | cut -d - -f 2)
+version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+archive=$package/keyvault-$version-x86_64-unknown-linux-musl.tar.gz
 
 work=$(mktemp -d)
 emulator=
@@ -28,7 +28,7 @@ fail() { echo "$*" >&2; exit 1; }
 
 step "build"
 mkdir -p "$work/context/data"
-tar -xzf "$archive" -C "$work/context" --strip-components 1 --wildcards '*/keyvault'
+tar -xzf "$archive" -C "$work/context" --strip-components 1 --wildcards '*/keyvault' '*/LICENSE'
 # The authorities of Mozilla as Debian packages them, without those that were added on this machine.
 cat /usr/share/ca-certificates/mozilla/*.crt > "$work/context/ca-certificates.crt"
 for name in keyvault emulator; do
@@ -55,6 +55,7 @@ grep -q '"Healthcheck":{"Test":\["CMD","/keyvault"' <<< "$config" || fail "the e
 
 step "the command in its image"
 command=$("${image[@]}" from keyvault)
+cmp LICENSE "$("${image[@]}" mount "$command")/LICENSE"
 run=("${image[@]}" run --isolation chroot)
 [ "$("${run[@]}" "$command" -- /keyvault --version)" = "keyvault $version" ]
 rendered=$("${run[@]}" "$command" -- /keyvault render - --format toml --vault contoso <<< 'a = "plain"')

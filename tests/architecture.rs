@@ -1,5 +1,5 @@
-//! Dependencies point one way: between the crates (`config → core ← figment, figment2`, `cli → everything`,
-//! `emulator → none of ours`), between the rooms of a crate, and between the files of a room.
+//! Dependencies point one way: between the crates (`config → core ← figment, figment2`, `appconfig → core`,
+//! `cli → everything`, `emulator → none of ours`), between the rooms of a crate, and between the files of a room.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
@@ -8,13 +8,14 @@ use std::path::Path;
 use cargo_metadata::{DependencyKind, MetadataCommand};
 
 /// The allowed dependencies within this workspace, and the external crates reserved for one crate.
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("keyvault", &[]),
     ("keyvault-config", &["keyvault"]),
     ("keyvault-figment", &["keyvault"]),
     ("keyvault-figment2", &["keyvault"]),
+    ("keyvault-appconfig", &["keyvault"]),
     ("keyvault-emulator", &[]),
-    ("keyvault-cli", &["keyvault", "keyvault-config", "keyvault-figment", "keyvault-emulator"]),
+    ("keyvault-cli", &["keyvault", "keyvault-appconfig", "keyvault-config", "keyvault-figment", "keyvault-emulator"]),
 ];
 
 /// A framework belongs to its adapter, and HTTP to core and the emulator. `reqwest` has features that change the
@@ -23,7 +24,7 @@ const ONLY_IN: [(&str, &[&str]); 7] = [
     ("config", &["keyvault-config"]),
     ("figment", &["keyvault-figment"]),
     ("figment2", &["keyvault-figment2"]),
-    ("azure_core", &["keyvault", "keyvault-cli", "keyvault-emulator"]),
+    ("azure_core", &["keyvault", "keyvault-appconfig", "keyvault-cli", "keyvault-emulator"]),
     ("reqwest", &[]),
     ("hyper", &["keyvault-emulator"]),
     ("moka", &["keyvault"]),
@@ -76,6 +77,7 @@ const ROOMS: [Rooms; 2] = [
             "metrics",
             "reference",
             "store",
+            "http",
             "client",
             "credential",
             "blocking",

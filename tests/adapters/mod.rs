@@ -20,6 +20,7 @@ mod refresh;
 mod scale;
 mod serde_types;
 mod service;
+mod setting_stores;
 mod shared_vault;
 mod source_lines;
 mod spelling;

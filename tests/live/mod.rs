@@ -18,6 +18,7 @@ mod rejected_credentials;
 mod revocation;
 mod rotation;
 mod service;
+mod setting_stores;
 mod shutdown;
 mod spans;
 mod start_up;

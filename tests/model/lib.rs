@@ -35,6 +35,8 @@ mod blocking {
 pub mod client;
 #[path = "../../crates/keyvault/src/error/mod.rs"]
 mod error;
+#[path = "../../crates/keyvault/src/http/mod.rs"]
+pub mod http;
 #[path = "../../crates/keyvault/src/live/mod.rs"]
 pub mod live;
 #[path = "../../crates/keyvault/src/metrics.rs"]

@@ -62,7 +62,7 @@ async fn a_connection_that_could_not_be_opened_is_retried() {
         let client = wire.client(&FakeCredential::fixed("token")).build().unwrap();
         let set = client.set("a", "x").await;
         assert_eq!((set.is_ok(), wire.sent().len()), (is_set, if is_set { 3 } else { 5 }));
-        let advice = set.err().and_then(|error| error.advice()).unwrap_or_default();
+        let advice = set.err().and_then(|error| error.advice().map(str::to_owned)).unwrap_or_default();
         assert!(!advice.contains(UNSURE), "no secret was set: {advice}");
     }
 }

@@ -6,3 +6,4 @@ mod outage;
 mod refusals;
 mod sealed_file;
 mod service;
+mod setting_stores;

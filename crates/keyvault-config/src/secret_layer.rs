@@ -30,9 +30,34 @@ impl KeyVaultSource {
         Ok(Self::new(vault.into().mapped(map).await?))
     }
 
-    /// Returns the secrets and the notes on their names.
+    /// Returns the secrets, with the settings of stores, and the notes on their names.
     pub fn secrets(&self) -> &MappedSecrets {
         &self.secrets
+    }
+
+    /// Separates the secrets from the settings of stores outside the process, which
+    /// [`with_layer`](keyvault::LiveBuilder::with_layer) adds, so that each takes a place of its own among the layers.
+    ///
+    /// # Examples
+    ///
+    /// Settings of App Configuration override the file, and the secrets of the vault override everything:
+    ///
+    /// ```
+    /// use config::{Config, File};
+    /// use keyvault::{InMemory, LiveBuilder, SettingStore};
+    /// use keyvault_config::ConfigLayers;
+    ///
+    /// fn settings(vault: InMemory, app: impl SettingStore) -> LiveBuilder<ConfigLayers> {
+    ///     keyvault_config::layered_with(vault, |remote| {
+    ///         let [secrets, app] = remote.split();
+    ///         Config::builder().add_source(File::with_name("settings")).add_source(app).add_source(secrets)
+    ///     })
+    ///     .with_layer(app)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn split(self) -> [Self; 2] {
+        self.secrets.split().map(Self::new)
     }
 
     pub(crate) fn new(secrets: MappedSecrets) -> Self {
@@ -83,7 +108,8 @@ pub(crate) fn value(tree: MappedTree<'_>) -> Value {
         }
         MappedTree::List(items) => Value::new(None, ValueKind::Array(items.into_iter().map(value).collect())),
         MappedTree::Secret(secret) => {
-            let origin = origin(&secret.id().url(), secret.expose_secret());
+            let signed = || origin(&secret.id().url(), secret.expose_secret());
+            let origin = secret.place().map_or_else(signed, str::to_owned);
             let kind = match secret.kind() {
                 MappedKind::EmptyTable => ValueKind::Table(Map::new()),
                 MappedKind::EmptyList => ValueKind::Array(Vec::new()),

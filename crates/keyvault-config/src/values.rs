@@ -2,14 +2,15 @@
 
 use config::{Value, ValueKind};
 use keyvault::SecretId;
-use keyvault::settings::{ConfigValue, Key, MappedSecrets, Scalar, Segment};
+use keyvault::settings::{ConfigValue, Key, MappedSecret, MappedSecrets, Scalar, Segment};
 
 use crate::origin;
 use crate::secret_layer::url_of;
 
 /// Returns every value below `root`. `secrets` are those that were passed to the layers.
 pub(crate) fn values(root: &Value, secrets: &MappedSecrets) -> Vec<ConfigValue> {
-    let mut walk = Walk { secrets, values: Vec::new() };
+    let [secrets, stores] = secrets.split();
+    let mut walk = Walk { secrets, stores, values: Vec::new() };
     walk.visit(root, &Key::root());
     walk.values
 }
@@ -51,12 +52,14 @@ pub(crate) fn find<'v>(root: &'v Value, key: &[Segment]) -> Option<&'v Value> {
     })
 }
 
-struct Walk<'w> {
-    secrets: &'w MappedSecrets,
+struct Walk {
+    secrets: MappedSecrets,
+    /// The settings of stores outside the process.
+    stores: MappedSecrets,
     values: Vec<ConfigValue>,
 }
 
-impl Walk<'_> {
+impl Walk {
     fn visit(&mut self, value: &Value, key: &Key) {
         match &value.kind {
             ValueKind::Table(table) if !table.is_empty() => {
@@ -84,6 +87,9 @@ impl Walk<'_> {
                 return value;
             }
         }
+        if let Some(stored) = self.stores.get(key).filter(|stored| is_stored(value, stored)) {
+            return ConfigValue::mapped(key.clone(), stored);
+        }
         let origin = origin::origin(value, key);
         let key = key.clone();
         let config_value = match kind {
@@ -95,4 +101,10 @@ impl Walk<'_> {
         };
         if origin::is_in_code(value) { config_value.in_code() } else { config_value }
     }
+}
+
+/// Returns whether `value` is `stored`, and not one that the layers moved to its key.
+fn is_stored(value: &Value, stored: &MappedSecret) -> bool {
+    let is_text = |text: &String| text == stored.expose_secret();
+    value.origin() == stored.place() && if let ValueKind::String(text) = &value.kind { is_text(text) } else { true }
 }

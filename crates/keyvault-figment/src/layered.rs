@@ -10,6 +10,7 @@ use keyvault::{Layers, LiveBuilder, Resolver};
 use crate::place::{is_of_secrets, list_of, place_in_lists};
 use crate::secret_layer::{KeyVaultProvider, Lists};
 use crate::tree::FigmentTree;
+use crate::values::parts_of;
 
 /// Puts the secrets of `vault` below `layers`, and resolves every reference in the merged values.
 ///
@@ -90,7 +91,12 @@ impl Layers for FigmentLayers {
             // and another layer set the same element.
             Merge::Among(layers) => {
                 let with_lists = LazyCell::new(|| layers(secrets(Lists::Marked)));
-                place_in_lists(figment, mapped, |list| is_of_secrets(&with_lists, mapped, list))?
+                let mut parts = parts_of(&figment, mapped);
+                // Of two that no layer overrides, the settings of stores are put first.
+                parts.reverse();
+                parts.iter().try_fold(figment, |figment, (_, part)| {
+                    place_in_lists(figment, part, |list| is_of_secrets(&with_lists, part, list))
+                })?
             }
         };
         Ok(FigmentTree::new(figment, mapped.clone()))

@@ -88,6 +88,10 @@ impl Patch {
 fn with_secrets(layer: Metadata, urls: BTreeMap<Vec<String>, String>) -> Metadata {
     let urls = Arc::new(urls);
     layer.clone().interpolater(move |profile: &Profile, path: &[&str]| {
+        // Only the layer itself identifies its secrets.
+        if path.first().is_some_and(|step| step.starts_with('\0')) {
+            return String::new();
+        }
         let key = layer.interpolate(profile, path);
         let path: Vec<String> = path.iter().map(ToString::to_string).collect();
         match urls.get(&path) {

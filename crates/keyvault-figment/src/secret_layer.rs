@@ -46,9 +46,36 @@ impl KeyVaultProvider {
         Ok(Self::new(vault.into().mapped(map).await?, Lists::Filled))
     }
 
-    /// Returns the secrets and the notes on their names.
+    /// Returns the secrets, with the settings of stores, and the notes on their names.
     pub fn secrets(&self) -> &MappedSecrets {
         &self.secrets
+    }
+
+    /// Separates the secrets from the settings of stores outside the process, which
+    /// [`with_layer`](keyvault::LiveBuilder::with_layer) adds, so that each takes a place of its own among the layers.
+    ///
+    /// # Examples
+    ///
+    /// Settings of App Configuration override the file, and the secrets of the vault override everything:
+    ///
+    /// ```
+    #[doc = concat!("# use ", env!("CARGO_CRATE_NAME"), " as keyvault_figment;")]
+    /// use figment::Figment;
+    /// use figment::providers::{Format, Toml};
+    /// use keyvault::{InMemory, LiveBuilder, SettingStore};
+    /// use keyvault_figment::FigmentLayers;
+    ///
+    /// fn settings(vault: InMemory, app: impl SettingStore) -> LiveBuilder<FigmentLayers> {
+    ///     keyvault_figment::layered_with(vault, |remote| {
+    ///         let [secrets, app] = remote.split();
+    ///         Figment::new().merge(Toml::file("settings.toml")).merge(app).merge(secrets)
+    ///     })
+    ///     .with_layer(app)
+    /// }
+    /// ```
+    #[must_use]
+    pub fn split(self) -> [Self; 2] {
+        self.secrets.split().map(|secrets| Self { secrets, ..self })
     }
 
     pub(crate) fn new(secrets: MappedSecrets, lists: Lists) -> Self {
@@ -93,11 +120,15 @@ impl Provider for KeyVaultProvider {
         Metadata::named(METADATA_NAME).interpolater(move |_: &Profile, path: &[&str]| match path {
             [IDENTITY_KEY] => identity(&secrets),
             [TEXT_KEY, text, path @ ..] => {
-                let is_text = |secret: &MappedSecret| secret.expose_secret() == *text;
+                // The text of a store may contain references, wherever the layers move it.
+                let is_text = |secret: &MappedSecret| secret.place().is_none() && secret.expose_secret() == *text;
                 let is_secret = find(&secrets, path).is_some_and(is_text) || secrets.iter().any(|(_, s)| is_text(s));
                 if is_secret { TOKEN.clone() } else { String::new() }
             }
-            path => find(&secrets, path).map_or_else(|| path.join("."), |secret| secret.id().url()),
+            path => match find(&secrets, path) {
+                Some(value) => value.place().map_or_else(|| value.id().url(), str::to_owned),
+                None => path.join("."),
+            },
         })
     }
 

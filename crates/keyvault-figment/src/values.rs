@@ -24,9 +24,9 @@ pub(crate) fn effective(figment: &Figment) -> Result<Value, Mismatch> {
 
 /// Returns every value below `root`. `secrets` are those that were passed to the layers.
 pub(crate) fn values(figment: &Figment, root: &Value, secrets: &MappedSecrets) -> Vec<ConfigValue> {
-    let secret_tag = tag_of(figment, secrets);
-    let secrets = secrets.iter().peekable();
-    let mut walk = Walk { figment, secret_tag, secrets, path: Vec::new(), values: Vec::new() };
+    let parts = parts_of(figment, secrets);
+    let parts = parts.iter().map(|(tag, part)| (*tag, part.iter().peekable())).collect();
+    let mut walk = Walk { figment, parts, path: Vec::new(), values: Vec::new() };
     walk.visit(root);
     walk.values
 }
@@ -84,11 +84,25 @@ pub(crate) fn tag_of(figment: &Figment, secrets: &MappedSecrets) -> Option<Tag> 
     layers.into_iter().find(|(_, metadata)| is_metadata_of(metadata, secrets)).map(|(tag, _)| tag)
 }
 
+/// Returns the parts of the secrets that the layers contain, each with its tag: all together, or the secrets and the
+/// settings of stores apart.
+pub(crate) fn parts_of(figment: &Figment, secrets: &MappedSecrets) -> Vec<(Tag, MappedSecrets)> {
+    let [apart, stores] = secrets.split();
+    let parts = [secrets.clone(), apart, stores];
+    let mut found: Vec<(Tag, MappedSecrets)> = Vec::new();
+    for part in parts {
+        if let Some(tag) = tag_of(figment, &part).filter(|tag| found.iter().all(|(known, _)| known != tag)) {
+            found.push((tag, part));
+        }
+    }
+    found
+}
+
 struct Walk<'w, S: Iterator> {
     figment: &'w Figment,
-    secret_tag: Option<Tag>,
-    /// The secrets that are not before `path`. They are in the order of the walk, so each is compared once.
-    secrets: Peekable<S>,
+    /// The parts of the secrets, from the first that is not before `path`. They are in the order of the walk, so each
+    /// secret is compared once.
+    parts: Vec<(Tag, Peekable<S>)>,
     path: Vec<Step<'w>>,
     values: Vec<ConfigValue>,
 }
@@ -125,8 +139,7 @@ impl<'w, S: Iterator<Item = (&'w Key, &'w MappedSecret)>> Walk<'w, S> {
     }
 
     fn config_value(&mut self, value: &Value) -> ConfigValue {
-        if Some(value.tag()) == self.secret_tag
-            && let Some((key, secret)) = self.secret_at_path()
+        if let Some((key, secret)) = self.secret_at_path(value.tag())
             && value.as_str().is_none_or(|text| text == secret.expose_secret())
         {
             return ConfigValue::mapped(key.clone(), secret);
@@ -134,13 +147,14 @@ impl<'w, S: Iterator<Item = (&'w Key, &'w MappedSecret)>> Walk<'w, S> {
         self.other_value(value, self.path.iter().map(Step::segment).collect())
     }
 
-    /// Returns the secret that was passed to the layers for this path.
-    fn secret_at_path(&mut self) -> Option<(&'w Key, &'w MappedSecret)> {
+    /// Returns the secret with this tag that was passed to the layers for this path.
+    fn secret_at_path(&mut self, tag: Tag) -> Option<(&'w Key, &'w MappedSecret)> {
+        let (_, secrets) = self.parts.iter_mut().find(|(of, _)| *of == tag)?;
         loop {
-            let (key, _) = self.secrets.peek()?;
+            let (key, _) = secrets.peek()?;
             match key.segments().iter().map(Step::of).cmp(self.path.iter().copied()) {
-                Ordering::Less => _ = self.secrets.next(),
-                Ordering::Equal => return self.secrets.next(),
+                Ordering::Less => _ = secrets.next(),
+                Ordering::Equal => return secrets.next(),
                 Ordering::Greater => return None,
             }
         }

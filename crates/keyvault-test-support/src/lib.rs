@@ -3,6 +3,7 @@
 //! - `credential`: a `TokenCredential` that issues fixed or computed tokens, fails or hangs.
 //! - `transport`: an `HttpClient` in this process, with a request log and scripted responses.
 //! - `store`: a `SecretStore` whose `get` and `list` a test replaces, and a `Switch` for faults.
+//! - `settings`: a `SettingStore` that a test changes and breaks.
 //! - `emulator`: clients and transports that reach an emulator.
 //! - `canary`: random text, and the search for it in everything that people can see.
 //! - `json_schema`: a validator of JSON.
@@ -36,6 +37,8 @@ pub mod log;
 pub mod postgres;
 #[cfg(feature = "fakes")]
 pub mod refusal;
+#[cfg(feature = "fakes")]
+pub mod settings;
 #[cfg(feature = "fakes")]
 pub mod store;
 #[cfg(feature = "fakes")]

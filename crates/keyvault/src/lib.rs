@@ -32,6 +32,7 @@
 //! | start while no vault is reachable | [`sealed`] |
 //! | add another framework | [`settings::Tree`], [`Layers`], [`LiveBuilder`] |
 //! | add another source of secrets | [`SecretStore`] |
+//! | add a store of settings | [`SettingStore`], [`LiveBuilder::with_layer`] |
 //!
 //! The crate root has the names that most programs use. Everything else is in its public module.
 //!
@@ -98,6 +99,8 @@ pub mod client;
 pub mod credential;
 pub mod derive;
 mod error;
+#[doc(hidden)]
+pub mod http;
 pub mod live;
 mod metrics;
 pub mod names;
@@ -124,7 +127,7 @@ pub use self::resolver::Resolver;
 #[cfg(feature = "sealed")]
 pub use self::sealed::{SealedSnapshot, SealingKey};
 pub use self::secret::{Cloud, Secret, SecretId, SecretName, SecretProperties, SecretVersion, Vault};
-pub use self::settings::{Layers, Policy};
+pub use self::settings::{Layers, Policy, SettingStore};
 #[cfg(feature = "testing")]
 pub use self::store::testing;
 pub use self::store::{InMemory, SecretStore};

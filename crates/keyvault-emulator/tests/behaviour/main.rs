@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
+mod app_configuration;
 mod certificates;
 mod control;
 #[cfg(feature = "credential")]

@@ -8,9 +8,9 @@ use zeroize::Zeroizing;
 
 use super::bundle::{ListItem, SecretBundle};
 use super::operation::Operation;
-use super::request::Request;
 use super::secret_client::SecretClient;
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::Request;
 use crate::secret::SecretProperties;
 
 /// A backup of a secret with all its versions, as the vault created it.
@@ -63,7 +63,7 @@ impl SecretClient {
     pub async fn backup(&self, name: &str) -> Result<SecretBackup> {
         let id = self.id(name, None)?;
         let url = self.pipeline.url(&["secrets", id.name().as_str(), "backup"])?;
-        let response = self.pipeline.send(&Request::new(Operation::Backup, url).about(&id)).await?;
+        let response = self.pipeline.send(&Request::new(&Operation::Backup, url).about(&id)).await?;
         let malformed = || Error::new(ErrorKind::Unavailable, "vault's backup cannot be parsed").about(&id);
         let body: BackupBody = response.json().map_err(|_| malformed())?;
         let bytes = base64::decode_url_safe(body.value.as_bytes()).map_err(|_| malformed())?;
@@ -86,7 +86,7 @@ impl SecretClient {
     /// Dropping the future cancels the request. The vault may still carry it out.
     pub async fn restore(&self, backup: &SecretBackup) -> Result<SecretProperties> {
         let value = Zeroizing::new(base64::encode_url_safe(backup.expose_secret()));
-        let request = Request::new(Operation::Restore, self.pipeline.url(&["secrets", "restore"])?);
+        let request = Request::new(&Operation::Restore, self.pipeline.url(&["secrets", "restore"])?);
         let bundle: SecretBundle = self.send_for(&request.with_json(&BackupBody { value })?).await?;
         SecretProperties::from_bundle(bundle, self.vault())
     }

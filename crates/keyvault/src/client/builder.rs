@@ -7,10 +7,9 @@ use std::time::Duration;
 use azure_core::credentials::TokenCredential;
 use azure_core::http::ClientOptions;
 
-use super::pipeline::{Pipeline, PipelineSettings};
 use super::secret_client::SecretClient;
-use super::tls;
 use crate::error::{Error, Result};
+use crate::http::PipelineSettings;
 use crate::secret::{Cloud, Vault};
 
 impl SecretClient {
@@ -24,14 +23,8 @@ impl SecretClient {
         SecretClientBuilder {
             vault: vault.into(),
             credential: None,
-            settings: PipelineSettings {
-                cloud: None,
-                api_version: DEFAULT_API_VERSION.to_owned(),
-                timeout: Duration::from_secs(30),
-                requests_per_second: DEFAULT_REQUESTS_PER_SECOND,
-                options: ClientOptions::default(),
-                tls: None,
-            },
+            cloud: None,
+            settings: PipelineSettings::new(DEFAULT_API_VERSION, DEFAULT_REQUESTS_PER_SECOND),
             certificate_authorities: Vec::new(),
             http1_only: false,
         }
@@ -43,6 +36,7 @@ impl SecretClient {
 pub struct SecretClientBuilder {
     vault: String,
     credential: Option<Arc<dyn TokenCredential>>,
+    cloud: Option<Cloud>,
     settings: PipelineSettings,
     certificate_authorities: Vec<String>,
     http1_only: bool,
@@ -64,7 +58,7 @@ impl SecretClientBuilder {
     /// Sets the cloud of a vault that is given by its name, and the cloud whose tokens an origin under no Key Vault
     /// domain accepts. Default: the cloud of the vault's domain, or the public cloud.
     pub fn cloud(mut self, cloud: Cloud) -> Self {
-        self.settings.cloud = Some(cloud);
+        self.cloud = Some(cloud);
         self
     }
 
@@ -141,13 +135,27 @@ impl SecretClientBuilder {
     /// [`Invalid`](crate::ErrorKind::Invalid) if the name or URL is not a vault's, the credential is missing, or a
     /// setting is out of range.
     pub fn build(mut self) -> Result<SecretClient> {
-        let vault = Vault::from_name_or_url(&self.vault, self.settings.cloud.unwrap_or_default())?;
-        let credential = self.credential.ok_or_else(|| Error::invalid("secret client has no credential"))?;
-        self.settings.check(&vault)?;
-        if self.settings.options.transport.is_none() {
-            self.settings.tls = Some(Arc::new(tls::config(&self.certificate_authorities, self.http1_only)?));
+        let vault = Vault::from_name_or_url(&self.vault, self.cloud.unwrap_or_default())?;
+        let credential = self.credential.take().ok_or_else(|| Error::invalid("secret client has no credential"))?;
+        self.check(&vault)?;
+        self.settings.set_up_tls(&self.certificate_authorities, self.http1_only)?;
+        SecretClient::new(vault, self.cloud, credential, self.settings)
+    }
+
+    /// Checks that the settings are in range and fit the vault.
+    fn check(&self, vault: &Vault) -> Result<()> {
+        if self.settings.timeout < Duration::from_millis(1) {
+            return Err(Error::invalid("timeout of a secret client is below 1 millisecond"));
         }
-        Ok(SecretClient::new(Pipeline::new(vault, credential, self.settings)?))
+        if let (Some(cloud), Some(of_host)) = (self.cloud, vault.cloud())
+            && cloud != of_host
+        {
+            return Err(Error::invalid("vault belongs to another cloud than the client is set to"));
+        }
+        if self.settings.requests_per_second == 0 {
+            return Err(Error::invalid("requests per second of a secret client must be at least 1"));
+        }
+        Ok(())
     }
 }
 

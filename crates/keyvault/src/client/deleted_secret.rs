@@ -6,9 +6,9 @@ use super::bundle::{ListItem, SecretBundle, time};
 use super::operation::Operation;
 use super::pages::SecretList;
 use super::poller::{Polled, Poller};
-use super::request::Request;
 use super::secret_client::SecretClient;
 use crate::error::Result;
+use crate::http::Request;
 use crate::secret::{SecretId, SecretProperties, Vault};
 
 /// A deleted secret with all its versions, which can still be [recovered](SecretClient::recover).
@@ -84,7 +84,7 @@ impl SecretClient {
     pub async fn begin_delete(&self, name: &str) -> Result<Poller<DeletedSecret>> {
         let id = self.id(name, None)?;
         let url = self.pipeline.url(&["secrets", id.name().as_str()])?;
-        let deleted = self.send_for_item(&Request::new(Operation::Delete, url).about(&id), &id).await?;
+        let deleted = self.send_for_item(&Request::new(&Operation::Delete, url).about(&id), &id).await?;
         Ok(Poller::new(self, deleted))
     }
 
@@ -120,14 +120,14 @@ impl SecretClient {
     pub async fn get_deleted(&self, name: &str) -> Result<DeletedSecret> {
         let id = self.id(name, None)?;
         let url = self.pipeline.url(&["deletedsecrets", id.name().as_str()])?;
-        self.send_for_item(&Request::new(Operation::GetDeleted, url).about(&id), &id).await
+        self.send_for_item(&Request::new(&Operation::GetDeleted, url).about(&id), &id).await
     }
 
     /// Lists the deleted secrets of the vault.
     ///
     /// Costs one request for 25 secrets; the timeout applies to each request. An item has no version.
     pub fn list_deleted(&self) -> SecretList<DeletedSecret> {
-        SecretList::new(self, Operation::ListDeleted, self.pipeline.url(&["deletedsecrets"]))
+        SecretList::new(self, &Operation::ListDeleted, self.pipeline.url(&["deletedsecrets"]))
     }
 
     /// Starts to recover a deleted secret with all its versions. Does not wait for the end.
@@ -146,7 +146,7 @@ impl SecretClient {
     pub async fn begin_recover(&self, name: &str) -> Result<Poller<SecretProperties>> {
         let id = self.id(name, None)?;
         let url = self.pipeline.url(&["deletedsecrets", id.name().as_str(), "recover"])?;
-        let recovered = self.send_for_item(&Request::new(Operation::Recover, url).about(&id), &id).await?;
+        let recovered = self.send_for_item(&Request::new(&Operation::Recover, url).about(&id), &id).await?;
         Ok(Poller::new(self, recovered))
     }
 
@@ -183,7 +183,7 @@ impl SecretClient {
     pub async fn purge(&self, name: &str) -> Result<()> {
         let id = self.id(name, None)?;
         let url = self.pipeline.url(&["deletedsecrets", id.name().as_str()])?;
-        self.pipeline.send(&Request::new(Operation::Purge, url).about(&id)).await?;
+        self.pipeline.send(&Request::new(&Operation::Purge, url).about(&id)).await?;
         Ok(())
     }
 }

@@ -2,6 +2,10 @@
 
 use azure_core::http::Method;
 
+use super::service_error::service_error;
+use crate::error::Error;
+use crate::http::{self, Idempotency, Response};
+
 /// An operation of the [secrets REST API](https://learn.microsoft.com/rest/api/keyvault/secrets/operation-groups).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Operation {
@@ -19,20 +23,54 @@ pub(super) enum Operation {
     Restore,
 }
 
-/// Whether a request may be repeated if the vault may already have carried it out.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Idempotency {
-    /// The request reads, or changes the secret to the same state again.
-    Idempotent,
-    /// The request removes something. A repeat that answers 404 can mean that an earlier attempt succeeded.
-    NotFoundOnRepeat,
-    /// The request creates something each time, so a repeat could create it twice.
-    NotIdempotent,
+impl http::Operation for Operation {
+    fn name(&self) -> &'static str {
+        self.names().0
+    }
+
+    fn sdk_name(&self) -> &'static str {
+        self.names().1
+    }
+
+    fn method(&self) -> Method {
+        match self {
+            Self::Get | Self::List | Self::ListVersions | Self::GetDeleted | Self::ListDeleted => Method::Get,
+            Self::Set => Method::Put,
+            Self::Update => Method::Patch,
+            Self::Delete | Self::Purge => Method::Delete,
+            Self::Recover | Self::Backup | Self::Restore => Method::Post,
+        }
+    }
+
+    fn idempotency(&self) -> Idempotency {
+        match self {
+            Self::Set | Self::Restore => Idempotency::NotIdempotent,
+            Self::Delete | Self::Recover | Self::Purge => Idempotency::NotFoundOnRepeat,
+            _ => Idempotency::Idempotent,
+        }
+    }
+
+    fn has_one_long_attempt(&self) -> bool {
+        self.idempotency() == Idempotency::NotIdempotent || *self == Self::Backup
+    }
+
+    fn max_response_size(&self) -> usize {
+        match self {
+            // 500 versions of 25,600 characters, as JSON, encrypted, in base64.
+            Self::Backup => 64 << 20,
+            // Fits a list of 25 secrets whose tags all have the maximal length.
+            _ => 1 << 20,
+        }
+    }
+
+    fn error(&self, response: &Response) -> Error {
+        service_error(response, *self)
+    }
 }
 
 impl Operation {
     /// Returns the name in logs, and the name that the Azure SDKs use in OpenTelemetry spans.
-    pub(super) fn names(self) -> (&'static str, &'static str) {
+    fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Get => ("get", "KeyVault.getSecret"),
             Self::Set => ("set", "KeyVault.setSecret"),
@@ -49,44 +87,11 @@ impl Operation {
         }
     }
 
-    pub(super) fn method(self) -> Method {
-        match self {
-            Self::Get | Self::List | Self::ListVersions | Self::GetDeleted | Self::ListDeleted => Method::Get,
-            Self::Set => Method::Put,
-            Self::Update => Method::Patch,
-            Self::Delete | Self::Purge => Method::Delete,
-            Self::Recover | Self::Backup | Self::Restore => Method::Post,
-        }
-    }
-
-    pub(super) fn idempotency(self) -> Idempotency {
-        match self {
-            Self::Set | Self::Restore => Idempotency::NotIdempotent,
-            Self::Delete | Self::Recover | Self::Purge => Idempotency::NotFoundOnRepeat,
-            _ => Idempotency::Idempotent,
-        }
-    }
-
-    /// Returns whether one attempt may use the whole timeout: it cannot be repeated, or its response is long.
-    pub(super) fn has_one_long_attempt(self) -> bool {
-        self.idempotency() == Idempotency::NotIdempotent || self == Self::Backup
-    }
-
-    /// Returns the largest size of a response, in bytes.
-    pub(super) fn max_response_size(self) -> usize {
-        match self {
-            // 500 versions of 25,600 characters, as JSON, encrypted, in base64.
-            Self::Backup => 64 << 20,
-            // Fits a list of 25 secrets whose tags all have the maximal length.
-            _ => 1 << 20,
-        }
-    }
-
     /// Returns the advice to grant the role that the operation needs.
     ///
     /// [Roles](https://learn.microsoft.com/azure/key-vault/general/rbac-guide#azure-built-in-roles-for-key-vault-data-plane-operations).
     pub(super) fn role_advice(self) -> &'static str {
-        match self.method() {
+        match http::Operation::method(&self) {
             Method::Get => {
                 "grant the identity the role Key Vault Secrets User on the vault; a new role takes minutes to apply"
             }

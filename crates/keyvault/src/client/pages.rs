@@ -14,9 +14,9 @@ use url::Url;
 
 use super::bundle::{ListItem, SecretBundle};
 use super::operation::Operation;
-use super::request::Request;
 use super::secret_client::SecretClient;
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::Request;
 use crate::secret::{SecretProperties, Vault};
 
 impl SecretClient {
@@ -24,7 +24,7 @@ impl SecretClient {
     ///
     /// Costs one request for 25 secrets. An item has no version and no value. [`SecretList`] has the time limits.
     pub fn list(&self) -> SecretList {
-        SecretList::new(self, Operation::List, self.pipeline.url(&["secrets"]))
+        SecretList::new(self, &Operation::List, self.pipeline.url(&["secrets"]))
     }
 
     /// Lists every version of a secret, in no particular order. The list is empty if the vault has no such secret.
@@ -33,7 +33,7 @@ impl SecretClient {
     pub fn list_versions(&self, name: &str) -> SecretList {
         let id = self.id(name, None);
         let first = id.and_then(|id| self.pipeline.url(&["secrets", id.name().as_str(), "versions"]));
-        SecretList::new(self, Operation::ListVersions, first)
+        SecretList::new(self, &Operation::ListVersions, first)
     }
 }
 
@@ -78,7 +78,7 @@ pub struct PageToken(Box<str>);
 #[allow(private_bounds, reason = "only this crate defines items of lists")]
 impl<T: ListItem> SecretList<T> {
     /// Creates a list that starts at `first`. An error is the stream's only item.
-    pub(super) fn new(client: &SecretClient, operation: Operation, first: Result<Url>) -> Self {
+    pub(super) fn new(client: &SecretClient, operation: &'static Operation, first: Result<Url>) -> Self {
         let next = Some(first.clone());
         Self::from_cursor(PageCursor {
             client: client.clone(),
@@ -174,7 +174,7 @@ impl PageToken {
 #[derive(Clone)]
 struct PageCursor {
     client: SecretClient,
-    operation: Operation,
+    operation: &'static Operation,
     first: Result<Url>,
     next: Option<Result<Url>>,
     pages: usize,

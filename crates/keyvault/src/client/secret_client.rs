@@ -4,18 +4,19 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use azure_core::credentials::TokenCredential;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use serde::de::DeserializeOwned;
 use url::Url;
 
 use super::bundle::{ListItem, SecretBundle};
+use super::challenge::cloud_scope;
 use super::operation::Operation;
-use super::pipeline::Pipeline;
-use super::request::Request;
-use super::stats::ClientStats;
+use super::vault_service::VaultService;
 use crate::error::{Error, Result};
-use crate::secret::{Secret, SecretId, SecretName, SecretProperties, SecretVersion, Vault};
+use crate::http::{Authorizer, ClientStats, Pipeline, PipelineSettings, Request};
+use crate::secret::{Cloud, Secret, SecretId, SecretName, SecretProperties, SecretVersion, Vault};
 use crate::store::SecretStore;
 
 /// A client for the secrets of one vault.
@@ -53,11 +54,20 @@ use crate::store::SecretStore;
 #[derive(Clone)]
 pub struct SecretClient {
     pub(super) pipeline: Arc<Pipeline>,
+    /// The cloud that the program has set.
+    cloud: Option<Cloud>,
 }
 
 impl SecretClient {
-    pub(super) fn new(pipeline: Pipeline) -> Self {
-        Self { pipeline: Arc::new(pipeline) }
+    pub(super) fn new(
+        vault: Vault,
+        cloud: Option<Cloud>,
+        credential: Arc<dyn TokenCredential>,
+        settings: PipelineSettings,
+    ) -> Result<Self> {
+        let (service, scope) = service(&vault, cloud);
+        let pipeline = Pipeline::new(vault, service, Some(Authorizer::new(credential, scope)), settings)?;
+        Ok(Self { pipeline: Arc::new(pipeline), cloud })
     }
 
     /// Copies the client for another vault, with the same credential and settings: its URL, its host, or its name in
@@ -67,18 +77,19 @@ impl SecretClient {
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) if `vault` is not a vault's name or URL.
     pub fn with_vault(&self, vault: &str) -> Result<Self> {
-        let vault = Vault::from_name_or_url(vault, self.pipeline.cloud())?;
-        Ok(Self::new(self.pipeline.with_vault(vault)?))
+        let vault = Vault::from_name_or_url(vault, cloud_of(self.vault(), self.cloud))?;
+        let (service, scope) = service(&vault, self.cloud);
+        Ok(Self { pipeline: Arc::new(self.pipeline.with_origin(vault, service, scope)?), cloud: self.cloud })
     }
 
     /// Returns the vault that this client talks to.
     pub fn vault(&self) -> &Vault {
-        &self.pipeline.vault
+        self.pipeline.origin()
     }
 
     /// Returns how much the client and its clones have sent to the vault so far. Does not wait.
     pub fn stats(&self) -> ClientStats {
-        self.pipeline.stats.read()
+        self.pipeline.stats()
     }
 
     /// Fetches the latest version of a secret.
@@ -113,12 +124,12 @@ impl SecretClient {
         let id = self.id(name, None)?;
         let mut url = self.secret_url(&id)?;
         url.query_pairs_mut().append_pair("outContentType", "application/x-pem-file");
-        self.send_for_secret(&Request::new(Operation::Get, url).about(&id), &id).await
+        self.send_for_secret(&Request::new(&Operation::Get, url).about(&id), &id).await
     }
 
     /// Fetches the latest version, or the one that `id` names.
     pub(super) async fn fetch(&self, id: &SecretId) -> Result<Secret> {
-        let request = Request::new(Operation::Get, self.secret_url(id)?).about(id);
+        let request = Request::new(&Operation::Get, self.secret_url(id)?).about(id);
         self.send_for_secret(&request, id).await
     }
 
@@ -152,15 +163,27 @@ impl SecretClient {
 
     /// Returns the URL of a version. The URL of the latest ends with a slash, as in the official clients.
     pub(super) fn secret_url(&self, id: &SecretId) -> Result<Url> {
+        id.check_version()?;
         let version = id.version().map(ToString::to_string).unwrap_or_default();
         self.pipeline.url(&["secrets", id.name().as_str(), &version])
     }
 }
 
+/// Returns the service of `vault`, and the scope of its tokens, for a client that is set to `cloud`.
+fn service(vault: &Vault, cloud: Option<Cloud>) -> (Arc<VaultService>, String) {
+    let cloud = cloud_of(vault, cloud);
+    (Arc::new(VaultService { vault: vault.clone(), cloud }), cloud_scope(cloud))
+}
+
+/// Returns the cloud whose tokens `vault` accepts.
+fn cloud_of(vault: &Vault, cloud: Option<Cloud>) -> Cloud {
+    vault.cloud().or(cloud).unwrap_or_default()
+}
+
 #[async_trait]
 impl SecretStore for SecretClient {
     fn vault(&self) -> &Vault {
-        &self.pipeline.vault
+        self.pipeline.origin()
     }
 
     async fn get(&self, id: &SecretId) -> Result<Secret> {

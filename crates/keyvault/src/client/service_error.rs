@@ -4,70 +4,34 @@ use serde::Deserialize;
 
 use super::challenge;
 use super::operation::Operation;
-use super::response::{FailedAttempt, Response};
-use super::retry::RetryReason;
-use crate::error::{Error, ErrorKind, ServiceAnswer};
+use crate::error::{Error, ErrorKind};
+use crate::http::{Response, unauthorized};
 use crate::report::ReferenceStatus;
 
-impl Response {
-    /// Returns the response if it is a success.
-    pub(super) fn check(self, operation: Operation) -> Result<Self, FailedAttempt> {
-        if (200..=299).contains(&self.status) {
-            return Ok(self);
-        }
-        // A 503 and a 429 are sent before the request is carried out. The other statuses do not say how far it came.
-        let may_have_succeeded = self.status != 503 && matches!(self.status, 408 | 500..=599);
-        Err(FailedAttempt { error: self.error(operation), retry: self.retry_reason(), may_have_succeeded })
-    }
+/// Translates a refusal to an error with codes and advice, and without text of the response.
+pub(super) fn service_error(response: &Response, operation: Operation) -> Error {
+    let body: ErrorBody = serde_json::from_slice(&response.body).unwrap_or_default();
+    let error = body.error.unwrap_or_default();
+    let (code, inner_code) = (error.code.as_deref(), error.innermost());
+    response.refusal(classify(response, code, inner_code, operation), code, inner_code)
+}
 
-    fn retry_reason(&self) -> Option<RetryReason> {
-        let asked_or = |otherwise| Some(self.retry_after.map_or(otherwise, RetryReason::Asked));
-        match self.status {
-            408 | 500 | 502 | 504 => Some(RetryReason::Failure),
-            429 => asked_or(RetryReason::Throttled),
-            503 => asked_or(RetryReason::Failure),
-            _ => None,
-        }
-    }
-
-    /// Translates the response to an error with codes and advice, and without text of the response.
-    fn error(&self, operation: Operation) -> Error {
-        // A 429 slows the client down, also one of a proxy.
-        if let Some(error) = self.foreign_error().filter(|_| self.status != 429) {
-            let (code, inner_code, request_id) = Default::default();
-            return error.with_answer(ServiceAnswer { http_status: self.status, code, inner_code, request_id });
-        }
-        let body: ErrorBody = serde_json::from_slice(&self.body).unwrap_or_default();
-        let error = body.error.unwrap_or_default();
-        let code = error.code.as_deref().and_then(ServiceAnswer::code_of);
-        let inner_code = error.innermost().and_then(ServiceAnswer::code_of);
-        let error = self.classify(code.as_deref(), inner_code.as_deref(), operation);
-        let cause = match (&inner_code, &code) {
-            (Some(inner), Some(code)) => format!("the vault answered {} {code}/{inner}", self.status),
-            (None, Some(code)) => format!("the vault answered {} {code}", self.status),
-            _ => format!("the vault answered {}", self.status),
-        };
-        let request_id = self.request_id.clone();
-        error.with_answer(ServiceAnswer { http_status: self.status, code, inner_code, request_id }).caused_by(cause)
-    }
-
-    fn classify(&self, code: Option<&str>, inner_code: Option<&str>, operation: Operation) -> Error {
-        match self.status {
-            401 if self.challenge.as_deref().is_some_and(challenge::demands_claims) => claims_missing(),
-            401 => unauthorized(),
-            403 => forbidden(inner_code, operation),
-            404 if code == Some("SecretNotFound") => Error::new(ErrorKind::NotFound, "secret not found"),
-            // A soft-deleted vault keeps its name and answers with other codes.
-            404 => Error::new(ErrorKind::Unavailable, "host does not respond like a vault with secrets")
-                .with_status(ReferenceStatus::VaultNotFound),
-            409 => conflict(inner_code),
-            429 => Error::new(ErrorKind::Throttled { retry_after: self.retry_after }, "vault is throttling"),
-            300..=399 => Error::new(ErrorKind::Unavailable, "vault answered with a redirect, which is not followed"),
-            400..=407 | 410..=499 => Error::invalid("vault refused the request")
-                .with_status(ReferenceStatus::OtherReasons)
-                .with_help(matches!(operation, Operation::Set | Operation::Update).then_some(LIMITS)),
-            _ => Error::new(ErrorKind::Unavailable, "vault failed"),
-        }
+fn classify(response: &Response, code: Option<&str>, inner_code: Option<&str>, operation: Operation) -> Error {
+    match response.status {
+        401 if response.challenge.as_deref().is_some_and(challenge::demands_claims) => claims_missing(),
+        401 => unauthorized(),
+        403 => forbidden(inner_code, operation),
+        404 if code == Some("SecretNotFound") => Error::new(ErrorKind::NotFound, "secret not found"),
+        // A soft-deleted vault keeps its name and answers with other codes.
+        404 => Error::new(ErrorKind::Unavailable, "host does not respond like a vault with secrets")
+            .with_status(ReferenceStatus::VaultNotFound),
+        409 => conflict(inner_code),
+        429 => Error::new(ErrorKind::Throttled { retry_after: response.retry_after }, "vault is throttling"),
+        300..=399 => Error::new(ErrorKind::Unavailable, "vault answered with a redirect, which is not followed"),
+        400..=407 | 410..=499 => Error::invalid("vault refused the request")
+            .with_status(ReferenceStatus::OtherReasons)
+            .with_help(matches!(operation, Operation::Set | Operation::Update).then_some(LIMITS)),
+        _ => Error::new(ErrorKind::Unavailable, "vault failed"),
     }
 }
 
@@ -75,11 +39,6 @@ impl Response {
 /// name.
 const LIMITS: &str = "a vault takes values of up to 25 KB (25,600 bytes), content types of up to 255 characters, and 15 \
                       tags whose names and values have up to 512 characters";
-
-/// The error of a token that the vault rejects.
-pub(super) fn unauthorized() -> Error {
-    Error::new(ErrorKind::Denied, "vault did not accept the token").with_status(ReferenceStatus::UnauthorizedClient)
-}
 
 /// The error of a token without the claims that the vault demands. The `TokenCredential` of `azure_core` 1.x cannot be
 /// asked for claims.
@@ -164,14 +123,8 @@ impl ErrorNode {
 mod tests {
     use super::*;
 
-    fn response(status: u16, body: &str) -> Response {
-        let (challenge, request_id, retry_after, server) = Default::default();
-        let as_of = std::time::SystemTime::UNIX_EPOCH;
-        Response { status, as_of, challenge, request_id, retry_after, server, body: body.as_bytes().to_vec().into() }
-    }
-
     fn error(status: u16, body: &str, operation: Operation) -> Error {
-        response(status, body).error(operation)
+        service_error(&Response::bare(status, body), operation)
     }
 
     #[test]
@@ -187,7 +140,6 @@ mod tests {
         for (status, body, kind, reference, inner_code) in [
             (404, coded("SecretNotFound"), NotFound, Status::SecretNotFound, None),
             (404, coded("VaultNotFound"), Unavailable, Status::VaultNotFound, None),
-            (404, "<html>".into(), Unavailable, Status::OtherReasons, None),
             (403, inner("SecretDisabled"), NotFound, Status::AccessToKeyVaultDenied, Some("SecretDisabled")),
             (403, inner("ForbiddenByRbac"), Denied, Status::AccessToKeyVaultDenied, Some("ForbiddenByRbac")),
             (403, nested.into(), Denied, Status::AccessToKeyVaultDenied, Some("ForbiddenByRbac")),
@@ -217,7 +169,7 @@ mod tests {
     fn a_refusal_names_the_missing_role_or_permission() {
         let refused = |operation, code: &str| {
             let body = format!(r#"{{"error":{{"code":"Forbidden","innererror":{{"code":"{code}"}}}}}}"#);
-            error(403, &body, operation).advice().unwrap()
+            error(403, &body, operation).advice().unwrap().to_owned()
         };
         for (operation, role, permission) in [
             (Operation::Get, "Key Vault Secrets User", "Get"),
@@ -252,26 +204,6 @@ mod tests {
             let error = error(403, body, Operation::Get);
             let source = std::error::Error::source(&error).unwrap();
             assert!(!format!("{error}{error:?}{source}").contains("canary"), "{body}");
-        }
-    }
-
-    #[test]
-    fn a_refusal_differs_from_a_failure_after_the_vault_started() {
-        for (status, may_have_succeeded) in [
-            (400, false),
-            (401, false),
-            (404, false),
-            (409, false),
-            (429, false),
-            (503, false),
-            (408, true),
-            (500, true),
-            (502, true),
-            (504, true),
-            (507, true),
-        ] {
-            let failed = response(status, "").check(Operation::Set).err().unwrap();
-            assert_eq!(failed.may_have_succeeded, may_have_succeeded, "{status}");
         }
     }
 }

@@ -8,9 +8,9 @@ use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::operation::Operation;
-use super::request::Request;
 use super::secret_client::SecretClient;
 use crate::error::Result;
+use crate::http::Request;
 use crate::secret::{Secret, SecretId, SecretProperties};
 
 /// Properties of a version, for [`set_with`](SecretClient::set_with) and [`update`](SecretClient::update).
@@ -117,7 +117,7 @@ impl SecretClient {
         let id = self.id(name, None)?;
         let url = self.pipeline.url(&["secrets", id.name().as_str()])?;
         let body = SetBody { properties: &properties.body, value: &value };
-        let request = Request::new(Operation::Set, url).about(&id).with_json(&body)?;
+        let request = Request::new(&Operation::Set, url).about(&id).with_json(&body)?;
         self.send_for_secret(&request, &id).await
     }
 
@@ -151,7 +151,7 @@ impl SecretClient {
     }
 
     async fn send_update(&self, id: &SecretId, properties: &VersionProperties) -> Result<SecretProperties> {
-        let request = Request::new(Operation::Update, self.secret_url(id)?).about(id);
+        let request = Request::new(&Operation::Update, self.secret_url(id)?).about(id);
         self.send_for_item(&request.with_json(&properties.body)?, id).await
     }
 }

@@ -15,30 +15,30 @@ use zeroize::Zeroizing;
 use super::response_body;
 use super::step::{Attempt, StepOutcome};
 use super::variables::{CLIENT, IN_GITHUB, IN_PIPELINES, TENANT, Variables};
-use crate::client::credential_error;
+use crate::http::credential_error;
 
 /// Tries the application that trusts the jobs of a CI system. `reason` says why there is no token in a file.
 ///
 /// A job has these variables whether or not an application trusts it, so a failure does not end the chain.
 pub(super) async fn attempt(variables: &Variables, options: ClientOptions, scope: &str, reason: String) -> Attempt {
-    let does_not_apply = |reason: &str| StepOutcome::DoesNotApply(reason.to_owned());
+    let unusable = |reason: &str| StepOutcome::Unusable(reason.to_owned());
     let found = options.transport.clone().and_then(|transport| find(variables, transport));
     let Some(Job { system, token, tenant, client }) = found else {
-        return Err(StepOutcome::DoesNotApply(incomplete(variables).unwrap_or(reason)));
+        return Err(incomplete(variables).map_or(StepOutcome::DoesNotApply(reason), StepOutcome::Unusable));
     };
     let (Some(tenant), Some(client)) = (tenant, client) else {
         let clause = format!("a job of {system} needs AZURE_TENANT_ID and AZURE_CLIENT_ID");
-        return Err(StepOutcome::DoesNotApply(clause));
+        return Err(StepOutcome::Unusable(clause));
     };
     let options = ClientAssertionCredentialOptions { client_options: options };
-    let token = token.ok_or_else(|| does_not_apply("the URL for the job's token is malformed"))?;
+    let token = token.ok_or_else(|| unusable("the URL for the job's token is malformed"))?;
     let credential = ClientAssertionCredential::new(tenant.to_owned(), client.to_owned(), token, Some(options))
-        .map_err(|_| does_not_apply("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed"))?;
+        .map_err(|_| unusable("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed"))?;
     match credential.get_token(&[scope], None).await {
         Ok(token) => Ok((credential, token)),
         Err(error) => {
             let detail = credential_error(&error).detail();
-            Err(StepOutcome::DoesNotApply(format!("a token of {system} was not accepted: {detail}")))
+            Err(StepOutcome::Unusable(format!("a token of {system} was not accepted: {detail}")))
         }
     }
 }
@@ -159,7 +159,7 @@ impl fmt::Debug for JobToken {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::client::transport::transport_for_tokens;
+    use crate::http::transport_for_tokens;
 
     fn job(url: &str) -> Option<JobToken> {
         JobToken::new(url, Method::Get, &[], "canary", transport_for_tokens().unwrap())

@@ -42,7 +42,7 @@ struct ErrorInner {
     setting: Option<Setting>,
     answer: Option<ServiceAnswer>,
     cause: Option<Cause>,
-    help: Option<&'static str>,
+    help: Option<Cow<'static, str>>,
     failures: Vec<Error>,
     report: Option<Arc<Report>>,
 }
@@ -92,7 +92,8 @@ impl Error {
     /// Creates an error with a formatted clause. The caller ensures that it consists of names, keys and our own words.
     ///
     /// `heading` is that of the section in the troubleshooting guide, `docs/troubleshooting.md`.
-    pub(crate) fn from_clause(kind: ErrorKind, heading: &'static str, clause: impl Into<Cow<'static, str>>) -> Self {
+    #[doc(hidden)]
+    pub fn from_clause(kind: ErrorKind, heading: &'static str, clause: impl Into<Cow<'static, str>>) -> Self {
         Self(Arc::new(ErrorInner {
             kind,
             heading,
@@ -125,7 +126,8 @@ impl Error {
     }
 
     /// Joins the failures of one load into one error. `None` if there are no failures.
-    pub(crate) fn join(failures: Vec<Error>) -> Option<Self> {
+    #[doc(hidden)]
+    pub fn join(failures: Vec<Error>) -> Option<Self> {
         let first = failures.first()?;
         if failures.len() == 1 {
             return Some(first.clone());
@@ -143,8 +145,9 @@ impl Error {
     }
 
     /// Sets the setting that this error is about, and where it is written.
+    #[doc(hidden)]
     #[must_use]
-    pub(crate) fn at(self, key: impl Into<String>, place: impl Into<String>) -> Self {
+    pub fn at(self, key: impl Into<String>, place: impl Into<String>) -> Self {
         let (key, place) = (key.into(), place.into());
         self.with(|inner| inner.setting = Some(Setting { key, place }))
     }
@@ -174,15 +177,41 @@ impl Error {
     }
 
     /// Sets the technical reason. The caller ensures that it holds no value, as for a clause.
+    #[doc(hidden)]
     #[must_use]
-    pub(crate) fn caused_by(self, cause: impl Into<String>) -> Self {
+    pub fn caused_by(self, cause: impl Into<String>) -> Self {
         self.with(|inner| inner.cause = Some(Cause(cause.into())))
     }
 
     /// Sets what to do about the error, in place of the default advice for its status.
+    #[doc(hidden)]
     #[must_use]
-    pub(crate) fn with_help(self, help: impl Into<Option<&'static str>>) -> Self {
-        self.with(|inner| inner.help = help.into())
+    pub fn with_help(self, help: impl Into<Option<&'static str>>) -> Self {
+        self.with(|inner| inner.help = help.into().map(Cow::Borrowed))
+    }
+
+    /// Sets the advice of another error.
+    #[must_use]
+    pub(crate) fn with_help_of(self, other: &Error) -> Self {
+        self.with(|inner| inner.help = other.advice().map(|advice| Cow::Owned(advice.to_owned())))
+    }
+
+    /// Replaces the word "vault" in clause, cause and advice by the word for an instance of another service: `store`.
+    ///
+    /// The heading stays: one section of the guide is about the error of both services. An address in a cause, such as
+    /// `contoso.vault.azure.net`, stays too.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn in_words_of(self, noun: &'static str) -> Self {
+        if noun == VAULT {
+            return self;
+        }
+        let advice = self.advice().map(|advice| Cow::Owned(with_noun(advice, noun)));
+        self.with(|inner| {
+            inner.clause = with_noun(&inner.clause, noun).into();
+            inner.cause = inner.cause.take().map(|Cause(cause)| Cause(with_noun(&cause, noun)));
+            inner.help = advice;
+        })
     }
 
     /// Attaches the report of the load that failed.
@@ -302,6 +331,17 @@ impl Error {
     }
 }
 
+/// Replaces the words "vault" and "vaults" in a text, but not in an address or a longer word.
+fn with_noun(text: &str, noun: &str) -> String {
+    let words = text.split_inclusive(' ').map(|word| match word.strip_prefix(VAULT) {
+        Some(rest) if !rest.starts_with(['.', '-']) || rest.trim_end() == "." => format!("{noun}{rest}"),
+        _ => word.to_owned(),
+    });
+    words.collect()
+}
+
+const VAULT: &str = "vault";
+
 impl From<ParseError> for Error {
     fn from(error: ParseError) -> Self {
         Self::invalid(error.clause()).with_help(error.help())
@@ -338,6 +378,26 @@ mod tests {
         assert_eq!(error.to_string(), "secret not found: db-password in contoso");
         let source = std::error::Error::source(&error).unwrap();
         assert_eq!(source.to_string(), "the vault answered 404");
+    }
+
+    #[test]
+    fn an_error_speaks_of_the_instance_of_its_service() {
+        let error = Error::new(ErrorKind::Denied, "vault did not accept the token")
+            .with_status(ReferenceStatus::UnauthorizedClient)
+            .caused_by("the vault answered 401: vault.example:443, https://a.vault.azure.net");
+        assert_eq!(
+            error.in_words_of("store").report().lines().take(3).collect::<Vec<_>>(),
+            [
+                "UnauthorizedClient: store did not accept the token",
+                "caused by: the store answered 401: vault.example:443, https://a.vault.azure.net",
+                "help: check that the credential's tenant is the store's",
+            ]
+        );
+        let limit =
+            Error::invalid("a").with_help("spread them over vaults, vault, or the vault's").in_words_of("store");
+        assert_eq!(limit.advice(), Some("spread them over stores, store, or the store's"));
+        let heading = Error::new(ErrorKind::Unavailable, "vault could not be reached").in_words_of("store").help_url();
+        assert!(heading.ends_with("#vault-could-not-be-reached"), "{heading}");
     }
 
     #[test]

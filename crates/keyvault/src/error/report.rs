@@ -9,8 +9,8 @@ impl Error {
     /// Returns what to do about the error, if there is more to say than its clause does.
     ///
     /// [`help_url`](Error::help_url) leads to more than one line of advice.
-    pub fn advice(&self) -> Option<&'static str> {
-        self.0.help.or(match self.status() {
+    pub fn advice(&self) -> Option<&str> {
+        self.0.help.as_deref().or(match self.status() {
             ReferenceStatus::MsiNotEnabled => {
                 Some("check the credential: run `az login` on a laptop, assign a managed identity in Azure")
             }

@@ -22,7 +22,7 @@ use crate::push::PushEvent;
 use crate::resolver::Resolver;
 #[cfg(feature = "sealed")]
 use crate::sealed::SealedWriter;
-use crate::settings::{Layers, Policy};
+use crate::settings::{Layers, Policy, SettingStore};
 use crate::time::{TokenRate, WallClock};
 
 /// Builds [`Live`] settings from the layers of a framework. The adapters' `layered` creates one.
@@ -93,6 +93,20 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// Disables the name map, so that secrets arrive by reference only. This needs no permission to list the vault.
     pub fn references_only(mut self) -> Self {
         self.setup.names = None;
+        self
+    }
+
+    /// Adds a store outside the process, such as Azure App Configuration, whose settings are a layer above the secrets
+    /// and those of the stores that were added before. A file or a variable overrides it.
+    ///
+    /// The layers may place it elsewhere: [`MappedSecrets::split`](crate::settings::MappedSecrets::split) separates it
+    /// from the secrets. Its values may contain references. Each refresh reads it, unless it has an
+    /// [interval](SettingStore::interval) of its own, and what has changed in it and in the vaults is published
+    /// together. A start or a refresh fails if it cannot be read.
+    pub fn with_layer(mut self, store: impl SettingStore) -> Self {
+        let interval = store.interval();
+        let id = self.setup.resolver.add_layer(Arc::new(store));
+        self.setup.options.intervals.extend(interval.map(|interval| (SecretSelector::from(id), interval)));
         self
     }
 

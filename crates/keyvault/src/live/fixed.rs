@@ -57,7 +57,7 @@ impl RefreshHandle {
         let state = SharedState {
             publication: ArcSwap::new(Arc::clone(&publication)),
             signal,
-            queue: RefreshQueue::new(None, Duration::ZERO, 0),
+            queue: RefreshQueue::new(None, &Arc::default(), Duration::ZERO, 0),
             shutdown: Notify::new(),
             options: Options::default(),
             sealed_writer: None,

@@ -26,6 +26,7 @@ impl SecretSelector {
             secrets.filter(|(key, id)| selects(key, id)).map(|(_, id)| id.clone()).collect()
         };
         let mut secrets = match &self.0 {
+            Selected::Secret(selected) if selected.name().is_of_store() => vec![selected.clone()],
             Selected::Secret(selected) => used(&|_, id| id.latest() == selected.latest()),
             Selected::Text(text) => {
                 let by_key = used(&|key, _| is_at_or_below(&key.to_string(), text));

@@ -152,7 +152,7 @@ impl Start {
         let state = Arc::new(SharedState {
             publication: ArcSwap::new(publication),
             signal,
-            queue: RefreshQueue::new(mapped, options.event_spread, events.len()),
+            queue: RefreshQueue::new(mapped, loader.resolver.layers(), options.event_spread, events.len()),
             shutdown: Notify::new(),
             clock,
             options,

@@ -1,4 +1,4 @@
-//! Collisions: settings that more than one secret gives.
+//! Collisions: settings that more than one secret gives, or more than one entry of another store.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Display;
@@ -13,6 +13,32 @@ use crate::settings::{Key, Segment};
 /// `settings` are sorted by their keys. Each has its contributor: the name of a secret, with the member of an expanded
 /// JSON secret.
 pub(crate) fn collisions<C: Display>(settings: &[(Key, C)]) -> Vec<Error> {
+    collisions_among(settings, &SECRETS)
+}
+
+/// The words of an error about a collision: what collides, where, and what to do about it.
+#[derive(Clone, Copy, Debug)]
+pub struct CollisionWords {
+    /// The clause for a setting that several contributors give.
+    pub same: &'static str,
+    /// The clause for a setting that one contributor gives twice.
+    pub twice: &'static str,
+    /// The place of all contributors.
+    pub place: &'static str,
+    /// What to do about it.
+    pub help: &'static str,
+}
+
+const SECRETS: CollisionWords = CollisionWords {
+    same: "secrets give the same setting",
+    twice: "a secret gives the same setting twice",
+    place: "secret names",
+    help: "rename, disable or delete all but one of them, or take fewer secrets by name: NameMap::prefix, tag or \
+           only_keys_of, or references_only()",
+};
+
+/// Does the same for the entries of another store.
+pub fn collisions_among<C: Display>(settings: &[(Key, C)], words: &CollisionWords) -> Vec<Error> {
     let mut found: BTreeMap<Key, Collision> = BTreeMap::new();
     let mut before: Option<&Key> = None;
     for (key, _) in settings {
@@ -32,7 +58,7 @@ pub(crate) fn collisions<C: Display>(settings: &[(Key, C)]) -> Vec<Error> {
     for (key, collision) in found {
         // A collision below a key that already has an error has the same cause.
         if !errors.last().is_some_and(|(above, _)| above.is_above(&key)) {
-            let error = error(&key, collision, settings);
+            let error = error(&key, collision, settings, words);
             errors.push((key, error));
         }
     }
@@ -57,7 +83,7 @@ fn list_collision(before: Option<&Key>, key: &Key) -> Option<Key> {
     }
 }
 
-fn error<C: Display>(key: &Key, collision: Collision, settings: &[(Key, C)]) -> Error {
+fn error<C: Display>(key: &Key, collision: Collision, settings: &[(Key, C)], words: &CollisionWords) -> Error {
     let (mut names, mut known): (Vec<String>, HashSet<String>) = Default::default();
     // All keys below a key follow it.
     let at = settings.partition_point(|(before, _)| before < key);
@@ -68,18 +94,15 @@ fn error<C: Display>(key: &Key, collision: Collision, settings: &[(Key, C)]) -> 
         }
     }
     let clause = match collision {
-        Collision::SameSetting if names.len() == 1 => "a secret gives the same setting twice",
-        Collision::SameSetting => "secrets give the same setting",
+        Collision::SameSetting if names.len() == 1 => words.twice,
+        Collision::SameSetting => words.same,
         Collision::ValueAndTable => "a setting is both a value and a table",
         Collision::TableAndList => "a setting is both a table and a list",
     };
     Error::from_clause(ErrorKind::Invalid, clause, format!("{clause}: {}", enumerated(&names)))
-        .at(key.to_string(), "secret names")
+        .at(key.to_string(), words.place)
         .with_status(ReferenceStatus::OtherReasons)
-        .with_help(
-            "rename, disable or delete all but one of them, or take fewer secrets by name: NameMap::prefix, tag or \
-             only_keys_of, or references_only()",
-        )
+        .with_help(words.help)
 }
 
 fn enumerated(names: &[String]) -> String {

@@ -152,7 +152,11 @@ impl Expansion<'_> {
         if self.values.len() == self.limits.keys {
             return Err(invalid("JSON secret has more values than the limit").with_help("raise OpenJson::keys"));
         }
-        self.values.push(ExpandedValue { key, member, part: MappedPart { depth: self.depth, kind, text } });
+        self.values.push(ExpandedValue {
+            key,
+            member,
+            part: MappedPart { depth: self.depth, kind, text, place: None },
+        });
         Ok(())
     }
 }

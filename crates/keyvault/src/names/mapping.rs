@@ -137,7 +137,9 @@ impl<'m> MappingBuilder<'m> {
             return Err(error);
         }
         let secrets = self.candidates.into_iter().map(|(key, candidate)| (key, candidate.secret)).collect();
-        Ok(MappedSecrets { secrets, notes: self.notes.into(), unmatched: Arc::default() })
+        let mut mapped = MappedSecrets::from_sorted(secrets);
+        mapped.notes = self.notes.into();
+        Ok(mapped)
     }
 }
 

@@ -18,9 +18,13 @@ mod spelling;
 mod type_shape;
 mod validity;
 
+#[doc(hidden)]
+pub use self::collision::{CollisionWords, collisions_among};
 pub use self::json_expansion::OpenJson;
 pub(crate) use self::known_keys::{TypeKey, find_key};
 pub(crate) use self::mapping::MappingBuilder;
 pub use self::name_map::NameMap;
 pub(crate) use self::requested_secret::{RequestedSecret, Requirement};
+#[doc(hidden)]
+pub use self::spelling::{Case, Spelling};
 pub use self::validity::{IfDisabled, IfHidden, IfOutdated};

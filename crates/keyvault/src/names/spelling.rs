@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::settings::{Key, Segment};
 
-/// The spelling of a name's levels in a key.
+/// The spelling of a name's levels in a key. A crate that maps the names of another store uses it, too.
 #[derive(Clone, Debug, Default)]
-pub(super) enum Spelling {
+pub enum Spelling {
     /// Lower case, with `_` for `-`.
     #[default]
     Folded,
@@ -21,7 +21,7 @@ pub(super) enum Spelling {
 
 /// The case of the words of a level, as serde's `rename_all` names it.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Case {
+pub enum Case {
     /// `connection_string`
     Snake,
     /// `connectionString`
@@ -31,20 +31,25 @@ pub(super) enum Case {
 }
 
 /// A function of the program.
-pub(super) struct Function<F: ?Sized>(pub(super) Arc<F>);
+pub struct Function<F: ?Sized>(pub(super) Arc<F>);
 
 pub(super) type KeyFunction = dyn Fn(&str) -> Option<Key> + Send + Sync;
 pub(super) type NameFunction = dyn Fn(&Key) -> Option<String> + Send + Sync;
 
 impl Spelling {
     /// Returns the key for a name without its prefix, or `None` if the name has an empty level.
+    pub(super) fn key(&self, name: &str) -> Option<Key> {
+        match self {
+            Spelling::Function(function) => (function.0)(name).filter(|key| !key.segments().is_empty()),
+            _ => self.key_of(name.split("--")),
+        }
+    }
+
+    /// Returns the key for the levels of a name, or `None` if one of them is empty.
     ///
     /// A level that is a number is the index of a list, except the first one.
-    pub(super) fn key(&self, name: &str) -> Option<Key> {
-        if let Spelling::Function(function) = self {
-            return (function.0)(name).filter(|key| !key.segments().is_empty());
-        }
-        let levels = name.split("--").enumerate().map(|(depth, level)| match index(level) {
+    pub fn key_of<'n>(&self, levels: impl Iterator<Item = &'n str>) -> Option<Key> {
+        let levels = levels.enumerate().map(|(depth, level)| match index(level) {
             Some(index) if depth > 0 => Some(Segment::Index(index)),
             _ => (!level.is_empty()).then(|| Segment::Name(self.level(level).into())),
         });
@@ -59,8 +64,8 @@ impl Spelling {
         }
     }
 
-    /// Returns the spelling of a member of a JSON secret. Only the case of words changes it.
-    pub(super) fn member(&self, name: &str) -> String {
+    /// Returns the spelling of a member of a JSON value. Only the case of words changes it.
+    pub fn member(&self, name: &str) -> String {
         match self {
             Spelling::Words(case) => case.level(name),
             Spelling::Folded | Spelling::Kept | Spelling::Function(_) => name.to_owned(),

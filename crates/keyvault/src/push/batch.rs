@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::classify::{Classified, classify};
-use super::event::SecretEvent;
+use super::event::{PushEvent, SecretEvent};
 use super::schema::{self, MOST_EVENTS};
 use crate::error::{Error, Result};
 use crate::secret::Vault;
@@ -11,11 +11,11 @@ use crate::secret::Vault;
 /// The events of one body.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct EventBatch {
-    /// The events of secrets, in the order of the body, each once.
-    pub(super) events: Vec<SecretEvent>,
+    /// The events of secrets and settings, in the order of the body, each once.
+    pub(super) events: Vec<PushEvent>,
     /// The number of events of other types, such as those of keys and access policies.
     pub(super) ignored: usize,
-    /// The number of events that are malformed or identify no secret of a vault.
+    /// The number of events that are malformed or identify no secret of a vault and no setting of a store.
     pub(super) unreadable: usize,
     /// The code that Event Grid expects in the answer before it delivers events.
     pub(super) validation_code: Option<String>,
@@ -52,7 +52,29 @@ impl SecretEvent {
     /// # Ok::<(), keyvault::Error>(())
     /// ```
     pub fn parse(body: &[u8]) -> Result<Vec<Self>> {
+        let events = EventBatch::parse(body)?.events.into_iter();
+        Ok(events.filter_map(|event| if let PushEvent::Secret(event) = event { Some(event) } else { None }).collect())
+    }
+}
+
+impl PushEvent {
+    /// Parses a body like [`SecretEvent::parse`], and returns the events of [App
+    /// Configuration](https://learn.microsoft.com/azure/azure-app-configuration/concept-app-configuration-event) too.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`SecretEvent::parse`].
+    pub fn parse(body: &[u8]) -> Result<Vec<Self>> {
         Ok(EventBatch::parse(body)?.events)
+    }
+
+    /// Returns the vault of the secret, or the store of the setting.
+    fn origin(&self) -> Option<&Vault> {
+        match self {
+            Self::Secret(event) => Some(event.id.vault()),
+            Self::Setting(change) => Some(&change.store),
+            Self::MayHaveLost => None,
+        }
     }
 }
 
@@ -76,11 +98,14 @@ impl EventBatch {
             return Err(Error::invalid("body has more than 5,000 events"));
         }
         let mut batch = Self::default();
-        let mut seen = HashSet::new();
+        let (mut seen, mut changes) = (HashSet::new(), HashSet::new());
         for event in &events {
             match classify(event) {
-                Classified::Secret(event) if seen.insert((event.id.clone(), event.kind)) => batch.events.push(event),
-                Classified::Secret(_) => {}
+                Classified::Secret(event) if seen.insert((event.id.clone(), event.kind)) => {
+                    batch.events.push(event.into());
+                }
+                Classified::Setting(change) if changes.insert(change.clone()) => batch.events.push(change.into()),
+                Classified::Secret(_) | Classified::Setting(_) => {}
                 Classified::Validation(code) => batch.validation_code = Some(code),
                 Classified::Other => batch.ignored += 1,
                 Classified::Malformed => batch.unreadable += 1,
@@ -92,11 +117,12 @@ impl EventBatch {
         Ok(batch)
     }
 
-    /// Removes the events of vaults other than `vaults`, and returns their number. An empty list means every vault.
+    /// Removes the events of vaults and stores other than `vaults`, and returns their number. An empty list means every
+    /// vault.
     pub(super) fn retain(&mut self, vaults: &[Vault]) -> usize {
         let before = self.events.len();
         if !vaults.is_empty() {
-            self.events.retain(|event| vaults.contains(event.id.vault()));
+            self.events.retain(|event| event.origin().is_some_and(|origin| vaults.contains(origin)));
         }
         before - self.events.len()
     }
@@ -171,6 +197,12 @@ mod tests {
         format!(r#"{{"eventType":"Microsoft.KeyVault.SecretNewVersionCreated","data":{data}}}"#)
     }
 
+    /// Returns the secrets' events.
+    fn secrets(batch: &EventBatch) -> Vec<&SecretEvent> {
+        let events = batch.events.iter();
+        events.filter_map(|event| if let PushEvent::Secret(event) = event { Some(event) } else { None }).collect()
+    }
+
     fn parsed(body: &str) -> EventBatch {
         EventBatch::parse(body.as_bytes()).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
@@ -183,7 +215,7 @@ mod tests {
         let unpadded = azure_core::base64::encode(CLOUD_EVENT).trim_end_matches('=').to_owned();
         for body in [EVENT_GRID, CLOUD_EVENT, &batch, &bare, &base64, &format!("\n{base64}\r\n"), &unpadded] {
             let batch = parsed(body);
-            let [event] = &batch.events[..] else { panic!("{batch:?}: {body}") };
+            let [event] = secrets(&batch)[..] else { panic!("{batch:?}: {body}") };
             assert_eq!(event.id.url(), URL, "{body}");
             assert_eq!(event.kind, SecretEventKind::NewVersion, "{body}");
             let time = event.time.unwrap().duration_since(SystemTime::UNIX_EPOCH).unwrap();
@@ -191,10 +223,46 @@ mod tests {
         }
     }
 
+    /// A sample in Microsoft's documentation, with another store.
+    const SETTING: &str = r#"{
+        "id": "00000000-0000-0000-0000-000000000000",
+        "topic": "/subscriptions/{id}/resourceGroups/g/providers/microsoft.appconfiguration/configurationstores/contoso",
+        "subject": "https://contoso.azconfig.io/kv/Foo?label=FizzBuzz",
+        "data": {
+            "key": "Foo",
+            "label": "FizzBuzz",
+            "etag": "FnUExLaj2moIi4tJX9AXn9sakm0",
+            "syncToken": "zAJw6V16=Njo1IzUxNjQ2NzM=;sn=5164673"
+        },
+        "eventType": "Microsoft.AppConfiguration.KeyValueModified",
+        "eventTime": "2019-05-31T20:05:03Z",
+        "dataVersion": "2",
+        "metadataVersion": "1"
+    }"#;
+
+    #[test]
+    fn an_event_of_a_setting_names_its_store_and_carries_a_sync_token() {
+        let cloud_event = SETTING.replace("eventType", "type").replace("topic", "source");
+        for body in [SETTING, &cloud_event, &SETTING.replace("KeyValueModified", "KeyValueDeleted")] {
+            let [PushEvent::Setting(change)] = &parsed(body).events[..] else { panic!("{body}") };
+            assert_eq!(change.store.origin(), "https://contoso.azconfig.io");
+            assert_eq!((change.key.as_deref(), change.label.as_deref()), (Some("Foo"), Some("FizzBuzz")));
+            assert_eq!(change.sync_token.as_deref(), Some("zAJw6V16=Njo1IzUxNjQ2NzM=;sn=5164673"));
+        }
+        let snapshot = SETTING.replace("KeyValueModified", "SnapshotCreated").replace("key", "name");
+        let [PushEvent::Setting(change)] = &parsed(&snapshot).events[..] else { panic!("{snapshot}") };
+        assert_eq!(change.key, None);
+        assert_eq!(parsed(&format!("[{SETTING},{SETTING}]")).events.len(), 1);
+        assert!(SecretEvent::parse(SETTING.as_bytes()).unwrap().is_empty());
+        assert!(EventBatch::parse(SETTING.replace("https://contoso.azconfig.io", "contoso").as_bytes()).is_err());
+        let mut batch = parsed(SETTING);
+        assert_eq!(batch.retain(&["https://contoso.vault.azure.net".parse().unwrap()]), 1);
+    }
+
     #[test]
     fn member_names_are_compared_without_case_and_spaces() {
         for name in ["Id", "id", "ID", "Id ", " id"] {
-            assert_eq!(parsed(&event(&format!(r#"{{"{name}":"{URL}"}}"#))).events[0].id.url(), URL, "{name:?}");
+            assert_eq!(secrets(&parsed(&event(&format!(r#"{{"{name}":"{URL}"}}"#))))[0].id.url(), URL, "{name:?}");
         }
     }
 
@@ -264,14 +332,14 @@ mod tests {
             let url = format!("https://contoso.vault.azure.net/secrets/{name}/{version}");
             let body = event(&format!(r#"{{"Id":"{url}"}}"#));
             let body = if base64 { azure_core::base64::encode(body) } else { body };
-            prop_assert_eq!(parsed(&body).events[0].id.url(), url);
+            prop_assert_eq!(secrets(&parsed(&body))[0].id.url(), url);
         }
 
         #[test]
         fn any_text_as_an_id_is_refused_or_is_a_valid_secret_id(id in r"(https://)?[ -~]{0,80}") {
             let body = event(&serde_json::json!({ "Id": id }).to_string());
             if let Ok(batch) = EventBatch::parse(body.as_bytes()) {
-                prop_assert!(SecretId::parse(&batch.events[0].id.url()).is_ok());
+                prop_assert!(SecretId::parse(&secrets(&batch)[0].id.url()).is_ok());
             }
         }
     }

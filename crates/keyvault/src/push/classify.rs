@@ -5,16 +5,18 @@ use std::time::SystemTime;
 use super::event::{SecretEvent, SecretEventKind};
 use super::schema::RawEvent;
 use crate::secret::{SecretId, Vault};
+use crate::settings::SettingChange;
 
 /// The meaning of an event.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) enum Classified {
     Secret(SecretEvent),
+    Setting(SettingChange),
     /// A handshake of Event Grid, with the code to answer.
     Validation(String),
     /// An event of another type, such as that of a key.
     Other,
-    /// An event without a type, or one that contradicts itself or identifies no secret.
+    /// An event without a type, or one that contradicts itself or identifies no secret and no store.
     Malformed,
 }
 
@@ -25,6 +27,9 @@ pub(super) fn classify(event: &RawEvent<'_>) -> Classified {
         let code = event.data.text("validationCode").filter(|code| code.len() <= LONGEST_CODE);
         return code.map_or(Classified::Malformed, Classified::Validation);
     }
+    if SETTINGS.iter().any(|name| name.eq_ignore_ascii_case(&kind)) {
+        return setting_change(event).map_or(Classified::Malformed, Classified::Setting);
+    }
     let known = KINDS.iter().find(|(name, _)| name.eq_ignore_ascii_case(&kind));
     let Some((_, kind)) = known else { return Classified::Other };
     match event.data.text("id").and_then(|url| secret_of(&url)) {
@@ -34,6 +39,15 @@ pub(super) fn classify(event: &RawEvent<'_>) -> Classified {
         }
         _ => Classified::Malformed,
     }
+}
+
+/// Returns the change that an event of App Configuration announces. Its subject is the URL of the key or snapshot.
+fn setting_change(event: &RawEvent<'_>) -> Option<SettingChange> {
+    let subject = event.members.text("subject").filter(|url| url.len() <= LONGEST_SUBJECT)?;
+    let (store, _) = Vault::split(&subject).ok()?;
+    let sync_token = event.data.text("syncToken").filter(|token| token.len() <= LONGEST_URL);
+    let (key, label) = (event.data.text("key"), event.data.text("label"));
+    Some(SettingChange { key, label, sync_token, ..SettingChange::new(store) })
 }
 
 /// Parses the URL of a secret, or of the certificate whose secret it is.
@@ -76,10 +90,22 @@ const KINDS: [(&str, SecretEventKind); 6] = [
     ("Microsoft.KeyVault.CertificateExpired", SecretEventKind::Expired),
 ];
 
+/// The [types of App Configuration's
+/// events](https://learn.microsoft.com/azure/azure-app-configuration/concept-app-configuration-event).
+const SETTINGS: [&str; 4] = [
+    "Microsoft.AppConfiguration.KeyValueModified",
+    "Microsoft.AppConfiguration.KeyValueDeleted",
+    "Microsoft.AppConfiguration.SnapshotCreated",
+    "Microsoft.AppConfiguration.SnapshotModified",
+];
+
 const VALIDATION: &str = "Microsoft.EventGrid.SubscriptionValidationEvent";
 const CERTIFICATES: &str = "/certificates/";
 
 const LONGEST_URL: usize = 1_024;
+/// A key and a label together have at most [10,000
+/// characters](https://learn.microsoft.com/azure/azure-app-configuration/concept-key-value), which a URL escapes.
+const LONGEST_SUBJECT: usize = 128 * 1_024;
 const LONGEST_CODE: usize = 512;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use crate::secret::SecretId;
+use crate::settings::SettingChange;
 
 /// An event about one version of a secret: its identifier and what happened. It never carries a value.
 ///
@@ -53,6 +54,8 @@ impl SecretEvent {
 pub enum PushEvent {
     /// One secret is due.
     Secret(SecretEvent),
+    /// A layer that a store outside the process keeps is due.
+    Setting(SettingChange),
     /// Events may have been lost, for example after a broken connection: every secret is checked once.
     MayHaveLost,
 }
@@ -60,5 +63,11 @@ pub enum PushEvent {
 impl From<SecretEvent> for PushEvent {
     fn from(event: SecretEvent) -> Self {
         Self::Secret(event)
+    }
+}
+
+impl From<SettingChange> for PushEvent {
+    fn from(change: SettingChange) -> Self {
+        Self::Setting(change)
     }
 }

@@ -94,12 +94,16 @@ impl<'de> Visitor<'de> for PartsVisitor {
 
 /// The known members by their names in the schema of Event Grid and in CloudEvents, which are compared without case and
 /// spaces, and the one name that both have here.
-const KNOWN: [(&str, &str); 10] = [
+const KNOWN: [(&str, &str); 14] = [
     ("data", "data"),
     ("eventTime", "time"),
     ("eventType", "type"),
     ("id", "id"),
+    ("key", "key"),
+    ("label", "label"),
     ("source", "topic"),
+    ("subject", "subject"),
+    ("syncToken", "syncToken"),
     ("time", "time"),
     ("topic", "topic"),
     ("type", "type"),

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::batch::{EventBatch, LARGEST_BODY, too_large};
-use super::event::{PushEvent, SecretEvent};
+use super::event::PushEvent;
 use super::webhook_answer::WebhookAnswer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Vault;
@@ -184,7 +184,7 @@ impl Endpoint {
     ///
     /// A full queue drops further events and holds one [`PushEvent::MayHaveLost`] for them behind the others: the check
     /// that it causes begins later than every lost change.
-    fn push(&self, events: Vec<SecretEvent>) -> usize {
+    fn push(&self, events: Vec<PushEvent>) -> usize {
         let queue = self.lock_queue();
         let mut dropped = 0;
         for event in events {
@@ -193,7 +193,7 @@ impl Endpoint {
                     dropped += 1;
                     PushEvent::MayHaveLost
                 }
-                _ => event.into(),
+                _ => event,
             };
             // Fails if the queue reports a loss already, or its stream was dropped.
             _ = queue.try_send(item);
@@ -287,13 +287,13 @@ impl Stream for WebhookEvents {
 mod tests {
     use futures::FutureExt;
 
-    use super::super::event::SecretEventKind;
+    use super::super::event::{SecretEvent, SecretEventKind};
     use super::*;
     use crate::secret::SecretId;
 
-    fn event(name: &str) -> SecretEvent {
+    fn event(name: &str) -> PushEvent {
         let id = SecretId::parse(&format!("https://contoso.vault.azure.net/secrets/{name}/0af1")).unwrap();
-        SecretEvent::new(id, SecretEventKind::NewVersion)
+        SecretEvent::new(id, SecretEventKind::NewVersion).into()
     }
 
     fn next(events: &mut WebhookEvents) -> Option<Option<PushEvent>> {
@@ -305,12 +305,12 @@ mod tests {
         let (webhook, mut events) = Webhook::builder().capacity(2).build();
         assert_eq!(webhook.endpoint.push(["a", "b", "c", "d"].map(event).into()), 2);
         assert_eq!(webhook.endpoint.push(vec![event("e")]), 1);
-        assert_eq!(next(&mut events), Some(Some(event("a").into())));
-        assert_eq!(next(&mut events), Some(Some(event("b").into())));
+        assert_eq!(next(&mut events), Some(Some(event("a"))));
+        assert_eq!(next(&mut events), Some(Some(event("b"))));
         assert_eq!(next(&mut events), Some(Some(PushEvent::MayHaveLost)));
         assert_eq!(next(&mut events), None, "the loss is reported once");
         assert_eq!(webhook.endpoint.push(vec![event("f")]), 0);
-        assert_eq!(next(&mut events), Some(Some(event("f").into())));
+        assert_eq!(next(&mut events), Some(Some(event("f"))));
     }
 
     #[test]
@@ -320,7 +320,7 @@ mod tests {
         drop(webhook);
         clone.endpoint.push(vec![event("a")]);
         drop(clone);
-        assert_eq!(next(&mut events), Some(Some(event("a").into())));
+        assert_eq!(next(&mut events), Some(Some(event("a"))));
         assert_eq!(next(&mut events), Some(None));
     }
 

@@ -167,7 +167,7 @@ impl<'a> Parameter<'a> {
 
     /// Adds the parameter to an error about its value.
     fn explain(self, error: &Error) -> Error {
-        self.explained(error.heading(), &error.detail()).with_help(error.advice())
+        self.explained(error.heading(), &error.detail()).with_help_of(error)
     }
 }
 

@@ -106,6 +106,7 @@ impl ResolverBuilder {
         let cloud = self.cloud.or(self.default.vault().cloud()).unwrap_or_default();
         Resolver {
             app_configuration: self.app_configuration,
+            layers: Arc::default(),
             inner: Arc::new(ResolverInner {
                 cloud,
                 default: self.default,

@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use futures::future::join;
 use serde::de::DeserializeOwned;
 
 use super::Resolver;
@@ -72,7 +73,7 @@ impl<R: Tree> Resolvable for R {
     }
 }
 
-/// Reads the vaults, merges the layers over the secrets that are mapped by name, and resolves every reference.
+/// Reads the vaults and the stores of settings, merges the layers over what they have, and resolves every reference.
 pub(crate) async fn load<R: Resolvable>(
     resolver: &Resolver,
     names: Option<&NameMap>,
@@ -86,11 +87,16 @@ pub(crate) async fn load<R: Resolvable>(
         let referred = Referred::in_values(resolver, &resolver.with_joined_tables(values), context);
         mapping.retain(|key, id| !referred.is_only_referred(key, id, context));
     };
-    let mapped = match names {
-        Some(map) => loader.mapped(map, reduce).await.map_err(with_report)?,
-        None => MappedSecrets::default(),
+    let mapped = async {
+        match names {
+            Some(map) => loader.mapped(map, reduce).await,
+            None => Ok(MappedSecrets::default()),
+        }
     };
-    let tree = merge(&mapped).map_err(|mismatch| Facts::default().error(mismatch))?;
+    let (mapped, ()) = join(mapped, loader.read_layers()).await;
+    let mapped = mapped.map_err(with_report)?;
+    let with_layers = loader.with_layers(mapped.clone()).map_err(with_report)?;
+    let tree = merge(&with_layers).map_err(|mismatch| Facts::default().error(mismatch))?;
     let if_hidden = names.map(NameMap::if_hidden).unwrap_or_default();
     let context = ResolveContext { mapped: Some(&mapped), if_hidden, ..context };
     let notes = names.map(|names| without_setting(names, context)).unwrap_or_default();

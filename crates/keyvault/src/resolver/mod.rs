@@ -7,7 +7,8 @@
 //! `resolve` replaces the references in the values of a tree. `referred` removes the secrets that are settings by
 //! reference alone, `unused_secret` finds those whose keys the settings type spells otherwise, `hidden_secret` those
 //! that a value set in code hides, and `near_name` the name that a missing secret may mean. `report_rows` describes the
-//! outcome; `snapshot` holds the secrets that one load used. `check` resolves values only for their report.
+//! outcome; `snapshot` holds the secrets that one load used. `setting_layer` puts the settings of stores outside the
+//! process over the mapped secrets. `check` resolves values only for their report.
 
 mod builder;
 mod cache;
@@ -24,6 +25,7 @@ mod near_name;
 mod referred;
 mod report_rows;
 mod resolve;
+mod setting_layer;
 mod snapshot;
 mod unused_secret;
 
@@ -49,6 +51,7 @@ pub(crate) use self::known_secrets::{KnownSecret, KnownSecrets, VersionState};
 pub use self::load::Loaded;
 pub(crate) use self::load::{Facts, Replacements, Resolvable, load};
 pub(crate) use self::resolve::ResolveContext;
+pub(crate) use self::setting_layer::SettingLayer;
 pub use self::snapshot::Snapshot;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metrics;
@@ -88,6 +91,8 @@ use crate::store::{InMemory, SecretStore};
 pub struct Resolver {
     inner: Arc<ResolverInner>,
     app_configuration: bool,
+    /// The layers that stores outside the process keep, the lowest one first.
+    layers: Arc<[SettingLayer]>,
 }
 
 struct ResolverInner {
@@ -161,6 +166,7 @@ impl Resolver {
     #[cfg(feature = "sealed")]
     pub(crate) fn vaults(&self) -> Vec<Vault> {
         let mut vaults: Vec<Vault> = self.inner.others.iter().map(|store| store.vault().clone()).collect();
+        vaults.extend(self.layers.iter().map(|layer| layer.id.vault().clone()));
         vaults.sort();
         vaults.insert(0, self.vault().clone());
         vaults
@@ -174,7 +180,8 @@ impl Resolver {
         for store in &inner.others {
             builder = builder.store(replace(store.vault()));
         }
-        Self { app_configuration: self.app_configuration, ..builder.make() }
+        let layers = self.layers_with(&replace);
+        Self { app_configuration: self.app_configuration, layers, ..builder.make() }
     }
 
     /// Returns whether a note was not logged yet, and remembers it.
@@ -202,6 +209,10 @@ impl Resolver {
             metrics::fetched(id.vault(), fetched.as_ref().err());
             fetched
         };
+        // Other settings that use this cache may have another layer of the same store.
+        if id.name().is_of_store() {
+            return fetch().await.map(Arc::new);
+        }
         self.inner.cache.get(id, freshness, fetch).await
     }
 
@@ -215,6 +226,9 @@ impl Resolver {
     }
 
     fn store(&self, id: &SecretId) -> Result<&dyn SecretStore> {
+        if let Some(store) = self.document_store(id) {
+            return Ok(store);
+        }
         let allowed = std::iter::once(&self.inner.default).chain(&self.inner.others);
         let mut allowed = allowed.filter(|store| store.vault() == id.vault());
         allowed.next().map(|store| &**store).ok_or_else(|| {

@@ -170,7 +170,7 @@ impl SealedProperties {
 }
 
 fn parsed(url: &str) -> Option<SecretId> {
-    SecretId::parse(url).ok()
+    SecretId::parse_kept(url).ok()
 }
 
 /// A clock may move back a little when it is corrected.

@@ -29,18 +29,29 @@ impl SecretId {
     /// [`ParseError`] for any other text. The message does not repeat the input.
     pub fn parse(url: &str) -> Result<Self, ParseError> {
         let (vault, path) = Vault::split(url)?;
-        Self::parse_path(vault, path)
+        Self::parse_path(vault, path, SecretName::parse)
+    }
+
+    /// Parses a URL that [`url`](SecretId::url) wrote. It may be that of the settings of a store.
+    #[cfg(feature = "sealed")]
+    pub(crate) fn parse_kept(url: &str) -> Result<Self, ParseError> {
+        let (vault, path) = Vault::split(url)?;
+        Self::parse_path(vault, path, SecretName::parse_kept)
     }
 
     /// Parses a URL, sharing `vault` instead of allocating an equal one if the URL begins with its origin.
     pub(crate) fn parse_of(url: &str, vault: &Vault) -> Result<Self, ParseError> {
         match url.strip_prefix(vault.origin()).filter(|path| path.starts_with('/')) {
-            Some(path) => Self::parse_path(vault.clone(), path),
+            Some(path) => Self::parse_path(vault.clone(), path, SecretName::parse),
             None => Self::parse(url),
         }
     }
 
-    fn parse_path(vault: Vault, path: &str) -> Result<Self, ParseError> {
+    fn parse_path(
+        vault: Vault,
+        path: &str,
+        parse_name: impl Fn(&str) -> Result<SecretName, ParseError>,
+    ) -> Result<Self, ParseError> {
         if path.contains(['?', '#']) {
             return Err(ParseError::new("secret URL has a query or a fragment"));
         }
@@ -57,7 +68,7 @@ impl SecretId {
             }
             _ => return Err(ParseError::new("secret URL has no /secrets/ path")),
         }
-        let name = SecretName::parse(segments.next().unwrap_or_default())?;
+        let name = parse_name(segments.next().unwrap_or_default())?;
         let version = match segments.next() {
             None | Some("") => None,
             Some(version) => Some(SecretVersion::parse(version)?),
@@ -66,6 +77,24 @@ impl SecretId {
             (None, _) => Ok(Self { vault, name, version }),
             (Some(""), None) if version.is_some() => Ok(Self { vault, name, version }),
             _ => Err(ParseError::new("secret URL has more than a name and a version")),
+        }
+    }
+
+    /// Checks that the vault can have the version.
+    ///
+    /// A vault of Azure takes [any other text](https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#object-identifiers)
+    /// for an operation. Another server may have versions of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseError`] with the remedy.
+    pub(crate) fn check_version(&self) -> Result<(), ParseError> {
+        match &self.version {
+            Some(version) if self.vault.cloud().is_some() && !version.is_of_azure() => {
+                Err(ParseError::new("secret version is not 32 hexadecimal digits")
+                    .with_help("copy the whole version, or leave it out: without it, the latest version is meant"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -129,6 +158,23 @@ impl fmt::Debug for SecretId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_of_azure_has_32_hexadecimal_digits() {
+        const VERSION: &str = "00f1C2d3e4f5061728394a5b6c7d8e9F";
+        let check = |origin: &str, version: &str| {
+            SecretId::parse(&format!("{origin}/secrets/db/{version}")).unwrap().check_version().is_ok()
+        };
+        for origin in ["https://contoso.vault.azure.net", "https://contoso.vault.azure.cn"] {
+            assert!(check(origin, VERSION) && check(origin, ""), "{origin}");
+            for version in
+                [&VERSION[1..], "latest", "1", "00f1c2d3-e4f5-0617-2839-4a5b6c7d8e9f", &VERSION.replace('C', "g")]
+            {
+                assert!(!check(origin, version), "{origin} {version}");
+            }
+        }
+        assert!(check("https://localhost:8443", "1") && check("https://vault.example", "v2"));
+    }
 
     #[test]
     fn a_url_names_a_secret_and_optionally_a_version() {

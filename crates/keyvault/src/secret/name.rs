@@ -34,6 +34,26 @@ impl SecretName {
         Ok(Self(name.into()))
     }
 
+    /// Returns the name under which core keeps the settings of a store. It contains a space, so that neither a secret
+    /// nor a reference has it.
+    pub(crate) fn of_store(kind: &str, number: usize) -> Self {
+        let kind: String = kind.chars().filter(|c| is_of_store_name(*c)).take(MAX_LENGTH / 2).collect();
+        let number = if number < 2 { String::new() } else { format!(" {number}") };
+        Self(format!("{kind}{}{number}", if kind.contains(' ') { "" } else { " store" }).into())
+    }
+
+    /// Returns whether this is the name of the settings of a store.
+    pub(crate) fn is_of_store(&self) -> bool {
+        self.0.contains(' ')
+    }
+
+    /// Parses a name that core wrote: that of a secret or of a store's settings.
+    #[cfg(feature = "sealed")]
+    pub(super) fn parse_kept(name: &str) -> Result<Self, ParseError> {
+        let is_of_store = name.len() <= MAX_LENGTH && name.contains(' ') && name.chars().all(is_of_store_name);
+        if is_of_store { Ok(Self(name.into())) } else { Self::parse(name) }
+    }
+
     /// Returns the name as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -94,6 +114,11 @@ impl SecretVersion {
         Ok(Self(version.to_ascii_lowercase().into()))
     }
 
+    /// Returns whether the version has the form of those that Azure makes: 32 hexadecimal digits.
+    pub(super) fn is_of_azure(&self) -> bool {
+        self.0.len() == 32 && self.0.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
     /// Returns the first eight characters, enough for a person to distinguish versions.
     pub fn short(&self) -> String {
         self.0.chars().take(8).collect()
@@ -103,6 +128,10 @@ impl SecretVersion {
 const MAX_LENGTH: usize = 127;
 
 const USE_HYPHENS: &str = "write hyphens instead of underscores: DB-PASSWORD instead of DB_PASSWORD";
+
+fn is_of_store_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | ' ')
+}
 
 /// Returns whether `text` is safe as one segment of a URL path.
 fn is_identifier(text: &str) -> bool {
@@ -184,6 +213,7 @@ mod tests {
             let version = SecretVersion::parse(text).unwrap();
             assert_eq!(version.to_string(), text.to_ascii_lowercase());
             assert_eq!(version, version.to_string().parse().unwrap());
+            assert_eq!(version.is_of_azure(), text == azure, "{text}");
             assert_eq!(version.short(), text.to_ascii_lowercase().chars().take(8).collect::<String>());
         }
         for text in ["", "+00f1c2d3e4f5061728394a5b6c7d8e9", "a/b", "a.b", &"a".repeat(128)] {

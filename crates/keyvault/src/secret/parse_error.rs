@@ -13,11 +13,14 @@ pub struct ParseError {
 }
 
 impl ParseError {
-    pub(crate) fn new(clause: &'static str) -> Self {
+    #[doc(hidden)]
+    pub fn new(clause: &'static str) -> Self {
         Self { clause, help: None }
     }
 
-    pub(crate) fn with_help(self, help: &'static str) -> Self {
+    #[doc(hidden)]
+    #[must_use]
+    pub fn with_help(self, help: &'static str) -> Self {
         Self { help: Some(help), ..self }
     }
 

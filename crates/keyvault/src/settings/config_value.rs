@@ -8,7 +8,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::key::Key;
-use super::mapped::MappedSecret;
+use super::mapped::{MappedKind, MappedSecret};
 use super::origin::Fingerprint;
 use crate::secret::{Secret, SecretId};
 
@@ -47,10 +47,14 @@ impl ConfigValue {
         Self::new(key, Some(place.into()), ValueContent::Other(Fingerprint::of(value)))
     }
 
-    /// Creates a value for a secret that the name map mapped to `key` and that [`Layers::merge`](super::Layers::merge)
-    /// received.
+    /// Creates a value for a secret that the name map mapped to `key`, or for a setting of a store, that
+    /// [`Layers::merge`](super::Layers::merge) received.
     pub fn mapped(key: Key, secret: &MappedSecret) -> Self {
-        Self::new(key, None, ValueContent::Mapped(Arc::clone(&secret.secret)))
+        match (secret.place(), secret.kind()) {
+            (None, _) => Self::new(key, None, ValueContent::Mapped(Arc::clone(&secret.secret))),
+            (Some(place), MappedKind::Text) => Self::text(key, place, secret.expose_secret()),
+            (Some(place), kind) => Self::other(key, place, kind),
+        }
     }
 
     /// Creates a value for a secret that a provider of the layers fetched earlier. `secret` names its version.

@@ -1,4 +1,4 @@
-//! The secrets that a name map turned into settings.
+//! The secrets that a name map turned into settings, with the settings of stores outside the process.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use crate::secret::{Secret, SecretId, SecretProperties};
 
 /// The secrets that a name map turned into settings, each under the key of its name.
 ///
-/// `Clone` is cheap. `Debug` shows keys and the names of secrets.
+/// The settings of a [`SettingStore`](super::SettingStore) are among them and override secrets of the same key;
+/// [`split`](MappedSecrets::split) separates them. `Clone` is cheap. `Debug` shows keys and the names of secrets.
 #[derive(Clone, Default)]
 pub struct MappedSecrets {
     /// In the order of the keys.
@@ -20,30 +21,35 @@ pub struct MappedSecrets {
     pub(crate) notes: Arc<[MappingNote]>,
     /// What the name map asks for and the vault does not have, such as a prefix.
     pub(crate) unmatched: Arc<[String]>,
+    /// The secrets apart, and the settings of stores apart; `None` without a store.
+    parts: Option<Arc<[MappedSecrets; 2]>>,
 }
 
-/// The secret behind one setting: the whole secret, or a value in an expanded JSON secret.
+/// The value of one setting: a secret, a value in an expanded JSON secret, or a setting of a store.
 #[derive(Clone)]
 pub struct MappedSecret {
+    /// The secret, or the document of the store.
     pub(crate) secret: Arc<Secret>,
-    /// A value of an expanded JSON secret; `None` for the whole secret.
+    /// A value in the secret or in the document; `None` for the whole secret.
     pub(crate) part: Option<Arc<MappedPart>>,
 }
 
-/// A value of an expanded JSON secret.
+/// A value of an expanded JSON secret or of a store.
 pub(crate) struct MappedPart {
-    /// The number of steps of the key that the secret's name gives.
+    /// The number of steps of the key that the name of the secret, or the key in the store, gives.
     pub(crate) depth: usize,
     pub(crate) kind: MappedKind,
     /// The text of a string, the JSON text of a number, a boolean, or a value below the depth limit; else empty.
     pub(crate) text: Zeroizing<String>,
+    /// Where a store has the value; `None` for a secret.
+    pub(crate) place: Option<Arc<str>>,
 }
 
 /// The kind of value of a [`MappedSecret`].
 #[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub enum MappedKind {
-    /// Text. The other kinds occur in expanded JSON secrets only.
+    /// Text. The other kinds occur in expanded JSON secrets and in stores only.
     Text,
     /// A table without members.
     EmptyTable,
@@ -72,6 +78,27 @@ pub struct MappingNote {
 }
 
 impl MappedSecrets {
+    /// Creates the secrets from their keys, which are sorted.
+    pub(crate) fn from_sorted(secrets: Vec<(Key, MappedSecret)>) -> Self {
+        Self { secrets: secrets.into(), ..Self::default() }
+    }
+
+    /// Adds the settings of stores; `merged` are both.
+    pub(crate) fn with_stores(self, stores: Vec<(Key, MappedSecret)>, merged: Vec<(Key, MappedSecret)>) -> Self {
+        let (notes, unmatched) = (Arc::clone(&self.notes), Arc::clone(&self.unmatched));
+        let parts = Some(Arc::new([self, Self::from_sorted(stores)]));
+        Self { secrets: merged.into(), notes, unmatched, parts }
+    }
+
+    /// Returns the secrets, and the settings of stores, so that an adapter can place them apart among its layers.
+    #[must_use]
+    pub fn split(&self) -> [Self; 2] {
+        match &self.parts {
+            Some(parts) => [parts[0].clone(), parts[1].clone()],
+            None => [self.clone(), Self::default()],
+        }
+    }
+
     /// Returns every secret with its key, in the order of the keys.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &MappedSecret)> {
         self.secrets.iter().map(|(key, secret)| (key, secret))
@@ -110,6 +137,13 @@ impl MappedSecret {
     /// Returns everything about the secret but its value.
     pub fn properties(&self) -> &SecretProperties {
         self.secret.properties()
+    }
+
+    /// Returns where a store outside the process has the value, or `None` for a secret.
+    ///
+    /// The value of a store is plain text that may contain references. It is a layer's value and not a secret.
+    pub fn place(&self) -> Option<&str> {
+        self.part.as_ref()?.place.as_deref()
     }
 
     /// Returns the kind of value.

@@ -6,11 +6,11 @@ use super::mapped::{MappedSecret, MappedSecrets};
 /// The value of a mapped secret. An adapter converts it into its framework's value.
 #[derive(Clone, Debug)]
 pub enum MappedTree<'s> {
-    /// A secret, or a value of an expanded JSON secret.
+    /// A secret, a value of an expanded JSON secret, or a setting of a store.
     Secret(&'s MappedSecret),
     /// A table in a list, with its members in the order of their names.
     Table(Vec<(&'s str, MappedTree<'s>)>),
-    /// A list of an expanded JSON secret, with its elements in order.
+    /// A list of an expanded JSON secret or of a store, with its elements in order.
     List(Vec<MappedTree<'s>>),
 }
 
@@ -46,6 +46,12 @@ impl MappedSecrets {
 struct Place<'s> {
     key: &'s [Segment],
     is_list: bool,
+}
+
+/// Returns the key of the list that contains a value and is one value as a whole.
+pub(crate) fn list_place(value: &(Key, MappedSecret)) -> Option<Key> {
+    let place = place(value);
+    place.is_list.then(|| place.key.iter().cloned().collect())
 }
 
 fn place((key, secret): &(Key, MappedSecret)) -> Place<'_> {

@@ -9,6 +9,9 @@
 //! [`Mismatch`] is the reason that a tree does not make settings, without showing a value of it. [`extract_again`]
 //! (`extraction`) finds all of them, over [`Values`] whose [`Scalar`]s it changes.
 //!
+//! A [`SettingStore`] (`setting_store`) is a layer outside the process, such as Azure App Configuration. It returns
+//! [`StoredSettings`] (`stored_settings`), which the layers receive among the mapped secrets.
+//!
 //! [`comma_separated`] is for settings types: it reads a list from one text.
 
 mod comma_separated;
@@ -25,7 +28,9 @@ mod reference_table;
 mod resolved;
 mod scalar;
 mod secret_issue;
+mod setting_store;
 mod source_line;
+mod stored_settings;
 
 pub use self::comma_separated::comma_separated;
 pub use self::config_value::ConfigValue;
@@ -37,6 +42,7 @@ pub use self::layers::{Layers, Tree};
 pub(crate) use self::mapped::MappedPart;
 pub use self::mapped::{MappedKind, MappedSecret, MappedSecrets, MappingNote};
 pub use self::mapped_tree::MappedTree;
+pub(crate) use self::mapped_tree::list_place;
 pub use self::mismatch::Mismatch;
 pub(crate) use self::mismatch::{ARRAY, ENDS_WITH_WHITE_SPACE, HELP_WITH_INDEXES, MISSING, UNKNOWN};
 pub(crate) use self::origin::Fingerprint;
@@ -48,4 +54,6 @@ pub use self::resolved::Resolved;
 pub use self::scalar::Scalar;
 pub(crate) use self::secret_issue::HELP_WITH_DISABLED;
 pub use self::secret_issue::SecretIssue;
+pub use self::setting_store::{SettingChange, SettingStore};
 pub(crate) use self::source_line::{locate, place_with_line};
+pub use self::stored_settings::{StoredSettings, StoredValue};

@@ -37,6 +37,12 @@ impl Fingerprint {
     }
 }
 
+impl fmt::Display for Fingerprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
 impl Origin {
     /// Creates the origin of `value`, which contains `secrets`.
     pub(crate) fn of(value: &ConfigValue, secrets: Vec<SecretId>) -> Self {

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use crate::names::NameMap;
 use crate::push::{PushEvent, SecretEventKind};
-use crate::resolver::{KnownSecrets, Want};
+use crate::resolver::{KnownSecrets, SettingLayer, Want};
 use crate::secret::{SecretId, Vault};
+use crate::settings::SettingChange;
 use crate::time::{TokenBucket, TokenRate};
 
 /// Sorts events by the known versions of the secrets in use, and limits how often events cause requests that find
@@ -17,6 +18,8 @@ use crate::time::{TokenBucket, TokenRate};
 pub(super) struct EventFilter {
     /// The default vault, and the map of its secrets.
     mapped: Option<(Vault, NameMap)>,
+    /// The layers that stores outside the process keep.
+    layers: Arc<[SettingLayer]>,
     known: Arc<KnownSecrets>,
     /// The versions whose expiry caused a request already, near expiry and expiry apart.
     expiries: BTreeSet<(SecretId, bool)>,
@@ -27,22 +30,26 @@ pub(super) struct EventFilter {
 /// The part of the settings that an event concerns.
 pub(super) enum Relevance {
     Irrelevant,
-    Secret(SecretId, Want),
+    Secrets(Vec<(SecretId, Want)>),
     Everything,
 }
 
 impl EventFilter {
     /// Creates a filter that knows no secrets yet. `mapped` is the default vault with the map of its
     /// secrets, if there is one.
-    pub(super) fn new(mapped: Option<(Vault, NameMap)>) -> Self {
-        Self { mapped, known: Arc::default(), expiries: BTreeSet::new(), buckets: BTreeMap::new() }
+    pub(super) fn new(mapped: Option<(Vault, NameMap)>, layers: Arc<[SettingLayer]>) -> Self {
+        Self { mapped, layers, known: Arc::default(), expiries: BTreeSet::new(), buckets: BTreeMap::new() }
     }
 
     /// Returns the part of the settings that `event` concerns.
     ///
     /// Secrets of vaults that the program does not allow are never known, and the name map is for the default vault.
     pub(super) fn relevance(&mut self, event: &PushEvent) -> Relevance {
-        let PushEvent::Secret(event) = event else { return Relevance::Everything };
+        let event = match event {
+            PushEvent::Secret(event) => event,
+            PushEvent::Setting(change) => return self.relevance_of_change(change),
+            PushEvent::MayHaveLost => return Relevance::Everything,
+        };
         let id = event.id.latest();
         let is_new = event.kind == SecretEventKind::NewVersion;
         let want = match event.id.version() {
@@ -60,11 +67,19 @@ impl EventFilter {
                         known.secret().id() == &event.id && self.expiries.insert(expiry)
                     }
                 };
-                if is_relevant { Relevance::Secret(id, want) } else { Relevance::Irrelevant }
+                if is_relevant { Relevance::Secrets(vec![(id, want)]) } else { Relevance::Irrelevant }
             }
-            None if is_new && self.known.is_absent(&id) => Relevance::Secret(id, want),
+            None if is_new && self.known.is_absent(&id) => Relevance::Secrets(vec![(id, want)]),
             None if is_new && self.maps(&id) => Relevance::Everything,
             None => Relevance::Irrelevant,
+        }
+    }
+
+    fn relevance_of_change(&self, change: &SettingChange) -> Relevance {
+        let layers = self.layers.iter().filter(|layer| layer.announce(change));
+        match layers.map(|layer| (layer.id.clone(), Want::latest())).collect::<Vec<_>>() {
+            due if due.is_empty() => Relevance::Irrelevant,
+            due => Relevance::Secrets(due),
         }
     }
 

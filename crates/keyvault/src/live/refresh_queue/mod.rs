@@ -20,7 +20,7 @@ pub(super) use self::timetable::{Due, Timetable};
 use super::health::PushHealth;
 use crate::names::NameMap;
 use crate::push::PushEvent;
-use crate::resolver::KnownSecrets;
+use crate::resolver::{KnownSecrets, SettingLayer};
 use crate::secret::Vault;
 
 /// The queue of secrets that are due, shared by the loop and every handle.
@@ -42,10 +42,15 @@ struct QueueState {
 impl RefreshQueue {
     /// Creates a queue whose only entry is a full refresh, now. It receives events from `sources` sources; `mapped` is
     /// the default vault with the map of its secrets.
-    pub(super) fn new(mapped: Option<(Vault, NameMap)>, spread: Duration, sources: usize) -> Self {
+    pub(super) fn new(
+        mapped: Option<(Vault, NameMap)>,
+        layers: &Arc<[SettingLayer]>,
+        spread: Duration,
+        sources: usize,
+    ) -> Self {
         let inner = QueueState {
             timetable: Timetable::new(Instant::now()),
-            filter: EventFilter::new(mapped),
+            filter: EventFilter::new(mapped, Arc::clone(layers)),
             push: PushHealth { received: 0, heeded: 0, last_event: None, sources },
             last_event: None,
         };
@@ -62,9 +67,11 @@ impl RefreshQueue {
         *last_event = Some(now);
         match filter.relevance(event) {
             Relevance::Irrelevant => return,
-            Relevance::Secret(id, want) => {
-                let pause = || spread.max(filter.pause(Some(&id), now));
-                timetable.add_event(id.clone(), want, now, pause);
+            Relevance::Secrets(due) => {
+                for (id, want) in due {
+                    let pause = || spread.max(filter.pause(Some(&id), now));
+                    timetable.add_event(id.clone(), want, now, pause);
+                }
             }
             Relevance::Everything => timetable.full_by_event(now, || spread.max(filter.pause(None, now))),
         }

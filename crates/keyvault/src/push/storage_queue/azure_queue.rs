@@ -14,8 +14,8 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::message_queue::{MOST_AT_ONCE, Message, MessageQueue};
-use crate::client::http_client;
 use crate::error::{Error, ErrorKind, Result, ServiceAnswer};
+use crate::http::http_client;
 
 /// A Storage queue. Every call ends within 30 seconds.
 pub(super) struct AzureQueue(QueueClient);

@@ -139,7 +139,7 @@ impl Receiver {
             Ok(mut batch) => {
                 batch.retain(&self.queue.shared.vaults);
                 health.events += batch.events.len() as u64;
-                batch.events.into_iter().map(PushEvent::from).collect()
+                batch.events
             }
             Err(error) => {
                 health.unreadable += 1;

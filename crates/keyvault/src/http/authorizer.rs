@@ -17,7 +17,7 @@ use crate::report::ReferenceStatus;
 ///
 /// A request that needs a token while one is being fetched waits for that one and shares it, or its error. A new token
 /// replaces the old one, which is never removed: a request can always use the token it was given.
-pub(super) struct Authorizer {
+pub struct Authorizer {
     pub(super) credential: Arc<dyn TokenCredential>,
     /// Only the holder of `fetches` changes it.
     cached: ArcSwapOption<AccessToken>,
@@ -46,7 +46,8 @@ struct LastFetch {
 pub(crate) struct BypassTokenCache;
 
 impl Authorizer {
-    pub(super) fn new(credential: Arc<dyn TokenCredential>, scope: String) -> Self {
+    /// Creates an authorizer, which fetches nothing yet.
+    pub fn new(credential: Arc<dyn TokenCredential>, scope: String) -> Self {
         Self {
             credential,
             cached: ArcSwapOption::empty(),

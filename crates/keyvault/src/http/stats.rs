@@ -11,7 +11,7 @@ pub struct ClientStats {
     /// Requests that the vault answered with a 429.
     pub refusals: u64,
     /// Connections opened. Always 0 for a transport in
-    /// [`client_options`](super::SecretClientBuilder::client_options).
+    /// [`client_options`](crate::client::SecretClientBuilder::client_options).
     pub connections: u64,
 }
 

@@ -1,6 +1,6 @@
 //! The failures of a request that got no response.
 
-use azure_core::credentials::AccessToken;
+use azure_core::http::Request;
 
 use super::response::FailedAttempt;
 use super::retry::RetryReason;
@@ -8,9 +8,9 @@ use super::sanitize;
 use crate::error::{Error, ErrorKind};
 use crate::report::ReferenceStatus;
 
-/// Translates a failure of the transport.
-pub(super) fn transport_failure(error: &azure_core::Error, token: &AccessToken) -> FailedAttempt {
-    let reason = sanitize::reason(error, token.token.secret());
+/// Translates the failure of the transport to send `request`.
+pub(super) fn transport_failure(error: &azure_core::Error, request: &Request) -> FailedAttempt {
+    let reason = sanitize::reason(error, request);
     // Only a failed connect proves that the vault did not receive the request.
     let may_have_succeeded = !matches!(error.kind(), azure_core::error::ErrorKind::Connection);
     let error = unreachable(&reason).caused_by(reason);

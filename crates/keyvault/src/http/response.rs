@@ -9,20 +9,37 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use zeroize::Zeroizing;
 
 use super::retry::{self, RetryReason};
-use super::sanitize::{CHALLENGE, SERVER, is_request_id};
+use super::sanitize::{CHALLENGE, ETAG, LINK, OPERATION_LOCATION, SERVER, SYNC_TOKEN, is_request_id};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A complete response.
-pub(super) struct Response {
-    pub(super) status: u16,
+///
+/// The texts of its headers are foreign: they belong neither in an error nor in a log.
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
     /// When the vault responded: by its own clock if the response has a date.
-    pub(super) as_of: SystemTime,
-    pub(super) challenge: Option<String>,
-    pub(super) request_id: Option<String>,
-    pub(super) retry_after: Option<Duration>,
+    pub as_of: SystemTime,
+    /// The challenge of a 401: `WWW-Authenticate`.
+    pub challenge: Option<String>,
+    /// The `x-ms-request-id`.
+    pub request_id: Option<String>,
+    /// How long the vault asks to wait.
+    pub retry_after: Option<Duration>,
     /// The name in the `Server` header.
     pub(super) server: Option<String>,
-    pub(super) body: Zeroizing<Vec<u8>>,
+    /// The `ETag`, with its quotation marks.
+    pub etag: Option<String>,
+    /// The `Last-Modified`.
+    pub last_modified: Option<SystemTime>,
+    /// The `Link`, which leads to the next page.
+    pub link: Option<String>,
+    /// The `Sync-Token`.
+    pub sync_token: Option<String>,
+    /// The `Operation-Location`, where the state of an operation is.
+    pub operation_location: Option<String>,
+    /// The body, wiped on drop.
+    pub body: Zeroizing<Vec<u8>>,
 }
 
 /// A failed attempt, and whether another one can help.
@@ -56,15 +73,21 @@ impl Response {
         if length.is_some_and(|length| length > max_size) {
             return Err(too_large(status));
         }
-        let date = header("date").and_then(|date| httpdate::parse_http_date(date).ok());
-        let as_of = date.unwrap_or_else(SystemTime::now);
+        let text = |name| header(name).map(str::to_owned);
+        let date = |name| header(name).and_then(|date| httpdate::parse_http_date(date).ok());
+        let as_of = date("date").unwrap_or_else(SystemTime::now);
         let mut response = Self {
             status,
             as_of,
-            challenge: header(CHALLENGE).map(str::to_owned),
-            request_id: header("x-ms-request-id").filter(|id| is_request_id(id)).map(str::to_owned),
+            challenge: text(CHALLENGE),
+            request_id: text("x-ms-request-id").filter(|id| is_request_id(id)),
             retry_after: retry::retry_after(header, as_of),
-            server: header(SERVER).map(str::to_owned),
+            server: text(SERVER),
+            etag: text(ETAG),
+            last_modified: date("last-modified"),
+            link: text(LINK),
+            sync_token: text(SYNC_TOKEN),
+            operation_location: text(OPERATION_LOCATION),
             // Fits all of it: a buffer that grows leaves copies of a secret behind.
             body: Zeroizing::new(Vec::with_capacity(length.unwrap_or(UNKNOWN_LENGTH))),
         };
@@ -80,7 +103,11 @@ impl Response {
     }
 
     /// Parses the body. The error does not quote it.
-    pub(super) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable`](ErrorKind::Unavailable) if the body is not what was asked for.
+    pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
         serde_json::from_slice(&self.body).map_err(|_| {
             let unknown = || Error::new(ErrorKind::Unavailable, "vault's response cannot be parsed");
             self.foreign_error().unwrap_or_else(unknown)
@@ -116,6 +143,30 @@ fn extend_zeroizing(buffer: &mut Zeroizing<Vec<u8>>, chunk: &[u8]) {
         *buffer = larger;
     }
     buffer.extend_from_slice(chunk);
+}
+
+#[cfg(test)]
+impl Response {
+    /// Creates a response without headers.
+    pub(crate) fn bare(status: u16, body: &str) -> Self {
+        let (challenge, request_id, retry_after, server) = Default::default();
+        let (etag, last_modified, link, sync_token, operation_location) = Default::default();
+        let (as_of, body) = (SystemTime::UNIX_EPOCH, body.as_bytes().to_vec().into());
+        Self {
+            status,
+            as_of,
+            challenge,
+            request_id,
+            retry_after,
+            server,
+            etag,
+            last_modified,
+            link,
+            sync_token,
+            operation_location,
+            body,
+        }
+    }
 }
 
 /// The capacity for a body of unknown length. Fits most secrets.

@@ -19,11 +19,27 @@ use azure_core::http::{AsyncRawResponse, Body, Context, Request, Transport};
 #[derive(Debug)]
 pub(super) struct Sanitizer(Transport);
 
-/// The name under which the challenge of a response passes. The pipeline would log it under its own name.
+/// The headers whose text is foreign and needed, and the names under which they pass: the pipeline would log some of
+/// them under their own names.
+const UNLOGGED: [(&str, &str); 5] = [
+    ("www-authenticate", CHALLENGE),
+    ("etag", ETAG),
+    ("link", LINK),
+    ("sync-token", SYNC_TOKEN),
+    ("operation-location", OPERATION_LOCATION),
+];
+
 pub(super) const CHALLENGE: &str = "x-keyvault-challenge";
+pub(super) const ETAG: &str = "x-keyvault-etag";
+pub(super) const LINK: &str = "x-keyvault-link";
+pub(super) const SYNC_TOKEN: &str = "x-keyvault-sync-token";
+pub(super) const OPERATION_LOCATION: &str = "x-keyvault-operation-location";
 
 /// The name under which the name of the server passes.
 pub(super) const SERVER: &str = "x-keyvault-server";
+
+/// The largest length of a foreign text, in bytes. A link to the next page contains a key and filters.
+const MAX_FOREIGN_TEXT: usize = 16 << 10;
 
 impl Sanitizer {
     pub(super) fn wrap(transport: Transport) -> Transport {
@@ -35,15 +51,13 @@ impl Sanitizer {
 impl Policy for Sanitizer {
     async fn send(&self, context: &Context, request: &mut Request, _: &[Arc<dyn Policy>]) -> PolicyResult {
         let response = self.0.send(context, request).await.map_err(|error| {
-            let token =
-                request.headers().get_optional_str(&AUTHORIZATION).and_then(|header| header.strip_prefix("Bearer "));
             let kind = match error.kind() {
                 ErrorKind::Connection => ErrorKind::Connection,
                 ErrorKind::Io => ErrorKind::Io,
                 // The other kinds can contain a response.
                 _ => ErrorKind::Other,
             };
-            azure_core::Error::with_message(kind, reason(&error, token.unwrap_or_default()))
+            azure_core::Error::with_message(kind, reason(&error, request))
         })?;
         let (status, headers, body) = response.deconstruct();
         let mut headers: HashMap<HeaderName, HeaderValue> = headers.into_iter().filter_map(sanitized).collect();
@@ -60,10 +74,12 @@ fn sanitized((name, value): (HeaderName, HeaderValue)) -> Option<(HeaderName, He
     let text = value.as_str().trim();
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_date = |text: &str| httpdate::parse_http_date(text).is_ok();
+    if let Some((_, unlogged)) = UNLOGGED.iter().find(|(known, _)| *known == name.as_str()) {
+        return (text.len() <= MAX_FOREIGN_TEXT).then(|| (HeaderName::from_static(unlogged), value));
+    }
     let passes = match name.as_str() {
-        "www-authenticate" => return Some((HeaderName::from_static(CHALLENGE), value)),
         "content-length" => is_number(text),
-        "date" => is_date(text),
+        "date" | "last-modified" => is_date(text),
         "retry-after" => is_number(text) || is_date(text),
         "retry-after-ms" | "x-ms-retry-after-ms" => is_number(text),
         "x-ms-request-id" => is_request_id(text),
@@ -95,14 +111,16 @@ pub(super) fn is_request_id(text: &str) -> bool {
     text.len() == 36 && Uuid::try_parse(text).is_ok()
 }
 
-/// Returns why a request failed, in the words of the transport: they name hosts, addresses and certificates.
+/// Returns why `request` failed, in the words of the transport: they name hosts, addresses and certificates.
 ///
-/// Removes the text that an HTTP/2 server sends when it closes a connection, and the token, if a text contains it.
-pub(super) fn reason(error: &azure_core::Error, token: &str) -> String {
+/// Removes the text that an HTTP/2 server sends when it closes a connection, and the token or signature, if a text
+/// contains it.
+pub(super) fn reason(error: &azure_core::Error, request: &Request) -> String {
     let mut texts: Vec<String> = Vec::new();
     let mut cause: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = cause {
-        let text = without_debug_data(without(token, error.to_string()));
+        let text = credentials(request).into_iter().fold(error.to_string(), without);
+        let text = without_debug_data(text);
         if texts.last().is_none_or(|last| !last.contains(&text)) {
             texts.push(text);
         }
@@ -111,8 +129,16 @@ pub(super) fn reason(error: &azure_core::Error, token: &str) -> String {
     texts.join(": ")
 }
 
-/// Removes the token. A token is long; one as short as a word belongs to a test, and the word occurs in other texts.
-fn without(token: &str, text: String) -> String {
+/// Returns what authorizes a request: the token, or all parameters of a signature and the signature itself.
+fn credentials(request: &Request) -> Vec<&str> {
+    let header = request.headers().get_optional_str(&AUTHORIZATION).and_then(|header| header.split_once(' '));
+    let parameters = header.map(|(_scheme, parameters)| parameters);
+    let signature = parameters.and_then(|parameters| parameters.split_once("Signature=")).map(|(_, after)| after);
+    parameters.into_iter().chain(signature).collect()
+}
+
+/// Removes a token. A token is long; one as short as a word belongs to a test, and the word occurs in other texts.
+fn without(text: String, token: &str) -> String {
     if token.len() < 8 { text } else { text.replace(token, "…") }
 }
 
@@ -127,7 +153,7 @@ fn without_debug_data(mut text: String) -> String {
 
 #[cfg(test)]
 mod tests {
-    use azure_core::http::DEFAULT_ALLOWED_HEADER_NAMES;
+    use azure_core::http::{DEFAULT_ALLOWED_HEADER_NAMES, Method};
 
     use super::*;
 
@@ -143,7 +169,14 @@ mod tests {
             ("retry-after", "canary", None),
             ("x-ms-request-id", "bc33c5fd-3c9f-4c94-a130-e53068dbde0a", Some("x-ms-request-id")),
             ("x-ms-request-id", "canary", None),
+            ("last-modified", "Sun, 06 Nov 1994 08:49:37 GMT", Some("last-modified")),
+            ("last-modified", "canary", None),
             ("www-authenticate", "Bearer canary", Some(CHALLENGE)),
+            ("etag", "\"canary\"", Some(ETAG)),
+            ("link", "</kv?after=canary>; rel=\"next\"", Some(LINK)),
+            ("sync-token", "zAJw6V16=canary;sn=1", Some(SYNC_TOKEN)),
+            ("operation-location", "https://contoso.azconfig.io/operations?snapshot=canary", Some(OPERATION_LOCATION)),
+            ("x-keyvault-etag", "canary", None),
             ("x-keyvault-challenge", "Bearer canary", None),
             ("server", "squid/6.1 (Ubuntu)", Some(SERVER)),
             ("server", "Microsoft-Azure-Application-Gateway/v2", Some(SERVER)),
@@ -167,9 +200,36 @@ mod tests {
         let inner = std::io::Error::other(text);
         let error = azure_core::Error::with_error(ErrorKind::Io, inner, "sent Bearer canary.token and more");
         assert_eq!(
-            reason(&error, "canary.token"),
+            reason(&error, &authorized("Bearer canary.token")),
             "sent Bearer … and more: connection error received: not a result of an error"
         );
+    }
+
+    #[test]
+    fn a_reason_contains_no_signature() {
+        let header = "HMAC-SHA256 Credential=id&SignedHeaders=x-ms-date;host&Signature=canary+signature=";
+        for (text, expected) in [
+            (format!("cannot send {header}"), "cannot send HMAC-SHA256 …"),
+            ("cannot send canary+signature= there".to_owned(), "cannot send … there"),
+        ] {
+            let error = azure_core::Error::with_message(ErrorKind::Io, text);
+            assert_eq!(reason(&error, &authorized(header)), expected);
+        }
+    }
+
+    #[test]
+    fn a_foreign_text_beyond_the_limit_does_not_pass() {
+        let passes = |length| {
+            let value = HeaderValue::from("a".repeat(length));
+            sanitized((HeaderName::from_static("link"), value)).is_some()
+        };
+        assert_eq!([passes(MAX_FOREIGN_TEXT), passes(MAX_FOREIGN_TEXT + 1)], [true, false]);
+    }
+
+    fn authorized(header: &'static str) -> Request {
+        let mut request = Request::new("https://contoso.azconfig.io/kv".parse().unwrap(), Method::Get);
+        request.insert_header(AUTHORIZATION, header);
+        request
     }
 
     #[test]

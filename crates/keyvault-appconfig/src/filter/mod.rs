@@ -1,0 +1,10 @@
+//! Filters: [`Selector`] chooses key-values by key, label and tags, or all of a snapshot. `pattern` is the syntax of a
+//! filter.
+
+mod pattern;
+mod selector;
+
+#[cfg(test)]
+pub(crate) use self::pattern::Pattern;
+pub use self::pattern::{NO_LABEL, escaped};
+pub use self::selector::Selector;

@@ -1,0 +1,67 @@
+//! References to snapshots.
+
+use keyvault::Error;
+use serde::Deserialize;
+
+use super::value::malformed;
+use crate::key_value::{ContentType, KeyValue};
+
+/// Returns the name of the snapshot that a key-value refers to, such as `{"snapshot_name":"release-7"}`, or `None` if it
+/// is not such a reference
+/// ([snapshot references](https://learn.microsoft.com/azure/azure-app-configuration/concept-snapshot-references)).
+///
+/// # Errors
+///
+/// [`Invalid`](keyvault::ErrorKind::Invalid), with the key and the label, if the content is malformed.
+pub(crate) fn referenced_snapshot(key_value: &KeyValue) -> Result<Option<String>, Error> {
+    #[derive(Deserialize)]
+    struct Content {
+        snapshot_name: String,
+    }
+    if ContentType::of(key_value.content_type()) != ContentType::SnapshotReference {
+        return Ok(None);
+    }
+    let content = serde_json::from_str(key_value.value().unwrap_or_default()).ok();
+    match content.map(|Content { snapshot_name }| snapshot_name.trim().to_owned()).filter(|name| !name.is_empty()) {
+        Some(name) => Ok(Some(name)),
+        None => {
+            let error = malformed("snapshot reference is not JSON with the name of a snapshot", HELP);
+            Err(error.at(key_value.key(), key_value.place()))
+        }
+    }
+}
+
+const HELP: &str = "the value of such a key-value is {\"snapshot_name\":\"NAME\"}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mapping::merge::tests::key_value;
+
+    const CONTENT_TYPE: &str =
+        "application/json; profile=\"https://azconfig.io/mime-profiles/snapshot-ref\"; charset=utf-8";
+
+    #[test]
+    fn a_snapshot_reference_names_a_snapshot() {
+        for (content, expected) in [
+            (r#"{"snapshot_name":"release-7"}"#, Some("release-7")),
+            (r#"{"snapshot_name":" release-7 ","note":1}"#, Some("release-7")),
+            (r#"{"snapshot_name":" "}"#, None),
+            (r#"{"snapshot_name":7}"#, None),
+            (r#"{"name":"canary"}"#, None),
+            ("canary", None),
+            ("", None),
+        ] {
+            match referenced_snapshot(&key_value("a", Some("prod"), content, CONTENT_TYPE)) {
+                Ok(name) => assert_eq!(name.as_deref(), expected, "{content}"),
+                Err(error) => {
+                    assert_eq!((expected, error.setting()), (None, Some("a")), "{content}");
+                    assert_eq!(error.origin(), Some("App Configuration key a label prod"), "{content}");
+                    assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+                }
+            }
+        }
+        let text = key_value("a", None, r#"{"snapshot_name":"release-7"}"#, "application/json");
+        assert_eq!(referenced_snapshot(&text).unwrap(), None);
+    }
+}

@@ -1,0 +1,174 @@
+//! The settings of a store outside the process, as a layer above the secrets.
+//!
+//! Core keeps what a [`SettingStore`] has as one secret, whose value is a document of all settings and whose version
+//! changes with them. So intervals, retries, health, events and the sealed snapshot treat a store as they treat a
+//! secret, and a change of the store and a rotation are published together.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use futures::stream::{self, BoxStream};
+
+use super::Resolver;
+use super::loader::Loader;
+use crate::error::{Error, ErrorKind, Result};
+use crate::names::{CollisionWords, collisions_among};
+use crate::secret::{Secret, SecretId, SecretName, SecretProperties, Vault};
+use crate::settings::{Key, MappedSecret, MappedSecrets, SettingChange, SettingStore, list_place};
+use crate::store::SecretStore;
+
+/// A layer whose settings a store keeps.
+#[derive(Clone, Debug)]
+pub(crate) struct SettingLayer {
+    /// The identifier of the document.
+    pub(crate) id: SecretId,
+    /// Returns the document.
+    store: Arc<dyn SecretStore>,
+    /// The store itself; `None` in a resolver that answers from a sealed snapshot.
+    settings: Option<Arc<dyn SettingStore>>,
+}
+
+impl SettingLayer {
+    /// Returns whether a change that an event announced is one of this layer.
+    pub(crate) fn announce(&self, change: &SettingChange) -> bool {
+        self.settings.as_ref().is_some_and(|store| store.announce(change))
+    }
+}
+
+impl Resolver {
+    /// Adds the layer of a store above the secrets and the layers that were added before. Returns its identifier.
+    pub(crate) fn add_layer(&mut self, settings: Arc<dyn SettingStore>) -> SecretId {
+        let origin = settings.origin().clone();
+        let number = 1 + self.layers.iter().filter(|layer| *layer.id.vault() == origin).count();
+        let id = SecretId::new(origin, SecretName::of_store(settings.kind(), number));
+        let store = Arc::new(DocumentStore { id: id.clone(), settings: Arc::clone(&settings) });
+        let layer = SettingLayer { id: id.clone(), store, settings: Some(settings) };
+        self.layers = self.layers.iter().cloned().chain([layer]).collect();
+        id
+    }
+
+    /// Returns the layers that stores keep, the lowest one first.
+    pub(crate) fn layers(&self) -> &Arc<[SettingLayer]> {
+        &self.layers
+    }
+
+    /// Returns the layers with other stores of their documents.
+    #[cfg(feature = "sealed")]
+    pub(super) fn layers_with(&self, replace: impl Fn(&Vault) -> Arc<dyn SecretStore>) -> Arc<[SettingLayer]> {
+        let replaced = |layer: &SettingLayer| SettingLayer {
+            id: layer.id.clone(),
+            store: replace(layer.id.vault()),
+            settings: None,
+        };
+        self.layers.iter().map(replaced).collect()
+    }
+
+    /// Returns the store of a layer's document. `None` for the identifier of a secret.
+    pub(super) fn document_store(&self, id: &SecretId) -> Option<&dyn SecretStore> {
+        let layer = self.layers.iter().find(|layer| layer.id.name() == id.name() && layer.id.vault() == id.vault())?;
+        Some(&*layer.store)
+    }
+}
+
+impl Loader<'_> {
+    /// Reads the stores of all layers, concurrently.
+    pub(super) async fn read_layers(&self) {
+        self.fetch_all(self.resolver.layers.iter().map(|layer| layer.id.clone())).await;
+    }
+
+    /// Puts the settings of the stores, which were read, over the secrets that were mapped by name.
+    pub(super) fn with_layers(&self, mapped: MappedSecrets) -> Result<MappedSecrets> {
+        if self.resolver.layers.is_empty() {
+            return Ok(mapped);
+        }
+        let read = |layer: &SettingLayer| MappedSecrets::of_document(&self.result(&layer.id)?);
+        let results: Vec<Result<MappedSecrets>> = self.resolver.layers.iter().map(read).collect();
+        let failures = results.iter().filter_map(|result| result.as_ref().err()).flat_map(Error::failures);
+        if let Some(error) = Error::join(failures.cloned().collect()) {
+            return Err(error);
+        }
+        let layers: Vec<MappedSecrets> = results.into_iter().flatten().collect();
+        let stores = merged(layers.iter())?;
+        let merged = merged([&mapped].into_iter().chain(&layers))?;
+        Ok(mapped.with_stores(stores, merged))
+    }
+}
+
+/// Merges layers, the lowest one first. A list that a store has as one value replaces a lower one as a whole.
+fn merged<'l>(layers: impl Iterator<Item = &'l MappedSecrets>) -> Result<Vec<(Key, MappedSecret)>> {
+    let mut merged: BTreeMap<Key, MappedSecret> = BTreeMap::new();
+    for layer in layers {
+        for list in layer.secrets.iter().filter_map(list_place) {
+            let is_lower = |one: &Key| layer.get(one).is_none();
+            let below = merged.range(list.clone()..).map(|(one, _)| one);
+            let below = below.take_while(|one| **one == list || list.is_above(one)).filter(|one| is_lower(one));
+            let replaced: Vec<Key> = below.cloned().collect();
+            replaced.iter().for_each(|key| _ = merged.remove(key));
+        }
+        merged.extend(layer.secrets.iter().cloned());
+    }
+    let merged: Vec<(Key, MappedSecret)> = merged.into_iter().collect();
+    let settings: Vec<(Key, Contributor<'_>)> =
+        merged.iter().map(|(key, value)| (key.clone(), Contributor(value))).collect();
+    match Error::join(collisions_among(&settings, &WORDS)) {
+        Some(error) => Err(error),
+        None => Ok(merged),
+    }
+}
+
+/// Layers replace settings of the same key, so only a value and a table or a list can collide.
+const WORDS: CollisionWords = CollisionWords {
+    same: "layers give the same setting",
+    twice: "layers give the same setting",
+    place: "secret names and stores of settings",
+    help: "rename or remove one of them, or take fewer secrets by name: NameMap::prefix, tag or only_keys_of",
+};
+
+/// What gives a setting, for an error.
+struct Contributor<'v>(&'v MappedSecret);
+
+impl fmt::Display for Contributor<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.place() {
+            Some(place) => f.write_str(place),
+            None => write!(f, "{}", self.0.id().name()),
+        }
+    }
+}
+
+/// A store of one secret: the document of a setting store.
+#[derive(Debug)]
+struct DocumentStore {
+    id: SecretId,
+    settings: Arc<dyn SettingStore>,
+}
+
+#[async_trait]
+impl SecretStore for DocumentStore {
+    fn vault(&self) -> &Vault {
+        self.id.vault()
+    }
+
+    /// Returns the settings as they are now, whatever version is requested: an earlier one cannot be read.
+    async fn get(&self, id: &SecretId) -> Result<Secret> {
+        let document = self.settings.read().await?.into_document(&self.id, SystemTime::now())?;
+        match id.version() {
+            Some(version) if document.id().version() != Some(version) => {
+                Err(Error::new(ErrorKind::NotFound, "secret not found").about(id))
+            }
+            _ => Ok(document),
+        }
+    }
+
+    fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
+        stream::empty().boxed()
+    }
+
+    fn versions(&self, _: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
+        stream::empty().boxed()
+    }
+}

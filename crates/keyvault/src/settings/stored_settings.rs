@@ -1,0 +1,189 @@
+//! The settings of a store outside the process at one moment, and the document that core keeps of them.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::key::{Key, Segment};
+use super::mapped::{MappedKind, MappedPart, MappedSecret, MappedSecrets};
+use super::origin::Fingerprint;
+use crate::error::{Error, ErrorKind, Result};
+use crate::reference::{JsonString, to_json};
+use crate::secret::{Secret, SecretId, SecretProperties, SecretVersion};
+
+/// All settings that a [`SettingStore`](super::SettingStore) has at one moment. `Debug` shows keys and places.
+#[derive(Clone, Default)]
+pub struct StoredSettings {
+    values: BTreeMap<Key, StoredLeaf>,
+}
+
+/// The value of one setting. `Debug` shows its kind only.
+#[derive(Clone)]
+pub enum StoredValue {
+    /// Text, which may contain references. A number or a boolean is its text, too: it converts as text from the
+    /// environment does.
+    Text(Zeroizing<String>),
+    /// An empty value.
+    Null,
+    /// A table.
+    Table(Vec<(String, StoredValue)>),
+    /// A list, which overrides one of a lower layer as a whole.
+    List(Vec<StoredValue>),
+}
+
+#[derive(Clone)]
+struct StoredLeaf {
+    /// The number of steps of the key that the setting's own key gives.
+    depth: usize,
+    kind: MappedKind,
+    text: Zeroizing<String>,
+    place: Arc<str>,
+}
+
+/// One value in the document of a store.
+#[derive(Deserialize, Serialize)]
+struct DocumentEntry<'d> {
+    key: Vec<DocumentSegment>,
+    depth: usize,
+    kind: DocumentKind,
+    #[serde(borrow)]
+    place: Cow<'d, str>,
+    text: JsonString,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(untagged)]
+enum DocumentSegment {
+    Index(usize),
+    Name(Box<str>),
+}
+
+#[derive(Deserialize, Serialize)]
+enum DocumentKind {
+    Text,
+    EmptyTable,
+    EmptyList,
+    Null,
+}
+
+impl StoredSettings {
+    /// Sets the value at `key`. `place` says where it is written, for errors and reports: `App Configuration key
+    /// shop:url label prod`.
+    ///
+    /// A value replaces what was set at its key and below. An index in `key` is an element of a list to which other
+    /// layers may contribute.
+    pub fn set(&mut self, key: &Key, place: &str, value: StoredValue) {
+        let below: Vec<Key> = self
+            .values
+            .range(key.clone()..)
+            .map(|(one, _)| one)
+            .take_while(|one| *one == key || key.is_above(one))
+            .cloned()
+            .collect();
+        below.iter().for_each(|key| _ = self.values.remove(key));
+        self.add(key.clone(), key.segments().len(), &place.into(), value);
+    }
+
+    fn add(&mut self, key: Key, depth: usize, place: &Arc<str>, value: StoredValue) {
+        let (kind, text) = match value {
+            StoredValue::Text(text) => (MappedKind::Text, text),
+            StoredValue::Null => (MappedKind::Null, Zeroizing::default()),
+            StoredValue::Table(members) if members.is_empty() => (MappedKind::EmptyTable, Zeroizing::default()),
+            StoredValue::List(items) if items.is_empty() => (MappedKind::EmptyList, Zeroizing::default()),
+            StoredValue::Table(members) => {
+                return members
+                    .into_iter()
+                    .for_each(|(name, member)| self.add(key.member(&name), depth, place, member));
+            }
+            StoredValue::List(items) => {
+                let items = items.into_iter().enumerate();
+                return items.for_each(|(index, item)| self.add(key.element(index), depth, place, item));
+            }
+        };
+        self.values.insert(key, StoredLeaf { depth, kind, text, place: Arc::clone(place) });
+    }
+
+    /// Returns the settings as one secret: a document whose version changes with its content.
+    pub(crate) fn into_document(self, id: &SecretId, as_of: SystemTime) -> Result<Secret> {
+        let entries: Vec<DocumentEntry<'_>> = self.values.iter().map(|(key, leaf)| leaf.entry(key)).collect();
+        let failed = |_| Error::new(ErrorKind::Unavailable, "settings of the store could not be kept");
+        let json = to_json(&entries).map_err(failed)?;
+        let text = std::str::from_utf8(&json).map_err(|_| unreadable())?;
+        let version = SecretVersion::parse(&Fingerprint::of(text).to_string()).map_err(|_| unreadable())?;
+        Ok(Secret::new(SecretProperties::new(id.with_version(version)), text, as_of))
+    }
+}
+
+impl fmt::Debug for StoredSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let places = self.values.iter().map(|(key, leaf)| (key.to_string(), &leaf.place));
+        f.debug_map().entries(places).finish()
+    }
+}
+
+impl fmt::Debug for StoredValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Text(_) => "Text(…)",
+            Self::Null => "Null",
+            Self::Table(_) => "Table(…)",
+            Self::List(_) => "List(…)",
+        })
+    }
+}
+
+impl StoredLeaf {
+    fn entry(&self, key: &Key) -> DocumentEntry<'_> {
+        let segment = |segment: &Segment| match segment {
+            Segment::Name(name) => DocumentSegment::Name(name.clone()),
+            Segment::Index(index) => DocumentSegment::Index(*index),
+        };
+        let kind = match self.kind {
+            MappedKind::Text => DocumentKind::Text,
+            MappedKind::EmptyTable => DocumentKind::EmptyTable,
+            MappedKind::EmptyList => DocumentKind::EmptyList,
+            MappedKind::Null => DocumentKind::Null,
+        };
+        DocumentEntry {
+            key: key.segments().iter().map(segment).collect(),
+            depth: self.depth,
+            kind,
+            place: (&*self.place).into(),
+            text: JsonString(self.text.clone()),
+        }
+    }
+}
+
+impl MappedSecrets {
+    /// Reads the document of a store.
+    pub(crate) fn of_document(document: &Arc<Secret>) -> Result<Self> {
+        let entries: Vec<DocumentEntry<'_>> =
+            serde_json::from_str(document.expose_secret()).map_err(|_| unreadable())?;
+        let setting = |entry: DocumentEntry<'_>| {
+            let segment = |segment| match segment {
+                DocumentSegment::Name(name) => Segment::Name(name),
+                DocumentSegment::Index(index) => Segment::Index(index),
+            };
+            let kind = match entry.kind {
+                DocumentKind::Text => MappedKind::Text,
+                DocumentKind::EmptyTable => MappedKind::EmptyTable,
+                DocumentKind::EmptyList => MappedKind::EmptyList,
+                DocumentKind::Null => MappedKind::Null,
+            };
+            let place = Some(entry.place.as_ref().into());
+            let part = MappedPart { depth: entry.depth, kind, text: entry.text.0, place };
+            let key: Key = entry.key.into_iter().map(segment).collect();
+            (key, MappedSecret { secret: Arc::clone(document), part: Some(Arc::new(part)) })
+        };
+        Ok(Self::from_sorted(entries.into_iter().map(setting).collect()))
+    }
+}
+
+fn unreadable() -> Error {
+    Error::new(ErrorKind::Unavailable, "settings of the store cannot be read")
+}
