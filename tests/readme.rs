@@ -5,6 +5,10 @@
 struct Readme;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/app-configuration.md")]
+struct AppConfiguration;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/client.md")]
 struct Client;
 

@@ -64,7 +64,7 @@ fn is_one_line(text: &str) -> bool {
 }
 
 fn all_texts() -> Vec<SourceText> {
-    ["keyvault", "keyvault-config", "keyvault-figment", "keyvault-cli"]
+    ["keyvault", "keyvault-appconfig", "keyvault-config", "keyvault-figment", "keyvault-cli"]
         .into_iter()
         .flat_map(|package| source_texts(&format!("crates/{package}/src")))
         .collect()
