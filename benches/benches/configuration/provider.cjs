@@ -1,9 +1,9 @@
 // The official provider of JavaScript, in the process that the benchmark `configuration` measures.
 //
 // Arguments: `start` or `refresh`, the connection string, the URL of the vault; `parallel` resolves references
-// concurrently. Prints the milliseconds and the number of settings of each round. A line of input, `KEY VALUE` or empty,
-// starts a round of `refresh`, and the line is what the settings must contain at its end. The certificate authority is
-// in NODE_EXTRA_CA_CERTS.
+// concurrently. Prints the milliseconds and the number of settings of each round. A line of input, `KEY VALUE` or
+// empty, starts a round of `refresh`, and the line is what the settings must contain at its end. The certificate
+// authority is in NODE_EXTRA_CA_CERTS.
 
 const assert = require("node:assert/strict");
 const readline = require("node:readline");

@@ -9,6 +9,7 @@
 //! | `put KEY VALUE` | an empty line; the key-value exists now, without a label |
 //! | `refer KEY NAME` | an empty line; the key refers to the secret now |
 //! | `requests` | the requests since the last such command: all, throttled, and unauthorized |
+//! | `exchanges` | the requests since the last such command: to App Configuration, those answered with 304, to the vault |
 //! | `throttle LIMIT` | an empty line; from now on, the vault accepts `LIMIT` requests in ten seconds |
 //! | `unthrottle` | an empty line |
 //!
@@ -58,6 +59,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 let requests = emulator.requests();
                 emulator.reset_requests();
                 format!("{} {} {}", requests.total, requests.throttled, requests.unauthorized)
+            }
+            "exchanges" => {
+                let requests = emulator.requests();
+                emulator.reset_requests();
+                let store = requests.app_configuration;
+                format!("{} {} {}", store.total, store.not_modified, requests.total)
             }
             "throttle" => {
                 emulator.throttle(Throttle::service().others(argument.parse()?));
