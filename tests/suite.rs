@@ -7,6 +7,7 @@ use std::path::Path;
 use figment::providers::{Data, Format, Toml};
 
 mod adapters;
+mod app_configuration;
 mod architecture;
 mod client;
 mod derive;

@@ -26,8 +26,6 @@ mod snapshot;
 mod snapshot_creation;
 mod snapshots;
 mod store_service;
-#[cfg(test)]
-mod tests;
 mod write;
 
 pub use keyvault::client::ClientStats;

@@ -1,0 +1,33 @@
+//! The client of App Configuration.
+
+mod conditions;
+mod confinement;
+mod key_values;
+mod lists;
+mod refusals;
+mod requests;
+mod snapshots;
+
+use std::sync::Arc;
+
+use keyvault_appconfig::AppConfigurationClient;
+use keyvault_emulator::Emulator;
+use keyvault_test_support::emulator::transport_to;
+use keyvault_test_support::transport::FakeTransport;
+
+/// Starts an emulator, with a client that signs its requests and reaches it without a socket.
+async fn store() -> (Arc<Emulator>, Arc<FakeTransport>, AppConfigurationClient) {
+    let emulator = Arc::new(Emulator::start().await.unwrap());
+    let wire = transport_to(&emulator);
+    let connection_string = emulator.app_configuration("").connection_string();
+    let client = AppConfigurationClient::from_connection_string(&connection_string).client_options(wire.options());
+    (emulator, wire, client.build().unwrap())
+}
+
+/// Returns a client that signs its requests and sends them to `wire`.
+fn client(wire: &Arc<FakeTransport>) -> AppConfigurationClient {
+    AppConfigurationClient::from_connection_string(CONNECTION_STRING).client_options(wire.options()).build().unwrap()
+}
+
+const ENDPOINT: &str = "https://contoso.azconfig.io";
+const CONNECTION_STRING: &str = "Endpoint=https://contoso.azconfig.io;Id=id;Secret=c2VjcmV0LWNhbmFyeQ==";
