@@ -22,7 +22,7 @@ impl Service {
         let operation = route.as_ref().map_or(Operation::OtherAppConfiguration, |route| route.operation);
         let key = route.as_ref().ok().filter(|route| names_key(route.operation)).map(|route| route.name.clone());
         let access = self.authenticate(state, request, base);
-        let store = store_name(base);
+        let store = state.store_id(&store_name(base));
         let head = RequestHead {
             vault: String::new(),
             store: Some(store.clone()),
@@ -42,8 +42,10 @@ impl Service {
                 if is_denied || (operation.is_change() && access == Access::ReadOnly) {
                     return Err(Problem::empty(403));
                 }
-                let (page_size, transition) = (state.store_page_size, self.policy.transition);
-                let store_request = StoreRequest { request, route: route?, base, store, page_size, transition, now };
+                let (page_size, read_delay) = (state.store_page_size, state.store_read_delay);
+                let transition = self.policy.transition;
+                let store_request =
+                    StoreRequest { request, route: route?, base, store, page_size, transition, read_delay, now };
                 if !operation.is_change() {
                     return perform_on_store(&mut state.data.visible().stores, &store_request);
                 }
