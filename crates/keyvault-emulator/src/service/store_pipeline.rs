@@ -71,10 +71,11 @@ impl Service {
             let access = check_signature(request, parameters.trim(), &self.registration.access_keys, now);
             return access.map_err(|description| Problem::unauthorized(Scheme::Hmac, &description));
         }
-        let host = host_and_port(base);
-        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+        let authority = host_and_port(base);
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
         let is_audience = |audience: &str| {
-            AUDIENCES.contains(&audience) || audience.strip_prefix("https://").is_some_and(|found| found == host)
+            let is_host = |found| found == host || found == authority;
+            AUDIENCES.contains(&audience) || audience.strip_prefix("https://").is_some_and(is_host)
         };
         let result = state.tokens.validate(authorization, is_audience, &self.registration.tenant_id, now);
         result.map(|()| Access::ReadWrite).map_err(|error| match error {
