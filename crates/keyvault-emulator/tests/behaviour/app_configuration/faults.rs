@@ -51,6 +51,11 @@ async fn each_status_has_the_body_of_the_service() {
             kind => assert_eq!(response.json()["type"], format!("https://azconfig.io/errors/{kind}")),
         }
     }
+    store.fault_next(1, Fault::status(429).retry_after("2"));
+    let response = get(&emulator, "/kv/a").await;
+    assert_eq!((response.header("retry-after"), response.header("retry-after-ms")), (Some("2"), None));
+    store.fault_next(1, Fault::status(429).header("retry-after-ms", "2000"));
+    assert_eq!(get(&emulator, "/kv/a").await.header("retry-after-ms"), Some("2000"));
     store.fault_next(1, Fault::Unauthorized);
     let response = get(&emulator, "/kv/a").await;
     assert_eq!((response.status(), response.header("www-authenticate")), (401, Some("HMAC-SHA256, Bearer")));
