@@ -5,7 +5,7 @@ export CARGO_INCREMENTAL=0
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # The published crates.
-crates=(keyvault keyvault-config keyvault-figment keyvault-figment2 keyvault-appconfig keyvault-emulator keyvault-cli)
+mapfile -t crates < <(grep -L '^publish = false' crates/*/Cargo.toml | cut -d / -f 2)
 
 steps=()
 # Ends the current step and starts the next one.
@@ -31,6 +31,11 @@ summary() {
   printf '%4d s  total\n' "$SECONDS"
 }
 trap summary EXIT
+
+# Prints the version of the published crates.
+version() {
+  sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1
+}
 
 # Installs Debian packages.
 packages() {

@@ -11,6 +11,7 @@ version=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$manifest" | head -n 1)
 repository=$(sed -n 's|^repository = "https://github.com/\([^"]*\)".*|\1|p' "$manifest")
 case "$RUNNER_OS-$RUNNER_ARCH" in
   Linux-X64) target=x86_64-unknown-linux-musl ;;
+  Linux-ARM64) target=aarch64-unknown-linux-musl ;;
   macOS-ARM64) target=aarch64-apple-darwin ;;
   macOS-X64) target=x86_64-apple-darwin ;;
   Windows-X64) target=x86_64-pc-windows-msvc ;;

@@ -1,17 +1,21 @@
 #!/usr/bin/env bash
-# Builds the command for Linux as one static file, checks it, and packs it with completions and manual pages into
-# target/package/keyvault-VERSION-x86_64-unknown-linux-musl.tar.gz. Needs rustup, musl-gcc (Debian: musl-tools) and file.
+# Builds the command for distribution, checks it, and packs it with completions and manual pages into
+# target/package/keyvault-VERSION-TARGET.tar.gz: `packaging/binary.sh [TARGET]`. By default the target is
+# x86_64-unknown-linux-musl, one static file. The system must be able to run programs of the target. Needs rustup; for
+# Linux also musl-gcc (Debian: musl-tools) and file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-target=x86_64-unknown-linux-musl
+target=${1:-x86_64-unknown-linux-musl}
 most_bytes=8000000
 
 rustup target add "$target"
 cargo build --profile dist --target "$target" -p keyvault-cli --locked
 binary=${CARGO_TARGET_DIR:-target}/$target/dist/keyvault
+case $target in *-windows-*) binary=$binary.exe ;; esac
 
-version=$("$binary" --version | cut -d ' ' -f 2)
+# A carriage return would become a part of the name.
+version=$("$binary" --version | tr -d '\r' | cut -d ' ' -f 2)
 name=keyvault-$version-$target
 directory=${CARGO_TARGET_DIR:-target}/package/$name
 rm -rf "$directory"
@@ -25,15 +29,17 @@ cp "$binary" LICENSE README.md CHANGELOG.md "$directory/"
 "$binary" completions zsh > "$directory/completions/_keyvault"
 "$binary" man "$directory/man"
 
-kind=$(file "$binary")
-if ! grep -qE 'statically linked|static-pie linked' <<< "$kind"; then
-  echo "the binary is not static: $kind" >&2
-  exit 1
-fi
-bytes=$(stat -c %s "$binary")
-if [ "$bytes" -ge "$most_bytes" ]; then
-  echo "the binary has $bytes bytes, and must have fewer than $most_bytes" >&2
-  exit 1
+bytes=$(($(wc -c < "$binary")))
+if [[ $target = *-linux-musl ]]; then
+  kind=$(file "$binary")
+  if ! grep -qE 'statically linked|static-pie linked' <<< "$kind"; then
+    echo "the binary is not static: $kind" >&2
+    exit 1
+  fi
+  if [ "$bytes" -ge "$most_bytes" ]; then
+    echo "the binary has $bytes bytes, and must have fewer than $most_bytes" >&2
+    exit 1
+  fi
 fi
 empty=$(find "$directory" -empty)
 if [ -n "$empty" ]; then
@@ -41,6 +47,13 @@ if [ -n "$empty" ]; then
   exit 1
 fi
 
-tar -C "$directory/.." --owner 0 --group 0 --sort name -czf "$directory.tar.gz" "$name"
-(cd "$directory/.." && sha256sum "$name.tar.gz" > "$name.tar.gz.sha256")
-echo "$directory.tar.gz: $(stat -c %s "$directory.tar.gz") bytes, the binary $bytes bytes"
+# The tar of macOS is another program.
+owner=(--uid 0 --gid 0)
+if tar --version | grep -q GNU; then owner=(--owner 0 --group 0 --sort name); fi
+digest=(sha256sum)
+command -v sha256sum > /dev/null || digest=(shasum -a 256)
+# Relative paths, because `tar` takes the letter of a Windows drive for the name of a host.
+cd "$directory/.."
+tar "${owner[@]}" -czf "$name.tar.gz" "$name"
+"${digest[@]}" "$name.tar.gz" > "$name.tar.gz.sha256"
+echo "$PWD/$name.tar.gz: $(($(wc -c < "$name.tar.gz"))) bytes, the binary $bytes bytes"

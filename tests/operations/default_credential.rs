@@ -17,21 +17,21 @@ use keyvault_test_support::variables::with_variables;
 use tokio::time::timeout;
 use url::Url;
 
-async fn scene() -> Emulator {
+pub(super) async fn scene() -> Emulator {
     let emulator = Emulator::start().await.unwrap();
     emulator.set("a", "x");
     emulator
 }
 
-fn with<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> DefaultCredentialBuilder {
+pub(super) fn with<'a>(variables: impl IntoIterator<Item = (&'a str, &'a str)>) -> DefaultCredentialBuilder {
     DefaultCredential::builder().variables(NOWHERE.into_iter().chain(variables))
 }
 
-fn client(emulator: &Emulator, credential: &Arc<DefaultCredential>) -> SecretClient {
+pub(super) fn client(emulator: &Emulator, credential: &Arc<DefaultCredential>) -> SecretClient {
     client_of(emulator, credential).build().unwrap()
 }
 
-fn application(emulator: &Emulator) -> [(&str, &str); 4] {
+pub(super) fn application(emulator: &Emulator) -> [(&str, &str); 4] {
     [
         ("AZURE_TENANT_ID", emulator.tenant_id()),
         ("AZURE_CLIENT_ID", emulator.client_id()),
@@ -186,80 +186,6 @@ async fn a_configured_step_that_fails_ends_the_chain() {
 }
 
 #[tokio::test]
-async fn a_step_that_is_configured_in_part_does_not_end_the_chain() {
-    let emulator = scene().await;
-    let machine = ("AZURE_POD_IDENTITY_AUTHORITY_HOST", emulator.http_url());
-    let (endpoint, header) = (emulator.identity_endpoint(), emulator.identity_header());
-    let app_service = [("IDENTITY_ENDPOINT", &*endpoint), ("IDENTITY_HEADER", header)];
-    let (tenant, client_id) = (("AZURE_TENANT_ID", "t"), ("AZURE_CLIENT_ID", emulator.client_id()));
-    let file = ("AZURE_FEDERATED_TOKEN_FILE", "/nowhere/token");
-    for (partial, reason) in [
-        (&[tenant][..], "environment: AZURE_TENANT_ID is set without AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"),
-        (&[tenant, client_id], "environment: AZURE_TENANT_ID and AZURE_CLIENT_ID are set without AZURE_CLIENT_SECRET"),
-        (
-            &[tenant, client_id, ("AZURE_CLIENT_SECRET", "")],
-            "environment: AZURE_TENANT_ID and AZURE_CLIENT_ID are set without AZURE_CLIENT_SECRET",
-        ),
-        (
-            &[tenant, ("AZURE_CLIENT_ID", " "), ("AZURE_CLIENT_SECRET", "")],
-            "environment: AZURE_TENANT_ID is set without AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
-        ),
-        (
-            &[("AZURE_CLIENT_SECRET", "canary")],
-            "environment: AZURE_CLIENT_SECRET is set without AZURE_TENANT_ID and AZURE_CLIENT_ID",
-        ),
-        (
-            &[tenant, client_id, ("AZURE_CLIENT_CERTIFICATE_PATH", "/canary.pem")],
-            "environment: AZURE_CLIENT_CERTIFICATE_PATH is not supported",
-        ),
-        (
-            &[("AZURE_FEDERATED_TOKEN_FILE", "canary")],
-            "workload identity: AZURE_FEDERATED_TOKEN_FILE is set without AZURE_TENANT_ID and AZURE_CLIENT_ID",
-        ),
-        (&[tenant, client_id, file], "workload identity: file in AZURE_FEDERATED_TOKEN_FILE does not exist"),
-        (
-            &[tenant, client_id, ("GITHUB_ACTIONS", "true"), ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "canary")],
-            "workload identity: a job of GitHub Actions lacks ACTIONS_ID_TOKEN_REQUEST_URL: set `permissions: id-token",
-        ),
-        (
-            &[tenant, client_id, ("TF_BUILD", "True"), ("AZURESUBSCRIPTION_SERVICE_CONNECTION_ID", "canary")],
-            "workload identity: a job of Azure Pipelines lacks SYSTEM_ACCESSTOKEN: set `SYSTEM_ACCESSTOKEN: $(System.",
-        ),
-    ] {
-        for identity in [&[machine][..], &app_service] {
-            let credential = with(partial.iter().chain(identity).copied()).build().unwrap();
-            let client = client(&emulator, &credential);
-            assert_eq!(client.get("a").await.unwrap().expose_secret(), "x", "{partial:?}");
-            assert_eq!(credential.step().await, Some(CredentialStep::ManagedIdentity), "{partial:?}");
-        }
-        let error = token_error(&with(partial.iter().copied()).build().unwrap()).await;
-        assert_eq!(error.kind(), ErrorKind::Denied, "{partial:?}");
-        let report = error.report();
-        assert!(report.contains(reason), "{partial:?}: {report}");
-        assert_free_of(&report, &["canary"]);
-    }
-    // A step that the program selects is asked for a token like any other.
-    let alone = with([tenant]).steps([CredentialStep::Environment]).build().unwrap();
-    let report = token_error(&alone).await.report();
-    assert!(report.contains("AZURE_TENANT_ID is set without"), "{report}");
-    assert!(with([]).steps([]).build().is_err());
-}
-
-#[tokio::test]
-async fn the_identities_of_other_platforms_are_named_as_not_supported() {
-    let endpoint = ("IDENTITY_ENDPOINT", "http://localhost:40342/token");
-    for (variables, reason) in [
-        (&[endpoint, ("IMDS_ENDPOINT", "http://localhost:40342")][..], "Azure Arc is not supported"),
-        (&[endpoint, ("IDENTITY_HEADER", "h"), ("IDENTITY_SERVER_THUMBPRINT", "t")], "Service Fabric is not supported"),
-        (&[("MSI_ENDPOINT", "http://localhost:50342")], "Cloud Shell, in MSI_ENDPOINT, is not supported"),
-        (&[("MSI_ENDPOINT", "http://localhost"), ("MSI_SECRET", "s")], "Azure ML, in MSI_ENDPOINT, is not supported"),
-    ] {
-        let report = token_error(&with(variables.iter().copied()).build().unwrap()).await.report();
-        assert!(report.contains(reason), "{variables:?}: {report}");
-    }
-}
-
-#[tokio::test]
 async fn a_variable_selects_the_steps_as_in_the_other_sdks() {
     use CredentialStep::{AzureCli, AzureDeveloperCli, Environment, ManagedIdentity, WorkloadIdentity};
     let all = CredentialStep::ALL.to_vec();
@@ -384,7 +310,7 @@ async fn a_revoked_token_is_replaced_though_the_credential_keeps_it() {
 }
 
 /// Requests a secret through a client, and returns the error.
-async fn token_error(credential: &Arc<DefaultCredential>) -> Error {
+pub(super) async fn token_error(credential: &Arc<DefaultCredential>) -> Error {
     let direct = credential.get_token(&["https://vault.azure.net/.default"], None).await;
     assert!(direct.is_err());
     let client = SecretClient::builder("https://contoso.vault.azure.net").credential(Arc::clone(credential) as _);

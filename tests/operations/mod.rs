@@ -12,3 +12,5 @@ mod pollers;
 mod recording;
 mod retries;
 mod tracing_spans;
+#[cfg(unix)]
+mod unusable_steps;

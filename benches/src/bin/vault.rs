@@ -1,11 +1,15 @@
-//! The vault of the benchmarks: an emulator that reads one command a line and answers each with one line.
+//! The vault and the store of the benchmarks: an emulator that reads one command a line and answers each with one line.
 //!
 //! | command | answer |
 //! |---|---|
 //! | `url` | the URL |
 //! | `authority` | the certificate authority as PEM, with `|` for newlines |
 //! | `set NAME` | the new version |
+//! | `connection` | the connection string of App Configuration |
+//! | `put KEY VALUE` | an empty line; the key-value exists now, without a label |
+//! | `refer KEY NAME` | an empty line; the key refers to the secret now |
 //! | `requests` | the requests since the last such command: all, throttled, and unauthorized |
+//! | `exchanges` | the requests since the last such command: to App Configuration, those answered with 304, to the vault |
 //! | `throttle LIMIT` | an empty line; from now on, the vault accepts `LIMIT` requests in ten seconds |
 //! | `unthrottle` | an empty line |
 //!
@@ -16,7 +20,7 @@ use std::io::{self, BufRead, Write};
 use std::time::Duration;
 
 use keyvault_benches::name;
-use keyvault_emulator::{Emulator, Throttle};
+use keyvault_emulator::{Emulator, SetKeyValue, Throttle};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -27,6 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     for n in 0..secrets {
         emulator.set(&name(n), &format!("{:<64}", format!("value {n}")));
     }
+    let store = emulator.app_configuration("");
     let mut written = 0_u64;
     for line in io::stdin().lock().lines() {
         let line = line?;
@@ -38,10 +43,28 @@ async fn main() -> Result<(), Box<dyn Error>> {
                 written += 1;
                 emulator.set(argument, &format!("{:<64}", format!("rotated {written}")))
             }
+            "connection" => store.connection_string(),
+            "put" => {
+                let (key, value) = argument.split_once(' ').ok_or("the value is missing")?;
+                store.set(key, value);
+                String::new()
+            }
+            "refer" => {
+                let (key, secret) = argument.split_once(' ').ok_or("the secret is missing")?;
+                let secret = format!("{}/secrets/{secret}", emulator.vault_url());
+                store.set_key_value(key, SetKeyValue::secret_reference(secret));
+                String::new()
+            }
             "requests" => {
                 let requests = emulator.requests();
                 emulator.reset_requests();
                 format!("{} {} {}", requests.total, requests.throttled, requests.unauthorized)
+            }
+            "exchanges" => {
+                let requests = emulator.requests();
+                emulator.reset_requests();
+                let store = requests.app_configuration;
+                format!("{} {} {}", store.total, store.not_modified, requests.total)
             }
             "throttle" => {
                 emulator.throttle(Throttle::service().others(argument.parse()?));

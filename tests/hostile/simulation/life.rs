@@ -15,6 +15,7 @@ use keyvault::{Live, Notice};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::store::{ModelStore, SETTING};
 use super::trace::Trace;
 use super::vault::{ModelVault, State, Weather};
 
@@ -25,6 +26,7 @@ type Settings = BTreeMap<String, String>;
 pub(super) struct Life {
     trace: Trace,
     vault: ModelVault,
+    store: ModelStore,
     /// The offset of the clock of the host.
     ahead: Arc<AtomicU64>,
     live: Live<Settings>,
@@ -74,11 +76,13 @@ impl Life {
     async fn begin(seed: u64) -> Self {
         let trace = Trace::begin();
         let vault = ModelVault::new(seed, &names(), &trace);
+        let store = ModelStore::new(&vault);
         let (begun, ahead) = (Instant::now(), Arc::<AtomicU64>::default());
         ahead.store(EPOCH, Relaxed);
         let put_ahead = Arc::clone(&ahead);
         let time = move || SystemTime::UNIX_EPOCH + begun.elapsed() + Duration::from_secs(put_ahead.load(Relaxed));
         let live = keyvault_figment::layered(vault.clone(), || Figment::new().merge(Toml::string(FILE)))
+            .with_layer(store.clone())
             .refresh_every(INTERVAL)
             .refresh_deadline(DEADLINE)
             .event_spread(INTERVAL / 3)
@@ -93,6 +97,7 @@ impl Life {
         Self {
             trace,
             vault,
+            store,
             ahead,
             live,
             seen,
@@ -127,7 +132,7 @@ impl Life {
 
     /// Runs one random event.
     fn happen(&mut self, rng: &mut Rng) {
-        match rng.u8(..16) {
+        match rng.u8(..18) {
             0..=2 => self.rotate(&["user", "password"]),
             3..=4 => {
                 let names = names();
@@ -155,7 +160,17 @@ impl Life {
             11 => self.ahead.store(EPOCH + rng.u64(..2 * INTERVAL.as_secs()), Relaxed),
             12 | 13 if !self.events.is_empty() => self.repeat(rng),
             14 | 15 if !self.lags => self.report(),
+            16 | 17 => self.change(rng.bool()),
             _ => self.vault.fall_behind(rng.bool() && self.lags),
+        }
+    }
+
+    /// Changes the setting of the store, and pushes an event of it or not.
+    fn change(&mut self, with_event: bool) {
+        self.trace.note(format_args!("change of the store"));
+        self.store.change();
+        if with_event {
+            self.live.notify(self.store.event());
         }
     }
 
@@ -184,9 +199,11 @@ impl Life {
         if self.lags {
             return;
         }
-        let health = self.live.health();
-        for (name, number) in state(self.live.published().settings()) {
-            let superseded = self.vault.superseded(&name, number);
+        let (health, settings) = (self.live.health(), self.live.published());
+        let secrets = state(settings.settings()).into_iter();
+        let secrets = secrets.map(|(name, number)| (self.vault.superseded(&name, number), name));
+        let setting = (self.store.superseded(limit(settings.settings())), SETTING.to_owned());
+        for (superseded, name) in secrets.chain([setting]) {
             assert!(
                 superseded <= health.age + REQUEST,
                 "{name} is {superseded:?} old, and health says {:?}",
@@ -234,6 +251,7 @@ impl Life {
 
     /// Checks the published settings against the history of the vault.
     fn check(&self, new: &Settings) {
+        assert!(limit(new) >= limit(&self.seen), "the setting of the store went back");
         let (old, new) = (state(&self.seen), state(new));
         let begun = self.vault.last_pass() - 4 * SETTLE - DEADLINE;
         for (name, number) in &new {
@@ -261,7 +279,9 @@ impl Life {
                 () = &mut caught_up => break,
             }
         }
-        let last = state(&self.live.published().settings().as_ref().clone());
+        let settings = self.live.published().settings().as_ref().clone();
+        assert_eq!(limit(&settings), self.store.value(), "a change of the store was never seen");
+        let last = state(&settings);
         assert_eq!(last, self.vault.state(), "a change was never seen");
         assert!(self.vault.was_ever(&last));
         for report in self.reports {
@@ -311,6 +331,11 @@ fn state(settings: &Settings) -> State {
     assert_eq!(settings["url"], format!("{}:{}", state["user"], state["password"]));
     assert_eq!(settings["key"], state["api-key"].to_string());
     state
+}
+
+/// Returns the setting of the store.
+fn limit(settings: &Settings) -> u32 {
+    settings[SETTING].parse().unwrap()
 }
 
 fn differing<'s>(old: &'s Settings, new: &'s Settings) -> BTreeSet<&'s str> {

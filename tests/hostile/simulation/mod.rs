@@ -1,11 +1,11 @@
-//! The whole refresh loop against a vault that rotates, fails and misreports the time: hundreds of lives, each
-//! derived from a seed.
+//! The whole refresh loop against a vault that rotates, fails and misreports the time, and a store of settings beside
+//! it: hundreds of lives, each derived from a seed.
 //!
 //! In every life these invariants hold:
 //!
 //! * each published secret was the latest in the vault at some moment of the refresh that read it, or was announced by
 //!   an event;
-//! * secrets that rotate together are published together;
+//! * secrets that rotate together are published together, and a setting of the store never goes back;
 //! * an older version never follows a newer one;
 //! * every change is published eventually, although events come late, twice and in any order;
 //! * no setting was replaced longer ago than the age that health says, and health is not green beyond its maximum;
@@ -18,6 +18,7 @@
 
 mod life;
 mod load;
+mod store;
 mod trace;
 mod vault;
 

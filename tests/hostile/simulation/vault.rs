@@ -180,7 +180,7 @@ impl ModelVault {
     }
 
     /// Delays a request, and drops some.
-    async fn travel(&self, what: &str) -> Result<()> {
+    pub(super) async fn travel(&self, what: &str) -> Result<()> {
         let (pause, failure) = {
             let mut inner = self.lock();
             let pause = Duration::from_millis(inner.rng.u64(1..40));

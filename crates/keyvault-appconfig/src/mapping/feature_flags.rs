@@ -5,9 +5,10 @@ use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
 use super::json;
-use super::value::{StoredValue, malformed};
+use super::value::malformed;
 use crate::endpoint::Endpoint;
 use crate::key_value::KeyValue;
+use keyvault::settings::StoredValue;
 
 /// Returns one feature flag as an element of `feature_management.feature_flags`
 /// ([schema](https://github.com/microsoft/FeatureManagement/blob/main/Schema/FeatureFlag.v2.0.0.schema.json)).

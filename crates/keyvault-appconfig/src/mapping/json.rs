@@ -7,7 +7,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::value::StoredValue;
+use keyvault::settings::StoredValue;
 
 /// Each level takes a stack frame.
 const MAX_DEPTH: usize = 32;

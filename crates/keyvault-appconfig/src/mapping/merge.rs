@@ -10,9 +10,10 @@ use keyvault::{Error, ErrorKind};
 
 use super::feature_flags::feature_flag;
 use super::key_map::KeyMap;
-use super::value::{StoredValue, malformed, value_of};
+use super::value::{malformed, value_of};
 use crate::endpoint::Endpoint;
 use crate::key_value::KeyValue;
+use keyvault::settings::StoredValue;
 
 /// The key-values that one selection chose, in the order of the store.
 pub(crate) struct Selection {
@@ -22,6 +23,7 @@ pub(crate) struct Selection {
 }
 
 /// One setting of the layer.
+#[derive(Clone)]
 pub(crate) struct Setting {
     pub(crate) place: Arc<str>,
     pub(crate) value: StoredValue,

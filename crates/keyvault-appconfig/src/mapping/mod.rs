@@ -14,5 +14,5 @@ mod snapshot_reference;
 mod value;
 
 pub(crate) use self::key_map::KeyMap;
-pub(crate) use self::merge::{Selection, merge};
+pub(crate) use self::merge::{Selection, Setting, merge};
 pub(crate) use self::snapshot_reference::referenced_snapshot;

@@ -1,5 +1,6 @@
 //! The value of a key-value, read by its content type.
 
+use keyvault::settings::StoredValue;
 use keyvault::{Error, ErrorKind};
 use zeroize::Zeroizing;
 
@@ -7,15 +8,6 @@ use super::json;
 use super::key_map::KeyMap;
 use super::key_vault_reference;
 use crate::key_value::{ContentType, KeyValue};
-
-/// STAND-IN for `keyvault::settings::StoredValue`.
-#[derive(Clone)]
-pub(crate) enum StoredValue {
-    Text(Zeroizing<String>),
-    Null,
-    Table(Vec<(String, StoredValue)>),
-    List(Vec<StoredValue>),
-}
 
 /// Returns the value of a key-value as settings, or `None` if it has none.
 ///
@@ -29,7 +21,9 @@ pub(super) fn value_of(key_value: &KeyValue, map: &KeyMap) -> Result<Option<Stor
     let parsed = match ContentType::of(key_value.content_type()) {
         ContentType::KeyVaultReference => Some(StoredValue::Text(key_vault_reference::reference_text(text)?)),
         ContentType::Json => json::tree(text, &|name: &str| map.member(name)),
-        ContentType::Text | ContentType::FeatureFlag | ContentType::SnapshotReference => None,
+        // One that was not followed: it is in a snapshot.
+        ContentType::SnapshotReference => return Ok(None),
+        ContentType::Text | ContentType::FeatureFlag => None,
     };
     let value = parsed.unwrap_or_else(|| StoredValue::Text(Zeroizing::new(text.to_owned())));
     Ok(Some(value).filter(|value| !matches!(value, StoredValue::Null)))

@@ -48,7 +48,9 @@ fn finding(step: &CredentialStep, outcome: &StepOutcome) -> Finding {
     let subject = step.to_string();
     match outcome {
         StepOutcome::Serves => Finding::new(subject, Health::Healthy, "is used"),
-        StepOutcome::DoesNotApply(reason) => Finding::new(subject, Health::Unknown, reason.clone()),
+        StepOutcome::DoesNotApply(reason) | StepOutcome::Unusable(reason) => {
+            Finding::new(subject, Health::Unknown, reason.clone())
+        }
         StepOutcome::Fails(error) => Finding::failed(subject, error),
         _ => Finding::new(subject, Health::Unknown, "not tried, because an earlier step is used"),
     }

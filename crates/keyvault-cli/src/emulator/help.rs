@@ -14,6 +14,9 @@ pub(super) const EXAMPLES: &str = r#"Examples:
     keyvault emulator --seed seed.toml -- pytest
     keyvault emulator --seed seed.toml -- npm test
 
+  With an App Configuration store for the command:
+    keyvault emulator --seed seed.toml --app-configuration -- pytest
+
 The command has, beside the variables of its caller except credentials:
   KEYVAULT_VAULT             the URL of the vault
   KEYVAULT_EMULATOR_CONTROL  the control endpoint, CONTROL below
@@ -24,6 +27,9 @@ The command has, beside the variables of its caller except credentials:
   AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLIENT_SECRET, AZURE_AUTHORITY_HOST
                              for a client secret credential
   NO_PROXY, no_proxy         this machine, and those of the caller
+With --app-configuration it also has:
+  AZURE_APPCONFIG_ENDPOINT, AZURE_APPCONFIG_CONNECTION_STRING
+                             the App Configuration store, which the SDKs and providers reach without an option
 A client needs one option, because the host is not under vault.azure.net:
   Python:     SecretClient(os.environ["KEYVAULT_VAULT"], DefaultAzureCredential(),
                   verify_challenge_resource=False)
@@ -67,10 +73,14 @@ A seed, as TOML:
     [tls]
     certificate = "app.example"     # self-signed; or pem = "..." with a key and its chain
 
+    [app_configuration]             # key-values of the App Configuration store
+    "shop:db:host" = ["localhost", { value = "db.example", label = "prod" }]
+    "shop:db:password" = { secret = "db-password" }    # a Key Vault reference
+
 The same as JSON: {"db-password": "hunter2", "api-key": {"value": "k-123"}}
 
-Several vaults: the hosts NAME.vault.azure.net and NAME.localhost lead to the vault NAME, any other host to the
-default vault.
+Several vaults and stores: the hosts NAME.vault.azure.net and NAME.localhost lead to the vault NAME, the hosts
+NAME.azconfig.io and NAME.localhost to the store NAME, any other host to the default vault and the default store.
 
 The control endpoint, where CONTROL is the control_url of the first line:
     curl -d '{"shift_seconds": 86400}'                         $CONTROL/clock     (GET, DELETE)
@@ -80,5 +90,7 @@ The control endpoint, where CONTROL is the control_url of the first line:
     curl -d '{"deny": "rbac", "operations": ["get", "list"]}'  $CONTROL/access    (GET, DELETE)
     curl -d '{"others": 100}'                                  $CONTROL/throttle  (GET, DELETE)
     curl -d '{"db-password": "new"}'                           $CONTROL/secrets   (DELETE)
+    curl -d '{"shop:db:host": "db.example"}'                   $CONTROL/key-values (DELETE)
+    curl -d '{"fault": "hang", "app_configuration": true}'     $CONTROL/faults
     curl                                                       $CONTROL/requests  (DELETE)
     curl                                                       $CONTROL/log       (DELETE)"#;

@@ -80,8 +80,8 @@ pub(crate) struct EmulatorArguments {
     #[arg(long)]
     accept_any_token: bool,
 
-    /// Print the endpoint and the connection string of an App Configuration store, and set them for the command: of the
-    /// store NAME, or of the default store
+    /// Print the endpoint and the connection string of the App Configuration store, and set them for the command; with
+    /// NAME, the endpoint has the host NAME.localhost
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     app_configuration: Option<String>,
 
@@ -150,6 +150,9 @@ async fn start(arguments: &EmulatorArguments, builder: EmulatorBuilder) -> Resul
     }
     if let Some(path) = &arguments.data {
         builder = builder.data_file(path);
+    }
+    if let Some(name) = &arguments.app_configuration {
+        builder = builder.app_configuration(name);
     }
     if arguments.purge_protection {
         builder = builder.purge_protection();

@@ -5,22 +5,16 @@ use zeroize::Zeroizing;
 use super::document::Style;
 
 impl Style {
-    /// Returns the part of a secret that counts. The last line break of a block is the block's own.
-    pub(super) fn value(self, secret: &str) -> &str {
-        match self {
-            Self::YamlLiteral => secret.trim_end_matches('\n'),
-            Self::JsonLiteral => secret.trim(),
-            _ => secret,
-        }
-    }
-
-    /// Returns a whole value in other quotes, if it cannot keep those that are written.
-    pub(super) fn rewritten(self, values: &[&str], text: &str) -> Option<Zeroizing<String>> {
+    /// Returns a whole value in other quotes, if it cannot keep those that are written. `keeps_line_breaks` is whether
+    /// it is a block that keeps all line breaks at its end, and not one at most.
+    pub(super) fn rewritten(self, values: &[&str], text: &str, keeps_line_breaks: bool) -> Option<Zeroizing<String>> {
         let any = |is_special: &dyn Fn(char) -> bool| values.iter().any(|value| value.contains(is_special));
+        let is_too_long = || !keeps_line_breaks && (text == "\n" || text.ends_with("\n\n"));
         match self {
             Self::YamlPlain => Some(quoted(text, Escapes::Json)),
             Self::YamlSingle if any(&char::is_control) => Some(quoted(text, Escapes::Json)),
             Self::YamlLiteral if any(&|c| c.is_control() && c != '\n') => Some(quoted(text, Escapes::Json)),
+            Self::YamlLiteral if is_too_long() => Some(quoted(text, Escapes::Json)),
             Self::YamlFolded if any(&char::is_control) => Some(quoted(text, Escapes::Json)),
             Self::TomlLiteral if any(&|c| c == '\'' || c.is_control()) => Some(quoted(text, Escapes::Json)),
             // Programs disagree on `\$` and `` \` `` in double quotes, and agree on single quotes.

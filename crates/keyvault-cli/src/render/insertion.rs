@@ -5,6 +5,7 @@ use std::ops::Range;
 use zeroize::Zeroizing;
 
 use super::document::{Part, Style, parts};
+use super::json_strings::JsonStrings;
 use super::xml;
 use crate::settings::Format;
 
@@ -115,7 +116,8 @@ impl MarkedDocument {
                 next += 1;
             }
             let marks = first..next;
-            let values: Vec<&str> = insertions[marks.clone()].iter().map(|i| part.style.value(&i.value)).collect();
+            let values: Vec<&str> =
+                marks.clone().map(|index| self.value(part, index, &insertions[index].value)).collect();
             let text = self.replaced(part, marks.clone(), &values);
             if !marks.is_empty() {
                 self.edit(part, marks, &values, &text, &mut edits)?;
@@ -125,6 +127,23 @@ impl MarkedDocument {
         edits
             .extend((next..self.marks.len()).map(|index| (self.marks[index].clone(), insertions[index].value.clone())));
         Ok((self.edited(&edits), expected))
+    }
+
+    /// Returns the part of a secret that counts. The line break at the end of a YAML block is also that of a secret
+    /// there, and a block with `-` in its header ends without one.
+    fn value<'v>(&self, part: &Part, mark: usize, secret: &'v str) -> &'v str {
+        let after = part.text.split_once(&self.text[self.marks[mark].clone()]).map_or("", |(_, after)| after);
+        match part.style {
+            Style::JsonLiteral => secret.trim(),
+            Style::YamlLiteral | Style::YamlFolded if after.trim_start_matches('\n').is_empty() => {
+                match self.chomping(part) {
+                    Some('-') => secret.trim_end_matches('\n'),
+                    _ if after.is_empty() => secret,
+                    _ => secret.strip_suffix('\n').unwrap_or(secret),
+                }
+            }
+            _ => secret,
+        }
     }
 
     /// Returns the text of a part with its marks replaced.
@@ -169,8 +188,8 @@ impl MarkedDocument {
             return Err(refused(marks.start, "the secret has a character that XML cannot contain"));
         }
         let written = &self.text[part.span.clone()];
-        if let Some(whole) = part.style.rewritten(values, text) {
-            let is_block = matches!(part.style, Style::YamlLiteral | Style::YamlFolded);
+        let is_block = matches!(part.style, Style::YamlLiteral | Style::YamlFolded);
+        if let Some(whole) = part.style.rewritten(values, text, is_block && self.chomping(part) == Some('+')) {
             let end = part.span.start + written.trim_end_matches([' ', '\n']).len();
             let block = self.block_header(part.span.start).filter(|_| is_block).map(|header| header..end);
             edits.push((block.unwrap_or(part.span.clone()), whole));
@@ -203,6 +222,12 @@ impl MarkedDocument {
         before[line..].match_indices(['|', '>']).find(is_header).map(|(at, _)| line + at)
     }
 
+    /// Returns what the header of a block says about the line breaks at its end: `-` for none, `+` for all.
+    fn chomping(&self, part: &Part) -> Option<char> {
+        let header = &self.text[self.block_header(part.span.start)? + 1..part.span.start];
+        header.chars().take_while(|c| matches!(c, '+' | '-' | '0'..='9')).find(|c| !c.is_ascii_digit())
+    }
+
     fn edited(&self, edits: &[(Range<usize>, Zeroizing<String>)]) -> Zeroizing<String> {
         let length = self.text.len() + edits.iter().map(|(_, text)| text.len()).sum::<usize>();
         let mut out = Zeroizing::new(String::with_capacity(length));
@@ -230,46 +255,6 @@ fn is_strict_json(text: &str) -> bool {
 fn unused_word(text: &str) -> String {
     let longest = text.split("kvref").skip(1).map(|rest| rest.len() - rest.trim_start_matches('x').len()).max();
     format!("kvref{}", "x".repeat(longest.map_or(1, |length| length + 1)))
-}
-
-/// Follows the strings and comments of JSON.
-#[derive(Default)]
-struct JsonStrings {
-    state: JsonState,
-    last: char,
-}
-
-#[derive(Clone, Copy, Default, Eq, PartialEq)]
-enum JsonState {
-    #[default]
-    Outside,
-    String,
-    Escape,
-    LineComment,
-    BlockComment,
-}
-
-impl JsonStrings {
-    fn read(&mut self, text: &str) {
-        for c in text.chars() {
-            self.state = match (self.state, self.last, c) {
-                (JsonState::Outside, _, '"') => JsonState::String,
-                (JsonState::Outside, '/', '/') => JsonState::LineComment,
-                (JsonState::Outside, '/', '*') => JsonState::BlockComment,
-                (JsonState::String, _, '"') | (JsonState::LineComment, _, '\n') => JsonState::Outside,
-                (JsonState::BlockComment, '*', '/') => JsonState::Outside,
-                (JsonState::String, _, '\\') => JsonState::Escape,
-                (JsonState::Escape, ..) => JsonState::String,
-                (state, ..) => state,
-            };
-            self.last = c;
-        }
-    }
-
-    /// Returns whether the next character is in a string or a comment.
-    fn is_inside(&self) -> bool {
-        self.state != JsonState::Outside
-    }
 }
 
 #[cfg(test)]
@@ -302,6 +287,16 @@ mod tests {
             (Format::Yaml, "a: «0»", "123", "a: \"123\""),
             (Format::Yaml, "a:\n  - k: |\n      «0»\nb: 1\n", "A\nB\n", "a:\n  - k: |\n      A\n      B\nb: 1\n"),
             (Format::Yaml, "k: |-\n  x «0» y\nb: 1\n", "A", "k: |-\n  x A y\nb: 1\n"),
+            (Format::Yaml, "k: |\n  «0»\nb: 1\n", "A", "k: |\n  A\nb: 1\n"),
+            (Format::Yaml, "k: |\n  «0»\nb: 1\n", "A\n\n", "k: \"A\\n\\n\"\nb: 1\n"),
+            (Format::Yaml, "k: |\n  «0»\nb: 1\n", "\n", "k: \"\\n\"\nb: 1\n"),
+            (Format::Yaml, "k: |+ # c\n  «0»\nb: 1\n", "A\n\n", "k: |+ # c\n  A\n  \nb: 1\n"),
+            (Format::Yaml, "k: |+\n  «0»\n\nb: 1\n", "A", "k: |+\n  A\n\nb: 1\n"),
+            (Format::Yaml, "k: |-\n  «0»\nb: 1\n", "A\nB\n\n", "k: |-\n  A\n  B\nb: 1\n"),
+            (Format::Yaml, "k: |\n  x: «0»\n  y\nb: 1\n", "A\n", "k: |\n  x: A\n  \n  y\nb: 1\n"),
+            (Format::Yaml, "k: |2-\n  «0» «1»\nb: 1\n", "A\n", "k: |2-\n  A\n   A\nb: 1\n"),
+            (Format::Yaml, "k: >\n  x «0»\nb: 1\n", "A\n", "k: >\n  x A\nb: 1\n"),
+            (Format::Yaml, "k: >-\n  x «0»\nb: 1\n", "A\nB\n", "k: \"x A\\nB\"\nb: 1\n"),
             (Format::Toml, "a = \"«0»\"\n", ODD, "a = \"q\\\"b\\\\s'a&<>\\nl $x: #]]>é\"\n"),
             (Format::Toml, "a = 'x«0»'\n", "plain\\", "a = 'xplain\\'\n"),
             (Format::Toml, "a = 'x«0»'\nb = 1", "it's", "a = \"xit's\"\nb = 1"),
@@ -358,6 +353,8 @@ mod tests {
                 (Format::Yaml, "a: \"«0»\"\nb: 1\n"),
                 (Format::Yaml, "a: '«0»'\nb: 1\n"),
                 (Format::Yaml, "a: «0»\nb: 1\n"),
+                (Format::Yaml, "a: |+\n  x «0»\nb: 1\n"),
+                (Format::Yaml, "a: |\n  x\n  «0»\n  y\nb: 1\n"),
                 (Format::Toml, "a = \"«0»\"\nb = 1\n"),
                 (Format::Toml, "a = '«0»'\nb = 1\n"),
                 (Format::Xml, "<a b=\"«0»\">1</a>"),

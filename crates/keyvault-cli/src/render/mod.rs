@@ -1,14 +1,15 @@
 //! `keyvault render`: writes a file of any kind with the references in it resolved.
 //!
 //! In reading order: `template` resolves the references of a text. `insertion` puts secrets into a format with a
-//! structure, which `document` and `xml` parse, and `escape` escapes each for its place. `watch` repeats that and
-//! rewrites the file on a change, and `hook` runs the command of `--then` after each write, in a shell of `unix` or
-//! `windows`.
+//! structure, which `document` and `xml` parse (`json_strings` finds the strings of JSON before that), and `escape`
+//! escapes each for its place. `watch` repeats that and rewrites the file on a change, and `hook` runs the command of
+//! `--then` after each write, in a shell of `unix` or `windows`.
 
 mod document;
 mod escape;
 mod hook;
 mod insertion;
+mod json_strings;
 mod template;
 #[cfg(unix)]
 mod unix;
@@ -45,7 +46,8 @@ use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 ///
 /// In JSON, YAML, TOML, XML, INI, .properties and .env files each secret is escaped for its place, and nothing is
 /// written if the file would have another structure with the secrets than without them. References need quotes there,
-/// except for a number, true or false in JSON. In any other file the secrets are written as they are.
+/// except for a number, true or false in JSON. In a YAML block, the line break at its end is also that of the secret.
+/// In any other file the secrets are written as they are.
 ///
 /// With -o the file is replaced atomically: the text is written to a temporary file beside it, synced to disk and
 /// renamed. The file gets the mode of --mode and belongs to you, whatever the old file's mode and owner are. On Windows

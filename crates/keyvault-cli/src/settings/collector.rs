@@ -100,7 +100,7 @@ impl<'t> EntryCollector<'t> {
         }
     }
 
-    fn line_text(&self, line: usize) -> Option<&'t str> {
+    pub(super) fn line_text(&self, line: usize) -> Option<&'t str> {
         let start = *self.lines.get(line.checked_sub(1)?)?;
         let end = self.lines.get(line).copied().unwrap_or(self.text.len());
         Some(&self.text[start..end])

@@ -11,7 +11,7 @@ use keyvault::settings::Key;
 use zeroize::Zeroizing;
 
 use super::collector::EntryCollector;
-use super::entry::may_contain_reference;
+use super::entry::{may_contain_reference, needs_check};
 use super::problem::SyntaxError;
 
 /// A variable and the lines that it spans.
@@ -34,7 +34,14 @@ pub(super) fn parse(collector: &mut EntryCollector<'_>) -> Result<(), SyntaxErro
             None => collector.other(key, first_line)?,
         }
     }
-    errors.iter().for_each(|error| collector.skip(error));
+    for error in errors {
+        collector.skip(&error);
+        // A line that cannot be parsed may have a reference all the same.
+        if let Some(text) = collector.line_text(error.line).filter(|text| needs_check(text)) {
+            let key = collector.member(&Key::root(), &format!("line {}", error.line), error.line)?;
+            collector.string(key, error.line, error.line, text.trim().to_owned())?;
+        }
+    }
     Ok(())
 }
 

@@ -53,6 +53,31 @@ async fn every_command_signs_in_with_the_selected_credential_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_failing_command_names_the_steps_that_are_configured_but_not_supported() {
+    let fixture = Fixture::start().await;
+    fixture.write("a.toml", "a = '@KeyVault(SecretName=db)'\n");
+    fixture.write("a.env", "A=@KeyVault(SecretName=db)\n");
+    for (name, arguments) in [
+        ("check", &["a.toml"][..]),
+        ("doctor", &[]),
+        ("render", &["a.toml", "-o", "out"]),
+        ("run", &["--env-file", "a.env", "--", "true"]),
+        ("secret get", &["db"]),
+        ("secret list", &[]),
+    ] {
+        let mut command = with_managed_identity(&fixture, name, arguments);
+        command.env("IDENTITY_HEADER", "wrong").env("AZURE_CLIENT_CERTIFICATE_PATH", "/canary.pem");
+        let output = run(command).await;
+        assert_eq!(output.code, Some(4), "{name}: {}", output.text());
+        // Reports are wrapped for the terminal.
+        let text = output.text().split_whitespace().collect::<Vec<_>>().join(" ");
+        for reason in ["AZURE_CLIENT_CERTIFICATE_PATH is not supported", "managed identity is not assigned"] {
+            assert!(text.contains(reason), "{name}: {text}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn help_errors_and_completions_list_the_credentials() {
     for arguments in [
         &["check", "--help"][..],

@@ -52,6 +52,27 @@ async fn the_ready_line_has_the_addresses_and_a_signal_ends_the_emulator() {
     end(&mut child, "-TERM").await;
 }
 
+#[tokio::test]
+async fn the_ready_line_has_the_app_configuration_store_if_asked_for() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let seed = write_in(&directory, "seed.toml", "[app_configuration]\n'shop:db' = { value = 'v', label = 'prod' }\n");
+    for (name, host) in [(None, "127.0.0.1"), (Some("contoso"), "contoso.localhost")] {
+        let arguments = ["emulator", "--accept-any-token", "--seed", &seed, "--app-configuration"];
+        let mut child =
+            keyvault(&[&arguments, &Vec::from_iter(name)[..]].concat()).spawn().expect("the command starts");
+        let ready = first_line(&mut child).await;
+        assert_conforms(&parsed(&ready), &parsed(include_str!("../../../../docs/schemas/emulator.schema.json")));
+        let endpoint = field(&ready, "app_configuration_endpoint");
+        assert!(endpoint.starts_with(&format!("https://{host}:")), "{endpoint}");
+        let connection_string = field(&ready, "app_configuration_connection_string");
+        assert!(connection_string.starts_with(&format!("Endpoint={endpoint};Id=")), "{connection_string}");
+        let url = format!("{}/kv?api-version=2023-11-01&label=prod", field(&ready, "http_url"));
+        let response = reqwest::Client::new().get(url).bearer_auth("any").send().await.expect("a response");
+        assert!(response.text().await.expect("a body").contains(r#""key":"shop:db""#));
+        end(&mut child, "-TERM").await;
+    }
+}
+
 async fn read(ready: &str, path: &str) -> String {
     let url = format!("{}/{path}?api-version=2025-07-01", field(ready, "http_url"));
     let response = reqwest::Client::new().get(url).bearer_auth("any").send().await.expect("a response");
@@ -186,6 +207,17 @@ fn the_schema_of_a_seed_accepts_what_the_emulator_accepts() {
         (r#"{"a": {"value": "v", "version": "0123456789ABCDEF0123456789abcdef"}}"#, true),
         (r#"{"a": {"versions": ["old", {"value": "new"}]}}"#, true),
         (r#"{"a": {"certificate": "app.example"}}"#, true),
+        (r#"{"app_configuration": {"a:b": "v", "c": ["v", {"value": "v", "label": "prod"}]}}"#, true),
+        (r#"{"app_configuration": {"a": {"secret": "db", "tags": {"k": "v"}, "locked": true}}}"#, true),
+        (
+            r#"{"app_configuration": {"a": {"value": "{}", "content_type": "application/json", "description": "d"}}}"#,
+            true,
+        ),
+        (r#"{"app_configuration": "v"}"#, false),
+        (r#"{"app_configuration": {"a": 5432}}"#, false),
+        (r#"{"app_configuration": {"a": {}}}"#, false),
+        (r#"{"app_configuration": {"a": {"value": "v", "secret": "db"}}}"#, false),
+        (r#"{"app_configuration": {"a": {"value": "v", "colour": "red"}}}"#, false),
         (r#"[]"#, false),
         (r#"{"a": 5432}"#, false),
         (r#"{"a": {}}"#, false),

@@ -27,6 +27,19 @@ async fn a_command_reads_the_vault_and_its_exit_code_is_returned() {
 }
 
 #[tokio::test]
+async fn a_command_has_the_app_configuration_store_if_asked_for() {
+    let script = r#"echo "$AZURE_APPCONFIG_ENDPOINT $AZURE_APPCONFIG_CONNECTION_STRING $KEYVAULT_VAULT""#;
+    let output = run(emulator(&["--app-configuration"], script)).await;
+    let words: Vec<&str> = output.assert_code(0).out.split_whitespace().collect();
+    let [endpoint, connection_string, vault] = *words else { panic!("{}", output.out) };
+    assert_eq!(endpoint, vault);
+    assert!(connection_string.starts_with(&format!("Endpoint={endpoint};Id=")), "{connection_string}");
+    let mut command = emulator(&[], script);
+    command.env_remove("AZURE_APPCONFIG_ENDPOINT").env_remove("AZURE_APPCONFIG_CONNECTION_STRING");
+    assert_eq!(run(command).await.assert_code(0).out.split_whitespace().count(), 1);
+}
+
+#[tokio::test]
 async fn a_signal_reaches_the_command_and_ends_both() {
     for (script, code) in
         [("trap 'exit 9' TERM; kill -TERM $PPID; while :; do sleep 0.01; done", 9), ("kill -KILL $$", 137)]

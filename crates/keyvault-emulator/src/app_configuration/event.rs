@@ -15,7 +15,7 @@ use crate::random;
 ///
 /// See [the schema](https://learn.microsoft.com/azure/event-grid/event-schema-app-configuration).
 pub(crate) fn event(store: &Store, id: &KeyId, endpoint: &str, topic: &str, now: Duration) -> Value {
-    let existing = store.get(id, None);
+    let existing = store.get(id);
     let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let mut subject = format!("{endpoint}/kv/{}", encode(&id.key));
     let mut data = json!({ "key": id.key, "syncToken": store.sync_token() });

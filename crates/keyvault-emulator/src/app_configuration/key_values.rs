@@ -27,7 +27,7 @@ pub(super) fn get(
     } else {
         Vec::new()
     };
-    let found = store.get(&parameters.key_id(&request.route), parameters.time);
+    let found = store.get_in(&parameters.key_id(&request.route), &parameters.view);
     let found = found.filter(|found| tags.iter().all(|tag| tag.matches(&found.tags)));
     let mut response = match found {
         None => empty_response(404),
@@ -49,7 +49,7 @@ pub(super) fn set(
     let id = parameters.key_id(&request.route);
     let mut set = SetKeyValue::parse(request.request.body())?;
     set.check(&id)?;
-    let existing = store.get(&id, None);
+    let existing = store.get(&id);
     check(&parameters.precondition, existing)?;
     check_unlocked(existing)?;
     if parameters.api < ApiVersion::V26_04 {
@@ -66,7 +66,7 @@ pub(super) fn delete(
     parameters: &Parameters,
 ) -> Result<Response<Bytes>, Problem> {
     let id = parameters.key_id(&request.route);
-    let existing = store.get(&id, None);
+    let existing = store.get(&id);
     check(&parameters.precondition, existing)?;
     check_unlocked(existing)?;
     Ok(store.delete(&id, request.now).map_or_else(|| empty_response(204), |deleted| ok(&deleted, parameters)))
@@ -82,7 +82,7 @@ pub(super) fn lock(
     locked: bool,
 ) -> Result<Response<Bytes>, Problem> {
     let id: KeyId = parameters.key_id(&request.route);
-    check(&parameters.precondition, store.get(&id, None))?;
+    check(&parameters.precondition, store.get(&id))?;
     let changed = store.lock(&id, locked, &etag::random(), request.now);
     Ok(changed.map_or_else(|| empty_response(404), |changed| ok(changed, parameters)))
 }

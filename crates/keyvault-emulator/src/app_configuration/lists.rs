@@ -1,7 +1,8 @@
 //! The lists of key-values, keys, labels and revisions.
 
 use bytes::Bytes;
-use http::Response;
+use http::header::RANGE;
+use http::{HeaderMap, Response, StatusCode};
 use serde::Serialize;
 
 use super::api_version::ApiVersion;
@@ -10,8 +11,8 @@ use super::etag;
 use super::filter::Filter;
 use super::key_value::KeyValue;
 use super::page::{Page, after};
-use super::problem::Problem;
-use super::request::{Parameters, StoreRequest};
+use super::problem::{Problem, empty_response};
+use super::request::{Parameters, StoreRequest, add_header};
 use super::store::Store;
 use super::tag_filter::TagFilter;
 
@@ -25,7 +26,7 @@ pub(super) fn key_values(
 ) -> Result<Response<Bytes>, Problem> {
     let filter = key_value_filter(parameters)?;
     let after = after(parameters);
-    let all = store.key_values(filter.keys.common_prefix(), after.as_deref(), parameters.time);
+    let all = store.key_values(filter.keys.common_prefix(), after.as_deref(), parameters.view);
     let matching = all.filter(|(_, key_value)| filter.matches(key_value));
     let page = Page::take(matching, request.page_size, str::to_owned);
     Ok(respond(page, request, parameters))
@@ -60,12 +61,46 @@ pub(super) fn revisions(
         let (number, text) = position.split_once('\n')?;
         Some((text, number.parse().ok()?))
     });
-    let all = store.revisions(filter.keys.common_prefix(), after, parameters.time, request.now);
+    let all = store.revisions(filter.keys.common_prefix(), after, parameters.view, request.now);
     let matching = all.filter(|(_, key_value)| filter.matches(key_value));
+    if let Some(range) = range(request.request.headers()) {
+        return Ok(revisions_in(range, matching.map(|(_, key_value)| key_value).collect(), request, parameters));
+    }
     let page = Page::take(matching, request.page_size, |(text, number)| format!("{number}\n{text}"));
     let mut response = respond(page, request, parameters);
-    super::request::add_header(&mut response, "accept-ranges", "items");
+    add_header(&mut response, "accept-ranges", "items");
     Ok(response)
+}
+
+/// Lists the revisions in a range of positions, at most one page.
+fn revisions_in(
+    (first, last): (usize, usize),
+    all: Vec<&KeyValue>,
+    request: &StoreRequest<'_>,
+    parameters: &Parameters,
+) -> Response<Bytes> {
+    let total = all.len();
+    let items: Vec<&KeyValue> =
+        all.into_iter().take(last.saturating_add(1)).skip(first).take(request.page_size).collect();
+    if items.is_empty() {
+        let mut response = empty_response(416);
+        add_header(&mut response, "content-range", &format!("items */{total}"));
+        return response;
+    }
+    let content_range = format!("items {first}-{}/{total}", first + items.len() - 1);
+    let mut response = respond(Page { items, next: None }, request, parameters);
+    if response.status() == 200 {
+        *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+        add_header(&mut response, "content-range", &content_range);
+    }
+    response
+}
+
+/// Returns the first and last position in the header `Range`, if its unit is `items`.
+fn range(headers: &HeaderMap) -> Option<(usize, usize)> {
+    let (first, last) = headers.get(RANGE)?.to_str().ok()?.strip_prefix("items=")?.split_once('-')?;
+    let last = if last.is_empty() { usize::MAX } else { last.parse().ok()? };
+    Some((first.parse().ok()?, last))
 }
 
 /// Lists the names of keys.
@@ -78,7 +113,7 @@ pub(super) fn keys(
 ) -> Result<Response<Bytes>, Problem> {
     let filter = Filter::parse("name", parameters.first("name"))?;
     let mut names: Vec<Option<&str>> = Vec::new();
-    for (_, key_value) in store.key_values(filter.common_prefix(), None, parameters.time) {
+    for (_, key_value) in store.key_values(filter.common_prefix(), None, parameters.view) {
         let name = Some(key_value.key.as_str());
         if filter.matches(name) && names.last() != Some(&name) {
             names.push(name);
@@ -96,7 +131,7 @@ pub(super) fn labels(
     parameters: &Parameters,
 ) -> Result<Response<Bytes>, Problem> {
     let filter = Filter::parse("name", parameters.first("name"))?;
-    let all = store.key_values("", None, parameters.time).map(|(_, key_value)| key_value.label.as_deref());
+    let all = store.key_values("", None, parameters.view).map(|(_, key_value)| key_value.label.as_deref());
     let mut names: Vec<Option<&str>> = all.filter(|name| filter.matches(*name)).collect();
     names.sort_unstable();
     names.dedup();

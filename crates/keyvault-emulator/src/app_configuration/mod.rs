@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`store_map`] contains the stores by name; a [`store`] keeps a [`history`] of each [`key_value`], set
 //! by a [`set_key_value`], and [`snapshot`]s, made by a [`create_snapshot`]; [`filter`] and [`tag_filter`] select among
-//! them. [`route`] parses method and path, [`perform`](mod@perform) runs the operation of a [`request`]:
+//! them, and a [`view`] among their changes. [`route`] parses method and path, [`perform`](mod@perform) runs the operation of a [`request`]:
 //! [`key_values`], [`lists`] in [`page`]s and [`snapshots`]; [`body`] writes them with their [`fields`], and
 //! [`problem`] lists the errors. [`etag`], [`date`] and [`api_version`] are parts of requests and responses.
 //! [`access_key`] and [`hmac`] check a signature, and
@@ -33,6 +33,7 @@ mod snapshots;
 mod store;
 mod store_map;
 mod tag_filter;
+mod view;
 
 pub use set_key_value::SetKeyValue;
 

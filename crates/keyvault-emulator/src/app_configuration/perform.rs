@@ -19,7 +19,9 @@ pub(crate) fn perform(stores: &mut StoreMap, request: &StoreRequest<'_>) -> Resu
     let store = stores.open(&request.store, request.now);
     let mut response = perform_on_store(store, request, &parameters)?;
     if response.status().as_u16() < 400 {
-        add_header(&mut response, "sync-token", &store.sync_token());
+        let is_change = request.route.operation.is_change();
+        let token = if is_change { store.sync_token() } else { store.sync_token_of(&parameters.view) };
+        add_header(&mut response, "sync-token", &token);
     }
     if is_head(request.request) {
         *response.body_mut() = Bytes::new();

@@ -14,7 +14,7 @@ use crate::protocol::{response, to_json};
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Problem {
     pub(crate) status: u16,
-    details: Option<Details>,
+    details: Option<Box<Details>>,
     /// The value of the header `WWW-Authenticate`.
     challenge: Option<String>,
     /// The value of the header `retry-after-ms`.
@@ -76,7 +76,7 @@ impl Problem {
             detail: None,
             policy: Some("Total Requests"),
         };
-        Self { details: Some(details), retry_after: Some(retry_after), ..Self::empty(429) }
+        Self { details: Some(Box::new(details)), retry_after: Some(retry_after), ..Self::empty(429) }
     }
 
     /// Creates the error for a request without a valid signature or token. An empty description means that there was
@@ -114,7 +114,8 @@ impl Problem {
 
     fn with(status: u16, kind: &'static str, title: impl Into<String>, name: Option<&str>, detail: String) -> Self {
         let (title, name) = (title.into(), name.map(str::to_owned));
-        Self { details: Some(Details { kind, title, name, detail: Some(detail), policy: None }), ..Self::empty(status) }
+        let details = Details { kind, title, name, detail: Some(detail), policy: None };
+        Self { details: Some(Box::new(details)), ..Self::empty(status) }
     }
 
     /// Creates the response.

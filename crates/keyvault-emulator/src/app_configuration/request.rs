@@ -13,6 +13,7 @@ use super::fields::Fields;
 use super::key_value::KeyId;
 use super::problem::Problem;
 use super::route::StoreRoute;
+use super::view::View;
 use crate::protocol::uri::query;
 
 /// A request to a store with a valid credential, and the settings that shape its response.
@@ -27,6 +28,8 @@ pub(crate) struct StoreRequest<'a> {
     pub(crate) page_size: usize,
     /// The time until a snapshot can be read.
     pub(crate) transition: Duration,
+    /// The time until a read without a sync token sees a change.
+    pub(crate) read_delay: Duration,
     pub(crate) now: Duration,
 }
 
@@ -36,8 +39,8 @@ pub(super) struct Parameters {
     pub(super) api: ApiVersion,
     pub(super) fields: Fields,
     pub(super) precondition: Precondition,
-    /// The time whose state the request asks for.
-    pub(super) time: Option<Duration>,
+    /// The changes that a read sees.
+    pub(super) view: View,
     pub(super) now: Duration,
 }
 
@@ -50,8 +53,12 @@ impl Parameters {
         let select = all(&query, "$select").next().or_else(|| all(&query, "fields").next());
         let fields = Fields::parse(select);
         let headers = request.request.headers();
-        let (precondition, time) = (Precondition::read(headers), accept_datetime(headers));
-        Ok(Self { query, api, fields, precondition, time, now: request.now })
+        let (precondition, mut view) = (Precondition::read(headers), View::at(accept_datetime(headers)));
+        if !request.read_delay.is_zero() {
+            let token = headers.get("sync-token").and_then(|value| value.to_str().ok());
+            view = view.with_spread(request.now.saturating_sub(request.read_delay), token);
+        }
+        Ok(Self { query, api, fields, precondition, view, now: request.now })
     }
 
     /// Returns the first value of a parameter.
@@ -76,7 +83,7 @@ impl Parameters {
 
     /// Adds the headers of a state in the past. See [RFC 7089](https://www.rfc-editor.org/rfc/rfc7089#section-2.1).
     pub(super) fn add_memento(&self, request: &Request<Bytes>, response: &mut Response<Bytes>) {
-        let Some(time) = self.time.filter(|time| *time <= self.now) else { return };
+        let Some(time) = self.view.time.filter(|time| *time <= self.now) else { return };
         let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
         add_header(response, "memento-datetime", &date::http(time));
         add_link(response, target, "original");

@@ -11,6 +11,7 @@ use super::create_snapshot::{Composition, CreateSnapshot};
 use super::etag;
 use super::key_value::{KeyValue, Tags};
 use super::store::Store;
+use super::view::View;
 
 /// A snapshot.
 #[derive(Clone, Deserialize, Serialize)]
@@ -125,7 +126,7 @@ impl Snapshot {
 fn items(create: &CreateSnapshot, store: &Store) -> Vec<KeyValue> {
     let mut items = BTreeMap::new();
     for (_, filter) in &create.filters {
-        for (text, key_value) in store.key_values(filter.keys.common_prefix(), None, None) {
+        for (text, key_value) in store.key_values(filter.keys.common_prefix(), None, View::LATEST) {
             if filter.matches(key_value) {
                 let id = match create.composition {
                     Composition::Key => key_value.key.as_str(),

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use super::api_version::ApiVersion;
@@ -15,6 +13,7 @@ use super::key_value::{KeyId, KeyValue};
 use super::problem::Problem;
 use super::set_key_value::SetKeyValue;
 use super::snapshot::Snapshot;
+use super::view::{self, View};
 
 /// A store, empty at first. The keys of the histories are the [sort texts](KeyId::sort_text) of key and label.
 #[derive(Clone, Default, Deserialize, Serialize)]
@@ -26,9 +25,14 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// Returns a key-value as it was at a time, or as it is now.
-    pub(crate) fn get(&self, id: &KeyId, time: Option<Duration>) -> Option<&KeyValue> {
-        self.histories.get(&id.sort_text())?.at(time)
+    /// Returns a key-value as it is now.
+    pub(crate) fn get(&self, id: &KeyId) -> Option<&KeyValue> {
+        self.get_in(id, &View::LATEST)
+    }
+
+    /// Returns a key-value in a view.
+    pub(super) fn get_in(&self, id: &KeyId, view: &View) -> Option<&KeyValue> {
+        self.histories.get(&id.sort_text())?.state(view)
     }
 
     /// Returns the ETag of a key-value, or that of its last state before it was deleted.
@@ -38,60 +42,59 @@ impl Store {
 
     /// Sets a key-value. Returns the existing one if nothing changes.
     pub(crate) fn set(&mut self, id: &KeyId, set: SetKeyValue, now: Duration) -> Result<&KeyValue, Problem> {
-        let existing = self.get(id, None);
+        let existing = self.get(id);
         if !existing.is_some_and(|existing| existing.equals(&set)) {
             let new = KeyValue::new(id, set, now);
             if new.size() > MAX_SIZE {
                 return Err(Problem::empty(413));
             }
-            self.push(id, new);
+            self.push(id, Some(new), now);
         }
-        self.get(id, None).ok_or_else(|| Problem::empty(404))
+        self.get(id).ok_or_else(|| Problem::empty(404))
     }
 
     /// Locks or unlocks a key-value, with a new ETag. `None` if it does not exist.
     pub(crate) fn lock(&mut self, id: &KeyId, locked: bool, etag: &str, now: Duration) -> Option<&KeyValue> {
-        let existing = self.get(id, None)?;
+        let existing = self.get(id)?;
         if existing.locked != locked {
             let new = KeyValue { locked, etag: etag.to_owned(), modified: now, ..existing.clone() };
-            self.push(id, new);
+            self.push(id, Some(new), now);
         }
-        self.get(id, None)
+        self.get(id)
     }
 
     /// Deletes a key-value and returns it. Its revisions stay. `None` if it does not exist.
     pub(crate) fn delete(&mut self, id: &KeyId, now: Duration) -> Option<KeyValue> {
-        let deleted = self.get(id, None)?.clone();
-        self.histories.entry(id.sort_text()).or_default().delete(now);
-        self.sequence += 1;
+        let deleted = self.get(id)?.clone();
+        self.push(id, None, now);
         Some(deleted)
     }
 
-    /// Returns the key-values whose keys start with `prefix`, after a sort text, as they were at a time. Each comes
-    /// with its sort text.
+    /// Returns the key-values in a view whose keys start with `prefix`, after a sort text. Each comes with its sort
+    /// text.
     pub(super) fn key_values<'a>(
         &'a self,
         prefix: &'a str,
         after: Option<&'a str>,
-        time: Option<Duration>,
+        view: View,
     ) -> impl Iterator<Item = (&'a str, &'a KeyValue)> {
         let start = after.filter(|after| *after >= prefix).map_or(Bound::Included(prefix), Bound::Excluded);
-        self.histories(prefix, start).filter_map(move |(text, history)| Some((text, history.at(time)?)))
+        self.histories(prefix, start).filter_map(move |(text, history)| Some((text, history.state(&view)?)))
     }
 
-    /// Returns the revisions of the key-values whose keys start with `prefix`, each with its position: the sort text of
+    /// Returns the revisions in a view of the key-values whose keys start with `prefix`, each with its position: the sort text of
     /// its key-value and its number. They are in the order of the service: by key-value, newest first.
     pub(super) fn revisions<'a>(
         &'a self,
         prefix: &'a str,
         after: Option<(&'a str, usize)>,
-        time: Option<Duration>,
+        view: View,
         now: Duration,
     ) -> impl Iterator<Item = ((&'a str, usize), &'a KeyValue)> {
         let start = after.map(|(text, _)| text).filter(|text| *text >= prefix).unwrap_or(prefix);
         self.histories(prefix, Bound::Included(start)).flat_map(move |(text, history)| {
             let is_after = move |number| after.is_none_or(|(last, at)| text != last || number < at);
-            let revisions = history.revisions(time, now).filter(move |(number, _)| is_after(*number));
+            let revisions = history.revisions(view, now).filter(move |(number, _)| is_after(*number));
             revisions.map(move |(number, key_value)| ((text, number), key_value))
         })
     }
@@ -132,7 +135,16 @@ impl Store {
     ///
     /// See [consistency](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-consistency).
     pub(crate) fn sync_token(&self) -> String {
-        format!("zAJw6V16={};sn={}", STANDARD.encode(format!("1:1#{}", self.sequence)), self.sequence)
+        view::sync_token(self.sequence)
+    }
+
+    /// Returns the value of the header `Sync-Token` after a read.
+    pub(super) fn sync_token_of(&self, view: &View) -> String {
+        if view.is_latest() {
+            return self.sync_token();
+        }
+        let sequences = self.histories.values().filter_map(|history| history.sequence(view));
+        view::sync_token(sequences.max().unwrap_or(0))
     }
 
     /// Returns whether this program could have written the store.
@@ -147,9 +159,9 @@ impl Store {
         histories.take_while(move |(text, _)| text.starts_with(prefix))
     }
 
-    fn push(&mut self, id: &KeyId, new: KeyValue) {
-        self.histories.entry(id.sort_text()).or_default().set(new);
+    fn push(&mut self, id: &KeyId, state: Option<KeyValue>, now: Duration) {
         self.sequence += 1;
+        self.histories.entry(id.sort_text()).or_default().push(state, self.sequence, now);
     }
 }
 

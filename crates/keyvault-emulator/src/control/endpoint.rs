@@ -266,7 +266,7 @@ impl ControlRequest<'_> {
     }
 
     fn load_key_values(&mut self) -> Result<Value, ErrorResponse> {
-        let store = self.parameter("store").unwrap_or_default();
+        let store = self.service.state().store_id(&self.parameter("store").unwrap_or_default().to_ascii_lowercase());
         let loaded = self.load(|text| Seed::from_key_values(&store, text))?;
         Ok(json!({ "key_values": loaded.key_values }))
     }

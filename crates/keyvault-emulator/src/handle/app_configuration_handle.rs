@@ -1,5 +1,7 @@
 //! One App Configuration store of an emulator.
 
+use std::time::Duration;
+
 use serde_json::json;
 
 use super::emulator::Emulator;
@@ -30,16 +32,22 @@ pub struct AppConfigurationHandle<'a> {
     service: &'a Service,
     /// The URL of the default vault, which the default store shares.
     default_url: &'a str,
+    /// The name in the endpoint.
     name: String,
+    /// The name under which the store is kept. Empty for the default store.
+    id: String,
 }
 
 /// App Configuration.
 impl Emulator {
     /// Returns an App Configuration store by name: the one that `NAME.azconfig.io` and `NAME.localhost` reach. The
-    /// default store has the empty name.
+    /// default store has the empty name, and the one that [`EmulatorBuilder::app_configuration`] sets.
+    ///
+    /// [`EmulatorBuilder::app_configuration`]: crate::EmulatorBuilder::app_configuration
     pub fn app_configuration(&self, name: &str) -> AppConfigurationHandle<'_> {
-        let (service, default_url) = (self.service(), self.vault_url());
-        AppConfigurationHandle { service, default_url, name: name.to_ascii_lowercase() }
+        let (service, default_url, name) = (self.service(), self.vault_url(), name.to_ascii_lowercase());
+        let id = service.state().store_id(&name);
+        AppConfigurationHandle { service, default_url, name, id }
     }
 }
 
@@ -123,7 +131,7 @@ impl AppConfigurationHandle<'_> {
         let now = self.service.now();
         let created = {
             let mut state = self.service.state();
-            let store = state.data.visible().stores.open(&self.name, now);
+            let store = state.data.visible().stores.open(&self.id, now);
             store.new_snapshot(name, body.as_bytes(), now)
         };
         let snapshot =
@@ -142,7 +150,7 @@ impl AppConfigurationHandle<'_> {
     /// Returns the sync token that a client receives with the latest change: `ID=VALUE;sn=NUMBER`.
     pub fn sync_token(&self) -> String {
         let now = self.service.now();
-        self.service.state().data.visible().stores.open(&self.name, now).sync_token()
+        self.service.state().data.visible().stores.open(&self.id, now).sync_token()
     }
 
     /// Returns the event that Event Grid sends after the latest change of a key-value, as the JSON that a webhook
@@ -156,7 +164,7 @@ impl AppConfigurationHandle<'_> {
             self.service.registration.tenant_id
         );
         let mut state = self.service.state();
-        let store = state.data.visible().stores.open(&self.name, now);
+        let store = state.data.visible().stores.open(&self.id, now);
         json!([stores::event(store, &KeyId::new(key, label), &self.endpoint(), &topic, now)]).to_string()
     }
 
@@ -165,9 +173,15 @@ impl AppConfigurationHandle<'_> {
         self.service.state().store_page_size = size.max(1);
     }
 
+    /// Hides each change from the reads of every store for a time, unless the request has the sync token of that change
+    /// or of a later one. In the service this takes up to some seconds. Default: zero.
+    pub fn read_delay(&self, delay: Duration) {
+        self.service.state().store_read_delay = delay;
+    }
+
     fn change<T>(&self, change: impl Fn(&mut Store) -> T) -> T {
         let now = self.service.now();
-        self.service.change_now(|data| change(data.stores.open(&self.name, now)))
+        self.service.change_now(|data| change(data.stores.open(&self.id, now)))
     }
 }
 
@@ -187,7 +201,7 @@ impl AppConfigurationHandle<'_> {
     /// Applies a fault to the next `count` requests for one key, with any label: gets, changes and locks of it, but no
     /// lists. `None` means every such request.
     pub fn fault_key(&self, key: &str, count: Option<u64>, fault: Fault) {
-        let (store, key) = (self.name.clone(), key.to_owned());
+        let (store, key) = (self.id.clone(), key.to_owned());
         self.fault_matching(count, move |head| head.is_for_key(&store, &key), fault);
     }
 
@@ -222,7 +236,7 @@ impl AppConfigurationHandle<'_> {
     }
 
     fn requests(&self, pattern: impl Fn(&RequestHead) -> bool + Send + Sync + 'static) -> RequestMatcher {
-        let store = self.name.clone();
+        let store = self.id.clone();
         Box::new(move |head| head.is_for_store(&store) && pattern(head))
     }
 }

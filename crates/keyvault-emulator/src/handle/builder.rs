@@ -34,6 +34,7 @@ pub struct EmulatorBuilder {
     http1_only: bool,
     policy: RecoveryPolicy,
     throttle: Option<Throttle>,
+    store_name: String,
     clock: TimeSource,
     seed: Seed,
     data_file: Option<PathBuf>,
@@ -53,6 +54,7 @@ impl EmulatorBuilder {
             http1_only: false,
             policy: RecoveryPolicy::default(),
             throttle: None,
+            store_name: String::new(),
             clock: Arc::new(SystemTime::now),
             seed: Seed::default(),
             data_file: None,
@@ -133,6 +135,13 @@ impl EmulatorBuilder {
         self
     }
 
+    /// Names the default App Configuration store: the hosts `NAME.azconfig.io` and `NAME.localhost` reach it too.
+    /// Default: it has no name.
+    pub fn app_configuration(mut self, name: impl Into<String>) -> Self {
+        self.store_name = name.into().to_ascii_lowercase();
+        self
+    }
+
     /// Sets the clock that dates secrets and tokens. Default: the system's clock. It does not affect latencies.
     ///
     /// The emulator is locked while it calls `clock`, which must not call the emulator.
@@ -206,6 +215,7 @@ impl EmulatorBuilder {
             latency: self.latency,
             resource: self.resource,
             page_size: self.page_size,
+            store_name: self.store_name,
             ..State::default()
         };
         state.throttler.set(self.throttle);

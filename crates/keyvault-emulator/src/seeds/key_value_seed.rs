@@ -20,15 +20,6 @@ pub(super) struct SeedKeyValue {
 }
 
 impl SeedKeyValue {
-    /// Returns the name of the store if a place is a section: `app_configuration` or `STORE/app_configuration`.
-    pub(super) fn section_store(place: &str) -> Option<&str> {
-        match place.split_once('/') {
-            None if place == SECTION => Some(""),
-            Some((store, SECTION)) => Some(store),
-            _ => None,
-        }
-    }
-
     /// Parses a section, an object with a value or several values for each key.
     pub(super) fn parse_section(store: &str, section: Value) -> Result<Vec<Self>, SeedError> {
         let Value::Object(section) = section else {

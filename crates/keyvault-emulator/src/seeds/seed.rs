@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::key_value_seed::SeedKeyValue;
+use super::key_value_seed::{SECTION, SeedKeyValue};
 use super::secret_seed::SeedSecret;
 use super::seed_error::SeedError;
 use crate::app_configuration::StoreMap;
@@ -25,8 +25,8 @@ use crate::vaults::VaultMap;
 /// - `version`: 32 hexadecimal digits, for a version that must be known in advance.
 /// - `versions`, as the only field: a list of such values, oldest first.
 ///
-/// The key `app_configuration`, or `STORE/app_configuration` for a store other than the default one, is an object too.
-/// Each key in it is the key of a key-value. Its value is a string, an object, or a list of them with different labels.
+/// The key `app_configuration` is an object too, with the key-values of the default App Configuration store. Each key in
+/// it is the key of a key-value. Its value is a string, an object, or a list of them with different labels.
 /// An object has these fields:
 ///
 /// - `value`, a string. Instead of it, `secret` with the name of a secret in the default vault creates a Key Vault
@@ -72,9 +72,9 @@ impl Seed {
         })?;
         let mut seed = Self::default();
         for (place, value) in object {
-            match SeedKeyValue::section_store(&place) {
-                Some(store) => seed.key_values.extend(SeedKeyValue::parse_section(store, value)?),
-                None => seed.secrets.push(SeedSecret::parse(&place, value)?),
+            match place.as_str() {
+                SECTION => seed.key_values = SeedKeyValue::parse_section("", value)?,
+                name => seed.secrets.push(SeedSecret::parse(name, value)?),
             }
         }
         Ok(seed)
@@ -133,7 +133,7 @@ impl Seed {
         for key_value in &self.key_values {
             let (id, set) = key_value.resolve(vault_url);
             let store = draft_stores.open(&key_value.store, now);
-            if existing == OnExisting::Skip && store.get(&id, None).is_some() {
+            if existing == OnExisting::Skip && store.get(&id).is_some() {
                 continue;
             }
             store.set(&id, set, now).map_err(|_| SeedError::new(&id.key, "the key-value is longer than 10 KB"))?;

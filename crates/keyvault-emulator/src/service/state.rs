@@ -42,6 +42,8 @@ pub(crate) struct State {
     pub(crate) faults: FaultList,
     pub(crate) denials: DenialList,
     pub(crate) throttler: Throttler,
+    /// The name of the default App Configuration store. Empty without a name.
+    pub(crate) store_name: String,
     /// The limits of each App Configuration store.
     pub(crate) store_throttler: Throttler,
     pub(crate) log: RequestLog,
@@ -51,6 +53,8 @@ pub(crate) struct State {
     pub(crate) page_size: usize,
     /// The maximum number of items in a page of an App Configuration store.
     pub(crate) store_page_size: usize,
+    /// The time until a read of an App Configuration store without a sync token sees a change.
+    pub(crate) store_read_delay: Duration,
 }
 
 impl Default for State {
@@ -61,13 +65,22 @@ impl Default for State {
             faults: FaultList::default(),
             denials: DenialList::default(),
             throttler: Throttler::default(),
+            store_name: String::new(),
             store_throttler: Throttler::default(),
             log: RequestLog::default(),
             latency: Duration::ZERO,
             resource: VAULT_AUDIENCE.to_owned(),
             page_size: MAX_PAGE,
             store_page_size: MAX_STORE_PAGE,
+            store_read_delay: Duration::ZERO,
         }
+    }
+}
+
+impl State {
+    /// Returns the name under which a store is kept: none for the default store.
+    pub(crate) fn store_id(&self, name: &str) -> String {
+        if self.store_name == name { String::new() } else { name.to_owned() }
     }
 }
 

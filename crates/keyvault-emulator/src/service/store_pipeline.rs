@@ -22,7 +22,7 @@ impl Service {
         let operation = route.as_ref().map_or(Operation::OtherAppConfiguration, |route| route.operation);
         let key = route.as_ref().ok().filter(|route| names_key(route.operation)).map(|route| route.name.clone());
         let access = self.authenticate(state, request, base);
-        let store = store_name(base);
+        let store = state.store_id(&store_name(base));
         let head = RequestHead {
             vault: String::new(),
             store: Some(store.clone()),
@@ -42,8 +42,10 @@ impl Service {
                 if is_denied || (operation.is_change() && access == Access::ReadOnly) {
                     return Err(Problem::empty(403));
                 }
-                let (page_size, transition) = (state.store_page_size, self.policy.transition);
-                let store_request = StoreRequest { request, route: route?, base, store, page_size, transition, now };
+                let (page_size, read_delay) = (state.store_page_size, state.store_read_delay);
+                let transition = self.policy.transition;
+                let store_request =
+                    StoreRequest { request, route: route?, base, store, page_size, transition, read_delay, now };
                 if !operation.is_change() {
                     return perform_on_store(&mut state.data.visible().stores, &store_request);
                 }
@@ -69,10 +71,11 @@ impl Service {
             let access = check_signature(request, parameters.trim(), &self.registration.access_keys, now);
             return access.map_err(|description| Problem::unauthorized(Scheme::Hmac, &description));
         }
-        let host = host_and_port(base);
-        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+        let authority = host_and_port(base);
+        let host = authority.rsplit_once(':').map_or(authority, |(host, _)| host);
         let is_audience = |audience: &str| {
-            AUDIENCES.contains(&audience) || audience.strip_prefix("https://").is_some_and(|found| found == host)
+            let is_host = |found| found == host || found == authority;
+            AUDIENCES.contains(&audience) || audience.strip_prefix("https://").is_some_and(is_host)
         };
         let result = state.tokens.validate(authorization, is_audience, &self.registration.tenant_id, now);
         result.map(|()| Access::ReadWrite).map_err(|error| match error {

@@ -58,28 +58,29 @@ impl DefaultCredential {
     ///
     /// Takes as long as the first token, at most nine seconds.
     pub async fn diagnose(&self, cloud: Cloud) -> Vec<(CredentialStep, StepOutcome)> {
-        let (_, mut outcomes) = self.search(&self.steps, &cloud_scope(cloud)).await;
-        let not_tried = self.steps[outcomes.len()..].iter();
-        outcomes.extend(not_tried.map(|step| (*step, StepOutcome::NotTried)));
-        outcomes
+        self.search(&self.steps, &cloud_scope(cloud)).await.1
     }
 
     /// Selects the first of `steps` that serves, and returns it with its token.
     async fn select(&self, steps: &[CredentialStep], scope: &str) -> Result<(SelectedStep, AccessToken)> {
-        let (found, mut outcomes) = self.search(steps, scope).await;
-        match (found, outcomes.pop()) {
-            (Some(found), _) => Ok(found),
-            (None, Some((_, StepOutcome::Fails(error)))) => Err(error),
-            (None, last) => Err(no_step_applies(outcomes.into_iter().chain(last))),
-        }
+        let (found, outcomes) = self.search(steps, scope).await;
+        found.ok_or_else(|| search_error(outcomes))
     }
 
-    /// Tries the steps in order, until one serves or fails, and returns the outcomes.
-    async fn search(
+    /// Tries the steps in order, until one serves or fails, and returns the outcomes of all.
+    async fn search(&self, steps: &[CredentialStep], scope: &str) -> (Option<(SelectedStep, AccessToken)>, Outcomes) {
+        let (found, mut outcomes) = self.try_in_order(steps, scope).await;
+        let not_tried = steps[outcomes.len()..].iter();
+        outcomes.extend(not_tried.map(|step| (*step, self.unusable(*step).unwrap_or(StepOutcome::NotTried))));
+        (found, outcomes)
+    }
+
+    /// Tries the steps in order, until one serves or fails, and returns the outcomes of those.
+    async fn try_in_order(
         &self,
         steps: &[CredentialStep],
         scope: &str,
-    ) -> (Option<(SelectedStep, AccessToken)>, Vec<(CredentialStep, StepOutcome)>) {
+    ) -> (Option<(SelectedStep, AccessToken)>, Outcomes) {
         if let Err(error) = Error::unless_on_runtime() {
             return (None, steps.first().map(|step| (*step, StepOutcome::Fails(error))).into_iter().collect());
         }
@@ -110,6 +111,19 @@ impl DefaultCredential {
             }
         }
         (None, outcomes)
+    }
+
+    /// Returns why a step that was not tried could not serve, as far as its variables show.
+    fn unusable(&self, step: CredentialStep) -> Option<StepOutcome> {
+        let outcome = match step {
+            CredentialStep::Environment => self.variables.secret().err(),
+            CredentialStep::WorkloadIdentity => self.variables.token_file().err(),
+            CredentialStep::ManagedIdentity => {
+                managed_identity::unsupported(&self.variables).map(|reason| StepOutcome::Unusable(reason.to_owned()))
+            }
+            CredentialStep::AzureCli | CredentialStep::AzureDeveloperCli => None,
+        };
+        outcome.filter(|outcome| matches!(outcome, StepOutcome::Unusable(_)))
     }
 
     async fn attempt(&self, step: CredentialStep, scope: &str) -> Attempt {
@@ -158,17 +172,34 @@ impl TokenCredential for DefaultCredential {
     }
 }
 
-/// The error of a search without a result: one reason for each step.
-fn no_step_applies(outcomes: impl Iterator<Item = (CredentialStep, StepOutcome)>) -> Error {
+/// The error of a search without a result: that of the step that failed, and each step that is configured but unusable.
+/// If no step failed, one reason for each step.
+fn search_error(outcomes: Outcomes) -> Error {
+    let failure = outcomes.iter().find_map(|(_, outcome)| match outcome {
+        StepOutcome::Fails(error) => Some(error.clone()),
+        _ => None,
+    });
     let reason = |(step, outcome)| match outcome {
-        StepOutcome::DoesNotApply(reason) => Some(format!("{step}: {reason}")),
+        StepOutcome::Unusable(reason) => Some(format!("{step}: {reason}")),
+        StepOutcome::DoesNotApply(reason) if failure.is_none() => Some(format!("{step}: {reason}")),
         _ => None,
     };
-    let reasons: Vec<String> = outcomes.filter_map(reason).collect();
-    Error::new(ErrorKind::Denied, "no credential was found")
-        .with_status(ReferenceStatus::MsiNotEnabled)
-        .caused_by(reasons.join("; "))
+    let reasons: Vec<String> = outcomes.into_iter().filter_map(reason).collect();
+    match failure {
+        None => Error::new(ErrorKind::Denied, "no credential was found")
+            .with_status(ReferenceStatus::MsiNotEnabled)
+            .caused_by(reasons.join("; ")),
+        Some(error) if reasons.is_empty() => error,
+        Some(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            let causes: Vec<String> = cause.into_iter().chain(reasons).collect();
+            error.caused_by(causes.join("; "))
+        }
+    }
 }
+
+/// The outcome of each step, in order.
+type Outcomes = Vec<(CredentialStep, StepOutcome)>;
 
 /// Short enough that a program outside of Azure fails before its user gives up.
 const LONGEST_SEARCH: Duration = Duration::from_secs(9);

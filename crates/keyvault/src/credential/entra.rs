@@ -22,7 +22,7 @@ use crate::report::ReferenceStatus;
 
 /// Tries the application with a secret.
 pub(super) async fn with_secret(variables: &Variables, options: &ClientOptions, scope: &str) -> Attempt {
-    let application = variables.secret().map_err(StepOutcome::DoesNotApply)?;
+    let application = variables.secret()?;
     let options = ClientSecretCredentialOptions { client_options: client_options(variables, options)? };
     let (client, secret) = (application.client.to_owned(), Secret::new(application.secret_or_file.to_owned()));
     let credential = ClientSecretCredential::new(application.tenant, client, secret, Some(options));
@@ -33,10 +33,13 @@ pub(super) async fn with_secret(variables: &Variables, options: &ClientOptions, 
 pub(super) async fn with_federated_token(variables: &Variables, options: &ClientOptions, scope: &str) -> Attempt {
     let application = match variables.token_file() {
         Ok(application) => application,
-        Err(reason) => return job_token::attempt(variables, client_options(variables, options)?, scope, reason).await,
+        Err(StepOutcome::DoesNotApply(reason)) => {
+            return job_token::attempt(variables, client_options(variables, options)?, scope, reason).await;
+        }
+        Err(outcome) => return Err(outcome),
     };
     if matches!(Path::new(application.secret_or_file).try_exists(), Ok(false)) {
-        return Err(StepOutcome::DoesNotApply("file in AZURE_FEDERATED_TOKEN_FILE does not exist".to_owned()));
+        return Err(StepOutcome::Unusable("file in AZURE_FEDERATED_TOKEN_FILE does not exist".to_owned()));
     }
     let credential = WorkloadIdentityCredential::new(Some(WorkloadIdentityCredentialOptions {
         credential_options: ClientAssertionCredentialOptions { client_options: client_options(variables, options)? },

@@ -21,24 +21,24 @@ use crate::http::credential_error;
 ///
 /// A job has these variables whether or not an application trusts it, so a failure does not end the chain.
 pub(super) async fn attempt(variables: &Variables, options: ClientOptions, scope: &str, reason: String) -> Attempt {
-    let does_not_apply = |reason: &str| StepOutcome::DoesNotApply(reason.to_owned());
+    let unusable = |reason: &str| StepOutcome::Unusable(reason.to_owned());
     let found = options.transport.clone().and_then(|transport| find(variables, transport));
     let Some(Job { system, token, tenant, client }) = found else {
-        return Err(StepOutcome::DoesNotApply(incomplete(variables).unwrap_or(reason)));
+        return Err(incomplete(variables).map_or(StepOutcome::DoesNotApply(reason), StepOutcome::Unusable));
     };
     let (Some(tenant), Some(client)) = (tenant, client) else {
         let clause = format!("a job of {system} needs AZURE_TENANT_ID and AZURE_CLIENT_ID");
-        return Err(StepOutcome::DoesNotApply(clause));
+        return Err(StepOutcome::Unusable(clause));
     };
     let options = ClientAssertionCredentialOptions { client_options: options };
-    let token = token.ok_or_else(|| does_not_apply("the URL for the job's token is malformed"))?;
+    let token = token.ok_or_else(|| unusable("the URL for the job's token is malformed"))?;
     let credential = ClientAssertionCredential::new(tenant.to_owned(), client.to_owned(), token, Some(options))
-        .map_err(|_| does_not_apply("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed"))?;
+        .map_err(|_| unusable("AZURE_TENANT_ID or AZURE_AUTHORITY_HOST is malformed"))?;
     match credential.get_token(&[scope], None).await {
         Ok(token) => Ok((credential, token)),
         Err(error) => {
             let detail = credential_error(&error).detail();
-            Err(StepOutcome::DoesNotApply(format!("a token of {system} was not accepted: {detail}")))
+            Err(StepOutcome::Unusable(format!("a token of {system} was not accepted: {detail}")))
         }
     }
 }
@@ -61,7 +61,7 @@ fn find(variables: &Variables, transport: Transport) -> Option<Job<'_>> {
         return Some(Job { system: "GitHub Actions", token, tenant, client });
     }
     // https://learn.microsoft.com/rest/api/azure/devops/distributedtask/oidctoken/create
-    let url = variables.get("SYSTEM_OIDCREQUESTURI")?;
+    let url = variables.get(PIPELINES_URL)?;
     let [Some(bearer), Some(connection)] = PIPELINES.map(|name| variables.get(name)) else { return None };
     let query = [("api-version", "7.1"), ("serviceConnectionId", connection)];
     Some(Job {
@@ -88,11 +88,15 @@ fn incomplete(variables: &Variables) -> Option<String> {
     }
     let is_named = (has(CONNECTION_TENANT) || has(TENANT)) && (has(CONNECTION_CLIENT) || has(CLIENT));
     if is_true(IN_PIPELINES) && is_named {
-        let missing = lacks(PIPELINES)?;
-        return Some(format!(
-            "a job of Azure Pipelines lacks {missing}: set `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` in the step's \
-             `env`, and the ID of the service connection"
-        ));
+        if let Some(missing) = lacks(PIPELINES) {
+            return Some(format!(
+                "a job of Azure Pipelines lacks {missing}: set `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` in the \
+                 step's `env`, and the ID of the service connection"
+            ));
+        }
+        return (!has(PIPELINES_URL)).then(|| {
+            format!("a job of Azure Pipelines lacks {PIPELINES_URL}: pass it on from the agent, which sets it")
+        });
     }
     None
 }
@@ -101,6 +105,8 @@ fn incomplete(variables: &Variables) -> Option<String> {
 const GITHUB: [&str; 2] = ["ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
 /// The variables of a job in Azure Pipelines that the pipeline or a task sets: the bearer token and the connection.
 const PIPELINES: [&str; 2] = ["SYSTEM_ACCESSTOKEN", "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"];
+/// The URL of the endpoint in Azure Pipelines, which the agent sets. A container has it only if it is passed on.
+const PIPELINES_URL: &str = "SYSTEM_OIDCREQUESTURI";
 const CONNECTION_TENANT: &str = "AZURESUBSCRIPTION_TENANT_ID";
 const CONNECTION_CLIENT: &str = "AZURESUBSCRIPTION_CLIENT_ID";
 
@@ -192,6 +198,11 @@ mod tests {
             (&[pipelines, tenant, client], PIPELINES.join(" and "), mapping),
             (&[pipelines, tenant, client, token], PIPELINES[1].to_owned(), mapping),
             (&[pipelines, task_tenant, task_client, connection], PIPELINES[0].to_owned(), mapping),
+            (
+                &[pipelines, tenant, client, token, connection],
+                PIPELINES_URL.to_owned(),
+                "pass it on from the agent, which sets it",
+            ),
         ] {
             let reason = incomplete(&variables(set)).unwrap();
             assert!(reason.ends_with(&format!(" lacks {lacking}: {remedy}")), "{set:?}: {reason}");
@@ -203,6 +214,7 @@ mod tests {
             &[pipelines, client],
             &[(IN_GITHUB, "false"), tenant, client],
             &[github, tenant, client, url, bearer],
+            &[pipelines, tenant, client, token, connection, (PIPELINES_URL, "canary")],
         ] {
             assert_eq!(incomplete(&variables(silent)), None, "{silent:?}");
         }

@@ -32,25 +32,13 @@ struct ManagedIdentity {
 
 /// Tries the identity of App Service, Functions and Container Apps, or that of a virtual machine.
 pub(super) async fn attempt(variables: &Variables, scope: &str) -> Attempt {
-    let is_set = |name| variables.get(name).is_some();
+    if let Some(reason) = unsupported(variables) {
+        return Err(StepOutcome::Unusable(reason.to_owned()));
+    }
     let fails = |clause| StepOutcome::Fails(failure(ErrorKind::Invalid, clause));
     // https://learn.microsoft.com/azure/app-service/overview-managed-identity#rest-endpoint-reference
     let app_service = variables.get("IDENTITY_ENDPOINT").zip(variables.get("IDENTITY_HEADER"));
     let identity = match app_service {
-        Some(_) if is_set("IDENTITY_SERVER_THUMBPRINT") => {
-            return Err(does_not_apply("the identity of Service Fabric is not supported"));
-        }
-        None if is_set("IDENTITY_ENDPOINT") && is_set("IMDS_ENDPOINT") => {
-            return Err(does_not_apply("the identity of Azure Arc is not supported"));
-        }
-        None if is_set("MSI_ENDPOINT") && is_set("MSI_SECRET") => {
-            return Err(does_not_apply("the identity of Azure ML, in MSI_ENDPOINT, is not supported"));
-        }
-        None if is_set("MSI_ENDPOINT") => {
-            return Err(does_not_apply(
-                "the identity of Cloud Shell, in MSI_ENDPOINT, is not supported: run `az login`",
-            ));
-        }
         Some((endpoint, header)) => {
             ManagedIdentity::new(endpoint, "2019-08-01", variables.get(CLIENT), ("x-identity-header", header))
                 .ok_or_else(|| fails("IDENTITY_ENDPOINT or IDENTITY_HEADER is malformed"))?
@@ -71,6 +59,23 @@ pub(super) async fn attempt(variables: &Variables, scope: &str) -> Attempt {
             Err(does_not_apply("the machine has no such identity"))
         }
         Err(error) => Err(StepOutcome::Fails(error)),
+    }
+}
+
+/// Returns why the identity of this platform cannot be used. `None` if the platform is supported, or is not Azure.
+pub(super) fn unsupported(variables: &Variables) -> Option<&'static str> {
+    let is_set = |name| variables.get(name).is_some();
+    let app_service = is_set("IDENTITY_ENDPOINT") && is_set("IDENTITY_HEADER");
+    if app_service {
+        return is_set("IDENTITY_SERVER_THUMBPRINT").then_some("the identity of Service Fabric is not supported");
+    }
+    if is_set("IDENTITY_ENDPOINT") && is_set("IMDS_ENDPOINT") {
+        return Some("the identity of Azure Arc is not supported");
+    }
+    match (is_set("MSI_ENDPOINT"), is_set("MSI_SECRET")) {
+        (true, true) => Some("the identity of Azure ML, in MSI_ENDPOINT, is not supported"),
+        (true, false) => Some("the identity of Cloud Shell, in MSI_ENDPOINT, is not supported: run `az login`"),
+        (false, _) => None,
     }
 }
 

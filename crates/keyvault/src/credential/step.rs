@@ -34,8 +34,11 @@ pub enum CredentialStep {
 pub enum StepOutcome {
     /// The step returned a token. The credential uses it.
     Serves,
-    /// The step is not configured here, or only in part, for this reason.
+    /// The step is not configured here, for this reason.
     DoesNotApply(String),
+    /// The step is configured, but only in part or for an identity that is not supported, for this reason. The
+    /// credential tries the next step.
+    Unusable(String),
     /// The step is configured but failed. The credential tries no further step.
     Fails(Error),
     /// An earlier step serves or fails.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use zeroize::Zeroizing;
 
+use super::step::StepOutcome;
+
 /// The variables that were set when the credential was built. A blank variable counts as not set.
 #[derive(Default)]
 pub(super) struct Variables(BTreeMap<&'static str, Zeroizing<String>>);
@@ -26,24 +28,26 @@ impl Variables {
     /// Returns the application with a secret, or why there is none.
     ///
     /// `AZURE_CLIENT_ID` alone selects a managed identity; with a token file, the tenant and client belong to that.
-    pub(super) fn secret(&self) -> Result<Application<'_>, String> {
+    pub(super) fn secret(&self) -> Result<Application<'_>, StepOutcome> {
         if self.has(CERTIFICATE) && !self.has(CLIENT_SECRET) {
-            return Err(format!("{CERTIFICATE} is not supported: pass a credential of azure_identity in code"));
+            let reason = format!("{CERTIFICATE} is not supported: pass a credential of azure_identity in code");
+            return Err(StepOutcome::Unusable(reason));
         }
         let belongs_to_file = self.has(TOKEN_FILE) && !self.has(CLIENT_SECRET);
         if belongs_to_file || (!self.has(TENANT) && !self.has(CLIENT_SECRET)) {
-            return Err(format!("{CLIENT_SECRET} is not set"));
+            return Err(StepOutcome::DoesNotApply(format!("{CLIENT_SECRET} is not set")));
         }
         self.application(CLIENT_SECRET)
     }
 
     /// Returns the application with a federated token in a file, or why there is none.
-    pub(super) fn token_file(&self) -> Result<Application<'_>, String> {
-        if self.has(TOKEN_FILE) { self.application(TOKEN_FILE) } else { Err(format!("{TOKEN_FILE} is not set")) }
+    pub(super) fn token_file(&self) -> Result<Application<'_>, StepOutcome> {
+        let is_not_set = || StepOutcome::DoesNotApply(format!("{TOKEN_FILE} is not set"));
+        if self.has(TOKEN_FILE) { self.application(TOKEN_FILE) } else { Err(is_not_set()) }
     }
 
     /// Returns the application that three variables name, or those that are missing.
-    fn application(&self, variable: &'static str) -> Result<Application<'_>, String> {
+    fn application(&self, variable: &'static str) -> Result<Application<'_>, StepOutcome> {
         if let (Some(tenant), Some(client), Some(secret_or_file)) =
             (self.get(TENANT), self.get(CLIENT), self.get(variable))
         {
@@ -51,7 +55,8 @@ impl Variables {
         }
         let (set, missing): (Vec<_>, Vec<_>) = [TENANT, CLIENT, variable].into_iter().partition(|name| self.has(name));
         let verb = if set.len() == 1 { "is" } else { "are" };
-        Err(format!("{} {verb} set without {}", set.join(" and "), missing.join(" and ")))
+        let (set, missing) = (set.join(" and "), missing.join(" and "));
+        Err(StepOutcome::Unusable(format!("{set} {verb} set without {missing}")))
     }
 }
 
@@ -138,11 +143,22 @@ mod tests {
             ),
         ] {
             let variables = Variables::new(|name| set.contains(&name).then(|| "canary".to_owned()));
-            assert_eq!(variables.secret().map(|_| ()), secret.map_err(str::to_owned), "{set:?}");
-            assert_eq!(variables.token_file().map(|_| ()), file.map_err(str::to_owned), "{set:?}");
+            assert_eq!(reason(variables.secret()).as_deref(), secret.err(), "{set:?}");
+            assert_eq!(reason(variables.token_file()).as_deref(), file.err(), "{set:?}");
         }
         for blank in ["", " ", "\n"] {
-            assert_eq!(Variables::new(|_| Some(blank.to_owned())).secret().err().as_deref(), Some(no_secret));
+            assert_eq!(reason(Variables::new(|_| Some(blank.to_owned())).secret()).as_deref(), Some(no_secret));
         }
+    }
+
+    /// Returns why there is no application. What is not set at all does not apply; anything else is unusable.
+    fn reason(application: Result<Application<'_>, StepOutcome>) -> Option<String> {
+        let (reason, is_unset) = match application.err()? {
+            StepOutcome::DoesNotApply(reason) => (reason, true),
+            StepOutcome::Unusable(reason) => (reason, false),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(reason.ends_with("is not set"), is_unset, "{reason}");
+        Some(reason)
     }
 }

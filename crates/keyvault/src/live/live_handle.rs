@@ -145,8 +145,8 @@ impl<T: Send + Sync + 'static> Live<T> {
 
     /// Ends the background task, if need be in the middle of a refresh, and waits until it is gone.
     ///
-    /// If the runtime of the start does not run, the call ends one second after the [refresh
-    /// deadline](super::LiveBuilder::refresh_deadline), and the task ends when the runtime runs again.
+    /// If the runtime of the start does not run, or is busy with code that blocks, the call returns after six seconds,
+    /// and the task ends when the runtime runs again.
     ///
     /// The other clones of the handle keep the last settings.
     pub async fn shutdown(&self) {

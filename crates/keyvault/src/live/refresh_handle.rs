@@ -3,6 +3,7 @@
 //! Its futures are boxed, so that they are compiled in this crate and not again in the crate of each settings type.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -60,7 +61,7 @@ impl RefreshHandle {
         CredentialReporter { state: Arc::downgrade(&self.state), commands: Arc::downgrade(&self.commands) }
     }
 
-    /// Ends the loop, and waits until it is gone, unless its runtime does not run.
+    /// Ends the loop, and waits until it is gone, at most for [`LONGEST_SHUTDOWN`] and the grace of a deadline.
     pub(super) fn shutdown(&self) -> BoxFuture<'_, ()> {
         async move {
             if let Some(waker) = &self.fixed {
@@ -68,7 +69,7 @@ impl RefreshHandle {
                 waker.send_replace(());
             }
             self.state.shutdown.notify_one();
-            _ = self.in_time(self.commands.closed()).await;
+            _ = self.in_time(LONGEST_SHUTDOWN, self.commands.closed()).await;
         }
         .boxed()
     }
@@ -86,15 +87,15 @@ impl RefreshHandle {
             self.commands.send(command(reply)).await.map_err(|_| self.state.ended())?;
             answer.await.unwrap_or_else(|_| Err(self.state.ended()))
         };
-        self.in_time(answered).await.unwrap_or_else(|| Err(not_driven()))
+        self.in_time(self.state.options.refresh_deadline, answered).await.unwrap_or_else(|| Err(not_driven()))
     }
 
     /// Waits for the loop. `None` if it does not answer, because its runtime does not run.
-    async fn in_time<T>(&self, future: impl Future<Output = T> + Send) -> Option<T> {
+    async fn in_time<T>(&self, limit: Duration, future: impl Future<Output = T> + Send) -> Option<T> {
         match &self.worker {
             // Its thread runs at least as long as this handle.
             Some(_) => Some(future.await),
-            None => within(self.state.options.refresh_deadline, future).await,
+            None => within(limit, future).await,
         }
     }
 }
@@ -113,3 +114,6 @@ impl CredentialReporter {
         Some(handle.report_rejected(secret.into()).await)
     }
 }
+
+/// Longer than a loop takes to end: a refresh that runs is dropped, and the sealed snapshot may have to be written.
+const LONGEST_SHUTDOWN: Duration = Duration::from_secs(5);

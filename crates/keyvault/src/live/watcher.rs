@@ -33,6 +33,9 @@ impl<T: Send + Sync> Watcher<T> {
 
     /// Waits for the next notice; `None` after the end of the refresh loop.
     ///
+    /// The wait has no limit. While the runtime of the start does not run, there are no notices, and
+    /// [`health`](super::Live::health) turns red.
+    ///
     /// # Cancel safety
     ///
     /// Dropping the future loses nothing: the next call yields it.

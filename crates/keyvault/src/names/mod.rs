@@ -18,7 +18,6 @@ mod spelling;
 mod type_shape;
 mod validity;
 
-pub(crate) use self::collision::collisions;
 #[doc(hidden)]
 pub use self::collision::{CollisionWords, collisions_among};
 pub use self::json_expansion::OpenJson;

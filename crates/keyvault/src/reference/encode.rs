@@ -42,7 +42,8 @@ impl Encode {
         NAMES.into_iter().find(|(_, encode)| *encode == self).map(|(name, _)| name).unwrap_or_default()
     }
 
-    /// Encodes `value`. `quote` is the quotation mark that the text has around the reference.
+    /// Encodes `value`. `quote` is the quotation mark that the text has around the reference. For [`Ado`](Self::Ado) it
+    /// may be `}`, within the braces of ODBC and JDBC, and `{`, where the value needs such braces.
     ///
     /// # Errors
     ///
@@ -73,7 +74,7 @@ impl Encode {
             }),
             Self::Json | Self::Yaml if quote == Some('"') => double_quoted(value, self),
             Self::Yaml if quote == Some('\'') => doubled(value, '\''),
-            Self::Json | Self::Yaml => wrapped('"', &double_quoted(value, self)),
+            Self::Json | Self::Yaml => wrapped("\"", &double_quoted(value, self), "\""),
             Self::Xml => mapped(value, 6, |c, out| match c {
                 '&' => out.push_str("&amp;"),
                 '<' => out.push_str("&lt;"),
@@ -132,13 +133,16 @@ fn double_quoted(value: &str, encode: Encode) -> Zeroizing<String> {
 /// Quotes `value` as ADO.NET's
 /// [`DbConnectionStringBuilder`](https://learn.microsoft.com/dotnet/api/system.data.common.dbconnectionstringbuilder)
 /// does: only if needed, in double quotes unless the value contains those alone. A quotation mark inside is doubled.
+/// ODBC and JDBC have braces instead.
 fn ado(value: &str, quote: Option<char>) -> Zeroizing<String> {
     let is_special = |c: char| matches!(c, '"' | '\'' | '=' | ';') || c.is_whitespace() || c.is_control();
     match quote {
+        Some('{') if value.starts_with('{') || value.contains(is_special) => wrapped("{", &doubled(value, '}'), "}"),
+        Some('{') => Zeroizing::new(value.to_owned()),
         Some(quote) => doubled(value, quote),
         None if !value.contains(is_special) => Zeroizing::new(value.to_owned()),
-        None if value.contains('"') && !value.contains('\'') => wrapped('\'', value),
-        None => wrapped('"', &doubled(value, '"')),
+        None if value.contains('"') && !value.contains('\'') => wrapped("'", value, "'"),
+        None => wrapped("\"", &doubled(value, '"'), "\""),
     }
 }
 
@@ -157,7 +161,7 @@ fn shell(value: &str, quote: Option<char>) -> Zeroizing<String> {
             c => out.push(c),
         }),
         Some(_) => single(value),
-        None => wrapped('\'', &single(value)),
+        None => wrapped("'", &single(value), "'"),
     }
 }
 
@@ -168,12 +172,8 @@ fn doubled(value: &str, quote: char) -> Zeroizing<String> {
     })
 }
 
-fn wrapped(quote: char, value: &str) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(value.len() + 2));
-    text.push(quote);
-    text.push_str(value);
-    text.push(quote);
-    text
+fn wrapped(open: &str, value: &str, close: &str) -> Zeroizing<String> {
+    Zeroizing::new([open, value, close].concat())
 }
 
 /// Writes each character of `value` with `write`, which writes at most `longest` bytes for each byte. So the buffer
@@ -213,6 +213,10 @@ mod tests {
             (Encode::Ado, None, "a'b", "\"a'b\""),
             (Encode::Ado, None, "a'b\"c", "\"a'b\"\"c\""),
             (Encode::Ado, Some('\''), "a'b;c", "a''b;c"),
+            (Encode::Ado, Some('}'), "a}b;\"c\"", "a}}b;\"c\""),
+            (Encode::Ado, Some('{'), "a;b}c\"", "{a;b}}c\"}"),
+            (Encode::Ado, Some('{'), "{a", "{{a}"),
+            (Encode::Ado, Some('{'), "a{b", "a{b"),
             (Encode::Base64, None, "ü?", "w7w/"),
             (Encode::Shell, None, "it's $HOME", r"'it'\''s $HOME'"),
             (Encode::Shell, Some('\''), "it's", r"it'\''s"),

@@ -220,14 +220,17 @@ impl Reference {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if `VaultName` is not a valid vault name.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if `VaultName` is not a valid vault name, or a version in a vault of Azure
+    /// is not 32 hexadecimal digits.
     pub fn secret_id(&self, default: &Vault, cloud: Cloud) -> Result<SecretId> {
         let vault = match &self.vault {
             ReferenceVault::Default => default.clone(),
             ReferenceVault::Named(name) => Vault::named(name, cloud)?,
             ReferenceVault::Origin(vault) => vault.clone(),
         };
-        Ok(self.in_vault(vault))
+        let id = self.in_vault(vault);
+        id.check_version()?;
+        Ok(id)
     }
 
     fn in_vault(&self, vault: Vault) -> SecretId {
@@ -290,6 +293,8 @@ impl FromStr for Reference {
 mod tests {
     use super::*;
 
+    const VERSION: &str = "0123456789abcdef0123456789abcdef";
+
     fn parts(text: &str) -> Result<(String, String, Option<String>)> {
         let default = Vault::parse("https://default.vault.azure.net")?;
         let id = Reference::parse(text)?.secret_id(&default, Cloud::Public)?;
@@ -306,10 +311,13 @@ mod tests {
             ("SecretUri=https://h/secrets/mysecret/", "h", "mysecret", None),
             ("VaultName=vau;SecretName=s", "vau.vault.azure.net", "s", None),
             ("VaultName=vau;SecretName=s;", "vau.vault.azure.net", "s", None),
-            ("VaultName=vau;SecretName=s;SecretVersion=x", "vau.vault.azure.net", "s", Some("x")),
-            ("SecretName=s;VaultName=vau;SecretVersion=x", "vau.vault.azure.net", "s", Some("x")),
+            ("VaultName=vau;SecretName=s;SecretVersion=x", "vau.vault.azure.net", "s", Some(VERSION)),
+            ("SecretName=s;VaultName=vau;SecretVersion=x", "vau.vault.azure.net", "s", Some(VERSION)),
         ] {
             let text = format!("@Microsoft.KeyVault({inside})");
+            assert!(Reference::parse(&text).is_ok(), "{text}");
+            // The open parser takes any text for a version; a vault of Azure does not.
+            let text = text.replace("Version=x", &format!("Version={VERSION}"));
             let expected = (vault.to_owned(), name.to_owned(), version.map(str::to_owned));
             assert_eq!(parts(&text).unwrap(), expected, "{text}");
         }
@@ -328,7 +336,7 @@ mod tests {
         for (text, expected) in [
             ("@KeyVault(SecretName=s)", ("default.vault.azure.net", "s", None)),
             ("@microsoft.keyvault(secretname=s)", ("default.vault.azure.net", "s", None)),
-            ("@KeyVault( SecretName = s ; SecretVersion = 1 ; )", ("default.vault.azure.net", "s", Some("1"))),
+            ("@KeyVault( SecretName = s ; Tag = 1 ; )", ("default.vault.azure.net", "s", None)),
             ("@KeyVault(SecretName=other;SecretUri=https://h/secrets/s)", ("h", "s", None)),
             ("@KeyVault(SecretURI=https://h:443/secrets/s)", ("h", "s", None)),
         ] {
@@ -337,6 +345,20 @@ mod tests {
         }
         let reference = Reference::parse("@KeyVault(SecretName=s;Property=a.b;Optional=TRUE)").unwrap();
         assert!(reference.is_optional() && reference.property.is_some());
+    }
+
+    #[test]
+    fn a_version_that_no_vault_of_azure_has_is_refused_before_a_request() {
+        for inside in [
+            "SecretName=s;SecretVersion=0123456789abcdef0123456789abcde",
+            "SecretName=s;SecretVersion=canary",
+            "VaultName=vau;SecretName=s;SecretVersion=1",
+            "SecretUri=https://vau.vault.azure.net/secrets/s/canary",
+        ] {
+            let report = parts(&format!("@KeyVault({inside})")).expect_err(inside).report();
+            assert!(report.starts_with("secret version is not 32 hexadecimal digits"), "{inside}: {report}");
+            assert!(!report.contains("canary"), "{inside}: {report}");
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use futures::stream::{self, BoxStream};
 use super::Resolver;
 use super::loader::Loader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::names::collisions;
+use crate::names::{CollisionWords, collisions_among};
 use crate::secret::{Secret, SecretId, SecretName, SecretProperties, Vault};
 use crate::settings::{Key, MappedSecret, MappedSecrets, SettingChange, SettingStore, list_place};
 use crate::store::SecretStore;
@@ -114,11 +114,19 @@ fn merged<'l>(layers: impl Iterator<Item = &'l MappedSecrets>) -> Result<Vec<(Ke
     let merged: Vec<(Key, MappedSecret)> = merged.into_iter().collect();
     let settings: Vec<(Key, Contributor<'_>)> =
         merged.iter().map(|(key, value)| (key.clone(), Contributor(value))).collect();
-    match Error::join(collisions(&settings)) {
+    match Error::join(collisions_among(&settings, &WORDS)) {
         Some(error) => Err(error),
         None => Ok(merged),
     }
 }
+
+/// Layers replace settings of the same key, so only a value and a table or a list can collide.
+const WORDS: CollisionWords = CollisionWords {
+    same: "layers give the same setting",
+    twice: "layers give the same setting",
+    place: "secret names and stores of settings",
+    help: "rename or remove one of them, or take fewer secrets by name: NameMap::prefix, tag or only_keys_of",
+};
 
 /// What gives a setting, for an error.
 struct Contributor<'v>(&'v MappedSecret);

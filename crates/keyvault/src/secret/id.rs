@@ -80,6 +80,24 @@ impl SecretId {
         }
     }
 
+    /// Checks that the vault can have the version.
+    ///
+    /// A vault of Azure takes [any other text](https://learn.microsoft.com/azure/key-vault/general/about-keys-secrets-certificates#object-identifiers)
+    /// for an operation. Another server may have versions of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`ParseError`] with the remedy.
+    pub(crate) fn check_version(&self) -> Result<(), ParseError> {
+        match &self.version {
+            Some(version) if self.vault.cloud().is_some() && !version.is_of_azure() => {
+                Err(ParseError::new("secret version is not 32 hexadecimal digits")
+                    .with_help("copy the whole version, or leave it out: without it, the latest version is meant"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Returns this identifier pinned to `version`.
     #[must_use]
     pub fn with_version(&self, version: SecretVersion) -> Self {
@@ -140,6 +158,23 @@ impl fmt::Debug for SecretId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_version_of_azure_has_32_hexadecimal_digits() {
+        const VERSION: &str = "00f1C2d3e4f5061728394a5b6c7d8e9F";
+        let check = |origin: &str, version: &str| {
+            SecretId::parse(&format!("{origin}/secrets/db/{version}")).unwrap().check_version().is_ok()
+        };
+        for origin in ["https://contoso.vault.azure.net", "https://contoso.vault.azure.cn"] {
+            assert!(check(origin, VERSION) && check(origin, ""), "{origin}");
+            for version in
+                [&VERSION[1..], "latest", "1", "00f1c2d3-e4f5-0617-2839-4a5b6c7d8e9f", &VERSION.replace('C', "g")]
+            {
+                assert!(!check(origin, version), "{origin} {version}");
+            }
+        }
+        assert!(check("https://localhost:8443", "1") && check("https://vault.example", "v2"));
+    }
 
     #[test]
     fn a_url_names_a_secret_and_optionally_a_version() {

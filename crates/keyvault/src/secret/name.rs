@@ -114,6 +114,11 @@ impl SecretVersion {
         Ok(Self(version.to_ascii_lowercase().into()))
     }
 
+    /// Returns whether the version has the form of those that Azure makes: 32 hexadecimal digits.
+    pub(super) fn is_of_azure(&self) -> bool {
+        self.0.len() == 32 && self.0.bytes().all(|byte| byte.is_ascii_hexdigit())
+    }
+
     /// Returns the first eight characters, enough for a person to distinguish versions.
     pub fn short(&self) -> String {
         self.0.chars().take(8).collect()
@@ -208,6 +213,7 @@ mod tests {
             let version = SecretVersion::parse(text).unwrap();
             assert_eq!(version.to_string(), text.to_ascii_lowercase());
             assert_eq!(version, version.to_string().parse().unwrap());
+            assert_eq!(version.is_of_azure(), text == azure, "{text}");
             assert_eq!(version.short(), text.to_ascii_lowercase().chars().take(8).collect::<String>());
         }
         for text in ["", "+00f1c2d3e4f5061728394a5b6c7d8e9", "a/b", "a.b", &"a".repeat(128)] {

@@ -1,5 +1,7 @@
 //! The escapes of serialisers and shells. A secret is found in each, however many of its characters are escaped.
 
+use super::html::html;
+
 /// One family of escapes. A text is read through each of them at the same time.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Decoder {
@@ -20,11 +22,16 @@ pub(super) enum Decoder {
     Shell,
     /// `` `" `` and `` `n ``, as in PowerShell.
     Backtick,
+    /// `^<` and `%%`, as in cmd.exe.
+    Caret,
+    /// A line break and the indentation after it in place of a blank, and an empty line in place of a line break, as in
+    /// a scalar of YAML that a printer wraps.
+    Folded,
 }
 
 /// The ways to read a text: first the plain one, then that of base64 and hexadecimal without further escapes. Several
 /// decoders are applied in order: a log line of JSON may contain JSON.
-pub(super) const CHAINS: [&[Decoder]; 19] = [
+pub(super) const CHAINS: [&[Decoder]; 22] = [
     &[Decoder::Plain],
     &[Decoder::Wrapped],
     &[Decoder::Backslash],
@@ -33,6 +40,9 @@ pub(super) const CHAINS: [&[Decoder]; 19] = [
     &[Decoder::Html],
     &[Decoder::Shell],
     &[Decoder::Backtick],
+    &[Decoder::Caret],
+    &[Decoder::Folded],
+    &[Decoder::Backslash, Decoder::Folded],
     &[Decoder::Backslash, Decoder::Backslash],
     &[Decoder::Backslash, Decoder::Backslash, Decoder::Backslash],
     &[Decoder::Backslash, Decoder::Html],
@@ -79,6 +89,8 @@ impl Decoder {
             Self::Html => byte == b'&',
             Self::Shell => byte == b'\'',
             Self::Backtick => byte == b'`',
+            Self::Caret => matches!(byte, b'^' | b'%'),
+            Self::Folded => matches!(byte, b'\n' | b'\r'),
         }
     }
 
@@ -100,6 +112,8 @@ impl Decoder {
                     .then(|| if bytes.len() < quote.len() { Decoded::Undecided } else { character('\'', quote.len()) })
             }),
             Self::Backtick => Some(backtick(bytes)),
+            Self::Caret => caret(bytes),
+            Self::Folded => folded(bytes),
         };
         decoded.unwrap_or_else(|| plain(bytes[0]))
     }
@@ -117,7 +131,7 @@ fn nothing(length: usize) -> Decoded {
     Decoded::Text { length, text: DecodedText { bytes: [0; 4], length: 0 } }
 }
 
-fn character(c: char, length: usize) -> Decoded {
+pub(super) fn character(c: char, length: usize) -> Decoded {
     let mut bytes = [0; 4];
     let encoded = c.encode_utf8(&mut bytes).len();
     Decoded::Text { length, text: DecodedText { bytes, length: encoded } }
@@ -189,7 +203,11 @@ fn backslash(bytes: &[u8], is_character: bool) -> Option<Decoded> {
         b'v' => Some(byte(0x0b, 2)),
         b'a' => Some(byte(0x07, 2)),
         b'e' | b'E' => Some(byte(0x1b, 2)),
-        b'\n' => Some(nothing(2)),
+        b'\n' => {
+            // YAML, Rust and Haskell skip the indentation, too.
+            let Some(indentation) = indentation(&bytes[2..]) else { return Some(Decoded::Undecided) };
+            Some(nothing(2 + indentation))
+        }
         other => Some(byte(*other, 2)),
     };
     Some(decoded.unwrap_or_else(|| byte(*kind, 2)))
@@ -204,6 +222,52 @@ fn backtick(bytes: &[u8]) -> Decoded {
         Some(escaped) => byte(*escaped, 2),
     }
 }
+
+fn caret(bytes: &[u8]) -> Option<Decoded> {
+    match bytes {
+        [_] => Some(Decoded::Undecided),
+        [b'^', escaped, ..] => Some(byte(*escaped, 2)),
+        [b'%', b'%', ..] => Some(byte(b'%', 2)),
+        _ => None,
+    }
+}
+
+fn folded(bytes: &[u8]) -> Option<Decoded> {
+    let line_break = |at: usize| match &bytes[at..] {
+        [] | [b'\r'] => LineBreak::Undecided,
+        [b'\r', b'\n', rest @ ..] => {
+            indentation(rest).map_or(LineBreak::Undecided, |blanks| LineBreak::End(at + 2 + blanks))
+        }
+        [b'\n', rest @ ..] => indentation(rest).map_or(LineBreak::Undecided, |blanks| LineBreak::End(at + 1 + blanks)),
+        _ => LineBreak::None,
+    };
+    match line_break(0) {
+        LineBreak::Undecided => Some(Decoded::Undecided),
+        LineBreak::None => None,
+        LineBreak::End(end) => Some(match line_break(end) {
+            LineBreak::Undecided => Decoded::Undecided,
+            LineBreak::None => byte(b' ', end),
+            LineBreak::End(end) => byte(b'\n', end),
+        }),
+    }
+}
+
+/// What is at one position of a folded text.
+enum LineBreak {
+    Undecided,
+    /// A line break that ends there, with its indentation.
+    End(usize),
+    None,
+}
+
+/// Returns the number of blanks at the start of a line. `None` if more may follow.
+fn indentation(line: &[u8]) -> Option<usize> {
+    let blanks = line.iter().take(MAX_INDENTATION).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    (blanks < line.len() || blanks == MAX_INDENTATION).then_some(blanks)
+}
+
+/// More than a printer indents by.
+const MAX_INDENTATION: usize = 256;
 
 /// Decodes `\u{1f511}`.
 fn braced(bytes: &[u8]) -> Option<Decoded> {
@@ -257,90 +321,6 @@ fn percent(bytes: &[u8]) -> Option<Decoded> {
     }
 }
 
-fn html(bytes: &[u8]) -> Option<Decoded> {
-    let is_part = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'#';
-    let length = bytes[1..].iter().take(MAX_ENTITY + 1).take_while(|byte| is_part(byte)).count();
-    let Some(end) = bytes.get(1 + length) else {
-        return (length <= MAX_ENTITY).then_some(Decoded::Undecided);
-    };
-    if *end != b';' {
-        return None;
-    }
-    let name = str::from_utf8(&bytes[1..=length]).ok()?;
-    let c = match name.strip_prefix('#') {
-        Some(number) => {
-            let hex = number.strip_prefix(['x', 'X']);
-            let number = hex.map_or_else(|| number.parse().ok(), |hex| u32::from_str_radix(hex, 16).ok());
-            char::from_u32(number?)?
-        }
-        None => entity(name)?,
-    };
-    Some(character(c, length + 2))
-}
-
-/// The length of the longest name or number between `&` and `;`.
-const MAX_ENTITY: usize = 10;
-
-/// Returns the character that a name stands for.
-fn entity(name: &str) -> Option<char> {
-    if let Some((_, c)) = ENTITIES.iter().find(|(entity, _)| *entity == name) {
-        return Some(*c);
-    }
-    let index = LATIN_1.split(' ').position(|entity| entity == name)?;
-    char::from_u32(0xa0 + u32::try_from(index).ok()?)
-}
-
-const ENTITIES: [(&str, char); 40] = [
-    ("amp", '&'),
-    ("lt", '<'),
-    ("gt", '>'),
-    ("quot", '"'),
-    ("apos", '\''),
-    ("AMP", '&'),
-    ("LT", '<'),
-    ("GT", '>'),
-    ("QUOT", '"'),
-    ("Tab", '\t'),
-    ("NewLine", '\n'),
-    ("excl", '!'),
-    ("num", '#'),
-    ("dollar", '$'),
-    ("percnt", '%'),
-    ("lpar", '('),
-    ("rpar", ')'),
-    ("ast", '*'),
-    ("midast", '*'),
-    ("plus", '+'),
-    ("comma", ','),
-    ("period", '.'),
-    ("sol", '/'),
-    ("colon", ':'),
-    ("semi", ';'),
-    ("equals", '='),
-    ("quest", '?'),
-    ("commat", '@'),
-    ("lsqb", '['),
-    ("lbrack", '['),
-    ("bsol", '\\'),
-    ("rsqb", ']'),
-    ("rbrack", ']'),
-    ("Hat", '^'),
-    ("lowbar", '_'),
-    ("grave", '`'),
-    ("lcub", '{'),
-    ("verbar", '|'),
-    ("rcub", '}'),
-    ("euro", '€'),
-];
-
-/// The names of the characters from U+00A0 to U+00FF.
-const LATIN_1: &str = "nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 \
-    sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml \
-    Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml \
-    times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil egrave \
-    eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute \
-    ucirc uuml yacute thorn yuml";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -377,10 +357,12 @@ mod tests {
             (Decoder::Shell, r#"'it'\''s' 'it'"'"'s'"#, "'it's' 'it's'"),
             (Decoder::Wrapped, "ab\r\n\tcd\n 12:34", "abcd1234"),
             (Decoder::Backtick, "a`\"b`$c``d`n`", "a\"b$c`d\n`"),
+            (Decoder::Backslash, "a\\\n  \\ b\\\nc", "a bc"),
+            (Decoder::Caret, "a^<b^&c^^%%d^|%e%^", "a<b&c^%d|%e%^"),
+            (Decoder::Folded, "a\n  b\r\n\tc\n\n  d\n \n e\rf\ng", "a b c\nd\ne\rf g"),
             (Decoder::Plain, r"\n%41", r"\n%41"),
         ] {
             assert_eq!(decoded(decoder, text), expected, "{decoder:?}: {text}");
         }
-        assert_eq!(LATIN_1.split(' ').count(), 96);
     }
 }

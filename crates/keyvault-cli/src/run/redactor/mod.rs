@@ -1,12 +1,13 @@
 //! Masking secrets in a stream of bytes that arrives in pieces.
 //!
 //! In reading order: `form` lists the texts that reveal a secret, and `automaton` finds all of them at once. `decoder`
-//! reads the escapes of each family, and `track` searches the stream through a chain of decoders, so that a secret is
-//! found however it is escaped.
+//! reads the escapes of each family (`html` those of HTML), and `track` searches the stream through a chain of decoders,
+//! so that a secret is found however it is escaped.
 
 mod automaton;
 mod decoder;
 mod form;
+mod html;
 mod track;
 
 use zeroize::Zeroizing;
@@ -33,7 +34,9 @@ impl Masker {
         let words = Automaton::new(&secrets.into_iter().flat_map(form::words).collect::<Vec<_>>());
         let mut is_start = [false; 256];
         for byte in 0..=u8::MAX {
-            let mut decoders = CHAINS.iter().copied().flatten().filter(|decoder| **decoder != Decoder::Wrapped);
+            // A line break begins no secret.
+            let is_within = |decoder: &&Decoder| matches!(decoder, Decoder::Wrapped | Decoder::Folded);
+            let mut decoders = CHAINS.iter().copied().flatten().filter(|decoder| !is_within(decoder));
             let is_escape = decoders.any(|decoder| decoder.is_start(byte));
             is_start[usize::from(byte)] = texts.is_start(byte) || words.is_start(byte) || is_escape;
         }
@@ -108,10 +111,12 @@ impl<'a> Redactor<'a> {
         let end = self.start + self.held_back.len();
         let open = |track: &Track| {
             let start = track.starts.front().copied().filter(|_| track.starts.len() >= MIN_LENGTH)?;
-            // What follows a whole secret is no part of it.
+            // What follows a whole secret is no part of it, and neither is the end of a line with the start of one.
             let automaton = self.masker.automaton(track);
             let is_whole = automaton.match_length(track.node) == Some(track.starts.len());
-            Some((start, track.pending_start().filter(|_| is_whole).unwrap_or(end)))
+            let is_line_break =
+                |at: usize| matches!(self.held_back.get(at.wrapping_sub(self.start)), Some(b'\n' | b'\r'));
+            Some((start, track.pending_start().filter(|at| is_whole || is_line_break(*at)).unwrap_or(end)))
         };
         let ranges: Vec<(usize, usize)> = self.tracks.iter().filter_map(open).collect();
         for (start, end) in ranges {
@@ -132,8 +137,9 @@ impl<'a> Redactor<'a> {
         let mut found = Vec::new();
         let [texts, words, others @ ..] = &mut self.tracks;
         for track in others {
-            if track.leaves(if track.is_for_words { words } else { texts }, byte) {
-                track.read(self.masker.automaton(track), byte, at, &mut found);
+            let automaton = self.masker.automaton(track);
+            if track.leaves(if track.is_for_words { words } else { texts }, automaton, byte) {
+                track.read(automaton, byte, at, &mut found);
             }
         }
         for track in [texts, words] {
@@ -278,6 +284,15 @@ mod tests {
             (&["hunter2"], r#"{"k":"aHVud\nGVyMg=="}"#, r#"{"k":"***"}"#),
             (&["hunter2"], r#"{\"k\":\"aHVud\\nGVyMg==\"}"#, r#"{\"k\":\"***\"}"#),
             (&["it's $5"], r#"'echo '"'"'it'"'"'"'"'"'"'"'"'s $5'"'"''"#, r#"'echo '"'"'***'"'"''"#),
+            (&["it's one long line"], "> it's one\n  long line\nx", "> ***\nx"),
+            (&["it's one long line"], "'it''s\r\n\tone long\r\n\tline'", "'***'"),
+            (&["one \"long\" line"], "\"one \\\"long\\\"\n  line\"", "\"***\""),
+            (&["one \"long\" line"], "\"one \\\"long\\\"\\\n  \\ line\"", "\"***\""),
+            (&["one long line"], r#"{"log":"- one long\n  line\n"}"#, r#"{"log":"- ***\n"}"#),
+            (&["two lines\nof text"], ">\n  two\n  lines\n\n  of text\n", ">\n  ***\n"),
+            (&["one long line"], "one long\nlist, one\n\nlong line", "one long\nlist, one\n\nlong line"),
+            (&["p<q&r|s^t%u"], "set P=p^<q^&r^|s^^t%%u", "set P=***"),
+            (&["p<q&r|s^t%u"], "2^3 & p^", "2^3 & p^"),
             (&["hunter2"], "100% & 'a' \\ hunter", "100% & 'a' \\ ***"),
             (&["hunter2"], "%68unter%32 %6 hunt", "*** %6 ***"),
             (&[], "anything", "anything"),
@@ -290,8 +305,10 @@ mod tests {
 
     #[test]
     fn the_rest_of_a_secret_is_masked_after_a_flush() {
-        let masker = Masker::new(["hunter2"]);
+        let masker = Masker::new(["hunter2", "one long line"]);
         for (first, paused, then, rest) in [
+            ("x one long\n", "x ***\n", "  line y", "*** y"),
+            ("x line\n", "x line\n", "y", "y"),
             ("x hu", "x hu", "nter2 y", "*** y"),
             ("x hunter", "x ***", "2 y", " y"),
             ("x hunter", "x ***", "! y", "! y"),

@@ -56,14 +56,22 @@ impl Track {
 
     /// Returns whether this track must read `byte`, because an escape makes it differ from `plain`, the track of the
     /// same forms without escapes. It then goes on from where that one is.
-    pub(super) fn leaves(&mut self, plain: &Self, byte: u8) -> bool {
+    pub(super) fn leaves(&mut self, plain: &Self, automaton: &Automaton, byte: u8) -> bool {
         if self.is_apart && self.node == plain.node && self.pending_start().is_none() && self.starts == plain.starts {
             self.is_apart = false;
             self.node = ROOT;
             self.starts.clear();
         }
-        // The plain track of words removes line breaks, too.
-        let is_escape = |stage: &Stage| stage.decoder != Decoder::Wrapped && stage.decoder.is_start(byte);
+        let is_escape = |stage: &Stage| match stage.decoder {
+            // The plain track of words removes line breaks, too.
+            Decoder::Wrapped => false,
+            // Only inside of a secret that goes on with what a line break stands for.
+            Decoder::Folded => {
+                stage.decoder.is_start(byte)
+                    && [b' ', b'\n'].iter().any(|next| automaton.step(plain.node, *next) != ROOT)
+            }
+            decoder => decoder.is_start(byte),
+        };
         if !self.is_apart && self.stages.iter().any(is_escape) {
             self.is_apart = true;
             self.node = plain.node;

@@ -256,3 +256,17 @@ async fn each_host_has_its_store() {
     let secrets = get(&emulator, "/secrets/k").await;
     assert_eq!((secrets.status(), secrets.text()), (404, ""), "a store has no secrets");
 }
+
+#[tokio::test]
+async fn the_default_store_can_have_a_name() {
+    let emulator = Emulator::builder().app_configuration("Contoso").start().await.unwrap();
+    emulator.app_configuration("").set("k", "default");
+    emulator.app_configuration("other").set("k", "other");
+    assert_eq!(get(&emulator, "/kv/k").await.json()["value"], "default");
+    let store = emulator.app_configuration("contoso");
+    assert!(store.endpoint().starts_with("https://contoso.localhost:"), "{}", store.endpoint());
+    store.set("k", "named");
+    store.fault_next(1, keyvault_emulator::Fault::status(500));
+    assert_eq!(get(&emulator, "/kv/k").await.status(), 500);
+    assert_eq!(get(&emulator, "/kv/k").await.json()["value"], "named");
+}

@@ -1,6 +1,7 @@
 //! App Configuration: in process, over TLS, and through the control endpoint.
 
 mod authentication;
+mod consistency;
 mod faults;
 mod key_values;
 mod lists;

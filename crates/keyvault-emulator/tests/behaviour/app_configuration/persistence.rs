@@ -83,18 +83,18 @@ async fn a_change_that_cannot_be_written_is_an_error_and_has_no_effect() {
 #[tokio::test]
 async fn a_seed_sets_key_values_and_leaves_saved_ones() {
     let directory = tempfile::tempdir().unwrap();
-    let builder = || Emulator::builder().data_file(directory.path().join("data.json"));
+    let file = directory.path().join("data.json");
+    let builder = || Emulator::builder().data_file(&file).app_configuration("Contoso");
     let emulator = builder().start().await.unwrap();
     emulator.app_configuration("contoso").set_key_value("a", SetKeyValue::new("saved").label("prod"));
     emulator.stop().await;
     let section =
         json!({ "a": ["seed", { "value": "seed", "label": "prod", "content_type": "t", "tags": { "t": "v" } }] });
-    let seed =
-        json!({ "db": "hunter2", "Contoso/app_configuration": section, "app_configuration": { "d": "default" } });
+    let seed = json!({ "db": "hunter2", "app_configuration": section });
     let seed = Seed::from_json(&seed.to_string()).unwrap();
     let emulator = builder().seed(seed.clone()).start().await.unwrap();
     assert_eq!(items(&get(&emulator, "/kv").await, "value"), ["seed", "saved"]);
-    assert_eq!(emulator.load(&seed).unwrap(), 4, "a load replaces what exists");
+    assert_eq!(emulator.load(&seed).unwrap(), 3, "a load replaces what exists");
     let list = get(&emulator, "/kv").await.json();
     assert_eq!((&list["items"][1]["value"], &list["items"][1]["tags"]["t"]), (&"seed".into(), &"v".into()));
 }

@@ -1,7 +1,8 @@
 //! The line around a reference.
 
 use super::PLACEHOLDER;
-use super::pairs::{Pairs, Quotes, Separator, is_pair};
+use super::go_dsn::DsnPart;
+use super::pairs::{Pairs, Quotes, Separator, has_braces, is_pair};
 use super::url_part::UrlPart;
 
 /// The line around a reference, at most [`WIDTH`] bytes on each side.
@@ -48,12 +49,27 @@ impl<'t> Line<'t> {
         open.filter(|(_, quote)| self.after.contains(*quote))
     }
 
+    /// Returns the part of a data source name of Go that the reference is in.
+    pub(super) fn dsn_part(&self) -> Option<DsnPart> {
+        DsnPart::between(self.before, self.after)
+    }
+
     /// Returns the part of a URL that the reference is in.
+    ///
+    /// A URL without a scheme, `//user:password@host`, is one only with a user: `//` also begins a comment and a share.
     pub(super) fn url_part(&self) -> Option<UrlPart> {
-        let (before, rest) = self.before.rsplit_once("://")?;
-        let scheme = before.ends_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
         let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | ';' | '`');
-        if !scheme || rest.contains(ends) {
+        let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        let (before, rest) = self.before.rsplit_once("//")?;
+        let has_scheme = before.strip_suffix(':').is_some_and(|before| before.ends_with(is_scheme));
+        let has_user = || {
+            let authority = |text: &'t str| text.split(|c: char| ends(c) || matches!(c, '/' | '?' | '#')).next();
+            let is_first =
+                !rest.contains(['/', '?', '#']) && authority(self.after).is_some_and(|text| text.contains('@'));
+            is_first || authority(rest).is_some_and(|text| text.contains('@'))
+        };
+        let is_start = || before.is_empty() || before.ends_with(|c: char| ends(c) || matches!(c, '=' | '(' | ','));
+        if rest.contains(ends) || !(has_scheme || is_start() && has_user()) {
             return None;
         }
         if rest.contains('#') {
@@ -98,14 +114,15 @@ impl<'t> Line<'t> {
             let later = self.after.split_once(sign).map(|(_, later)| later);
             let follows = || later.is_some_and(|later| is_pair(later, separator));
             let is_list = match separator {
-                Separator::Semicolon => earlier.is_some() || later.is_some(),
+                Separator::Semicolon { .. } => earlier.is_some() || later.is_some(),
                 Separator::Ampersand => earlier.is_some() || follows(),
                 Separator::Comma | Separator::Space => earlier.is_some_and(|text| !text.trim().is_empty()) || follows(),
             };
             // A pair whose value is in quotation marks ends with them.
             is_list && is_pair(pair, separator) && !pair.contains(['"', '\'', '<', '>'])
         };
-        let separators = [Separator::Semicolon, Separator::Ampersand, Separator::Comma, Separator::Space];
+        let semicolon = Separator::Semicolon { has_braces: has_braces(self.before) || has_braces(self.after) };
+        let separators = [semicolon, Separator::Ampersand, Separator::Comma, Separator::Space];
         separators.into_iter().find(|separator| separates(*separator))
     }
 }

@@ -1,8 +1,10 @@
 //! The text around a reference, and the values that would change its structure.
 //!
 //! [`Surrounding`] combines what `text_format` says of the whole text and `line` of the line: the part of a URL
-//! (`url_part`) or the pair of a connection string (`pairs`) that the reference is in.
+//! (`url_part`) or of a data source name of Go (`go_dsn`), or the pair of a connection string (`pairs`) that the
+//! reference is in.
 
+mod go_dsn;
 mod line;
 mod pairs;
 mod text_format;
@@ -10,8 +12,9 @@ mod url_part;
 
 use serde::de::IgnoredAny;
 
+use self::go_dsn::DsnPart;
 use self::line::Line;
-use self::pairs::{Pairs, Quotes, Separator, breaks_ado, breaks_words};
+use self::pairs::{Pairs, Quotes, Separator, breaks_pair, breaks_words};
 use self::text_format::{JsonStrings, TextFormat};
 use self::url_part::UrlPart;
 use super::encode::Encode;
@@ -25,6 +28,7 @@ use crate::report::ReferenceStatus;
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Surrounding {
     url: Option<UrlPart>,
+    dsn: Option<DsnPart>,
     pairs: Option<Pairs>,
     json: Option<JsonPlace>,
     is_xml: bool,
@@ -57,14 +61,24 @@ impl Surrounding {
             let line = Line::around(text, *place);
             let line = string.map_or(line, |start| line.within_string(*place - start - 1));
             let quote = line.quote().map(|(_, quote)| quote);
-            Self { url: line.url_part(), pairs: line.pairs(), json, is_xml: format == TextFormat::Xml, quote }
+            let is_xml = format == TextFormat::Xml;
+            Self { url: line.url_part(), dsn: line.dsn_part(), pairs: line.pairs(), json, is_xml, quote }
         };
         places.iter().map(of).collect()
     }
 
-    /// Returns the quotation mark around the reference that `encode` has to keep.
+    /// Returns the quotation mark around the reference that `encode` has to keep. In a connection string of ODBC or
+    /// JDBC, it is `}` within braces and `{` without them.
     pub(super) fn quote(&self, encode: Encode) -> Option<char> {
-        if encode == Encode::Json && self.json == Some(JsonPlace::String) { Some('"') } else { self.quote }
+        match (encode, self.pairs) {
+            (Encode::Json, _) if self.json == Some(JsonPlace::String) => Some('"'),
+            (Encode::Ado, Some(Pairs { quotes: Quotes::Braces, .. })) => Some('}'),
+            (
+                Encode::Ado,
+                Some(Pairs { quotes: Quotes::Nothing, separator: Separator::Semicolon { has_braces: true } }),
+            ) => Some('{'),
+            _ => self.quote,
+        }
     }
 
     /// Checks that `value`, encoded by `encode`, does not change the structure of the text.
@@ -76,9 +90,22 @@ impl Surrounding {
         if !is_encoded(&[Encode::Url]) && self.url.is_some_and(|part| part.is_changed_by(value)) {
             return Err(changes("the URL around it", URL_HELP));
         }
+        if let Some(part) = self.dsn {
+            let is_decoded = part == DsnPart::Encoded;
+            if is_encoded(&[Encode::Url]) && !is_decoded && value.contains('%') {
+                let clause = "secret is encoded for a URL, and the data source name of Go around it does not decode it";
+                return Err(Error::new(ErrorKind::InvalidSettings, clause)
+                    .with_status(ReferenceStatus::OtherReasons)
+                    .with_help("remove Encode=url from the reference"));
+            }
+            if !is_encoded(&[Encode::Url]) && part.is_changed_by(value) {
+                let help = if is_decoded { URL_HELP } else { OWN_SETTING };
+                return Err(changes("the data source name of Go around it", help));
+            }
+        }
         let quoted = |quotes| self.pairs.filter(|pairs| pairs.quotes == quotes).map(|pairs| pairs.separator);
-        if quoted(Quotes::Braces).is_some() && value.contains('}') {
-            return Err(changes("the braces around it", OWN_SETTING));
+        if quoted(Quotes::Braces).is_some() && !is_encoded(&[Encode::Ado]) && value.contains('}') {
+            return Err(changes("the braces around it", ADO_HELP));
         }
         match quoted(Quotes::Nothing) {
             // The ampersands may be those of a shell's `&&`.
@@ -89,7 +116,9 @@ impl Surrounding {
             {
                 return Err(changes("the form around it", URL_HELP));
             }
-            Some(Separator::Semicolon) if !is_encoded(&[Encode::Ado]) && breaks_ado(value) => {
+            Some(Separator::Semicolon { has_braces })
+                if !is_encoded(&[Encode::Ado]) && breaks_pair(value, has_braces) =>
+            {
                 return Err(changes("the connection string around it", ADO_HELP));
             }
             Some(Separator::Comma) if value.contains([',', '\r', '\n']) => {
@@ -116,7 +145,7 @@ impl Surrounding {
         }
         let quoting = [Encode::Json, Encode::Yaml, Encode::Xml, Encode::Ado, Encode::Shell];
         if let Some(quote) = self.quote.filter(|_| !is_encoded(&quoting)) {
-            let is_ado = self.pairs.is_some_and(|pairs| pairs.separator == Separator::Semicolon);
+            let is_ado = self.pairs.is_some_and(|pairs| matches!(pairs.separator, Separator::Semicolon { .. }));
             let what = "the quoted text around it";
             if value.contains(quote) {
                 return Err(changes(what, if is_ado { ADO_HELP } else { QUOTE_HELP }));
@@ -224,8 +253,17 @@ mod tests {
             ("run --json '{\"password\":\"*\"}'", "a\\", "Encode=json"),
             ("host=db password='*' dbname=shop", "a\\b", "setting of its own"),
             ("host=db password='*' dbname=shop", "a'b", "as the text needs it"),
-            ("Driver={ODBC Driver 18 for SQL Server};Server=db;Pwd={*};Encrypt=yes", "a}b", "setting of its own"),
-            ("jdbc:sqlserver://db:1433;user=sa;password={*}", "a}", "setting of its own"),
+            ("Driver={ODBC Driver 18 for SQL Server};Server=db;Pwd={*};Encrypt=yes", "a}b", "Encode=ado"),
+            ("Driver={ODBC Driver 18 for SQL Server};Server=db;Pwd=*;Encrypt=yes", "{a", "Encode=ado"),
+            ("jdbc:sqlserver://db:1433;user=sa;password={*}", "a}", "Encode=ado"),
+            ("jdbc:sqlserver://db:1433;user=sa;password=*", " a", "Encode=ado"),
+            ("//app:*@db:5432/shop", "x@evil.example/", "Encode=url"),
+            ("dsn=//*:pw@db", "a:b", "Encode=url"),
+            ("db: '//app:pw@*/shop'", "evil.example/?", "Encode=url"),
+            ("app:pw@tcp(db:3306)/*", "@tcp(evil:1)/x", "Encode=url"),
+            ("app:pw@tcp(db)/shop?loc=*", "Europe/Berlin", "Encode=url"),
+            ("app:pw@tcp(*)/shop", "evil)/x@tcp(db", "setting of its own"),
+            ("*:pw@tcp(db)/shop", "a:b", "setting of its own"),
             ("grant_type=client_credentials&client_secret=*", "a&scope=all", "Encode=url"),
             ("client_secret=*&grant_type=client_credentials", "a+b", "Encode=url"),
             (r#"{"form": "a=b&secret=*"}"#, "a&b=c", "Encode=url"),
@@ -257,6 +295,13 @@ mod tests {
             ("Server=db;Password=\"*\";", "a\\"),
             ("host=db password='*' dbname=shop", "a b=\"c"),
             ("grant_type=x&client_secret=*", "a=b;c,d"),
+            ("Driver={ODBC Driver 18 for SQL Server};Server=db;Pwd=*;Encrypt=yes", "'a\"{b"),
+            ("jdbc:sqlserver://db:1433;user=sa;password={*}", "a;b{ "),
+            ("app:*@tcp(db:3306)/shop?parseTime=true", "x@tcp(evil:1)/y?z#:%41"),
+            ("app:pw@tcp(*)/shop", "[::1]:3306"),
+            ("//app:*@db/shop", "correct-horse_1.2~"),
+            ("// see *", "a/b@c"),
+            ("//share/*", "a/b@c"),
             ("Tom & Jerry, password=*", "a&b"),
             (r#"<a path="*" />"#, "C:\\"),
             ("a; b; *", "c;d"),
@@ -296,6 +341,15 @@ mod tests {
         assert!(of(r#"{"u": "https://a:*@b"}"#).check("a@b", Some(Encode::Json)).is_err());
         assert!(of(ADO).check("\"a;b\"", Some(Encode::Ado)).is_ok());
         assert!(of(ADO).check("a;b", Some(Encode::Url)).is_err());
+        let odbc = of("Driver={SQL};Pwd={*}");
+        assert_eq!(odbc.quote(Encode::Ado), Some('}'));
+        assert!(odbc.check("a}}b", Some(Encode::Ado)).is_ok());
+        assert_eq!(of("jdbc:sqlserver://db;password=*").quote(Encode::Ado), Some('{'));
+        assert_eq!(of(ADO).quote(Encode::Ado), None);
+        let dsn = of("app:*@tcp(db)/shop");
+        assert!(dsn.check("a%40b", Some(Encode::Url)).unwrap_err().to_string().contains("does not decode it"));
+        assert!(dsn.check("ab", Some(Encode::Url)).is_ok() && dsn.check("a%40b", None).is_ok());
+        assert!(of("app:pw@tcp(db)/*").check("a%2Fb", Some(Encode::Url)).is_ok());
         let command = "cd /srv && PASSWORD=*";
         assert!(of(command).check("'a&b'", Some(Encode::Shell)).is_ok());
         assert!(of(command).check("a&b", None).is_err());

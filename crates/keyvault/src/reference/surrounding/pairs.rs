@@ -19,7 +19,11 @@ pub(super) enum Quotes {
 /// The separator of pairs.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Separator {
-    Semicolon,
+    /// The pairs of a connection string. `has_braces` is whether braces quote a value, as in ODBC and JDBC, and not
+    /// quotation marks, as in ADO.NET.
+    Semicolon {
+        has_braces: bool,
+    },
     /// The pairs of a form, as in the query of a URL.
     Ampersand,
     Comma,
@@ -29,7 +33,7 @@ pub(super) enum Separator {
 impl Separator {
     pub(super) fn sign(self) -> char {
         match self {
-            Self::Semicolon => ';',
+            Self::Semicolon { .. } => ';',
             Self::Ampersand => '&',
             Self::Comma => ',',
             Self::Space => ' ',
@@ -46,9 +50,28 @@ pub(super) fn is_pair(text: &str, separator: Separator) -> bool {
     !name.is_empty() && name.chars().all(is_letter)
 }
 
+/// Returns whether a part of a connection string is one of [ODBC](https://learn.microsoft.com/openspecs/sql_server_protocols/ms-odbcstr/)
+/// or of [SQL Server's JDBC](https://learn.microsoft.com/sql/connect/jdbc/building-the-connection-url) driver.
+pub(super) fn has_braces(text: &str) -> bool {
+    let is_odbc = |pair: &str| {
+        let name = pair.split_once('=').map(|(name, _)| name.rsplit(['"', '\'']).next().unwrap_or_default().trim());
+        name.is_some_and(|name| ["driver", "dsn"].iter().any(|key| name.eq_ignore_ascii_case(key)))
+    };
+    text.to_ascii_lowercase().contains("jdbc:sqlserver:") || text.split(';').any(is_odbc)
+}
+
+/// Returns whether an unquoted `value` of a connection string is read differently.
+pub(super) fn breaks_pair(value: &str, has_braces: bool) -> bool {
+    if !has_braces {
+        return breaks_ado(value);
+    }
+    let splits = |c: char| c == ';' || c.is_control();
+    value.contains(splits) || value.starts_with('{') || value.trim() != value
+}
+
 /// Returns whether an unquoted `value` is read differently, by the rules of
 /// [ADO.NET](https://learn.microsoft.com/dotnet/api/system.data.sqlclient.sqlconnection.connectionstring#remarks).
-pub(super) fn breaks_ado(value: &str) -> bool {
+fn breaks_ado(value: &str) -> bool {
     let is_outer = |c: char| c.is_whitespace() || matches!(c, '"' | '\'');
     let splits = |c: char| c == ';' || c.is_control();
     value.contains(splits) || value.starts_with(is_outer) || value.starts_with('=') || value.ends_with(is_outer)

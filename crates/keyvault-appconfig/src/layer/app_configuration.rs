@@ -1,0 +1,176 @@
+//! The layer of a store.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use keyvault::settings::{Key, SettingChange, SettingStore, StoredSettings};
+use keyvault::{Error, ErrorKind, Result, Vault};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+use super::builder::AppConfigurationBuilder;
+use super::known::Known;
+use super::reader::{ReadPlan, Reader};
+use super::replicas::Replicas;
+use crate::client::AppConfigurationClient;
+use crate::endpoint::Endpoint;
+use crate::mapping::{KeyMap, Setting, merge};
+
+/// The key-values of a store as a layer of live settings.
+///
+/// Pass it to [`LiveBuilder::with_layer`](keyvault::LiveBuilder::with_layer). By default it is above the secrets of the
+/// vault and below files and variables. Each refresh of the settings reads it, and publishes its changes together with
+/// rotated secrets.
+///
+/// # Settings
+///
+/// `:` in a key separates levels. Each level is lower-cased, and `-` in it becomes `_`; a level that is a number, after
+/// the first one, is an index: `Shop:Hosts:0` gives `shop.hosts[0]`. A value is text, and converts to the type of the
+/// setting as text from the environment does. The content type changes that:
+///
+/// | content type | setting |
+/// |---|---|
+/// | `application/json`, `application/….+json` | a tree of settings. Comments are allowed; what is not JSON is text. `null` is absent. |
+/// | `application/vnd.microsoft.appconfig.keyvaultref+json` | a reference to a secret, resolved like any other reference |
+/// | `application/vnd.microsoft.appconfig.ff+json` | a feature flag, only on [request](AppConfigurationBuilder::feature_flags) |
+/// | `application/json; profile="https://azconfig.io/mime-profiles/snapshot-ref"` | the key-values of a snapshot, in its place |
+///
+/// References in text, such as `postgres://app:@KeyVault(SecretName=db;Encode=url)@db/shop`, are resolved too.
+///
+/// # Order
+///
+/// Of two key-values with the same key, and of two settings with the same key, that of the later selection wins. Two
+/// key-values of one selection that give the same setting, and a setting that is both a value and a table, are errors
+/// that name both keys.
+///
+/// # Cost
+///
+/// The first read costs one request for each page of 100 key-values, and one for each sentinel and snapshot. Selections
+/// are read concurrently, pages of one selection one after the other. A refresh without a change costs the same number
+/// of requests, answered by 304 without content; with sentinels, one for each of them. After a change only the pages
+/// that changed are transferred. A snapshot is read once.
+///
+/// # Limits
+///
+/// 100,000 key-values and 64 MiB of values in a selection, 100,000 settings, 32 levels of JSON.
+///
+/// `Clone` is cheap; clones share what they read.
+#[derive(Clone)]
+pub struct AppConfiguration {
+    inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) replicas: Replicas,
+    pub(super) plan: ReadPlan,
+    pub(super) map: KeyMap,
+    pub(super) interval: Option<Duration>,
+    pub(super) timeout: Duration,
+    /// What the last successful read found. One read runs at a time.
+    pub(super) last: Mutex<Option<LastRead>>,
+}
+
+/// What a read found, and the endpoint that answered. ETags of another endpoint are not comparable.
+pub(super) struct LastRead {
+    endpoint: Endpoint,
+    known: Known,
+    settings: Settings,
+}
+
+/// The settings of the layer, in the order of their keys.
+pub(super) type Settings = Arc<[(Key, Setting)]>;
+
+impl AppConfiguration {
+    /// Creates the layer of all key-values without a label.
+    pub fn new(client: AppConfigurationClient) -> Self {
+        Self::builder(client).all_without_label()
+    }
+
+    /// Begins a layer with choices of its own.
+    pub fn builder(client: AppConfigurationClient) -> AppConfigurationBuilder {
+        AppConfigurationBuilder::new(client)
+    }
+
+    pub(super) fn of(inner: Inner) -> Self {
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// Reads the settings within the deadline.
+    pub(super) async fn read_settings(&self) -> Result<Settings> {
+        timeout(self.inner.timeout, self.inner.read()).await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorKind::Unavailable, "store did not answer within the deadline").with_help(HELP))
+        })
+    }
+}
+
+impl Inner {
+    /// Reads the store through one endpoint after the other until one answers.
+    async fn read(&self) -> Result<Settings> {
+        let mut last = self.last.lock().await;
+        let nothing = Known::default();
+        let (read, endpoint) = self
+            .replicas
+            .first(async |client: &AppConfigurationClient| {
+                let known = last.as_ref().filter(|last| last.endpoint == *client.endpoint());
+                let known = known.map_or(&nothing, |last| &last.known);
+                Ok((Reader::new(&self.plan, client, known).read().await?, client.endpoint().clone()))
+            })
+            .await?;
+        let settings = match (read.selections, &*last) {
+            (None, Some(last)) => Arc::clone(&last.settings),
+            (selections, _) => merge(&selections.unwrap_or_default(), &self.map, &endpoint)?.into(),
+        };
+        // Only now: a read that failed must not count as one that found something.
+        *last = Some(LastRead { endpoint, known: read.known, settings: Arc::clone(&settings) });
+        Ok(settings)
+    }
+}
+
+const HELP: &str =
+    "raise AppConfigurationBuilder::timeout, or lower the timeout of the client so that a replica is tried";
+
+#[async_trait]
+impl SettingStore for AppConfiguration {
+    fn origin(&self) -> &Vault {
+        self.inner.replicas.primary().endpoint().as_vault()
+    }
+
+    fn kind(&self) -> &'static str {
+        "App Configuration"
+    }
+
+    async fn read(&self) -> Result<StoredSettings> {
+        let mut stored = StoredSettings::default();
+        for (key, setting) in &*self.read_settings().await? {
+            stored.set(key, &setting.place, setting.value.clone());
+        }
+        Ok(stored)
+    }
+
+    fn interval(&self) -> Option<Duration> {
+        self.inner.interval
+    }
+
+    fn announce(&self, change: &SettingChange) -> bool {
+        let Some(client) = self.inner.replicas.clients().find(|client| *client.endpoint().as_vault() == *change.store)
+        else {
+            return false;
+        };
+        if let Some(token) = &change.sync_token {
+            client.add_sync_token(token);
+        }
+        match &change.key {
+            Some(key) => self.inner.plan.concerns(key, change.label.as_deref()),
+            None => true,
+        }
+    }
+}
+
+impl fmt::Debug for AppConfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoints: Vec<&str> = self.inner.replicas.clients().map(|client| client.endpoint().origin()).collect();
+        f.debug_struct("AppConfiguration").field("endpoints", &endpoints).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,244 @@
+//! The builder of a layer.
+
+use std::time::Duration;
+
+use keyvault::names::{Case, Spelling};
+use keyvault::{Error, ErrorKind, Result};
+use tokio::sync::Mutex;
+
+use super::app_configuration::{AppConfiguration, Inner};
+use super::reader::{PlannedSelection, ReadPlan};
+use super::replicas::Replicas;
+use crate::client::AppConfigurationClient;
+use crate::filter::{NO_LABEL, Selector};
+use crate::mapping::KeyMap;
+
+/// Builds the layer of a store: [`AppConfiguration::builder`] begins one.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use keyvault_appconfig::{AppConfiguration, AppConfigurationClient, NO_LABEL};
+///
+/// # fn layer(client: AppConfigurationClient) -> keyvault::Result<AppConfiguration> {
+/// AppConfiguration::builder(client)
+///     .select("shop:*", NO_LABEL)
+///     .select("shop:*", "prod") // wins over the settings without a label
+///     .trim_prefix("shop:")
+///     .snake_case()
+///     .build()
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct AppConfigurationBuilder {
+    client: AppConfigurationClient,
+    /// The endpoints of the replicas, which `build` parses.
+    replicas: Vec<String>,
+    plan: ReadPlan,
+    map: KeyMap,
+    interval: Option<Duration>,
+    timeout: Duration,
+}
+
+impl AppConfigurationBuilder {
+    pub(super) fn new(client: AppConfigurationClient) -> Self {
+        let (replicas, plan, map) = Default::default();
+        Self { client, replicas, plan, map, interval: None, timeout: Duration::from_secs(100) }
+    }
+
+    /// Builds the layer. Sends nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](ErrorKind::Invalid) if a filter is malformed, if a selection can match several labels of one key, if
+    /// a sentinel is not one key and one label, if a prefix or the separator is empty, if an endpoint is malformed or occurs twice, if
+    /// the interval is below a second, or if the timeout is zero.
+    pub fn build(self) -> Result<AppConfiguration> {
+        for planned in &self.plan.selections {
+            planned.selector.check()?;
+            if !planned.selector.has_one_label() {
+                return Err(invalid("selection matches several labels")
+                    .with_help("select once for each label: the later selection wins"));
+            }
+        }
+        if self.plan.sentinels.iter().any(|(key, _)| key.is_empty()) {
+            return Err(invalid("key of the sentinel is empty"));
+        }
+        if !self.map.is_valid() {
+            return Err(invalid("prefix or separator is empty"));
+        }
+        if self.interval.is_some_and(|interval| interval < Duration::from_secs(1)) {
+            return Err(invalid("refresh interval of the layer is below a second"));
+        }
+        if self.timeout.is_zero() {
+            return Err(invalid("timeout of the layer is zero"));
+        }
+        let mut clients = vec![self.client.clone()];
+        for endpoint in &self.replicas {
+            let client = self.client.with_endpoint(endpoint)?;
+            if clients.iter().any(|other| other.endpoint() == client.endpoint()) {
+                return Err(invalid("two replicas have the same endpoint"));
+            }
+            clients.push(client);
+        }
+        Ok(self.make(clients))
+    }
+
+    /// Builds the layer of all key-values without a label.
+    pub(super) fn all_without_label(self) -> AppConfiguration {
+        let clients = vec![self.client.clone()];
+        self.make(clients)
+    }
+
+    fn make(mut self, clients: Vec<AppConfigurationClient>) -> AppConfiguration {
+        if self.plan.selections.iter().all(|planned| planned.is_of_feature_flags) {
+            self = self.select("*", NO_LABEL);
+        }
+        AppConfiguration::of(Inner {
+            replicas: Replicas::new(clients),
+            plan: self.plan,
+            map: self.map,
+            interval: self.interval,
+            timeout: self.timeout,
+            last: Mutex::default(),
+        })
+    }
+}
+
+/// Which key-values the layer has.
+impl AppConfigurationBuilder {
+    /// Adds the key-values that match a filter of keys and have a label. [`NO_LABEL`] selects those without a label.
+    /// Of several selections, the later one wins.
+    ///
+    /// A read fails if a selection matches nothing, because a misspelt label would leave every setting at its default;
+    /// [`Selector::optional`] lets it. Feature flags are not among the settings.
+    ///
+    /// Default: one selection of all key-values without a label.
+    #[must_use]
+    pub fn select(self, key_filter: &str, label: &str) -> Self {
+        self.select_with(Selector::new(key_filter, label))
+    }
+
+    /// Adds the key-values of a [`Selector`], which can have tags, be a snapshot, or be optional.
+    #[must_use]
+    pub fn select_with(mut self, selector: Selector) -> Self {
+        self.plan.selections.push(PlannedSelection { selector, is_of_feature_flags: false });
+        self
+    }
+
+    /// Adds the key-values of a snapshot, which never change. It must have been created with the composition type `key`.
+    #[must_use]
+    pub fn select_snapshot(self, name: &str) -> Self {
+        self.select_with(Selector::snapshot(name))
+    }
+
+    /// Adds the feature flags whose names match a filter and that have a label, as the list
+    /// `feature_management.feature_flags`
+    /// ([schema](https://github.com/microsoft/FeatureManagement/blob/main/Schema/FeatureFlag.v2.0.0.schema.json)).
+    ///
+    /// The members of a flag keep their names. The list is empty if no flag matches. Of several calls, the later one
+    /// wins for each flag. Flags are always checked for changes of their own, also with a [sentinel](Self::sentinel).
+    ///
+    /// Default: no feature flags.
+    #[must_use]
+    pub fn feature_flags(mut self, name_filter: &str, label: &str) -> Self {
+        let selector = Selector::new(name_filter, label).of_feature_flags();
+        self.plan.selections.push(PlannedSelection { selector, is_of_feature_flags: true });
+        self
+    }
+}
+
+/// Which settings the key-values give.
+impl AppConfigurationBuilder {
+    /// Removes a prefix from keys. Of several prefixes, the longest one that a key begins with is removed. A key without
+    /// any of them stays as it is.
+    #[must_use]
+    pub fn trim_prefix(mut self, prefix: &str) -> Self {
+        self.map.add_prefix(prefix.to_owned());
+        self
+    }
+
+    /// Sets the text that separates the levels of a key, such as `/`, `.` or `__`. Default: `:`.
+    #[must_use]
+    pub fn separator(mut self, separator: &str) -> Self {
+        self.map.set_separator(separator.to_owned());
+        self
+    }
+
+    /// Separates the words of `PascalCase`: `Database:ConnectionString` gives `database.connection_string`. Applies to
+    /// the members of JSON values too. Default: each level is lower-cased, and `-` in it becomes `_`.
+    #[must_use]
+    pub fn snake_case(mut self) -> Self {
+        self.map.set_spelling(Spelling::Words(Case::Snake));
+        self
+    }
+
+    /// Spells keys like fields with `#[serde(rename_all = "camelCase")]`: `Database:ConnectionString` gives
+    /// `database.connectionString`.
+    #[must_use]
+    pub fn camel_case(mut self) -> Self {
+        self.map.set_spelling(Spelling::Words(Case::Camel));
+        self
+    }
+
+    /// Spells keys like fields with `#[serde(rename_all = "PascalCase")]`: `database:connection-string` gives
+    /// `Database.ConnectionString`.
+    #[must_use]
+    pub fn pascal_case(mut self) -> Self {
+        self.map.set_spelling(Spelling::Words(Case::Pascal));
+        self
+    }
+
+    /// Keeps the levels of keys as they are written.
+    #[must_use]
+    pub fn keep_case(mut self) -> Self {
+        self.map.set_spelling(Spelling::Kept);
+        self
+    }
+}
+
+/// When and from where the layer is read.
+impl AppConfigurationBuilder {
+    /// Sets the interval between reads of this layer. Default: each refresh of the settings reads it. At least 1 second.
+    #[must_use]
+    pub fn refresh_every(mut self, interval: Duration) -> Self {
+        self.interval = Some(interval);
+        self
+    }
+
+    /// Adds a key-value whose change announces that the settings changed. While no sentinel changes, a refresh reads
+    /// only the sentinels and the feature flags. Change the sentinel after all other key-values, and a refresh sees all
+    /// of them.
+    ///
+    /// A sentinel that does not exist announces a change when it is created. [`NO_LABEL`] means one without a label.
+    ///
+    /// Default: without a sentinel, each refresh asks for every page, which is answered by 304 if it has not changed.
+    #[must_use]
+    pub fn sentinel(mut self, key: &str, label: &str) -> Self {
+        let label = Some(label).filter(|label| *label != NO_LABEL).map(str::to_owned);
+        self.plan.sentinels.push((key.to_owned(), label));
+        self
+    }
+
+    /// Adds a replica of the store by its endpoint, such as `https://contoso-westus.azconfig.io`, and allows it: it
+    /// receives the same token or signatures as the store. A read asks the store; if that is unreachable, throttles or
+    /// denies, the replicas in their order. An endpoint that failed rests for 30 seconds, and twice as long after each
+    /// further failure, up to 10 minutes.
+    #[must_use]
+    pub fn replica(mut self, endpoint: &str) -> Self {
+        self.replicas.push(endpoint.to_owned());
+        self
+    }
+
+    /// Sets the deadline of one read, with all its requests and endpoints. Default: 100 seconds.
+    ///
+    /// Each request ends within the timeout of the client, so a replica is tried only after that.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+}
+
+fn invalid(clause: &'static str) -> Error {
+    Error::new(ErrorKind::Invalid, clause)
+}

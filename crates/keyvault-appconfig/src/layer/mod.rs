@@ -1,0 +1,15 @@
+//! The layer: what a store has, as settings.
+//!
+//! [`AppConfiguration`] is the layer, and [`AppConfigurationBuilder`] makes one. `reader` reads a store once, asking only
+//! for what changed since the last read, which `known` keeps. `replicas` chooses the endpoint to read from.
+
+mod app_configuration;
+mod builder;
+mod known;
+mod reader;
+mod replicas;
+#[cfg(test)]
+mod tests;
+
+pub use self::app_configuration::AppConfiguration;
+pub use self::builder::AppConfigurationBuilder;

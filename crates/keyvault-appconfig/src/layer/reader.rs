@@ -1,0 +1,223 @@
+//! One read of a store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::try_join_all;
+use keyvault::report::ReferenceStatus;
+use keyvault::{Error, ErrorKind, Result};
+use tokio::sync::Mutex;
+
+use super::known::{KeyValues, Known, KnownPage};
+use crate::client::{AppConfigurationClient, PageToken, SnapshotComposition, SnapshotStatus};
+use crate::filter::Selector;
+use crate::key_value::KeyValue;
+use crate::mapping::{Selection, referenced_snapshot};
+
+/// What a layer reads.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ReadPlan {
+    pub(super) selections: Vec<PlannedSelection>,
+    /// The key and the label of each key-value whose change announces a change of the settings.
+    pub(super) sentinels: Vec<(String, Option<String>)>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct PlannedSelection {
+    pub(super) selector: Selector,
+    pub(super) is_of_feature_flags: bool,
+}
+
+impl ReadPlan {
+    /// Returns whether a change of a key-value may change the settings, or is to make them be read.
+    pub(super) fn concerns(&self, key: &str, label: Option<&str>) -> bool {
+        let is_sentinel = |(one, of): &(String, Option<String>)| one == key && of.as_deref() == label;
+        let is_selected = |planned: &&PlannedSelection| planned.selector.may_match(key, label);
+        let mut selections = self.selections.iter().filter(is_selected);
+        self.sentinels.iter().any(is_sentinel)
+            || selections.any(|planned| planned.is_of_feature_flags || self.sentinels.is_empty())
+    }
+}
+
+/// One read of a store through one of its endpoints.
+pub(super) struct Reader<'r> {
+    pub(super) plan: &'r ReadPlan,
+    pub(super) client: &'r AppConfigurationClient,
+    pub(super) known: &'r Known,
+    /// The snapshots that this read has used. Concurrent selections that refer to one wait for it.
+    snapshots: Mutex<HashMap<String, KeyValues>>,
+}
+
+/// What one read found.
+pub(super) struct Read {
+    pub(super) known: Known,
+    /// `None` if nothing changed since the last read.
+    pub(super) selections: Option<Vec<Selection>>,
+}
+
+/// More key-values than this in one selection are an error: a store that never ends its list must not fill the memory.
+const MAX_KEY_VALUES: usize = 100_000;
+const MAX_BYTES: usize = 64 << 20;
+
+impl<'r> Reader<'r> {
+    pub(super) fn new(plan: &'r ReadPlan, client: &'r AppConfigurationClient, known: &'r Known) -> Self {
+        Self { plan, client, known, snapshots: Mutex::default() }
+    }
+
+    /// Reads the sentinels, then the pages of all selections concurrently.
+    ///
+    /// The sentinels come first: a change during the read is then seen by the next one. While none of them changes, only
+    /// the feature flags are read.
+    pub(super) async fn read(self) -> Result<Read> {
+        let sentinels = self.sentinels().await?;
+        let is_first = self.known.selections.is_empty();
+        let skips_settings = !is_first && !sentinels.is_empty() && sentinels == self.known.sentinels;
+        let pages = self.plan.selections.iter().enumerate().map(|(number, planned)| {
+            let is_skipped = skips_settings && !planned.is_of_feature_flags;
+            self.pages(number, planned, is_skipped)
+        });
+        let (pages, unchanged): (Vec<_>, Vec<bool>) = try_join_all(pages).await?.into_iter().unzip();
+        if !is_first && unchanged.into_iter().all(|unchanged| unchanged) {
+            let snapshots = self.known.snapshots.clone();
+            return Ok(Read { known: Known { sentinels, selections: pages, snapshots }, selections: None });
+        }
+        let mut selections = Vec::with_capacity(pages.len());
+        for (planned, pages) in self.plan.selections.iter().zip(&pages) {
+            let key_values = self.expanded(planned, pages).await?;
+            selections.push(Selection { key_values, is_of_feature_flags: planned.is_of_feature_flags });
+        }
+        let snapshots = self.snapshots.into_inner();
+        Ok(Read { known: Known { sentinels, selections: pages, snapshots }, selections: Some(selections) })
+    }
+
+    /// Returns the ETag of each sentinel; `None` for one that does not exist.
+    async fn sentinels(&self) -> Result<Vec<Option<String>>> {
+        try_join_all((0..self.plan.sentinels.len()).map(|number| self.sentinel(number))).await
+    }
+
+    async fn sentinel(&self, number: usize) -> Result<Option<String>> {
+        let (key, label) = &self.plan.sentinels[number];
+        let known = self.known.sentinels.get(number).cloned().flatten();
+        let fetched = match &known {
+            Some(etag) => self.client.get_if_changed(key, label.as_deref(), etag).await,
+            None => self.client.get(key, label.as_deref()).await.map(Some),
+        };
+        match fetched {
+            Ok(None) => Ok(known),
+            Ok(Some(key_value)) => Ok(key_value.etag().map(str::to_owned)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the pages of a selection, and whether they are those of the last read.
+    async fn pages(
+        &self,
+        number: usize,
+        planned: &PlannedSelection,
+        is_skipped: bool,
+    ) -> Result<(Vec<KnownPage>, bool)> {
+        let last = self.known.selections.get(number).map(Vec::as_slice).unwrap_or_default();
+        let is_snapshot = planned.selector.snapshot_name().is_some();
+        if is_skipped || is_snapshot && !last.is_empty() {
+            return Ok((last.to_vec(), true));
+        }
+        if let Some(name) = planned.selector.snapshot_name() {
+            let key_values = self.snapshot(name).await?;
+            return Ok((vec![KnownPage { at: None, etag: None, key_values, next: None }], false));
+        }
+        let pages = self.list(&planned.selector, |at| self.known.page(number, at)).await?;
+        let is_unchanged = pages.len() == last.len()
+            && pages.iter().zip(last).all(|(one, other)| Arc::ptr_eq(&one.key_values, &other.key_values));
+        Ok((pages, is_unchanged))
+    }
+
+    /// Lists key-values, page by page. A page that has not changed since the last read is not transferred again.
+    async fn list<'k>(
+        &self,
+        selector: &Selector,
+        known: impl Fn(Option<&PageToken>) -> Option<&'k KnownPage>,
+    ) -> Result<Vec<KnownPage>> {
+        let (mut pages, mut at, mut count, mut bytes) = (Vec::<KnownPage>::new(), None::<PageToken>, 0, 0);
+        loop {
+            let last = known(at.as_ref());
+            let etag = last.and_then(|page| page.etag.as_deref());
+            let page = self.client.fetch_page(selector, at.as_ref(), etag).await?;
+            let page = match (page.items, last) {
+                (None, Some(last)) => KnownPage { next: page.next, ..last.clone() },
+                (items, _) => {
+                    let key_values = items.unwrap_or_default().into_iter().map(Arc::new).collect();
+                    KnownPage { at, etag: page.etag, key_values, next: page.next }
+                }
+            };
+            // An empty page without a next one still takes a place among the pages.
+            count += page.key_values.len().max(1);
+            bytes += page.key_values.iter().filter_map(|one| one.value()).map(str::len).sum::<usize>();
+            if count > MAX_KEY_VALUES || bytes > MAX_BYTES {
+                return Err(Error::new(ErrorKind::InvalidSettings, "store has more key-values than the limit")
+                    .with_help("select fewer keys: a selection has at most 100,000 key-values and 64 MiB"));
+            }
+            at = page.next.clone();
+            pages.push(page);
+            if at.is_none() {
+                return Ok(pages);
+            }
+        }
+    }
+
+    /// Returns the key-values of a selection, with those of a snapshot in place of each reference to it.
+    async fn expanded(&self, planned: &PlannedSelection, pages: &[KnownPage]) -> Result<Vec<Arc<KeyValue>>> {
+        let selector = &planned.selector;
+        // A reference in a snapshot is not followed, as in the official providers.
+        let follows = !planned.is_of_feature_flags && selector.snapshot_name().is_none();
+        let mut found = Vec::new();
+        for key_value in pages.iter().flat_map(|page| &*page.key_values) {
+            if follows && let Some(name) = referenced_snapshot(key_value)? {
+                let snapshot = self.snapshot(&name).await;
+                found.extend(snapshot.map_err(|error| error.at(key_value.key(), key_value.place()))?.iter().cloned());
+            } else {
+                found.push(Arc::clone(key_value));
+            }
+        }
+        let is_empty = pages.iter().all(|page| page.key_values.is_empty());
+        if is_empty && !planned.is_of_feature_flags && !selector.is_optional() {
+            let clause = format!("selection matches no key-value: {selector}");
+            return Err(Error::from_clause(ErrorKind::NotFound, "selection matches no key-value", clause)
+                .with_status(ReferenceStatus::OtherReasons)
+                .with_help("correct the key filter or the label, or mark the selection optional: Selector::optional"));
+        }
+        Ok(found)
+    }
+
+    /// Returns the key-values of a snapshot, which never change.
+    async fn snapshot(&self, name: &str) -> Result<KeyValues> {
+        let mut snapshots = self.snapshots.lock().await;
+        let known = snapshots.get(name).or_else(|| self.known.snapshots.get(name));
+        let key_values = match known {
+            Some(known) => Arc::clone(known),
+            None => {
+                self.check_snapshot(name).await?;
+                let pages = self.list(&Selector::snapshot(name), |_| None).await?;
+                pages.iter().flat_map(|page| page.key_values.iter().cloned()).collect()
+            }
+        };
+        snapshots.insert(name.to_owned(), Arc::clone(&key_values));
+        Ok(key_values)
+    }
+
+    /// Checks that a snapshot has each key once and can be read. The list of one that does not exist is empty.
+    async fn check_snapshot(&self, name: &str) -> Result<()> {
+        let snapshot = self.client.get_snapshot(name).await?;
+        if snapshot.composition() != SnapshotComposition::Key {
+            return Err(Error::new(ErrorKind::Invalid, "snapshot may have a key several times")
+                .with_help("create the snapshot with the composition type key"));
+        }
+        match snapshot.status() {
+            SnapshotStatus::Provisioning => Err(Error::new(ErrorKind::Unavailable, "snapshot is not ready")),
+            SnapshotStatus::Failed => Err(Error::new(ErrorKind::NotFound, "snapshot could not be created")
+                .with_status(ReferenceStatus::OtherReasons)
+                .with_help("create the snapshot under another name")),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,201 @@
+//! How a layer follows its store.
+
+use std::time::Duration;
+
+use keyvault::ErrorKind;
+use keyvault::Vault;
+
+use super::*;
+use crate::{NO_LABEL, Selector};
+use keyvault::settings::{SettingChange, SettingStore};
+
+/// Returns the requests of a list with `count` pages.
+fn pages(count: usize, condition: &str) -> Vec<String> {
+    (0..count).map(|i| format!("contoso list *{}{condition}", if i == 0 { "" } else { " next" })).collect()
+}
+
+async fn store_with(count: usize) -> Store {
+    let store = Store::new().await;
+    (0..count).for_each(|i| store.set(&format!("k{i}"), "1"));
+    store
+}
+
+#[tokio::test]
+async fn an_unchanged_store_is_asked_for_each_page_once() {
+    let store = store_with(7).await;
+    let layer = builder(&store).build().unwrap();
+    let first = read(&layer).await.unwrap();
+    assert_eq!(store.requests(), pages(3, ""));
+    assert_eq!(read(&layer).await.unwrap(), first);
+    assert_eq!(store.requests(), pages(3, " if changed"));
+}
+
+#[tokio::test]
+async fn every_change_of_the_store_is_seen() {
+    let store = store_with(6).await;
+    let layer = builder(&store).build().unwrap();
+    let keys = async || {
+        let found = read(&layer).await.unwrap();
+        found
+            .iter()
+            .map(|setting| setting.split_once('=').unwrap())
+            .map(|(k, v)| format!("{k}{v}"))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    assert_eq!(keys().await, "k01 k11 k21 k31 k41 k51");
+    store.set("k4", "2");
+    assert_eq!(keys().await, "k01 k11 k21 k31 k42 k51");
+    store.set("k9", "1");
+    assert_eq!(keys().await, "k01 k11 k21 k31 k42 k51 k91");
+    store.delete("k0");
+    assert_eq!(keys().await, "k11 k21 k31 k42 k51 k91");
+    ["k3", "k4", "k5", "k9"].iter().for_each(|key| store.delete(key));
+    assert_eq!(keys().await, "k11 k21");
+}
+
+#[tokio::test]
+async fn a_failed_read_loses_nothing_and_is_repeated() {
+    let store = store_with(7).await;
+    let layer = builder(&store).build().unwrap();
+    let first = read(&layer).await.unwrap();
+    store.set("k0", "2");
+    store.fail("list * next", 503);
+    let error = read(&layer).await.unwrap_err();
+    assert!(error.is_transient());
+    store.recover();
+    store.requests();
+    let found = read(&layer).await.unwrap();
+    assert_eq!((found[0].as_str(), &found[1..]), ("k0=2", &first[1..]), "the first page is read again");
+    assert_eq!(store.requests(), pages(3, " if changed"));
+}
+
+#[tokio::test]
+async fn a_malformed_key_value_loses_nothing() {
+    const REFERENCE: &str = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8";
+    let store = store_with(2).await;
+    let layer = builder(&store).build().unwrap();
+    read(&layer).await.unwrap();
+    store.set_as("k0", "canary", REFERENCE);
+    for _ in 0..2 {
+        let error = read(&layer).await.unwrap_err();
+        assert_eq!((error.kind(), error.setting()), (ErrorKind::Invalid, Some("k0")));
+        assert_eq!(error.origin(), Some("App Configuration key k0"));
+        assert!(!text_of(&error).contains("canary"), "{error:?}");
+    }
+    store.set("k0", "3");
+    assert_eq!(read(&layer).await.unwrap(), ["k0=3", "k1=1"]);
+}
+
+#[tokio::test]
+async fn a_sentinel_stands_for_all_settings() {
+    let store = store_with(4).await;
+    store.set("version@x", "1");
+    let layer = builder(&store).sentinel("version", "x").build().unwrap();
+    read(&layer).await.unwrap();
+    let all = [vec!["contoso get version".to_owned()], pages(2, "")].concat();
+    assert_eq!(store.requests(), all, "the sentinel is read first");
+    store.set("k0", "2");
+    assert_eq!(read(&layer).await.unwrap()[0], "k0=1", "not announced yet");
+    assert_eq!(store.requests(), ["contoso get version if changed"]);
+    store.set("version@x", "2");
+    assert_eq!(read(&layer).await.unwrap()[0], "k0=2");
+    assert_eq!(store.requests().len(), 3);
+    assert_eq!(read(&layer).await.unwrap()[0], "k0=2");
+    assert_eq!(store.requests(), ["contoso get version if changed"]);
+}
+
+#[tokio::test]
+async fn a_sentinel_that_is_created_or_deleted_announces_a_change() {
+    let store = store_with(1).await;
+    let layer = builder(&store).select("k*", NO_LABEL).sentinel("version", NO_LABEL).build().unwrap();
+    read(&layer).await.unwrap();
+    for (step, value) in [("create", "2"), ("delete", "3")] {
+        store.set("k0", value);
+        match step {
+            "create" => store.set("version", "1"),
+            _ => store.delete("version"),
+        }
+        assert_eq!(read(&layer).await.unwrap(), [format!("k0={value}")], "{step}");
+    }
+}
+
+#[tokio::test]
+async fn a_sentinel_counts_as_seen_only_after_the_settings_were_read() {
+    let store = store_with(1).await;
+    let layer = builder(&store).select("k*", NO_LABEL).sentinel("version", NO_LABEL).build().unwrap();
+    store.set("version", "1");
+    read(&layer).await.unwrap();
+    store.set("k0", "2");
+    store.set("version", "2");
+    store.fail("list k*", 503);
+    read(&layer).await.unwrap_err();
+    store.recover();
+    assert_eq!(read(&layer).await.unwrap(), ["k0=2"]);
+}
+
+#[tokio::test]
+async fn feature_flags_need_no_sentinel() {
+    const FLAG: &str = "application/vnd.microsoft.appconfig.ff+json;charset=utf-8";
+    let store = store_with(1).await;
+    let flags = builder(&store).select("k*", NO_LABEL).feature_flags("*", NO_LABEL).sentinel("version", NO_LABEL);
+    let layer = flags.build().unwrap();
+    read(&layer).await.unwrap();
+    store.set("k0", "2");
+    store.set_as(".appconfig.featureflag/beta", r#"{"id":"beta"}"#, FLAG);
+    assert_eq!(read(&layer).await.unwrap(), ["feature_management.feature_flags=LIST of 1", "k0=1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_ends_the_read_at_its_deadline() {
+    let store = store_with(1).await;
+    store.hang();
+    let start = tokio::time::Instant::now();
+    let layer = builder(&store).timeout(Duration::from_secs(7)).build().unwrap();
+    let error = read(&layer).await.unwrap_err();
+    assert_eq!((start.elapsed(), error.is_transient()), (Duration::from_secs(7), true));
+    store.recover();
+    assert_eq!(read(&layer).await.unwrap(), ["k0=1"], "a read that was dropped leaves nothing behind");
+}
+
+#[tokio::test]
+async fn an_event_makes_the_layer_due_if_it_may_have_the_key() {
+    let store = Store::new().await;
+    let all = builder(&store).select("k*", "prod").feature_flags("*", NO_LABEL).build().unwrap();
+    let watched = builder(&store).select("k*", "prod").sentinel("version", NO_LABEL).build().unwrap();
+    let snapshot = builder(&store).select_with(Selector::snapshot("a")).build().unwrap();
+    let vault = |name: &str| Vault::parse(&format!("https://{name}.azconfig.io")).unwrap();
+    for (layer, name, key, label, expected) in [
+        (&all, "contoso", Some("k1"), Some("prod"), true),
+        (&all, "contoso", Some("k1"), None, false),
+        (&all, "contoso", Some("x"), Some("prod"), false),
+        (&all, "contoso", Some(".appconfig.featureflag/beta"), None, true),
+        (&all, "contoso", None, None, true),
+        (&all, "fabrikam", Some("k1"), Some("prod"), false),
+        (&all, "fabrikam", None, None, false),
+        (&watched, "contoso", Some("k1"), Some("prod"), false),
+        (&watched, "contoso", Some("version"), None, true),
+        (&snapshot, "contoso", Some("k1"), None, false),
+    ] {
+        let mut change = SettingChange::new(vault(name));
+        change.key = key.map(str::to_owned);
+        change.label = label.map(str::to_owned);
+        assert_eq!(layer.announce(&change), expected, "{name} {key:?} {label:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_sync_token_of_an_event_is_sent_with_the_next_read() {
+    let store = store_with(1).await;
+    let layer = builder(&store).build().unwrap();
+    read(&layer).await.unwrap();
+    let known = store.sync_tokens().pop().unwrap();
+    for (name, expected) in [("fabrikam", false), ("contoso", true)] {
+        let mut change = SettingChange::new(Vault::parse(&format!("https://{name}.azconfig.io")).unwrap());
+        change.sync_token = Some(format!("{name}=dG9rZW4=;sn=1"));
+        assert_eq!(layer.announce(&change), expected, "{name}");
+        read(&layer).await.unwrap();
+        let sent = store.sync_tokens().pop().unwrap().unwrap_or_default();
+        assert_eq!(sent.contains(&format!("{name}=dG9rZW4=")), expected, "{name}: {known:?} {sent}");
+    }
+}

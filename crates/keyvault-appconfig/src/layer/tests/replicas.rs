@@ -1,0 +1,86 @@
+//! Replicas of a store.
+
+use std::time::Duration;
+
+use keyvault::ErrorKind;
+use keyvault_emulator::SetKeyValue;
+use tokio::time::advance;
+
+use super::*;
+
+/// A layer over a store and its replica, whose only setting says which of them was read.
+async fn replicated() -> (Store, AppConfiguration) {
+    let store = Store::new().await;
+    for name in ["contoso", "contoso-west"] {
+        store.handle(name).set("from", name);
+    }
+    let layer = builder(&store).replica("https://contoso-west.azconfig.io").build().unwrap();
+    (store, layer)
+}
+
+fn asks_primary(requests: &[String]) -> bool {
+    requests.iter().any(|request| request.starts_with("contoso "))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_answers_while_the_store_rests() {
+    let (store, layer) = replicated().await;
+    assert_eq!(read(&layer).await.unwrap(), ["from=contoso"]);
+    store.fail("contoso ", 403);
+    // The rests of a store that keeps failing, in seconds.
+    for rest in [30, 60, 120, 240, 480, 600, 600] {
+        store.requests();
+        assert_eq!(read(&layer).await.unwrap(), ["from=contoso-west"]);
+        assert!(asks_primary(&store.requests()), "the store is tried before it rests for {rest} s");
+        advance(Duration::from_secs(rest - 1)).await;
+        assert_eq!(read(&layer).await.unwrap(), ["from=contoso-west"]);
+        assert!(!asks_primary(&store.requests()), "the store rests for {rest} s");
+        advance(Duration::from_secs(1)).await;
+    }
+    store.recover();
+    assert_eq!(read(&layer).await.unwrap(), ["from=contoso"]);
+    store.fail("contoso ", 403);
+    assert_eq!(read(&layer).await.unwrap(), ["from=contoso-west"]);
+    advance(Duration::from_secs(30)).await;
+    store.recover();
+    assert_eq!(read(&layer).await.unwrap(), ["from=contoso"], "the rest begins at 30 s again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_a_failure_of_the_endpoint_leads_to_a_replica() {
+    for (status, expected) in [
+        (500, Some("from=contoso-west")),
+        (503, Some("from=contoso-west")),
+        (429, Some("from=contoso-west")),
+        (401, Some("from=contoso-west")),
+        (403, Some("from=contoso-west")),
+        (400, None),
+    ] {
+        let (store, layer) = replicated().await;
+        store.fail("contoso ", status);
+        let found = read(&layer).await.ok().map(|mut settings| settings.remove(0));
+        assert_eq!(found.as_deref(), expected, "{status}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_fails_if_every_endpoint_does() {
+    let (store, layer) = replicated().await;
+    store.fail("", 403);
+    assert_eq!(read(&layer).await.unwrap_err().kind(), ErrorKind::Denied);
+    store.fail("contoso ", 403);
+    assert_eq!(read(&layer).await.unwrap(), ["from=contoso-west"], "endpoints that rest are asked if no other is left");
+    store.fail("", 503);
+    assert!(read(&layer).await.unwrap_err().is_transient(), "another attempt can help");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_is_of_one_endpoint() {
+    let (store, layer) = replicated().await;
+    for (name, i) in ["contoso", "contoso-west"].into_iter().flat_map(|name| (0..5).map(move |i| (name, i))) {
+        store.handle(name).set_key_value(&format!("k{i}"), SetKeyValue::new(name));
+    }
+    store.fail("contoso list * next", 503);
+    let found = read(&layer).await.unwrap();
+    assert!(found.len() == 6 && found.iter().all(|setting| setting.ends_with("=contoso-west")), "{found:?}");
+}

@@ -1,0 +1,160 @@
+//! Which key-values a layer has.
+
+use std::time::Duration;
+
+use keyvault::ErrorKind;
+
+use super::*;
+use crate::client::{NewSnapshot, SnapshotComposition};
+use crate::{NO_LABEL, Selector};
+
+const SNAPSHOT_REFERENCE: &str =
+    "application/json; profile=\"https://azconfig.io/mime-profiles/snapshot-ref\"; charset=utf-8";
+const FLAG: &str = "application/vnd.microsoft.appconfig.ff+json;charset=utf-8";
+
+#[tokio::test]
+async fn a_layer_has_all_key_values_without_a_label_by_default() {
+    let store = Store::new().await;
+    store.set("Shop:Url", "a");
+    store.set("Shop:Url@prod", "b");
+    store.set_as(".appconfig.featureflag/beta", "{}", FLAG);
+    assert_eq!(read(&builder(&store).build().unwrap()).await.unwrap(), ["shop.url=a"]);
+}
+
+#[tokio::test]
+async fn the_later_selection_wins() {
+    let store = Store::new().await;
+    for key in ["shop:a", "shop:a@prod", "shop:b", "shop:c@prod", "other"] {
+        store.set(key, key);
+    }
+    let prod_wins = builder(&store).select("shop:*", NO_LABEL).select("shop:*", "prod").trim_prefix("shop:");
+    let found = read(&prod_wins.build().unwrap()).await.unwrap();
+    assert_eq!(found, ["a=shop:a@prod", "b=shop:b", "c=shop:c@prod"]);
+    let base_wins = builder(&store).select("shop:*", "prod").select("shop:*", NO_LABEL).trim_prefix("shop:");
+    assert_eq!(read(&base_wins.build().unwrap()).await.unwrap(), ["a=shop:a", "b=shop:b", "c=shop:c@prod"]);
+}
+
+#[tokio::test]
+async fn a_selection_without_key_values_fails_unless_it_is_optional() {
+    let store = Store::new().await;
+    store.set("a", "1");
+    let misspelt = builder(&store).select("*", NO_LABEL).select("*", "prdo").build().unwrap();
+    let error = read(&misspelt).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::NotFound, false));
+    assert_eq!(error.to_string(), "selection matches no key-value: key filter *, label prdo");
+    let optional = builder(&store).select("*", NO_LABEL).select_with(Selector::new("*", "prdo").optional());
+    assert_eq!(read(&optional.build().unwrap()).await.unwrap(), ["a=1"]);
+    store.delete("a");
+    assert!(read(&builder(&store).build().unwrap()).await.is_err());
+}
+
+#[tokio::test]
+async fn ten_thousand_keys_are_read_page_by_page() {
+    let store = Store::new().await;
+    store.handle("contoso").page_size(100);
+    (0..10_000).for_each(|i| store.set(&format!("group{}:key{i}", i % 50), "v"));
+    let layer = builder(&store).build().unwrap();
+    assert_eq!(read(&layer).await.unwrap().len(), 10_000);
+    assert_eq!(store.requests().len(), 101, "the last page is full, so an empty one follows");
+}
+
+#[tokio::test]
+async fn a_list_that_never_ends_is_an_error() {
+    let store = Store::new().await;
+    store.never_end_lists();
+    let error = read(&builder(&store).build().unwrap()).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().as_str()),
+        (ErrorKind::InvalidSettings, "store has more key-values than the limit")
+    );
+}
+
+#[tokio::test]
+async fn a_snapshot_is_read_once() {
+    let store = Store::new().await;
+    (0..4).for_each(|i| store.set(&format!("key{i}"), "old"));
+    store.handle("contoso").create_snapshot("release-7", &[("*", None)]);
+    (0..4).for_each(|i| store.set(&format!("key{i}"), "new"));
+    let layer = builder(&store).select_snapshot("release-7").build().unwrap();
+    let expected = ["key0=old", "key1=old", "key2=old", "key3=old"];
+    assert_eq!(read(&layer).await.unwrap(), expected);
+    let requests = ["contoso snapshots release-7", "contoso list release-7", "contoso list release-7 next"];
+    assert_eq!(store.requests(), requests);
+    assert_eq!(read(&layer).await.unwrap(), expected);
+    assert_eq!(store.requests(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_snapshot_that_cannot_be_used_is_an_error() {
+    let store = Store::new().await;
+    store.set("a", "canary");
+    let labels = NewSnapshot::of("*", None).composition(SnapshotComposition::KeyLabel);
+    store.client().create_snapshot("labels", labels).await.unwrap();
+    for (name, expected) in [("labels", "snapshot may have a key several times"), ("missing", "snapshot not found")] {
+        let error = read(&builder(&store).select_snapshot(name).build().unwrap()).await.unwrap_err();
+        assert!(error.to_string().contains(expected), "{name}: {error}");
+    }
+    store.set_as("ref@prod", r#"{"snapshot_name":"missing"}"#, SNAPSHOT_REFERENCE);
+    let error = read(&builder(&store).select("*", "prod").build().unwrap()).await.unwrap_err();
+    assert_eq!((error.setting(), error.origin()), (Some("ref"), Some("App Configuration key ref label prod")));
+    assert!(!text_of(&error).contains("canary"));
+}
+
+#[tokio::test]
+async fn a_snapshot_reference_is_replaced_by_the_snapshot() {
+    let store = Store::new().await;
+    ["a", "m", "z"].iter().for_each(|key| store.set(key, "snapshot"));
+    store.set_as("nested", r#"{"snapshot_name":"other"}"#, SNAPSHOT_REFERENCE);
+    store.set_as(".appconfig.featureflag/beta", "{}", FLAG);
+    store.handle("contoso").create_snapshot("release-7", &[("*", None)]);
+    store.delete("nested");
+    ["a", "z"].iter().for_each(|key| store.set(key, "current"));
+    store.delete("m");
+    store.set_as("ref", r#"{"snapshot_name":"release-7"}"#, SNAPSHOT_REFERENCE);
+    let layer = builder(&store).build().unwrap();
+    // In the order of keys: `a` before the reference, `z` after it.
+    let expected = ["a=snapshot", "m=snapshot", "z=current"];
+    assert_eq!(read(&layer).await.unwrap(), expected);
+    store.requests();
+    store.set("b", "1");
+    assert_eq!(read(&layer).await.unwrap(), ["a=snapshot", "b=1", "m=snapshot", "z=current"]);
+    assert!(store.requests().iter().all(|request| !request.contains("snapshot")), "a snapshot never changes");
+}
+
+#[tokio::test]
+async fn feature_flags_are_a_list_of_their_own() {
+    let store = Store::new().await;
+    store.set("a", "1");
+    store.set_as(".appconfig.featureflag/beta", r#"{"id":"beta","enabled":true}"#, FLAG);
+    store.set_as(".appconfig.featureflag/gamma", r#"{"id":"gamma","enabled":true}"#, FLAG);
+    let all = builder(&store).feature_flags("*", NO_LABEL).build().unwrap();
+    assert_eq!(read(&all).await.unwrap(), ["a=1", "feature_management.feature_flags=LIST of 2"]);
+    let one = builder(&store).select("a", NO_LABEL).feature_flags("beta", NO_LABEL).build().unwrap();
+    assert_eq!(read(&one).await.unwrap(), ["a=1", "feature_management.feature_flags=LIST of 1"]);
+    let none = builder(&store).feature_flags("*", "prod").build().unwrap();
+    assert_eq!(read(&none).await.unwrap(), ["a=1", "feature_management.feature_flags=LIST of 0"]);
+}
+
+#[tokio::test]
+async fn a_layer_that_cannot_work_is_refused() {
+    let store = Store::new().await;
+    let new = || builder(&store);
+    for (builder, clause) in [
+        (new().select("a*b", NO_LABEL), "filter has an asterisk before its end"),
+        (new().select("*", ""), "filter is empty"),
+        (new().select("*", "*"), "selection matches several labels"),
+        (new().select("*", "a,b"), "selection matches several labels"),
+        (new().select_snapshot(""), "name of the snapshot is empty"),
+        (new().feature_flags("*", "*"), "selection matches several labels"),
+        (new().trim_prefix(""), "prefix or separator is empty"),
+        (new().separator(""), "prefix or separator is empty"),
+        (new().sentinel("", NO_LABEL), "key of the sentinel is empty"),
+        (new().refresh_every(Duration::from_millis(999)), "refresh interval of the layer is below a second"),
+        (new().timeout(Duration::ZERO), "timeout of the layer is zero"),
+        (new().replica("https://Contoso.azconfig.io/"), "two replicas have the same endpoint"),
+        (new().replica("contoso-west"), "endpoint is not https://host or https://host:port"),
+    ] {
+        let error = builder.build().expect_err(clause);
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Invalid, clause));
+    }
+}

@@ -1,0 +1,135 @@
+//! A store of the emulator, over a transport in this process.
+
+use std::sync::{Arc, Mutex};
+
+use azure_core::http::AsyncRawResponse;
+use keyvault_emulator::{AppConfigurationHandle, Emulator, SetKeyValue};
+use keyvault_test_support::emulator::send;
+use keyvault_test_support::transport::{FakeResponse, FakeTransport, SentRequest};
+
+use crate::{AppConfigurationClient, ConnectionString};
+
+/// The stores `contoso` and `contoso-west` of an emulator, with pages of three key-values.
+pub(super) struct Store {
+    emulator: Arc<Emulator>,
+    transport: Arc<FakeTransport>,
+    fault: Arc<Mutex<Option<Fault>>>,
+}
+
+/// What happens to each request whose [note](note) contains a text.
+#[derive(Clone)]
+pub(super) struct Fault {
+    requests: &'static str,
+    outcome: Outcome,
+}
+
+#[derive(Clone)]
+enum Outcome {
+    Fails(u16),
+    Hangs,
+    /// A page that always has a next one.
+    NeverEnds,
+}
+
+impl Store {
+    pub(super) async fn new() -> Self {
+        let emulator = Arc::new(Emulator::start().await.unwrap());
+        emulator.app_configuration("contoso").page_size(3);
+        let fault: Arc<Mutex<Option<Fault>>> = Arc::default();
+        let transport = {
+            let (emulator, fault) = (Arc::clone(&emulator), Arc::clone(&fault));
+            FakeTransport::new(move |request| {
+                let (emulator, fault) = (Arc::clone(&emulator), fault.lock().unwrap().clone());
+                async move { respond(emulator, request, fault).await }
+            })
+        };
+        Self { emulator, transport, fault }
+    }
+
+    pub(super) fn client(&self) -> AppConfigurationClient {
+        let text = self.handle("contoso").connection_string();
+        let access_key = ConnectionString::parse(&text).unwrap().access_key().clone();
+        let client = AppConfigurationClient::builder("https://contoso.azconfig.io").access_key(access_key);
+        client.client_options(self.transport.options()).build().unwrap()
+    }
+
+    pub(super) fn handle(&self, name: &str) -> AppConfigurationHandle<'_> {
+        self.emulator.app_configuration(name)
+    }
+
+    /// Sets `key` or `key@label`.
+    pub(super) fn set(&self, key: &str, value: &str) {
+        self.set_as(key, value, "");
+    }
+
+    pub(super) fn set_as(&self, key: &str, value: &str, content_type: &str) {
+        let (key, label) = key.split_once('@').map_or((key, None), |(key, label)| (key, Some(label)));
+        let set = SetKeyValue::new(value).content_type(content_type);
+        let set = label.into_iter().fold(set, |set, label| set.label(label));
+        self.handle("contoso").set_key_value(key, set);
+    }
+
+    pub(super) fn delete(&self, key: &str) {
+        self.handle("contoso").delete(key, None);
+    }
+
+    pub(super) fn fail(&self, requests: &'static str, status: u16) {
+        *self.fault.lock().unwrap() = Some(Fault { requests, outcome: Outcome::Fails(status) });
+    }
+
+    pub(super) fn hang(&self) {
+        *self.fault.lock().unwrap() = Some(Fault { requests: "", outcome: Outcome::Hangs });
+    }
+
+    pub(super) fn never_end_lists(&self) {
+        *self.fault.lock().unwrap() = Some(Fault { requests: "list", outcome: Outcome::NeverEnds });
+    }
+
+    pub(super) fn recover(&self) {
+        *self.fault.lock().unwrap() = None;
+    }
+
+    /// Returns the requests since the last call.
+    pub(super) fn requests(&self) -> Vec<String> {
+        self.transport.take_sent().iter().map(note).collect()
+    }
+
+    /// Returns the sync tokens of the requests since the last call.
+    pub(super) fn sync_tokens(&self) -> Vec<Option<String>> {
+        let sent = self.transport.take_sent();
+        sent.iter().map(|request| request.header("sync-token").map(str::to_owned)).collect()
+    }
+}
+
+async fn respond(
+    emulator: Arc<Emulator>,
+    request: SentRequest,
+    fault: Option<Fault>,
+) -> azure_core::Result<AsyncRawResponse> {
+    match fault.filter(|fault| note(&request).contains(fault.requests)).map(|fault| fault.outcome) {
+        None => send(emulator, request).await,
+        Some(Outcome::Fails(status)) => Ok(FakeResponse::new(status, "{}").into()),
+        Some(Outcome::Hangs) => std::future::pending().await,
+        Some(Outcome::NeverEnds) => {
+            let next = request.query("after").map_or(0, |after| after.parse().unwrap()) + 1;
+            let items: Vec<String> = (0..5_000).map(|i| format!(r#"{{"key":"k{next}-{i}","value":"1"}}"#)).collect();
+            let body = format!(r#"{{"items":[{}],"@nextLink":"/kv?after={next}"}}"#, items.join(","));
+            Ok(FakeResponse::new(200, body).into())
+        }
+    }
+}
+
+/// Returns a request in short: `contoso list * next if changed`, `contoso get version`, `contoso snapshot release-7`.
+fn note(request: &SentRequest) -> String {
+    let host = request.url.host_str().unwrap().split('.').next().unwrap();
+    let path: Vec<&str> = request.url.path_segments().unwrap().collect();
+    let what = match (path.as_slice(), request.query("snapshot")) {
+        (["kv"], Some(snapshot)) => format!("list {snapshot}"),
+        (["kv"], None) => format!("list {}", request.query("key").unwrap_or_default()),
+        (["kv", key], _) => format!("get {key}"),
+        (rest, _) => rest.join(" "),
+    };
+    let next = if request.query("after").is_some() { " next" } else { "" };
+    let condition = if request.header("if-none-match").is_some() { " if changed" } else { "" };
+    format!("{host} {what}{next}{condition}")
+}
