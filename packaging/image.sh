@@ -31,19 +31,24 @@ mkdir -p "$work/context/data"
 tar -xzf "$archive" -C "$work/context" --strip-components 1 --wildcards '*/keyvault' '*/LICENSE'
 # The authorities of Mozilla as Debian packages them, without those that were added on this machine.
 cat /usr/share/ca-certificates/mozilla/*.crt > "$work/context/ca-certificates.crt"
-for name in keyvault emulator; do
-  "${image[@]}" build --quiet --isolation chroot --format docker --target "$name" --tag "$name" \
+# Prints the id of the image. A name would become a second tag in the archive.
+build() {
+  "${image[@]}" build --quiet --isolation chroot --format docker --target "$1" \
     --label "org.opencontainers.image.version=$version" --label org.opencontainers.image.licenses=MIT \
     --file packaging/Dockerfile "$work/context"
-done
+}
+command_id=$(build keyvault)
+emulator_id=$(build emulator)
 
 step "configuration"
 command_image=$package/keyvault-$version-image.tar
 emulator_image=$package/keyvault-emulator-$version-image.tar
 rm -f "$command_image" "$emulator_image"
-"${image[@]}" push --quiet keyvault "docker-archive:$command_image:keyvault:$version"
-"${image[@]}" push --quiet emulator "docker-archive:$emulator_image:keyvault-emulator:$version"
+"${image[@]}" push --quiet "$command_id" "docker-archive:$command_image:keyvault:$version"
+"${image[@]}" push --quiet "$emulator_id" "docker-archive:$emulator_image:keyvault-emulator:$version"
 for tar in "$command_image" "$emulator_image"; do
+  names=$(tar -xOf "$tar" manifest.json | grep -o '"RepoTags":[^]]*')
+  [[ $names != *,* ]] || fail "the archive has several names: $names"
   bytes=$(stat -c %s "$tar")
   echo "$tar: $bytes bytes"
   [ "$bytes" -lt "$most_bytes" ] || fail "the image must have fewer than $most_bytes bytes"
@@ -54,7 +59,7 @@ config=$(skopeo inspect --config --raw "docker-archive:$emulator_image")
 grep -q '"Healthcheck":{"Test":\["CMD","/keyvault"' <<< "$config" || fail "the emulator's image has no health check"
 
 step "the command in its image"
-command=$("${image[@]}" from keyvault)
+command=$("${image[@]}" from "$command_id")
 cmp LICENSE "$("${image[@]}" mount "$command")/LICENSE"
 run=("${image[@]}" run --isolation chroot)
 [ "$("${run[@]}" "$command" -- /keyvault --version)" = "keyvault $version" ]
@@ -66,7 +71,7 @@ fi
 
 step "the emulator in its image"
 # The container shares the network of this machine, where something else may use 8443 and 8080.
-container=$("${image[@]}" from emulator)
+container=$("${image[@]}" from "$emulator_id")
 ports=(--env KEYVAULT_EMULATOR_LISTEN=127.0.0.1:18443 --env KEYVAULT_EMULATOR_HTTP=127.0.0.1:18080)
 "${run[@]}" "${ports[@]}" "$container" -- /keyvault emulator --data /data/vault.json > "$work/ready" 2> "$work/log" &
 emulator=$!

@@ -66,7 +66,7 @@ struct Rooms {
     order: &'static [&'static str],
 }
 
-const ROOMS: [Rooms; 2] = [
+const ROOMS: [Rooms; 3] = [
     Rooms {
         source: "crates/keyvault/src",
         order: &[
@@ -89,6 +89,10 @@ const ROOMS: [Rooms; 2] = [
             "live",
             "derive",
         ],
+    },
+    Rooms {
+        source: "crates/keyvault-appconfig/src",
+        order: &["endpoint", "sync_token", "next_link", "key_value", "filter", "client", "mapping", "layer"],
     },
     Rooms {
         source: "crates/keyvault-emulator/src",

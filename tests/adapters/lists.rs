@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use figment::Figment;
 use figment::providers::{Format, Toml};
 use keyvault::{ErrorKind, Live, NameMap};
+use keyvault_figment::KeyVaultProvider;
 use keyvault_test_support::canary::assert_value_free;
 use serde::Deserialize;
 
@@ -103,6 +104,32 @@ async fn the_layers_of_figment_run_once_unless_a_secret_and_another_layer_set_th
         let live: Live<Settings> = keyvault_figment::layered_with(service.vault.clone(), layers).start().await.unwrap();
         assert_eq!(live.current().hosts.join(" "), value, "{name}");
         assert_eq!(count.load(Ordering::Relaxed), runs, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn in_figment_the_order_of_layers_decides_however_their_lists_are_merged() {
+    let file = || Toml::string("hosts = ['a', 'b']");
+    type Layers = fn(Figment, KeyVaultProvider) -> Figment;
+    let above: [(&str, Layers); 3] = [
+        ("merge", |file, secrets| file.merge(secrets)),
+        ("admerge", |file, secrets| file.admerge(secrets)),
+        ("adjoined by the file", |file, secrets| Figment::from(secrets).adjoin(file)),
+    ];
+    let below: [(&str, Layers); 4] = [
+        ("join", |file, secrets| file.join(secrets)),
+        ("adjoin", |file, secrets| file.adjoin(secrets)),
+        ("merged by the file", |file, secrets| Figment::from(secrets).merge(file)),
+        ("admerged by the file", |file, secrets| Figment::from(secrets).admerge(file)),
+    ];
+    let service = Service::new("").secret("Hosts--0", "vault").secret("Hosts--2", "c");
+    for (expected, layers) in [("vault b c", &above[..]), ("a b c", &below)] {
+        for (order, layers) in layers.iter().copied() {
+            let merged = move |secrets| layers(Figment::from(file()), secrets);
+            let vault = service.vault.clone();
+            let live: Live<Settings> = keyvault_figment::layered_with(vault, merged).start().await.unwrap();
+            assert_eq!(live.current().hosts.join(" "), expected, "{order}");
+        }
     }
 }
 

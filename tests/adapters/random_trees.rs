@@ -120,7 +120,8 @@ proptest! {
         let mut texts = Vec::new();
         root.values().for_each(|tree| tree.texts(&mut texts));
         let is_escaped = texts.iter().any(|text| text.to_ascii_lowercase().contains("@@"));
-        let is_sound = texts.iter().all(|text| Template::parse(text).is_ok());
+        let is_sound =
+            texts.iter().all(|text| Template::parse(text).is_ok() && Template::near_misses(text).is_empty());
         for framework in BOTH {
             match resolve(framework, &root, &vault) {
                 Ok(resolved) => {

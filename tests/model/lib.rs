@@ -35,6 +35,7 @@ mod blocking {
 pub mod client;
 #[path = "../../crates/keyvault/src/error/mod.rs"]
 mod error;
+#[allow(missing_debug_implementations, reason = "as in core")]
 #[path = "../../crates/keyvault/src/http/mod.rs"]
 pub mod http;
 #[path = "../../crates/keyvault/src/live/mod.rs"]

@@ -1,8 +1,62 @@
 //! Azure App Configuration as a live layer of settings beside Azure Key Vault.
 //!
 //! App Configuration keeps the settings that are no secrets, and refers to Key Vault for those that are. This crate reads
-//! a store, turns its key-values into settings, and makes them a layer of the same live settings that follow Key Vault.
-//! It depends on `keyvault` and knows no configuration framework.
+//! a store, turns its key-values into settings, and makes them a layer of the live settings of `keyvault`: what changes
+//! in the store and what rotates in a vault is published together. It depends on `keyvault` alone, and works with each
+//! of its adapters.
+//!
+//! ```no_run
+//! use figment::Figment;
+//! use figment::providers::{Env, Format, Toml};
+//! use keyvault::{Live, SecretClient};
+//! use keyvault_appconfig::{AppConfiguration, AppConfigurationClient, NO_LABEL};
+//!
+//! #[derive(serde::Deserialize)]
+//! struct Settings {
+//!     pool_size: u32,
+//! }
+//!
+//! # async fn start(vault: SecretClient) -> keyvault::Result<Live<Settings>> {
+//! let store = AppConfigurationClient::builder("https://contoso.azconfig.io")
+//!     .credential(keyvault::default_credential()?)
+//!     .build()?;
+//! let app = AppConfiguration::builder(store)
+//!     .select("shop:*", NO_LABEL)
+//!     .select("shop:*", "prod")
+//!     .trim_prefix("shop:")
+//!     .build()?;
+//! keyvault_figment::layered(vault, || Figment::new().merge(Toml::file("settings.toml")).merge(Env::prefixed("SHOP_")))
+//!     .with_layer(app)
+//!     .start()
+//!     .await
+//! # }
+//! ```
+//!
+//! | to | use |
+//! |---|---|
+//! | make a store a layer of settings | [`AppConfiguration`] |
+//! | choose key-values, spell keys, follow changes | [`AppConfigurationBuilder`], [`Selector`] |
+//! | call a store | [`AppConfigurationClient`], [`client`] |
+//! | use an access key | [`ConnectionString`], [`AccessKey`] |
+//! | follow changes at once | [`keyvault::push`] |
+//!
+//! # Rooms
+//!
+//! The modules in the order of their dependencies: each uses only modules before it.
+//!
+//! 1. `endpoint`: [`Endpoint`], [`ConnectionString`] and the signature of a request. `sync_token`: what makes a request
+//!    see earlier changes. `next_link`: the token of the next page.
+//! 2. `key_value`: [`KeyValue`] and its content type. `filter`: [`Selector`].
+//! 3. [`client`]: the client.
+//! 4. `mapping`: from key-values to settings.
+//! 5. `layer`: [`AppConfiguration`], which reads, keeps what it read, and asks for changes.
+//!
+//! # Promises
+//!
+//! * A token or a signature goes to the endpoints that the program named and to no other host.
+//! * No value is in an error, a log or a `Debug` of this crate, although a store is no place for secrets.
+//! * A read of the layer is all or nothing. One that fails leaves the last good settings, and counts nothing as seen.
+//! * Two key-values of one selection never replace each other silently.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

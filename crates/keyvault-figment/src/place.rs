@@ -34,13 +34,11 @@ pub(crate) fn place_in_lists(
     Ok(with_data(figment, data))
 }
 
-/// Returns whether the value at `list` comes from the secrets, whose lists are marked.
+/// Returns whether the value at `list` comes from the secrets, which have a mark in place of their lists.
 pub(crate) fn is_of_secrets(figment: &Figment, secrets: &MappedSecrets, list: &[Segment]) -> bool {
     let Ok(Value::Dict(_, mut root)) = effective(figment) else { return false };
     let tag = tag_of(figment, secrets);
-    // The list itself does not show it: in figment2, a list that is replaced keeps its tag.
-    let mark = find_in(&mut root, list).and_then(|list| list.as_array()?.first());
-    mark.is_some_and(|mark| Some(mark.tag()) == tag)
+    find_in(&mut root, list).is_some_and(|mark| mark.as_str().is_some() && Some(mark.tag()) == tag)
 }
 
 /// Checks that no secret is a member of a table where the layers have a list.

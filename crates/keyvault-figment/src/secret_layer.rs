@@ -25,7 +25,8 @@ pub struct KeyVaultProvider {
 pub(crate) enum Lists {
     /// The provider has the lists with their elements.
     Filled,
-    /// The provider has the lists with one empty text, which shows whether they override those of other layers.
+    /// The provider has an empty text in place of each list, which shows whether it overrides those of other layers:
+    /// figment merges two lists in some orders, and a text with a list in none.
     Marked,
     /// The provider does not have the lists.
     Absent,
@@ -137,7 +138,7 @@ impl Provider for KeyVaultProvider {
         for (key, tree) in self.secrets.entries() {
             let (segments, secret) = match (list_of(&key), self.lists) {
                 (None, _) | (_, Lists::Filled) => (key.segments(), value(tree)),
-                (Some(list), Lists::Marked) => (list, Value::from(vec![""])),
+                (Some(list), Lists::Marked) => (list, Value::from("")),
                 (Some(_), Lists::Absent) => continue,
             };
             let placed = place_in(&mut dict, segments, secret, &|| true);

@@ -100,6 +100,7 @@ pub mod credential;
 pub mod derive;
 mod error;
 #[doc(hidden)]
+#[allow(missing_debug_implementations, reason = "most of its types hold a token or a value")]
 pub mod http;
 pub mod live;
 mod metrics;

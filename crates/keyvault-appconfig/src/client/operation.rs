@@ -27,7 +27,7 @@ pub(super) enum Operation {
     GetSnapshot,
     ListSnapshots,
     CreateSnapshot,
-    GetSnapshotOperation,
+    PollSnapshot,
     UpdateSnapshot,
 }
 
@@ -39,8 +39,8 @@ impl Operation {
 
     /// Returns whether the operation is about one snapshot.
     pub(super) fn is_about_a_snapshot(self) -> bool {
-        use Operation::{CreateSnapshot, GetSnapshot, GetSnapshotOperation, UpdateSnapshot};
-        matches!(self, CreateSnapshot | GetSnapshot | GetSnapshotOperation | UpdateSnapshot)
+        use Operation::{CreateSnapshot, GetSnapshot, PollSnapshot, UpdateSnapshot};
+        matches!(self, CreateSnapshot | GetSnapshot | PollSnapshot | UpdateSnapshot)
     }
 
     /// Returns whether the operation lists something, which no store answers with a 404.
@@ -65,7 +65,7 @@ impl Operation {
             Self::GetSnapshot => ("get_snapshot", "AppConfiguration.getSnapshot"),
             Self::ListSnapshots => ("list_snapshots", "AppConfiguration.getSnapshots"),
             Self::CreateSnapshot => ("create_snapshot", "AppConfiguration.createSnapshot"),
-            Self::GetSnapshotOperation => ("get_snapshot_operation", "AppConfiguration.getOperationDetails"),
+            Self::PollSnapshot => ("get_snapshot_operation", "AppConfiguration.getOperationDetails"),
             Self::UpdateSnapshot => ("update_snapshot", "AppConfiguration.updateSnapshot"),
         }
     }

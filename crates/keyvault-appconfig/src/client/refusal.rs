@@ -44,18 +44,19 @@ fn classify(response: &Response, code: Option<&str>, operation: Operation) -> Er
 impl Operation {
     fn limits(self) -> Option<&'static str> {
         match self {
-            Self::Set | Self::SetIf | Self::Add => Some(
-                "a store takes 10 KB for a key-value with all its attributes, and no control characters except in the \
-                 value",
-            ),
-            Self::CreateSnapshot => Some(
-                "a snapshot has 1 to 3 filters, each for one label unless it keeps labels, and is retained for 1 hour \
-                 to 90 days",
-            ),
+            Self::Set | Self::SetIf | Self::Add => Some(KEY_VALUE_LIMITS),
+            Self::CreateSnapshot => Some(SNAPSHOT_LIMITS),
             _ => None,
         }
     }
 }
+
+/// The limits that a refusal does not name.
+const KEY_VALUE_LIMITS: &str =
+    "a store takes 10 KB for a key-value with all its attributes, and no control characters except in the value";
+
+const SNAPSHOT_LIMITS: &str = "a snapshot has 1 to 3 filters, each for one label unless it keeps labels, and is retained \
+                               for 1 hour to 90 days";
 
 /// The error of a 401, by its
 /// [challenge](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-authentication-hmac#errors), which is
@@ -64,18 +65,17 @@ fn unauthorized(response: &Response) -> Error {
     let challenge = response.challenge.as_deref().unwrap_or_default();
     let denied = |clause| Error::new(ErrorKind::Denied, clause).with_status(ReferenceStatus::UnauthorizedClient);
     let signature = challenge.split("Bearer").next().unwrap_or_default();
-    let says = |text: &str| signature.contains(text);
     // A store that answers without a date says it in the challenge.
-    if says("token has expired") || says("error=") && is_skewed(response.as_of) {
+    if signature.contains("token has expired") || signature.contains("error=") && is_skewed(response.as_of) {
         denied("clock of this machine differs from the store's")
             .with_help("set the clock of this machine: a store accepts a signature for 15 minutes")
-    } else if says("Invalid Credential") {
+    } else if signature.contains("Invalid Credential") {
         denied("store does not know the access key")
             .with_help("copy the connection string again: the key was regenerated, or it is that of another store")
-    } else if says("Invalid Signature") {
+    } else if signature.contains("Invalid Signature") {
         denied("secret of the access key is wrong")
             .with_help("copy the connection string again: the key was regenerated, or the secret is not complete")
-    } else if says("error=") {
+    } else if signature.contains("error=") {
         denied("store did not accept the signature")
             .with_help("check that access keys are enabled on the store, and that no proxy changes the request")
     } else if challenge.contains("error=") {

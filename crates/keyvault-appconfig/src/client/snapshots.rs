@@ -93,7 +93,7 @@ impl AppConfigurationClient {
         let mut url = self.url(&["operations"])?;
         url.query_pairs_mut().append_pair("snapshot", name);
         let subject = Subject::Setting { key: format!("snapshot {name}"), place: self.place() };
-        let request = Request::new(&Operation::GetSnapshotOperation, url).about(subject);
+        let request = Request::new(&Operation::PollSnapshot, url).about(subject);
         let details: OperationDetails = self.send_for(request).await?;
         let is_code = |code: &String| !code.is_empty() && code.bytes().all(|b| b.is_ascii_alphabetic());
         Ok(details.error.and_then(|error| error.code).filter(|code| code.len() <= 64 && is_code(code)))

@@ -57,12 +57,12 @@ impl AccessKey {
     /// ([the scheme](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-authentication-hmac)).
     pub(crate) fn sign(&self, request: &SignedRequest<'_>, now: SystemTime) -> [(&'static str, String); 3] {
         let date = httpdate::fmt_http_date(now);
-        let content_hash = base64::encode(&Sha256::digest(request.body));
+        let content_hash = base64::encode(Sha256::digest(request.body));
         let SignedRequest { method, target, host, .. } = request;
         let signed = format!("{method}\n{target}\n{date};{host};{content_hash}");
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.secret).expect("HMAC takes a key of any length");
         mac.update(signed.as_bytes());
-        let signature = base64::encode(&mac.finalize().into_bytes());
+        let signature = base64::encode(mac.finalize().into_bytes());
         let authorization = format!(
             "HMAC-SHA256 Credential={}&SignedHeaders=x-ms-date;host;x-ms-content-sha256&Signature={signature}",
             self.id

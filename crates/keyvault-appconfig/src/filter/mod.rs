@@ -4,7 +4,5 @@
 mod pattern;
 mod selector;
 
-#[cfg(test)]
-pub(crate) use self::pattern::Pattern;
 pub use self::pattern::{NO_LABEL, escaped};
 pub use self::selector::Selector;

@@ -1,6 +1,6 @@
 //! The map from the keys of a store to the keys of settings.
 
-use keyvault::names::{Case, Spelling};
+use keyvault::names::Spelling;
 use keyvault::settings::Key;
 
 /// The rules that turn the keys of a store into keys of settings: prefixes to trim, the separator of levels, and the
@@ -33,10 +33,6 @@ impl KeyMap {
         self.spelling = spelling;
     }
 
-    pub(crate) fn set_case(&mut self, case: Case) {
-        self.spelling = Spelling::Words(case);
-    }
-
     /// Returns whether the map can work: no prefix and no separator is empty.
     pub(crate) fn is_valid(&self) -> bool {
         !self.separator.is_empty() && self.prefixes.iter().all(|prefix| !prefix.is_empty())
@@ -56,6 +52,8 @@ impl KeyMap {
 
 #[cfg(test)]
 mod tests {
+    use keyvault::names::Case;
+
     use super::*;
 
     #[test]

@@ -257,7 +257,12 @@ mod tests {
                 &["f:1", "f:3"],
                 "invalid name",
             ),
-            (Format::Env, "A=1\nB='@KeyVault(SecretName=a)\nC=@KeyVault(SecretName=c)", &["f:3", "f:2"], "quote is not"),
+            (
+                Format::Env,
+                "A=1\nB='@KeyVault(SecretName=a)\nC=@KeyVault(SecretName=c)",
+                &["f:3", "f:2"],
+                "quote is not",
+            ),
             (Format::Env, "A=\"x @KeyVault(SecretName=a)", &["f:1"], "quote is not closed"),
             (Format::Env, "A='x' @KeyVault(SecretName=a)\n", &["f:1"], "text after the closing quote"),
             (Format::Env, "A='open\n@KeyVault(SecretName=a)\n", &["f:2"], "quote is not closed"),

@@ -16,7 +16,7 @@ pub(super) fn advise(rows: &mut [ReportRow], allowed: &[Vault], referenced: &BTr
             continue;
         }
         let vault = referenced.iter().find(|vault| vault.name() == name);
-        if vault.is_some_and(|vault| vault.host().contains(".privatelink.")) {
+        if vault.is_some_and(|vault| vault.private_endpoint_of().is_some()) {
             continue;
         }
         row.detail = Some("vault was not named on the command line".to_owned());

@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod actions;
 mod check;
+mod check_output;
 mod credential;
 mod doctor;
 #[cfg(unix)]

@@ -61,7 +61,7 @@ fn find(variables: &Variables, transport: Transport) -> Option<Job<'_>> {
         return Some(Job { system: "GitHub Actions", token, tenant, client });
     }
     // https://learn.microsoft.com/rest/api/azure/devops/distributedtask/oidctoken/create
-    let url = variables.get("SYSTEM_OIDCREQUESTURI")?;
+    let url = variables.get(PIPELINES_URL)?;
     let [Some(bearer), Some(connection)] = PIPELINES.map(|name| variables.get(name)) else { return None };
     let query = [("api-version", "7.1"), ("serviceConnectionId", connection)];
     Some(Job {
@@ -88,11 +88,15 @@ fn incomplete(variables: &Variables) -> Option<String> {
     }
     let is_named = (has(CONNECTION_TENANT) || has(TENANT)) && (has(CONNECTION_CLIENT) || has(CLIENT));
     if is_true(IN_PIPELINES) && is_named {
-        let missing = lacks(PIPELINES)?;
-        return Some(format!(
-            "a job of Azure Pipelines lacks {missing}: set `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` in the step's \
-             `env`, and the ID of the service connection"
-        ));
+        if let Some(missing) = lacks(PIPELINES) {
+            return Some(format!(
+                "a job of Azure Pipelines lacks {missing}: set `SYSTEM_ACCESSTOKEN: $(System.AccessToken)` in the \
+                 step's `env`, and the ID of the service connection"
+            ));
+        }
+        return (!has(PIPELINES_URL)).then(|| {
+            format!("a job of Azure Pipelines lacks {PIPELINES_URL}: pass it on from the agent, which sets it")
+        });
     }
     None
 }
@@ -101,6 +105,8 @@ fn incomplete(variables: &Variables) -> Option<String> {
 const GITHUB: [&str; 2] = ["ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"];
 /// The variables of a job in Azure Pipelines that the pipeline or a task sets: the bearer token and the connection.
 const PIPELINES: [&str; 2] = ["SYSTEM_ACCESSTOKEN", "AZURESUBSCRIPTION_SERVICE_CONNECTION_ID"];
+/// The URL of the endpoint in Azure Pipelines, which the agent sets. A container has it only if it is passed on.
+const PIPELINES_URL: &str = "SYSTEM_OIDCREQUESTURI";
 const CONNECTION_TENANT: &str = "AZURESUBSCRIPTION_TENANT_ID";
 const CONNECTION_CLIENT: &str = "AZURESUBSCRIPTION_CLIENT_ID";
 
@@ -192,6 +198,11 @@ mod tests {
             (&[pipelines, tenant, client], PIPELINES.join(" and "), mapping),
             (&[pipelines, tenant, client, token], PIPELINES[1].to_owned(), mapping),
             (&[pipelines, task_tenant, task_client, connection], PIPELINES[0].to_owned(), mapping),
+            (
+                &[pipelines, tenant, client, token, connection],
+                PIPELINES_URL.to_owned(),
+                "pass it on from the agent, which sets it",
+            ),
         ] {
             let reason = incomplete(&variables(set)).unwrap();
             assert!(reason.ends_with(&format!(" lacks {lacking}: {remedy}")), "{set:?}: {reason}");
@@ -203,6 +214,7 @@ mod tests {
             &[pipelines, client],
             &[(IN_GITHUB, "false"), tenant, client],
             &[github, tenant, client, url, bearer],
+            &[pipelines, tenant, client, token, connection, (PIPELINES_URL, "canary")],
         ] {
             assert_eq!(incomplete(&variables(silent)), None, "{silent:?}");
         }

@@ -15,8 +15,6 @@
 //
 // Error texts in this room say "vault". The pipeline replaces the word by that of the service.
 
-#![allow(missing_debug_implementations, reason = "most types here hold a token or a value, and none is public")]
-
 mod api_version;
 mod authorizer;
 mod connection_gate;

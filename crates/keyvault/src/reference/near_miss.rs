@@ -9,14 +9,15 @@ use crate::secret::edit_distance;
 
 impl Template {
     /// Finds text that was probably meant to be a reference and is not one, with its range of bytes: a misspelt
-    /// `@Microsoft.KeyVault`, other brackets, a missing `@`, invisible characters, quotation marks around the whole.
+    /// `@Microsoft.KeyVault`, other brackets, a missing `@`, invisible characters, quotation marks around the whole, a
+    /// closing bracket after the whole.
     ///
     /// The result contains neither references nor malformed references, which [`scan`](Template::scan) finds, nor
     /// escaped ones. Loading settings fails at such text unless [`Policy::AllowNearMiss`](crate::Policy) allows it. The
     /// errors never repeat the text. Costs time linear in the size of the text.
     pub fn near_misses(text: &str) -> Vec<(Range<usize>, Error)> {
         let references = Self::scan(text);
-        if let Some(error) = quoted_whole(text, &references) {
+        if let Some(error) = quoted_whole(text, &references).or_else(|| closed_twice(text, &references)) {
             return vec![(0..text.len(), error)];
         }
         let mut found = Vec::new();
@@ -54,6 +55,15 @@ fn quoted_whole(text: &str, references: &[(Range<usize>, Result<super::Reference
             "remove the quotation marks: `docker --env-file`, compose files and some shells keep them in the value",
         )
     })
+}
+
+/// Returns the error of a text that is one reference and further closing brackets.
+fn closed_twice(text: &str, references: &[(Range<usize>, Result<super::Reference>)]) -> Option<Error> {
+    let [(range, Ok(_))] = references else { return None };
+    let (before, after) = (text[..range.start].trim(), text[range.end..].trim());
+    let is_closing = !after.is_empty() && after.chars().all(|c| matches!(c, ')' | ']' | '}'));
+    (before.is_empty() && is_closing)
+        .then(|| Error::invalid("reference has a closing bracket too many").with_help("remove what follows its )"))
 }
 
 /// Searches a part of `text` that contains no reference.
@@ -220,6 +230,8 @@ mod tests {
             (" '\"@KeyVault(SecretName=canary)\"' \n", "quotation marks"),
             ("“@KeyVault(SecretName=canary)”", "quotation marks"),
             ("\"@KeyVault(SecretName=canary\"", "quotation marks"),
+            ("@KeyVault(SecretName=canary))", "bracket too many"),
+            (" @Microsoft.KeyVault(SecretName=canary) }\n", "bracket too many"),
         ] {
             let found = Template::near_misses(text);
             assert_eq!(found.len(), 1, "{text}: {found:?}");
@@ -269,6 +281,8 @@ mod tests {
             "@azure/keyvault-secrets@4.7.0 (latest)",
             "@KeyVault(SecretName=db)",
             "a @Microsoft.KeyVault(SecretName=db) b",
+            "(@KeyVault(SecretName=db))",
+            "@KeyVault(SecretName=db)@KeyVault(SecretName=db2))",
             "\"a @KeyVault(SecretName=db)\"",
             "Password=\"@KeyVault(SecretName=db)\";",
             "@@KeyVault(SecretName=db)",

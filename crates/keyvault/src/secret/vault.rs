@@ -131,6 +131,13 @@ impl Vault {
         Cloud::of_host(self.host())
     }
 
+    /// Returns the vault whose private endpoint has this host, such as `contoso.privatelink.vaultcore.azure.net`. `None`
+    /// for any other host.
+    pub fn private_endpoint_of(&self) -> Option<Self> {
+        let host = Cloud::own_host(self.host())?;
+        Some(Self { origin: format!("https://{host}").into() })
+    }
+
     /// Returns whether the host is under no known domain and resembles one that is, as with a typing error. Such an
     /// origin is allowed; only the error of a failure hints at it.
     pub(crate) fn is_near_miss(&self) -> bool {
