@@ -3,6 +3,7 @@
 mod conditions;
 mod confinement;
 mod key_values;
+mod layer;
 mod lists;
 mod refusals;
 mod requests;
