@@ -69,7 +69,7 @@ impl<'t> Line<'t> {
             is_first || authority(rest).is_some_and(|text| text.contains('@'))
         };
         let is_start = || before.is_empty() || before.ends_with(|c: char| ends(c) || matches!(c, '=' | '(' | ','));
-        if rest.contains(ends) || !has_scheme && !(is_start() && has_user()) {
+        if rest.contains(ends) || !(has_scheme || is_start() && has_user()) {
             return None;
         }
         if rest.contains('#') {
