@@ -77,6 +77,10 @@
 //! | age of a signature | 15 minutes, by the emulator's clock |
 //! | requests | unlimited, or [those of a tier](AppConfigurationHandle::throttle) |
 //!
+//! `https://localhost:PORT` and `https://127.0.0.1:PORT` are two endpoints of the default store, as those of a store and
+//! its replica are. A fault for one of them has a [pattern](AppConfigurationHandle::fault_matching) for its
+//! [host](RequestHead::host).
+//!
 //! Enhanced feature flags (`/ff`), replica discovery and Event Grid are not part of it.
 //! [`AppConfigurationHandle::event`] returns the event that Event Grid would send.
 //!
