@@ -82,8 +82,8 @@ impl Store {
         self.histories(prefix, start).filter_map(move |(text, history)| Some((text, history.state(&view)?)))
     }
 
-    /// Returns the revisions in a view of the key-values whose keys start with `prefix`, each with its position: the sort text of
-    /// its key-value and its number. They are in the order of the service: by key-value, newest first.
+    /// Returns the revisions in a view of the key-values whose keys start with `prefix`, each with its position: the
+    /// sort text of its key-value and its number. They are in the order of the service: by key-value, newest first.
     pub(super) fn revisions<'a>(
         &'a self,
         prefix: &'a str,

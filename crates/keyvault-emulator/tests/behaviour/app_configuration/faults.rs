@@ -131,6 +131,15 @@ async fn control(emulator: &Emulator, method: &str, path: &str, body: Value) -> 
 }
 
 #[tokio::test]
+async fn the_control_endpoint_knows_the_name_of_the_default_store() {
+    let emulator = Emulator::builder().app_configuration("contoso").start().await.unwrap();
+    control(&emulator, "POST", "key-values?store=Contoso", json!({ "a": "1" })).await;
+    let fault = json!({ "fault": "status", "status": 503, "app_configuration": true, "store": "Contoso", "count": 1 });
+    control(&emulator, "POST", "faults", fault).await;
+    assert_eq!((get(&emulator, "/kv/a").await.status(), get(&emulator, "/kv/a").await.status()), (503, 200));
+}
+
+#[tokio::test]
 async fn the_control_endpoint_sets_key_values_faults_denials_and_limits() {
     let emulator = Emulator::start().await.unwrap();
     let section = json!({ "a": ["1", { "value": "2", "label": "prod", "locked": true }], "b": { "secret": "db" } });
