@@ -94,11 +94,16 @@
 struct Readme;
 
 pub mod blocking;
+#[cfg(feature = "certificates")]
+pub mod certificate;
 pub mod client;
 #[cfg(feature = "identity")]
 pub mod credential;
+#[cfg(feature = "certificates")]
+mod cryptography;
 pub mod derive;
 mod error;
+mod json_string;
 pub mod live;
 mod metrics;
 pub mod names;

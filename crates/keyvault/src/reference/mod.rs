@@ -2,14 +2,12 @@
 //!
 //! Read the grammar at [`Reference`], then [`Template`], which is text with references in it. `marker` recognizes the
 //! beginning of a reference, `parameters` parses the text between the parentheses, `near_miss` finds text that was
-//! meant to be a reference, `json_path` selects a member of a JSON secret, `json_string` reads and writes JSON without
-//! leaving copies, `encode` writes a secret in the format of the text around it, `surrounding` refuses a secret that
+//! meant to be a reference, `json_path` selects a member of a JSON secret, `encode` writes a secret in the format of the text around it, `surrounding` refuses a secret that
 //! would change the structure of that text, and `app_configuration` reads the form that Azure App Configuration uses.
 
 pub(crate) mod app_configuration;
 mod encode;
 mod json_path;
-mod json_string;
 mod marker;
 mod near_miss;
 mod parameters;
@@ -23,12 +21,12 @@ use zeroize::Zeroizing;
 
 use self::encode::Encode;
 use self::json_path::JsonPath;
-pub(crate) use self::json_string::{JsonString, to_json, unescaped};
 use self::marker::end_of_parameters;
 pub(crate) use self::marker::strip_marker;
 pub(crate) use self::surrounding::Surrounding;
 pub use self::template::Template;
 use crate::error::{Error, ErrorKind, Result};
+pub(crate) use crate::json_string::{JsonString, to_json, unescaped};
 use crate::report::ReferenceStatus;
 use crate::secret::{Cloud, Secret, SecretId, SecretName, SecretVersion, Vault};
 
