@@ -173,16 +173,21 @@ impl Certificate {
     /// Returns whether the leaf is for the host `name`, by its DNS names or, without any, by its common name. A
     /// wildcard stands for one label.
     pub fn is_for(&self, name: &str) -> bool {
-        let name = name.trim_end_matches('.');
-        let without_first = name.split_once('.').map(|(_, rest)| rest).filter(|rest| rest.contains('.'));
-        let matches = |pattern: &str| match pattern.strip_prefix("*.") {
-            Some(parent) => without_first.is_some_and(|rest| rest.eq_ignore_ascii_case(parent)),
-            None => pattern.eq_ignore_ascii_case(name),
-        };
-        match &self.0.dns_names[..] {
-            [] => self.common_name().is_some_and(matches),
-            names => names.iter().any(|pattern| matches(pattern)),
-        }
+        let name = &name.trim_end_matches('.').to_ascii_lowercase();
+        let parent = name.split_once('.').map(|(_, parent)| parent).filter(|parent| parent.contains('.'));
+        let is_in = |wildcard: &str| parent.is_some_and(|parent| wildcard.strip_prefix("*.") == Some(parent));
+        self.is_named(name) || self.names().any(|known| is_in(&known.to_ascii_lowercase()))
+    }
+
+    /// Returns whether the leaf has `name` itself, and not only a wildcard for it.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.names().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Returns the DNS names, or else the common name.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let common_name = self.common_name().filter(|_| self.0.dns_names.is_empty());
+        self.0.dns_names.iter().map(String::as_str).chain(common_name)
     }
 
     /// Returns the private key as PEM, in PKCS#8.

@@ -25,7 +25,7 @@
 //!
 //! # Rooms
 //!
-//! Read `certificate` first. `form` finds the form of a value; `pem`, and `pkcs12` with `encryption` and `password`,
+//! Read `certificate` first, then `server_certificates`, what a server of rustls uses. `form` finds the form of a value; `pem`, and `pkcs12` with `encryption` and `password`,
 //! read it into `contents`. `private_key` and `x509` are what contents consist of, and `chain` orders them.
 //! `pkcs12_writer` writes a container. `der_reader` and `der_writer` are the encoding below all of them, and `problem`
 //! is what can go wrong.
@@ -44,7 +44,9 @@ mod pkcs12;
 mod pkcs12_writer;
 mod private_key;
 mod problem;
+mod server_certificates;
 mod x509;
 
 pub use self::certificate::Certificate;
 pub(crate) use self::problem::Problem;
+pub use self::server_certificates::ServerCertificates;

@@ -21,7 +21,8 @@ pub(super) fn read(text: &str, password: &str, budget: &Budget) -> Result<Conten
     while let Some((_, block)) = rest.split_once(BEGIN) {
         let (label, after) = block.split_once(DASHES).ok_or(Problem::NotACertificate)?;
         let (body, after) = after.split_once(END).ok_or(Problem::NotACertificate)?;
-        rest = after.strip_prefix(label).ok_or(Problem::NotACertificate)?;
+        let after = after.strip_prefix(label).and_then(|after| after.strip_prefix(DASHES));
+        rest = after.ok_or(Problem::NotACertificate)?;
         match label {
             "CERTIFICATE" | "X509 CERTIFICATE" => contents.add_certificate(&decoded(body)?)?,
             "PRIVATE KEY" => contents.add_key(PrivateKey::from_pkcs8(&decoded(body)?)?)?,

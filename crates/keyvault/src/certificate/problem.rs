@@ -23,10 +23,11 @@ pub(crate) enum Problem {
     TooManyIterations,
     Expired,
     NotYetValid,
+    NoCertificates,
 }
 
 impl Problem {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::NotACertificate,
         Self::TooLarge,
         Self::Unparsable,
@@ -41,6 +42,7 @@ impl Problem {
         Self::TooManyIterations,
         Self::Expired,
         Self::NotYetValid,
+        Self::NoCertificates,
     ];
 
     fn clause(self) -> &'static str {
@@ -59,33 +61,7 @@ impl Problem {
             Self::TooManyIterations => "iteration count of the PKCS#12 container is too high",
             Self::Expired => "certificate has expired",
             Self::NotYetValid => "certificate is not valid yet",
-        }
-    }
-
-    fn help(self) -> &'static str {
-        match self {
-            Self::NotACertificate => {
-                "store PKCS#12 as base64, PEM with the key and the chain, or JSON with data and password"
-            }
-            Self::TooLarge => "store the key and its own chain only: 1 MiB, 10 keys and 100 certificates at most",
-            Self::Unparsable => "export the certificate again: its DER is damaged or not X.509",
-            Self::NoKey => {
-                "read the secret of the certificate, and make its key exportable in the certificate's policy"
-            }
-            Self::NoCertificate => "store the certificates beside the key: the secret has the key alone",
-            Self::ForeignKey => "store the key together with the certificate that was issued for it",
-            Self::UnsupportedKey => {
-                "use RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519; the feature aws-lc-rs adds P-521 and RSA to 8192"
-            }
-            Self::NoProvider => "enable the feature ring or aws-lc-rs of keyvault, or install a provider of rustls",
-            Self::DamagedContainer => "export the container again and store all of it, as base64",
-            Self::WrongPassword => {
-                "store it without a password, or as JSON with data and password; the vault protects the secret"
-            }
-            Self::UnsupportedContainer => "export it with AES-256 and SHA-256, as current tools do, or as PEM",
-            Self::TooManyIterations => "export it again with fewer iterations, such as 2048",
-            Self::Expired => "renew the certificate; a certificate of the vault is renewed by its issuance policy",
-            Self::NotYetValid => "wait until the certificate is valid, or compare the clock of this machine",
+            Self::NoCertificates => "server has no certificate",
         }
     }
 
@@ -102,7 +78,7 @@ impl Problem {
 
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
-        Error::new(ErrorKind::InvalidSettings, problem.clause()).with_help(problem.help())
+        Error::new(ErrorKind::InvalidSettings, problem.clause()).with_help(HELP[problem as usize])
     }
 }
 
@@ -111,3 +87,22 @@ impl Expected for Problem {
         f.write_str(&self.expectation())
     }
 }
+
+/// The remedies, in the order of the problems.
+const HELP: [&str; Problem::ALL.len()] = [
+    "store PKCS#12 as base64, PEM with the key and the chain, or JSON with data and password",
+    "store the key and its own chain only: 1 MiB, 10 keys and 100 certificates at most",
+    "export the certificate again: its DER is damaged or not X.509",
+    "read the secret of the certificate, and make its key exportable in the certificate's policy",
+    "store the certificates beside the key: the secret has the key alone",
+    "store the key together with the certificate that was issued for it",
+    "use RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519; the feature aws-lc-rs adds P-521 and RSA to 8192",
+    "enable the feature ring or aws-lc-rs of keyvault, or install a provider of rustls",
+    "export the container again and store all of it, as base64",
+    "store it without a password, or as JSON with data and password; the vault protects the secret",
+    "export it with AES-256 and SHA-256, as current tools do, or as PEM",
+    "export it again with fewer iterations, such as 2048",
+    "renew the certificate; a certificate of the vault is renewed by its issuance policy",
+    "wait until the certificate is valid, or compare the clock of this machine",
+    "give at least one certificate; the first one is the default",
+];
