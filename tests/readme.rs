@@ -5,6 +5,10 @@
 struct Readme;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/certificates.md")]
+struct Certificates;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/client.md")]
 struct Client;
 

@@ -7,6 +7,7 @@
 mod bad_input;
 mod chains;
 mod forms;
+mod handshakes;
 mod openssl;
 mod output;
 mod settings;
