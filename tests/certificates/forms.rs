@@ -94,6 +94,7 @@ fn a_value_is_read_as_people_store_it() {
     assert!(encrypted.contains("Bag Attributes"), "{encrypted}");
     for (form, value) in [
         ("binary", open.clone()),
+        ("BER", ber(&open)),
         ("base64", base64(&open).into_bytes()),
         ("base64 in lines", lines(&base64(&open)).into_bytes()),
         ("base64 without padding", base64(&open).trim_end_matches('=').as_bytes().to_vec()),
@@ -111,6 +112,27 @@ fn a_value_is_read_as_people_store_it() {
     ] {
         assert_leaf(&openssl, &read(value, form), form);
     }
+}
+
+/// Rewrites DER as some tools write it: with indefinite lengths, and with long strings in pieces.
+fn ber(mut der: &[u8]) -> Vec<u8> {
+    let mut ber = Vec::new();
+    while let [tag, length, rest @ ..] = der {
+        let digits = if *length < 0x80 { 0 } else { usize::from(length & 0x7f) };
+        let number = rest[..digits].iter().fold(0, |number, digit| number << 8 | usize::from(*digit));
+        let (value, after) = rest[digits..].split_at(if digits == 0 { usize::from(*length) } else { number });
+        der = after;
+        if tag & 0x20 != 0 {
+            ber.extend([&[*tag, 0x80][..], &self::ber(value), &[0, 0]].concat());
+        } else if value.len() >= 0x80 {
+            ber.extend([tag | 0x20, 0x80]);
+            value.chunks(100).for_each(|piece| ber.extend([&[4, piece.len() as u8][..], piece].concat()));
+            ber.extend([0, 0]);
+        } else {
+            ber.extend([&[*tag, *length][..], value].concat());
+        }
+    }
+    ber
 }
 
 #[test]

@@ -7,12 +7,15 @@ use figment::Figment;
 use keyvault::certificate::{Certificate, ServerCertificates};
 use keyvault::derive::DerivedNotice;
 use keyvault::{Derived, ErrorKind, InMemory, Live};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
+    date_time_ymd,
+};
 use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
 use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SignatureScheme};
 use serde::Deserialize;
 use tokio::time::timeout;
 
@@ -135,6 +138,25 @@ fn a_server_presents_the_certificate_for_the_name() {
     // The default certificate is not for these, and the client says so.
     for name in ["other.example", "a.b.shop.example", "127.0.0.1"] {
         assert!(connect(&client, &server, name).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn a_client_gets_the_kind_of_certificate_that_it_can_verify() {
+    let authority = Authority::new();
+    let of = |key: &KeyPair, years| Certificate::from_bytes(authority.issue(&["shop.example"], key, years)).unwrap();
+    let p256 = of(&KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap(), (2000, 2100));
+    let ed25519 = of(&KeyPair::generate_for(&PKCS_ED25519).unwrap(), (2000, 2090));
+    let server = authority.server(ServerCertificates::new([p256.clone(), ed25519.clone()]).unwrap());
+    for (scheme, expected) in [(SignatureScheme::ED25519, &ed25519), (SignatureScheme::ECDSA_NISTP256_SHA256, &p256)] {
+        let mut provider = ring::default_provider();
+        let algorithms = &mut provider.signature_verification_algorithms;
+        let known = algorithms.mapping.iter().copied().filter(|(known, _)| *known == scheme);
+        algorithms.mapping = Vec::leak(known.collect());
+        let config = ClientConfig::builder_with_provider(Arc::new(provider));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(authority.roots());
+        let client = Arc::new(config.with_no_client_auth());
+        assert_eq!(of_server(&connect(&client, &server, "shop.example").unwrap()), leaf(expected), "{scheme:?}");
     }
 }
 

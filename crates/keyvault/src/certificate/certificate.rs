@@ -99,9 +99,9 @@ impl Certificate {
         }
         let mut problem = Problem::ForeignKey;
         for key in contents.keys {
-            match key.matched(&contents.certificates, &provider) {
-                Ok((key, signing_key, own)) => {
-                    if let Some(leaf) = leaf(&own) {
+            match key.loaded(&contents.certificates, &provider) {
+                Ok((key, signing_key)) => {
+                    if let Some(leaf) = leaf(signing_key.public_key().as_deref(), &contents.certificates) {
                         let chain = chain(leaf, &contents.certificates);
                         return Ok(Self(Arc::new(Inner::new(key, signing_key, &chain))));
                     }

@@ -2,10 +2,13 @@
 
 use super::x509::X509;
 
-/// Returns the best leaf of `own`, the certificates of one key: the issued ones before the self-signed ones, and among
-/// them the one that expires last. So a renewed certificate wins over the one that it replaces.
-pub(super) fn leaf<'c>(own: &[&'c X509]) -> Option<&'c X509> {
-    own.iter().copied().max_by_key(|it| (!it.is_self_issued(), it.expires))
+/// Returns the certificate of a public key, in DER. `None` if there is none.
+///
+/// Of several, it is an issued one before a self-signed one, and then the one that expires last. So a renewed certificate
+/// wins over the one that it replaces.
+pub(super) fn leaf<'c>(public_key: Option<&[u8]>, certificates: &'c [X509]) -> Option<&'c X509> {
+    let own = certificates.iter().filter(|it| Some(it.public_key_info.as_slice()) == public_key);
+    own.max_by_key(|it| (!it.is_self_issued(), it.expires))
 }
 
 /// Returns `leaf` and the certificates that issued it, as far as they are in `certificates`. Others are left out.

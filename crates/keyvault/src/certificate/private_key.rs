@@ -58,24 +58,21 @@ impl PrivateKey {
         &self.0
     }
 
-    /// Returns the key, usable, with the certificates of `certificates` that have its public key.
-    pub(super) fn matched<'c>(
+    /// Returns the key with a form that signs, for the owner of one of `certificates`.
+    pub(super) fn loaded(
         self,
-        certificates: &'c [X509],
+        certificates: &[X509],
         provider: &CryptoProvider,
-    ) -> Result<(Self, Arc<dyn SigningKey>, Vec<&'c X509>), Problem> {
-        let (key, signing_key) = match self.load(provider) {
-            Ok(signing_key) => (self, signing_key),
+    ) -> Result<(Self, Arc<dyn SigningKey>), Problem> {
+        match self.load(provider) {
+            Ok(signing_key) => Ok((self, signing_key)),
             // Java writes keys of elliptic curves without the public key, which providers require.
             Err(problem) => {
                 let candidates = certificates.iter().filter_map(|certificate| self.with_public_key(certificate));
                 let mut loaded = candidates.filter_map(|key| key.load(provider).ok().map(|loaded| (key, loaded)));
-                loaded.next().ok_or(problem)?
+                loaded.next().ok_or(problem)
             }
-        };
-        let public_key = signing_key.public_key().ok_or(Problem::UnsupportedKey)?;
-        let own = certificates.iter().filter(|it| it.public_key_info == public_key.as_ref()).collect();
-        Ok((key, signing_key, own))
+        }
     }
 
     fn load(&self, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, Problem> {

@@ -89,7 +89,7 @@ impl Expected for Problem {
 }
 
 /// The remedies, in the order of the problems.
-const HELP: [&str; Problem::ALL.len()] = [
+const HELP: &[&str] = &[
     "store PKCS#12 as base64, PEM with the key and the chain, or JSON with data and password",
     "store the key and its own chain only: 1 MiB, 10 keys and 100 certificates at most",
     "export the certificate again: its DER is damaged or not X.509",
@@ -106,3 +106,18 @@ const HELP: [&str; Problem::ALL.len()] = [
     "wait until the certificate is valid, or compare the clock of this machine",
     "give at least one certificate; the first one is the default",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_has_its_own_remedy() {
+        assert_eq!(Problem::ALL.len(), HELP.len());
+        for (at, problem) in Problem::ALL.into_iter().enumerate() {
+            assert_eq!(problem as usize, at, "{problem:?}");
+            assert!(Problem::is_expectation(&problem.expectation()));
+        }
+        assert!(!Problem::is_expectation("a certificate in PKCS#12 or PEM (canary)"));
+    }
+}
