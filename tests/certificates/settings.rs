@@ -7,7 +7,7 @@ use figment::Figment;
 use figment::providers::{Format, Toml};
 use keyvault::certificate::Certificate;
 use keyvault::live::Current;
-use keyvault::{InMemory, Layers, Live, LiveBuilder, Result};
+use keyvault::{InMemory, Layers, Live, LiveBuilder, NameMap, OpenJson, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -60,6 +60,19 @@ async fn a_field_of_the_type_takes_every_form_by_name_and_by_reference() {
                 assert_eq!(certificate.thumbprint(), openssl.fingerprint("leaf", "-sha1"), "{form}");
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_secret_whose_json_is_opened_is_still_a_certificate() {
+    let Some(openssl) = Openssl::with_chain(P256) else { return };
+    let vault = vault();
+    vault.set("tls", forms(&openssl).pop().unwrap()).unwrap();
+    let names = || NameMap::new().open_json(OpenJson::new());
+    let config = keyvault_config::layered(vault.clone(), Config::builder).names(names()).start::<Typed>().await;
+    let figment = keyvault_figment::layered(vault, Figment::new).names(names()).start::<Typed>().await;
+    for live in [config, figment] {
+        assert_eq!(live.unwrap().current().tls.thumbprint(), openssl.fingerprint("leaf", "-sha1"));
     }
 }
 
