@@ -47,6 +47,7 @@ fn what_does_not_belong_together_is_refused() {
         ("base64", "Z2VoZWltZ2VoZWltZ2VoZWltZ2VoZWlt".into(), "value is not a certificate"),
         ("PEM without an end", key[..key.len() - 5].to_owned(), "value is not a certificate"),
         ("PEM that is not base64", key.replace("MI", "M!") + &leaf, "certificate cannot be parsed"),
+        ("a damaged key", key.replacen("MI", "MA", 1) + &leaf, "certificate cannot be parsed"),
         ("a damaged certificate", key + &leaf.replacen("MI", "MA", 1), "certificate cannot be parsed"),
         ("PEM without anything", "-----BEGIN CRL-----\nAAAA\n-----END CRL-----".into(), "value is not a certificate"),
     ] {

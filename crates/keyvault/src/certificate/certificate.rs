@@ -312,6 +312,6 @@ impl<'de> Visitor<'de> for CertificateVisitor {
 /// Reads a certificate. The error names the problem as an expectation, because that is the part of an error of serde
 /// that cannot contain a value.
 fn read<E: serde::de::Error>(bytes: impl AsRef<[u8]>, password: &str) -> Result<Certificate, E> {
-    let unusable = |problem: Problem| E::invalid_value(Unexpected::Other("another value"), &problem);
+    let unusable = |problem: Problem| E::invalid_value(Unexpected::Other("value"), &problem);
     Certificate::read(bytes.as_ref(), password).map_err(unusable)
 }

@@ -25,15 +25,22 @@ pub(super) fn read(text: &str, password: &str, budget: &Budget) -> Result<Conten
         rest = after.ok_or(Problem::NotACertificate)?;
         match label {
             "CERTIFICATE" | "X509 CERTIFICATE" => contents.add_certificate(&decoded(body)?)?,
-            "PRIVATE KEY" => contents.add_key(PrivateKey::from_pkcs8(&decoded(body)?)?)?,
-            "RSA PRIVATE KEY" => contents.add_key(PrivateKey::from_pkcs1(&decoded(body)?)?)?,
-            "EC PRIVATE KEY" => contents.add_key(PrivateKey::from_sec1(&decoded(body)?)?)?,
-            "ENCRYPTED PRIVATE KEY" => contents.add_key(pkcs12::decrypted_key(&decoded(body)?, password, budget)?)?,
+            "PRIVATE KEY" => contents.add_key(key(PrivateKey::from_pkcs8(&decoded(body)?))?)?,
+            "RSA PRIVATE KEY" => contents.add_key(key(PrivateKey::from_pkcs1(&decoded(body)?))?)?,
+            "EC PRIVATE KEY" => contents.add_key(key(PrivateKey::from_sec1(&decoded(body)?))?)?,
+            "ENCRYPTED PRIVATE KEY" => {
+                contents.add_key(key(pkcs12::decrypted_key(&decoded(body)?, password, budget))?)?;
+            }
             label if label.ends_with("PRIVATE KEY") => return Err(Problem::UnsupportedKey),
             _ => {}
         }
     }
     Ok(contents)
+}
+
+/// Returns a key, with the problem of a block in place of that of a container.
+fn key(key: Result<PrivateKey, Problem>) -> Result<PrivateKey, Problem> {
+    key.map_err(|problem| if problem == Problem::DamagedContainer { Problem::Unparsable } else { problem })
 }
 
 /// Decodes the body of a block.

@@ -92,7 +92,7 @@ impl Expected for Problem {
 const HELP: &[&str] = &[
     "store PKCS#12 as base64, PEM with the key and the chain, or JSON with data and password",
     "store the key and its own chain only: 1 MiB, 10 keys and 100 certificates at most",
-    "export the certificate again: its DER is damaged or not X.509",
+    "export the certificate again: a block of its PEM, or its DER, is damaged",
     "read the secret of the certificate, and make its key exportable in the certificate's policy",
     "store the certificates beside the key: the secret has the key alone",
     "store the key together with the certificate that was issued for it",
