@@ -4,8 +4,8 @@
 //! cargo run --example tls_certificate
 //! ```
 //!
-//! A certificate in a vault is a secret of the same name with its key and chain: PKCS#12 without a password in base64, or
-//! PEM. `Certificate` reads both, and what people store themselves.
+//! A certificate in a vault is a secret of the same name with its key and chain: PKCS#12 without a password in base64,
+//! or PEM. `Certificate` reads both, and the forms that people store themselves.
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -34,7 +34,7 @@ fn a_chain_in_any_order_is_sorted() {
 }
 
 #[test]
-fn issuers_of_one_name_are_told_apart_by_their_key() {
+fn issuers_of_one_name_are_distinguished_by_their_key() {
     let Some(openssl) = Openssl::with_chain(P256) else { return };
     // Another authority with the same name, which did not issue the leaf.
     std::fs::rename(openssl.path("middle.key"), openssl.path("true.key")).unwrap();

@@ -151,7 +151,7 @@ fn encrypted_pem_is_read_with_its_password() {
 }
 
 #[test]
-fn the_names_and_dates_of_the_leaf_are_told() {
+fn the_names_and_dates_of_the_leaf_are_read() {
     let Some(openssl) = Openssl::with_chain(P256) else { return };
     let certificate = read(openssl.text("leaf.key") + &openssl.text("leaf.pem"), "PEM");
     assert_eq!(certificate.subject(), "CN=leaf,O=Contoso");
@@ -173,9 +173,9 @@ fn the_names_and_dates_of_the_leaf_are_told() {
     assert_eq!(certificate.expires().duration_since(certificate.not_before()).unwrap(), 20 * day);
     let now = SystemTime::now();
     certificate.check_dates(now).unwrap();
-    let told = |time| certificate.check_dates(time).unwrap_err().to_string();
-    assert_eq!(told(now + 21 * day), "certificate has expired");
-    assert_eq!(told(now - day), "certificate is not valid yet");
+    let problem = |time| certificate.check_dates(time).unwrap_err().to_string();
+    assert_eq!(problem(now + 21 * day), "certificate has expired");
+    assert_eq!(problem(now - day), "certificate is not valid yet");
     let debug = format!("{certificate:?}");
     assert!(debug.contains("CN=leaf") && debug.contains(certificate.thumbprint()) && debug.len() < 150, "{debug}");
 }

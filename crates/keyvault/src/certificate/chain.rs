@@ -4,8 +4,8 @@ use super::x509::X509;
 
 /// Returns the certificate of a public key, in DER. `None` if there is none.
 ///
-/// Of several, it is an issued one before a self-signed one, and then the one that expires last. So a renewed certificate
-/// wins over the one that it replaces.
+/// Of several, it is an issued one before a self-signed one, and then the one that expires last. So a renewed
+/// certificate wins over the one that it replaces.
 pub(super) fn leaf<'c>(public_key: Option<&[u8]>, certificates: &'c [X509]) -> Option<&'c X509> {
     let own = certificates.iter().filter(|it| Some(it.public_key_info.as_slice()) == public_key);
     own.max_by_key(|it| (!it.is_self_issued(), it.expires))

@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_tool_writes_is_refused() {
+    fn elements_that_no_tool_writes_are_refused() {
         let deep: Vec<u8> = [0x30, 0x80].repeat(100_000);
         for ber in [
             &[][..],

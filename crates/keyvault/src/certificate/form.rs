@@ -8,7 +8,7 @@ use super::problem::Problem;
 use super::{pem, pkcs12};
 use crate::json_string::JsonString;
 
-/// Reads a value, whose form is told by looking at it.
+/// Reads a value, which shows its form itself.
 pub(super) fn read(bytes: &[u8], password: &str) -> Result<Contents, Problem> {
     if bytes.len() > MOST_BYTES {
         return Err(Problem::TooLarge);

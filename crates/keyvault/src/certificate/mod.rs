@@ -10,9 +10,9 @@
 //!   PKCS#1 and SEC1.
 //! * JSON with the members `data` and `password`, in base64 or not, as App Service and old virtual machines store it.
 //!
-//! The form is told by looking at the value, and not by its content type, which anybody can write. The certificate
-//! whose public key is that of the private key is the leaf. Its issuers follow in order, as far as the value has them;
-//! nothing is downloaded. Certificates of others are left out.
+//! The value itself shows its form. The content type is free text of the secret's owner, and is not needed. The
+//! certificate whose public key is that of the private key is the leaf. Its issuers follow in order, as far as the
+//! value has them; nothing is downloaded. Certificates of others are left out.
 //!
 //! Keys are RSA of 2048 to 4096 bits, P-256, P-384 and Ed25519; with the feature `aws-lc-rs` also P-521, and RSA up to
 //! 8192 bits. A provider of rustls that the program installed has its own list.
@@ -25,10 +25,10 @@
 //!
 //! # Rooms
 //!
-//! Read `certificate` first, then `server_certificates`, what a server of rustls uses. `form` finds the form of a value; `pem`, and `pkcs12` with `encryption` and `password`,
-//! read it into `contents`. `private_key` and `x509` are what contents consist of, and `chain` orders them.
-//! `pkcs12_writer` writes a container. `der_reader` and `der_writer` are the encoding below all of them, and `problem`
-//! is what can go wrong.
+//! Read `certificate` first, then `server_certificates`, for servers of rustls. `form` finds the form of a value;
+//! `pem`, and `pkcs12` with `encryption` and `password`, read it into `contents`: each `private_key` and `x509` in it.
+//! `chain` orders them. `pkcs12_writer` writes a container. `der_reader` and `der_writer` are the encoding below all of
+//! them, and `problem` lists the failures.
 
 #[allow(clippy::module_inception, reason = "the file is named after its type")]
 mod certificate;

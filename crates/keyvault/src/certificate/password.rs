@@ -15,7 +15,7 @@ pub(super) struct Password<'a> {
 }
 
 impl<'a> Password<'a> {
-    /// Returns the encodings that tools use. They do not agree on an empty password: with a zero at the end, or nothing.
+    /// Returns the encodings that tools use. They do not agree on an empty password: a zero at the end, or nothing.
     pub(super) fn candidates(password: &'a str) -> Vec<Self> {
         let units = || password.encode_utf16().chain([0]);
         let mut utf16 = Zeroizing::new(Vec::with_capacity(2 * units().count()));

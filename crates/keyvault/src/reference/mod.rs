@@ -50,8 +50,8 @@ use crate::secret::{Cloud, Secret, SecretId, SecretName, SecretVersion, Vault};
 /// * `Tag=user` selects a tag of the secret in place of its value. A changed tag is seen with the secret's next
 ///   version.
 /// * `Encoding=base64` decodes the selected text, which is the base64 of UTF-8 text.
-/// * `Format=pem`, `key`, `chain` or `pfx` converts a certificate: its private key (PKCS#8) and its chain as PEM, one of
-///   the two, or both as the base64 of PKCS#12 without a password. The secret may have any form that
+/// * `Format=pem`, `key`, `chain` or `pfx` converts a certificate: its private key (PKCS#8) and its chain as PEM, one
+///   of the two, or both as the base64 of PKCS#12 without a password. The secret may have any form that
 ///   `keyvault::certificate` reads. It needs the feature `certificates`.
 /// * `Encode=url`, `json`, `xml`, `yaml`, `ado` (a connection string of ADO.NET), `base64` or `shell` encodes the
 ///   selected text for the text around the reference. Within quotation marks, only the content of a string is written;
