@@ -9,6 +9,10 @@ struct Readme;
 struct AppConfiguration;
 
 #[cfg(doctest)]
+#[doc = include_str!("../docs/certificates.md")]
+struct Certificates;
+
+#[cfg(doctest)]
 #[doc = include_str!("../docs/client.md")]
 struct Client;
 

@@ -1,142 +1,129 @@
-//! Replaces the certificate of a TLS server under load without a refused connection, with `rustls`.
+//! Renews the certificates of a TLS server and of its clients under load without a failed handshake, with `rustls`.
 //!
 //! ```sh
 //! cargo run --example tls_certificate
 //! ```
 //!
-//! Each certificate in a vault has a secret of the same name with its key and chain. The form is the one chosen at the
-//! creation of the certificate: PKCS#12 without a password in base64, or PEM.
+//! A certificate in a vault is a secret of the same name with its key and chain: PKCS#12 without a password in base64,
+//! or PEM. `Certificate` reads both, and the forms that people store themselves.
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use figment::Figment;
-use keyvault::derive::{DerivedNotice, DerivedWatcher};
-use keyvault::{Derived, ValidationError};
-use keyvault_emulator::{Certificate, Emulator, SetSecret};
-use keyvault_examples_support::{Load, Result, client, ensure};
-use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
+use keyvault::certificate::{Certificate, ServerCertificates};
+use keyvault::{Derived, InMemory, Live};
+use keyvault_examples_support::{Load, Result, ensure};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::pki_types::ServerName;
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 #[derive(Deserialize)]
 struct Settings {
-    tls: Tls,
+    shop: Certificate,
+    admin: Certificate,
+    client: Certificate,
 }
 
-#[derive(Deserialize)]
-struct Tls {
-    certificate: SecretString,
+/// Derives the configuration of the server: the certificate for the name that the client asks for.
+async fn server(
+    live: &Live<Settings>,
+    roots: Arc<RootCertStore>,
+) -> Result<(Derived<ServerCertificates>, ServerConfig)> {
+    let certificates = live
+        .derive(["shop", "admin"], async |it: Arc<Settings>| {
+            Ok(ServerCertificates::new([it.shop.clone(), it.admin.clone()])?)
+        })
+        .await?;
+    let clients = WebPkiClientVerifier::builder(roots).build()?;
+    let config = ServerConfig::builder().with_client_cert_verifier(clients);
+    Ok((certificates.clone(), config.with_cert_resolver(Arc::new(certificates))))
 }
 
-/// Builds the configuration of the server from the secret.
-fn server_config(secret: &str) -> Result<ServerConfig, ValidationError> {
-    let (key, chain) = if secret.starts_with("-----BEGIN ") { from_pem(secret) } else { from_pkcs12(secret) }?;
-    // Checks that the key belongs to the certificate.
-    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key);
-    config.map_err(ValidationError::because("the key does not belong to the certificate"))
+/// Derives the configuration of a client with a certificate of its own.
+async fn client(live: &Live<Settings>, roots: Arc<RootCertStore>) -> Result<(Derived<Certificate>, ClientConfig)> {
+    let certificate = live.derive(["client"], async |it: Arc<Settings>| Ok(it.client.clone())).await?;
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    let mut config = config.with_client_cert_resolver(Arc::new(certificate.clone()));
+    // Makes each connection a full handshake.
+    config.resumption = rustls::client::Resumption::disabled();
+    Ok((certificate, config))
 }
 
-type Identity = (PrivateKeyDer<'static>, Vec<CertificateDer<'static>>);
-
-fn from_pem(secret: &str) -> Result<Identity, ValidationError> {
-    let key = PrivateKeyDer::from_pem_slice(secret.as_bytes())
-        .map_err(ValidationError::because("there is no private key"))?;
-    let chain = CertificateDer::pem_slice_iter(secret.as_bytes()).collect::<Result<_, _>>();
-    Ok((key, chain.map_err(ValidationError::because("a certificate cannot be parsed"))?))
-}
-
-fn from_pkcs12(secret: &str) -> Result<Identity, ValidationError> {
-    let der =
-        STANDARD.decode(secret).map_err(ValidationError::because("the secret is neither PEM nor PKCS#12 in base64"))?;
-    let store = KeyStore::from_pkcs12(&der, "", Pkcs12ImportPolicy::Relaxed);
-    let store = store.map_err(ValidationError::because("the PKCS#12 cannot be parsed"))?;
-    let (_, identity) = store.private_key_chain().ok_or(ValidationError::new("there is no private key"))?;
-    let chain = identity.certs().iter().map(|certificate| CertificateDer::from(certificate.as_der().to_vec()));
-    Ok((PrivatePkcs8KeyDer::from(identity.key().as_der().to_vec()).into(), chain.collect()))
-}
-
-/// Accepts connections, each with the current certificate.
-async fn serve(listener: TcpListener, tls: Derived<ServerConfig>) {
+/// Sends back each byte that arrives.
+async fn serve(listener: TcpListener, config: ServerConfig) {
+    let acceptor = TlsAcceptor::from(Arc::new(config));
     while let Ok((socket, _)) = listener.accept().await {
-        let acceptor = TlsAcceptor::from(tls.current());
+        let acceptor = acceptor.clone();
         tokio::spawn(async move {
-            let mut stream = acceptor.accept(socket).await?;
-            stream.write_all(b"hello").await?;
-            stream.shutdown().await
+            let (mut reader, mut writer) = tokio::io::split(acceptor.accept(socket).await?);
+            tokio::io::copy(&mut reader, &mut writer).await
         });
     }
 }
 
-/// Replaces the certificate under load and fails unless every connection succeeds.
+/// Renews every certificate under load, and fails unless every handshake succeeds.
 async fn run() -> Result {
-    let emulator = Emulator::start().await?;
-    let authority = Authority::new()?;
-    emulator.set_secret(SECRET, SetSecret::certificate(authority.certificate()?));
-    let live = keyvault_figment::layered(client(&emulator)?, || Figment::from(("tls.certificate", REFERENCE)))
-        .references_only()
-        .refresh_every(Duration::from_secs(1))
-        .start::<Settings>()
-        .await?;
-    let build = async |settings: Arc<Settings>| server_config(settings.tls.certificate.expose_secret());
-    let tls = live.derive(["tls.certificate"], build).await?;
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    let probe = Probe::new(&authority, listener.local_addr()?)?;
-    let server = tokio::spawn(serve(listener, tls.clone()));
-    probe.clone().connect().await?;
-
-    let repeated = probe.clone();
-    let load = Load::start(4, Duration::from_millis(10), move || repeated.clone().connect());
-    let mut watcher = tls.watch();
-    for (form, is_pem) in [("PEM", true), ("PKCS#12", false), ("PEM", true)] {
-        let certificate = authority.certificate()?;
-        let certificate = if is_pem { certificate.as_pem() } else { certificate };
-        replace(&emulator, certificate, form, &mut watcher, &probe).await?;
+    let (vault, authority) = (InMemory::new("https://contoso.vault.azure.net".parse()?), Authority::new()?);
+    for name in SECRETS {
+        vault.set(name, authority.certificate(name)?)?;
     }
-    emulator.set(SECRET, "not a certificate");
-    let Some(DerivedNotice::Failed(error)) = timeout(TIMEOUT, watcher.next()).await? else {
-        return Err("an invalid certificate was not refused".into());
-    };
-    probe.clone().connect().await?;
+    let live = keyvault_figment::layered(vault.clone(), Figment::new).start::<Settings>().await?;
+    let roots = authority.roots()?;
+    let (certificates, server_config) = server(&live, Arc::clone(&roots)).await?;
+    let (client_certificate, client_config) = client(&live, roots).await?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let probe = Probe::new(client_config, listener.local_addr()?);
+    let server = tokio::spawn(serve(listener, server_config));
+
+    let mut first = probe.connect("shop.example").await?;
+    let repeated = probe.clone();
+    let load = Load::start(4, Duration::from_millis(5), move || repeated.clone().handshakes());
+    let (mut servers, mut clients) = (certificates.watch(), client_certificate.watch());
+    for renewal in 0..RENEWALS {
+        for name in SECRETS {
+            let value = authority.certificate(name)?;
+            // The forms of a vault in turn.
+            let value = if renewal % 2 == 0 { value } else { pkcs12(&value)? };
+            vault.set(name, value)?;
+        }
+        live.refresh_now().await?;
+        timeout(TIMEOUT, servers.replaced()).await?.ok_or("the server's certificates were not replaced")?;
+        timeout(TIMEOUT, clients.replaced()).await?.ok_or("the client's certificate was not replaced")?;
+        let current = certificates.current();
+        let presented = [probe.presented("shop.example").await?, probe.presented("admin.example").await?];
+        let expected = current.certificates().iter().map(|it| it.rustls_chain()[0].to_vec());
+        ensure(expected.eq(presented), "a new handshake had an old certificate")?;
+    }
+    println!("{RENEWALS} renewals of {} certificates; each next handshake had the new ones", SECRETS.len());
+
+    vault.set("shop", "not a certificate")?;
+    let Err(error) = live.refresh_now().await else { return Err("an invalid certificate was not refused".into()) };
+    probe.clone().handshakes().await?;
     println!("an invalid certificate is refused ({error}); the last certificate stays in use");
+    echo(&mut first).await?;
+    println!("a connection from before the renewals is still in use");
 
     let counts = load.stop().await;
     server.abort();
-    tls.shutdown().await;
+    certificates.shutdown().await;
+    client_certificate.shutdown().await;
     live.shutdown().await;
     counts.check()
 }
 
-/// Sets a new certificate in the vault and checks that the next handshake has it.
-async fn replace(
-    emulator: &Emulator,
-    certificate: Certificate,
-    form: &str,
-    watcher: &mut DerivedWatcher,
-    probe: &Probe,
-) -> Result {
-    let (seen, started) = (probe.certificates(), Instant::now());
-    emulator.set_secret(SECRET, SetSecret::certificate(certificate));
-    timeout(TIMEOUT, watcher.replaced()).await?.ok_or("the configuration was not replaced")?;
-    probe.clone().connect().await?;
-    println!("new certificate as {form}, in handshakes after {} ms", started.elapsed().as_millis());
-    ensure(probe.certificates() == seen + 1, "the next handshake did not have the new certificate")
-}
-
-const SECRET: &str = "shop-certificate";
-const REFERENCE: &str = "@Microsoft.KeyVault(SecretName=shop-certificate)";
+const SECRETS: [&str; 3] = ["shop", "admin", "client"];
+const RENEWALS: usize = 50;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A certificate authority.
@@ -149,52 +136,65 @@ impl Authority {
         Ok(Self(CertifiedIssuer::self_signed(params, KeyPair::generate()?)?))
     }
 
-    /// Issues a certificate with a new key.
-    fn certificate(&self) -> Result<Certificate> {
+    /// Issues a certificate with a new key, as PEM.
+    fn certificate(&self, name: &str) -> Result<String> {
         let key = KeyPair::generate()?;
-        let certificate = CertificateParams::new([NAME.to_owned()])?.signed_by(&key, &self.0)?;
-        Ok(Certificate::from_pem(&format!("{}{}", key.serialize_pem(), certificate.pem()))?)
+        let certificate = CertificateParams::new([format!("{name}.example")])?.signed_by(&key, &self.0)?;
+        Ok(key.serialize_pem() + &certificate.pem())
+    }
+
+    fn roots(&self) -> Result<Arc<RootCertStore>> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone())?;
+        Ok(Arc::new(roots))
     }
 }
 
-const NAME: &str = "shop.example";
+/// Converts PEM to the other form that a vault has.
+fn pkcs12(pem: &str) -> Result<String> {
+    Ok(STANDARD.encode(Certificate::from_bytes(pem)?.pfx()))
+}
 
-/// A client that records the certificates of the server.
+/// A client that connects to every name of the server.
 #[derive(Clone)]
 struct Probe {
     connector: TlsConnector,
     server: SocketAddr,
-    seen: Arc<Mutex<BTreeSet<Vec<u8>>>>,
 }
 
 impl Probe {
-    fn new(authority: &Authority, server: SocketAddr) -> Result<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.0.der().clone())?;
-        let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-        // Makes each connection a full handshake.
-        config.resumption = rustls::client::Resumption::disabled();
-        Ok(Self { connector: TlsConnector::from(Arc::new(config)), server, seen: Arc::default() })
+    fn new(config: ClientConfig, server: SocketAddr) -> Self {
+        Self { connector: TlsConnector::from(Arc::new(config)), server }
     }
 
-    async fn connect(self) -> Result {
+    async fn connect(&self, name: &'static str) -> Result<TlsStream<TcpStream>> {
         let socket = TcpStream::connect(self.server).await?;
-        let mut stream = self.connector.connect(ServerName::try_from(NAME)?, socket).await?;
-        let mut greeting = String::new();
-        stream.read_to_string(&mut greeting).await?;
-        let (_, session) = stream.get_ref();
-        if let Some([certificate, ..]) = session.peer_certificates()
-            && let Ok(mut seen) = self.seen.lock()
-        {
-            seen.insert(certificate.to_vec());
-        }
-        if greeting == "hello" { Ok(()) } else { Err("the server sent an unexpected greeting".into()) }
+        let mut stream = self.connector.connect(ServerName::try_from(name)?, socket).await?;
+        // The server refuses a client's certificate after the handshake of the client.
+        echo(&mut stream).await?;
+        Ok(stream)
     }
 
-    /// Returns the number of different certificates seen so far.
-    fn certificates(&self) -> usize {
-        self.seen.lock().map_or(0, |seen| seen.len())
+    /// Connects once to each name.
+    async fn handshakes(self) -> Result {
+        self.connect("shop.example").await?;
+        self.connect("admin.example").await?;
+        Ok(())
     }
+
+    /// Returns the certificate that the server presents in a new handshake.
+    async fn presented(&self, name: &'static str) -> Result<Vec<u8>> {
+        let stream = self.connect(name).await?;
+        let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+        Ok(chain.first().ok_or("the server presented no certificate")?.to_vec())
+    }
+}
+
+/// Sends one byte and waits until it comes back.
+async fn echo(stream: &mut TlsStream<TcpStream>) -> Result {
+    stream.write_all(b"x").await?;
+    stream.flush().await?;
+    ensure(stream.read_u8().await? == b'x', "the server sent another byte")
 }
 
 #[tokio::main]

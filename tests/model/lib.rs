@@ -38,6 +38,8 @@ mod error;
 #[allow(missing_debug_implementations, reason = "as in core")]
 #[path = "../../crates/keyvault/src/http/mod.rs"]
 pub mod http;
+#[path = "../../crates/keyvault/src/json_string.rs"]
+mod json_string;
 #[path = "../../crates/keyvault/src/live/mod.rs"]
 pub mod live;
 #[path = "../../crates/keyvault/src/metrics.rs"]

@@ -29,6 +29,7 @@
 //! | read settings that follow rotation | [`Live`], [`Watcher`], [`Health`] |
 //! | learn of rotations at once | [`push`] |
 //! | keep a pool, a client or a TLS configuration current | [`Live::derive`], [`Derived`] |
+//! | take certificates from a vault | `certificate::Certificate`, `certificate::ServerCertificates` |
 //! | start while no vault is reachable | [`sealed`] |
 //! | add another framework | [`settings::Tree`], [`Layers`], [`LiveBuilder`] |
 //! | add another source of secrets | [`SecretStore`] |
@@ -54,7 +55,7 @@
 //!
 //! 1. `time`: one back-off, one token bucket and the wall clock.
 //! 2. [`secret`]: secrets, their identifiers and vaults. [`report`]: the outcome of each reference. [`Error`] joins
-//!    both.
+//!    both. `certificate`: certificates with their keys.
 //! 3. [`reference`](mod@reference): the grammar of references.
 //! 4. [`store`]: the interface to a source of secrets. [`client`]: its implementation for Azure, with `credential`
 //!    and the [`blocking`] variant.
@@ -70,6 +71,7 @@
 //!   the program installed for all of rustls has precedence over both. `rustls` itself cannot choose a provider if the
 //!   crates of a program enable both: one that calls `ClientConfig::builder()` enables the same one here, or installs a
 //!   provider. No feature of this crate changes the clients of `reqwest`.
+//! * `certificates`: certificates from PKCS#12 and PEM, for rustls and as PEM, over `der`, `pkcs5` and `x509-cert`.
 //! * `sealed`: the last good secrets in an encrypted file, for a start during an outage, over `aws-lc-rs`.
 //! * `storage-queue`: [events](push) from an Azure Storage queue, over `azure_storage_queue`; three crates.
 //! * `metrics`: metrics for the `metrics` facade; [`LiveBuilder`] lists their names.
@@ -94,14 +96,19 @@
 struct Readme;
 
 pub mod blocking;
+#[cfg(feature = "certificates")]
+pub mod certificate;
 pub mod client;
 #[cfg(feature = "identity")]
 pub mod credential;
+#[cfg(feature = "certificates")]
+mod cryptography;
 pub mod derive;
 mod error;
 #[doc(hidden)]
 #[allow(missing_debug_implementations, reason = "most of its types hold a token or a value")]
 pub mod http;
+mod json_string;
 pub mod live;
 mod metrics;
 pub mod names;

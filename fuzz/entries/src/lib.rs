@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how an entry reports a broken promise")]
 
+mod certificates;
 mod events;
 mod references;
 mod responses;
@@ -27,6 +28,7 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("challenge", responses::challenge),
     ("event_body", events::event_body),
     ("sealed_file", sealed::sealed_file),
+    ("certificate", certificates::certificate),
 ];
 
 /// Calls the entry of this name.

@@ -142,13 +142,13 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// # }
     /// ```
     ///
-    /// A server's certificate, with `rustls`; each connection uses the configuration that is current when it begins:
+    /// A server's certificate, with `rustls` and the feature `certificates`; each handshake has the current one:
     ///
     /// ```ignore
-    /// let tls = live
-    ///     .derive(["tls.certificate"], async |settings: Arc<Settings>| server_config(&settings.tls.certificate))
+    /// let certificates = live
+    ///     .derive(["tls"], async |it: Arc<Settings>| Ok(ServerCertificates::new([it.tls.clone()])?))
     ///     .await?;
-    /// let stream = TlsAcceptor::from(tls.current()).accept(socket).await?;
+    /// let config = ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::new(certificates));
     /// ```
     pub fn derive<R, F, Fut>(&self, keys: impl IntoIterator<Item = impl Into<String>>, build: F) -> Derive<T, R>
     where

@@ -9,9 +9,12 @@
 //! 2. `replacement_loop`: waits until a build is due, builds, publishes.
 //! 3. `factory`: builds and probes a resource, and contains the application's code.
 //! 4. `drain`: replaced resources, until they end.
-//! 5. `derived`, `health`, `watcher`: what a program reads; `retry`, operations that a rotation interrupts.
+//! 5. `derived`, `health`, `watcher`: what a program reads; `retry`, operations that a rotation interrupts;
+//!    `certificates`, those that rustls takes.
 
 mod builder;
+#[cfg(feature = "certificates")]
+mod certificates;
 mod derived;
 mod drain;
 mod factory;

@@ -76,6 +76,13 @@ impl From<&'static str> for ValidationError {
     }
 }
 
+/// Keeps the fixed part of the error's text, such as `certificate has expired`.
+impl From<Error> for ValidationError {
+    fn from(error: Error) -> Self {
+        Self::new(error.heading())
+    }
+}
+
 impl fmt::Display for ValidationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.reason)?;

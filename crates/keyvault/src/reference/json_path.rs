@@ -7,8 +7,8 @@ use std::fmt;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use super::json_string::unescaped;
 use crate::error::{Error, ErrorKind, Result};
+use crate::json_string::unescaped;
 use crate::report::ReferenceStatus;
 
 /// A path to a member of a JSON secret: `user`, `tls.key`, `servers[0].password`.

@@ -2,14 +2,14 @@
 //!
 //! Read the grammar at [`Reference`], then [`Template`], which is text with references in it. `marker` recognizes the
 //! beginning of a reference, `parameters` parses the text between the parentheses, `near_miss` finds text that was
-//! meant to be a reference, `json_path` selects a member of a JSON secret, `json_string` reads and writes JSON without
-//! leaving copies, `encode` writes a secret in the format of the text around it, `surrounding` refuses a secret that
+//! meant to be a reference, `json_path` selects a member of a JSON secret, `format` converts certificates,
+//! `encode` writes a secret in the format of the text around it, `surrounding` refuses a secret that
 //! would change the structure of that text, and `app_configuration` reads the form that Azure App Configuration uses.
 
 pub(crate) mod app_configuration;
 mod encode;
+mod format;
 mod json_path;
-mod json_string;
 mod marker;
 mod near_miss;
 mod parameters;
@@ -22,13 +22,14 @@ use std::str::FromStr;
 use zeroize::Zeroizing;
 
 use self::encode::Encode;
+use self::format::Format;
 use self::json_path::JsonPath;
-pub(crate) use self::json_string::{JsonString, to_json, unescaped};
 use self::marker::end_of_parameters;
 pub(crate) use self::marker::strip_marker;
 pub(crate) use self::surrounding::Surrounding;
 pub use self::template::Template;
 use crate::error::{Error, ErrorKind, Result};
+pub(crate) use crate::json_string::{JsonString, to_json, unescaped};
 use crate::report::ReferenceStatus;
 use crate::secret::{Cloud, Secret, SecretId, SecretName, SecretVersion, Vault};
 
@@ -37,7 +38,8 @@ use crate::secret::{Cloud, Secret, SecretId, SecretName, SecretVersion, Vault};
 /// ```text
 /// reference = ("@Microsoft.KeyVault(" | "@KeyVault(") param *(";" param) [";"] ")"
 /// param     = key "=" value          keys in any order and any case; spaces around ";" and "=" are ignored
-/// key       = SecretUri | VaultName | SecretName | SecretVersion | Tag | Property | Encoding | Encode | Optional
+/// key       = SecretUri | VaultName | SecretName | SecretVersion | Tag | Property | Encoding | Format | Encode |
+///             Optional
 /// ```
 ///
 /// * `SecretUri` wins over `VaultName`, `SecretName` and `SecretVersion`. A `/` at its end means the latest version.
@@ -48,6 +50,9 @@ use crate::secret::{Cloud, Secret, SecretId, SecretName, SecretVersion, Vault};
 /// * `Tag=user` selects a tag of the secret in place of its value. A changed tag is seen with the secret's next
 ///   version.
 /// * `Encoding=base64` decodes the selected text, which is the base64 of UTF-8 text.
+/// * `Format=pem`, `key`, `chain` or `pfx` converts a certificate: its private key (PKCS#8) and its chain as PEM, one
+///   of the two, or both as the base64 of PKCS#12 without a password. The secret may have any form that
+///   `keyvault::certificate` reads. It needs the feature `certificates`.
 /// * `Encode=url`, `json`, `xml`, `yaml`, `ado` (a connection string of ADO.NET), `base64` or `shell` encodes the
 ///   selected text for the text around the reference. Within quotation marks, only the content of a string is written;
 ///   outside, `json`, `yaml` and `shell` write the quotation marks too, and `ado` if they are needed. Without `Encode`,
@@ -89,6 +94,7 @@ pub struct Reference {
     tag: Option<Box<str>>,
     property: Option<JsonPath>,
     is_base64: bool,
+    format: Option<Format>,
     encode: Option<Encode>,
     optional: bool,
 }
@@ -125,7 +131,17 @@ impl Reference {
     }
 
     fn new(vault: ReferenceVault, name: SecretName, version: Option<SecretVersion>) -> Self {
-        Self { vault, name, version, tag: None, property: None, is_base64: false, encode: None, optional: false }
+        Self {
+            vault,
+            name,
+            version,
+            tag: None,
+            property: None,
+            is_base64: false,
+            format: None,
+            encode: None,
+            optional: false,
+        }
     }
 
     /// Reads the reference at the beginning of `text` and returns its length with it, or `None` if `text` does not
@@ -206,6 +222,9 @@ impl Reference {
             if self.is_base64 {
                 text = encode::decode_base64(&text)?;
             }
+            if let Some(format) = self.format {
+                text = format.of(&text)?;
+            }
             if let Some(encode) = self.encode {
                 text = encode.encode(&text, surrounding.quote(encode))?;
             }
@@ -270,6 +289,9 @@ impl fmt::Display for Reference {
         }
         if self.is_base64 {
             f.write_str(";Encoding=base64")?;
+        }
+        if let Some(format) = self.format {
+            write!(f, ";Format={}", format.name())?;
         }
         if let Some(encode) = self.encode {
             write!(f, ";Encode={}", encode.name())?;

@@ -1,6 +1,7 @@
 //! The parameters of a reference, between its parentheses.
 
 use super::encode::Encode;
+use super::format::Format;
 use super::json_path::JsonPath;
 use super::marker::is_invisible;
 use super::{Reference, ReferenceVault};
@@ -16,8 +17,18 @@ struct Parameter<'a> {
     value: &'a str,
 }
 
-const KNOWN_NAMES: [&str; 9] =
-    ["SecretUri", "VaultName", "SecretName", "SecretVersion", "Tag", "Property", "Encoding", "Encode", "Optional"];
+const KNOWN_NAMES: [&str; 10] = [
+    "SecretUri",
+    "VaultName",
+    "SecretName",
+    "SecretVersion",
+    "Tag",
+    "Property",
+    "Encoding",
+    "Format",
+    "Encode",
+    "Optional",
+];
 
 /// Names that people write by mistake, in lower case, with the intended name.
 const COMMON_MISTAKES: [(&str, &str); 15] = [
@@ -80,6 +91,7 @@ pub(super) fn parse(text: &str) -> Result<Reference> {
     reference.tag = read(&parameters, "Tag", tag)?;
     reference.property = read(&parameters, "Property", JsonPath::parse)?;
     reference.is_base64 = read(&parameters, "Encoding", base64)?.is_some();
+    reference.format = read(&parameters, "Format", Format::parse)?;
     reference.encode = read(&parameters, "Encode", Encode::parse)?;
     Ok(reference)
 }

@@ -256,14 +256,16 @@ impl fmt::Debug for Mismatch {
     }
 }
 
-/// Returns an expectation that serde itself wrote.
+/// Returns an expectation that serde or this crate wrote.
 ///
 /// Any other text comes from the settings type, which may have put the value into it in any encoding.
 fn without_value(expected: &dyn Expected) -> Option<String> {
     let expected = Zeroizing::new(expected.to_string());
     let number = expected.strip_prefix("a nonzero ").unwrap_or(&expected);
-    (NUMBERS.contains(&number) || WORDS.contains(&expected.as_str()) || is_named(&expected))
-        .then(|| expected.as_str().to_owned())
+    let is_known = NUMBERS.contains(&number) || WORDS.contains(&expected.as_str()) || is_named(&expected);
+    #[cfg(feature = "certificates")]
+    let is_known = is_known || crate::certificate::Problem::is_expectation(&expected);
+    is_known.then(|| expected.as_str().to_owned())
 }
 
 pub(super) const NUMBERS: [&str; 14] =

@@ -1,0 +1,317 @@
+//! A certificate with its private key.
+
+use std::fmt;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::{CertifiedKey, SigningKey};
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Unexpected, Visitor};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::chain::{chain, leaf};
+use super::private_key::PrivateKey;
+use super::problem::Problem;
+use super::x509::X509;
+use super::{form, pem, pkcs12_writer};
+use crate::cryptography::provider;
+use crate::error::Result;
+use crate::secret::Secret;
+
+/// A private key with its certificate and the chain of its issuers.
+///
+/// `Clone` is cheap. `Debug` shows the subject and the thumbprint. The private key belongs to the leaf, and rustls can
+/// use it. An expired certificate is read like any other: see [`check_dates`](Certificate::check_dates).
+///
+/// As the type of a setting, it takes any [form](crate::certificate) that a vault has, by name and by reference.
+///
+/// # Examples
+///
+/// ```
+/// use keyvault::certificate::Certificate;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Settings {
+///     tls: Certificate,
+/// }
+/// ```
+#[derive(Clone)]
+pub struct Certificate(Arc<Inner>);
+
+struct Inner {
+    key: PrivateKey,
+    /// The leaf, then its issuers.
+    chain: Vec<CertificateDer<'static>>,
+    certified: Arc<CertifiedKey>,
+    subject: String,
+    common_name: Option<String>,
+    dns_names: Vec<String>,
+    ip_addresses: Vec<IpAddr>,
+    not_before: SystemTime,
+    expires: SystemTime,
+    thumbprint: String,
+    thumbprint_sha256: String,
+}
+
+impl Certificate {
+    /// Reads the value of a secret, of a certificate in the vault or of any other.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSettings`](crate::ErrorKind::InvalidSettings), about the secret: see
+    /// [`from_bytes`](Certificate::from_bytes).
+    pub fn from_secret(secret: &Secret) -> Result<Self> {
+        Self::from_bytes(secret.expose_secret()).map_err(|error| error.about(secret.id()))
+    }
+
+    /// Reads a certificate in any [form](crate::certificate), without a password or with one beside it in JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSettings`](crate::ErrorKind::InvalidSettings) without any part of the input: it is no certificate, is
+    /// damaged or larger than 1 MiB, has a password, has no private key or one that is not the certificate's, or the
+    /// key's kind is not supported.
+    pub fn from_bytes(bytes: impl AsRef<[u8]>) -> Result<Self> {
+        Ok(Self::read(bytes.as_ref(), "")?)
+    }
+
+    /// Reads a certificate that is encrypted with `password`.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_bytes`](Certificate::from_bytes).
+    pub fn from_bytes_with_password(bytes: impl AsRef<[u8]>, password: &str) -> Result<Self> {
+        Ok(Self::read(bytes.as_ref(), password)?)
+    }
+
+    fn read(bytes: &[u8], password: &str) -> Result<Self, Problem> {
+        let contents = form::read(bytes, password)?;
+        let provider = provider().ok_or(Problem::NoProvider)?;
+        match (contents.keys.is_empty(), contents.certificates.is_empty()) {
+            (true, true) => return Err(Problem::NotACertificate),
+            (true, false) => return Err(Problem::NoKey),
+            (false, true) => return Err(Problem::NoCertificate),
+            (false, false) => {}
+        }
+        let mut problem = Problem::ForeignKey;
+        for key in contents.keys {
+            match key.loaded(&contents.certificates, &provider) {
+                Ok((key, signing_key)) => {
+                    if let Some(leaf) = leaf(signing_key.public_key().as_deref(), &contents.certificates) {
+                        let chain = chain(leaf, &contents.certificates);
+                        return Ok(Self(Arc::new(Inner::new(key, signing_key, &chain))));
+                    }
+                }
+                Err(unusable) => problem = unusable,
+            }
+        }
+        Err(problem)
+    }
+}
+
+impl Certificate {
+    /// Returns the distinguished name of the subject: `CN=app.example,O=Contoso`.
+    pub fn subject(&self) -> &str {
+        &self.0.subject
+    }
+
+    /// Returns the common name of the subject; `None` if it has none.
+    pub fn common_name(&self) -> Option<&str> {
+        self.0.common_name.as_deref()
+    }
+
+    /// Returns the DNS names among the alternative names of the subject, with wildcards as they are:
+    /// `*.app.example`.
+    pub fn dns_names(&self) -> &[String] {
+        &self.0.dns_names
+    }
+
+    /// Returns the IP addresses among the alternative names of the subject.
+    pub fn ip_addresses(&self) -> &[IpAddr] {
+        &self.0.ip_addresses
+    }
+
+    /// Returns the SHA-1 of the leaf as Azure prints it: 40 hexadecimal digits in capitals.
+    pub fn thumbprint(&self) -> &str {
+        &self.0.thumbprint
+    }
+
+    /// Returns the SHA-256 of the leaf: 64 hexadecimal digits in capitals.
+    pub fn thumbprint_sha256(&self) -> &str {
+        &self.0.thumbprint_sha256
+    }
+
+    /// Returns when the leaf becomes valid.
+    pub fn not_before(&self) -> SystemTime {
+        self.0.not_before
+    }
+
+    /// Returns when the leaf expires.
+    pub fn expires(&self) -> SystemTime {
+        self.0.expires
+    }
+
+    /// Checks that the leaf is valid at `time`, such as `SystemTime::now()`.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidSettings`](crate::ErrorKind::InvalidSettings) if it is not valid yet, or has expired.
+    pub fn check_dates(&self, time: SystemTime) -> Result<()> {
+        if time < self.0.not_before {
+            return Err(Problem::NotYetValid.into());
+        }
+        if time > self.0.expires {
+            return Err(Problem::Expired.into());
+        }
+        Ok(())
+    }
+
+    /// Returns whether the leaf is for the host `name`, by its DNS names or, without any, by its common name. A
+    /// wildcard stands for one label.
+    pub fn is_for(&self, name: &str) -> bool {
+        let name = &name.trim_end_matches('.').to_ascii_lowercase();
+        let parent = name.split_once('.').map(|(_, parent)| parent).filter(|parent| parent.contains('.'));
+        let is_in = |wildcard: &str| parent.is_some_and(|parent| wildcard.strip_prefix("*.") == Some(parent));
+        self.is_named(name) || self.names().any(|known| is_in(&known.to_ascii_lowercase()))
+    }
+
+    /// Returns whether the leaf has `name` itself, and not only a wildcard for it.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.names().any(|known| known.eq_ignore_ascii_case(name))
+    }
+
+    /// Returns the DNS names, or else the common name.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let common_name = self.common_name().filter(|_| self.0.dns_names.is_empty());
+        self.0.dns_names.iter().map(String::as_str).chain(common_name)
+    }
+
+    /// Returns the private key as PEM, in PKCS#8.
+    pub fn key_pem(&self) -> Zeroizing<String> {
+        pem::block("PRIVATE KEY", self.0.key.pkcs8())
+    }
+
+    /// Returns the leaf and its issuers as PEM, in this order.
+    pub fn chain_pem(&self) -> String {
+        self.0.chain.iter().map(|der| pem::block("CERTIFICATE", der).to_string()).collect()
+    }
+
+    /// Returns the private key and then the chain as PEM, for `reqwest::Identity::from_pem` and files.
+    pub fn pem(&self) -> Zeroizing<String> {
+        let (key, chain) = (self.key_pem(), self.chain_pem());
+        let mut pem = Zeroizing::new(String::with_capacity(key.len() + chain.len()));
+        pem.extend([key.as_str(), &chain]);
+        pem
+    }
+
+    /// Returns the private key and the chain as PKCS#12 in DER, without a password, as a vault does.
+    ///
+    /// The same certificate always has the same bytes.
+    pub fn pfx(&self) -> Zeroizing<Vec<u8>> {
+        let chain: Vec<&[u8]> = self.0.chain.iter().map(|der| der.as_ref()).collect();
+        pkcs12_writer::encode(self.0.key.pkcs8(), &chain)
+    }
+
+    /// Returns the leaf and its issuers for rustls, in this order.
+    pub fn rustls_chain(&self) -> &[CertificateDer<'static>] {
+        &self.0.chain
+    }
+
+    /// Returns a copy of the private key for rustls. rustls does not wipe it.
+    pub fn rustls_key(&self) -> PrivateKeyDer<'static> {
+        PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.0.key.pkcs8().to_vec()))
+    }
+
+    /// Returns the key and the chain, ready for handshakes of rustls, with the provider that the program installed or
+    /// the one of the features of this crate.
+    pub fn certified_key(&self) -> Arc<CertifiedKey> {
+        Arc::clone(&self.0.certified)
+    }
+}
+
+impl Inner {
+    fn new(key: PrivateKey, signing_key: Arc<dyn SigningKey>, chain: &[&X509]) -> Self {
+        let leaf = chain[0];
+        let ders: Vec<_> = chain.iter().map(|it| CertificateDer::from(it.der.clone())).collect();
+        Self {
+            key,
+            certified: Arc::new(CertifiedKey::new(ders.clone(), signing_key)),
+            chain: ders,
+            subject: leaf.subject.text.clone(),
+            common_name: leaf.subject.common_name.clone(),
+            dns_names: leaf.dns_names.clone(),
+            ip_addresses: leaf.ip_addresses.clone(),
+            not_before: leaf.not_before,
+            expires: leaf.expires,
+            thumbprint: hex(&Sha1::digest(&leaf.der)),
+            thumbprint_sha256: hex(&Sha256::digest(&leaf.der)),
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        _ = write!(text, "{byte:02X}");
+        text
+    })
+}
+
+impl fmt::Debug for Certificate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Certificate")
+            .field("subject", &self.0.subject)
+            .field("thumbprint", &self.0.thumbprint)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'de> Deserialize<'de> for Certificate {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(CertificateVisitor)
+    }
+}
+
+/// Takes text in any form. A name map that opens JSON makes a table of the form with `data` and `password`.
+struct CertificateVisitor;
+
+impl<'de> Visitor<'de> for CertificateVisitor {
+    type Value = Certificate;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Certificate, E> {
+        read(text, "")
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<Certificate, E> {
+        read(bytes, "")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Certificate, A::Error> {
+        let (mut data, mut password) = (None, None);
+        while let Some(name) = members.next_key::<String>()? {
+            let value = Zeroizing::new(members.next_value::<String>()?);
+            match name.to_ascii_lowercase().as_str() {
+                "data" => data = Some(value),
+                "password" => password = Some(value),
+                _ => {}
+            }
+        }
+        let data = data.ok_or_else(|| A::Error::missing_field("data"))?;
+        read(data.as_str(), password.as_ref().map_or("", |password| password))
+    }
+}
+
+/// Reads a certificate. The error names the problem as an expectation, because that is the part of an error of serde
+/// that cannot contain a value.
+fn read<E: serde::de::Error>(bytes: impl AsRef<[u8]>, password: &str) -> Result<Certificate, E> {
+    let unusable = |problem: Problem| E::invalid_value(Unexpected::Other("value"), &problem);
+    Certificate::read(bytes.as_ref(), password).map_err(unusable)
+}

@@ -1,0 +1,52 @@
+//! Certificates with their private keys, from whatever form a vault has.
+//!
+//! A certificate of a vault is also a secret of the same name, whose value is the private key and the chain: PKCS#12
+//! in base64, or PEM. People also store certificates as plain secrets, in the forms that their tools wrote.
+//! [`Certificate`] reads all of them:
+//!
+//! * PKCS#12 (`.pfx`, `.p12`), with or without a password, in base64 or binary, in DER or BER: AES, triple DES and RC2;
+//!   MACs by SHA-1 and SHA-2, or none.
+//! * PEM in any order, with any text around it and any line ends: keys in PKCS#8 (encrypted ones with the password),
+//!   PKCS#1 and SEC1.
+//! * JSON with the members `data` and `password`, in base64 or not, as App Service and old virtual machines store it.
+//!
+//! The value itself shows its form. The content type is free text of the secret's owner, and is not needed. The
+//! certificate whose public key is that of the private key is the leaf. Its issuers follow in order, as far as the
+//! value has them; nothing is downloaded. Certificates of others are left out.
+//!
+//! Keys are RSA of 2048 to 4096 bits, P-256, P-384 and Ed25519; with the feature `aws-lc-rs` also P-521, and RSA up to
+//! 8192 bits. A provider of rustls that the program installed has its own list.
+//!
+//! A settings type has a field of the type [`Certificate`], or text of the form that a reference asks for:
+//! `@Microsoft.KeyVault(SecretName=tls; Format=pem)`.
+//!
+//! Reading one certificate takes about a millisecond, and a second at most: larger values, and containers that need
+//! more work to open, are refused. Memory that holds the key is wiped, except in the TLS library.
+//!
+//! # Rooms
+//!
+//! Read `certificate` first, then `server_certificates`, for servers of rustls. `form` finds the form of a value;
+//! `pem`, and `pkcs12` with `encryption` and `password`, read it into `contents`: each `private_key` and `x509` in it.
+//! `chain` orders them. `pkcs12_writer` writes a container. `der_reader` and `der_writer` are the encoding below all of
+//! them, and `problem` lists the failures.
+
+#[allow(clippy::module_inception, reason = "the file is named after its type")]
+mod certificate;
+mod chain;
+mod contents;
+mod der_reader;
+mod der_writer;
+mod encryption;
+mod form;
+mod password;
+mod pem;
+mod pkcs12;
+mod pkcs12_writer;
+mod private_key;
+mod problem;
+mod server_certificates;
+mod x509;
+
+pub use self::certificate::Certificate;
+pub(crate) use self::problem::Problem;
+pub use self::server_certificates::ServerCertificates;

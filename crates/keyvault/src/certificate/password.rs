@@ -1,0 +1,74 @@
+//! A password, and the work that it may cost.
+
+use std::cell::Cell;
+
+use zeroize::Zeroizing;
+
+use super::problem::Problem;
+
+/// A password in the two encodings of PKCS#12.
+pub(super) struct Password<'a> {
+    /// The encoding of current encryption: UTF-8.
+    pub(super) utf8: &'a str,
+    /// The encoding of PKCS#12's own key derivation: UTF-16 in big endian, with a zero at the end.
+    pub(super) utf16: Zeroizing<Vec<u8>>,
+}
+
+impl<'a> Password<'a> {
+    /// Returns the encodings that tools use. They do not agree on an empty password: a zero at the end, or nothing.
+    pub(super) fn candidates(password: &'a str) -> Vec<Self> {
+        let units = || password.encode_utf16().chain([0]);
+        let mut utf16 = Zeroizing::new(Vec::with_capacity(2 * units().count()));
+        units().for_each(|unit| utf16.extend_from_slice(&unit.to_be_bytes()));
+        let mut candidates = vec![Self { utf8: password, utf16 }];
+        if password.is_empty() {
+            candidates.push(Self { utf8: password, utf16: Zeroizing::default() });
+        }
+        candidates
+    }
+}
+
+/// The work that opening one container may take.
+pub(super) struct Budget(Cell<u64>);
+
+impl Budget {
+    pub(super) fn new() -> Self {
+        Self(Cell::new(MOST_BLOCKS))
+    }
+
+    /// Takes the work of deriving a key of `blocks` blocks of a hash.
+    pub(super) fn take(&self, iterations: u32, blocks: usize) -> Result<(), Problem> {
+        let work = u64::from(iterations).saturating_mul(blocks as u64);
+        let left = self.0.get().checked_sub(work).ok_or(Problem::TooManyIterations)?;
+        self.0.set(left);
+        Ok(())
+    }
+}
+
+/// The hashes that may be computed for one container: about a second. Tools use a few thousand, and 600,000 iterations
+/// for the key, the certificates and the MAC fit too.
+const MOST_BLOCKS: u64 = 4_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_password_has_two_encodings() {
+        let encodings = |password| {
+            let candidates = Password::candidates(password);
+            candidates.iter().map(|candidate| candidate.utf16.to_vec()).collect::<Vec<_>>()
+        };
+        assert_eq!(encodings(""), [vec![0, 0], vec![]]);
+        assert_eq!(encodings("aé😀"), [vec![0, b'a', 0, 0xe9, 0xd8, 0x3d, 0xde, 0, 0, 0]]);
+    }
+
+    #[test]
+    fn the_budget_is_shared_by_all_keys_of_a_container() {
+        let budget = Budget::new();
+        assert_eq!(budget.take(1_000_000, 3), Ok(()));
+        assert_eq!(budget.take(1_000_000, 2), Err(Problem::TooManyIterations));
+        assert_eq!(budget.take(u32::MAX, usize::MAX), Err(Problem::TooManyIterations));
+        assert_eq!(budget.take(1_000_000, 1), Ok(()));
+    }
+}

@@ -1,0 +1,111 @@
+//! PEM: blocks of base64 between `BEGIN` and `END`, in any order and with any text around them.
+
+use zeroize::Zeroizing;
+
+use super::contents::Contents;
+use super::der_writer::Bytes;
+use super::password::Budget;
+use super::pkcs12;
+use super::private_key::PrivateKey;
+use super::problem::Problem;
+
+/// Returns whether `text` has a block.
+pub(super) fn is_pem(text: &str) -> bool {
+    text.contains(BEGIN)
+}
+
+/// Reads the keys and certificates in `text`. Blocks of other kinds are left out.
+pub(super) fn read(text: &str, password: &str, budget: &Budget) -> Result<Contents, Problem> {
+    let mut contents = Contents::default();
+    let mut rest = text;
+    while let Some((_, block)) = rest.split_once(BEGIN) {
+        let (label, after) = block.split_once(DASHES).ok_or(Problem::NotACertificate)?;
+        let (body, after) = after.split_once(END).ok_or(Problem::NotACertificate)?;
+        let after = after.strip_prefix(label).and_then(|after| after.strip_prefix(DASHES));
+        rest = after.ok_or(Problem::NotACertificate)?;
+        match label {
+            "CERTIFICATE" | "X509 CERTIFICATE" => contents.add_certificate(&decoded(body)?)?,
+            "PRIVATE KEY" => contents.add_key(key(PrivateKey::from_pkcs8(&decoded(body)?))?)?,
+            "RSA PRIVATE KEY" => contents.add_key(key(PrivateKey::from_pkcs1(&decoded(body)?))?)?,
+            "EC PRIVATE KEY" => contents.add_key(key(PrivateKey::from_sec1(&decoded(body)?))?)?,
+            "ENCRYPTED PRIVATE KEY" => {
+                contents.add_key(key(pkcs12::decrypted_key(&decoded(body)?, password, budget))?)?;
+            }
+            label if label.ends_with("PRIVATE KEY") => return Err(Problem::UnsupportedKey),
+            _ => {}
+        }
+    }
+    Ok(contents)
+}
+
+/// Returns a key, with the problem of a block in place of that of a container.
+fn key(key: Result<PrivateKey, Problem>) -> Result<PrivateKey, Problem> {
+    key.map_err(|problem| if problem == Problem::DamagedContainer { Problem::Unparsable } else { problem })
+}
+
+/// Decodes the body of a block.
+fn decoded(body: &str) -> Result<Bytes, Problem> {
+    // The old encryption of OpenSSL, before PKCS#8.
+    if body.contains("ENCRYPTED") {
+        return Err(Problem::UnsupportedContainer);
+    }
+    decode_base64(body).ok_or(Problem::Unparsable)
+}
+
+/// Decodes base64 with any white space in it, and with the `\n` and `\r` that remain where a variable or a JSON
+/// document was copied. `None` for any other text.
+pub(super) fn decode_base64(text: &str) -> Option<Bytes> {
+    let mut packed = Zeroizing::new(String::with_capacity(text.len()));
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' if letters.next().is_some_and(|next| matches!(next, 'n' | 'r')) => {}
+            letter if letter.is_ascii_whitespace() => {}
+            letter => packed.push(letter),
+        }
+    }
+    let padded = packed.trim_end_matches('=').len();
+    packed.truncate(padded);
+    packed.extend(std::iter::repeat_n('=', (4 - padded % 4) % 4));
+    azure_core::base64::decode(packed.as_str()).ok().map(Zeroizing::new)
+}
+
+/// Writes one block.
+pub(super) fn block(label: &str, der: &[u8]) -> Zeroizing<String> {
+    let body = Zeroizing::new(azure_core::base64::encode(der));
+    let mut pem = Zeroizing::new(String::with_capacity(body.len() + body.len() / 32 + 2 * label.len() + 64));
+    pem.extend([BEGIN, label, DASHES, "\n"]);
+    // Base64 is ASCII, so every index is a boundary of characters.
+    for start in (0..body.len()).step_by(LINE) {
+        pem.extend([&body[start..body.len().min(start + LINE)], "\n"]);
+    }
+    pem.extend([END, label, DASHES, "\n"]);
+    pem
+}
+
+const BEGIN: &str = "-----BEGIN ";
+const END: &str = "-----END ";
+const DASHES: &str = "-----";
+const LINE: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_read_as_people_paste_it() {
+        for text in ["AQID/w==", "AQ ID\r\n/w==\n", "AQID/w", r"AQID\n/w==\r\n"] {
+            assert_eq!(decode_base64(text).unwrap().as_slice(), [1, 2, 3, 255], "{text}");
+        }
+        for text in ["AQID-w==", "A", r"AQ\tID", "Ä"] {
+            assert!(decode_base64(text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_block_has_lines_of_64_letters() {
+        let pem = block("CERTIFICATE", &[0; 49]);
+        let lines: Vec<usize> = pem.lines().map(str::len).collect();
+        assert_eq!(lines, [27, 64, 4, 25]);
+    }
+}

@@ -1,0 +1,100 @@
+//! A private key, in PKCS#8 whatever form it had.
+
+use std::sync::Arc;
+
+use der::asn1::ObjectIdentifier;
+use der::{Tag, TagNumber, Tagged};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::sign::SigningKey;
+
+use super::der_reader::{FIELD_0, children, encoded, explicit, octets, oid as oid_of, sequence};
+use super::der_writer::{BIT_STRING, Bytes, INTEGER, NULL, OCTET_STRING, SEQUENCE, element, explicit as field, oid};
+use super::problem::Problem;
+use super::x509::X509;
+
+/// A private key in PKCS#8, version 1, without attributes.
+pub(super) struct PrivateKey(Bytes);
+
+impl PrivateKey {
+    /// Reads a `PrivateKeyInfo`.
+    pub(super) fn from_pkcs8(bytes: &[u8]) -> Result<Self, Problem> {
+        let fields = sequence(bytes)?;
+        let [version, algorithm, key, ..] = fields[..] else { return Err(Problem::DamagedContainer) };
+        let algorithm = children(algorithm, Tag::Sequence)?;
+        let (Tag::Integer, [kind, parameters @ ..]) = (version.tag(), &algorithm[..]) else {
+            return Err(Problem::DamagedContainer);
+        };
+        let (kind, key) = (oid_of(*kind)?, octets(key)?);
+        let parameters = match parameters {
+            // Some tools leave out the parameters, which are always null.
+            _ if kind == RSA => element(NULL, &[]),
+            [] => Bytes::default(),
+            [parameters] => encoded(*parameters)?,
+            _ => return Err(Problem::DamagedContainer),
+        };
+        Ok(Self::new(&kind, &parameters, key))
+    }
+
+    /// Reads the form that PEM calls `RSA PRIVATE KEY`.
+    pub(super) fn from_pkcs1(bytes: &[u8]) -> Result<Self, Problem> {
+        sequence(bytes)?;
+        Ok(Self::new(&RSA, &element(NULL, &[]), bytes))
+    }
+
+    /// Reads the form that PEM calls `EC PRIVATE KEY`.
+    pub(super) fn from_sec1(bytes: &[u8]) -> Result<Self, Problem> {
+        let curve = sequence(bytes)?.into_iter().find(|any| any.tag() == FIELD_0).ok_or(Problem::UnsupportedKey)?;
+        Ok(Self::new(&EC, &encoded(explicit(curve)?)?, bytes))
+    }
+
+    fn new(kind: &ObjectIdentifier, parameters: &[u8], key: &[u8]) -> Self {
+        let algorithm = element(SEQUENCE, &[&oid(kind), parameters]);
+        Self(element(SEQUENCE, &[&element(INTEGER, &[&[0]]), &algorithm, &element(OCTET_STRING, &[key])]))
+    }
+
+    /// Returns the key in PKCS#8.
+    pub(super) fn pkcs8(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Returns the key with a form that signs, for the owner of one of `certificates`.
+    pub(super) fn loaded(
+        self,
+        certificates: &[X509],
+        provider: &CryptoProvider,
+    ) -> Result<(Self, Arc<dyn SigningKey>), Problem> {
+        match self.load(provider) {
+            Ok(signing_key) => Ok((self, signing_key)),
+            // Java writes keys of elliptic curves without the public key, which providers require.
+            Err(problem) => {
+                let candidates = certificates.iter().filter_map(|certificate| self.with_public_key(certificate));
+                let mut loaded = candidates.filter_map(|key| key.load(provider).ok().map(|loaded| (key, loaded)));
+                loaded.next().ok_or(problem)
+            }
+        }
+    }
+
+    fn load(&self, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, Problem> {
+        let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(self.0.to_vec()));
+        provider.key_provider.load_private_key(key).map_err(|_| Problem::UnsupportedKey)
+    }
+
+    /// Returns a copy with the public key of `certificate`. `None` if the key has one, or is of another kind.
+    fn with_public_key(&self, certificate: &X509) -> Option<Self> {
+        let [_, algorithm, key] = sequence(&self.0).ok()?[..] else { return None };
+        let [kind, curve] = children(algorithm, Tag::Sequence).ok()?[..] else { return None };
+        let fields = sequence(octets(key).ok()?).ok()?;
+        let [version, secret, ref optional @ ..] = fields[..] else { return None };
+        if oid_of(kind).ok()? != EC || optional.iter().any(|any| any.tag() == FIELD_1) {
+            return None;
+        }
+        let public_key = element(field(1), &[&element(BIT_STRING, &[&[0], &certificate.public_key])]);
+        let key = element(SEQUENCE, &[&encoded(version).ok()?, &encoded(secret).ok()?, &public_key]);
+        Some(Self::new(&EC, &encoded(curve).ok()?, &key))
+    }
+}
+
+const FIELD_1: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(1) };
+const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
+const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");

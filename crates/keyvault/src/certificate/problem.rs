@@ -1,0 +1,123 @@
+//! The reason that a certificate cannot be used.
+
+use std::fmt;
+
+use serde::de::Expected;
+
+use crate::error::{Error, ErrorKind};
+
+/// The reason that a certificate cannot be read or used. It holds no part of the input.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Problem {
+    NotACertificate,
+    TooLarge,
+    Unparsable,
+    NoKey,
+    NoCertificate,
+    ForeignKey,
+    UnsupportedKey,
+    NoProvider,
+    DamagedContainer,
+    WrongPassword,
+    UnsupportedContainer,
+    TooManyIterations,
+    Expired,
+    NotYetValid,
+    NoCertificates,
+}
+
+impl Problem {
+    const ALL: [Self; 15] = [
+        Self::NotACertificate,
+        Self::TooLarge,
+        Self::Unparsable,
+        Self::NoKey,
+        Self::NoCertificate,
+        Self::ForeignKey,
+        Self::UnsupportedKey,
+        Self::NoProvider,
+        Self::DamagedContainer,
+        Self::WrongPassword,
+        Self::UnsupportedContainer,
+        Self::TooManyIterations,
+        Self::Expired,
+        Self::NotYetValid,
+        Self::NoCertificates,
+    ];
+
+    fn clause(self) -> &'static str {
+        match self {
+            Self::NotACertificate => "value is not a certificate",
+            Self::TooLarge => "certificate is too large",
+            Self::Unparsable => "certificate cannot be parsed",
+            Self::NoKey => "certificate has no private key",
+            Self::NoCertificate => "private key has no certificate",
+            Self::ForeignKey => "private key does not belong to the certificate",
+            Self::UnsupportedKey => "private key of the certificate is not supported",
+            Self::NoProvider => "no cryptography provider for TLS is installed",
+            Self::DamagedContainer => "PKCS#12 container cannot be parsed",
+            Self::WrongPassword => "password of the certificate is missing or wrong",
+            Self::UnsupportedContainer => "encryption of the certificate is not supported",
+            Self::TooManyIterations => "iteration count of the PKCS#12 container is too high",
+            Self::Expired => "certificate has expired",
+            Self::NotYetValid => "certificate is not valid yet",
+            Self::NoCertificates => "server has no certificate",
+        }
+    }
+
+    /// Returns the expectation of the type `Certificate`, for an error of serde.
+    fn expectation(self) -> String {
+        format!("a certificate in PKCS#12 or PEM ({})", self.clause())
+    }
+
+    /// Returns whether `text` is one of our own expectations, which hold no value.
+    pub(crate) fn is_expectation(text: &str) -> bool {
+        Self::ALL.iter().any(|problem| problem.expectation() == text)
+    }
+}
+
+impl From<Problem> for Error {
+    fn from(problem: Problem) -> Self {
+        Error::new(ErrorKind::InvalidSettings, problem.clause()).with_help(HELP[problem as usize])
+    }
+}
+
+impl Expected for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.expectation())
+    }
+}
+
+/// The remedies, in the order of the problems.
+const HELP: &[&str] = &[
+    "store PKCS#12 as base64, PEM with the key and the chain, or JSON with data and password",
+    "store the key and its own chain only: 1 MiB, 10 keys and 100 certificates at most",
+    "export the certificate again: a block of its PEM, or its DER, is damaged",
+    "read the secret of the certificate, and make its key exportable in the certificate's policy",
+    "store the certificates beside the key: the secret has the key alone",
+    "store the key together with the certificate that was issued for it",
+    "use RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519; the feature aws-lc-rs adds P-521 and RSA to 8192",
+    "enable the feature ring or aws-lc-rs of keyvault, or install a provider of rustls",
+    "export the container again and store all of it, as base64",
+    "store it without a password, or as JSON with data and password; the vault protects the secret",
+    "export it with AES-256 and SHA-256, as current tools do, or as PEM",
+    "export it again with fewer iterations, such as 2048",
+    "renew the certificate; a certificate of the vault is renewed by its issuance policy",
+    "wait until the certificate is valid, or compare the clock of this machine",
+    "give at least one certificate; the first one is the default",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_problem_has_its_own_remedy() {
+        assert_eq!(Problem::ALL.len(), HELP.len());
+        for (at, problem) in Problem::ALL.into_iter().enumerate() {
+            assert_eq!(problem as usize, at, "{problem:?}");
+            assert!(Problem::is_expectation(&problem.expectation()));
+        }
+        assert!(!Problem::is_expectation("a certificate in PKCS#12 or PEM (canary)"));
+    }
+}

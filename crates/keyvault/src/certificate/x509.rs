@@ -1,0 +1,100 @@
+//! One X.509 certificate, parsed.
+
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use der::{Decode, Encode};
+use x509_cert::certificate::{CertificateInner, Raw, TbsCertificateInner};
+use x509_cert::ext::pkix::name::GeneralName;
+use x509_cert::ext::pkix::{AuthorityKeyIdentifier, SubjectAltName, SubjectKeyIdentifier};
+
+use super::problem::Problem;
+
+/// The parts of a certificate that this crate uses. It holds nothing secret.
+pub(super) struct X509 {
+    pub(super) der: Vec<u8>,
+    pub(super) subject: Name,
+    pub(super) issuer: Vec<u8>,
+    pub(super) not_before: SystemTime,
+    pub(super) expires: SystemTime,
+    pub(super) dns_names: Vec<String>,
+    pub(super) ip_addresses: Vec<IpAddr>,
+    /// The `SubjectPublicKeyInfo`, in DER.
+    pub(super) public_key_info: Vec<u8>,
+    /// The bits of the public key.
+    pub(super) public_key: Vec<u8>,
+    subject_key: Option<Vec<u8>>,
+    authority_key: Option<Vec<u8>>,
+}
+
+/// The name of a certificate's subject.
+pub(super) struct Name {
+    der: Vec<u8>,
+    /// As [RFC 4514](https://www.rfc-editor.org/rfc/rfc4514) writes it: `CN=app.example,O=Contoso`.
+    pub(super) text: String,
+    pub(super) common_name: Option<String>,
+}
+
+impl X509 {
+    pub(super) fn parse(der: &[u8]) -> Result<Self, Problem> {
+        Self::read(der).map_err(|_| Problem::Unparsable)
+    }
+
+    fn read(der: &[u8]) -> der::Result<Self> {
+        // The profile `Raw` takes the serial numbers that old authorities issued.
+        let certificate = CertificateInner::<Raw>::from_der(der)?;
+        let certificate = certificate.tbs_certificate();
+        let key = certificate.subject_public_key_info();
+        let (mut dns_names, mut ip_addresses) = (Vec::new(), Vec::new());
+        for name in extension::<SubjectAltName>(certificate).map(|names| names.0).unwrap_or_default() {
+            match name {
+                GeneralName::DnsName(name) => dns_names.push(name.as_str().to_owned()),
+                GeneralName::IpAddress(address) => ip_addresses.extend(ip_address(address.as_bytes())),
+                _ => {}
+            }
+        }
+        let subject = certificate.subject();
+        let common_name = subject.common_name().ok().flatten().map(|name| name.value().into_owned());
+        let authority_key = extension::<AuthorityKeyIdentifier>(certificate).and_then(|key| key.key_identifier);
+        Ok(Self {
+            subject: Name { der: subject.to_der()?, text: subject.to_string(), common_name },
+            issuer: certificate.issuer().to_der()?,
+            not_before: certificate.validity().not_before.to_system_time(),
+            expires: certificate.validity().not_after.to_system_time(),
+            dns_names,
+            ip_addresses,
+            public_key_info: key.to_der()?,
+            public_key: key.subject_public_key.raw_bytes().to_vec(),
+            subject_key: extension::<SubjectKeyIdentifier>(certificate).map(|key| key.0.as_bytes().to_vec()),
+            authority_key: authority_key.map(|key| key.as_bytes().to_vec()),
+            der: der.to_vec(),
+        })
+    }
+
+    /// Returns whether the certificate names itself as its issuer, as a root does.
+    pub(super) fn is_self_issued(&self) -> bool {
+        self.issuer == self.subject.der
+    }
+
+    /// Returns whether `issuer` may have issued this certificate, by its name and its key.
+    pub(super) fn may_be_issued_by(&self, issuer: &Self) -> bool {
+        let same_key = match (&self.authority_key, &issuer.subject_key) {
+            (Some(authority), Some(key)) => authority == key,
+            _ => true,
+        };
+        self.issuer == issuer.subject.der && same_key
+    }
+}
+
+/// Returns an extension; `None` if it is missing or malformed.
+fn extension<'a, T>(certificate: &'a TbsCertificateInner<Raw>) -> Option<T>
+where
+    T: Decode<'a> + der::oid::AssociatedOid,
+{
+    certificate.get_extension::<T>().ok().flatten().map(|(_, extension)| extension)
+}
+
+fn ip_address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+}

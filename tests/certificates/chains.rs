@@ -1,0 +1,70 @@
+//! The chain is sorted and completed from what is there, and has nothing else.
+
+use keyvault::certificate::Certificate;
+
+use super::openssl::{Openssl, P256};
+
+fn read(openssl: &Openssl, names: &[&str]) -> Certificate {
+    let pem: String = names.iter().map(|name| openssl.text(&format!("{name}.pem"))).collect();
+    Certificate::from_bytes(openssl.text("leaf.key") + &pem).unwrap()
+}
+
+/// Returns the chain of the certificates in `names`, as names of `all`.
+fn chain<'a>(openssl: &Openssl, names: &[&str], all: &[&'a str]) -> Vec<&'a str> {
+    let certificate = read(openssl, names);
+    let name = |der: &[u8]| *all.iter().find(|name| openssl.der(name) == der).unwrap();
+    certificate.rustls_chain().iter().map(|der| name(der)).collect()
+}
+
+#[test]
+fn a_chain_in_any_order_is_sorted() {
+    let Some(openssl) = Openssl::with_chain(P256) else { return };
+    openssl.root("other");
+    let all = ["leaf", "middle", "root", "other"];
+    for (names, expected) in [
+        (&["leaf", "middle", "root"][..], &["leaf", "middle", "root"][..]),
+        (&["root", "middle", "leaf"], &["leaf", "middle", "root"]),
+        (&["middle", "leaf", "root"], &["leaf", "middle", "root"]),
+        (&["other", "middle", "leaf", "middle", "leaf"], &["leaf", "middle"]),
+        (&["root", "leaf"], &["leaf"]),
+        (&["leaf"], &["leaf"]),
+    ] {
+        assert_eq!(chain(&openssl, names, &all), expected, "{names:?}");
+    }
+}
+
+#[test]
+fn issuers_of_one_name_are_distinguished_by_their_key() {
+    let Some(openssl) = Openssl::with_chain(P256) else { return };
+    // Another authority with the same name, which did not issue the leaf.
+    std::fs::rename(openssl.path("middle.key"), openssl.path("true.key")).unwrap();
+    std::fs::rename(openssl.path("middle.pem"), openssl.path("true.pem")).unwrap();
+    openssl.issue("middle", P256, "root", &["basicConstraints=critical,CA:TRUE"]);
+    let all = ["leaf", "middle", "true", "root"];
+    for names in [["middle", "true", "root", "leaf"], ["true", "middle", "root", "leaf"]] {
+        assert_eq!(chain(&openssl, &names, &all), ["leaf", "true", "root"], "{names:?}");
+    }
+}
+
+#[test]
+fn certificates_that_issued_each_other_end_the_chain() {
+    let Some(openssl) = Openssl::with_chain(P256) else { return };
+    let authority = &["basicConstraints=critical,CA:TRUE"][..];
+    openssl.issue("one", P256, "root", authority);
+    openssl.issue("two", P256, "one", authority);
+    openssl.sign("one", "one-again", "two", authority);
+    std::fs::copy(openssl.path("one-again.pem"), openssl.path("one.pem")).unwrap();
+    openssl.issue("leaf", P256, "two", &["subjectAltName=DNS:app.example"]);
+    let all = ["leaf", "one", "two"];
+    assert_eq!(chain(&openssl, &["one", "two", "leaf"], &all), ["leaf", "two", "one"]);
+}
+
+#[test]
+fn the_newest_certificate_of_a_key_is_the_leaf() {
+    let Some(openssl) = Openssl::with_chain(P256) else { return };
+    // A request that the key signed, and a certificate of the authority after it.
+    openssl.run(&["req", "-x509", "-key", "leaf.key", "-subj", "/CN=leaf", "-days", "3000", "-out", "own.pem"]);
+    let certificate = read(&openssl, &["own", "leaf", "middle"]);
+    assert_eq!(certificate.rustls_chain()[0].as_ref(), openssl.der("leaf"));
+    assert_eq!(read(&openssl, &["own", "root"]).rustls_chain().len(), 1);
+}

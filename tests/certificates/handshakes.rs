@@ -1,0 +1,258 @@
+//! Handshakes of rustls have the certificate that is current, for the name and the client.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use figment::Figment;
+use keyvault::certificate::{Certificate, ServerCertificates};
+use keyvault::derive::DerivedNotice;
+use keyvault::{Derived, ErrorKind, InMemory, Live};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
+    date_time_ymd,
+};
+use rustls::client::Resumption;
+use rustls::crypto::ring;
+use rustls::pki_types::ServerName;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SignatureScheme};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// Issues a certificate as PEM, valid between two years.
+    fn issue(&self, names: &[&str], key: &KeyPair, years: (i32, i32)) -> String {
+        let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+        (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
+        key.serialize_pem() + &params.signed_by(key, &self.0).unwrap().pem()
+    }
+
+    fn pem(&self, names: &[&str]) -> String {
+        self.issue(names, &KeyPair::generate().unwrap(), (2000, 2100))
+    }
+
+    fn certificate(&self, names: &[&str]) -> Certificate {
+        Certificate::from_bytes(self.pem(names)).unwrap()
+    }
+
+    fn roots(&self) -> Arc<RootCertStore> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        Arc::new(roots)
+    }
+
+    fn server(&self, certificates: impl ResolvesServerCert + 'static) -> Arc<ServerConfig> {
+        let provider = Arc::new(ring::default_provider());
+        let clients = WebPkiClientVerifier::builder_with_provider(self.roots(), Arc::clone(&provider));
+        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_client_cert_verifier(clients.allow_unauthenticated().build().unwrap());
+        Arc::new(config.with_cert_resolver(Arc::new(certificates)))
+    }
+
+    fn client(&self, certificate: Option<Derived<Certificate>>) -> Arc<ClientConfig> {
+        let provider = Arc::new(ring::default_provider());
+        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+        let config = config.with_root_certificates(self.roots());
+        let mut config = match certificate {
+            Some(certificate) => config.with_client_cert_resolver(Arc::new(certificate)),
+            None => config.with_no_client_auth(),
+        };
+        config.resumption = Resumption::disabled();
+        Arc::new(config)
+    }
+}
+
+/// The two ends of a connection after its handshake.
+type Connection = (ClientConnection, ServerConnection);
+
+/// Connects in memory.
+fn connect(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, name: &str) -> Result<Connection, rustls::Error> {
+    let name = ServerName::try_from(name.to_owned()).unwrap();
+    let mut client = ClientConnection::new(Arc::clone(client), name)?;
+    let mut server = ServerConnection::new(Arc::clone(server))?;
+    exchange(&mut client, &mut server)?;
+    Ok((client, server))
+}
+
+/// Moves bytes between the ends until neither has more.
+fn exchange(client: &mut ClientConnection, server: &mut ServerConnection) -> Result<(), rustls::Error> {
+    while client.wants_write() || server.wants_write() {
+        let mut bytes = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut bytes).unwrap();
+        }
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            server.read_tls(&mut rest).unwrap();
+            server.process_new_packets()?;
+        }
+        let mut bytes = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut bytes).unwrap();
+        }
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            client.read_tls(&mut rest).unwrap();
+            client.process_new_packets()?;
+        }
+    }
+    Ok(())
+}
+
+/// Returns the certificate that the server presented.
+fn of_server(connection: &Connection) -> &[u8] {
+    connection.0.peer_certificates().unwrap()[0].as_ref()
+}
+
+fn leaf(certificate: &Certificate) -> &[u8] {
+    certificate.rustls_chain()[0].as_ref()
+}
+
+#[test]
+fn a_server_presents_the_certificate_for_the_name() {
+    let authority = Authority::new();
+    let default = authority.certificate(&["default.example"]);
+    let shop = authority.certificate(&["shop.example", "www.shop.example"]);
+    let wildcard = authority.certificate(&["*.shop.example"]);
+    let older =
+        Certificate::from_bytes(authority.issue(&["shop.example"], &KeyPair::generate().unwrap(), (2000, 2090)));
+    let all = [default.clone(), wildcard.clone(), older.unwrap(), shop.clone()];
+    let server = authority.server(ServerCertificates::new(all).unwrap());
+    let client = authority.client(None);
+    for (name, expected) in [
+        ("shop.example", &shop),
+        ("www.shop.example", &shop),
+        ("a.shop.example", &wildcard),
+        ("default.example", &default),
+    ] {
+        assert_eq!(of_server(&connect(&client, &server, name).unwrap()), leaf(expected), "{name}");
+    }
+    // The default certificate is not for these, and the client says so.
+    for name in ["other.example", "a.b.shop.example", "127.0.0.1"] {
+        assert!(connect(&client, &server, name).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn a_client_gets_the_kind_of_certificate_that_it_can_verify() {
+    let authority = Authority::new();
+    let of = |key: &KeyPair, years| Certificate::from_bytes(authority.issue(&["shop.example"], key, years)).unwrap();
+    let p256 = of(&KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap(), (2000, 2100));
+    let ed25519 = of(&KeyPair::generate_for(&PKCS_ED25519).unwrap(), (2000, 2090));
+    let server = authority.server(ServerCertificates::new([p256.clone(), ed25519.clone()]).unwrap());
+    for (scheme, expected) in [(SignatureScheme::ED25519, &ed25519), (SignatureScheme::ECDSA_NISTP256_SHA256, &p256)] {
+        let mut provider = ring::default_provider();
+        let algorithms = &mut provider.signature_verification_algorithms;
+        let known = algorithms.mapping.iter().copied().filter(|(known, _)| *known == scheme);
+        algorithms.mapping = Vec::leak(known.collect());
+        let config = ClientConfig::builder_with_provider(Arc::new(provider));
+        let config = config.with_safe_default_protocol_versions().unwrap().with_root_certificates(authority.roots());
+        let client = Arc::new(config.with_no_client_auth());
+        assert_eq!(of_server(&connect(&client, &server, "shop.example").unwrap()), leaf(expected), "{scheme:?}");
+    }
+}
+
+#[test]
+fn certificates_outside_their_dates_are_refused() {
+    let authority = Authority::new();
+    let dated = |years| {
+        let key = KeyPair::generate().unwrap();
+        Certificate::from_bytes(authority.issue(&["shop.example"], &key, years)).unwrap()
+    };
+    let good = authority.certificate(&["shop.example"]);
+    let of = |certificates: Vec<Certificate>| ServerCertificates::new(certificates);
+    for (certificates, text) in [
+        (vec![], "server has no certificate"),
+        (vec![good.clone(), dated((2000, 2001))], "certificate has expired"),
+        (vec![dated((2100, 2101))], "certificate is not valid yet"),
+    ] {
+        let error = of(certificates).unwrap_err();
+        assert_eq!((error.to_string().as_str(), error.kind()), (text, ErrorKind::InvalidSettings));
+    }
+    let certificates = of(vec![good, dated((2000, 2090))]).unwrap();
+    assert_eq!(certificates.expires(), dated((2000, 2090)).expires());
+}
+
+#[derive(Deserialize)]
+struct Settings {
+    tls: Certificate,
+}
+
+async fn start(vault: &InMemory) -> Live<Settings> {
+    let layers = keyvault_figment::layered(vault.clone(), Figment::new);
+    layers.minimum_failure_delay(Duration::ZERO).start().await.unwrap()
+}
+
+fn vault(pem: String) -> InMemory {
+    let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
+    vault.set("tls", pem).unwrap();
+    vault
+}
+
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn new_handshakes_have_a_renewed_certificate_and_old_connections_stay() {
+    let authority = Authority::new();
+    let vault = vault(authority.pem(&["shop.example"]));
+    let live = start(&vault).await;
+    let build = async |it: Arc<Settings>| Ok(ServerCertificates::new([it.tls.clone()])?);
+    let certificates = live.derive(["tls"], build).await.unwrap();
+    let server = authority.server(certificates.clone());
+    let client = authority.client(None);
+    let first = live.current().tls.clone();
+    let mut old = connect(&client, &server, "shop.example").unwrap();
+    assert_eq!(of_server(&old), leaf(&first));
+
+    let mut watcher = certificates.watch();
+    vault.set("tls", authority.pem(&["shop.example"])).unwrap();
+    live.refresh_now().await.unwrap();
+    timeout(TIMEOUT, watcher.replaced()).await.unwrap().unwrap();
+    let second = live.current().tls.clone();
+    assert_ne!(second.thumbprint(), first.thumbprint());
+    assert_eq!(of_server(&connect(&client, &server, "shop.example").unwrap()), leaf(&second));
+
+    // The old connection still carries data.
+    std::io::Write::write_all(&mut old.0.writer(), b"x").unwrap();
+    exchange(&mut old.0, &mut old.1).unwrap();
+    let mut byte = [0];
+    std::io::Read::read_exact(&mut old.1.reader(), &mut byte).unwrap();
+    assert_eq!((byte, of_server(&old)), (*b"x", leaf(&first)));
+
+    // A renewal with wrong dates is reported, and the certificate stays.
+    vault.set("tls", authority.issue(&["shop.example"], &KeyPair::generate().unwrap(), (2000, 2001))).unwrap();
+    live.refresh_now().await.unwrap();
+    let Some(DerivedNotice::Failed(error)) = timeout(TIMEOUT, watcher.next()).await.unwrap() else {
+        panic!("an expired certificate was used")
+    };
+    assert!(error.to_string().contains("certificate has expired"), "{error}");
+    assert!(certificates.health().last_error.unwrap().to_string().contains("certificate has expired"));
+    assert_eq!(of_server(&connect(&client, &server, "shop.example").unwrap()), leaf(&second));
+}
+
+#[tokio::test]
+async fn a_client_presents_the_certificate_that_is_current() {
+    let authority = Authority::new();
+    let server = authority.server(ServerCertificates::new([authority.certificate(&["shop.example"])]).unwrap());
+    let vault = vault(authority.pem(&["client.example"]));
+    let live = start(&vault).await;
+    let certificate = live.derive(["tls"], async |it: Arc<Settings>| Ok(it.tls.clone())).await.unwrap();
+    let client = authority.client(Some(certificate.clone()));
+    let mut watcher = certificate.watch();
+    for renewal in 0..3 {
+        let (_, server) = connect(&client, &server, "shop.example").unwrap();
+        let presented = server.peer_certificates().unwrap()[0].to_vec();
+        assert_eq!(presented, leaf(&live.current().tls), "{renewal}");
+        vault.set("tls", authority.pem(&["client.example"])).unwrap();
+        live.refresh_now().await.unwrap();
+        timeout(TIMEOUT, watcher.replaced()).await.unwrap().unwrap();
+    }
+}

@@ -1,0 +1,13 @@
+//! Certificates in the forms that other tools write, with the command `openssl` as the oracle.
+//!
+//! Without `openssl` the tests are skipped, and with the variable `CI` they fail.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot continue panics at once, and so do its helpers")]
+
+mod bad_input;
+mod chains;
+mod forms;
+mod handshakes;
+mod openssl;
+mod output;
+mod settings;
