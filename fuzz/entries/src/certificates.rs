@@ -13,7 +13,9 @@ pub(crate) fn certificate(data: &[u8]) {
         Err(error) => assert_error_is_value_free(&error),
         Ok(certificate) => {
             assert_value_free(&certificate);
-            certificate.certified_key().keys_match().unwrap();
+            // rustls may refuse the form of a certificate, but the key is that of the certificate.
+            let matched = format!("{:?}", certificate.certified_key().keys_match());
+            assert!(!matched.contains("InconsistentKeys"), "the key is another one");
             let pem = certificate.pem();
             for written in [pem.as_bytes(), &certificate.pfx()] {
                 assert_eq!(Certificate::from_bytes(written).unwrap().pem(), pem, "a written certificate differs");
