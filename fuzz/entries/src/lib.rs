@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how an entry reports a broken promise")]
 
+mod app_configuration;
 mod events;
 mod references;
 mod responses;
@@ -27,6 +28,7 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("challenge", responses::challenge),
     ("event_body", events::event_body),
     ("sealed_file", sealed::sealed_file),
+    ("key_values_body", app_configuration::key_values_body),
 ];
 
 /// Calls the entry of this name.
