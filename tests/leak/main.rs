@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue panics at once, and so do its helpers")]
 
 mod adapters;
+mod app_configuration;
 mod client;
 mod credential;
 mod detection;

@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how an entry reports a broken promise")]
 
+mod app_configuration;
 mod certificates;
 mod events;
 mod references;
@@ -29,6 +30,7 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("event_body", events::event_body),
     ("sealed_file", sealed::sealed_file),
     ("certificate", certificates::certificate),
+    ("key_values_body", app_configuration::key_values_body),
 ];
 
 /// Calls the entry of this name.

@@ -10,6 +10,7 @@ use azure_core::http::headers::Headers;
 use azure_core::http::{AsyncRawResponse, ClientOptions, HttpClient, Request, Transport};
 use azure_core::time::OffsetDateTime;
 use keyvault::SecretClient;
+use keyvault_appconfig::AppConfigurationClient;
 
 /// The response to one request.
 #[derive(Clone, Default)]
@@ -34,23 +35,39 @@ impl FixedTransport {
 
     /// Creates a client with this transport.
     pub(crate) fn client(self: &Arc<Self>) -> SecretClient {
+        let builder = SecretClient::builder(VAULT).credential(Arc::new(FixedToken)).client_options(self.options());
+        builder.timeout(TIMEOUT).build().unwrap()
+    }
+
+    /// Creates a client of an App Configuration store with this transport.
+    pub(crate) fn store(self: &Arc<Self>) -> AppConfigurationClient {
+        let builder = AppConfigurationClient::builder(STORE).credential(Arc::new(FixedToken));
+        builder.client_options(self.options()).timeout(TIMEOUT).build().unwrap()
+    }
+
+    fn options(self: &Arc<Self>) -> ClientOptions {
         let transport = Transport::new(Arc::clone(self) as Arc<dyn HttpClient>);
-        SecretClient::builder(VAULT)
-            .credential(Arc::new(FixedToken))
-            .client_options(ClientOptions { transport: Some(transport), ..ClientOptions::default() })
-            .timeout(TIMEOUT)
-            .build()
-            .unwrap()
+        ClientOptions { transport: Some(transport), ..ClientOptions::default() }
+    }
+
+    /// Does what [`assert_only_the_vault_received`](Self::assert_only_the_vault_received) does, for a store.
+    pub(crate) fn assert_only_the_store_received(&self, limit: usize) {
+        self.assert_only_received(STORE, limit);
     }
 
     /// Panics if another origin than the vault received a request, or the vault received more than `limit` requests.
     pub(crate) fn assert_only_the_vault_received(&self, limit: usize) {
+        self.assert_only_received(VAULT, limit);
+    }
+
+    fn assert_only_received(&self, expected: &str, limit: usize) {
         let origins = self.origins.lock().unwrap();
-        assert!(origins.iter().all(|origin| origin == VAULT), "a token went to {origins:?}");
+        assert!(origins.iter().all(|origin| origin == expected), "a token went to {origins:?}");
         assert!(origins.len() <= limit, "{} requests", origins.len());
     }
 }
 
+const STORE: &str = "https://contoso.azconfig.io";
 pub(crate) const VAULT: &str = "https://contoso.vault.azure.net";
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -64,6 +64,7 @@ impl Replicas {
                     return Ok(found);
                 }
                 Err(error) if self.0.len() > 1 && may_succeed_elsewhere(&error) => {
+                    tracing::warn!(endpoint = replica.client.endpoint().origin(), %error, "endpoint failed and rests");
                     replica.begin_rest(Instant::now());
                     failures.push(error);
                 }

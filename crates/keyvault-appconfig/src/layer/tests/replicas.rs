@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use keyvault::ErrorKind;
 use keyvault_emulator::SetKeyValue;
+use keyvault_test_support::log::Log;
 use tokio::time::advance;
 
 use super::*;
@@ -44,6 +45,19 @@ async fn a_replica_answers_while_the_store_rests() {
     advance(Duration::from_secs(30)).await;
     store.recover();
     assert_eq!(read(&layer).await.unwrap(), ["from=contoso"], "the rest begins at 30 s again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_endpoint_that_rests_is_logged() {
+    let log = Log::begin();
+    let (store, layer) = replicated().await;
+    read(&layer).await.unwrap();
+    assert!(!log.text().contains("endpoint failed and rests"), "{}", log.text());
+    store.fail("contoso ", 403);
+    read(&layer).await.unwrap();
+    let text = log.text();
+    let line = text.lines().find(|line| line.contains("endpoint failed and rests")).expect("a warning");
+    assert!(line.contains("WARN") && line.contains("https://contoso.azconfig.io"), "{line}");
 }
 
 #[tokio::test(start_paused = true)]
