@@ -36,6 +36,8 @@ async fn a_request_has_the_form_of_the_rest_api() {
         sent.url.as_str(),
         "https://contoso.azconfig.io/kv/shop:a%2Fb%20%C3%BC?api-version=2026-04-01&label=prod%2C*"
     );
+    let accepted = "application/vnd.microsoft.appconfig.kv+json, application/json, application/problem+json";
+    assert_eq!(sent.header("accept"), Some(accepted));
     let properties = KeyValueProperties::new().content_type("t").tag("b", "2");
     client.set_with("a", None, "v", properties.only_if(Condition::Unchanged("e".to_owned()))).await.unwrap();
     let sent = only(&wire);

@@ -67,3 +67,12 @@ async fn a_failed_or_endless_creation_is_an_error() {
     let endless = client(&creating(&["provisioning"])).create_snapshot("a", NewSnapshot::of("*", None)).await;
     assert!(endless.unwrap_err().to_string().contains("store did not finish in time"));
 }
+
+#[test]
+fn a_creation_that_is_awaited_without_a_runtime_is_an_error() {
+    let wire = creating(&["provisioning"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let begun = runtime.block_on(client(&wire).begin_create_snapshot("a", NewSnapshot::of("*", None))).unwrap();
+    let error = futures::executor::block_on(begun.into_future()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Invalid);
+}

@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use keyvault::push::{SecretEvent, SecretEventKind};
 use keyvault::{Error, ErrorKind, Live, Result, Secret, SecretId};
-use keyvault_test_support::store::FakeStore;
+use keyvault_test_support::deadline::on_a_watched_thread;
+use keyvault_test_support::store::{FakeStore, Switch};
 use tokio::time::{Instant, sleep};
 
 use super::service::{MINUTE, Service, Settings};
+use super::two_vaults::{Trouble, TwoVaults};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -198,4 +200,36 @@ async fn repeated_and_late_events_do_not_end_the_debounce() {
             }
         }
     }
+}
+
+/// While the refresh that publishes a change waits for another vault, the change is not compared again and again.
+#[test]
+fn a_full_refresh_that_waits_costs_no_processor_time() {
+    on_a_watched_thread(|| async {
+        let (vaults, is_late) = (TwoVaults::new(Trouble::Refuses), Switch::default());
+        let late = is_late.clone();
+        let slow = vaults.other.clone();
+        slow.on_get(move |_| {
+            let pause = if late.is_on() { SECOND * 8 } else { Duration::ZERO };
+            async move {
+                sleep(pause).await;
+                Ok(())
+            }
+        });
+        let builder = vaults.layered().event_spread(Duration::ZERO).debounce(SECOND, MINUTE);
+        let live: Live<Settings> = builder.start().await.unwrap();
+        is_late.turn(true);
+        let broken = is_late.clone();
+        vaults.service.vault.on_get(move |id| {
+            let is_broken = broken.is_on() && id.version().is_none();
+            async move { if is_broken { Err(Error::new(ErrorKind::Unavailable, "vault is down")) } else { Ok(()) } }
+        });
+        let version = vaults.service.vault.set("user", "bob").unwrap();
+        let id = SecretId::parse("https://contoso.vault.azure.net/secrets/user").unwrap();
+        live.notify(SecretEvent::new(id.with_version(version), SecretEventKind::NewVersion));
+        sleep(MINUTE * 2).await;
+        is_late.turn(false);
+        sleep(MINUTE * 2).await;
+        assert_eq!(live.current().user, "bob");
+    });
 }

@@ -77,8 +77,12 @@
 //! | age of a signature | 15 minutes, by the emulator's clock |
 //! | requests | unlimited, or [those of a tier](AppConfigurationHandle::throttle) |
 //!
-//! Enhanced feature flags (`/ff`), replica discovery and Event Grid are not part of it. [`AppConfigurationHandle::event`]
-//! returns the event that Event Grid would send.
+//! `https://localhost:PORT` and `https://127.0.0.1:PORT` are two endpoints of the default store, as those of a store and
+//! its replica are. A fault for one of them has a [pattern](AppConfigurationHandle::fault_matching) for its
+//! [host](RequestHead::host).
+//!
+//! Enhanced feature flags (`/ff`), replica discovery and Event Grid are not part of it.
+//! [`AppConfigurationHandle::event`] returns the event that Event Grid would send.
 //!
 //! # The control endpoint
 //!
@@ -98,7 +102,7 @@
 //! | `/log` | the [requests](LoggedRequest), oldest first | | resets counters and log |
 //! | `/latency` | `milliseconds` | sets the latency | sets it to zero |
 //! | `/secrets` | | sets the content of a [seed](Seed); `?vault=NAME` for another vault | empties every vault |
-//! | `/key-values` | | sets the key-values of a section `app_configuration` of a [seed](Seed); `?store=NAME` for another store | empties every store |
+//! | `/key-values` | | sets the section `app_configuration` of a [seed](Seed); `?store=NAME` | empties every store |
 //! | `/tokens` | | | revokes every token |
 //!
 //! The limits are `sets`, `others`, `window_seconds` and `retry_after_seconds`. An absent limit is that of the service.
@@ -127,9 +131,9 @@
 //!
 //! # Limits
 //!
-//! Of Key Vault the emulator serves secrets only. It has no keys, no certificates except [behind secrets](SetSecret::certificate),
-//! and no role assignments except [denials](Emulator::deny). Do not store real secrets in it: the data file is not
-//! encrypted, and every emulator has the same key for backups.
+//! Of Key Vault the emulator serves secrets only. It has no keys, no certificates except [behind
+//! secrets](SetSecret::certificate), and no role assignments except [denials](Emulator::deny). Do not store real
+//! secrets in it: the data file is not encrypted, and every emulator has the same key for backups.
 //!
 //! A backup is opaque, and an emulator rejects it if a byte of it was changed. The service restores a backup in any
 //! vault of the same subscription and geography. All emulators are in the same ones: a backup of one run restores in

@@ -132,7 +132,12 @@ impl AppConfigurationClient {
             Some(label) => format!("App Configuration {}, label {label}", self.endpoint),
             None => self.place(),
         };
-        Ok(Request::new(operation, url).about(Subject::Setting { key: key.to_owned(), place }))
+        Ok(request(operation, url, Subject::Setting { key: key.to_owned(), place }))
+    }
+
+    /// Creates a request about more than one key-value, or about a snapshot. `subject` names it in errors.
+    pub(super) fn request_about(&self, operation: &'static Operation, url: Url, subject: String) -> Request {
+        request(operation, url, Subject::Setting { key: subject, place: self.place() })
     }
 
     /// Returns the place in errors about more than one key-value.
@@ -169,6 +174,10 @@ pub(super) const IF_NONE_MATCH: &str = "if-none-match";
 /// Parses the body of a response, without quoting it in the error.
 pub(super) fn parse<T: DeserializeOwned>(request: &Request, response: &Response) -> Result<T> {
     response.json().map_err(|error| request.annotate(error.in_words_of(STORE)))
+}
+
+fn request(operation: &'static Operation, url: Url, subject: Subject) -> Request {
+    Request::new(operation, url).about(subject).header("accept", operation.accept())
 }
 
 /// Returns the key if a store can have it

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
-use keyvault::http::{Request, Subject};
+use keyvault::http::Request;
 use keyvault::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -80,8 +80,7 @@ impl AppConfigurationClient {
         known_etag: Option<&str>,
     ) -> Result<Page<KeyValue>> {
         let url = at(self.selection("kv", selector)?, after);
-        let subject = Subject::Setting { key: selector.to_string(), place: self.place() };
-        let request = Request::new(&Operation::List, url).about(subject);
+        let request = self.request_about(&Operation::List, url, selector.to_string());
         self.send_for_page(request, known_etag).await
     }
 
@@ -333,8 +332,7 @@ impl PageCursor {
         };
         self.pages += 1;
         let left = self.client.pipeline.timeout().saturating_sub(self.without_items);
-        let subject = Subject::Setting { key: self.subject.clone(), place: self.client.place() };
-        let mut request = Request::new(self.operation, url).about(subject).within(left);
+        let mut request = self.client.request_about(self.operation, url, self.subject.clone()).within(left);
         if self.pages > MAX_PAGES || left.is_zero() {
             return Err(request.annotate(endless()));
         }

@@ -49,6 +49,28 @@ impl Operation {
         matches!(self, List | ListKeys | ListLabels | ListRevisions | ListSnapshots)
     }
 
+    /// Returns the media types of the response, as the official clients name them.
+    pub(super) fn accept(self) -> &'static str {
+        macro_rules! accept {
+            ($name:literal) => {
+                concat!(
+                    "application/vnd.microsoft.appconfig.",
+                    $name,
+                    "+json, application/json, application/problem+json"
+                )
+            };
+        }
+        match self {
+            Self::List | Self::ListRevisions => accept!("kvset"),
+            Self::ListKeys => accept!("keyset"),
+            Self::ListLabels => accept!("labelset"),
+            Self::ListSnapshots => accept!("snapshotset"),
+            Self::GetSnapshot | Self::CreateSnapshot | Self::UpdateSnapshot => accept!("snapshot"),
+            Self::PollSnapshot => "application/json, application/problem+json",
+            _ => accept!("kv"),
+        }
+    }
+
     /// Returns the name in logs, and the name that the Azure SDKs use in OpenTelemetry spans.
     fn names(self) -> (&'static str, &'static str) {
         match self {

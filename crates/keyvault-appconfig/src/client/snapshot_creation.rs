@@ -90,6 +90,7 @@ impl SnapshotCreation {
     ///
     /// The store continues its work while it cannot be reached, so a transient error does not end the wait.
     async fn wait(self) -> Result<Snapshot> {
+        Error::unless_on_runtime()?;
         let mut last_error = None;
         let finished = async {
             loop {

@@ -1,6 +1,6 @@
 //! The operations on snapshots.
 
-use keyvault::http::{Request, Subject};
+use keyvault::http::Request;
 use keyvault::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
@@ -92,8 +92,7 @@ impl AppConfigurationClient {
     pub(super) async fn snapshot_failure(&self, name: &str) -> Result<Option<String>> {
         let mut url = self.url(&["operations"])?;
         url.query_pairs_mut().append_pair("snapshot", name);
-        let subject = Subject::Setting { key: format!("snapshot {name}"), place: self.place() };
-        let request = Request::new(&Operation::PollSnapshot, url).about(subject);
+        let request = self.request_about(&Operation::PollSnapshot, url, format!("snapshot {name}"));
         let details: OperationDetails = self.send_for(request).await?;
         let is_code = |code: &String| !code.is_empty() && code.bytes().all(|b| b.is_ascii_alphabetic());
         Ok(details.error.and_then(|error| error.code).filter(|code| code.len() <= 64 && is_code(code)))
@@ -103,8 +102,7 @@ impl AppConfigurationClient {
         if name.is_empty() || matches!(name, "." | "..") || name.contains(|c: char| c == '%' || c.is_control()) {
             return Err(Error::new(ErrorKind::Invalid, "name of the snapshot is malformed"));
         }
-        let subject = Subject::Setting { key: format!("snapshot {name}"), place: self.place() };
-        Ok(Request::new(operation, self.url(&["snapshots", name])?).about(subject))
+        Ok(self.request_about(operation, self.url(&["snapshots", name])?, format!("snapshot {name}")))
     }
 }
 

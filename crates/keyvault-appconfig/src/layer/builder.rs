@@ -29,6 +29,7 @@ use crate::mapping::KeyMap;
 /// # }
 /// ```
 #[derive(Debug)]
+#[must_use = "a builder does nothing before `build`"]
 pub struct AppConfigurationBuilder {
     client: AppConfigurationClient,
     /// The endpoints of the replicas, which `build` parses.
@@ -113,20 +114,17 @@ impl AppConfigurationBuilder {
     /// [`Selector::optional`] lets it. Feature flags are not among the settings.
     ///
     /// Default: one selection of all key-values without a label.
-    #[must_use]
     pub fn select(self, key_filter: &str, label: &str) -> Self {
         self.select_with(Selector::new(key_filter, label))
     }
 
     /// Adds the key-values of a [`Selector`], which can have tags, be a snapshot, or be optional.
-    #[must_use]
     pub fn select_with(mut self, selector: Selector) -> Self {
         self.plan.selections.push(PlannedSelection { selector, is_of_feature_flags: false });
         self
     }
 
     /// Adds the key-values of a snapshot, which never change. It must have been created with the composition type `key`.
-    #[must_use]
     pub fn select_snapshot(self, name: &str) -> Self {
         self.select_with(Selector::snapshot(name))
     }
@@ -139,7 +137,6 @@ impl AppConfigurationBuilder {
     /// wins for each flag. Flags are always checked for changes of their own, also with a [sentinel](Self::sentinel).
     ///
     /// Default: no feature flags.
-    #[must_use]
     pub fn feature_flags(mut self, name_filter: &str, label: &str) -> Self {
         let selector = Selector::new(name_filter, label).of_feature_flags();
         self.plan.selections.push(PlannedSelection { selector, is_of_feature_flags: true });
@@ -151,14 +148,12 @@ impl AppConfigurationBuilder {
 impl AppConfigurationBuilder {
     /// Removes a prefix from keys. Of several prefixes, the longest one that a key begins with is removed. A key without
     /// any of them stays as it is.
-    #[must_use]
     pub fn trim_prefix(mut self, prefix: &str) -> Self {
         self.map.add_prefix(prefix.to_owned());
         self
     }
 
     /// Sets the text that separates the levels of a key, such as `/`, `.` or `__`. Default: `:`.
-    #[must_use]
     pub fn separator(mut self, separator: &str) -> Self {
         self.map.set_separator(separator.to_owned());
         self
@@ -166,7 +161,6 @@ impl AppConfigurationBuilder {
 
     /// Separates the words of `PascalCase`: `Database:ConnectionString` gives `database.connection_string`. Applies to
     /// the members of JSON values too. Default: each level is lower-cased, and `-` in it becomes `_`.
-    #[must_use]
     pub fn snake_case(mut self) -> Self {
         self.map.set_spelling(Spelling::Words(Case::Snake));
         self
@@ -174,7 +168,6 @@ impl AppConfigurationBuilder {
 
     /// Spells keys like fields with `#[serde(rename_all = "camelCase")]`: `Database:ConnectionString` gives
     /// `database.connectionString`.
-    #[must_use]
     pub fn camel_case(mut self) -> Self {
         self.map.set_spelling(Spelling::Words(Case::Camel));
         self
@@ -182,14 +175,12 @@ impl AppConfigurationBuilder {
 
     /// Spells keys like fields with `#[serde(rename_all = "PascalCase")]`: `database:connection-string` gives
     /// `Database.ConnectionString`.
-    #[must_use]
     pub fn pascal_case(mut self) -> Self {
         self.map.set_spelling(Spelling::Words(Case::Pascal));
         self
     }
 
     /// Keeps the levels of keys as they are written.
-    #[must_use]
     pub fn keep_case(mut self) -> Self {
         self.map.set_spelling(Spelling::Kept);
         self
@@ -199,7 +190,6 @@ impl AppConfigurationBuilder {
 /// When and from where the layer is read.
 impl AppConfigurationBuilder {
     /// Sets the interval between reads of this layer. Default: each refresh of the settings reads it. At least 1 second.
-    #[must_use]
     pub fn refresh_every(mut self, interval: Duration) -> Self {
         self.interval = Some(interval);
         self
@@ -212,7 +202,6 @@ impl AppConfigurationBuilder {
     /// A sentinel that does not exist announces a change when it is created. [`NO_LABEL`] means one without a label.
     ///
     /// Default: without a sentinel, each refresh asks for every page, which is answered by 304 if it has not changed.
-    #[must_use]
     pub fn sentinel(mut self, key: &str, label: &str) -> Self {
         let label = Some(label).filter(|label| *label != NO_LABEL).map(str::to_owned);
         self.plan.sentinels.push((key.to_owned(), label));
@@ -223,7 +212,6 @@ impl AppConfigurationBuilder {
     /// receives the same token or signatures as the store. A read asks the store; if that is unreachable, throttles or
     /// denies, the replicas in their order. An endpoint that failed rests for 30 seconds, and twice as long after each
     /// further failure, up to 10 minutes.
-    #[must_use]
     pub fn replica(mut self, endpoint: &str) -> Self {
         self.replicas.push(endpoint.to_owned());
         self
@@ -232,7 +220,6 @@ impl AppConfigurationBuilder {
     /// Sets the deadline of one read, with all its requests and endpoints. Default: 100 seconds.
     ///
     /// Each request ends within the timeout of the client, so a replica is tried only after that.
-    #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

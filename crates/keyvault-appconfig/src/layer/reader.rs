@@ -142,7 +142,11 @@ impl<'r> Reader<'r> {
         loop {
             let last = known(at.as_ref());
             let etag = last.and_then(|page| page.etag.as_deref());
-            let page = self.client.fetch_page(selector, at.as_ref(), etag).await?;
+            let mut page = self.client.fetch_page(selector, at.as_ref(), etag).await?;
+            // The link in a 304 may have been lost on the way, and the pages behind it must not be.
+            if page.items.is_none() && page.next.is_none() && last.is_none_or(|last| last.next.is_some()) {
+                page = self.client.fetch_page(selector, at.as_ref(), None).await?;
+            }
             let page = match (page.items, last) {
                 (None, Some(last)) => KnownPage { next: page.next, ..last.clone() },
                 (items, _) => {
@@ -150,7 +154,7 @@ impl<'r> Reader<'r> {
                     KnownPage { at, etag: page.etag, key_values, next: page.next }
                 }
             };
-            // An empty page without a next one still takes a place among the pages.
+            // An endless row of empty pages ends, too.
             count += page.key_values.len().max(1);
             bytes += page.key_values.iter().filter_map(|one| one.value()).map(str::len).sum::<usize>();
             if count > MAX_KEY_VALUES || bytes > MAX_BYTES {

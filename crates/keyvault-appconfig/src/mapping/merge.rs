@@ -124,7 +124,7 @@ impl Merge<'_> {
         self.settings.dedup_by(|(later, lower), (key, kept)| later == key && lower.selection < kept.selection);
         let places: Vec<(Key, Contributor)> =
             self.settings.iter().map(|(key, setting)| (key.clone(), Contributor(Arc::clone(&setting.place)))).collect();
-        self.failures.extend(collisions_among(&places, &WORDS));
+        self.failures.extend(collisions_among(&places, &KEY_VALUES));
         match Error::join(self.failures) {
             Some(error) => Err(error),
             None => Ok(self.settings),
@@ -140,18 +140,20 @@ impl fmt::Display for Contributor {
     }
 }
 
-const WORDS: CollisionWords = CollisionWords {
+const KEY_VALUES: CollisionWords = CollisionWords {
     same: "key-values give the same setting",
     twice: "a key-value gives the same setting twice",
     place: "App Configuration",
-    help: "rename or delete all but one of them, or select fewer keys",
+    help: HELP_WITH_COLLISIONS,
 };
+
+const HELP_WITH_COLLISIONS: &str = "rename or delete all but one of them, or select fewer keys";
 
 const HELP_WITH_LEVELS: &str =
     "trim a prefix that is a level of its own, choose the separator that the keys use, or select fewer keys";
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -162,7 +164,7 @@ pub(crate) mod tests {
     const REFERENCE: &str = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8";
     const FLAG: &str = "application/vnd.microsoft.appconfig.ff+json;charset=utf-8";
 
-    pub(crate) fn key_value(key: &str, label: Option<&str>, value: &str, content_type: &str) -> KeyValue {
+    fn key_value(key: &str, label: Option<&str>, value: &str, content_type: &str) -> KeyValue {
         let entry = json!({"key": key, "label": label, "value": value, "content_type": content_type, "etag": "e1"});
         serde_json::from_value(entry).unwrap()
     }

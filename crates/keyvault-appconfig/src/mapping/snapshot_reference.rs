@@ -35,11 +35,17 @@ const HELP: &str = "the value of such a key-value is {\"snapshot_name\":\"NAME\"
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
-    use crate::mapping::merge::tests::key_value;
 
     const CONTENT_TYPE: &str =
         "application/json; profile=\"https://azconfig.io/mime-profiles/snapshot-ref\"; charset=utf-8";
+
+    fn key_value(content: &str, content_type: &str) -> KeyValue {
+        let entry = json!({"key": "a", "label": "prod", "value": content, "content_type": content_type});
+        serde_json::from_value(entry).unwrap()
+    }
 
     #[test]
     fn a_snapshot_reference_names_a_snapshot() {
@@ -52,7 +58,7 @@ mod tests {
             ("canary", None),
             ("", None),
         ] {
-            match referenced_snapshot(&key_value("a", Some("prod"), content, CONTENT_TYPE)) {
+            match referenced_snapshot(&key_value(content, CONTENT_TYPE)) {
                 Ok(name) => assert_eq!(name.as_deref(), expected, "{content}"),
                 Err(error) => {
                     assert_eq!((expected, error.setting()), (None, Some("a")), "{content}");
@@ -61,7 +67,7 @@ mod tests {
                 }
             }
         }
-        let text = key_value("a", None, r#"{"snapshot_name":"release-7"}"#, "application/json");
+        let text = key_value(r#"{"snapshot_name":"release-7"}"#, "application/json");
         assert_eq!(referenced_snapshot(&text).unwrap(), None);
     }
 }

@@ -6,10 +6,11 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::api_version::ApiVersion;
+use super::create_snapshot::SnapshotFilter;
 use super::date;
 use super::fields::Fields;
 use super::key_value::KeyValue;
-use super::snapshot::{Snapshot, SnapshotFilter, Status};
+use super::snapshot::{Snapshot, Status};
 
 /// Writes the bodies of one response.
 #[derive(Clone, Copy)]

@@ -9,7 +9,6 @@ use super::filter::{self, Filter};
 use super::key_value::{KeyValue, Tags};
 use super::problem::Problem;
 use super::set_key_value::{check_tags, has_control};
-use super::snapshot::SnapshotFilter;
 use super::tag_filter::TagFilter;
 
 /// A snapshot to create.
@@ -20,6 +19,15 @@ pub(super) struct CreateSnapshot {
     pub(super) retention: Duration,
     pub(super) description: Option<String>,
     pub(super) tags: Tags,
+}
+
+/// The key-values that a snapshot contains, as the client wrote the filter.
+#[derive(Clone, Deserialize, Serialize)]
+pub(super) struct SnapshotFilter {
+    pub(super) key: String,
+    pub(super) label: Option<String>,
+    #[serde(default)]
+    pub(super) tags: Vec<String>,
 }
 
 /// The identity of a key-value in a snapshot.

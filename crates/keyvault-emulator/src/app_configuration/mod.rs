@@ -2,11 +2,10 @@
 //!
 //! Reading order: [`store_map`] contains the stores by name; a [`store`] keeps a [`history`] of each [`key_value`], set
 //! by a [`set_key_value`], and [`snapshot`]s, made by a [`create_snapshot`]; [`filter`] and [`tag_filter`] select among
-//! them, and a [`view`] among their changes. [`route`] parses method and path, [`perform`](mod@perform) runs the operation of a [`request`]:
-//! [`key_values`], [`lists`] in [`page`]s and [`snapshots`]; [`body`] writes them with their [`fields`], and
-//! [`problem`] lists the errors. [`etag`], [`date`] and [`api_version`] are parts of requests and responses.
-//! [`access_key`] and [`hmac`] check a signature, and
-//! [`event`](mod@event) describes a change.
+//! them, and a [`view`] among their changes. [`route`] parses method and path, [`perform`](mod@perform) runs the
+//! operation of a [`request`]: [`key_values`], [`lists`] in [`page`]s and [`snapshots`]; [`body`] writes them with
+//! their [`fields`], and [`problem`] lists the errors. [`etag`], [`date`] and [`api_version`] are parts of requests and
+//! responses. [`access_key`] and [`hmac`] check a signature, and [`event`](mod@event) describes a change.
 
 mod access_key;
 mod api_version;

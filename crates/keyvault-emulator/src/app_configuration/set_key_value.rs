@@ -15,7 +15,7 @@ use super::problem::Problem;
 /// ```
 /// use keyvault_emulator::SetKeyValue;
 ///
-/// let setting = SetKeyValue::new(r#"{"port":5432}"#).label("prod").content_type("application/json").tag("team", "billing");
+/// let setting = SetKeyValue::new(r#"{"port":5432}"#).label("prod").content_type("application/json").tag("team", "a");
 /// let reference = SetKeyValue::secret_reference("https://contoso.vault.azure.net/secrets/db-password");
 /// ```
 #[derive(Clone)]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::create_snapshot::{Composition, CreateSnapshot};
+use super::create_snapshot::{Composition, CreateSnapshot, SnapshotFilter};
 use super::etag;
 use super::key_value::{KeyValue, Tags};
 use super::store::Store;
@@ -30,15 +30,6 @@ pub(crate) struct Snapshot {
     /// The end of the retention of an archived snapshot.
     pub(super) expires: Option<Duration>,
     pub(super) items: Vec<KeyValue>,
-}
-
-/// The key-values that a snapshot contains, as the client wrote the filter.
-#[derive(Clone, Deserialize, Serialize)]
-pub(super) struct SnapshotFilter {
-    pub(super) key: String,
-    pub(super) label: Option<String>,
-    #[serde(default)]
-    pub(super) tags: Vec<String>,
 }
 
 /// The state of a snapshot.

@@ -82,8 +82,8 @@ impl Store {
         self.histories(prefix, start).filter_map(move |(text, history)| Some((text, history.state(&view)?)))
     }
 
-    /// Returns the revisions in a view of the key-values whose keys start with `prefix`, each with its position: the sort text of
-    /// its key-value and its number. They are in the order of the service: by key-value, newest first.
+    /// Returns the revisions in a view of the key-values whose keys start with `prefix`, each with its position: the
+    /// sort text of its key-value and its number. They are in the order of the service: by key-value, newest first.
     pub(super) fn revisions<'a>(
         &'a self,
         prefix: &'a str,
@@ -169,3 +169,71 @@ impl Store {
 ///
 /// See [limits](https://learn.microsoft.com/azure/azure-app-configuration/faq#are-there-any-size-limitations-on-keys-and-values-stored-in-app-configuration).
 const MAX_SIZE: usize = 10 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(1_800_000_000);
+
+    fn ids(store: &Store, prefix: &str, size: usize) -> Vec<(String, Option<String>)> {
+        let (mut ids, mut after) = (Vec::new(), None::<String>);
+        loop {
+            let page: Vec<_> = store.key_values(prefix, after.as_deref(), View::LATEST).take(size).collect();
+            ids.extend(page.iter().map(|(_, found)| (found.key.clone(), found.label.clone())));
+            let Some((text, _)) = page.last() else { return ids };
+            after = Some((*text).to_owned());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pages_list_each_key_value_once_in_the_order_of_key_and_label(
+            changes in proptest::collection::vec(("[ab!]{1,2}", proptest::option::of("[ab!]{1,2}"), any::<bool>()), 0..40),
+            prefix in "[ab]{0,2}",
+            size in 1..4_usize,
+        ) {
+            let mut store = Store::default();
+            let mut expected = BTreeMap::new();
+            for (key, label, is_set) in changes {
+                let id = KeyId::new(&key, label.as_deref());
+                if is_set {
+                    store.set(&id, SetKeyValue::new("v"), NOW).unwrap();
+                    expected.insert((key, label), ());
+                } else {
+                    prop_assert_eq!(store.delete(&id, NOW).is_some(), expected.remove(&(key, label)).is_some());
+                }
+            }
+            let expected: Vec<_> = expected.into_keys().filter(|(key, _)| key.starts_with(&prefix)).collect();
+            prop_assert_eq!(ids(&store, &prefix, size), expected);
+            prop_assert!(store.is_valid());
+        }
+
+        #[test]
+        fn a_view_of_a_time_shows_the_state_of_that_time(
+            changes in proptest::collection::vec((0..3_u64, any::<bool>()), 1..20),
+            at in 0..40_u64,
+        ) {
+            let (mut store, id) = (Store::default(), KeyId::new("k", None));
+            let (mut now, mut expected) = (NOW, None);
+            let view = View::at(Some(NOW + Duration::from_secs(at)));
+            for (number, (seconds, is_set)) in changes.into_iter().enumerate() {
+                now += Duration::from_secs(seconds);
+                let value = is_set.then(|| number.to_string());
+                match &value {
+                    Some(value) => drop(store.set(&id, SetKeyValue::new(value), now).unwrap()),
+                    None => drop(store.delete(&id, now)),
+                }
+                if now <= NOW + Duration::from_secs(at) {
+                    expected = value;
+                }
+            }
+            let found = store.get_in(&id, &view).and_then(|found| found.value.clone());
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

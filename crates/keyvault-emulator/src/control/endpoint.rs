@@ -13,7 +13,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::command::{AccessCommand, ClockCommand, FaultCommand, LatencyCommand, ThrottleCommand};
-use crate::faults::{Denial, Fault, Throttle, Throttler};
+use super::request_filter::RequestFilter;
+use crate::faults::{Denial, Fault, RequestMatcher, Throttle, Throttler};
 use crate::protocol::uri::query;
 use crate::protocol::{ErrorResponse, JSON, response};
 use crate::seeds::{Loaded, OnExisting, Seed, SeedError};
@@ -187,7 +188,8 @@ impl ControlRequest<'_> {
     fn add_fault(&self) -> Result<Value, ErrorResponse> {
         let command: FaultCommand = self.command()?;
         let (fault, count) = (command.fault()?, command.count);
-        self.service.state().faults.add(count, command.filter().into_matcher(), fault);
+        let matcher = self.matcher(command.filter());
+        self.service.state().faults.add(count, matcher, fault);
         Ok(self.faults())
     }
 
@@ -221,8 +223,15 @@ impl ControlRequest<'_> {
     fn deny(&self) -> Result<Value, ErrorResponse> {
         let command: AccessCommand = self.command()?;
         let denial = command.denial()?;
-        self.service.state().denials.add(denial, command.filter().into_matcher());
+        let matcher = self.matcher(command.filter());
+        self.service.state().denials.add(denial, matcher);
         Ok(self.access())
+    }
+
+    /// Returns the function that matches the selected requests.
+    fn matcher(&self, filter: RequestFilter) -> RequestMatcher {
+        let store = filter.store.as_deref().map(|name| self.service.state().store_id(name));
+        RequestFilter { store, ..filter }.into_matcher()
     }
 
     fn requests(&self) -> Value {
@@ -266,7 +275,7 @@ impl ControlRequest<'_> {
     }
 
     fn load_key_values(&mut self) -> Result<Value, ErrorResponse> {
-        let store = self.service.state().store_id(&self.parameter("store").unwrap_or_default().to_ascii_lowercase());
+        let store = self.service.state().store_id(&self.parameter("store").unwrap_or_default());
         let loaded = self.load(|text| Seed::from_key_values(&store, text))?;
         Ok(json!({ "key_values": loaded.key_values }))
     }

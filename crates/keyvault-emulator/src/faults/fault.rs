@@ -16,7 +16,8 @@ pub enum Fault {
     Status {
         /// The status.
         code: u16,
-        /// The header `Retry-After`. The service itself does not send it with a 429.
+        /// The header `Retry-After`, in place of the `retry-after-ms` of an App Configuration store. Key Vault itself
+        /// does not send it with a 429.
         retry_after: Option<String>,
         /// The body. Default: the error that the service sends with the status.
         body: Option<String>,

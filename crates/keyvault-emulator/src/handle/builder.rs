@@ -158,7 +158,8 @@ impl EmulatorBuilder {
     }
 
     /// Keeps the vaults, the App Configuration stores with their access keys, the certificate authority, the tenant and
-    /// the application in a file, so that clients survive a restart. Tokens stay valid. The file contains no clock, faults, denials or counters.
+    /// the application in a file, so that clients survive a restart. Tokens stay valid. The file contains no clock,
+    /// faults, denials or counters.
     ///
     /// The file contains a client's change before the client receives the response and before another request can read
     /// it. A change that cannot be written is discarded, and the response is a 500. Each write replaces the whole file

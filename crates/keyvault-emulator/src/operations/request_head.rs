@@ -21,8 +21,8 @@ pub struct RequestHead {
     /// The name of the one secret that the path names, in the case of the path. `None` for a list, a restore, a token
     /// endpoint and a path without an operation.
     pub secret: Option<String>,
-    /// The lower-case name of the App Configuration store that the host selects: empty for the default store, even if it
-    /// has a name. `None` for a vault and a token endpoint.
+    /// The lower-case name of the App Configuration store that the host selects: empty for the default store, even if
+    /// it has a name. `None` for a vault and a token endpoint.
     pub store: Option<String>,
     /// The key that the path names. `None` for a list, a snapshot, a vault and a token endpoint.
     pub key: Option<String>,

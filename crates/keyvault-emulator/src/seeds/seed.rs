@@ -25,8 +25,8 @@ use crate::vaults::VaultMap;
 /// - `version`: 32 hexadecimal digits, for a version that must be known in advance.
 /// - `versions`, as the only field: a list of such values, oldest first.
 ///
-/// The key `app_configuration` is an object too, with the key-values of the default App Configuration store. Each key in
-/// it is the key of a key-value. Its value is a string, an object, or a list of them with different labels.
+/// The key `app_configuration` is an object too, with the key-values of the default App Configuration store. Each key
+/// in it is the key of a key-value. Its value is a string, an object, or a list of them with different labels.
 /// An object has these fields:
 ///
 /// - `value`, a string. Instead of it, `secret` with the name of a secret in the default vault creates a Key Vault
@@ -109,8 +109,8 @@ impl Seed {
         seed
     }
 
-    /// Sets the secrets in their vaults, as new versions, and the key-values in their stores: all of them, unless one is
-    /// rejected. `vault_url` is the URL of the default vault.
+    /// Sets the secrets in their vaults, as new versions, and the key-values in their stores: all of them, unless one
+    /// is rejected. `vault_url` is the URL of the default vault.
     pub(crate) fn load(
         &self,
         vaults: &mut VaultMap,

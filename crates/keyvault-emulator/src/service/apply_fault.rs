@@ -62,6 +62,8 @@ pub(super) fn apply_to_request(service: &Service, state: &State, fault: Fault, e
                 *response.body_mut() = body.into();
             }
             if let Some(retry_after) = retry_after {
+                // The service's own time, which clients prefer, would hide that of the test.
+                response.headers_mut().remove("retry-after-ms");
                 response = with_header(response, RETRY_AFTER, &retry_after);
             }
             for (name, value) in headers {

@@ -1,10 +1,7 @@
 //! The headers of every response.
 
 use bytes::Bytes;
-use http::header::{
-    ACCESS_CONTROL_ALLOW_CREDENTIALS, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, EXPIRES, PRAGMA,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{CACHE_CONTROL, EXPIRES, PRAGMA, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS};
 use http::{HeaderName, HeaderValue, Request, Response};
 
 use super::state::Service;
@@ -43,18 +40,12 @@ pub(super) fn add_common_headers(request: &Request<Bytes>, response: &mut Respon
     }
 }
 
-/// Adds the headers of every response of App Configuration.
+/// Adds the headers of every response of App Configuration, except those that open the service to every web page.
 ///
 /// See [headers](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-headers).
 fn add_store_headers(request: &Request<Bytes>, response: &mut Response<Bytes>) {
     let headers = response.headers_mut();
-    for (name, value) in [
-        (ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (ACCESS_CONTROL_ALLOW_CREDENTIALS, "true"),
-        (STRICT_TRANSPORT_SECURITY, "max-age=15724800; includeSubDomains"),
-    ] {
-        headers.entry(name).or_insert(HeaderValue::from_static(value));
-    }
+    headers.insert(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=15724800; includeSubDomains"));
     if let Ok(id) = HeaderValue::try_from(random::uuid()) {
         headers.insert(REQUEST_ID, id.clone());
         headers.insert("x-ms-correlation-request-id", id);

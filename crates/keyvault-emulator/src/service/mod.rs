@@ -1,10 +1,10 @@
 //! The service as a function from a request to a reply. Nothing here waits or opens a socket.
 //!
-//! Reading order: [`state`] is everything the service knows, behind one lock; [`data_states`] hides the changes of
-//! the [`data`] that the data file does not contain yet; [`pipeline`] plans the [`reply`] to a request: faults, token,
+//! Reading order: [`state`] is everything the service knows, behind one lock; [`data_states`] hides the changes of the
+//! [`data`] that the data file does not contain yet; [`pipeline`] plans the [`reply`] to a request: faults, token,
 //! throttling, denials, operation; [`store_pipeline`] is the part of it for App Configuration; [`apply_fault`] is the
-//! effect of a fault; [`common_headers`] are those of every response; [`request_log`] and [`in_flight`] count the requests
-//! for a test.
+//! effect of a fault; [`common_headers`] are those of every response; [`request_log`] and [`in_flight`] count the
+//! requests for a test.
 
 mod apply_fault;
 mod common_headers;

@@ -78,9 +78,9 @@ impl Default for State {
 }
 
 impl State {
-    /// Returns the name under which a store is kept: none for the default store.
+    /// Returns the lower-case name under which a store is kept: none for the default store.
     pub(crate) fn store_id(&self, name: &str) -> String {
-        if self.store_name == name { String::new() } else { name.to_owned() }
+        if self.store_name.eq_ignore_ascii_case(name) { String::new() } else { name.to_ascii_lowercase() }
     }
 }
 

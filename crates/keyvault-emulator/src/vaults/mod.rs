@@ -2,8 +2,8 @@
 //!
 //! Reading order: a caller sends a [`set_secret`] or an [`update_secret`], both parsed from a [`request_body`]; a vault
 //! stores a [`secret_version`] in a [`stored_secret`]; [`vault`] sets, gets, deletes and recovers by its
-//! [`recovery_policy`]; [`vault_map`] contains the vaults by name, which [`host`] reads from a host name; [`backup`] encrypts the text of a backup. [`name`] is the grammar of names and
-//! versions.
+//! [`recovery_policy`]; [`vault_map`] contains the vaults by name, which [`host`] reads from a host name; [`backup`]
+//! encrypts the text of a backup. [`name`] is the grammar of names and versions.
 
 mod backup;
 pub(crate) mod host;

@@ -163,7 +163,6 @@ impl SecretClient {
 
     /// Returns the URL of a version. The URL of the latest ends with a slash, as in the official clients.
     pub(super) fn secret_url(&self, id: &SecretId) -> Result<Url> {
-        id.check_version()?;
         let version = id.version().map(ToString::to_string).unwrap_or_default();
         self.pipeline.url(&["secrets", id.name().as_str(), &version])
     }

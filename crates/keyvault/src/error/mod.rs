@@ -118,7 +118,8 @@ impl Error {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) with the remedy.
-    pub(crate) fn unless_on_runtime() -> Result<()> {
+    #[doc(hidden)]
+    pub fn unless_on_runtime() -> Result<()> {
         match runtime_fault() {
             None => Ok(()),
             Some(fault) => Err(Self::invalid(fault).with_help(RUNTIME_HELP)),

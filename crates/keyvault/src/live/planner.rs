@@ -262,14 +262,18 @@ impl Planner {
     fn wait_for_more(&mut self, refresh: PlannedRefresh, end: Instant) {
         self.schedule(&refresh).after_success(fastrand::f64());
         self.recover(&refresh);
+        let now = Instant::now();
+        // Only a full refresh publishes the changes. Once it runs, single secrets begin no other one, and are not
+        // compared again and again.
+        let due_again = if refresh.is_full() { end } else { end.max(instant_after(now, LONGEST_DUE_WAIT)) };
         self.state.queue.timetable(|timetable| {
             if refresh.is_full() && !refresh.is_retry {
                 timetable.set_full(end);
-            } else {
+            } else if end > now {
                 // Refreshes of single secrets each see their own change, and must not put off the full one forever.
                 timetable.bring_full_forward(end);
             }
-            timetable.put_back(refresh.due, end);
+            timetable.put_back(refresh.due, due_again);
         });
     }
 

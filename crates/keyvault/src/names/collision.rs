@@ -33,9 +33,11 @@ const SECRETS: CollisionWords = CollisionWords {
     same: "secrets give the same setting",
     twice: "a secret gives the same setting twice",
     place: "secret names",
-    help: "rename, disable or delete all but one of them, or take fewer secrets by name: NameMap::prefix, tag or \
-           only_keys_of, or references_only()",
+    help: HELP,
 };
+
+const HELP: &str = "rename, disable or delete all but one of them, or take fewer secrets by name: NameMap::prefix, tag or \
+                    only_keys_of, or references_only()";
 
 /// Does the same for the entries of another store.
 pub fn collisions_among<C: Display>(settings: &[(Key, C)], words: &CollisionWords) -> Vec<Error> {

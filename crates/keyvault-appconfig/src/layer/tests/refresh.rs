@@ -55,6 +55,17 @@ async fn every_change_of_the_store_is_seen() {
 }
 
 #[tokio::test]
+async fn no_page_is_lost_with_the_headers_of_a_response() {
+    let store = store_with(7).await;
+    let layer = builder(&store).build().unwrap();
+    let first = read(&layer).await.unwrap();
+    store.lose_headers();
+    assert_eq!(read(&layer).await.unwrap(), first);
+    store.set("k6", "2");
+    assert_eq!(read(&layer).await.unwrap()[6], "k6=2");
+}
+
+#[tokio::test]
 async fn a_failed_read_loses_nothing_and_is_repeated() {
     let store = store_with(7).await;
     let layer = builder(&store).build().unwrap();

@@ -29,6 +29,8 @@ enum Outcome {
     Hangs,
     /// A page that always has a next one.
     NeverEnds,
+    /// A 304 comes without headers, as through a proxy that removes what it does not know.
+    LosesHeaders,
 }
 
 impl Store {
@@ -85,6 +87,10 @@ impl Store {
         *self.fault.lock().unwrap() = Some(Fault { requests: "list", outcome: Outcome::NeverEnds });
     }
 
+    pub(super) fn lose_headers(&self) {
+        *self.fault.lock().unwrap() = Some(Fault { requests: "", outcome: Outcome::LosesHeaders });
+    }
+
     pub(super) fn recover(&self) {
         *self.fault.lock().unwrap() = None;
     }
@@ -108,6 +114,10 @@ async fn respond(
 ) -> azure_core::Result<AsyncRawResponse> {
     match fault.filter(|fault| note(&request).contains(fault.requests)).map(|fault| fault.outcome) {
         None => send(emulator, request).await,
+        Some(Outcome::LosesHeaders) => {
+            let response = send(emulator, request).await?;
+            if u16::from(response.status()) == 304 { Ok(FakeResponse::new(304, "").into()) } else { Ok(response) }
+        }
         Some(Outcome::Fails(status)) => Ok(FakeResponse::new(status, "{}").into()),
         Some(Outcome::Hangs) => std::future::pending().await,
         Some(Outcome::NeverEnds) => {

@@ -51,6 +51,11 @@ async fn each_status_has_the_body_of_the_service() {
             kind => assert_eq!(response.json()["type"], format!("https://azconfig.io/errors/{kind}")),
         }
     }
+    store.fault_next(1, Fault::status(429).retry_after("2"));
+    let response = get(&emulator, "/kv/a").await;
+    assert_eq!((response.header("retry-after"), response.header("retry-after-ms")), (Some("2"), None));
+    store.fault_next(1, Fault::status(429).header("retry-after-ms", "2000"));
+    assert_eq!(get(&emulator, "/kv/a").await.header("retry-after-ms"), Some("2000"));
     store.fault_next(1, Fault::Unauthorized);
     let response = get(&emulator, "/kv/a").await;
     assert_eq!((response.status(), response.header("www-authenticate")), (401, Some("HMAC-SHA256, Bearer")));
@@ -123,6 +128,15 @@ async fn control(emulator: &Emulator, method: &str, path: &str, body: Value) -> 
     let text = response.text().await.unwrap();
     assert_eq!(status.as_u16(), 200, "{text}");
     serde_json::from_str(&text).unwrap()
+}
+
+#[tokio::test]
+async fn the_control_endpoint_knows_the_name_of_the_default_store() {
+    let emulator = Emulator::builder().app_configuration("contoso").start().await.unwrap();
+    control(&emulator, "POST", "key-values?store=Contoso", json!({ "a": "1" })).await;
+    let fault = json!({ "fault": "status", "status": 503, "app_configuration": true, "store": "Contoso", "count": 1 });
+    control(&emulator, "POST", "faults", fault).await;
+    assert_eq!((get(&emulator, "/kv/a").await.status(), get(&emulator, "/kv/a").await.status()), (503, 200));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Stores over TLS, HTTP/1.1 and HTTP/2, and over plain http.
 
-use keyvault_emulator::Emulator;
+use keyvault_emulator::{Emulator, Fault};
 use serde_json::Value;
 
 use super::authentication::{ConnectionString, now};
@@ -28,6 +28,20 @@ async fn a_signed_request_is_accepted_over_every_protocol() {
         assert_eq!(response.status().as_u16(), 200, "{base}");
         let body: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
         assert_eq!(body["value"], "1");
+    }
+}
+
+#[tokio::test]
+async fn two_hosts_reach_the_default_store_and_a_fault_can_apply_to_one() {
+    let emulator = Emulator::start().await.unwrap();
+    let store = emulator.app_configuration("");
+    store.set("a", "1");
+    store.fault_matching(None, |head| head.host.starts_with("127.0.0.1"), Fault::status(503));
+    let client = client_builder(&emulator).build().unwrap();
+    for (host, status) in [("127.0.0.1", 503), ("localhost", 200)] {
+        let url = format!("{}/kv/a?api-version=1.0", store.endpoint().replace("127.0.0.1", host));
+        let response = client.get(url).bearer_auth(store.token()).send().await.unwrap();
+        assert_eq!(response.status().as_u16(), status, "{host}");
     }
 }
 
