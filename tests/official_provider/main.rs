@@ -124,8 +124,8 @@ fn value(random: &mut fastrand::Rng, depth: u8) -> Value {
     }
 }
 
-/// Returns a value of the provider as the layer has it: a null is absent, so that a lower layer applies, and numbers and
-/// booleans are texts until the type of a setting converts them.
+/// Returns a value of the provider as the layer has it: a null is absent, so that a lower layer applies, and numbers
+/// and booleans are texts until the type of a setting converts them.
 fn as_ours(value: Value) -> Option<Value> {
     match value {
         Value::Null => None,

@@ -1,9 +1,9 @@
 //! Azure App Configuration as a live layer of settings beside Azure Key Vault.
 //!
-//! App Configuration keeps the settings that are no secrets, and refers to Key Vault for those that are. This crate reads
-//! a store, turns its key-values into settings, and makes them a layer of the live settings of `keyvault`: what changes
-//! in the store and what rotates in a vault is published together. It depends on `keyvault` alone, and works with each
-//! of its adapters.
+//! App Configuration keeps the settings that are no secrets, and refers to Key Vault for those that are. This crate
+//! reads a store, turns its key-values into settings, and makes them a layer of the live settings of `keyvault`: what
+//! changes in the store and what rotates in a vault is published together. It depends on `keyvault` alone, and works
+//! with each of its adapters.
 //!
 //! ```no_run
 //! use figment::Figment;

@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::transport::{FixedTransport, Response};
 use crate::{CANARY, assert_error_is_value_free, assert_value_free, run};
 
-/// Checks a page of key-values: it becomes settings, or an error without a value. No link of it sends a request to another
-/// host, and the list ends. An empty page follows.
+/// Checks a page of key-values: it becomes settings, or an error without a value. No link of it sends a request to
+/// another host, and the list ends. An empty page follows.
 pub(crate) fn key_values_body(data: &[u8]) {
     let page = |body: &[u8]| Response { status: 200, body: body.to_vec(), ..Response::default() };
     let transport = FixedTransport::new([page(data), page(br#"{"items":[]}"#)]);

@@ -18,10 +18,10 @@ use crate::sync_token::SyncTokens;
 
 /// A client for the key-values of one store.
 ///
-/// The client sends its token or its signature to the store's endpoint and to no other host, checks keys before it builds
-/// a URL, follows no redirect, bounds the size of bodies and lists, retries in one layer only, and ends every operation
-/// within its [timeout](super::AppConfigurationClientBuilder::timeout). It sends the sync tokens of earlier responses, so
-/// it reads what it has written. `Clone` is cheap and shares connections, tokens and sync tokens.
+/// The client sends its token or its signature to the store's endpoint and to no other host, checks keys before it
+/// builds a URL, follows no redirect, bounds the size of bodies and lists, retries in one layer only, and ends every
+/// operation within its [timeout](super::AppConfigurationClientBuilder::timeout). It sends the sync tokens of earlier
+/// responses, so it reads what it has written. `Clone` is cheap and shares connections, tokens and sync tokens.
 ///
 /// The client runs on a tokio runtime. It caches nothing; [`AppConfiguration`](crate::AppConfiguration) does.
 ///
@@ -64,8 +64,8 @@ impl AppConfigurationClient {
         Self { pipeline: Arc::new(pipeline), endpoint, access_key, sync_tokens: Arc::default() }
     }
 
-    /// Copies the client for another endpoint, such as that of a replica, with the same credential and settings. The copy
-    /// starts without sync tokens: they belong to one endpoint.
+    /// Copies the client for another endpoint, such as that of a replica, with the same credential and settings. The
+    /// copy starts without sync tokens: they belong to one endpoint.
     ///
     /// # Errors
     ///

@@ -16,8 +16,8 @@ use crate::endpoint::{AccessKey, ConnectionString, Endpoint};
 impl AppConfigurationClient {
     /// Starts building a client for a store: its endpoint, `https://contoso.azconfig.io`.
     ///
-    /// Naming an origin here allows it: the client sends its token or its signature to this origin, even if the origin is
-    /// under no domain of App Configuration, such as `https://127.0.0.1:8443` of an emulator.
+    /// Naming an origin here allows it: the client sends its token or its signature to this origin, even if the origin
+    /// is under no domain of App Configuration, such as `https://127.0.0.1:8443` of an emulator.
     pub fn builder(endpoint: impl Into<String>) -> AppConfigurationClientBuilder {
         AppConfigurationClientBuilder::new(Store::Endpoint(endpoint.into()))
     }
@@ -86,8 +86,8 @@ impl AppConfigurationClientBuilder {
     /// Sets the largest number of requests that the store receives per second, on average.
     ///
     /// The worth of ten seconds can go at once. All clients of one endpoint in a process share one rate limit, and the
-    /// lowest value that any client sets applies. A client with a transport of its own has a rate limit of its own. A 429
-    /// stops all clients of the endpoint for the time that the store asks for, at most 16 seconds.
+    /// lowest value that any client sets applies. A client with a transport of its own has a rate limit of its own. A
+    /// 429 stops all clients of the endpoint for the time that the store asks for, at most 16 seconds.
     ///
     /// Default: 100. At least 1. A standard store takes [30,000 requests an
     /// hour](https://learn.microsoft.com/azure/azure-app-configuration/faq), a free one 1,000 a day.
@@ -99,8 +99,8 @@ impl AppConfigurationClientBuilder {
     /// Sets the [version of the REST
     /// API](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-versioning). Default: `2026-04-01`.
     ///
-    /// Before `2023-10-01` there are no snapshots, and pages have no ETags; before `2023-11-01` no filters by tag. A text
-    /// that has not the form of a version is [`Invalid`](ErrorKind::Invalid).
+    /// Before `2023-10-01` there are no snapshots, and pages have no ETags; before `2023-11-01` no filters by tag. A
+    /// text that has not the form of a version is [`Invalid`](ErrorKind::Invalid).
     pub fn api_version(mut self, version: impl Into<String>) -> Self {
         self.settings.api_version = version.into();
         self

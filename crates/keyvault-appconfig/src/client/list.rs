@@ -30,8 +30,8 @@ impl AppConfigurationClient {
         List::new(self, &Operation::List, selector.to_string(), self.selection("kv", selector))
     }
 
-    /// Lists the revisions of the key-values that `selector` chooses, the newest of each first. A store keeps them for 7
-    /// or 30 days, by its tier; a deletion is none.
+    /// Lists the revisions of the key-values that `selector` chooses, the newest of each first. A store keeps them for
+    /// 7 or 30 days, by its tier; a deletion is none.
     ///
     /// Costs one request for 100 revisions. [`List`] has the time limits.
     pub fn list_revisions(&self, selector: &Selector) -> List {
@@ -59,11 +59,11 @@ impl AppConfigurationClient {
         List::new(self, &Operation::ListSnapshots, format!("snapshots {filter}"), self.named("snapshots", filter))
     }
 
-    /// Fetches one page of key-values: the first, or the one at `after`. If it still has the ETag `known_etag`, the page
-    /// comes without items.
+    /// Fetches one page of key-values: the first, or the one at `after`. If it still has the ETag `known_etag`, the
+    /// page comes without items.
     ///
-    /// Costs one request. A page has up to 100 key-values. All pages of a list are unchanged if each has its known ETag and
-    /// the last of them has no next one.
+    /// Costs one request. A page has up to 100 key-values. All pages of a list are unchanged if each has its known ETag
+    /// and the last of them has no next one.
     ///
     /// # Errors
     ///
@@ -122,9 +122,9 @@ impl AppConfigurationClient {
 /// A list of a store: a stream of its items, or of its [`pages`](List::pages).
 ///
 /// The stream sends nothing until it is polled, and fetches one page at a time: one request. The
-/// [timeout](super::AppConfigurationClientBuilder::timeout) applies to the time from one page with items to the next, or
-/// to the end of the list: empty pages in between do not extend it. The time in which the program does not poll does not
-/// count. The stream ends after an error, and with an error after 100,000 items or 10,000 pages.
+/// [timeout](super::AppConfigurationClientBuilder::timeout) applies to the time from one page with items to the next,
+/// or to the end of the list: empty pages in between do not extend it. The time in which the program does not poll does
+/// not count. The stream ends after an error, and with an error after 100,000 items or 10,000 pages.
 ///
 /// # Cancel safety
 ///
@@ -236,8 +236,8 @@ impl<T: ListItem> List<T> {
         Self::from_cursor(self.cursor)
     }
 
-    /// Reads the store as it was at `time`, to the second: up to 7 or 30 days ago, by the store's tier. Call it before the
-    /// first item. Snapshots have no past.
+    /// Reads the store as it was at `time`, to the second: up to 7 or 30 days ago, by the store's tier. Call it before
+    /// the first item. Snapshots have no past.
     pub fn as_of(mut self, time: SystemTime) -> Self {
         self.cursor.as_of = Some(time);
         Self::from_cursor(self.cursor)

@@ -1,11 +1,11 @@
 //! A client for one store, over the
 //! [App Configuration REST API](https://learn.microsoft.com/azure/azure-app-configuration/rest-api).
 //!
-//! [`AppConfigurationClient`] has a method for each operation; [`AppConfigurationClientBuilder`] configures it. Lists are
-//! streams ([`List`], [`Pages`]), a write can depend on a [`Condition`], and a [`SnapshotCreation`] can be awaited.
+//! [`AppConfigurationClient`] has a method for each operation; [`AppConfigurationClientBuilder`] configures it. Lists
+//! are streams ([`List`], [`Pages`]), a write can depend on a [`Condition`], and a [`SnapshotCreation`] can be awaited.
 
-// Requests take the pipeline of `keyvault::http`, which this room tells what is App Configuration's own. It reads best in
-// this order:
+// Requests take the pipeline of `keyvault::http`, which this room tells what is App Configuration's own. It reads best
+// in this order:
 //
 // 1. `app_configuration_client` checks keys, builds requests and reads key-values; `builder` configures it. The other
 //    operations: `write` (set, add, delete, lock), `list` with its `item`s, `snapshots` (which waits with

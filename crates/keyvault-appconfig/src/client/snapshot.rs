@@ -145,8 +145,8 @@ impl NewSnapshot {
         self
     }
 
-    /// Sets how long the store retains the snapshot once it is archived, in whole seconds. Default: 30 days, 7 in a free
-    /// store. 1 hour to 90 days.
+    /// Sets how long the store retains the snapshot once it is archived, in whole seconds. Default: 30 days, 7 in a
+    /// free store. 1 hour to 90 days.
     pub fn retention(mut self, retention: Duration) -> Self {
         self.retention_period = Some(retention.as_secs());
         self

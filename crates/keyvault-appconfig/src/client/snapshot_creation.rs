@@ -14,8 +14,8 @@ use super::snapshot::{Snapshot, SnapshotStatus};
 
 /// The creation of a snapshot that a store has started. `.await` waits for the end and returns the snapshot.
 ///
-/// [`begin_create_snapshot`](AppConfigurationClient::begin_create_snapshot) returns it. The store completes the operation
-/// even if this is dropped.
+/// [`begin_create_snapshot`](AppConfigurationClient::begin_create_snapshot) returns it. The store completes the
+/// operation even if this is dropped.
 ///
 /// # Errors
 ///

@@ -16,8 +16,8 @@ impl AppConfigurationClient {
     ///
     /// # Errors
     ///
-    /// [`Conflict`](ErrorKind::Conflict) if a snapshot has the name; [`Invalid`](ErrorKind::Invalid) if the name is empty
-    /// or the store refuses the content; or an [error of the request](AppConfigurationClient#errors).
+    /// [`Conflict`](ErrorKind::Conflict) if a snapshot has the name; [`Invalid`](ErrorKind::Invalid) if the name is
+    /// empty or the store refuses the content; or an [error of the request](AppConfigurationClient#errors).
     ///
     /// # Cancel safety
     ///
@@ -60,8 +60,8 @@ impl AppConfigurationClient {
         self.send_for(self.snapshot_request(&Operation::GetSnapshot, name)?).await
     }
 
-    /// Archives a snapshot: the store removes it when its [retention](Snapshot::retention) ends. An archived one stays as
-    /// it is.
+    /// Archives a snapshot: the store removes it when its [retention](Snapshot::retention) ends. An archived one stays
+    /// as it is.
     ///
     /// Costs one request. It is retried after any transient failure.
     ///

@@ -34,9 +34,9 @@ impl AppConfigurationClient {
     /// Sets a key-value with attributes, and under a condition if `properties` has one.
     ///
     /// Costs and fails like [`set`](AppConfigurationClient::set). In addition, fails with
-    /// [`Conflict`](keyvault::ErrorKind::Conflict) if the condition does not hold. With a condition it is retried only if
-    /// the store has certainly not carried it out; after [`Unavailable`](keyvault::ErrorKind::Unavailable) the advice says
-    /// whether the key-value may have been set.
+    /// [`Conflict`](keyvault::ErrorKind::Conflict) if the condition does not hold. With a condition it is retried only
+    /// if the store has certainly not carried it out; after [`Unavailable`](keyvault::ErrorKind::Unavailable) the
+    /// advice says whether the key-value may have been set.
     pub async fn set_with(
         &self,
         key: &str,
@@ -90,8 +90,8 @@ impl AppConfigurationClient {
 
     /// Deletes a key-value. Returns it as it was, or `None` if there was none.
     ///
-    /// Costs one request. It is retried after any transient failure; then `None` can mean that an earlier attempt deleted
-    /// the key-value.
+    /// Costs one request. It is retried after any transient failure; then `None` can mean that an earlier attempt
+    /// deleted the key-value.
     ///
     /// # Errors
     ///

@@ -22,9 +22,9 @@ const DOMAINS: [&str; 3] = ["azconfig.io", "azconfig.azure.cn", "azconfig.azure.
 impl Endpoint {
     /// Parses the URL of a store.
     ///
-    /// A host under `azconfig.io`, `azconfig.azure.cn` or `azconfig.azure.us` must be that of one store, on the standard
-    /// port. Any other https origin is accepted too (an emulator on `https://127.0.0.1:8443`, a custom domain), except
-    /// that of a vault and one that only looks like a store of a known domain.
+    /// A host under `azconfig.io`, `azconfig.azure.cn` or `azconfig.azure.us` must be that of one store, on the
+    /// standard port. Any other https origin is accepted too (an emulator on `https://127.0.0.1:8443`, a custom
+    /// domain), except that of a vault and one that only looks like a store of a known domain.
     ///
     /// # Errors
     ///

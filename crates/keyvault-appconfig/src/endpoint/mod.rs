@@ -1,5 +1,5 @@
-//! The store and the right to use it: [`Endpoint`], the https origin of a store, and [`ConnectionString`], an endpoint with
-//! an [`AccessKey`], which signs requests.
+//! The store and the right to use it: [`Endpoint`], the https origin of a store, and [`ConnectionString`], an endpoint
+//! with an [`AccessKey`], which signs requests.
 
 mod access_key;
 mod connection_string;

@@ -8,8 +8,8 @@ use super::pattern::{NO_LABEL, Pattern};
 
 /// A choice of key-values: by key, label and tags, or all of a snapshot.
 ///
-/// A filter is a text (`shop:url`), a prefix with an asterisk (`shop:*`), up to five texts (`a,b`), or `*` for anything.
-/// A backslash makes `*`, `,` and `\` stand for themselves; [`escaped`](crate::escaped) writes it.
+/// A filter is a text (`shop:url`), a prefix with an asterisk (`shop:*`), up to five texts (`a,b`), or `*` for
+/// anything. A backslash makes `*`, `,` and `\` stand for themselves; [`escaped`](crate::escaped) writes it.
 ///
 /// # Examples
 ///
@@ -61,8 +61,8 @@ impl Selector {
         self.with_tag(name.into(), None)
     }
 
-    /// Lets the choice match nothing. Default: a layer fails if one of its selections does, because a misspelt label would
-    /// silently leave every setting at its default.
+    /// Lets the choice match nothing. Default: a layer fails if one of its selections does, because a misspelt label
+    /// would silently leave every setting at its default.
     #[must_use]
     pub fn optional(mut self) -> Self {
         self.is_optional = true;

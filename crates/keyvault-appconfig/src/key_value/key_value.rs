@@ -89,8 +89,8 @@ impl KeyValue {
             && super::ContentType::of(self.content_type()) == super::ContentType::FeatureFlag
     }
 
-    /// Returns where a setting of this key-value is written, for errors and reports: `App Configuration key shop:db label
-    /// prod`.
+    /// Returns where a setting of this key-value is written, for errors and reports: `App Configuration key shop:db
+    /// label prod`.
     pub(crate) fn place(&self) -> String {
         match self.label() {
             Some(label) => format!("App Configuration key {} label {label}", self.key),

@@ -1,7 +1,7 @@
 //! The layer: what a store has, as settings.
 //!
-//! [`AppConfiguration`] is the layer, and [`AppConfigurationBuilder`] makes one. `reader` reads a store once, asking only
-//! for what changed since the last read, which `known` keeps. `replicas` chooses the endpoint to read from.
+//! [`AppConfiguration`] is the layer, and [`AppConfigurationBuilder`] makes one. `reader` reads a store once, asking
+//! only for what changed since the last read, which `known` keeps. `replicas` chooses the endpoint to read from.
 
 mod app_configuration;
 mod builder;

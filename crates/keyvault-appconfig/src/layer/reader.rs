@@ -66,8 +66,8 @@ impl<'r> Reader<'r> {
 
     /// Reads the sentinels, then the pages of all selections concurrently.
     ///
-    /// The sentinels come first: a change during the read is then seen by the next one. While none of them changes, only
-    /// the feature flags are read.
+    /// The sentinels come first: a change during the read is then seen by the next one. While none of them changes,
+    /// only the feature flags are read.
     pub(super) async fn read(self) -> Result<Read> {
         let sentinels = self.sentinels().await?;
         let is_first = self.known.selections.is_empty();

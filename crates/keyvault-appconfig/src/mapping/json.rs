@@ -14,9 +14,9 @@ const MAX_DEPTH: usize = 32;
 
 /// Reads JSON, with comments if need be. `spell` converts the names of members. Returns `None` for other text.
 ///
-/// A `null` is absent like a missing member, so that a lower layer or a default applies; in a list it is an empty value,
-/// so that the elements behind it stay in place. Numbers and booleans are text, as they are written. A value more than
-/// 32 levels deep stays JSON text.
+/// A `null` is absent like a missing member, so that a lower layer or a default applies; in a list it is an empty
+/// value, so that the elements behind it stay in place. Numbers and booleans are text, as they are written. A value
+/// more than 32 levels deep stays JSON text.
 pub(super) fn tree(json: &str, spell: &dyn Fn(&str) -> String) -> Option<StoredValue> {
     strict_tree(json, spell).or_else(|| strict_tree(&without_comments(json)?, spell))
 }

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use super::value::malformed;
 use crate::key_value::{ContentType, KeyValue};
 
-/// Returns the name of the snapshot that a key-value refers to, such as `{"snapshot_name":"release-7"}`, or `None` if it
-/// is not such a reference
-/// ([snapshot references](https://learn.microsoft.com/azure/azure-app-configuration/concept-snapshot-references)).
+/// Returns the name of the snapshot that a key-value refers to, such as `{"snapshot_name":"release-7"}`, or `None` if
+/// it is not such a reference ([snapshot
+/// references](https://learn.microsoft.com/azure/azure-app-configuration/concept-snapshot-references)).
 ///
 /// # Errors
 ///

@@ -239,8 +239,8 @@ impl Reference {
     ///
     /// # Errors
     ///
-    /// [`Invalid`](crate::ErrorKind::Invalid) if `VaultName` is not a valid vault name, or a version in a vault of Azure
-    /// is not 32 hexadecimal digits.
+    /// [`Invalid`](crate::ErrorKind::Invalid) if `VaultName` is not a valid vault name, or a version in a vault of
+    /// Azure is not 32 hexadecimal digits.
     pub fn secret_id(&self, default: &Vault, cloud: Cloud) -> Result<SecretId> {
         let vault = match &self.vault {
             ReferenceVault::Default => default.clone(),

@@ -131,8 +131,8 @@ impl Vault {
         Cloud::of_host(self.host())
     }
 
-    /// Returns the vault whose private endpoint has this host, such as `contoso.privatelink.vaultcore.azure.net`. `None`
-    /// for any other host.
+    /// Returns the vault whose private endpoint has this host, such as `contoso.privatelink.vaultcore.azure.net`.
+    /// `None` for any other host.
     pub fn private_endpoint_of(&self) -> Option<Self> {
         let host = Cloud::own_host(self.host())?;
         Some(Self { origin: format!("https://{host}").into() })

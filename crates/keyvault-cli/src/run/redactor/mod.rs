@@ -1,8 +1,8 @@
 //! Masking secrets in a stream of bytes that arrives in pieces.
 //!
 //! In reading order: `form` lists the texts that reveal a secret, and `automaton` finds all of them at once. `decoder`
-//! reads the escapes of each family (`html` those of HTML), and `track` searches the stream through a chain of decoders,
-//! so that a secret is found however it is escaped.
+//! reads the escapes of each family (`html` those of HTML), and `track` searches the stream through a chain of
+//! decoders, so that a secret is found however it is escaped.
 
 mod automaton;
 mod decoder;
