@@ -152,6 +152,12 @@
 //! hours](https://learn.microsoft.com/azure/event-grid/delivery-and-retry), with growing pauses, in any order, and may
 //! deliver an event twice. A version is fetched by its identifier, so a late event never restores an old value.
 //!
+//! # App Configuration
+//!
+//! The [events of App Configuration](https://learn.microsoft.com/azure/azure-app-configuration/concept-app-configuration-event)
+//! arrive by the same webhook or queue. An event of a key-value or a snapshot is a [`PushEvent::Setting`]: it makes the
+//! [layer](crate::SettingStore) of that store due, and its sync token lets the next read see the change.
+//!
 //! # Security
 //!
 //! * An event carries no value, and the program takes no value from one: a sender of events can only make secrets due.
