@@ -89,6 +89,21 @@ async fn a_store_is_above_the_vault_and_below_the_file() {
     }
 }
 
+/// A field of any type shows which values are numbers and which are text.
+#[tokio::test]
+async fn numbers_and_booleans_of_json_keep_their_types() {
+    for framework in BOTH {
+        let (store, vault) = (FakeSettings::new(), vault("contoso"));
+        store.set("value", json!({ "text": "1", "items": [1, -2, 1.5, true, "true"] }));
+        let live: Live<One<serde_json::Value>> = start(framework, ("", &store, &vault)).await.unwrap();
+        let expected = json!({ "text": "1", "items": [1, -2, 1.5, true, "true"] });
+        assert_eq!(live.current().value, expected, "{framework:?}");
+        store.set("value", json!({ "text": "1", "items": [2, -2, 1.5, true, "true"] }));
+        let change = live.refresh_now().await.unwrap().unwrap();
+        assert_eq!(change.keys, ["value.items[0]"], "{framework:?}");
+    }
+}
+
 #[tokio::test]
 async fn origins_and_reports_name_the_key_and_the_secret() {
     for framework in BOTH {

@@ -19,16 +19,7 @@ pub(crate) fn put(root: &mut Value, key: &[Segment], text: &Resolved) {
 
 /// Sets the value at `key`, and keeps its origin.
 pub(crate) fn set(root: &mut Value, key: &[Segment], scalar: &Scalar) {
-    let kind = match scalar {
-        Scalar::Bool(b) => ValueKind::Boolean(*b),
-        Scalar::Integer(n) => match (i64::try_from(*n), u64::try_from(*n)) {
-            (Ok(n), _) => ValueKind::I64(n),
-            (_, Ok(n)) => ValueKind::U64(n),
-            _ => ValueKind::I128(*n),
-        },
-        Scalar::Float(n) => ValueKind::Float(*n),
-        Scalar::Text(text) => ValueKind::String(text.to_string()),
-    };
+    let kind = kind_of(scalar);
     match (find(root, key), key.split_last()) {
         (Some(value), _) => value.kind = kind,
         (None, Some((Segment::Name(name), parent))) => {
@@ -37,6 +28,19 @@ pub(crate) fn set(root: &mut Value, key: &[Segment], scalar: &Scalar) {
             }
         }
         _ => {}
+    }
+}
+
+pub(crate) fn kind_of(scalar: &Scalar) -> ValueKind {
+    match scalar {
+        Scalar::Bool(b) => ValueKind::Boolean(*b),
+        Scalar::Integer(n) => match (i64::try_from(*n), u64::try_from(*n)) {
+            (Ok(n), _) => ValueKind::I64(n),
+            (_, Ok(n)) => ValueKind::U64(n),
+            _ => ValueKind::I128(*n),
+        },
+        Scalar::Float(n) => ValueKind::Float(*n),
+        Scalar::Text(text) => ValueKind::String(text.to_string()),
     }
 }
 

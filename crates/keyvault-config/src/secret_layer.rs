@@ -8,6 +8,7 @@ use keyvault::settings::{MappedKind, MappedSecrets, MappedTree};
 use keyvault::{NameMap, Resolver, Result};
 
 use crate::place::{Precedence, place_all};
+use crate::replace::kind_of;
 
 /// A source with the secrets of a vault, each under the key that its name gives.
 ///
@@ -114,6 +115,7 @@ pub(crate) fn value(tree: MappedTree<'_>) -> Value {
                 MappedKind::EmptyTable => ValueKind::Table(Map::new()),
                 MappedKind::EmptyList => ValueKind::Array(Vec::new()),
                 MappedKind::Null => ValueKind::Nil,
+                MappedKind::Scalar => secret.scalar().map_or(ValueKind::Nil, |scalar| kind_of(&scalar)),
                 _ => ValueKind::String(secret.expose_secret().to_owned()),
             };
             Value::new(Some(&origin), kind)

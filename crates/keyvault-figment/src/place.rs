@@ -133,7 +133,7 @@ fn nested(key: &[Segment], secret: Value) -> Result<Value, Fault> {
 /// Marks a value as one of the secrets.
 fn set_tag(value: &mut Value, tag: Tag) {
     match value {
-        Value::String(of, _) | Value::Empty(of, _) => *of = tag,
+        Value::String(of, _) | Value::Empty(of, _) | Value::Bool(of, _) | Value::Num(of, _) => *of = tag,
         Value::Dict(of, dict) => {
             *of = tag;
             dict.values_mut().for_each(|value| set_tag(value, tag));

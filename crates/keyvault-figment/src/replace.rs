@@ -137,16 +137,7 @@ pub(crate) fn set(root: &mut Value, key: &[Segment], scalar: Option<&Scalar>) {
         return;
     };
     let tag = find(root, key).map_or(Tag::Default, |value| value.tag());
-    let value = match scalar {
-        Scalar::Bool(b) => Value::Bool(tag, *b),
-        Scalar::Integer(n) => match (i64::try_from(*n), u64::try_from(*n)) {
-            (_, Ok(n)) => Value::Num(tag, n.into()),
-            (Ok(n), _) => Value::Num(tag, n.into()),
-            _ => Value::Num(tag, (*n).into()),
-        },
-        Scalar::Float(n) => Value::Num(tag, (*n).into()),
-        Scalar::Text(text) => Value::String(tag, text.to_string()),
-    };
+    let value = value_of(scalar, tag);
     match (find(root, key), last) {
         (Some(place), _) => *place = value,
         (None, Segment::Name(name)) => {
@@ -155,6 +146,19 @@ pub(crate) fn set(root: &mut Value, key: &[Segment], scalar: Option<&Scalar>) {
             }
         }
         _ => {}
+    }
+}
+
+pub(crate) fn value_of(scalar: &Scalar, tag: Tag) -> Value {
+    match scalar {
+        Scalar::Bool(b) => Value::Bool(tag, *b),
+        Scalar::Integer(n) => match (i64::try_from(*n), u64::try_from(*n)) {
+            (_, Ok(n)) => Value::Num(tag, n.into()),
+            (Ok(n), _) => Value::Num(tag, n.into()),
+            _ => Value::Num(tag, (*n).into()),
+        },
+        Scalar::Float(n) => Value::Num(tag, (*n).into()),
+        Scalar::Text(text) => Value::String(tag, text.to_string()),
     }
 }
 

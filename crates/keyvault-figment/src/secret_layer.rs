@@ -9,6 +9,7 @@ use keyvault::settings::{Key, MappedKind, MappedSecret, MappedSecrets, MappedTre
 use keyvault::{NameMap, Resolver, Result};
 
 use crate::place::{list_of, place_in};
+use crate::replace::value_of;
 
 /// A provider with the secrets of a vault, each under the key that its name gives.
 ///
@@ -159,6 +160,10 @@ pub(crate) fn value(tree: MappedTree<'_>) -> Value {
             MappedKind::EmptyTable => Value::Dict(Tag::Default, Dict::new()),
             MappedKind::EmptyList => Value::Array(Tag::Default, Vec::new()),
             MappedKind::Null => Value::Empty(Tag::Default, Empty::None),
+            MappedKind::Scalar => {
+                let empty = Value::Empty(Tag::Default, Empty::None);
+                secret.scalar().map_or(empty, |scalar| value_of(&scalar, Tag::Default))
+            }
             _ => Value::String(Tag::Default, secret.expose_secret().to_owned()),
         },
     }

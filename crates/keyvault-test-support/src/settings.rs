@@ -114,7 +114,7 @@ fn stored(value: &Value) -> StoredValue {
     match value {
         Value::Null => StoredValue::Null,
         Value::String(text) => StoredValue::Text(text.clone().into()),
-        Value::Bool(_) | Value::Number(_) => StoredValue::Text(value.to_string().into()),
+        Value::Bool(_) | Value::Number(_) => StoredValue::Scalar(value.to_string().into()),
         Value::Array(items) => StoredValue::List(items.iter().map(stored).collect()),
         Value::Object(members) => {
             StoredValue::Table(members.iter().map(|(name, member)| (name.clone(), stored(member))).collect())

@@ -15,8 +15,7 @@ const MAX_DEPTH: usize = 32;
 /// Reads JSON, with comments if need be. `spell` converts the names of members. Returns `None` for other text.
 ///
 /// A `null` is absent like a missing member, so that a lower layer or a default applies; in a list it is an empty
-/// value, so that the elements behind it stay in place. Numbers and booleans are text, as they are written. A value
-/// more than 32 levels deep stays JSON text.
+/// value, so that the elements behind it stay in place. A value more than 32 levels deep stays JSON text.
 pub(super) fn tree(json: &str, spell: &dyn Fn(&str) -> String) -> Option<StoredValue> {
     strict_tree(json, spell).or_else(|| strict_tree(&without_comments(json)?, spell))
 }
@@ -41,7 +40,8 @@ fn value(raw: &RawValue, spell: &dyn Fn(&str) -> String, levels: usize) -> Optio
         }
         (b'"', _) => StoredValue::Text(serde_json::from_str(json).ok()?),
         (b'n', _) => StoredValue::Null,
-        _ => StoredValue::Text(Zeroizing::new(json.to_owned())),
+        (b'{' | b'[', _) => StoredValue::Text(Zeroizing::new(json.to_owned())),
+        _ => StoredValue::Scalar(Zeroizing::new(json.to_owned())),
     })
 }
 

@@ -53,7 +53,7 @@ impl ConfigValue {
         match (secret.place(), secret.kind()) {
             (None, _) => Self::new(key, None, ValueContent::Mapped(Arc::clone(&secret.secret))),
             (Some(place), MappedKind::Text) => Self::text(key, place, secret.expose_secret()),
-            (Some(place), kind) => Self::other(key, place, kind),
+            (Some(place), kind) => Self::other(key, place, (kind, secret.expose_secret())),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use zeroize::Zeroizing;
 
 use super::key::Key;
+use super::scalar::Scalar;
 use super::secret_issue::SecretIssue;
 use crate::secret::{Secret, SecretId, SecretProperties};
 
@@ -51,6 +52,8 @@ pub(crate) struct MappedPart {
 pub enum MappedKind {
     /// Text. The other kinds occur in expanded JSON secrets and in stores only.
     Text,
+    /// A number or a boolean. It occurs in stores only: a secret is text.
+    Scalar,
     /// A table without members.
     EmptyTable,
     /// A list without elements.
@@ -151,7 +154,12 @@ impl MappedSecret {
         self.part.as_ref().map_or(MappedKind::Text, |part| part.kind)
     }
 
-    /// Returns the plaintext, which is empty if the value is not text.
+    /// Returns the number or the boolean; `None` for a value of another kind.
+    pub fn scalar(&self) -> Option<Scalar> {
+        (self.kind() == MappedKind::Scalar).then(|| Scalar::of_json(self.expose_secret())).flatten()
+    }
+
+    /// Returns the plaintext, which is empty if the value is neither text nor a scalar.
     pub fn expose_secret(&self) -> &str {
         self.part.as_ref().map_or_else(|| self.secret.expose_secret(), |part| &part.text)
     }

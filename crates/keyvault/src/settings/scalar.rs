@@ -25,6 +25,15 @@ impl Scalar {
         Self::Text(Zeroizing::new(text.into()))
     }
 
+    /// Returns the number or the boolean of JSON that `text` is.
+    pub(super) fn of_json(text: &str) -> Option<Self> {
+        if let Ok(b) = text.parse() {
+            return Some(Self::Bool(b));
+        }
+        let integer = || text.parse().ok().map(Self::Integer);
+        integer().or_else(|| text.parse().ok().filter(|n: &f64| n.is_finite()).map(Self::Float))
+    }
+
     /// Returns the values of other types that `text` may stand for, without the white space around it. The likeliest
     /// comes first.
     pub(super) fn readings(text: &str) -> Vec<Self> {
@@ -57,6 +66,22 @@ impl fmt::Debug for Scalar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_scalar_of_json_is_a_number_or_a_boolean() {
+        use Scalar::{Bool, Float, Integer};
+        for (text, scalar) in [
+            ("true", Some(Bool(true))),
+            ("-7", Some(Integer(-7))),
+            ("18446744073709551615", Some(Integer(u64::MAX.into()))),
+            ("1.5", Some(Float(1.5))),
+            ("1e3", Some(Float(1_000.0))),
+            ("1e999", None),
+            ("x", None),
+        ] {
+            assert!(Scalar::of_json(text) == scalar, "{text}");
+        }
+    }
 
     #[test]
     fn text_has_the_readings_of_other_types() {

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::key::{Key, Segment};
 use super::mapped::{MappedKind, MappedPart, MappedSecret, MappedSecrets};
 use super::origin::Fingerprint;
+use super::scalar::Scalar;
 use crate::error::{Error, ErrorKind, Result};
 use crate::reference::{JsonString, to_json};
 use crate::secret::{Secret, SecretId, SecretProperties, SecretVersion};
@@ -25,9 +26,10 @@ pub struct StoredSettings {
 /// The value of one setting. `Debug` shows its kind only.
 #[derive(Clone)]
 pub enum StoredValue {
-    /// Text, which may contain references. A number or a boolean is its text, too: it converts as text from the
-    /// environment does.
+    /// Text, which may contain references. It converts to numbers and booleans as text from the environment does.
     Text(Zeroizing<String>),
+    /// A number or a boolean, as JSON writes it. Any other text here, also a number that is too large, is text.
+    Scalar(Zeroizing<String>),
     /// An empty value.
     Null,
     /// A table.
@@ -66,6 +68,7 @@ enum DocumentSegment {
 #[derive(Deserialize, Serialize)]
 enum DocumentKind {
     Text,
+    Scalar,
     EmptyTable,
     EmptyList,
     Null,
@@ -92,6 +95,8 @@ impl StoredSettings {
     fn add(&mut self, key: Key, depth: usize, place: &Arc<str>, value: StoredValue) {
         let (kind, text) = match value {
             StoredValue::Text(text) => (MappedKind::Text, text),
+            StoredValue::Scalar(text) if Scalar::of_json(&text).is_some() => (MappedKind::Scalar, text),
+            StoredValue::Scalar(text) => (MappedKind::Text, text),
             StoredValue::Null => (MappedKind::Null, Zeroizing::default()),
             StoredValue::Table(members) if members.is_empty() => (MappedKind::EmptyTable, Zeroizing::default()),
             StoredValue::List(items) if items.is_empty() => (MappedKind::EmptyList, Zeroizing::default()),
@@ -130,6 +135,7 @@ impl fmt::Debug for StoredValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Text(_) => "Text(…)",
+            Self::Scalar(_) => "Scalar(…)",
             Self::Null => "Null",
             Self::Table(_) => "Table(…)",
             Self::List(_) => "List(…)",
@@ -145,6 +151,7 @@ impl StoredLeaf {
         };
         let kind = match self.kind {
             MappedKind::Text => DocumentKind::Text,
+            MappedKind::Scalar => DocumentKind::Scalar,
             MappedKind::EmptyTable => DocumentKind::EmptyTable,
             MappedKind::EmptyList => DocumentKind::EmptyList,
             MappedKind::Null => DocumentKind::Null,
@@ -171,6 +178,7 @@ impl MappedSecrets {
             };
             let kind = match entry.kind {
                 DocumentKind::Text => MappedKind::Text,
+                DocumentKind::Scalar => MappedKind::Scalar,
                 DocumentKind::EmptyTable => MappedKind::EmptyTable,
                 DocumentKind::EmptyList => MappedKind::EmptyList,
                 DocumentKind::Null => MappedKind::Null,
