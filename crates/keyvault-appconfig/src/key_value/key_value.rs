@@ -89,6 +89,14 @@ impl KeyValue {
             && super::ContentType::of(self.content_type()) == super::ContentType::FeatureFlag
     }
 
+    /// Returns the size of all its texts in memory, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let texts = [&self.label, &self.content_type, &self.etag, &self.description];
+        let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+        let tags = self.tags().map(|(name, value)| name.len() + value.map_or(0, str::len)).sum::<usize>();
+        self.key.len() + self.value().map_or(0, str::len) + texts + tags
+    }
+
     /// Returns where a setting of this key-value is written, for errors and reports: `App Configuration key shop:db label
     /// prod`.
     pub(crate) fn place(&self) -> String {
@@ -137,6 +145,8 @@ mod tests {
         assert_eq!(found.description(), Some("where"));
         assert_eq!(found.place(), "App Configuration key shop:url label prod");
         assert!(!format!("{found:?}").contains("canary"), "{found:?}");
+        let texts = ["shop:url", "prod", "canary", "4f6dd610dd5e4deebc7fbaef685fb903", "where", "team", "a", "x"];
+        assert_eq!(found.size(), texts.concat().len());
     }
 
     #[test]

@@ -51,8 +51,8 @@ impl AppConfigurationBuilder {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if a filter is malformed, if a selection can match several labels of one key, if
-    /// a sentinel is not one key and one label, if a prefix or the separator is empty, if an endpoint is malformed or occurs twice, if
-    /// the interval is below a second, or if the timeout is zero.
+    /// the key or the label of a sentinel, a prefix or the separator is empty, if an endpoint is malformed or occurs
+    /// twice, if the interval is below a second, or if the timeout is zero.
     pub fn build(self) -> Result<AppConfiguration> {
         for planned in &self.plan.selections {
             planned.selector.check()?;
@@ -61,8 +61,9 @@ impl AppConfigurationBuilder {
                     .with_help("select once for each label: the later selection wins"));
             }
         }
-        if self.plan.sentinels.iter().any(|(key, _)| key.is_empty()) {
-            return Err(invalid("key of the sentinel is empty"));
+        if self.plan.sentinels.iter().any(|(key, label)| key.is_empty() || label.as_deref() == Some("")) {
+            return Err(invalid("key or label of the sentinel is empty")
+                .with_help("NO_LABEL means the key-value without a label"));
         }
         if !self.map.is_valid() {
             return Err(invalid("prefix or separator is empty"));
