@@ -129,7 +129,7 @@ async fn respond(
             let (status, mut headers, body) = send(emulator, request).await?.deconstruct();
             let etag = headers.get_optional_str(&ETAG).map(|etag| format!("W/{etag}"));
             etag.into_iter().for_each(|etag| headers.insert(ETAG, etag));
-            Ok(AsyncRawResponse::new(status, headers, body))
+            Ok(AsyncRawResponse::new(status, headers, Box::pin(body)))
         }
         Some(Outcome::Fails(status)) => Ok(FakeResponse::new(status, "{}").into()),
         Some(Outcome::Hangs) => std::future::pending().await,
