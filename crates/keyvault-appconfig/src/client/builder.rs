@@ -99,8 +99,8 @@ impl AppConfigurationClientBuilder {
     /// Sets the [version of the REST
     /// API](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-versioning). Default: `2026-04-01`.
     ///
-    /// Before `2023-10-01` there are no snapshots, and pages have no ETags; before `2023-11-01` no filters by tag. A
-    /// malformed version is [`Invalid`](ErrorKind::Invalid).
+    /// Before `2023-10-01` there are no snapshots, and pages have no ETags; before `2023-11-01` no filters by tag. A text
+    /// that has not the form of a version is [`Invalid`](ErrorKind::Invalid).
     pub fn api_version(mut self, version: impl Into<String>) -> Self {
         self.settings.api_version = version.into();
         self

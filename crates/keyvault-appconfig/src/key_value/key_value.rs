@@ -78,6 +78,14 @@ impl KeyValue {
         self.description.as_deref()
     }
 
+    /// Returns the size of all its texts in memory, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let texts = [&self.label, &self.content_type, &self.etag, &self.description];
+        let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+        let tags = self.tags().map(|(name, value)| name.len() + value.map_or(0, str::len)).sum::<usize>();
+        self.key.len() + self.value().map_or(0, str::len) + texts + tags
+    }
+
     /// Returns the tags, in the order of their names. A tag may have no value.
     pub fn tags(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.tags.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
@@ -87,14 +95,6 @@ impl KeyValue {
     pub fn is_feature_flag(&self) -> bool {
         self.key.starts_with(FEATURE_FLAG_PREFIX)
             && super::ContentType::of(self.content_type()) == super::ContentType::FeatureFlag
-    }
-
-    /// Returns the size of all its texts in memory, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        let texts = [&self.label, &self.content_type, &self.etag, &self.description];
-        let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
-        let tags = self.tags().map(|(name, value)| name.len() + value.map_or(0, str::len)).sum::<usize>();
-        self.key.len() + self.value().map_or(0, str::len) + texts + tags
     }
 
     /// Returns where a setting of this key-value is written, for errors and reports: `App Configuration key shop:db label

@@ -51,8 +51,8 @@ impl AppConfigurationBuilder {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if a filter is malformed, if a selection can match several labels of one key, if
-    /// the key or the label of a sentinel, a prefix or the separator is empty, if an endpoint is malformed or occurs
-    /// twice, if the interval is below a second, or if the timeout is zero.
+    /// a sentinel is not one key and one label, if a prefix or the separator is empty, if an endpoint is malformed or
+    /// occurs twice, if the interval is below a second, or if the timeout is zero.
     pub fn build(self) -> Result<AppConfiguration> {
         for planned in &self.plan.selections {
             planned.selector.check()?;
@@ -125,7 +125,8 @@ impl AppConfigurationBuilder {
         self
     }
 
-    /// Adds the key-values of a snapshot, which never change. It must have been created with the composition type `key`.
+    /// Adds the key-values of a snapshot, which never change. It must have been created with the composition type
+    /// `key`.
     pub fn select_snapshot(self, name: &str) -> Self {
         self.select_with(Selector::snapshot(name))
     }
@@ -147,8 +148,8 @@ impl AppConfigurationBuilder {
 
 /// Which settings the key-values give.
 impl AppConfigurationBuilder {
-    /// Removes a prefix from keys. Of several prefixes, the longest one that a key begins with is removed. A key without
-    /// any of them stays as it is.
+    /// Removes a prefix from keys. Of several prefixes, the longest one that a key begins with is removed. A key
+    /// without any of them stays as it is.
     pub fn trim_prefix(mut self, prefix: &str) -> Self {
         self.map.add_prefix(prefix.to_owned());
         self
@@ -190,7 +191,8 @@ impl AppConfigurationBuilder {
 
 /// When and from where the layer is read.
 impl AppConfigurationBuilder {
-    /// Sets the interval between reads of this layer. Default: each refresh of the settings reads it. At least 1 second.
+    /// Sets the interval between reads of this layer. Default: each refresh of the settings reads it. At least 1
+    /// second.
     pub fn refresh_every(mut self, interval: Duration) -> Self {
         self.interval = Some(interval);
         self

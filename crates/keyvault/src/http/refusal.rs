@@ -24,8 +24,8 @@ impl Response {
         Err(FailedAttempt { error, retry: self.retry_reason(), may_have_succeeded })
     }
 
-    /// Adds the status, the codes and the request id to the error of this response. Omits text that does not
-    /// look like a code.
+    /// Adds the status, the codes and the request id to the error of this response. Text that has not the form of a code
+    /// is left out.
     pub fn refusal(&self, error: Error, code: Option<&str>, inner_code: Option<&str>) -> Error {
         let (code, inner_code) = (code.and_then(ServiceAnswer::code_of), inner_code.and_then(ServiceAnswer::code_of));
         let cause = match (&inner_code, &code) {
