@@ -10,7 +10,7 @@ use crate::key_value::KeyValue;
 pub(crate) trait ListItem: Send + Sync + Unpin + Sized + 'static {
     type Json: DeserializeOwned + Send;
 
-    /// Returns the item. `None` if it has not the form of one.
+    /// Returns the item. `None` if it is malformed.
     fn from_json(json: Self::Json) -> Option<Self>;
 }
 

@@ -106,7 +106,8 @@ impl AppConfigurationClient {
             None => request,
         };
         let (request, response) = self.send(request).await?;
-        let etag = response.etag.clone();
+        // A proxy can weaken an ETag: `W/"…"`. The page then comes in full each time.
+        let etag = response.etag.clone().filter(|etag| quoted(etag).is_ok());
         let link = response.link.as_deref().and_then(after_in_link_header);
         if response.status == 304 {
             return Ok(Page { items: None, etag, next: link.map(PageToken::new) });
@@ -364,7 +365,7 @@ fn at(mut first: Url, after: Option<&PageToken>) -> Url {
 /// The body of a list.
 #[derive(Deserialize)]
 struct PageBody<T> {
-    #[serde(default = "Vec::new")]
+    /// Required: a page without them is not an empty one, which would remove settings.
     items: Vec<T>,
     #[serde(rename = "@nextLink")]
     next_link: Option<String>,

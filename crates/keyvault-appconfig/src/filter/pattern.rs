@@ -2,7 +2,7 @@
 
 use keyvault::secret::ParseError;
 
-/// The label filter for key-values without a label, and the label of none.
+/// The filter that selects key-values without a label.
 pub const NO_LABEL: &str = "\0";
 
 /// A parsed filter

@@ -49,7 +49,7 @@ impl Selector {
 
     /// Restricts the choice to key-values with a tag that has exactly this value. Up to five tags; all must match.
     ///
-    /// A snapshot takes no tags: a request with both fails.
+    /// Does not apply to a snapshot.
     #[must_use]
     pub fn tag(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.with_tag(name.into(), Some(value.into()))
@@ -95,7 +95,7 @@ impl Selector {
     /// # Errors
     ///
     /// [`ParseError`] if a filter is malformed, if there are too many tags, or if the snapshot has no name.
-    pub fn check(&self) -> Result<(), ParseError> {
+    pub(crate) fn check(&self) -> Result<(), ParseError> {
         match &self.choice {
             Choice::Snapshot(name) if name.is_empty() => Err(ParseError::new("name of the snapshot is empty")),
             Choice::Snapshot(_) => Ok(()),
@@ -108,7 +108,7 @@ impl Selector {
     }
 
     /// Returns the parameters of the request that lists these key-values.
-    pub fn query(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn query(&self) -> Vec<(&'static str, String)> {
         match &self.choice {
             Choice::Snapshot(name) => vec![("snapshot", name.clone())],
             Choice::Filter { key, label, tags } => {
@@ -143,13 +143,24 @@ impl Selector {
         let choice = match self.choice {
             Choice::Filter { key, label, tags } => {
                 let prefix = crate::key_value::FEATURE_FLAG_PREFIX;
-                let key = key.split_inclusive(',').map(|item| format!("{prefix}{item}")).collect();
+                let flag = |item: &str| if item.is_empty() { String::new() } else { format!("{prefix}{item}") };
+                let key = items(&key).map(flag).collect::<Vec<_>>().join(",");
                 Choice::Filter { key, label, tags }
             }
             snapshot => snapshot,
         };
         Self { choice, is_optional: self.is_optional }
     }
+}
+
+/// Returns the texts of a filter, which commas without a backslash separate.
+fn items(filter: &str) -> impl Iterator<Item = &str> {
+    let mut is_escaped = false;
+    filter.split(move |letter| {
+        let separates = letter == ',' && !is_escaped;
+        is_escaped = letter == '\\' && !is_escaped;
+        separates
+    })
 }
 
 /// Writes the filter of one tag. `\0` stands for the absence of a value.
@@ -203,6 +214,11 @@ mod tests {
             ),
             (Selector::snapshot("release-7").tag("a", "b"), &[("snapshot", "release-7")], "snapshot release-7"),
             (
+                Selector::new(r"be\,ta,g\\", NO_LABEL).of_feature_flags(),
+                &[("key", r".appconfig.featureflag/be\,ta,.appconfig.featureflag/g\\"), ("label", "\0")],
+                r"key filter .appconfig.featureflag/be\,ta,.appconfig.featureflag/g\\, no label",
+            ),
+            (
                 Selector::new("beta,gamma", NO_LABEL).of_feature_flags(),
                 &[("key", ".appconfig.featureflag/beta,.appconfig.featureflag/gamma"), ("label", "\0")],
                 "key filter .appconfig.featureflag/beta,.appconfig.featureflag/gamma, no label",
@@ -226,6 +242,7 @@ mod tests {
             Selector::new("*", "prod").tag("", "x"),
             many.iter().fold(Selector::new("*", "prod"), |selector, name| selector.tag(*name, "x")),
             Selector::snapshot(""),
+            Selector::new("", NO_LABEL).of_feature_flags(),
         ] {
             assert!(selector.check().is_err(), "{selector}");
         }

@@ -78,6 +78,14 @@ impl KeyValue {
         self.description.as_deref()
     }
 
+    /// Returns the size of all its texts in memory, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        let texts = [&self.label, &self.content_type, &self.etag, &self.description];
+        let texts = texts.into_iter().flatten().map(String::len).sum::<usize>();
+        let tags = self.tags().map(|(name, value)| name.len() + value.map_or(0, str::len)).sum::<usize>();
+        self.key.len() + self.value().map_or(0, str::len) + texts + tags
+    }
+
     /// Returns the tags, in the order of their names. A tag may have no value.
     pub fn tags(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.tags.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
@@ -137,6 +145,8 @@ mod tests {
         assert_eq!(found.description(), Some("where"));
         assert_eq!(found.place(), "App Configuration key shop:url label prod");
         assert!(!format!("{found:?}").contains("canary"), "{found:?}");
+        let texts = ["shop:url", "prod", "canary", "4f6dd610dd5e4deebc7fbaef685fb903", "where", "team", "a", "x"];
+        assert_eq!(found.size(), texts.concat().len());
     }
 
     #[test]

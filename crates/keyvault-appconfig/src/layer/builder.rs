@@ -61,8 +61,9 @@ impl AppConfigurationBuilder {
                     .with_help("select once for each label: the later selection wins"));
             }
         }
-        if self.plan.sentinels.iter().any(|(key, _)| key.is_empty()) {
-            return Err(invalid("key of the sentinel is empty"));
+        if self.plan.sentinels.iter().any(|(key, label)| key.is_empty() || label.as_deref() == Some("")) {
+            return Err(invalid("key or label of the sentinel is empty")
+                .with_help("NO_LABEL means the key-value without a label"));
         }
         if !self.map.is_valid() {
             return Err(invalid("prefix or separator is empty"));

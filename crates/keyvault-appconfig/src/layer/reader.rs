@@ -156,10 +156,9 @@ impl<'r> Reader<'r> {
             };
             // An endless row of empty pages ends, too.
             count += page.key_values.len().max(1);
-            bytes += page.key_values.iter().filter_map(|one| one.value()).map(str::len).sum::<usize>();
+            bytes += page.key_values.iter().map(|one| one.size()).sum::<usize>();
             if count > MAX_KEY_VALUES || bytes > MAX_BYTES {
-                return Err(Error::new(ErrorKind::InvalidSettings, "store has more key-values than the limit")
-                    .with_help("select fewer keys: a selection has at most 100,000 key-values and 64 MiB"));
+                return Err(too_many());
             }
             at = page.next.clone();
             pages.push(page);
@@ -181,6 +180,10 @@ impl<'r> Reader<'r> {
                 found.extend(snapshot.map_err(|error| error.at(key_value.key(), key_value.place()))?.iter().cloned());
             } else {
                 found.push(Arc::clone(key_value));
+            }
+            // Each of many references can stand for a large snapshot.
+            if found.len() > MAX_KEY_VALUES {
+                return Err(too_many());
             }
         }
         let is_empty = pages.iter().all(|page| page.key_values.is_empty());
@@ -224,4 +227,9 @@ impl<'r> Reader<'r> {
             _ => Ok(()),
         }
     }
+}
+
+fn too_many() -> Error {
+    Error::new(ErrorKind::InvalidSettings, "store has more key-values than the limit")
+        .with_help("select fewer keys: a selection has at most 100,000 key-values and 64 MiB")
 }

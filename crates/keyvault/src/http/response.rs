@@ -9,7 +9,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use zeroize::Zeroizing;
 
 use super::retry::{self, RetryReason};
-use super::sanitize::{CHALLENGE, ETAG, LINK, OPERATION_LOCATION, SERVER, SYNC_TOKEN, is_request_id};
+use super::sanitize::{CHALLENGE, ETAG, LINK, SERVER, SYNC_TOKEN, is_request_id};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A complete response.
@@ -30,14 +30,10 @@ pub struct Response {
     pub(super) server: Option<String>,
     /// The `ETag`, with its quotation marks.
     pub etag: Option<String>,
-    /// The `Last-Modified`.
-    pub last_modified: Option<SystemTime>,
     /// The `Link`, which leads to the next page.
     pub link: Option<String>,
     /// The `Sync-Token`.
     pub sync_token: Option<String>,
-    /// The `Operation-Location`, where the state of an operation is.
-    pub operation_location: Option<String>,
     /// The body, wiped on drop.
     pub body: Zeroizing<Vec<u8>>,
 }
@@ -74,8 +70,8 @@ impl Response {
             return Err(too_large(status));
         }
         let text = |name| header(name).map(str::to_owned);
-        let date = |name| header(name).and_then(|date| httpdate::parse_http_date(date).ok());
-        let as_of = date("date").unwrap_or_else(SystemTime::now);
+        let date = header("date").and_then(|date| httpdate::parse_http_date(date).ok());
+        let as_of = date.unwrap_or_else(SystemTime::now);
         let mut response = Self {
             status,
             as_of,
@@ -84,10 +80,8 @@ impl Response {
             retry_after: retry::retry_after(header, as_of),
             server: text(SERVER),
             etag: text(ETAG),
-            last_modified: date("last-modified"),
             link: text(LINK),
             sync_token: text(SYNC_TOKEN),
-            operation_location: text(OPERATION_LOCATION),
             // Fits all of it: a buffer that grows leaves copies of a secret behind.
             body: Zeroizing::new(Vec::with_capacity(length.unwrap_or(UNKNOWN_LENGTH))),
         };
@@ -150,22 +144,9 @@ impl Response {
     /// Creates a response without headers.
     pub(crate) fn bare(status: u16, body: &str) -> Self {
         let (challenge, request_id, retry_after, server) = Default::default();
-        let (etag, last_modified, link, sync_token, operation_location) = Default::default();
+        let (etag, link, sync_token) = Default::default();
         let (as_of, body) = (SystemTime::UNIX_EPOCH, body.as_bytes().to_vec().into());
-        Self {
-            status,
-            as_of,
-            challenge,
-            request_id,
-            retry_after,
-            server,
-            etag,
-            last_modified,
-            link,
-            sync_token,
-            operation_location,
-            body,
-        }
+        Self { status, as_of, challenge, request_id, retry_after, server, etag, link, sync_token, body }
     }
 }
 

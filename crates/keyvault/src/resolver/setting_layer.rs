@@ -172,3 +172,33 @@ impl SecretStore for DocumentStore {
         stream::empty().boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use zeroize::Zeroizing;
+
+    use super::*;
+    use crate::settings::{StoredSettings, StoredValue};
+
+    /// Returns a layer with a list of these elements.
+    fn list(items: &[&str]) -> MappedSecrets {
+        let items = items.iter().map(|item| StoredValue::Text(Zeroizing::new((*item).to_owned())));
+        let mut stored = StoredSettings::default();
+        stored.set(&Key::root().member("hosts"), "test", StoredValue::List(items.collect()));
+        let id = SecretId::new(Vault::parse("https://contoso.azconfig.io").unwrap(), SecretName::of_store("Test", 1));
+        MappedSecrets::of_document(&Arc::new(stored.into_document(&id, SystemTime::UNIX_EPOCH).unwrap())).unwrap()
+    }
+
+    #[test]
+    fn a_list_of_a_higher_layer_replaces_a_lower_one_even_if_either_is_empty() {
+        for (lower, higher, expected) in [
+            (&["a", "b"][..], &["c"][..], &["hosts[0]"][..]),
+            (&["a", "b"], &[], &["hosts"]),
+            (&[], &["c"], &["hosts[0]"]),
+        ] {
+            let merged = merged([&list(lower), &list(higher)].into_iter()).unwrap();
+            let keys: Vec<String> = merged.iter().map(|(key, _)| key.to_string()).collect();
+            assert_eq!(keys, expected, "{lower:?} {higher:?}");
+        }
+    }
+}

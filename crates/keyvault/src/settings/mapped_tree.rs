@@ -1,7 +1,7 @@
 //! The values of mapped secrets, in the shape in which layers merge them.
 
 use super::key::{Key, Segment};
-use super::mapped::{MappedSecret, MappedSecrets};
+use super::mapped::{MappedKind, MappedSecret, MappedSecrets};
 
 /// The value of a mapped secret. An adapter converts it into its framework's value.
 #[derive(Clone, Debug)]
@@ -48,10 +48,11 @@ struct Place<'s> {
     is_list: bool,
 }
 
-/// Returns the key of the list that contains a value and is one value as a whole.
+/// Returns the key of the list that contains a value and is one value as a whole. An empty list contains itself.
 pub(crate) fn list_place(value: &(Key, MappedSecret)) -> Option<Key> {
     let place = place(value);
-    place.is_list.then(|| place.key.iter().cloned().collect())
+    let is_list = place.is_list || value.1.kind() == MappedKind::EmptyList;
+    is_list.then(|| place.key.iter().cloned().collect())
 }
 
 fn place((key, secret): &(Key, MappedSecret)) -> Place<'_> {

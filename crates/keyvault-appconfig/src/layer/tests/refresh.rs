@@ -66,6 +66,29 @@ async fn no_page_is_lost_with_the_headers_of_a_response() {
 }
 
 #[tokio::test]
+async fn a_page_with_a_weak_etag_is_read_again() {
+    let store = store_with(4).await;
+    let layer = builder(&store).build().unwrap();
+    store.weaken_etags();
+    let first = read(&layer).await.unwrap();
+    assert_eq!(read(&layer).await.unwrap(), first);
+    store.set("k0", "2");
+    assert_eq!(read(&layer).await.unwrap()[0], "k0=2");
+}
+
+#[tokio::test]
+async fn an_answer_without_items_is_not_an_empty_store() {
+    let store = store_with(1).await;
+    let layer = builder(&store).select_with(Selector::new("*", NO_LABEL).optional()).build().unwrap();
+    let first = read(&layer).await.unwrap();
+    store.fail("list", 200);
+    let error = read(&layer).await.unwrap_err();
+    assert_eq!((error.kind(), error.is_transient()), (ErrorKind::Unavailable, true));
+    store.recover();
+    assert_eq!(read(&layer).await.unwrap(), first);
+}
+
+#[tokio::test]
 async fn a_failed_read_loses_nothing_and_is_repeated() {
     let store = store_with(7).await;
     let layer = builder(&store).build().unwrap();

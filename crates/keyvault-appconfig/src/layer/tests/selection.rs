@@ -122,6 +122,17 @@ async fn a_snapshot_reference_is_replaced_by_the_snapshot() {
 }
 
 #[tokio::test]
+async fn many_references_to_a_large_snapshot_are_an_error() {
+    let store = Store::new().await;
+    store.handle("contoso").page_size(1_000);
+    (0..1_000).for_each(|i| store.set(&format!("key{i}@base"), "v"));
+    store.handle("contoso").create_snapshot("large", &[("*", Some("base"))]);
+    (0..101).for_each(|i| store.set_as(&format!("ref{i}"), r#"{"snapshot_name":"large"}"#, SNAPSHOT_REFERENCE));
+    let error = read(&builder(&store).build().unwrap()).await.unwrap_err();
+    assert_eq!(error.to_string(), "store has more key-values than the limit");
+}
+
+#[tokio::test]
 async fn feature_flags_are_a_list_of_their_own() {
     let store = Store::new().await;
     store.set("a", "1");
@@ -148,7 +159,8 @@ async fn a_layer_that_cannot_work_is_refused() {
         (new().feature_flags("*", "*"), "selection matches several labels"),
         (new().trim_prefix(""), "prefix or separator is empty"),
         (new().separator(""), "prefix or separator is empty"),
-        (new().sentinel("", NO_LABEL), "key of the sentinel is empty"),
+        (new().sentinel("", NO_LABEL), "key or label of the sentinel is empty"),
+        (new().sentinel("version", ""), "key or label of the sentinel is empty"),
         (new().refresh_every(Duration::from_millis(999)), "refresh interval of the layer is below a second"),
         (new().timeout(Duration::ZERO), "timeout of the layer is zero"),
         (new().replica("https://Contoso.azconfig.io/"), "two replicas have the same endpoint"),

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use azure_core::http::AsyncRawResponse;
+use azure_core::http::headers::ETAG;
 use keyvault_emulator::{AppConfigurationHandle, Emulator, SetKeyValue};
 use keyvault_test_support::emulator::send;
 use keyvault_test_support::transport::{FakeResponse, FakeTransport, SentRequest};
@@ -31,6 +32,8 @@ enum Outcome {
     NeverEnds,
     /// A 304 comes without headers, as through a proxy that removes what it does not know.
     LosesHeaders,
+    /// ETags are weak, as after a proxy that compresses.
+    WeakensEtags,
 }
 
 impl Store {
@@ -91,6 +94,10 @@ impl Store {
         *self.fault.lock().unwrap() = Some(Fault { requests: "", outcome: Outcome::LosesHeaders });
     }
 
+    pub(super) fn weaken_etags(&self) {
+        *self.fault.lock().unwrap() = Some(Fault { requests: "", outcome: Outcome::WeakensEtags });
+    }
+
     pub(super) fn recover(&self) {
         *self.fault.lock().unwrap() = None;
     }
@@ -117,6 +124,12 @@ async fn respond(
         Some(Outcome::LosesHeaders) => {
             let response = send(emulator, request).await?;
             if u16::from(response.status()) == 304 { Ok(FakeResponse::new(304, "").into()) } else { Ok(response) }
+        }
+        Some(Outcome::WeakensEtags) => {
+            let (status, mut headers, body) = send(emulator, request).await?.deconstruct();
+            let etag = headers.get_optional_str(&ETAG).map(|etag| format!("W/{etag}"));
+            etag.into_iter().for_each(|etag| headers.insert(ETAG, etag));
+            Ok(AsyncRawResponse::new(status, headers, Box::pin(body)))
         }
         Some(Outcome::Fails(status)) => Ok(FakeResponse::new(status, "{}").into()),
         Some(Outcome::Hangs) => std::future::pending().await,
