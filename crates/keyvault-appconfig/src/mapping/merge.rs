@@ -194,7 +194,7 @@ mod tests {
 
     fn shown(value: &StoredValue) -> String {
         match value {
-            StoredValue::Text(text) => text.to_string(),
+            StoredValue::Text(text) | StoredValue::Scalar(text) => text.to_string(),
             StoredValue::Null => "NULL".to_owned(),
             StoredValue::Table(members) => {
                 let members = members.iter().map(|(name, member)| format!("{name}:{}", shown(member)));

@@ -19,7 +19,7 @@ fn builder(store: &Store) -> AppConfigurationBuilder {
 async fn read(layer: &AppConfiguration) -> Result<Vec<String>> {
     let settings = layer.read_settings().await?;
     let shown = |value: &StoredValue| match value {
-        StoredValue::Text(text) => text.to_string(),
+        StoredValue::Text(text) | StoredValue::Scalar(text) => text.to_string(),
         StoredValue::Null => "NULL".to_owned(),
         StoredValue::Table(_) => "TABLE".to_owned(),
         StoredValue::List(items) => format!("LIST of {}", items.len()),
