@@ -205,7 +205,7 @@ mod tests {
     fn expand(limits: OpenJson, json: &str) -> Result<Vec<String>> {
         let shown = |value: ExpandedValue| {
             let content = match value.part.kind {
-                MappedKind::Text => value.part.text.as_str(),
+                MappedKind::Text | MappedKind::Scalar => value.part.text.as_str(),
                 MappedKind::EmptyTable => "EMPTY TABLE",
                 MappedKind::EmptyList => "EMPTY LIST",
                 MappedKind::Null => "NULL",
