@@ -124,13 +124,11 @@ fn value(random: &mut fastrand::Rng, depth: u8) -> Value {
     }
 }
 
-/// Returns a value of the provider as the layer has it: a null is absent, so that a lower layer applies, and numbers
-/// and booleans are texts until the type of a setting converts them.
+/// Returns a value of the provider as the layer has it: a null is absent, so that a lower layer applies.
 fn as_ours(value: Value) -> Option<Value> {
     match value {
         Value::Null => None,
-        Value::Bool(_) | Value::Number(_) => Some(Value::String(value.to_string())),
-        Value::String(_) => Some(value),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value),
         Value::Array(items) => Some(items.into_iter().filter_map(as_ours).collect()),
         Value::Object(members) => {
             let kept = members.into_iter().filter_map(|(name, value)| Some((name, as_ours(value)?)));
