@@ -33,6 +33,8 @@ mod blocking {
 
 #[path = "../../crates/keyvault/src/client/mod.rs"]
 pub mod client;
+#[path = "../../crates/keyvault/src/cryptography.rs"]
+mod cryptography;
 #[path = "../../crates/keyvault/src/error/mod.rs"]
 mod error;
 #[allow(missing_debug_implementations, reason = "as in core")]

@@ -6,7 +6,8 @@ use rustls::crypto::CryptoProvider;
 
 /// Returns the provider that the program installed for the whole process, or the one that the features choose.
 ///
-/// The default is `ring`. `aws-lc-rs` wins if both are enabled.
+/// The default is `ring`. `aws-lc-rs`, which has post-quantum key exchange, gathers entropy before its first handshake,
+/// which blocks a thread for 25 ms. It wins if both are enabled.
 pub(crate) fn provider() -> Option<Arc<CryptoProvider>> {
     CryptoProvider::get_default().cloned().or_else(built_in_provider)
 }

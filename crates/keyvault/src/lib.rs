@@ -101,7 +101,6 @@ pub mod certificate;
 pub mod client;
 #[cfg(feature = "identity")]
 pub mod credential;
-#[cfg(feature = "certificates")]
 mod cryptography;
 pub mod derive;
 mod error;

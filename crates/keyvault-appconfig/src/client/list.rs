@@ -286,7 +286,7 @@ impl<T> Stream for Pages<T> {
 struct PageCursor {
     client: AppConfigurationClient,
     operation: &'static Operation,
-    /// What is listed, for errors.
+    /// Names the listed items in errors.
     subject: String,
     first: Result<Url>,
     as_of: Option<SystemTime>,

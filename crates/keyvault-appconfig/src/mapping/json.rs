@@ -1,13 +1,9 @@
 //! JSON values, which are trees of settings.
 
-use std::fmt;
-
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use keyvault::names::TableMembers;
+use keyvault::settings::StoredValue;
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
-
-use keyvault::settings::StoredValue;
 
 /// Each level takes a stack frame.
 const MAX_DEPTH: usize = 32;
@@ -79,31 +75,6 @@ fn end_of_string(json: &str) -> Option<usize> {
         }
     }
     None
-}
-
-/// The members of a table in their order. A repeated name is kept twice.
-struct TableMembers<'j>(Vec<(String, &'j RawValue)>);
-
-impl<'de> Deserialize<'de> for TableMembers<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = TableMembers<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(TableMembers(members))
-            }
-        }
-        deserializer.deserialize_map(MembersVisitor)
-    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! TLS: the cryptography provider and the trusted certificates.
+//! TLS: the trusted certificates and the protocols.
 
 use std::sync::{Arc, LazyLock};
 use std::thread;
@@ -11,6 +11,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_platform_verifier::Verifier;
 
+use crate::cryptography;
 use crate::error::{Error, Result};
 
 /// Creates the configuration that a client shares with its copies for other vaults.
@@ -59,28 +60,8 @@ fn client_config(provider: Arc<CryptoProvider>, verifier: EitherVerifier, protoc
     Ok(config)
 }
 
-/// Returns the provider that the program installed for the whole process, or the one that the features choose.
-///
-/// The default is `ring`. `aws-lc-rs`, which has post-quantum key exchange, gathers entropy before its first handshake,
-/// which blocks a thread for 25 ms.
 fn provider() -> Result<Arc<CryptoProvider>> {
-    let provider = CryptoProvider::get_default().cloned().or_else(built_in_provider);
-    provider.ok_or_else(|| Error::invalid("no cryptography provider for TLS is installed"))
-}
-
-#[cfg(feature = "aws-lc-rs")]
-fn built_in_provider() -> Option<Arc<CryptoProvider>> {
-    Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-}
-
-#[cfg(all(feature = "ring", not(feature = "aws-lc-rs")))]
-fn built_in_provider() -> Option<Arc<CryptoProvider>> {
-    Some(Arc::new(rustls::crypto::ring::default_provider()))
-}
-
-#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
-fn built_in_provider() -> Option<Arc<CryptoProvider>> {
-    None
+    cryptography::provider().ok_or_else(|| Error::invalid("no cryptography provider for TLS is installed"))
 }
 
 const HTTP_1: &[u8] = b"http/1.1";

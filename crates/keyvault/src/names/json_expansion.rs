@@ -172,7 +172,14 @@ fn not_json() -> Error {
 }
 
 /// The members of a table in their order. A repeated name is kept twice.
-struct TableMembers<'j>(Vec<(String, &'j RawValue)>);
+pub struct TableMembers<'j>(pub Vec<(String, &'j RawValue)>);
+
+/// Shows no value.
+impl fmt::Debug for TableMembers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TableMembers").finish_non_exhaustive()
+    }
+}
 
 impl<'de> Deserialize<'de> for TableMembers<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

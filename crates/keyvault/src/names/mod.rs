@@ -21,6 +21,8 @@ mod validity;
 #[doc(hidden)]
 pub use self::collision::{CollisionWords, collisions_among};
 pub use self::json_expansion::OpenJson;
+#[doc(hidden)]
+pub use self::json_expansion::TableMembers;
 pub(crate) use self::known_keys::{TypeKey, find_key};
 pub(crate) use self::mapping::MappingBuilder;
 pub use self::name_map::NameMap;

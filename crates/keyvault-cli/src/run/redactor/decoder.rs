@@ -252,7 +252,7 @@ fn folded(bytes: &[u8]) -> Option<Decoded> {
     }
 }
 
-/// What is at one position of a folded text.
+/// A line break at one position of a folded text, if there is one.
 enum LineBreak {
     Undecided,
     /// A line break that ends there, with its indentation.
