@@ -16,7 +16,8 @@ use super::reader::{ReadPlan, Reader};
 use super::replicas::Replicas;
 use crate::client::AppConfigurationClient;
 use crate::endpoint::Endpoint;
-use crate::mapping::{KeyMap, Setting, merge};
+use crate::key_value::KeyValue;
+use crate::mapping::{KeyMap, Selection, Setting, merge};
 
 /// The key-values of a store as a layer of live settings.
 ///
@@ -76,7 +77,9 @@ pub(super) struct Inner {
 pub(super) struct LastRead {
     endpoint: Endpoint,
     known: Known,
-    settings: Settings,
+    selections: Arc<[Selection]>,
+    /// The settings that the selections give. `None` if only the key-values were asked for.
+    settings: Option<Settings>,
 }
 
 /// The settings of the layer, in the order of their keys.
@@ -97,34 +100,76 @@ impl AppConfiguration {
         Self { inner: Arc::new(inner) }
     }
 
+    /// Reads the key-values of each selection, in the order of the selections, without making settings of them: for a
+    /// program that names settings in its own way. Feature flags are not among them, and the key-values of a snapshot
+    /// are in the place of a reference to it.
+    ///
+    /// Costs what a refresh costs: a page that has not changed since the last read is not transferred again.
+    ///
+    /// # Errors
+    ///
+    /// An error of the store, or [`NotFound`](ErrorKind::NotFound) if a selection that is not
+    /// [optional](crate::Selector::optional) matches nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the read, and nothing counts as read.
+    pub async fn key_values(&self) -> Result<Vec<Vec<Arc<KeyValue>>>> {
+        self.within_deadline(self.inner.key_values()).await
+    }
+
     /// Reads the settings within the deadline.
     pub(super) async fn read_settings(&self) -> Result<Settings> {
-        timeout(self.inner.timeout, self.inner.read()).await.unwrap_or_else(|_| {
+        self.within_deadline(self.inner.settings()).await
+    }
+
+    async fn within_deadline<T>(&self, read: impl Future<Output = Result<T>>) -> Result<T> {
+        timeout(self.inner.timeout, read).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Unavailable, "store did not answer within the deadline").with_help(HELP))
         })
     }
 }
 
 impl Inner {
-    /// Reads the store through one endpoint after the other until one answers.
-    async fn read(&self) -> Result<Settings> {
+    async fn key_values(&self) -> Result<Vec<Vec<Arc<KeyValue>>>> {
         let mut last = self.last.lock().await;
+        let read = self.read(last.as_ref()).await?;
+        let selections = read.selections.iter().filter(|selection| !selection.is_of_feature_flags);
+        let key_values = selections
+            .map(|selection| selection.key_values.iter().filter(|one| !one.is_feature_flag()).cloned().collect());
+        let key_values = key_values.collect();
+        *last = Some(read);
+        Ok(key_values)
+    }
+
+    async fn settings(&self) -> Result<Settings> {
+        let mut last = self.last.lock().await;
+        let read = self.read(last.as_ref()).await?;
+        let settings = match &read.settings {
+            Some(settings) => Arc::clone(settings),
+            None => merge(&read.selections, &self.map, &read.endpoint)?.into(),
+        };
+        // Only now: a read that failed must not count as one that found something.
+        *last = Some(LastRead { settings: Some(Arc::clone(&settings)), ..read });
+        Ok(settings)
+    }
+
+    /// Reads the store through one endpoint after the other until one answers.
+    async fn read(&self, last: Option<&LastRead>) -> Result<LastRead> {
         let nothing = Known::default();
         let (read, endpoint) = self
             .replicas
             .first(async |client: &AppConfigurationClient| {
-                let known = last.as_ref().filter(|last| last.endpoint == *client.endpoint());
+                let known = last.filter(|last| last.endpoint == *client.endpoint());
                 let known = known.map_or(&nothing, |last| &last.known);
                 Ok((Reader::new(&self.plan, client, known).read().await?, client.endpoint().clone()))
             })
             .await?;
-        let settings = match (read.selections, &*last) {
-            (None, Some(last)) => Arc::clone(&last.settings),
-            (selections, _) => merge(&selections.unwrap_or_default(), &self.map, &endpoint)?.into(),
+        let (selections, settings) = match (read.selections, last) {
+            (None, Some(last)) => (Arc::clone(&last.selections), last.settings.clone()),
+            (selections, _) => (selections.unwrap_or_default().into(), None),
         };
-        // Only now: a read that failed must not count as one that found something.
-        *last = Some(LastRead { endpoint, known: read.known, settings: Arc::clone(&settings) });
-        Ok(settings)
+        Ok(LastRead { endpoint, known: read.known, selections, settings })
     }
 }
 

@@ -49,6 +49,32 @@ async fn a_selection_without_key_values_fails_unless_it_is_optional() {
 }
 
 #[tokio::test]
+async fn key_values_are_read_as_they_are_for_each_selection() {
+    const REFERENCE: &str = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8";
+    let store = Store::new().await;
+    store.set("Url", "a");
+    store.set("url@prod", "b");
+    store.set_as("broken", "canary", REFERENCE);
+    store.set_as(".appconfig.featureflag/beta", "{}", FLAG);
+    let layer = builder(&store).select("*", NO_LABEL).select("*", "prod").feature_flags("*", NO_LABEL).build().unwrap();
+    let keys = async || {
+        let found = layer.key_values().await.unwrap();
+        let keys = found.iter().map(|selection| selection.iter().map(|one| one.key()).collect::<Vec<_>>().join(" "));
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(keys().await, ["broken Url", "url"]);
+    store.requests();
+    assert_eq!(keys().await, ["broken Url", "url"]);
+    assert!(store.requests().iter().all(|request| request.ends_with(" if changed")));
+    assert!(read(&layer).await.is_err(), "the malformed reference makes no setting");
+    store.delete("broken");
+    assert_eq!(keys().await, ["Url", "url"]);
+    let settings = ["feature_management.feature_flags=LIST of 1", "url=b"];
+    assert_eq!(read(&layer).await.unwrap(), settings, "although nothing changed since the key-values were read");
+    assert_eq!(read(&layer).await.unwrap(), settings);
+}
+
+#[tokio::test]
 async fn ten_thousand_keys_are_read_page_by_page() {
     let store = Store::new().await;
     store.handle("contoso").page_size(100);
