@@ -29,7 +29,7 @@ The command has, beside the variables of its caller except credentials:
                              for a client secret credential
   NO_PROXY, no_proxy         this machine, and those of the caller
 With --app-configuration it also has:
-  KEYVAULT_APP_CONFIGURATION  the endpoint of the App Configuration store, for keyvault run, check and render
+  KEYVAULT_APP_CONFIGURATION the endpoint of the App Configuration store, for keyvault run, check and render
   AZURE_APPCONFIG_ENDPOINT, AZURE_APPCONFIG_CONNECTION_STRING
                              the same for the SDKs and providers, which reach it without an option
 A client needs one option, because the host is not under vault.azure.net:
