@@ -12,13 +12,14 @@ use crate::failure::Failure;
 use crate::report::ReferenceReport;
 use crate::settings::{self, BYTE_ORDER_MARK, Entry, Format, Problem, TextFile};
 use crate::store::{SettingsStore, StoreContents};
+use crate::terminal::printable;
 use crate::vault::AllowedVaults;
 
 /// A template with its references resolved.
 pub(super) struct Rendered {
     pub(super) text: Zeroizing<String>,
     /// What was meant to be a reference in the template, and stays text; and the selections that match nothing.
-    notes: Vec<Problem>,
+    notes: Vec<String>,
 }
 
 impl Rendered {
@@ -43,12 +44,12 @@ pub(super) async fn render(
         Some(store) => Some(store.read().await?),
         None => None,
     };
-    let (entries, problems) = entries(&file, &text, found, contents.as_ref());
-    let outcome = vaults.check(entries.iter().filter_map(|(_, entry)| entry.as_ref())).await?;
+    let (places, problems) = places(&file, &text, found, contents.as_ref());
+    let outcome = vaults.check(places.iter().filter_map(|place| place.entry.as_ref())).await?;
     ReferenceReport::new(&outcome.report, &problems, outcome.exit_codes()).into_result()?;
     let mut insertions = Vec::new();
     let mut absent = Vec::new();
-    for (range, entry) in entries {
+    for Place { range, entry } in places {
         // The check has fetched the secret.
         let resolved = match entry.and_then(|entry| entry.text) {
             Some(text) => vaults.resolve(&text).await?,
@@ -74,8 +75,10 @@ pub(super) async fn render(
     };
     let mark = if has_byte_order_mark { BYTE_ORDER_MARK } else { "" };
     let rendered = Zeroizing::new([mark, rendered.as_str()].concat());
-    let mut notes = settings::near_misses(&text, &file);
-    notes.extend(contents.iter().flat_map(StoreContents::unmatched));
+    let near_misses = settings::near_misses(&text, &file).into_iter().map(|near_miss| near_miss.to_string());
+    let unmatched = contents.iter().flat_map(StoreContents::unmatched);
+    let unmatched = unmatched.map(|note| printable(&format!("{} {}", note.origin, note.message)));
+    let notes = near_misses.chain(unmatched).collect();
     Ok(Rendered { text: rendered, notes })
 }
 
@@ -137,15 +140,21 @@ fn references(text: &str) -> Vec<(Range<usize>, Found)> {
     found
 }
 
-/// Returns the text that each reference stands for as a value with its line, or `None` for an optional setting that is
-/// absent, and a problem for each setting without a value.
-fn entries(
+/// A place in the template, and the value that replaces it.
+struct Place {
+    range: Range<usize>,
+    /// The text that the reference stands for, with its line. `None` for an optional setting that is absent.
+    entry: Option<Entry>,
+}
+
+/// Returns the place of each reference, and a problem for each setting without a value.
+fn places(
     file: &str,
     text: &str,
     found: Vec<(Range<usize>, Found)>,
     store: Option<&StoreContents<'_>>,
-) -> (Vec<(Range<usize>, Option<Entry>)>, Vec<Problem>) {
-    let (mut entries, mut problems) = (Vec::new(), Vec::new());
+) -> (Vec<Place>, Vec<Problem>) {
+    let (mut places, mut problems) = (Vec::new(), Vec::new());
     let (mut line, mut counted) = (1, 0);
     for (range, reference) in found {
         line += text[counted..range.start].matches('\n').count();
@@ -156,14 +165,13 @@ fn entries(
             Found::Setting(setting) => setting.and_then(|setting| setting.text(store)),
         };
         let key = Key::root().member(&format!("line {line}"));
+        let entry = |text| Entry { key, origin: origin.clone(), document: 0, text: Some(text) };
         match value {
-            Ok(value) => {
-                entries.push((range, value.map(|text| Entry { key, origin, document: 0, text: Some(text) })));
-            }
+            Ok(value) => places.push(Place { range, entry: value.map(entry) }),
             Err((message, code)) => problems.push(Problem { origin, message: message.to_owned(), code }),
         }
     }
-    (entries, problems)
+    (places, problems)
 }
 
 /// Returns the ranges of the text without the lines that have an absent reference.
@@ -226,8 +234,8 @@ mod tests {
     #[test]
     fn the_origin_of_a_reference_is_the_line_it_starts_on() {
         let text = "a\n@KeyVault(SecretName=a) @KeyVault(\nSecretName=b)\n\n@KeyVault(SecretName=c)";
-        let (found, problems) = entries("f", text, references(text), None);
-        let origins: Vec<String> = found.into_iter().filter_map(|(_, entry)| Some(entry?.origin)).collect();
+        let (found, problems) = places("f", text, references(text), None);
+        let origins: Vec<String> = found.into_iter().filter_map(|place| Some(place.entry?.origin)).collect();
         assert_eq!((origins, problems.len()), (["f:2", "f:2", "f:5"].map(str::to_owned).to_vec(), 0));
     }
 
@@ -235,7 +243,7 @@ mod tests {
     fn a_setting_without_a_store_is_a_problem_of_its_line() {
         let text =
             "\n@KeyVault(SecretName=@AppConfiguration(Key=a))\n@AppConfiguration(Key=b) @@AppConfiguration(Key=c)";
-        let (found, problems) = entries("f", text, references(text), None);
+        let (found, problems) = places("f", text, references(text), None);
         assert_eq!((found.len(), problems.len()), (1, 1));
         assert!(problems[0].to_string().starts_with("f:3: ") && problems[0].code == 2, "{problems:?}");
     }

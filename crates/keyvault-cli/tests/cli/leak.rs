@@ -188,7 +188,7 @@ async fn no_command_prints_a_connection_string_or_a_value_of_its_store() {
         {
             let (name, rest) = arguments.split_first().expect("a command");
             let mut command = test.fixture.command(name);
-            command.args(["--timeout", "2s"]).args(*rest).env("KEYVAULT_APP_CONFIGURATION", named);
+            command.args(["--timeout", "2s"]).args(rest).env("KEYVAULT_APP_CONFIGURATION", named);
             let succeeds = test.run_command(command, "").await;
             assert!(succeeds || step != "good", "{arguments:?}: {:?}", test.outputs.last());
         }

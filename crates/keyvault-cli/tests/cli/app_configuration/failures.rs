@@ -67,7 +67,7 @@ async fn each_failure_of_a_key_value_names_its_key_and_label() {
         (reference(&format!("{{\"uri\":\"https://contoso.vault.azure.net/keys/{CANARY}\"}}")), 2, "SecretUri"),
         (stranger, 4, "--vault stranger"),
         (SetKeyValue::new("@KeyVault(SecretNme=a)"), 2, "did you mean SecretName?"),
-        (SetKeyValue::new(format!("@KeyVaults(SecretName=a){CANARY}")), 2, "--except DB__PASSWORD"),
+        (SetKeyValue::new(format!("KeyVault(SecretName=a){CANARY}")), 2, "--except DB__PASSWORD"),
         (SetKeyValue::new(format!("{CANARY}\0")), 2, "contains a NUL"),
     ] {
         fixture.set_with("Db:Password@prod", set);
@@ -77,10 +77,10 @@ async fn each_failure_of_a_key_value_names_its_key_and_label() {
         assert!(output.err.contains(text), "{text}\n{}", output.err);
     }
     // `--except` passes such text on.
-    fixture.set_with("Db:Password@prod", SetKeyValue::new("@KeyVaults(SecretName=a)"));
+    fixture.set_with("Db:Password@prod", SetKeyValue::new("KeyVault(SecretName=a)"));
     let options = ["--select", "*@prod", "--except", "DB__PASSWORD"];
     let output = run(fixture.run_command(&options, &["env", "-0"])).await;
-    assert!(variables(&output).contains(&"DB__PASSWORD=@KeyVaults(SecretName=a)"), "{}", output.out);
+    assert!(variables(&output).contains(&"DB__PASSWORD=KeyVault(SecretName=a)"), "{}", output.out);
     let output = run(fixture.run_command(&["--select", "Db:P*@prod", "--trim-prefix", "Db:Password"], &["true"])).await;
     let nameless = "App Configuration key Db:Password label prod: the key without its prefix is empty";
     assert!(output.assert_code(2).err.contains(nameless), "{}", output.err);

@@ -25,7 +25,6 @@ async fn key_values_become_variables_below_the_environment_and_files() {
         ("Shop:Filed", "of-the-store"),
         ("Shop:Empty", ""),
         ("Shop:Ld_Preload", "/evil.so"),
-        ("Ld:Preload", "harmless"),
         ("Other", "not-selected"),
     ] {
         fixture.set(key, value);
@@ -76,7 +75,26 @@ async fn key_values_become_variables_below_the_environment_and_files() {
     command.env("AZURE_CLIENT_ID", "kept");
     let output = run(command).await;
     assert!(output.assert_code(0).out.contains("KEYVAULT_APP_CONFIGURATION=Endpoint="), "{}", output.out);
-    assert!(output.out.contains("\nOTHER=not-selected\n") && output.out.contains("\nLD__PRELOAD=harmless\n"));
+    assert!(output.out.contains("\nOTHER=not-selected\n"), "{}", output.out);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_needs_no_vault_without_references() {
+    let fixture = StoreFixture::start().await;
+    fixture.set("Plain", "1");
+    fixture.set("Escaped", "@@KeyVault(x");
+    let command = || {
+        let mut command = fixture.0.command_without_vault("run");
+        command.args(["--app-configuration", &fixture.connection_string(), "--", "env", "-0"]);
+        command
+    };
+    let output = run(command()).await;
+    assert!(variables(&output).contains(&"PLAIN=1"), "{}", output.out);
+    assert!(variables(&output).contains(&"ESCAPED=@KeyVault(x"), "{}", output.out);
+    fixture.refer("Db", "db");
+    let output = run(command()).await;
+    let advice = format!("allow it with --vault {}", fixture.0.emulator.vault_url());
+    assert!(output.assert_code(4).err.contains(&advice), "{}", output.err);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
