@@ -55,8 +55,8 @@ pub(crate) struct Check {
     #[command(flatten)]
     store_prefixes: StorePrefixArguments,
 
-    /// Contact no vault and no store: check the syntax, that the vaults are among those of --vault (if any is given), and that no
-    /// two settings collide
+    /// Contact no vault and no store: check the syntax, that the vaults are among those of --vault (if any is given),
+    /// and that no two settings collide
     #[arg(long)]
     offline: bool,
 
@@ -241,8 +241,8 @@ struct Found {
 }
 
 impl Found {
-    /// Adds a variable, or the setting of a store with the variable that `keyvault run` makes of it. Adds a note if it is
-    /// left alone although it has a reference.
+    /// Adds a variable, or the setting of a store with the variable that `keyvault run` makes of it. Adds a note if it
+    /// is left alone although it has a reference.
     fn add_variable(&mut self, name: &str, entry: Entry, selection: &SelectionArguments) {
         self.variables.get_or_insert_default().push(name.to_owned());
         if selection.includes(name) {

@@ -21,15 +21,15 @@ use self::finding::{Finding, Health, json_section, text_section};
 use crate::failure::Failure;
 use crate::output;
 use crate::report::combined_exit_code;
-use crate::store::StoreArguments;
+use crate::store::{StoreAddress, StoreArguments};
 use crate::terminal::Style;
 use crate::vault::AllowedVaultsArguments;
 
 /// Find out why secrets cannot be read
 ///
 /// Reports which credential is used, and for each vault whether it responds, whether the clocks agree, and whether the
-/// credential may read and list secrets; for an App Configuration store, whether key-values may be read. Adds advice for everything that fails. Prints no value and no token, and
-/// changes nothing.
+/// credential may read and list secrets; for an App Configuration store, whether key-values may be read. Adds advice
+/// for everything that fails. Prints no value and no token, and changes nothing.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Doctor {
@@ -62,9 +62,9 @@ const EXAMPLES: &str = r#"Examples:
     keyvault doctor --vault contoso --json | jq .healthy
 
 To test the permission to read, the command requests a secret that does not
-exist: "not found" means that reading is permitted. A connection string of a
-store needs no credential, and KEYVAULT_TOKEN is for vaults alone. Only loading secrets by
-name needs the permission to list, so its absence is a warning.
+exist: "not found" means that reading is permitted. Only loading secrets by
+name needs the permission to list, so its absence is a warning. A store with a
+connection string needs no credential; KEYVAULT_TOKEN is for vaults alone.
 
 Exit codes: 0 healthy, 4 no credential or no permission, 5 a vault or store is
 unavailable or throttles, 1 several of these or anything else, 2 wrong usage"#;
@@ -74,8 +74,13 @@ impl Doctor {
         let (vaults, store) = (self.vaults.vaults()?, self.store.address()?);
         let cloud = vaults.first().and_then(Vault::cloud).unwrap_or_default();
         let connection = &self.vaults.connection;
-        let (credential, findings) = credential::examine(&connection.credential, cloud, connection.timeout()).await;
-        let mut sections = vec![("credential".to_owned(), findings)];
+        let mut sections = Vec::new();
+        let mut credential = None;
+        if !vaults.is_empty() || store.as_ref().is_none_or(StoreAddress::needs_credential) {
+            let (found, findings) = credential::examine(&connection.credential, cloud, connection.timeout()).await;
+            credential = found;
+            sections.push(("credential".to_owned(), findings));
+        }
         for (index, vault) in vaults.iter().enumerate() {
             let secrets = if index == 0 { &self.secret[..] } else { &[] };
             let findings = match &credential {
@@ -84,7 +89,7 @@ impl Doctor {
             };
             sections.push((format!("vault {vault}"), findings));
         }
-        if vaults.is_empty() {
+        if vaults.is_empty() && store.is_none() {
             let finding = Finding::new("vaults", Health::Unknown, "no --vault was given");
             sections.push((
                 "vaults".to_owned(),

@@ -1,10 +1,10 @@
 //! `keyvault render`: writes a file of any kind with the references in it resolved.
 //!
 //! In reading order: `template` resolves the references of a text, and `setting_reference` parses those to settings of
-//! App Configuration. `insertion` puts secrets into a format with a
-//! structure, which `document` and `xml` parse (`json_strings` finds the strings of JSON before that), and `escape`
-//! escapes each for its place. `watch` repeats that and rewrites the file on a change, and `hook` runs the command of
-//! `--then` after each write, in a shell of `unix` or `windows`.
+//! App Configuration. `insertion` puts secrets into a format with a structure, which `document` and `xml` parse
+//! (`json_strings` finds the strings of JSON before that), and `escape` escapes each for its place. `watch` repeats
+//! that and rewrites the file on a change, and `hook` runs the command of `--then` after each write, in a shell of
+//! `unix` or `windows`.
 
 mod document;
 mod escape;
@@ -47,8 +47,8 @@ use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 /// reference whose secret does not exist is left out. If a reference cannot be resolved, nothing is written, and a
 /// report names its line.
 ///
-/// With --app-configuration, @AppConfiguration(Key=shop:url) stands for the setting of that key, and Label= for one with
-/// a label. If the setting is a Key Vault reference, its secret is written.
+/// With --app-configuration, @AppConfiguration(Key=shop:url) stands for the setting of that key, and Label= for one
+/// with a label. If the setting is a Key Vault reference, its secret is written.
 ///
 /// In JSON, YAML, TOML, XML, INI, .properties and .env files each secret is escaped for its place, and nothing is
 /// written if the file would have another structure with the secrets than without them. References need quotes there,
@@ -80,8 +80,8 @@ pub(crate) struct Render {
     #[arg(long, value_parser = parse_mode, default_value = "600", requires = "output")]
     mode: u32,
 
-    /// Keep running: check for new versions and for changes of the template and the store, and rewrite the file when its
-    /// content changes
+    /// Keep running: check for new versions and for changes of the template and the store, and rewrite the file when
+    /// its content changes
     #[arg(long, requires = "output")]
     watch: bool,
 

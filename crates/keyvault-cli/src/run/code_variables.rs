@@ -7,8 +7,8 @@ pub(super) fn changes_programs(name: &str) -> bool {
     CODE_VARIABLES.iter().any(|pattern| settings::matches(pattern, name))
 }
 
-/// The variables that `--all`, `--prefix` and `--app-configuration` do not set, because the name of a secret or a key is
-/// enough to do so.
+/// The variables that `--all`, `--prefix` and `--app-configuration` do not set, because the name of a secret or a key
+/// is enough to do so.
 const CODE_VARIABLES: [&str; 63] = [
     "BASHOPTS",
     "BASH_ENV",

@@ -2,10 +2,10 @@
 //!
 //! In reading order: `variables` are those of one source, `unresolved` collects them from all sources, `environment` is
 //! the result after they are resolved, and `program` starts the command with it. `code_variables` lists the names that
-//! neither a secret nor a key of a store may set. With `--mask` or `--restart-on-change`, and always on Windows, the command is
-//! a `child` under a `supervisor`: `change_poller` finds new versions, and `masked_output` copies the output through
-//! the `redactor`. `unix` and `windows` hold what differs: starting, signals, and every process that the command
-//! started.
+//! neither a secret nor a key of a store may set. With `--mask` or `--restart-on-change`, and always on Windows, the
+//! command is a `child` under a `supervisor`: `change_poller` finds new versions, and `masked_output` copies the output
+//! through the `redactor`. `unix` and `windows` hold what differs: starting, signals, and every process that the
+//! command started.
 
 mod change_poller;
 mod child;
@@ -91,8 +91,8 @@ pub(crate) struct Run {
     #[arg(long)]
     mask: bool,
 
-    /// Check for new versions and for changes of the store, and restart the command with everything that it started when
-    /// its variables change; changes in a row lengthen the interval
+    /// Check for new versions and for changes of the store, and restart the command with everything that it started
+    /// when its variables change; changes in a row lengthen the interval
     #[arg(long)]
     restart_on_change: bool,
 
@@ -103,8 +103,9 @@ pub(crate) struct Run {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
     grace: Duration,
 
-    /// Let the command inherit credentials: KEYVAULT_TOKEN, KEYVAULT_APP_CONFIGURATION, AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_CLIENT_SECRET and
-    /// similar variables, IDENTITY_*, MSI_*, and the tokens of jobs in GitHub Actions and Azure Pipelines
+    /// Let the command inherit credentials: KEYVAULT_TOKEN, KEYVAULT_APP_CONFIGURATION, AZURE_CLIENT_ID,
+    /// AZURE_TENANT_ID, AZURE_CLIENT_SECRET and similar variables, IDENTITY_*, MSI_*, and the tokens of jobs in GitHub
+    /// Actions and Azure Pipelines
     #[arg(long)]
     keep_credentials: bool,
 

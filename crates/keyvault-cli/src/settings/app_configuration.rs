@@ -58,8 +58,8 @@ pub(super) fn with_references(mut entries: Vec<Entry>) -> Vec<Entry> {
     entries
 }
 
-/// Returns the reference in a value whose content type is that of a reference. A malformed one becomes a reference whose
-/// parser finds what is wrong.
+/// Returns the reference in a value whose content type is that of a reference. A malformed one becomes a reference
+/// whose parser finds what is wrong.
 pub(crate) fn declared_reference(value: &str) -> String {
     let uri = members(value).and_then(|members| members.get("uri")?.as_str().map(str::to_owned)).unwrap_or_default();
     reference(&uri).unwrap_or_else(|| malformed_reference(&uri))

@@ -16,8 +16,9 @@ async fn templates_have_settings_of_the_store() {
     fixture.0.write(
         "a.json",
         &format!(
-            "{{\"host\": \"@AppConfiguration(Key=shop:host)\",\n\"base\": \"http://@Microsoft.AppConfiguration(Endpoint={endpoint}; \
-             Key=shop:host; Label=prod)/\",\n\"none\": \"@AppConfiguration(Key=gone;Optional=true)\",\n\
+            "{{\"host\": \"@AppConfiguration(Key=shop:host)\",\n\
+             \"base\": \"http://@Microsoft.AppConfiguration(Endpoint={endpoint}; Key=shop:host; Label=prod)/\",\n\
+             \"none\": \"@AppConfiguration(Key=gone;Optional=true)\",\n\
              \"password\": \"@AppConfiguration(Key=shop:password)\",\n\"text\": \"@@AppConfiguration(Key=a)\"}}"
         ),
     );
