@@ -6,7 +6,7 @@ use keyvault_emulator::Emulator;
 use keyvault_examples_support::{Result, new_password};
 use tokio::time::sleep;
 
-use crate::Postgres;
+use super::Postgres;
 
 /// A way to rotate a password.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

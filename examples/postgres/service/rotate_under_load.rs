@@ -8,7 +8,7 @@ use keyvault_emulator::Emulator;
 use keyvault_examples_support::{Load, Result, client};
 use tokio::time::timeout;
 
-use crate::{Database, Pool, Postgres, Rotation, Rotator};
+use super::{Database, Pool, Postgres, Rotation, Rotator};
 
 /// Rotates a PostgreSQL password under load.
 #[derive(Debug, Parser)]
