@@ -34,6 +34,10 @@ pub(crate) struct Doctor {
     #[arg(long, value_name = "NAME")]
     secret: Vec<String>,
 
+    /// Also read this certificate of the first vault with its private key, and check that it can be used now
+    #[arg(long, value_name = "NAME")]
+    certificate: Vec<String>,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -48,6 +52,9 @@ const EXAMPLES: &str = r#"Examples:
 
   For an identity that may read a single secret:
     keyvault doctor --vault contoso --secret db-password
+
+  For a server that reads its certificate:
+    keyvault doctor --vault contoso --certificate tls
 
   In a script:
     keyvault doctor --vault contoso --json | jq .healthy
@@ -67,9 +74,9 @@ impl Doctor {
         let (credential, findings) = credential::examine(&connection.credential, cloud, connection.timeout()).await;
         let mut sections = vec![("credential".to_owned(), findings)];
         for (index, vault) in vaults.iter().enumerate() {
-            let secrets = if index == 0 { &self.secret[..] } else { &[] };
+            let named = if index == 0 { (&self.secret[..], &self.certificate[..]) } else { (&[][..], &[][..]) };
             let findings = match &credential {
-                Some(credential) => vault::examine(connection, vault, Arc::clone(credential), secrets).await?,
+                Some(credential) => vault::examine(connection, vault, Arc::clone(credential), named).await?,
                 None => Vec::new(),
             };
             sections.push((format!("vault {vault}"), findings));

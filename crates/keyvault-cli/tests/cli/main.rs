@@ -2,6 +2,9 @@
 
 #[cfg(unix)]
 mod actions;
+mod authority;
+#[cfg(unix)]
+mod certs;
 mod check;
 mod check_output;
 mod credential;
@@ -16,6 +19,8 @@ mod leak;
 #[cfg(unix)]
 mod mask;
 mod near_miss;
+#[cfg(target_os = "linux")]
+mod nginx;
 #[cfg(unix)]
 mod official_sdks;
 #[cfg(unix)]
