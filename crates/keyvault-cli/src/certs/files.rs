@@ -71,8 +71,10 @@ impl CertificateFile {
             return Ok(false);
         }
         atomic_file::link(&link, &target)?;
-        let before = before.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
-        self.remove_older(directory, &[Some(&target), before])?;
+        // Without a link, nothing tells which version is the one before.
+        if let Some(before) = before.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()) {
+            self.remove_older(directory, [&target, before])?;
+        }
         Ok(true)
     }
 
@@ -80,10 +82,10 @@ impl CertificateFile {
         format!("{}{version}{}", self.base, self.suffix)
     }
 
-    fn remove_older(&self, directory: &Path, kept: &[Option<&str>]) -> io::Result<()> {
+    fn remove_older(&self, directory: &Path, kept: [&str; 2]) -> io::Result<()> {
         for entry in fs::read_dir(directory)? {
             let name = entry?.file_name();
-            let Some(name) = name.to_str().filter(|name| !kept.contains(&Some(*name))) else { continue };
+            let Some(name) = name.to_str().filter(|name| !kept.contains(name)) else { continue };
             let version = name.strip_prefix(&self.base).and_then(|rest| rest.strip_suffix(self.suffix));
             if version.is_some_and(is_version) {
                 fs::remove_file(directory.join(name))?;

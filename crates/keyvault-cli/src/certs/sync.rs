@@ -37,6 +37,16 @@ pub(super) enum Gate {
     Each,
 }
 
+impl Gate {
+    /// Returns the outcomes. [`Gate::All`] fails if one of them is a failure.
+    fn admit<T>(self, outcomes: Vec<Result<T, Failure>>) -> Result<Vec<Result<T, Failure>>, Failure> {
+        if self == Self::All && outcomes.iter().any(Result::is_err) {
+            return Err(joined(outcomes.into_iter().filter_map(Result::err).collect()));
+        }
+        Ok(outcomes)
+    }
+}
+
 impl Sync {
     pub(super) fn new(targets: Vec<Target>) -> Self {
         let track = |target| Tracked { target, published: None, last_failure: String::new() };
@@ -51,10 +61,8 @@ impl Sync {
     pub(super) async fn pass(&mut self, gate: Gate) -> Result<bool, Failure> {
         let now = SystemTime::now();
         let fetched = join_all(self.0.iter().map(|tracked| tracked.target.fetch(now))).await;
-        let staged: Vec<_> = fetched.into_iter().map(|renewal| renewal.and_then(staged)).collect();
-        if gate == Gate::All && staged.iter().any(Result::is_err) {
-            return Err(joined(staged.into_iter().filter_map(Result::err).collect()));
-        }
+        let fetched = gate.admit(fetched)?;
+        let staged = gate.admit(fetched.into_iter().map(|renewal| renewal.and_then(staged)).collect())?;
         let mut is_changed = false;
         let mut failures = Vec::new();
         for (tracked, staged) in self.0.iter_mut().zip(staged) {
@@ -102,11 +110,15 @@ impl Tracked {
 
     /// Prints a failure once while it repeats.
     fn fail(&mut self, failure: &Failure) {
-        let failure = failure.to_string();
-        if failure != self.last_failure {
+        let clause = match failure {
+            // Without the identifier of the request, which is another each time.
+            Failure::Vault(error) => error.to_string(),
+            failure => failure.to_string(),
+        };
+        if clause != self.last_failure {
             eprintln!("keyvault: did not write {}: {failure}", self.target.path().display());
         }
-        self.last_failure = failure;
+        self.last_failure = clause;
     }
 
     /// Warns once of a version in use that expires soon.

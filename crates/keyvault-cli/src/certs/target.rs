@@ -35,9 +35,12 @@ pub(super) struct Renewal {
 }
 
 impl Target {
-    /// Returns the name that the VM extension gives: `contoso.tls`.
+    /// Returns the name that the VM extension gives: `contoso.tls`. A vault with another host than those of Azure may
+    /// have a port, and Windows has no `:` in names.
     pub(super) fn default_link(id: &SecretId) -> String {
-        format!("{}.{}", id.vault().name(), id.name())
+        let is_kept = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+        let vault = id.vault().name().replace(|c| !is_kept(c), "-");
+        format!("{vault}.{}", id.name())
     }
 
     /// Fetches the certificate and converts it for its files.

@@ -41,11 +41,7 @@ impl Authority {
         params.not_before = from_now(not_before).into();
         params.not_after = from_now(expires).into();
         let certificate = params.signed_by(&key, &self.0).expect("a certificate");
-        Issued {
-            key: key.serialize_pem(),
-            chain: certificate.pem() + &self.pem(),
-            der: certificate.der().to_vec(),
-        }
+        Issued { key: key.serialize_pem(), chain: certificate.pem() + &self.pem(), der: certificate.der().to_vec() }
     }
 }
 

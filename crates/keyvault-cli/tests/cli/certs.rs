@@ -20,9 +20,19 @@ impl Fixture {
         command
     }
 
-    /// Returns the name of a file of `tls`.
+    /// Returns the name of a file of a certificate.
+    fn name(&self, certificate: &str, rest: &str) -> String {
+        format!("{}.{certificate}{rest}", self.vault())
+    }
+
+    /// Returns the path of a file of `tls`.
     fn file(&self, rest: &str) -> String {
-        format!("certs/127.0.0.1.tls{rest}")
+        format!("certs/{}", self.name("tls", rest))
+    }
+
+    /// Returns the emulator in the names of files: `127.0.0.1-8443`.
+    pub(crate) fn vault(&self) -> String {
+        self.emulator.vault_url().trim_start_matches("https://").trim_end_matches('/').replace(':', "-")
     }
 
     /// Returns the version that the link of `tls` leads to. Empty without a link.
@@ -70,7 +80,7 @@ async fn each_format_is_a_file_with_a_link_that_other_tools_read() {
     assert_no_key(&output, &[&issued]);
     let mut expected = Vec::new();
     for suffix in ["", ".keyid", ".pem", ".pfx"] {
-        let (link, target) = (format!("127.0.0.1.tls{suffix}"), format!("127.0.0.1.tls.{version}{suffix}"));
+        let (link, target) = (fixture.name("tls", suffix), fixture.name("tls", &format!(".{version}{suffix}")));
         assert_eq!(fs::read_link(fixture.path(&format!("certs/{link}"))).expect("a link"), Path::new(&target));
         assert_eq!(mode(fixture.path(&format!("certs/{link}"))), 0o600, "{link}");
         expected.extend([link, target]);
@@ -86,7 +96,8 @@ async fn each_format_is_a_file_with_a_link_that_other_tools_read() {
     assert_eq!(pem, fixture.read(&fixture.file(".pem")) + &fixture.read(&fixture.file(".keyid")));
 
     // Nothing changes, so nothing is written.
-    let written = || fs::symlink_metadata(fixture.path(&fixture.file(""))).and_then(|it| it.modified()).expect("a link");
+    let written =
+        || fs::symlink_metadata(fixture.path(&fixture.file(""))).and_then(|it| it.modified()).expect("a link");
     let before = written();
     assert_eq!(run(command()).await.assert_code(0).err, "");
     assert_eq!(written(), before);
@@ -114,7 +125,8 @@ async fn a_container_is_written_as_it_is_and_other_forms_are_converted() {
     fixture.write("tls.pem", &issued.chain);
     let export = ["pkcs12", "-export", "-inkey", "tls.key", "-in", "tls.pem", "-name", "friend", "-out"];
     let with = |rest: &[&str]| openssl(fixture.directory(), &[&export[..], rest].concat());
-    if with(&["open.pfx", "-passout", "pass:"]).is_none() || with(&["closed.pfx", "-passout", "pass:hunter2"]).is_none() {
+    if with(&["open.pfx", "-passout", "pass:"]).is_none() || with(&["closed.pfx", "-passout", "pass:hunter2"]).is_none()
+    {
         return;
     }
     let base64 = |name: &str| openssl(fixture.directory(), &["base64", "-A", "-in", name]).expect("openssl ran");
@@ -157,11 +169,10 @@ async fn nothing_is_written_unless_every_certificate_is_good() {
             command.args(["--certificate", "good"]).args(watch).env("RUST_LOG", "trace");
             let output = run(command).await;
             output.assert_code(code).assert_no_canary();
-            assert!(output.err.contains(clause) && output.err.contains("tls in 127.0.0.1"), "{clause}: {}", output.err);
+            assert!(output.err.contains(clause) && output.err.contains(": tls "), "{clause}: {}", output.err);
             assert_no_key(&output, &[&good, &other, &expired, &early]);
             assert!(!Path::new(&fixture.path("reloaded")).exists(), "{clause}");
-            let links = fixture.names("certs").into_iter().filter(|name| !name.starts_with("127.0.0.1.good."));
-            assert_eq!(links.collect::<Vec<_>>(), [""; 0], "{clause}");
+            assert_eq!(fixture.names("certs"), [""; 0], "{clause}");
         }
     }
     fixture.emulator.deny(Denial::Rbac, &[keyvault_emulator::Operation::Get]);
@@ -175,7 +186,7 @@ async fn renewals_are_followed_and_failures_keep_the_last_good_files() {
     let first = authority.issue("shop.example");
     let versions = [fixture.emulator.set("tls", &first.pem())];
     let mut command = fixture.certs();
-    let then = "cp certs/127.0.0.1.tls seen; echo run >> runs; env | grep -q KEYVAULT_TOKEN && echo leak >> runs; true";
+    let then = "cp certs/*.tls seen; echo run >> runs; env | grep -q KEYVAULT_TOKEN && echo leak >> runs; true";
     command.args(["--watch", "--interval", "1s", "--then", then]);
     let child = command.spawn().expect("the command starts");
     let read = |name: &str| fs::read_to_string(fixture.path(name)).unwrap_or_default();
@@ -203,15 +214,16 @@ async fn renewals_are_followed_and_failures_keep_the_last_good_files() {
     send_signal(&child, "-TERM");
     let output = wait(child).await;
     output.assert_code(0).assert_no_canary();
+    let file = fixture.file("");
     for part in [
-        "wrote certs/127.0.0.1.tls: certificate for shop.example, expires ",
-        "did not write certs/127.0.0.1.tls: value is not a certificate: tls in 127.0.0.1",
-        "did not write certs/127.0.0.1.tls: certificate is not valid yet",
-        "did not write certs/127.0.0.1.tls: private key does not belong to the certificate",
-        "secret is disabled",
-        "secret not found",
+        format!("wrote {file}: certificate for shop.example, expires "),
+        format!("did not write {file}: value is not a certificate: tls version "),
+        format!("did not write {file}: certificate is not valid yet"),
+        format!("did not write {file}: private key does not belong to the certificate"),
+        "secret is disabled: tls in 127.0.0.1".to_owned(),
+        "secret not found: tls in 127.0.0.1".to_owned(),
     ] {
-        assert_eq!(output.err.matches(part).count(), 1, "{part}\n{}", output.err);
+        assert_eq!(output.err.matches(&part).count(), 1, "{part}\n{}", output.err);
     }
     assert_no_key(&output, &[&first, &early]);
 }
@@ -223,8 +235,8 @@ async fn the_version_before_the_newest_stays_and_a_removed_file_comes_back() {
     let issued: Vec<Issued> = (0..3).map(|_| authority.issue("shop.example")).collect();
     let mut versions = vec![fixture.emulator.set_secret("tls", issued[0].managed())];
     fs::create_dir(fixture.path("certs")).expect("a directory");
-    let foreign = ["127.0.0.1.tls.notes", "127.0.0.1.tls.0123456789abcdef0123456789abcdef.pem"];
-    for name in foreign {
+    let foreign = [".notes", ".0123456789abcdef0123456789abcdef.pem"].map(|rest| fixture.name("tls", rest));
+    for name in &foreign {
         fixture.write(&format!("certs/{name}"), "mine");
     }
     let mut command = fixture.certs();
@@ -235,12 +247,12 @@ async fn the_version_before_the_newest_stays_and_a_removed_file_comes_back() {
         versions.push(fixture.emulator.set_secret("tls", next.managed()));
         eventually("the next version", || fixture.linked_version() == *versions.last().expect("a version")).await;
     }
-    let file = |version: &str| format!("127.0.0.1.tls.{version}");
-    let mut expected = vec!["127.0.0.1.tls".to_owned(), file(&versions[1]), file(&versions[2])];
-    expected.extend(foreign.map(str::to_owned));
+    let file = |version: &str| fixture.name("tls", &format!(".{version}"));
+    let mut expected = vec![fixture.name("tls", ""), file(&versions[1]), file(&versions[2])];
+    expected.extend(foreign);
     expected.sort();
     eventually("the first version is removed", || fixture.names("certs") == expected).await;
-    for name in ["127.0.0.1.tls", &file(&versions[2])] {
+    for name in [fixture.name("tls", ""), file(&versions[2])] {
         fs::remove_file(fixture.path(&format!("certs/{name}"))).expect("a file");
         eventually("the file is back", || fixture.names("certs") == expected).await;
     }
@@ -290,21 +302,26 @@ async fn the_settings_of_the_vm_extension_work_as_they_are() {
     };
     // Without --watch there is no later.
     let output = run(command(&[])).await;
-    assert!(output.assert_code(3).err.contains("secretsManagementSettings.linkOnRenewal has no effect"), "{}", output.err);
-    assert_eq!(fixture.names("second").iter().filter(|name| name.len() < 20).count(), 0);
+    assert!(
+        output.assert_code(3).err.contains("secretsManagementSettings.linkOnRenewal has no effect"),
+        "{}",
+        output.err
+    );
+    assert!(fixture.names("second").is_empty());
 
     let child = command(&["--watch"]).spawn().expect("the command starts");
+    let second = |name: &str| format!("second/{}", fixture.name(name, ""));
     let is_there = |path: &str| Path::new(&fixture.path(path)).exists();
-    eventually("the first two", || is_there("first/app1") && is_there("second/127.0.0.1.two")).await;
+    eventually("the first two", || is_there("first/app1") && is_there(&second("two"))).await;
     fixture.emulator.set_secret("late", authority.issue("late.example").managed());
-    eventually("the late one", || is_there("second/127.0.0.1.late")).await;
+    eventually("the late one", || is_there(&second("late"))).await;
     send_signal(&child, "-TERM");
     let output = wait(child).await;
     assert!(output.assert_code(0).err.contains("is a single version, which is never renewed"), "{}", output.err);
 
     // The mask of the access control list is where the group's permissions are without one.
     assert_eq!((mode(fixture.path("first/app1")), mode(fixture.path("first"))), (0o640, 0o711));
-    assert_eq!((mode(fixture.path("second/127.0.0.1.two")), mode(fixture.path("second"))), (0o600, 0o700));
+    assert_eq!((mode(fixture.path(&second("two"))), mode(fixture.path("second"))), (0o600, 0o700));
     if is_root() && cfg!(target_os = "linux") {
         fs::set_permissions(fixture.directory(), fs::Permissions::from_mode(0o711)).expect("a mode");
         for (user, is_allowed) in [("65534", true), ("65533", false)] {
@@ -319,7 +336,8 @@ async fn the_settings_of_the_vm_extension_work_as_they_are() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_vault_that_is_not_allowed_is_not_asked() {
     let fixture = Fixture::start().await;
-    let config = |url: &str| serde_json::json!({"secretsManagementSettings": {"observedCertificates": [url]}}).to_string();
+    let config =
+        |url: &str| serde_json::json!({"secretsManagementSettings": {"observedCertificates": [url]}}).to_string();
     for (url, vault, code, text) in [
         ("https://127.0.0.1:9/secrets/tls", None, 4, "allow it with --vault https://127.0.0.1:9"),
         ("https://stranger.vault.azure.net/secrets/tls", Some("contoso"), 4, "allow it with --vault https://stranger."),

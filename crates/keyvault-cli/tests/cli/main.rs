@@ -3,6 +3,7 @@
 #[cfg(unix)]
 mod actions;
 mod authority;
+mod certificates;
 #[cfg(unix)]
 mod certs;
 mod check;
