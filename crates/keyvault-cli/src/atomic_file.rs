@@ -123,7 +123,7 @@ mod tests {
         }
         fs::create_dir(directory.path().join("folder")).unwrap();
         assert!(link(&directory.path().join("folder"), "first").is_err(), "a directory is not replaced");
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "no temporary link is left");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "no temporary file is left");
     }
 
     #[test]

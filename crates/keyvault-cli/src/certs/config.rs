@@ -195,10 +195,11 @@ impl<'v> Members<'v> {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn the_settings_of_the_guide_are_read() {
         // From the page of the extension, version 3.0.
@@ -265,6 +266,7 @@ mod tests {
         assert_eq!(settings.without_effect, ["authenticationSettings.msiEndpoint"]);
     }
 
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_problem_names_its_place() {
         let section = |members: &str| format!(r#"{{"secretsManagementSettings": {{{members}}}}}"#);

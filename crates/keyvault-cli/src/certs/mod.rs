@@ -17,6 +17,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use clap::ArgGroup;
 use keyvault::SecretClient;
 use tokio::sync::watch;
 use tokio::time::sleep;
@@ -45,14 +46,14 @@ use crate::vault::AllowedVaultsArguments;
 /// The names are those of the Azure Key Vault VM extension for Linux, version 3.0. Its settings file works as it is, on
 /// any distribution and in a container.
 #[derive(clap::Args)]
-#[command(after_long_help = EXAMPLES)]
+#[command(after_long_help = EXAMPLES, group(ArgGroup::new("source").required(true).args(["config", "certificates"])))]
 pub(crate) struct Certs {
     /// The settings of the VM extension, as JSON; - for standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "certificates")]
+    #[arg(long, value_name = "FILE")]
     config: Option<String>,
 
     /// A certificate: its name in the first --vault, or the URL of its secret; may be repeated
-    #[arg(long = "certificate", value_name = "NAME|URL", required_unless_present = "config", requires = "out")]
+    #[arg(long = "certificate", value_name = "NAME|URL", requires = "out")]
     certificates: Vec<String>,
 
     /// The directory of the files, which is created if it does not exist; with --config, for certificates without a

@@ -181,7 +181,8 @@ impl AllowedVaultsArguments {
     /// URL to read a certificate from it.
     pub(crate) fn certificate_client(&self, vault: &Vault, client_id: Option<&str>) -> Result<SecretClient, Failure> {
         let allowed = self.vaults()?;
-        if !allowed.contains(vault) && !(allowed.is_empty() && vault.cloud().is_some()) {
+        let is_allowed = allowed.contains(vault) || allowed.is_empty() && vault.cloud().is_some();
+        if !is_allowed {
             let advice = format!("allow it with --vault {}", vault.origin());
             let text = format!("vault was not named on the command line: {advice}");
             return Err(Failure::Other { text, code: 4 });
