@@ -83,6 +83,7 @@ fn directory_of(path: &Path) -> &Path {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 
@@ -117,13 +118,29 @@ mod tests {
     fn a_link_is_switched_in_one_step() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("link");
-        for target in ["first", "second"] {
-            link(&path, target).unwrap();
-            assert_eq!(fs::read_link(&path).unwrap(), Path::new(target));
+        let targets = ["first", "second"];
+        for target in targets {
+            fs::write(directory.path().join(target), target).unwrap();
         }
+        link(&path, targets[0]).unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let text = fs::read_to_string(&path).expect("there is always a target");
+                    assert!(targets.contains(&text.as_str()), "{text}");
+                }
+            });
+            for target in targets.iter().cycle().take(200) {
+                link(&path, target).unwrap();
+            }
+            is_over.store(true, Ordering::Relaxed);
+            reader.join().unwrap();
+        });
+        assert_eq!(fs::read_link(&path).unwrap(), Path::new(targets[1]));
         fs::create_dir(directory.path().join("folder")).unwrap();
         assert!(link(&directory.path().join("folder"), "first").is_err(), "a directory is not replaced");
-        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 2, "no temporary file is left");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 4, "no temporary file is left");
     }
 
     #[test]

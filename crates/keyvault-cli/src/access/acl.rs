@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 use rustix::fs::{XattrFlags, fsetxattr, getxattr};
+use rustix::io::Errno;
 
 use super::unix::Reader;
 
@@ -25,8 +26,8 @@ pub(super) fn is(path: &Path, mode: u32, readers: &[Reader]) -> bool {
 
 /// Returns whether the file has readers beyond its mode.
 pub(super) fn is_set(path: &Path) -> bool {
-    let mut none: [u8; 0] = [];
-    getxattr(path, ATTRIBUTE, none.as_mut_slice()).is_ok_and(|length| length > 0)
+    let mut byte = [0];
+    matches!(getxattr(path, ATTRIBUTE, byte.as_mut_slice()), Ok(_) | Err(Errno::RANGE))
 }
 
 /// Encodes a list. `readers` are in order, the users first.
@@ -71,6 +72,7 @@ mod tests {
     fn the_kernel_takes_a_list_and_returns_it() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let readers = [Reader::User(7), Reader::User(65_534), Reader::Group(7)];
+        assert!(!is_set(file.path()));
         match set(file.as_file(), 0o640, &readers) {
             // Some file systems have none.
             Err(error) if error.kind() == io::ErrorKind::Unsupported => return,

@@ -97,14 +97,21 @@ impl Access {
         file.mode() & 0o7777 == self.mode
     }
 
-    /// Creates a directory and those above it, unless it exists. Only the owner can list it. Others can open files in
-    /// it, each of which has an access of its own, if there are others at all.
-    pub(crate) fn create_directory(&self, path: &Path) -> io::Result<()> {
+    /// Returns whether others than the owner may read the file.
+    pub(crate) fn is_shared(&self) -> bool {
+        !self.readers.is_empty() || self.mode & 0o077 != 0
+    }
+
+    /// Creates a directory and those above it, unless it exists. Only the owner can list it. If `is_shared`, others can
+    /// open files in it, each of which has an access of its own.
+    pub(crate) fn create_directory(&self, path: &Path, is_shared: bool) -> io::Result<()> {
         if path.is_dir() {
             return Ok(());
         }
-        let is_shared = !self.readers.is_empty() || self.mode & 0o077 != 0;
-        DirBuilder::new().recursive(true).mode(if is_shared { 0o711 } else { 0o700 }).create(path)?;
+        let mode = if is_shared { 0o711 } else { 0o700 };
+        DirBuilder::new().recursive(true).mode(mode).create(path)?;
+        // Whatever the umask is.
+        fs::set_permissions(path, Permissions::from_mode(mode))?;
         let Owner { user, group } = self.owner;
         if user.is_some() || group.is_some() {
             std::os::unix::fs::chown(path, user, group)?;

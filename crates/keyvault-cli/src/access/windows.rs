@@ -39,8 +39,12 @@ impl Access {
         true
     }
 
+    pub(crate) fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Creates a directory and those above it.
-    pub(crate) fn create_directory(&self, path: &Path) -> io::Result<()> {
+    pub(crate) fn create_directory(&self, path: &Path, _: bool) -> io::Result<()> {
         std::fs::create_dir_all(path)
     }
 }

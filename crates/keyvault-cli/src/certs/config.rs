@@ -253,8 +253,8 @@ mod tests {
             r#"{"secretsManagementSettings": {
                 "pollingIntervalInS": 300, "certificateStoreLocation": "/certs", "requireInitialSync": "False",
                 "observedCertificates": [
-                    "https://a.vault.azure.net/secrets/one",
-                    {"url": "https://a.vault.azure.net/secrets/two", "authenticationOverride": {"msiClientId": "x"}}
+                    "https://contoso.vault.azure.net/secrets/one",
+                    {"url": "https://contoso.vault.azure.net/secrets/two", "authenticationOverride": {"msiClientId": "x"}}
                 ]
             }, "authenticationSettings": {"msiEndpoint": "http://localhost:40342/metadata/identity"}}"#,
         );
@@ -272,7 +272,7 @@ mod tests {
         let section = |members: &str| format!(r#"{{"secretsManagementSettings": {{{members}}}}}"#);
         let observed = |members: &str| {
             section(&format!(
-                r#""observedCertificates": [{{"url": "https://a.vault.azure.net/secrets/b", {members}}}]"#
+                r#""observedCertificates": [{{"url": "https://contoso.vault.azure.net/secrets/b", {members}}}]"#
             ))
         };
         for (text, problem) in [
@@ -294,7 +294,7 @@ mod tests {
                 "secretsManagementSettings.observedCertificates[0].url is missing",
             ),
             (
-                section(r#""observedCertificates": ["https://a.vault.azure.net/certificates/b"]"#),
+                section(r#""observedCertificates": ["https://contoso.vault.azure.net/certificates/b"]"#),
                 "secretsManagementSettings.observedCertificates[0]: URL is that of a certificate",
             ),
             (

@@ -16,6 +16,8 @@ use crate::failure::Failure;
 /// The files of one version of a certificate.
 pub(super) struct CertificateFiles {
     pub(super) directory: PathBuf,
+    /// Whether others than the owner may read a file of the directory.
+    pub(super) is_shared: bool,
     pub(super) access: Access,
     pub(super) files: Vec<CertificateFile>,
 }
@@ -34,7 +36,7 @@ pub(super) struct CertificateFile {
 impl CertificateFiles {
     /// Writes what can be written before anything that programs open changes. Returns whether anything was written.
     pub(super) fn stage(&self) -> Result<bool, Failure> {
-        let created = self.access.create_directory(&self.directory);
+        let created = self.access.create_directory(&self.directory, self.is_shared);
         created.map_err(|error| Failure::of_file(&self.directory, error))?;
         self.each(CertificateFile::stage)
     }

@@ -5,7 +5,7 @@ use keyvault::certificate::Certificate;
 use zeroize::Zeroizing;
 
 /// A kind of file. The names are those of `Format=` in references.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, clap::ValueEnum)]
 pub(super) enum FileFormat {
     /// The certificate, its issuers and then the private key in one file, VAULT.NAME
     Pem,

@@ -73,7 +73,7 @@ pub(crate) struct Certs {
     /// The owner of the files, by name or number, for a command that runs as root
     #[cfg(unix)]
     #[arg(long, value_name = "USER[:GROUP]")]
-    owner: Option<Owner>,
+    owner: Option<String>,
 
     /// Keep running: check for new versions, and write the files of a certificate that was renewed
     #[arg(long)]
@@ -162,7 +162,8 @@ impl Certs {
     fn targets(&self, certificates: Vec<ObservedCertificate>) -> Result<Vec<Target>, Failure> {
         let mut clients = HashMap::new();
         let mut paths = BTreeSet::new();
-        let formats: Arc<[FileFormat]> = self.format.clone().into();
+        let formats: Arc<[FileFormat]> = self.format.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
+        let access = self.access()?;
         let mut targets = Vec::new();
         for certificate in certificates {
             let ObservedCertificate { id, directory, link, readers, client_id } = certificate;
@@ -180,8 +181,9 @@ impl Certs {
             };
             let directory = directory.or_else(|| self.out.clone()).unwrap_or_else(|| DEFAULT_DIRECTORY.into());
             let link = link.unwrap_or_else(|| Target::default_link(&id));
-            let access = self.access().with_readers(readers);
-            let target = Target { id, client, directory, link, access, formats: Arc::clone(&formats) };
+            let access = access.clone().with_readers(readers);
+            let target =
+                Target { id, client, directory, is_shared: false, link, access, formats: Arc::clone(&formats) };
             for path in target.paths() {
                 // Names of secrets, and the file systems of some platforms, ignore case.
                 if !paths.insert(path.to_string_lossy().to_lowercase()) {
@@ -190,17 +192,22 @@ impl Certs {
             }
             targets.push(target);
         }
+        let shared: BTreeSet<PathBuf> =
+            targets.iter().filter(|it| it.access.is_shared()).map(|it| it.directory.clone()).collect();
+        targets.iter_mut().for_each(|it| it.is_shared = shared.contains(&it.directory));
         if targets.is_empty() { Err(Failure::usage("there is no certificate to write")) } else { Ok(targets) }
     }
 
     #[cfg(unix)]
-    fn access(&self) -> Access {
-        Access::new(self.mode).with_owner(self.owner.unwrap_or_default())
+    fn access(&self) -> Result<Access, Failure> {
+        let owner = self.owner.as_ref().map(|owner| owner.parse().map_err(|problem| format!("--owner: {problem}")));
+        let owner: Owner = owner.transpose().map_err(Failure::Usage)?.unwrap_or_default();
+        Ok(Access::new(self.mode).with_owner(owner))
     }
 
     #[cfg(windows)]
-    fn access(&self) -> Access {
-        Access::private()
+    fn access(&self) -> Result<Access, Failure> {
+        Ok(Access::private())
     }
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Target {
     pub(super) id: SecretId,
     pub(super) client: SecretClient,
     pub(super) directory: PathBuf,
+    /// Whether others than the owner may read a file of the directory.
+    pub(super) is_shared: bool,
     /// The name that programs open, without the suffix of a format.
     pub(super) link: String,
     pub(super) access: Access,
@@ -74,7 +76,12 @@ impl Target {
             not_before: certificate.not_before(),
             expires: certificate.expires(),
             summary: certificate_dates::summary(certificate),
-            files: CertificateFiles { directory: self.directory.clone(), access: self.access.clone(), files },
+            files: CertificateFiles {
+                directory: self.directory.clone(),
+                is_shared: self.is_shared,
+                access: self.access.clone(),
+                files,
+            },
             version,
         }
     }

@@ -282,7 +282,7 @@ async fn the_settings_of_the_vm_extension_work_as_they_are() {
                     "acls": [{ "user": "65534" }]
                 },
                 { "url": format!("{}/{version}", url("two")), "certificateStoreLocation": fixture.path("second") },
-                { "url": url("late"), "certificateStoreLocation": fixture.path("second") }
+                { "url": url("late"), "certificateStoreLocation": fixture.path("second"), "acls": [{ "group": "7" }] }
             ]
         },
         "authenticationSettings": {
@@ -321,14 +321,21 @@ async fn the_settings_of_the_vm_extension_work_as_they_are() {
 
     // The mask of the access control list is where the group's permissions are without one.
     assert_eq!((mode(fixture.path("first/app1")), mode(fixture.path("first"))), (0o640, 0o711));
-    assert_eq!((mode(fixture.path(&second("two"))), mode(fixture.path("second"))), (0o600, 0o700));
+    assert_eq!((mode(fixture.path(&second("two"))), mode(fixture.path("second"))), (0o600, 0o711));
+    assert_eq!(mode(fixture.path(&second("late"))), 0o640);
     if is_root() && cfg!(target_os = "linux") {
         fs::set_permissions(fixture.directory(), fs::Permissions::from_mode(0o711)).expect("a mode");
-        for (user, is_allowed) in [("65534", true), ("65533", false)] {
+        let late = second("late");
+        for (user, group, file, is_allowed) in [
+            ("65534", "65534", "first/app1", true),
+            ("65533", "7", "first/app1", false),
+            ("65533", "7", &late, true),
+            ("65534", "65534", &late, false),
+        ] {
             let mut command = Command::new("setpriv");
-            command.args(["--reuid", user, "--regid", user, "--clear-groups", "cat", "first/app1"]);
+            command.args(["--reuid", user, "--regid", group, "--clear-groups", "cat", file]);
             let output = command.current_dir(fixture.directory()).output().expect("setpriv runs");
-            assert_eq!(output.status.success(), is_allowed, "{user}");
+            assert_eq!(output.status.success(), is_allowed, "{user}: {file}");
         }
     }
 }
