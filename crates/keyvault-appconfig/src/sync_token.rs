@@ -1,7 +1,7 @@
 //! Sync tokens, with which a request sees what earlier requests and events saw.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The sync tokens of one endpoint
 /// ([consistency](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-consistency)).
@@ -27,9 +27,9 @@ const MAX_TOKENS: usize = 32;
 const MAX_LENGTH: usize = 1_024;
 
 impl SyncTokens {
-    /// Adds the tokens of a `Sync-Token` header, or of an event. Ignores malformed ones.
+    /// Adds the tokens of the `Sync-Token` header of a response. Ignores malformed ones.
     pub(crate) fn add(&self, tokens: &str) {
-        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newest = self.lock();
         for (id, token) in tokens.split(',').filter_map(parse) {
             match newest.get(id) {
                 Some(known) if known.sequence_number >= token.sequence_number => {}
@@ -40,10 +40,24 @@ impl SyncTokens {
     }
 
     /// Returns the value of the `Sync-Token` header of a request, or `None` without tokens.
-    pub(crate) fn header(&self) -> Option<String> {
-        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        let tokens: Vec<String> = newest.iter().map(|(id, token)| format!("{id}={}", token.value)).collect();
+    ///
+    /// `announced` are the tokens of an event: where one is newer than that of the responses, it is sent in its place.
+    /// It is not kept, because anyone may have sent the event.
+    pub(crate) fn header(&self, announced: &Self) -> Option<String> {
+        let (newest, announced) = (self.lock(), announced.lock());
+        let is_newer =
+            |id: &str, token: &Token| newest.get(id).is_none_or(|known| known.sequence_number < token.sequence_number);
+        let announced: BTreeMap<&String, &Token> = announced.iter().filter(|(id, token)| is_newer(id, token)).collect();
+        let tokens = newest
+            .iter()
+            .filter(|(id, _)| !announced.contains_key(id))
+            .chain(announced.iter().map(|(id, token)| (*id, *token)));
+        let tokens: Vec<String> = tokens.map(|(id, token)| format!("{id}={}", token.value)).collect();
         (!tokens.is_empty()).then(|| tokens.join(","))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Token>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -76,7 +90,25 @@ mod tests {
         ] {
             let tokens = SyncTokens::default();
             received.iter().for_each(|header| tokens.add(header));
-            assert_eq!(tokens.header().as_deref(), sent, "{received:?}");
+            assert_eq!(tokens.header(&SyncTokens::default()).as_deref(), sent, "{received:?}");
+        }
+    }
+
+    #[test]
+    fn an_announced_token_is_sent_where_it_is_newer_and_is_not_kept() {
+        for (received, announced, sent) in [
+            ("a=1;sn=1", "a=2;sn=2", "a=2"),
+            ("a=1;sn=1", "b=2;sn=1", "a=1,b=2"),
+            ("a=2;sn=2", "a=1;sn=1", "a=2"),
+            ("a=2;sn=2", "a=3;sn=2", "a=2"),
+            ("a=1;sn=1", "a=forged", "a=1"),
+        ] {
+            let (tokens, event) = (SyncTokens::default(), SyncTokens::default());
+            tokens.add(received);
+            let alone = tokens.header(&SyncTokens::default());
+            event.add(announced);
+            assert_eq!(tokens.header(&event).as_deref(), Some(sent), "{received} {announced}");
+            assert_eq!(tokens.header(&SyncTokens::default()), alone, "{received} {announced}");
         }
     }
 
@@ -84,10 +116,10 @@ mod tests {
     fn a_hostile_store_cannot_make_requests_grow() {
         let tokens = SyncTokens::default();
         tokens.add(&format!("a={};sn=1", "v".repeat(MAX_LENGTH)));
-        assert_eq!(tokens.header(), None);
+        assert_eq!(tokens.header(&SyncTokens::default()), None);
         let many: Vec<String> = (0..1_000).map(|i| format!("t{i}=v;sn=1")).collect();
         tokens.add(&many.join(","));
-        assert_eq!(tokens.header().unwrap().split(',').count(), MAX_TOKENS);
+        assert_eq!(tokens.header(&SyncTokens::default()).unwrap().split(',').count(), MAX_TOKENS);
     }
 
     proptest! {
@@ -95,7 +127,7 @@ mod tests {
         fn no_header_makes_the_parser_panic_or_breaks_a_request(header in ".{0,60}") {
             let tokens = SyncTokens::default();
             tokens.add(&header);
-            prop_assert!(tokens.header().is_none_or(|sent| sent.bytes().all(|b| b.is_ascii_graphic())));
+            prop_assert!(tokens.header(&tokens).is_none_or(|sent| sent.bytes().all(|b| b.is_ascii_graphic())));
         }
     }
 }

@@ -18,6 +18,7 @@ use super::condition::quoted;
 use super::item::ListItem;
 use super::operation::Operation;
 use super::snapshot::Snapshot;
+use super::store_service::STORE;
 use crate::filter::Selector;
 use crate::key_value::KeyValue;
 use crate::next_link::{after_in_link_header, after_in_next_link};
@@ -113,7 +114,7 @@ impl AppConfigurationClient {
             return Ok(Page { items: None, etag, next: link.map(PageToken::new) });
         }
         let body: PageBody<T::Json> = parse(&request, &response)?;
-        let items = body.items.into_iter().map(|item| T::from_json(item).ok_or_else(malformed));
+        let items = body.items.into_iter().map(|item| T::from_json(item).ok_or_else(|| response.malformed()));
         let items = items.collect::<Result<_>>().map_err(|error| request.annotate(error))?;
         let next = body.next_link.as_deref().and_then(after_in_next_link).or(link).map(PageToken::new);
         Ok(Page { items: Some(items), etag, next })
@@ -371,12 +372,9 @@ struct PageBody<T> {
     next_link: Option<String>,
 }
 
-fn malformed() -> Error {
-    Error::new(ErrorKind::Unavailable, "vault's response cannot be parsed").in_words_of(super::store_service::STORE)
-}
-
 fn endless() -> Error {
-    Error::new(ErrorKind::Unavailable, "vault's list does not end").in_words_of(super::store_service::STORE)
+    let noun = STORE;
+    Error::from_clause(ErrorKind::Unavailable, "vault's list does not end", format!("{noun}'s list does not end"))
 }
 
 /// More than any store has that a program reads completely.

@@ -13,7 +13,8 @@
 //    in logs and errors (`sanitize`). `transport_failure` classifies what fails without a response.
 // 5. `response` bounds and reads the response, `refusal` sorts out those that are not a success.
 //
-// Error texts in this room say "vault". The pipeline replaces the word by that of the service.
+// Error texts have a place for the word that `Service::noun` gives: `vault`, `store`. Their headings in the guide say
+// "vault": one section is about the error of both.
 
 mod api_version;
 mod authorizer;
@@ -41,7 +42,6 @@ pub use self::authorizer::Authorizer;
 pub(crate) use self::authorizer::{BypassTokenCache, credential_error};
 pub use self::operation::{Idempotency, Operation};
 pub use self::pipeline::{Pipeline, PipelineSettings};
-pub(crate) use self::refusal::unauthorized;
 pub use self::request::{Request, Subject};
 pub use self::response::Response;
 pub use self::service::Service;

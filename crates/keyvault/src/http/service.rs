@@ -39,7 +39,7 @@ pub trait Service: fmt::Debug + Send + Sync + 'static {
     /// Whatever prevents the signature: the request is not sent.
     fn sign(&self, request: &mut SdkRequest) -> Result<()> {
         _ = request;
-        Err(unauthorized())
+        Err(unauthorized(self.noun()))
     }
 
     /// Adds what is known about this instance to any error of a request.
@@ -111,6 +111,9 @@ mod tests {
         let (response, sent) = send(&[401]).await;
         assert_eq!(sent.len(), 1);
         let error = response.err().unwrap();
-        assert_eq!((error.to_string(), error.http_status()), ("a/b from contoso: store failed".to_owned(), Some(401)));
+        assert_eq!(
+            (error.to_string(), error.http_status()),
+            ("a/b from contoso: UnauthorizedClient: store did not accept the token".to_owned(), Some(401))
+        );
     }
 }
