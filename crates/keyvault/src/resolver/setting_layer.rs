@@ -211,6 +211,51 @@ mod tests {
         MappedSecrets::of_document(&Arc::new(stored.to_document(&id, SystemTime::UNIX_EPOCH).unwrap())).unwrap()
     }
 
+    /// A store whose settings a test sets.
+    #[derive(Debug)]
+    struct FixedStore(Vault, Mutex<StoredSettings>);
+
+    #[async_trait]
+    impl SettingStore for FixedStore {
+        fn origin(&self) -> &Vault {
+            &self.0
+        }
+
+        fn kind(&self) -> &'static str {
+            "Test"
+        }
+
+        async fn read(&self) -> Result<StoredSettings> {
+            Ok(self.1.lock().unwrap().clone())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_document_is_that_of_the_settings_that_were_read() {
+        let origin = Vault::parse("https://contoso.azconfig.io").unwrap();
+        let id = SecretId::new(origin.clone(), SecretName::of_store("Test", 1));
+        let settings = Arc::new(FixedStore(origin, Mutex::default()));
+        let documents = DocumentStore { id: id.clone(), settings: Arc::clone(&settings) as _, last: Mutex::default() };
+        let set = |text: &str| {
+            let value = StoredValue::Text(Zeroizing::new(text.to_owned()));
+            settings.1.lock().unwrap().set(&Key::root().member("a"), "test", value);
+        };
+        let read = async || documents.get(&id).await.unwrap();
+        set("one");
+        let first = read().await;
+        let again = read().await;
+        assert_eq!((again.id(), again.expose_secret()), (first.id(), first.expose_secret()));
+        set("two");
+        let second = read().await;
+        assert!(second.id() != first.id() && second.expose_secret().contains("two"));
+        settings.1.lock().unwrap().set_unmatched(vec!["a note".to_owned()]);
+        let noted = read().await;
+        assert_ne!(noted.id(), second.id());
+        let mapped = MappedSecrets::of_document(&Arc::new(noted)).unwrap();
+        assert_eq!((&*mapped.unmatched, mapped.iter().count()), (&["a note".to_owned()][..], 1));
+        assert!(documents.get(first.id()).await.is_err(), "an earlier version cannot be read");
+    }
+
     #[test]
     fn a_list_of_a_higher_layer_replaces_a_lower_one_even_if_either_is_empty() {
         for (lower, higher, expected) in [

@@ -129,8 +129,9 @@ impl StoredSettings {
         self.content.values.iter().map(|(key, leaf)| (key, leaf.text.as_str()))
     }
 
-    /// Returns whether these are the settings of which the other ones are a clone.
-    pub(crate) fn is_clone_of(&self, other: &Self) -> bool {
+    /// Returns whether these are the other settings: a clone of them, unchanged.
+    #[doc(hidden)]
+    pub fn is_clone_of(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.content, &other.content)
     }
 

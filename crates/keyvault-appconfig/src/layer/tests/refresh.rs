@@ -28,6 +28,11 @@ async fn an_unchanged_store_is_asked_for_each_page_once() {
     assert_eq!(store.requests(), pages(3, ""));
     assert_eq!(read(&layer).await.unwrap(), first);
     assert_eq!(store.requests(), pages(3, " if changed"));
+    let settings = async || SettingStore::read(&layer).await.unwrap();
+    let last = settings().await;
+    assert!(settings().await.is_clone_of(&last), "core reuses its document of them");
+    store.set("k0", "2");
+    assert!(!settings().await.is_clone_of(&last));
 }
 
 #[tokio::test]
