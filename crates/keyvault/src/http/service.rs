@@ -55,7 +55,8 @@ mod tests {
     use azure_core::http::headers::{AUTHORIZATION, Headers};
     use azure_core::http::{AsyncRawResponse, HttpClient, Transport};
 
-    use super::super::pipeline::{Pipeline, PipelineSettings};
+    use super::super::pipeline::Pipeline;
+    use super::super::pipeline_settings::PipelineSettings;
     use super::super::request::Request;
     use super::super::response::Response;
     use super::super::testing::{GET, Store};
