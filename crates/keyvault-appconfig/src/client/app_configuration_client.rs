@@ -14,7 +14,7 @@ use super::operation::Operation;
 use super::store_service::StoreService;
 use crate::endpoint::{AccessKey, Endpoint};
 use crate::key_value::KeyValue;
-use crate::sync_token::SyncTokens;
+use crate::sync_token::{NewestTokens, SyncTokens};
 
 /// A client for the key-values of one store.
 ///
@@ -58,7 +58,7 @@ pub struct AppConfigurationClient {
     access_key: Option<AccessKey>,
     sync_tokens: Arc<SyncTokens>,
     /// The tokens of an event, which only this copy and its clones send.
-    announced: Arc<SyncTokens>,
+    announced: Arc<NewestTokens>,
 }
 
 impl AppConfigurationClient {
@@ -104,9 +104,7 @@ impl AppConfigurationClient {
     /// which anyone may have sent.
     #[must_use]
     pub fn with_sync_token(&self, token: &str) -> Self {
-        let announced = SyncTokens::default();
-        announced.add(token);
-        Self { announced: Arc::new(announced), ..self.clone() }
+        Self { announced: Arc::new(NewestTokens::parse(token)), ..self.clone() }
     }
 
     /// Fetches a key-value. Without a label, that is the key-value without one.

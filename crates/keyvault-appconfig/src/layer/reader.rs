@@ -85,17 +85,19 @@ impl<'r> Reader<'r> {
         let sentinels = self.sentinels().await?;
         let is_first = self.known.selections.is_empty();
         let skips_settings = !is_first && !sentinels.is_empty() && sentinels == self.known.sentinels;
+        if skips_settings {
+            self.snapshots.lock().await.clone_from(&self.known.snapshots);
+        }
         let pages = self.plan.selections.iter().enumerate().map(|(number, planned)| {
             let is_skipped = skips_settings && !planned.is_of_feature_flags;
             self.pages(number, planned, is_skipped)
         });
         let (pages, unchanged): (Vec<_>, Vec<bool>) = try_join_all(pages).await?.into_iter().unzip();
-        if !is_first && unchanged.into_iter().all(|unchanged| unchanged) {
-            let snapshots =
-                if skips_settings { Some(self.known.snapshots.clone()) } else { self.unchanged_snapshots().await? };
-            if let Some(snapshots) = snapshots {
-                return Ok(Read { known: Known { sentinels, selections: pages, snapshots }, selections: None });
-            }
+        if !is_first
+            && unchanged.into_iter().all(|unchanged| unchanged)
+            && let Some(snapshots) = self.unchanged_snapshots().await?
+        {
+            return Ok(Read { known: Known { sentinels, selections: pages, snapshots }, selections: None });
         }
         let mut selections = Vec::with_capacity(pages.len());
         for (planned, pages) in self.plan.selections.iter().zip(&pages) {

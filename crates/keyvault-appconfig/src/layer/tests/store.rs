@@ -75,9 +75,13 @@ impl Store {
         self.handle("contoso").set_key_value(key, set);
     }
 
-    /// Creates a snapshot, in the place of an archived one of this name.
+    /// Creates a snapshot in the place of another one of this name, whose retention has ended.
     pub(super) fn recreate_snapshot(&self, name: &str) {
-        self.emulator.advance_clock(Duration::from_secs(366 * 24 * 3_600));
+        self.emulator.rewind_clock(Duration::from_secs(366 * 24 * 3_600));
+        assert!(self.handle("contoso").set_archived(name, true));
+        self.emulator.reset_clock();
+        // Dates are in whole seconds, and the first snapshot was created in this one.
+        self.emulator.rewind_clock(Duration::from_secs(3_600));
         self.handle("contoso").create_snapshot(name, &[("*", None)]);
         self.emulator.reset_clock();
     }
