@@ -297,7 +297,8 @@ impl Pipeline {
 
     /// Returns the error of a request that got no response in time, after the error `before`.
     fn timed_out(&self, before: Option<&Error>) -> Error {
-        let clause = format!("{} did not answer in time", self.service.noun());
+        let noun = self.service.noun();
+        let clause = format!("{noun} did not answer in time");
         let error = Error::from_clause(ErrorKind::Unavailable, "vault did not answer in time", clause)
             .with_status(ReferenceStatus::FetchTimedOut);
         match before {
