@@ -35,7 +35,7 @@ fn classify(response: &Response, code: Option<&str>, operation: Operation) -> Er
             "the store's tier limits its requests: read less often, or raise the tier; a free store recovers at \
              midnight UTC",
         ),
-        400..=499 => response.common_error().with_help(operation.limits()),
+        400..=407 | 410..=499 => response.common_error().with_help(operation.limits()),
         _ => response.common_error(),
     }
 }
@@ -78,7 +78,7 @@ fn unauthorized(response: &Response) -> Error {
         denied("store did not accept the signature")
             .with_help("check that access keys are enabled on the store, and that no proxy changes the request")
     } else if challenge.contains("error=") {
-        response.common_error()
+        response.common_error().with_help("check that the credential's tenant is the store's")
     } else {
         denied("store did not accept the credential").with_help(
             "check that the credential's tenant is the store's or, with an access key, that access keys are enabled \

@@ -26,7 +26,7 @@ fn classify(response: &Response, code: Option<&str>, inner_code: Option<&str>, o
             .with_status(ReferenceStatus::VaultNotFound),
         409 => conflict(inner_code),
         401 | 429 => response.common_error(),
-        400..=499 => response
+        400..=407 | 410..=499 => response
             .common_error()
             .with_status(ReferenceStatus::OtherReasons)
             .with_help(matches!(operation, Operation::Set | Operation::Update).then_some(LIMITS)),

@@ -14,8 +14,8 @@ impl Error {
             ReferenceStatus::MsiNotEnabled => {
                 Some("check the credential: run `az login` on a laptop, assign a managed identity in Azure")
             }
-            ReferenceStatus::UnauthorizedClient => Some("check that the credential's tenant is that of the resource"),
-            ReferenceStatus::VaultNotFound => Some("check the name and that its host resolves"),
+            ReferenceStatus::UnauthorizedClient => Some("check that the credential's tenant is the vault's"),
+            ReferenceStatus::VaultNotFound => Some("check the vault's name and that its host resolves"),
             _ => None,
         })
     }

@@ -28,10 +28,11 @@ impl Response {
     /// code is left out.
     pub fn refusal(&self, error: Error, code: Option<&str>, inner_code: Option<&str>) -> Error {
         let (code, inner_code) = (code.and_then(ServiceAnswer::code_of), inner_code.and_then(ServiceAnswer::code_of));
+        let (noun, status) = (self.noun, self.status);
         let cause = match (&inner_code, &code) {
-            (Some(inner), Some(code)) => format!("the {} answered {} {code}/{inner}", self.noun, self.status),
-            (None, Some(code)) => format!("the {} answered {} {code}", self.noun, self.status),
-            _ => format!("the {} answered {}", self.noun, self.status),
+            (Some(inner), Some(code)) => format!("the {noun} answered {status} {code}/{inner}"),
+            (None, Some(code)) => format!("the {noun} answered {status} {code}"),
+            _ => format!("the {noun} answered {status}"),
         };
         let request_id = self.request_id.clone();
         error.with_answer(ServiceAnswer { http_status: self.status, code, inner_code, request_id }).caused_by(cause)

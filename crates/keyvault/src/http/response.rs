@@ -111,7 +111,8 @@ impl Response {
 
     /// Returns the error of a body that is not what was asked for.
     pub fn malformed(&self) -> Error {
-        let clause = format!("{}'s response cannot be parsed", self.noun);
+        let noun = self.noun;
+        let clause = format!("{noun}'s response cannot be parsed");
         Error::from_clause(ErrorKind::Unavailable, "vault's response cannot be parsed", clause)
     }
 
@@ -122,7 +123,8 @@ impl Response {
             !self.body.trim_ascii().is_empty() && serde_json::from_slice::<IgnoredAny>(&self.body).is_err();
         is_foreign.then(|| {
             let server = self.server.as_deref().unwrap_or("a server without a name");
-            let clause = format!("response is not a {}'s answer", self.noun);
+            let noun = self.noun;
+            let clause = format!("response is not a {noun}'s answer");
             Error::from_clause(ErrorKind::Unavailable, "response is not a vault's answer", clause)
                 .caused_by(format!("{server} answered {} with a page that is not JSON", self.status))
                 .with_help(

@@ -25,7 +25,8 @@ fn unreachable(reason: &str, noun: &str) -> Error {
     let error = |heading, clause| Error::from_clause(ErrorKind::Unavailable, heading, clause);
     if is_about(&["dns error", "failed to lookup address"]) {
         return error("vault's host name cannot be resolved", format!("{noun}'s host name cannot be resolved"))
-            .with_status(ReferenceStatus::VaultNotFound);
+            .with_status(ReferenceStatus::VaultNotFound)
+            .with_help("check the name and that its host resolves");
     }
     if is_about(&["tunnel error"]) {
         return error("proxy did not connect to the vault", format!("proxy did not connect to the {noun}"))
