@@ -26,7 +26,8 @@
 //! # Rooms
 //!
 //! Read `certificate` first, then `server_certificates`, for servers of rustls. `form` finds the form of a value;
-//! `pem`, and `pkcs12` with `encryption` and `password`, read it into `contents`: each `private_key` and `x509` in it.
+//! `pem`, and `pkcs12` with `mac`, `encryption`, `key_derivation` and `password`, read it into `contents`: each
+//! `private_key` and `x509` in it.
 //! `chain` orders them. `pkcs12_writer` writes a container. `der_reader` and `der_writer` are the encoding below all of
 //! them, and `problem` lists the failures.
 
@@ -38,6 +39,8 @@ mod der_reader;
 mod der_writer;
 mod encryption;
 mod form;
+mod key_derivation;
+mod mac;
 mod password;
 mod pem;
 mod pkcs12;
