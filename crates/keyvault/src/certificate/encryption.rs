@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::der_reader::{children, normalized, oid};
 use super::der_writer::{Bytes, SEQUENCE};
-use super::key_derivation::{Derivation, Purpose};
+use super::key_derivation::{Derivation, Purpose, take_pbkdf2};
 use super::password::{Budget, Password};
 use super::problem::Problem;
 
@@ -49,12 +49,7 @@ pub(super) fn decrypt(
 fn pbes2(parameters: AnyRef<'_>, text: &mut [u8], password: &Password<'_>, budget: &Budget) -> Result<usize, Problem> {
     let parameters = Parameters::try_from(parameters).map_err(|_| Problem::UnsupportedContainer)?;
     let Kdf::Pbkdf2(derivation) = &parameters.kdf else { return Err(Problem::UnsupportedContainer) };
-    if derivation.iteration_count == 0 {
-        return Err(Problem::DamagedContainer);
-    }
-    // Two hashes for each iteration. SHA-1 has the shortest.
-    let blocks = 2 * parameters.encryption.key_size().div_ceil(20);
-    budget.take(derivation.iteration_count, blocks, password.utf8.len())?;
+    take_pbkdf2(derivation, parameters.encryption.key_size(), password, budget)?;
     match parameters.decrypt_in_place(password.utf8, text) {
         Ok(plain) => Ok(plain.len()),
         Err(pkcs5::Error::DecryptFailed) => Err(Problem::WrongPassword),

@@ -1,8 +1,10 @@
-//! The key derivation of PKCS#12, by [RFC 7292, appendix B](https://www.rfc-editor.org/rfc/rfc7292#appendix-B).
+//! The key derivation of PKCS#12, by [RFC 7292, appendix B](https://www.rfc-editor.org/rfc/rfc7292#appendix-B), and the
+//! cost of PBKDF2.
 
 use der::asn1::{AnyRef, IntRef};
 use hmac::digest::Digest;
 use hmac::digest::block_api::BlockSizeUser;
+use pkcs5::pbes2::{Pbkdf2Params, Pbkdf2Prf};
 use zeroize::Zeroizing;
 
 use super::der_reader::octets;
@@ -78,6 +80,27 @@ impl<'a> Derivation<'a> {
     }
 }
 
+/// Takes the work of PBKDF2 for a key of `length` bytes: two hashes for each iteration and each block of the key.
+pub(super) fn take_pbkdf2(
+    derivation: &Pbkdf2Params,
+    length: usize,
+    password: &Password<'_>,
+    budget: &Budget,
+) -> Result<(), Problem> {
+    if derivation.iteration_count == 0 {
+        return Err(Problem::DamagedContainer);
+    }
+    let output = match derivation.prf {
+        Pbkdf2Prf::HmacWithSha224 => 28,
+        Pbkdf2Prf::HmacWithSha256 => 32,
+        Pbkdf2Prf::HmacWithSha384 => 48,
+        Pbkdf2Prf::HmacWithSha512 => 64,
+        // SHA-1.
+        _ => 20,
+    };
+    budget.take(derivation.iteration_count, 2 * length.div_ceil(output), password.utf8.len())
+}
+
 /// Reads a count of at least 1.
 fn positive(count: AnyRef<'_>) -> Result<u32, Problem> {
     let count: IntRef<'_> = count.decode_as().map_err(|_| Problem::DamagedContainer)?;
@@ -89,5 +112,19 @@ fn positive(count: AnyRef<'_>) -> Result<u32, Problem> {
             let count = bytes.iter().fold(0u64, |count, byte| count << 8 | u64::from(*byte));
             u32::try_from(count).map_err(|_| Problem::TooManyIterations)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_password_is_work_for_each_derived_key() {
+        let long = "x".repeat(1024 * 1024);
+        let password = Password::candidates(&long).remove(0);
+        let (derivation, budget) = (Derivation { salt: &[1; 8], iterations: 1 }, Budget::new());
+        let derived = (0..).take_while(|_| derivation.key::<sha1::Sha1>(&password, Purpose::Key, 24, &budget).is_ok());
+        assert!((10..200).contains(&derived.count()), "a container may have thousands of keys");
     }
 }

@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 
 use super::der_reader::{children, octets, oid};
 use super::der_writer::Bytes;
-use super::key_derivation::{Derivation, Purpose};
+use super::key_derivation::{Derivation, Purpose, take_pbkdf2};
 use super::password::{Budget, Password};
 use super::problem::Problem;
 
@@ -68,7 +68,7 @@ fn verify_pbmac1(
     let [derivation, scheme] = algorithms[..] else { return Err(Problem::DamagedContainer) };
     let derivation: AlgorithmIdentifierRef<'_> = derivation.decode_as().map_err(|_| Problem::DamagedContainer)?;
     let Ok(Kdf::Pbkdf2(derivation)) = Kdf::try_from(derivation) else { return Err(Problem::UnsupportedContainer) };
-    let key = pbkdf2(&derivation, password.utf8.as_bytes(), budget)?;
+    let key = pbkdf2(&derivation, password, budget)?;
     let scheme = children(scheme, der::Tag::Sequence)?;
     let is_code = match oid(*scheme.first().ok_or(Problem::DamagedContainer)?)? {
         HMAC_WITH_SHA1 => is_code::<Sha1>,
@@ -82,14 +82,10 @@ fn verify_pbmac1(
 }
 
 /// Derives a key of the length that the parameters have, as RFC 9579 requires.
-fn pbkdf2(derivation: &Pbkdf2Params, password: &[u8], budget: &Budget) -> Result<Bytes, Problem> {
+fn pbkdf2(derivation: &Pbkdf2Params, password: &Password<'_>, budget: &Budget) -> Result<Bytes, Problem> {
     let length = derivation.key_length.map(usize::from).filter(|length| (1..=LONGEST_KEY).contains(length));
     let length = length.ok_or(Problem::UnsupportedContainer)?;
-    if derivation.iteration_count == 0 {
-        return Err(Problem::DamagedContainer);
-    }
-    // Two hashes for each iteration. SHA-1 has the shortest.
-    budget.take(derivation.iteration_count, 2 * length.div_ceil(20), password.len())?;
+    take_pbkdf2(derivation, length, password, budget)?;
     let derive = match derivation.prf {
         Pbkdf2Prf::HmacWithSha1 => pbkdf2_hmac::<Sha1>,
         Pbkdf2Prf::HmacWithSha224 => pbkdf2_hmac::<Sha224>,
@@ -99,7 +95,7 @@ fn pbkdf2(derivation: &Pbkdf2Params, password: &[u8], budget: &Budget) -> Result
         _ => return Err(Problem::UnsupportedContainer),
     };
     let mut key = Zeroizing::new(vec![0; length]);
-    derive(password, derivation.salt.as_ref(), derivation.iteration_count, &mut key);
+    derive(password.utf8.as_bytes(), derivation.salt.as_ref(), derivation.iteration_count, &mut key);
     Ok(key)
 }
 
