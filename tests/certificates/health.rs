@@ -1,6 +1,7 @@
 //! Health shows when certificates expire, and renewals that could not be used.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use figment::Figment;
@@ -61,19 +62,22 @@ async fn a_certificate_without_a_date_in_the_vault_expires_by_its_own() {
     let file = "
         converted = '@KeyVault(SecretName=stored;Format=pem)'
         other = '@KeyVault(SecretName=password)'";
-    for (left, status) in [
-        (31 * DAY, SecretStatus::Current),
-        (29 * DAY, SecretStatus::NearExpiry),
-        (Duration::ZERO, SecretStatus::Expired),
-    ] {
-        let live: Live<Many> = before_the_end(&vault, file, left).start().await.unwrap();
+    let days = Arc::new(AtomicU32::new(31));
+    let clock = {
+        let days = Arc::clone(&days);
+        move || end() - days.load(Ordering::Relaxed) * DAY
+    };
+    let live: Live<Many> = before_the_end(&vault, file, DAY).wall_clock(clock).start().await.unwrap();
+    let mut watcher = live.watch();
+    for (left, status) in [(31, SecretStatus::Current), (29, SecretStatus::NearExpiry), (0, SecretStatus::Expired)] {
+        days.store(left, Ordering::Relaxed);
+        live.refresh_now().await.unwrap();
         for secret in ["field", "stored", "text"] {
             let health = health_of(&live, secret);
             assert_eq!((health.status, health.expires), (status, Some(end())), "{secret}");
         }
         let password = health_of(&live, "password");
         assert_eq!((password.status, password.expires), (SecretStatus::Current, None));
-        let mut watcher = live.watch();
         for _ in 0..if status == SecretStatus::Current { 0 } else { 3 } {
             let notice = timeout(Duration::from_secs(60), watcher.next()).await.unwrap().unwrap();
             assert!(matches!(&notice, Notice::Secret(secret) if secret.status == status), "{notice:?}");

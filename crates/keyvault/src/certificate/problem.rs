@@ -65,34 +65,6 @@ impl Problem {
         }
     }
 
-    fn help(self) -> &'static str {
-        match self {
-            Self::NotACertificate => {
-                "store PKCS#12 as base64, PEM with the key and the chain, or JSON with data and password"
-            }
-            Self::TooLarge => "store the key and its own chain only: 1 MiB, 10 keys and 100 certificates at most",
-            Self::Unparsable => "export the certificate again: a block of its PEM, or its DER, is damaged",
-            Self::NoKey => {
-                "read the secret of the certificate, and make its key exportable in the certificate's policy"
-            }
-            Self::NoCertificate => "store the certificates beside the key: the secret has the key alone",
-            Self::ForeignKey => "store the key together with the certificate that was issued for it",
-            Self::UnsupportedKey => {
-                "use RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519; the feature aws-lc-rs adds P-521 and RSA to 8192"
-            }
-            Self::NoProvider => "enable the feature ring or aws-lc-rs of keyvault, or install a provider of rustls",
-            Self::DamagedContainer => "export the container again and store all of it, as base64",
-            Self::WrongPassword => {
-                "store it without a password, or as JSON with data and password; the vault protects the secret"
-            }
-            Self::UnsupportedContainer => "export it with AES-256 and SHA-256, as current tools do, or as PEM",
-            Self::TooManyIterations => "export it again with fewer iterations, such as 2048",
-            Self::Expired => "renew the certificate; a certificate of the vault is renewed by its issuance policy",
-            Self::NotYetValid => "wait until the certificate is valid, or compare the clock of this machine",
-            Self::NoCertificates => "give at least one certificate; the first one is the default",
-        }
-    }
-
     /// Returns the expectation of the type `Certificate`, for an error of serde.
     fn expectation(self) -> String {
         format!("a certificate in PKCS#12 or PEM ({})", self.clause())
@@ -106,7 +78,31 @@ impl Problem {
 
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
-        Error::new(ErrorKind::InvalidSettings, problem.clause()).with_help(problem.help())
+        Error::new(ErrorKind::InvalidSettings, problem.clause()).with_help(match problem {
+            Problem::NotACertificate => {
+                "store PKCS#12 as base64, PEM with the key and the chain, or JSON with data and password"
+            }
+            Problem::TooLarge => "store the key and its own chain only: 1 MiB, 10 keys and 100 certificates at most",
+            Problem::Unparsable => "export the certificate again: a block of its PEM, or its DER, is damaged",
+            Problem::NoKey => {
+                "read the secret of the certificate, and make its key exportable in the certificate's policy"
+            }
+            Problem::NoCertificate => "store the certificates beside the key: the secret has the key alone",
+            Problem::ForeignKey => "store the key together with the certificate that was issued for it",
+            Problem::UnsupportedKey => {
+                "use RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519; the feature aws-lc-rs adds P-521 and RSA to 8192"
+            }
+            Problem::NoProvider => "enable the feature ring or aws-lc-rs of keyvault, or install a provider of rustls",
+            Problem::DamagedContainer => "export the container again and store all of it, as base64",
+            Problem::WrongPassword => {
+                "store it without a password, or as JSON with data and password; the vault protects the secret"
+            }
+            Problem::UnsupportedContainer => "export it with AES-256 and SHA-256, as current tools do, or as PEM",
+            Problem::TooManyIterations => "export it again with fewer iterations, such as 2048",
+            Problem::Expired => "renew the certificate; a certificate of the vault is renewed by its issuance policy",
+            Problem::NotYetValid => "wait until the certificate is valid, or compare the clock of this machine",
+            Problem::NoCertificates => "give at least one certificate; the first one is the default",
+        })
     }
 }
 
@@ -124,9 +120,11 @@ mod tests {
 
     #[test]
     fn every_problem_is_a_known_expectation_with_a_clause_and_a_remedy_of_its_own() {
-        for distinct in [Problem::clause, Problem::help] {
-            assert_eq!(Problem::ALL.map(distinct).into_iter().collect::<BTreeSet<_>>().len(), Problem::ALL.len());
-        }
+        let clauses: BTreeSet<&str> = Problem::ALL.into_iter().map(Problem::clause).collect();
+        let errors = Problem::ALL.map(Error::from);
+        let remedies: BTreeSet<Option<&str>> = errors.iter().map(Error::advice).collect();
+        assert_eq!([clauses.len(), remedies.len()], [Problem::ALL.len(); 2]);
+        assert!(!remedies.contains(&None));
         assert!(Problem::ALL.iter().all(|problem| Problem::is_expectation(&problem.expectation())));
         assert!(!Problem::is_expectation("a certificate in PKCS#12 or PEM (canary)"));
     }
