@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use figment::Figment;
@@ -33,7 +33,7 @@ const LONGEST: Duration = Duration::from_secs(66);
 
 /// When each certificate was replaced in the vault.
 #[derive(Default)]
-struct Replaced(RefCell<HashMap<Vec<u8>, Instant>>);
+struct Replaced(Mutex<HashMap<Vec<u8>, Instant>>);
 
 impl Replaced {
     /// Puts new certificates into the vault, in the forms of a vault in turn.
@@ -41,15 +41,17 @@ impl Replaced {
         for (name, last) in SECRETS.into_iter().zip(last) {
             let pem = authority.pem(&[&format!("{name}.example")]);
             let new = Certificate::from_bytes(&pem).unwrap();
-            vault.set(name, if renewal % 2 == 0 { pem } else { azure_core::base64::encode(new.pfx()) }).unwrap();
+            vault
+                .set(name, if renewal.is_multiple_of(2) { pem } else { azure_core::base64::encode(new.pfx()) })
+                .unwrap();
             let old = std::mem::replace(last, new);
-            self.0.borrow_mut().insert(leaf(&old).to_vec(), Instant::now());
+            self.0.lock().unwrap().insert(leaf(&old).to_vec(), Instant::now());
         }
     }
 
     /// Asserts that a certificate that was presented at `time` had not been replaced for longer than an interval.
     fn assert_fresh(&self, presented: &[u8], time: Instant) {
-        let replaced = self.0.borrow().get(presented).copied();
+        let replaced = self.0.lock().unwrap().get(presented).copied();
         let age = replaced.map(|replaced| time.saturating_duration_since(replaced)).unwrap_or_default();
         assert!(age <= LONGEST, "a certificate was presented {age:?} after its renewal");
     }
