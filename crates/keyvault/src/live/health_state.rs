@@ -163,13 +163,13 @@ impl HealthState {
             let known = self.known.get(id);
             let dates = known.map_or_else(|| Dates::of(secret.properties()), |known| known.dates());
             let is_kept = kept.contains(&secret.id().latest());
-            let statuses = [
-                (self.refused.contains(id), SecretStatus::Refused),
-                (is_kept, SecretStatus::Kept),
-                (true, SecretStatus::of(dates, known.map(|known| known.state()), now, notice)),
-            ];
-            let status = statuses.into_iter().filter_map(|(holds, status)| holds.then_some(status)).min();
-            SecretHealth::new(secret.id(), status.unwrap_or(SecretStatus::Current), dates)
+            let status = match SecretStatus::of(dates, known.map(|known| known.state()), now, notice) {
+                SecretStatus::Expired => SecretStatus::Expired,
+                _ if is_kept => SecretStatus::Kept,
+                status if self.refused.contains(id) => status.min(SecretStatus::Refused),
+                status => status,
+            };
+            SecretHealth::new(secret.id(), status, dates)
         });
         health.collect()
     }
