@@ -52,8 +52,9 @@ impl SetSecret {
             content_type: Some(certificate.content_type.to_owned()),
             not_before: Some(certificate.not_before),
             expires: Some(certificate.expires),
-            certificate: Some(certificate.clone()),
-            ..Self::new(certificate.value)
+            value: certificate.value(),
+            certificate: Some(certificate),
+            ..Self::new("")
         }
     }
 
