@@ -78,7 +78,8 @@ impl Certificate {
         Self::import(PrivateKey::from_der(key), contents.certificates)
     }
 
-    fn import(key: PrivateKey, mut chain: Vec<Vec<u8>>) -> Result<Self, &'static str> {
+    /// Creates a certificate from a key that can sign and its chain in any order.
+    pub(crate) fn import(key: PrivateKey, mut chain: Vec<Vec<u8>>) -> Result<Self, &'static str> {
         key.kind().map_err(|_| UNSUPPORTED_KEY)?;
         let public_key = key.public_key().map_err(|_| UNSUPPORTED_KEY)?;
         let is_own = |der: &Vec<u8>| X509::parse(der).is_ok_and(|certificate| certificate.public_key == public_key);
@@ -100,15 +101,16 @@ impl Certificate {
         self
     }
 
+    /// Stores the certificate as PKCS#12.
+    pub(crate) fn as_pkcs12(mut self) -> Self {
+        self.content_type = PKCS12;
+        self
+    }
+
     /// Leaves the key out of the secret.
     pub(crate) fn not_exportable(mut self) -> Self {
         self.is_exportable = false;
         self
-    }
-
-    /// Returns the key.
-    pub(crate) fn key(&self) -> &PrivateKey {
-        &self.key
     }
 
     /// Returns the key if the secret does not contain it.
@@ -135,7 +137,10 @@ impl Certificate {
 /// Reads the certificates in PEM.
 fn certificates_in(pem: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
     let chain = CertificateDer::pem_slice_iter(pem.as_bytes());
-    chain.map(|certificate| certificate.map(|der| der.to_vec())).collect::<Result<_, _>>().map_err(|_| CertificateError::Certificate)
+    chain
+        .map(|certificate| certificate.map(|der| der.to_vec()))
+        .collect::<Result<_, _>>()
+        .map_err(|_| CertificateError::Certificate)
 }
 
 /// Shows the content type and never the key.

@@ -20,9 +20,19 @@ use super::pkcs12_reader::Password;
 /// The algorithm of an encrypted part, with its parameters. `None` in a field stands for an unknown algorithm.
 pub(super) enum Encryption {
     /// PBES2 with PBKDF2.
-    Pbes2 { hash: Option<pbkdf2::Algorithm>, salt: Vec<u8>, iterations: u32, cipher: Option<Cipher>, iv: Vec<u8> },
+    Pbes2 {
+        hash: Option<pbkdf2::Algorithm>,
+        salt: Vec<u8>,
+        iterations: u32,
+        cipher: Option<Cipher>,
+        iv: Vec<u8>,
+    },
     /// A scheme of PKCS#12, with SHA-1.
-    Old { cipher: Cipher, salt: Vec<u8>, iterations: u32 },
+    Old {
+        cipher: Cipher,
+        salt: Vec<u8>,
+        iterations: u32,
+    },
     Unknown,
 }
 
@@ -102,9 +112,7 @@ impl Cipher {
             Self::Aes128 => Decryptor::<Aes128>::new_from_slices(key, iv).ok()?.decrypt_padded::<Pkcs7>(&mut text),
             Self::Aes192 => Decryptor::<Aes192>::new_from_slices(key, iv).ok()?.decrypt_padded::<Pkcs7>(&mut text),
             Self::Aes256 => Decryptor::<Aes256>::new_from_slices(key, iv).ok()?.decrypt_padded::<Pkcs7>(&mut text),
-            Self::TripleDes => {
-                Decryptor::<TdesEde3>::new_from_slices(key, iv).ok()?.decrypt_padded::<Pkcs7>(&mut text)
-            }
+            Self::TripleDes => Decryptor::<TdesEde3>::new_from_slices(key, iv).ok()?.decrypt_padded::<Pkcs7>(&mut text),
             Self::Rc2(bits) => {
                 let cipher = Rc2::new_with_eff_key_len(key, bits);
                 Decryptor::inner_iv_slice_init(cipher, iv).ok()?.decrypt_padded::<Pkcs7>(&mut text)

@@ -22,9 +22,8 @@ pub(super) fn derive(
     length: usize,
 ) -> Vec<u8> {
     let block = algorithm.block_len();
-    let repeated = |bytes: &[u8]| -> Vec<u8> {
-        bytes.iter().copied().cycle().take(bytes.len().next_multiple_of(block)).collect()
-    };
+    let repeated =
+        |bytes: &[u8]| -> Vec<u8> { bytes.iter().copied().cycle().take(bytes.len().next_multiple_of(block)).collect() };
     let mut input = [repeated(salt), repeated(password)].concat();
     let mut key = Vec::with_capacity(length);
     while key.len() < length {

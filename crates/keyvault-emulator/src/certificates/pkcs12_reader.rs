@@ -37,7 +37,8 @@ pub(super) fn read(container: &[u8], password: &str) -> Option<Contents> {
     })
     .ok()?;
     let passwords = Password::candidates(password);
-    let password = passwords.into_iter().find(|password| mac.as_ref().is_none_or(|mac| mac.verifies(password, &safe)))?;
+    let password =
+        passwords.into_iter().find(|password| mac.as_ref().is_none_or(|mac| mac.verifies(password, &safe)))?;
     let mut contents = Contents::default();
     let parts = yasna::parse_ber(&safe, |reader| reader.collect_sequence_of(Part::read)).ok()?;
     for part in parts {

@@ -29,9 +29,11 @@ pub(super) fn parse(text: &str) -> Option<DistinguishedName> {
 pub(super) fn write(attributes: &[(Vec<u64>, String)]) -> String {
     let attribute = |(oid, text): &(Vec<u64>, String)| {
         let known = KEYS.iter().find(|(_, known)| *known == oid.as_slice());
-        let key = known.map_or_else(|| oid.iter().map(u64::to_string).collect::<Vec<_>>().join("."), |(key, _)| (*key).to_owned());
+        let key = known
+            .map_or_else(|| oid.iter().map(u64::to_string).collect::<Vec<_>>().join("."), |(key, _)| (*key).to_owned());
         let is_plain = !text.contains([',', ';', '"', '=', '+', '\\']) && text.trim() == text;
-        let text = if is_plain { text.clone() } else { format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")) };
+        let text =
+            if is_plain { text.clone() } else { format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")) };
         format!("{key}={text}")
     };
     attributes.iter().map(attribute).collect::<Vec<_>>().join(", ")

@@ -2,11 +2,10 @@
 
 use std::net::IpAddr;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rcgen::string::Ia5String;
-use rcgen::{
-    CertificateParams, CertificateSigningRequest, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, OtherNameValue,
-    SanType, SerialNumber,
-};
+use rcgen::{CertificateParams, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, OtherNameValue, SanType, SerialNumber};
 use serde::{Deserialize, Serialize};
 use time::{Duration, Month, OffsetDateTime};
 
@@ -34,15 +33,15 @@ pub(crate) struct X509Properties {
 #[serde(default)]
 pub(crate) struct AlternativeNames {
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    emails: Vec<String>,
+    pub(crate) emails: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) dns_names: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    upns: Vec<String>,
+    pub(crate) upns: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    uris: Vec<String>,
+    pub(crate) uris: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    ip_addresses: Vec<String>,
+    pub(crate) ip_addresses: Vec<String>,
 }
 
 impl AlternativeNames {
@@ -69,10 +68,10 @@ impl X509Properties {
         self.params().map(|_| ())
     }
 
-    /// Creates a request for a certificate, in DER.
-    pub(crate) fn signing_request(&self, key: &PrivateKey) -> Option<Vec<u8>> {
-        let request = self.params().ok()?.serialize_request(&key.pair().ok()?);
-        request.ok().map(|request: CertificateSigningRequest| request.der().to_vec())
+    /// Creates a request for a certificate, in base64.
+    pub(crate) fn signing_request(&self, key: &PrivateKey) -> Option<String> {
+        let request = self.params().ok()?.serialize_request(&key.pair().ok()?).ok()?;
+        Some(STANDARD.encode(request.der()))
     }
 
     /// Issues a certificate, valid from ten minutes ago as in the service. Returns its chain: itself and its issuer, or
@@ -107,7 +106,8 @@ impl X509Properties {
         };
         params.subject_alt_names = self.alternative_names().ok_or("A subject alternative name is not valid.")?;
         let ekus = self.ekus.iter().map(|oid| extended_usage(oid));
-        params.extended_key_usages = ekus.collect::<Option<_>>().ok_or("An extended key usage is not an identifier.")?;
+        params.extended_key_usages =
+            ekus.collect::<Option<_>>().ok_or("An extended key usage is not an identifier.")?;
         let usages = self.key_usage.iter().filter(|usage| *usage != "none").map(|usage| key_usage(usage));
         params.key_usages = usages.collect::<Option<_>>().ok_or("A key usage is unknown.")?;
         params.is_ca = IsCa::ExplicitNoCa;
@@ -198,7 +198,10 @@ mod tests {
     fn properties_that_no_certificate_can_have_are_rejected() {
         for (json, problem) in [
             (r#"{"subject":"CN=a"}"#, None),
-            (r#"{"sans":{"dns_names":["a.example"],"ip_addresses":["::1"],"emails":["a@b"],"uris":["a:b"],"upns":["ä"]}}"#, None),
+            (
+                r#"{"sans":{"dns_names":["a.example"],"ip_addresses":["::1"],"emails":["a@b"],"uris":["a:b"],"upns":["ä"]}}"#,
+                None,
+            ),
             (r#"{"subject":"CN=a","key_usage":["none"],"ekus":[]}"#, None),
             ("{}", Some("The policy needs a subject or a subject alternative name.")),
             (r#"{"subject":"app.example"}"#, Some("The subject is not a valid X500 name.")),

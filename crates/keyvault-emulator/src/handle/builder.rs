@@ -208,7 +208,8 @@ impl EmulatorBuilder {
         };
         let ca_pem = authority.pem().to_owned();
         let data_file = locked.map(|file| Arc::new(DataFile::new(file, &authority)));
-        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(authority, self.http1_only)?));
+        let authority = Arc::new(authority);
+        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&authority), self.http1_only)?));
 
         let mut state = State {
             data: DataStates::new(data, data_file.is_some()),
@@ -220,8 +221,8 @@ impl EmulatorBuilder {
             ..State::default()
         };
         state.throttler.set(self.throttle);
-        let service =
-            Arc::new(Service::new(vault_url.clone(), registration, self.policy, Clock::new(self.clock), state));
+        let clock = Clock::new(self.clock);
+        let service = Arc::new(Service::new(vault_url.clone(), registration, self.policy, clock, authority, state));
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
         service.load(&self.seed, OnExisting::Skip).map_err(invalid)?;
 

@@ -1,8 +1,10 @@
 //! One vault of an emulator.
 
-use super::emulator::named_url;
+use serde_json::Value;
+
 use crate::faults::{Denial, Fault, RequestMatcher};
 use crate::protocol::ErrorResponse;
+use crate::protocol::uri::named_url;
 use crate::random;
 use crate::service::Service;
 use crate::vaults::name::is_name;
@@ -70,6 +72,14 @@ impl<'a> VaultHandle<'a> {
     pub fn delete(&self, name: &str) -> bool {
         let now = self.service.now();
         self.change(|vault| vault.delete(name, self.service.policy, now).is_ok())
+    }
+
+    /// Returns the events that Event Grid sends about the secrets and certificates of the vault until now, as the JSON
+    /// that a webhook receives: a list of `SecretNewVersionCreated`, `CertificateNewVersionCreated`, and the same with
+    /// `NearExpiry` (30 days before) and `Expired`, oldest first. An event has the same `id` each time. The emulator
+    /// sends no events itself.
+    pub fn events(&self) -> String {
+        Value::from(self.service.events(&self.name)).to_string()
     }
 
     /// Denies the requests for one secret: gets, versions and changes of it, but no lists. The name is

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::certificate_operation::CertificateOperation;
+use super::certificate_policy::CertificatePolicy;
 use super::set_secret::SetSecret;
 use super::update_secret::UpdateSecret;
 use crate::certificates::{Certificate, PrivateKey};
@@ -44,7 +46,7 @@ impl CertificateBacking {
     }
 
     /// Creates the data of a version whose certificate is not issued yet.
-    pub(super) fn not_issued() -> Self {
+    fn not_issued() -> Self {
         Self { pem: String::new(), hidden_key: None, previous: None }
     }
 
@@ -74,6 +76,23 @@ impl SecretVersion {
             updated: now.as_secs(),
             backing: secret.certificate.map(|certificate| CertificateBacking::new(&certificate, previous)),
         }
+    }
+
+    /// Creates the disabled version of a certificate that is not issued yet.
+    pub(super) fn not_issued(operation: &CertificateOperation, policy: &CertificatePolicy, now: Duration) -> Self {
+        let secret = SetSecret {
+            content_type: Some(policy.secret_props.content_type.clone()),
+            tags: operation.tags.clone(),
+            enabled: false,
+            ..SetSecret::new("")
+        };
+        let version = Self::new(operation.version.clone(), secret, None, now);
+        Self { backing: Some(CertificateBacking::not_issued()), ..version }
+    }
+
+    /// Returns whether the version has a value. A certificate that is not issued yet has none.
+    pub(crate) fn is_issued(&self) -> bool {
+        self.backing.as_ref().is_none_or(CertificateBacking::is_issued)
     }
 
     /// Applies an update. New tags replace all old tags.
