@@ -130,9 +130,9 @@ pub(super) fn changed(
 ) -> Result<CertificatePolicy, ErrorResponse> {
     let mut json = serde_json::to_value(policy).expect("every key is a string");
     merge(&mut json, changes);
-    // A curve says the size, and the size of another curve or of RSA would contradict it.
+    // The size and the curve of one kind of key contradict another kind.
     let sets = |name: &str| changes["key_props"].get(name).is_some();
-    if (sets("crv") || sets("kty"))
+    if ["kty", "key_size", "crv"].into_iter().any(sets)
         && let Some(key) = json["key_props"].as_object_mut()
     {
         for name in ["key_size", "crv"].into_iter().filter(|name| !sets(name)) {

@@ -37,6 +37,7 @@ pub(crate) struct KeyProperties {
 
 /// The form of the secret.
 #[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(default)]
 pub(crate) struct SecretProperties {
     #[serde(rename = "contentType")]
     pub(crate) content_type: String,
@@ -107,7 +108,7 @@ impl CertificatePolicy {
     /// Sets the default of a property that a client need not set. Fails if no version can be created by the policy.
     pub(super) fn checked(mut self, default_action: &str) -> Result<Self, ErrorResponse> {
         self.lifetime_actions.get_or_insert_with(|| vec![LifetimeAction::at_80_percent(default_action)]);
-        self.key_kind()?;
+        self.key_props.set_kind(self.key_kind()?);
         self.issuer()?;
         self.x509_props.check().map_err(ErrorResponse::bad_parameter)?;
         if ![PKCS12, PEM].contains(&self.secret_props.content_type.as_str()) {
@@ -121,12 +122,10 @@ impl CertificatePolicy {
 
     /// Creates the policy of a certificate that was imported, or set as a secret.
     pub(super) fn of_import(summary: &CertificateSummary, kind: Option<KeyKind>, content_type: &str) -> Self {
-        let key_props = match kind {
-            Some(KeyKind::Rsa(bits)) => KeyProperties { key_size: Some(bits), ..KeyProperties::default() },
-            Some(KeyKind::P256) => KeyProperties::on_curve("P-256", 256),
-            Some(KeyKind::P384) => KeyProperties::on_curve("P-384", 384),
-            None => KeyProperties::default(),
-        };
+        let mut key_props = KeyProperties::default();
+        if let Some(kind) = kind {
+            key_props.set_kind(kind);
+        }
         let months = (summary.expires - summary.not_before) / SECONDS_IN_A_MONTH;
         Self {
             key_props,
@@ -176,8 +175,16 @@ impl CertificatePolicy {
 }
 
 impl KeyProperties {
-    fn on_curve(curve: &str, bits: u32) -> Self {
-        Self { kty: "EC".to_owned(), key_size: Some(bits), crv: Some(curve.to_owned()), ..Self::default() }
+    /// Sets the type and size, each in full.
+    fn set_kind(&mut self, kind: KeyKind) {
+        let (kty, size, curve) = match kind {
+            KeyKind::Rsa(bits) => ("RSA", bits, None),
+            KeyKind::P256 => ("EC", 256, Some("P-256")),
+            KeyKind::P384 => ("EC", 384, Some("P-384")),
+        };
+        self.kty = kty.to_owned();
+        self.key_size = Some(size);
+        self.crv = curve.map(str::to_owned);
     }
 }
 
@@ -252,6 +259,7 @@ mod tests {
             (r#"{"issuer":{"name":"Unknown"},"key_props":{"kty":"EC","crv":"P-384","key_size":384}}"#, true),
             (r#"{"issuer":{"name":"DigiCert"}}"#, false),
             ("{}", false),
+            (r#"{"issuer":{"name":"Self"},"secret_props":{},"key_props":{}}"#, true),
             (r#"{"issuer":{"name":"Self"},"key_props":{"kty":"RSA","key_size":1024}}"#, false),
             (r#"{"issuer":{"name":"Self"},"key_props":{"kty":"EC","crv":"P-521"}}"#, false),
             (r#"{"issuer":{"name":"Self"},"key_props":{"kty":"oct"}}"#, false),
