@@ -119,8 +119,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the duration of a deletion or recovery, of a purge until the name is free, and of the creation of an App
-    /// Configuration snapshot. In the service these take some seconds.
+    /// Sets the duration of a deletion or recovery, of a purge until the name is free, of the issue of a certificate,
+    /// and of the creation of an App Configuration snapshot. In the service these take some seconds.
     ///
     /// The [clock](Self::clock) measures it. Default: zero. At most one year.
     pub fn deletion_time(mut self, time: Duration) -> Self {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::certificate_policy::{CertificatePolicy, EMAIL_CONTACTS};
+use super::certificate_policy::{CertificatePolicy, EMAIL_CONTACTS, changed};
 use super::request_body::check_properties;
 use crate::certificates::{Certificate, PEM, PKCS12};
 use crate::protocol::ErrorResponse;
@@ -120,37 +120,6 @@ pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ErrorResponse
         serde_json::from_slice(body).map_err(invalid)?
     };
     serde_json::from_value(without_nulls(body)).map_err(invalid)
-}
-
-/// Returns a policy with some properties changed. The properties of each group are changed one by one.
-pub(super) fn changed(
-    policy: &CertificatePolicy,
-    changes: &Value,
-    now: Duration,
-) -> Result<CertificatePolicy, ErrorResponse> {
-    let mut json = serde_json::to_value(policy).expect("every key is a string");
-    merge(&mut json, changes);
-    // The size and the curve of one kind of key contradict another kind.
-    let sets = |name: &str| changes["key_props"].get(name).is_some();
-    if ["kty", "key_size", "crv"].into_iter().any(sets)
-        && let Some(key) = json["key_props"].as_object_mut()
-    {
-        for name in ["key_size", "crv"].into_iter().filter(|name| !sets(name)) {
-            key.remove(name);
-        }
-    }
-    CertificatePolicy::parse(json, now)
-}
-
-fn merge(target: &mut Value, changes: &Value) {
-    match (target, changes) {
-        (Value::Object(target), Value::Object(changes)) => {
-            for (name, change) in changes {
-                merge(target.entry(name.as_str()).or_insert(Value::Null), change);
-            }
-        }
-        (target, change) => target.clone_from(change),
-    }
 }
 
 fn without_nulls(value: Value) -> Value {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::certificates::{AlternativeNames, CertificateSummary, KeyKind, PEM, PKCS12, X509Properties};
 use crate::protocol::ErrorResponse;
@@ -96,7 +97,7 @@ pub(crate) enum Issuer {
 
 impl CertificatePolicy {
     /// Parses a policy, and sets the times of its attributes.
-    pub(super) fn parse(json: serde_json::Value, now: Duration) -> Result<Self, ErrorResponse> {
+    pub(super) fn parse(json: Value, now: Duration) -> Result<Self, ErrorResponse> {
         let wrong = |_| ErrorResponse::bad_parameter("A property of the policy has the wrong type.");
         let mut policy: Self = serde_json::from_value(json).map_err(wrong)?;
         let created = policy.attributes.created;
@@ -233,6 +234,37 @@ impl LifetimeAction {
             Trigger { days_before_expiry: Some(days), .. } => Some(expires - i64::from(days) * 86_400),
             _ => None,
         }
+    }
+}
+
+/// Returns a policy with some properties changed. The properties of each group are changed one by one.
+pub(super) fn changed(
+    policy: &CertificatePolicy,
+    changes: &Value,
+    now: Duration,
+) -> Result<CertificatePolicy, ErrorResponse> {
+    let mut json = serde_json::to_value(policy).expect("every key is a string");
+    merge(&mut json, changes);
+    // The size and the curve of one kind of key contradict another kind.
+    let sets = |name: &str| changes["key_props"].get(name).is_some();
+    if ["kty", "key_size", "crv"].into_iter().any(sets)
+        && let Some(key) = json["key_props"].as_object_mut()
+    {
+        for name in ["key_size", "crv"].into_iter().filter(|name| !sets(name)) {
+            key.remove(name);
+        }
+    }
+    CertificatePolicy::parse(json, now)
+}
+
+fn merge(target: &mut Value, changes: &Value) {
+    match (target, changes) {
+        (Value::Object(target), Value::Object(changes)) => {
+            for (name, change) in changes {
+                merge(target.entry(name.as_str()).or_insert(Value::Null), change);
+            }
+        }
+        (target, change) => target.clone_from(change),
     }
 }
 

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::certificate_operation::{CertificateOperation, CertificateState};
-use super::certificate_policy::CertificatePolicy;
+use super::certificate_policy::{AUTO_RENEW, CertificatePolicy, changed};
 use super::secret_version::{CertificateBacking, SecretVersion};
 use crate::certificates::CertificateSummary;
+use crate::protocol::ErrorResponse;
 
 /// A secret with all its versions, oldest first. It has at least one.
 #[derive(Clone, Deserialize, Serialize)]
@@ -70,6 +72,14 @@ impl StoredSecret {
         let kind = backing.and_then(CertificateBacking::key).and_then(|key| key.kind().ok());
         let content_type = latest.content_type.as_deref().unwrap_or_default();
         summary.map(|summary| CertificatePolicy::of_import(&summary, kind, content_type)).unwrap_or_default()
+    }
+
+    /// Changes some properties of the policy.
+    pub(super) fn change_policy(&mut self, changes: &Value, now: Duration) -> Result<(), ErrorResponse> {
+        let policy = changed(&self.policy(), changes, now)?.checked(AUTO_RENEW)?;
+        let operation = self.certificate.take().and_then(|state| state.operation);
+        self.certificate = Some(CertificateState { policy, operation });
+        Ok(())
     }
 
     /// Returns the latest creation of a version.

@@ -27,7 +27,12 @@ pub(crate) struct Vault {
 
 impl Vault {
     /// Adds a version, even for an equal value. It inherits nothing from the previous version.
-    pub(crate) fn set(&mut self, name: &str, secret: SetSecret, now: Duration) -> Result<&StoredSecret, ErrorResponse> {
+    pub(crate) fn set(
+        &mut self,
+        name: &str,
+        mut secret: SetSecret,
+        now: Duration,
+    ) -> Result<&StoredSecret, ErrorResponse> {
         self.check_free(name, now)?;
         let id = secret.version.clone().unwrap_or_else(random::hex);
         if !is_version(&id) {
@@ -38,7 +43,11 @@ impl Vault {
             return Err(ErrorResponse::bad_parameter("The version exists already."));
         }
         let previous = stored.versions.last().map(|version| version.id.clone());
+        let policy = secret.policy.take();
         stored.versions.push(SecretVersion::new(id, secret, previous, now));
+        if let Some(policy) = policy {
+            stored.change_policy(&policy, now)?;
+        }
         Ok(stored)
     }
 

@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
-use super::certificate_body::{CancellationBody, CertificateRequestBody, changed, parse};
+use serde_json::Value;
+
+use super::certificate_body::{CancellationBody, CertificateRequestBody, parse};
 use super::certificate_issuance::{IssuanceTarget, NextKey};
 use super::certificate_operation::{CertificateOperation, CertificateState, OperationStatus};
-use super::certificate_policy::{AUTO_RENEW, CertificatePolicy};
+use super::certificate_policy::AUTO_RENEW;
 use super::secret_version::SecretVersion;
 use super::set_secret::SetSecret;
 use super::stored_secret::StoredSecret;
@@ -112,28 +114,23 @@ impl Vault {
         body: &CertificateRequestBody,
         now: Duration,
     ) -> Result<(&StoredSecret, &SecretVersion), ErrorResponse> {
-        let stored = self.certificate(name, now)?;
-        let policy = body.policy.as_ref().map(|changes| changed(&stored.policy(), changes, now)?.checked(AUTO_RENEW));
-        let policy = policy.transpose()?;
+        self.find(name, version, now)?;
+        if let Some(changes) = &body.policy {
+            self.change_policy(name, changes, now)?;
+        }
         let update =
             UpdateSecret { tags: body.tags.clone(), enabled: body.attributes.enabled, ..UpdateSecret::default() };
-        self.update(name, version, update, now)?;
-        if let Some(policy) = policy {
-            self.set_policy(name, policy);
-        }
-        self.find(name, version, now)
+        self.update(name, version, update, now)
     }
 
-    /// Changes the policy. Returns the new one.
+    /// Changes some properties of the policy.
     pub(crate) fn update_policy(
         &mut self,
         name: &str,
         body: &[u8],
         now: Duration,
     ) -> Result<&StoredSecret, ErrorResponse> {
-        let changes: serde_json::Value = parse(body)?;
-        let policy = changed(&self.certificate(name, now)?.policy(), &changes, now)?.checked(AUTO_RENEW)?;
-        self.set_policy(name, policy);
+        self.change_policy(name, &parse(body)?, now)?;
         self.certificate(name, now)
     }
 
@@ -200,11 +197,10 @@ impl Vault {
         Ok(())
     }
 
-    fn set_policy(&mut self, name: &str, policy: CertificatePolicy) {
-        if let Some(stored) = self.live.get_mut(&key(name)) {
-            let operation = stored.certificate.take().and_then(|state| state.operation);
-            stored.certificate = Some(CertificateState { policy, operation });
-        }
+    fn change_policy(&mut self, name: &str, changes: &Value, now: Duration) -> Result<(), ErrorResponse> {
+        self.certificate(name, now)?;
+        let stored = self.live.get_mut(&key(name)).ok_or_else(|| ErrorResponse::secret_not_found(name, None))?;
+        stored.change_policy(changes, now)
     }
 
     fn operation_mut(&mut self, name: &str) -> Option<&mut CertificateOperation> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use keyvault_emulator::Emulator;
+use keyvault_emulator::{Emulator, Seed};
 use serde_json::{Value, json};
 
 use super::{DAY, create, created, get, policy, send, version};
@@ -108,4 +108,24 @@ async fn a_data_file_keeps_versions_policies_and_creations() {
 
     let emulator = start().await.unwrap();
     assert_eq!(get(&emulator, "/certificates/tls").await, renewed, "the clock is not kept, and the version is");
+}
+
+#[tokio::test]
+async fn a_seeded_certificate_is_renewed_by_the_policy_beside_it() {
+    let renewal = r#"{"trigger":{"lifetime_percentage":50},"action":{"action_type":"AutoRenew"}}"#;
+    let seed = format!(
+        r#"{{"contoso/tls":{{"certificate":"app.example","policy":{{"issuer":{{"name":"Emulator"}},"lifetime_actions":[{renewal}]}}}},
+            "contoso/kept":{{"certificate":"app.example"}}}}"#
+    );
+    let emulator = Emulator::builder().seed(Seed::from_json(&seed).unwrap()).start().await.unwrap();
+    let first = get(&emulator, "/certificates/tls").await;
+    assert_eq!(first["policy"]["x509_props"]["subject"], "CN=app.example");
+    emulator.advance_clock(days(200));
+    assert_eq!(versions(&emulator).await, 2);
+    let renewed = get(&emulator, "/certificates/tls").await;
+    assert_eq!(renewed["policy"]["x509_props"]["sans"]["dns_names"], json!(["app.example"]));
+    assert_eq!(get(&emulator, "/certificates/kept/versions").await["value"].as_array().unwrap().len(), 1);
+    let broken = seed.replace("Emulator", "DigiCert");
+    let error = emulator.load(&Seed::from_json(&broken).unwrap()).unwrap_err().to_string();
+    assert!(error.contains("The issuers of the emulator are Self, Emulator and Unknown."), "{error}");
 }
