@@ -2,10 +2,11 @@
 //!
 //! Reading order: [`certificate`] is a key with its chain, as a vault stores it, and [`summary`] is what a vault shows
 //! of it; [`pkcs12`] writes it in that format and [`pkcs12_reader`] reads it, with [`pkcs12_cipher`] and [`pkcs12_key`];
-//! [`x509`] parses a certificate and [`subject`] its names; [`x509_properties`] issue one by policy for a
+//! [`ber`] parses what comes from outside; [`x509`] parses a certificate and [`subject`] its names; [`x509_properties`] issue one by policy for a
 //! [`private_key`], of which [`rsa_key`] is the long one; [`authority`] signs the certificates of the listener.
 
 mod authority;
+mod ber;
 mod certificate;
 mod certificate_error;
 mod pem_block;

@@ -5,6 +5,7 @@
 use ring::{digest, hmac};
 use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReader, BERReaderSeq, Tag};
 
+use super::ber;
 use super::pkcs12::{CERTIFICATE_BAG, DATA, KEY_BAG, SHA256, X509};
 use super::pkcs12_cipher::{Encryption, checked};
 use super::pkcs12_key::{self, Purpose};
@@ -25,7 +26,7 @@ pub(super) struct Contents {
 
 /// Reads a container. `None` if it is damaged, has an unknown algorithm, or another password.
 pub(super) fn read(container: &[u8], password: &str) -> Option<Contents> {
-    let (safe, mac) = yasna::parse_ber(container, |reader| {
+    let (safe, mac) = ber::parse(container, |reader| {
         reader.read_sequence(|pfx| {
             pfx.next().read_u8()?;
             let safe = pfx.next().read_sequence(|info| {
@@ -40,13 +41,13 @@ pub(super) fn read(container: &[u8], password: &str) -> Option<Contents> {
     let password =
         passwords.into_iter().find(|password| mac.as_ref().is_none_or(|mac| mac.verifies(password, &safe)))?;
     let mut contents = Contents::default();
-    let parts = yasna::parse_ber(&safe, |reader| reader.collect_sequence_of(Part::read)).ok()?;
+    let parts = ber::parse(&safe, |reader| reader.collect_sequence_of(Part::read)).ok()?;
     for part in parts {
         let bags = match part {
             Part::Plain(bags) => bags,
             Part::Encrypted(encryption, text) => encryption.decrypt(&password, &text)?,
         };
-        for bag in yasna::parse_ber(&bags, |reader| reader.collect_sequence_of(Bag::read)).ok()? {
+        for bag in ber::parse(&bags, |reader| reader.collect_sequence_of(Bag::read)).ok()? {
             match bag {
                 Bag::Key(key) => contents.keys.push(key),
                 Bag::EncryptedKey(encryption, text) => contents.keys.push(encryption.decrypt(&password, &text)?),

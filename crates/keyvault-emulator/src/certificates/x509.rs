@@ -5,6 +5,7 @@
 use yasna::models::ObjectIdentifier;
 use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReader, BERReaderSeq, Tag};
 
+use super::ber;
 use super::certificate_error::CertificateError;
 use super::subject;
 
@@ -22,7 +23,7 @@ pub(super) struct X509 {
 impl X509 {
     /// Parses a certificate in DER.
     pub(super) fn parse(der: &[u8]) -> Result<Self, CertificateError> {
-        let parsed = yasna::parse_der(der, |reader| {
+        let parsed = ber::parse(der, |reader| {
             reader.read_sequence(|certificate| {
                 let parsed = certificate.next().read_sequence(Self::read)?;
                 // Algorithm and signature.
@@ -91,7 +92,7 @@ fn dns_names(reader: BERReader<'_, '_>) -> ASN1Result<Vec<String>> {
             Ok((oid == ObjectIdentifier::from_slice(SUBJECT_ALTERNATIVE_NAME)).then_some(value))
         })?;
         let Some(value) = value else { return Ok(()) };
-        yasna::parse_der(&value, |reader| {
+        ber::parse(&value, |reader| {
             reader.read_sequence_of(|name| {
                 if name.lookahead_tag()? == Tag::context(2) {
                     names.push(name.read_tagged_implicit(Tag::context(2), |name| name.read_ia5_string())?);

@@ -141,7 +141,8 @@ impl X509Properties {
 }
 
 fn extended_usage(oid: &str) -> Option<ExtendedKeyUsagePurpose> {
-    let components: Vec<u64> = oid.split('.').map(|part| part.parse().ok()).collect::<Option<_>>()?;
+    let components: Vec<u64> =
+        oid.split('.').map(|part| Some(part.parse::<u32>().ok()?.into())).collect::<Option<_>>()?;
     // DER has one byte for the first two components.
     let is_valid = components.len() > 2 && components[0] <= 2 && (components[0] == 2 || components[1] < 40);
     is_valid.then_some(ExtendedKeyUsagePurpose::Other(components))

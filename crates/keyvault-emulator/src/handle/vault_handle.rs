@@ -82,14 +82,14 @@ impl<'a> VaultHandle<'a> {
         Value::from(self.service.events(&self.name)).to_string()
     }
 
-    /// Denies the requests for one secret: gets, versions and changes of it, but no lists. The name is
+    /// Denies the requests for one secret or certificate: gets, versions and changes of it, but no lists. The name is
     /// case-insensitive. [`Emulator::clear_denials`](crate::Emulator::clear_denials) ends it.
     pub fn deny_secret(&self, name: &str, denial: Denial) {
         self.service.state().denials.add(denial, self.requests_for(name));
     }
 
-    /// Applies a fault to the next `count` requests for one secret: gets, versions and changes of it, but no lists.
-    /// `None` means every such request. The name is case-insensitive.
+    /// Applies a fault to the next `count` requests for one secret or certificate: gets, versions and changes of
+    /// it, but no lists. `None` means every such request. The name is case-insensitive.
     /// [`Emulator::clear_faults`](crate::Emulator::clear_faults) ends it.
     pub fn fault_secret(&self, name: &str, count: Option<u64>, fault: Fault) {
         self.service.state().faults.add(count, self.requests_for(name), fault);

@@ -65,6 +65,7 @@ fn perform_on_existing(
     let (body, policy, now) = (request.request.body(), request.policy, request.now);
     if request.route.operation == Operation::RestoreCertificate {
         let backup: BackupBody = serde_json::from_slice(body).map_err(|_| ErrorResponse::corrupt_backup())?;
+        Vault::check_certificate_backup(&backup.value)?;
         let stored = vault.restore(&backup.value, request.base, now)?;
         return ok(&writer.certificate(stored, stored.latest()));
     }

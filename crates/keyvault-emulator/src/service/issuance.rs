@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Request;
+use http::header::AUTHORIZATION;
+use http::{Method, Request};
 
 use super::pipeline::{base, effective_method};
 use super::state::{Service, State};
@@ -62,7 +63,9 @@ impl Service {
 
 /// Returns the route of the creation of a certificate.
 fn is_creation(request: &Request<Bytes>) -> Option<Route> {
-    if !Service::is_for_vault(request) {
+    // A client without a token gets a challenge and no key.
+    let may_create = request.method() == Method::POST && request.headers().contains_key(AUTHORIZATION);
+    if !may_create || !Service::is_for_vault(request) {
         return None;
     }
     let route = Route::parse(&effective_method(request), request.uri().path()).ok()?;

@@ -47,6 +47,7 @@ pub(crate) struct SecretProperties {
 /// The issuer.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 pub(crate) struct IssuerProperties {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     cty: Option<String>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::backup;
 use super::certificate_body::{CancellationBody, CertificateRequestBody, parse};
 use super::certificate_issuance::{IssuanceTarget, NextKey};
 use super::certificate_operation::{CertificateOperation, CertificateState, OperationStatus};
@@ -75,7 +76,8 @@ impl Vault {
         };
         secret.check()?;
         // The policy is checked before anything is stored.
-        let previous = self.live.get(&key(name)).map(|stored| stored.latest().id.clone());
+        let previous = self.live.get(&key(name)).map(StoredSecret::latest).filter(|latest| latest.is_issued());
+        let previous = previous.map(|latest| latest.id.clone());
         let version = SecretVersion::new(random::hex(), secret, previous, now);
         let draft = StoredSecret { versions: vec![version.clone()], ..StoredSecret::empty(name) };
         let policy = body.import_policy(draft.policy(), now)?;
@@ -174,6 +176,12 @@ impl Vault {
     pub(crate) fn deleted_certificate(&self, name: &str) -> Result<(), ErrorResponse> {
         let is_certificate = self.deleted().get(&key(name)).is_some_and(|deleted| deleted.secret.is_certificate());
         if is_certificate { Ok(()) } else { Err(ErrorResponse::secret_not_found(name, None)) }
+    }
+
+    /// Fails if a backup is not one of a certificate.
+    pub(crate) fn check_certificate_backup(backup: &str) -> Result<(), ErrorResponse> {
+        let is_certificate = backup::open(backup).is_some_and(|stored| stored.is_certificate());
+        if is_certificate { Ok(()) } else { Err(ErrorResponse::corrupt_backup()) }
     }
 
     /// Returns the latest creation of a version.

@@ -81,6 +81,10 @@ async fn a_backup_restores_versions_policy_and_secret() {
     assert_eq!((&restored["id"], &restored["policy"]), (&certificate["id"], &certificate["policy"]));
     assert_eq!(get(&other, "/certificates/tls/versions").await["value"].as_array().unwrap().len(), 2);
     assert_eq!(send(&other, "POST", "/certificates/restore", backup).await.status(), 409);
+    emulator.vault("contoso").set("plain", "1");
+    let secret = send(&emulator, "POST", "/secrets/plain/backup", Value::Null).await.json();
+    assert_eq!(send(&other, "POST", "/certificates/restore", secret).await.error().1, "Malformed backup blob");
+    assert_eq!(crate::get(&other, "/secrets/plain").await.status(), 404);
 }
 
 #[tokio::test]
