@@ -101,9 +101,9 @@ impl Certificate {
         self
     }
 
-    /// Stores the certificate as PKCS#12.
-    pub(crate) fn as_pkcs12(mut self) -> Self {
-        self.content_type = PKCS12;
+    /// Stores the certificate as [`PKCS12`] or [`PEM`].
+    pub(crate) fn stored_as(mut self, content_type: &'static str) -> Self {
+        self.content_type = content_type;
         self
     }
 

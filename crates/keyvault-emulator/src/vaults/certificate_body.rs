@@ -82,8 +82,8 @@ impl CertificateRequestBody {
         let policy = self.policy.as_ref();
         match policy.and_then(|policy| policy["secret_props"]["contentType"].as_str()) {
             None => {}
-            Some(PEM) => certificate = certificate.as_pem(),
-            Some(PKCS12) => certificate = certificate.as_pkcs12(),
+            Some(PEM) => certificate = certificate.stored_as(PEM),
+            Some(PKCS12) => certificate = certificate.stored_as(PKCS12),
             Some(_) => return Err(ErrorResponse::bad_parameter("The content type is neither PKCS#12 nor PEM.")),
         }
         let is_hidden = policy.is_some_and(|policy| policy["key_props"]["exportable"] == Value::Bool(false));
