@@ -6,16 +6,19 @@
 //! ```
 //!
 //! The example needs PostgreSQL on this machine and starts its own server. A service copies the pool below, and
-//! `Database` in `src/database.rs`, which follows the settings and reports refused logins.
+//! `Database` in `service/database.rs`, which follows the settings and reports refused logins.
+
+mod service;
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, PoolError, RecyclingMethod};
 use keyvault::ValidationError;
 use keyvault::derive::OperationFailure;
-use keyvault_examples_postgres::{DatabaseSettings, Pool, rotate_under_load};
 use keyvault_examples_support::Result;
 use secrecy::ExposeSecret;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
+
+use self::service::{DatabaseSettings, Pool, rotate_under_load};
 
 struct Deadpool(deadpool_postgres::Pool);
 

@@ -6,17 +6,20 @@
 //! ```
 //!
 //! The example needs PostgreSQL on this machine and starts its own server. A service copies the pool below, and
-//! `Database` in `src/database.rs`, which follows the settings and reports refused logins.
+//! `Database` in `service/database.rs`, which follows the settings and reports refused logins.
+
+mod service;
 
 use std::time::Duration;
 
 use keyvault::ValidationError;
 use keyvault::derive::OperationFailure;
-use keyvault_examples_postgres::{DatabaseSettings, Pool, rotate_under_load};
 use keyvault_examples_support::Result;
 use secrecy::ExposeSecret;
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
+
+use self::service::{DatabaseSettings, Pool, rotate_under_load};
 
 struct Sqlx(PgPool);
 

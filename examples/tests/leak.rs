@@ -1,7 +1,7 @@
 //! The examples of this package print no secret.
 
 use keyvault_examples_support::PASSWORD_PREFIX;
-use keyvault_examples_support::leak::{assert_no_leak, assert_searchable, run_to_success};
+use keyvault_test_support::example::{assert_no_leak, assert_searchable, run_to_success};
 
 /// The secrets that the quickstart sets.
 const SECRETS: [&str; 6] = [

@@ -31,40 +31,40 @@ mod blocking {
     }
 }
 
-#[path = "../../crates/keyvault/src/client/mod.rs"]
+#[path = "core/client/mod.rs"]
 pub mod client;
-#[path = "../../crates/keyvault/src/cryptography.rs"]
+#[path = "core/cryptography.rs"]
 mod cryptography;
-#[path = "../../crates/keyvault/src/error/mod.rs"]
+#[path = "core/error/mod.rs"]
 mod error;
 #[allow(missing_debug_implementations, reason = "as in core")]
-#[path = "../../crates/keyvault/src/http/mod.rs"]
+#[path = "core/http/mod.rs"]
 pub mod http;
-#[path = "../../crates/keyvault/src/json_string.rs"]
+#[path = "core/json_string.rs"]
 mod json_string;
-#[path = "../../crates/keyvault/src/live/mod.rs"]
+#[path = "core/live/mod.rs"]
 pub mod live;
-#[path = "../../crates/keyvault/src/metrics.rs"]
+#[path = "core/metrics.rs"]
 mod metrics;
-#[path = "../../crates/keyvault/src/names/mod.rs"]
+#[path = "core/names/mod.rs"]
 pub mod names;
-#[path = "../../crates/keyvault/src/push/mod.rs"]
+#[path = "core/push/mod.rs"]
 pub mod push;
-#[path = "../../crates/keyvault/src/reference/mod.rs"]
+#[path = "core/reference/mod.rs"]
 pub mod reference;
-#[path = "../../crates/keyvault/src/report/mod.rs"]
+#[path = "core/report/mod.rs"]
 pub mod report;
-#[path = "../../crates/keyvault/src/resolver/mod.rs"]
+#[path = "core/resolver/mod.rs"]
 pub mod resolver;
-#[path = "../../crates/keyvault/src/sealed/mod.rs"]
+#[path = "core/sealed/mod.rs"]
 pub mod sealed;
-#[path = "../../crates/keyvault/src/secret/mod.rs"]
+#[path = "core/secret/mod.rs"]
 pub mod secret;
-#[path = "../../crates/keyvault/src/settings/mod.rs"]
+#[path = "core/settings/mod.rs"]
 pub mod settings;
-#[path = "../../crates/keyvault/src/store/mod.rs"]
+#[path = "core/store/mod.rs"]
 pub mod store;
-#[path = "../../crates/keyvault/src/time/mod.rs"]
+#[path = "core/time/mod.rs"]
 mod time;
 
 pub use self::error::{Error, ErrorKind};

@@ -96,7 +96,9 @@ fn start(group: BenchmarkGroup<'_, Ratio>, store: &Store) {
 
 /// Measures refreshes in which nothing changed, or one setting in the middle.
 fn refresh(group: BenchmarkGroup<'_, Ratio>, store: &Store, change: bool) {
-    let mut changes = 0;
+    let (mut group, mut changes) = (group, 0);
+    // In the usual five seconds, so many refreshes of 100 references would reach the rate limit of the client.
+    group.measurement_time(Duration::from_secs(2));
     compare(group, store, store.pages(), |peer| {
         let mut process = None;
         changes += 1_000;

@@ -6,6 +6,7 @@
 //! - `settings`: a `SettingStore` that a test changes and breaks.
 //! - `emulator`: clients and transports that reach an emulator.
 //! - `canary`: random text, and the search for it in everything that people can see.
+//! - `example`: a check that an example prints no secret.
 //! - `json_schema`: a validator of JSON.
 //! - `log`: the log of one thread as text.
 //! - `folder`: a temporary folder with command-line tools.
@@ -15,8 +16,8 @@
 //! - `deadline`: limits for tests that would otherwise wait forever.
 //! - `postgres`: a local PostgreSQL server (feature `postgres`).
 //!
-//! All but `canary`, `framework` and `json_schema` need the feature `fakes`, and `postgres` needs its own. For a plain
-//! vault, use `keyvault::InMemory`; its `on_get` hook delays, counts or fails reads.
+//! All but `canary`, `example`, `framework` and `json_schema` need the feature `fakes`, and `postgres` needs its own.
+//! For a plain vault, use `keyvault::InMemory`; its `on_get` hook delays, counts or fails reads.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot continue panics at once")]
 
@@ -27,6 +28,7 @@ pub mod credential;
 pub mod deadline;
 #[cfg(feature = "fakes")]
 pub mod emulator;
+pub mod example;
 #[cfg(feature = "fakes")]
 pub mod folder;
 pub mod framework;

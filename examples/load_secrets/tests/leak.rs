@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use keyvault_emulator::Emulator;
-use keyvault_examples_support::leak::{assert_no_leak, example, random_secret, random_token, run};
+use keyvault_test_support::example::{assert_no_leak, example, random_secret, random_token, run};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_secret_of_a_measured_vault_is_printed() {

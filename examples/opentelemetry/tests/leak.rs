@@ -1,6 +1,6 @@
 //! The example of this package prints no secret.
 
-use keyvault_examples_support::leak::{assert_no_leak, assert_searchable, run_to_success};
+use keyvault_test_support::example::{assert_no_leak, assert_searchable, run_to_success};
 
 const SECRETS: [&str; 2] = ["a password before the rotation", "a password after the rotation"];
 

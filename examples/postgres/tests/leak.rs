@@ -1,8 +1,8 @@
 //! The examples of this package print no password.
 
-use keyvault_examples_postgres::Postgres;
 use keyvault_examples_support::PASSWORD_PREFIX;
-use keyvault_examples_support::leak::{assert_no_leak, run_to_success};
+use keyvault_test_support::example::{assert_no_leak, run_to_success};
+use keyvault_test_support::postgres::Postgres;
 
 #[test]
 fn no_password_of_a_database_is_printed() {

@@ -13,3 +13,6 @@ pub use self::sample::Sample;
 pub use self::service::{Service, Totals};
 pub use self::vault::{Access, ManagedIdentity, RemoteVault, serve};
 pub use self::verdict::{Verdict, judge};
+
+/// The result of an operation of this example.
+pub type Result<T = (), E = Box<dyn std::error::Error + Send + Sync>> = std::result::Result<T, E>;

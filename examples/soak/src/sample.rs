@@ -4,7 +4,7 @@ use std::fmt;
 use std::fs;
 use std::time::Duration;
 
-use keyvault_examples_support::Result;
+use crate::Result;
 use tokio::runtime::Handle;
 
 /// The resources of this process at one moment.

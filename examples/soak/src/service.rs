@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::Result;
 use figment::Figment;
 use figment::providers::Serialized;
 use keyvault::push::{SecretEvent, SecretEventKind};
 use keyvault::{Derived, Live, Notice, Resolver, SecretClient, SecretId, ValidationError};
-use keyvault_examples_support::Result;
 use tokio::task::JoinHandle;
 
 use crate::vault::RemoteVault;

@@ -5,11 +5,11 @@ use std::io;
 use std::process::Stdio;
 use std::time::Duration;
 
+use crate::Result;
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
 use azure_core::error::ErrorKind;
 use azure_core::time::OffsetDateTime;
 use keyvault_emulator::Emulator;
-use keyvault_examples_support::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};

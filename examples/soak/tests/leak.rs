@@ -1,6 +1,6 @@
 //! The soak prints no password, whatever fault is injected.
 
-use keyvault_examples_support::leak::{assert_no_leak, example, run};
+use keyvault_test_support::example::{assert_no_leak, example, run};
 
 /// A busy machine may make the soak fail, so this test does not check its result.
 #[test]

@@ -1,10 +1,7 @@
-//! Code that the examples share: a client for the emulator, a constant load, and a check that an example prints no
-//! secret.
+//! Code that the examples share: a client for the emulator, and a constant load.
 
 mod client;
 mod load;
-
-pub mod leak;
 
 pub use self::client::{client, credential};
 pub use self::load::{Counts, Load};

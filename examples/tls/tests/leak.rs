@@ -1,6 +1,6 @@
 //! The example of this package prints no private key.
 
-use keyvault_examples_support::leak::{assert_no_leak, run_to_success};
+use keyvault_test_support::example::{assert_no_leak, run_to_success};
 
 #[test]
 fn a_certificate_that_rotates_under_load_is_not_printed() {

@@ -1,6 +1,6 @@
 //! The examples of this package print no secret.
 
-use keyvault_examples_support::leak::{assert_no_leak, assert_searchable, run_to_success};
+use keyvault_test_support::example::{assert_no_leak, assert_searchable, run_to_success};
 
 const PASSWORD: &str = "correct horse battery staple";
 const ROTATED: &str = "rotated without a valid event";

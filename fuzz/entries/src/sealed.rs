@@ -31,7 +31,7 @@ pub(crate) fn sealed_file(data: &[u8]) {
 }
 
 /// The file sealed with [`KEY`], for the identity `shop` and the vault of [`RESOLVER`].
-const GENUINE: &[u8] = include_bytes!("../../corpus/sealed_file/genuine");
+const GENUINE: &[u8] = include_bytes!("genuine_snapshot");
 const KEY: &[u8; 32] = b"0123456789abcdefghijklmnopqrstuv";
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 

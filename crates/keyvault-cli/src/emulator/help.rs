@@ -16,6 +16,7 @@ pub(super) const EXAMPLES: &str = r#"Examples:
 
   With an App Configuration store for the command:
     keyvault emulator --seed seed.toml --app-configuration -- pytest
+    keyvault emulator --seed seed.toml --app-configuration -- keyvault run -- env
 
 The command has, beside the variables of its caller except credentials:
   KEYVAULT_VAULT             the URL of the vault
@@ -28,8 +29,9 @@ The command has, beside the variables of its caller except credentials:
                              for a client secret credential
   NO_PROXY, no_proxy         this machine, and those of the caller
 With --app-configuration it also has:
+  KEYVAULT_APP_CONFIGURATION the endpoint of the App Configuration store, for keyvault run, check and render
   AZURE_APPCONFIG_ENDPOINT, AZURE_APPCONFIG_CONNECTION_STRING
-                             the App Configuration store, which the SDKs and providers reach without an option
+                             the same for the SDKs and providers, which reach it without an option
 A client needs one option, because the host is not under vault.azure.net:
   Python:     SecretClient(os.environ["KEYVAULT_VAULT"], DefaultAzureCredential(),
                   verify_challenge_resource=False)

@@ -1,41 +1,34 @@
 //! `keyvault render`: writes a file of any kind with the references in it resolved.
 //!
-//! In reading order: `template` resolves the references of a text. `insertion` puts secrets into a format with a
-//! structure, which `document` and `xml` parse (`json_strings` finds the strings of JSON before that), and `escape`
-//! escapes each for its place. `watch` repeats that and rewrites the file on a change, and `hook` runs the command of
-//! `--then` after each write, in a shell of `unix` or `windows`.
+//! In reading order: `template` resolves the references of a text, and `setting_reference` parses those to settings of
+//! App Configuration. `insertion` puts secrets into a format with a structure, which `document` and `xml` parse
+//! (`json_strings` finds the strings of JSON before that), and `escape` escapes each for its place. `watch` repeats
+//! that and rewrites the file on a change.
 
 mod document;
 mod escape;
-mod hook;
 mod insertion;
 mod json_strings;
+mod setting_reference;
 mod template;
-#[cfg(unix)]
-mod unix;
 mod watch;
-#[cfg(windows)]
-mod windows;
 mod xml;
 
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use self::hook::Hook;
-#[cfg(unix)]
-use self::unix as platform;
 use self::watch::Watch;
-#[cfg(windows)]
-use self::windows as platform;
+use crate::access::Access;
 use crate::arguments::PollArguments;
 use crate::atomic_file::{self, Existing};
 use crate::failure::Failure;
+use crate::hook::HookArguments;
 use crate::output;
 use crate::output_path::OutputPath;
 use crate::settings::Format;
+use crate::store::{SelectedStoreArguments, SettingsStore, StorePrefixArguments};
 use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 
 /// Write a file of any kind with the references in it resolved
@@ -43,6 +36,9 @@ use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 /// The text around references stays as it is; @@KeyVault( becomes a literal @KeyVault(. A line with an optional
 /// reference whose secret does not exist is left out. If a reference cannot be resolved, nothing is written, and a
 /// report names its line.
+///
+/// With --app-configuration, @AppConfiguration(Key=shop:url) stands for the setting of that key, and Label= for one
+/// with a label. If the setting is a Key Vault reference, its secret is written.
 ///
 /// In JSON, YAML, TOML, XML, INI, .properties and .env files each secret is escaped for its place, and nothing is
 /// written if the file would have another structure with the secrets than without them. References need quotes there,
@@ -71,24 +67,22 @@ pub(crate) struct Render {
 
     /// The mode of the output file, in octal
     #[cfg(unix)]
-    #[arg(long, value_parser = parse_mode, default_value = "600", requires = "output")]
+    #[arg(long, value_parser = crate::access::parse_mode, default_value = "600", requires = "output")]
     mode: u32,
 
-    /// Keep running: check for new versions and for changes of the template, and rewrite the file when its content
-    /// changes
+    /// Keep running: check for new versions and for changes of the template and the store, and rewrite the file when
+    /// its content changes
     #[arg(long, requires = "output")]
     watch: bool,
 
     #[command(flatten)]
     poll: PollArguments,
 
-    /// Run this command with sh, or cmd on Windows, after each write, and retry it with a growing delay if it fails
-    #[arg(long, value_name = "COMMAND", requires = "watch")]
-    then: Option<String>,
+    #[command(flatten)]
+    hook: HookArguments,
 
-    /// End the command of --then after this time
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
-    then_timeout: Duration,
+    #[command(flatten)]
+    store: SelectedStoreArguments,
 
     #[command(flatten)]
     vaults: AllowedVaultsArguments,
@@ -102,6 +96,10 @@ const EXAMPLES: &str = r#"Examples:
     keyvault render nginx.conf.template -o nginx.conf --vault contoso \
       --watch --then 'nginx -s reload'
 
+  With settings of App Configuration, such as @AppConfiguration(Key=shop:url):
+    keyvault render app.conf.template -o app.conf --app-configuration contoso \
+      --select 'shop:*' --select 'shop:*@prod' --vault contoso
+
   Through a pipe:
     cat app.yaml | keyvault render - --vault contoso | kubectl apply -f -
 
@@ -112,8 +110,8 @@ AZURE_CLIENT_SECRET, KEYVAULT_TOKEN and similar variables are removed from its
 environment. On Windows every process that it started ends with it.
 
 Exit codes: 0 the file is written, 2 a reference or an option is wrong, 3 a
-secret is not found, 4 denied, 5 a vault is unavailable or throttles, 1
-several of these, or a file cannot be read or written"#;
+secret or setting is not found, 4 denied, 5 a vault or store is unavailable or
+throttles, 1 several of these, or a file cannot be read or written"#;
 
 impl Render {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
@@ -124,19 +122,19 @@ impl Render {
             return Err(Failure::usage("standard input cannot be watched"));
         }
         let vaults = self.vaults.connect(true)?;
-        crate::block_on(self.render(vaults))??;
+        let store = self.store.connect(&StorePrefixArguments::default(), &self.vaults.connection)?;
+        crate::block_on(self.render(vaults, store))??;
         Ok(ExitCode::SUCCESS)
     }
 
     #[cfg(unix)]
-    fn mode(&self) -> u32 {
-        self.mode
+    fn access(&self) -> Access {
+        Access::new(self.mode)
     }
 
-    /// Returns a mode that is not used, because files have none.
     #[cfg(windows)]
-    fn mode(&self) -> u32 {
-        0
+    fn access(&self) -> Access {
+        Access::private()
     }
 
     /// Returns the format of `--format`, or the one that the name of the output or of the template suggests.
@@ -159,10 +157,10 @@ impl Render {
         Ok(())
     }
 
-    async fn render(self, vaults: AllowedVaults) -> Result<(), Failure> {
-        let (format, mode) = (self.format(), self.mode());
-        let rendered = template::render(&self.template, format, &vaults).await?;
-        rendered.print_near_misses();
+    async fn render(self, vaults: AllowedVaults, store: Option<SettingsStore>) -> Result<(), Failure> {
+        let (format, access) = (self.format(), self.access());
+        let rendered = template::render(&self.template, format, &vaults, store.as_ref()).await?;
+        rendered.print_notes();
         let text = rendered.text;
         let Some(path) = self.output else {
             if io::stdout().is_terminal() {
@@ -171,11 +169,10 @@ impl Render {
             return Ok(output::print(&text)?);
         };
         if !self.watch {
-            return write(&path, &text, mode);
+            return write(&path, &text, &access);
         }
-        let hook = self.then.map(|command| Hook { command, timeout: self.then_timeout });
         let interval = self.poll.interval;
-        Watch { template: self.template, format, path, mode, interval, vaults }.run(text, hook).await
+        Watch { template: self.template, format, path, access, interval, vaults, store }.run(text, self.hook).await
     }
 }
 
@@ -189,12 +186,6 @@ fn without_suffixes(name: &str) -> &str {
     name
 }
 
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
-    atomic_file::write(path, text.as_bytes(), mode, Existing::Replace).map_err(|error| Failure::of_file(path, error))
-}
-
-#[cfg(unix)]
-fn parse_mode(text: &str) -> Result<u32, String> {
-    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| "must be octal, for example 600 or 0640".to_owned())
+fn write(path: &Path, text: &str, access: &Access) -> Result<(), Failure> {
+    atomic_file::write(path, text.as_bytes(), access, Existing::Replace).map_err(|error| Failure::of_file(path, error))
 }

@@ -53,6 +53,17 @@ impl CredentialArguments {
         }
     }
 
+    /// Returns the managed identity with this client id, unless a credential is selected or `KEYVAULT_TOKEN` is set.
+    pub(super) fn managed_identity(&self, client_id: &str) -> Result<Arc<dyn TokenCredential>, Failure> {
+        if self.selection().is_some() || environment_token().is_some() {
+            return self.credential();
+        }
+        let variables =
+            env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables = variables.chain([("AZURE_CLIENT_ID".to_owned(), client_id.to_owned())]);
+        Ok(DefaultCredential::builder().steps([CredentialStep::ManagedIdentity]).variables(variables).build()?)
+    }
+
     /// Returns the token of `KEYVAULT_TOKEN`. `None` if it is not set, or a credential is selected.
     pub(crate) fn environment_token(&self) -> Option<Arc<dyn TokenCredential>> {
         if self.selection().is_some() { None } else { environment_token() }
@@ -96,11 +107,13 @@ impl fmt::Debug for EnvironmentToken {
 
 /// Returns the variables that configure the credential chain and the platform's identities.
 ///
-/// A program that `keyvault run` or `keyvault render --then` starts does not inherit them.
+/// A program that `keyvault run` or `keyvault render --then` starts does not inherit them. The variable of the App
+/// Configuration store is among them, because a connection string has an access key.
 pub(crate) fn credential_variables() -> impl Iterator<Item = &'static str> {
-    // The SDKs of other languages also read the last three.
-    let further = ["KEYVAULT_TOKEN", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_USERNAME", "AZURE_PASSWORD"];
-    further.into_iter().chain(DefaultCredential::VARIABLES.iter().copied())
+    let ours = ["KEYVAULT_TOKEN", "KEYVAULT_APP_CONFIGURATION"];
+    // The SDKs of other languages also read these.
+    let further = ["AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_USERNAME", "AZURE_PASSWORD"];
+    ours.into_iter().chain(further).chain(DefaultCredential::VARIABLES.iter().copied())
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use std::process::Command;
 
-use keyvault_emulator::{Denial, Fault};
+use keyvault_emulator::{Denial, Fault, SetKeyValue};
 use keyvault_test_support::canary::{Canary, Finder};
 
+use crate::authority::Authority;
 use crate::fixture::{Fixture, keyvault, run_with};
 
 /// A vault with a canary as a secret and as a token, and the output of every command so far.
@@ -151,6 +152,97 @@ async fn commands_that_resolve_references_print_no_value() {
         test.run(&["run", "--env-file", name, "--", "true"], "").await;
     }
     test.fails(&["render", "-", "-o", "rendered"], &format!("{value}@KeyVault({value}")).await;
+    test.assert_no_leak();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_command_prints_a_connection_string_or_a_value_of_its_store() {
+    let mut test = LeakTest::start().await;
+    let (value, word) = (test.secret.text().to_owned(), test.word.text().to_owned());
+    let store = test.fixture.emulator.app_configuration("");
+    let connection_string = store.connection_string();
+    let (start, key) = connection_string.rsplit_once("Secret=").expect("a secret");
+    test.token = Canary::of(key);
+    let reference = format!("{}/secrets/db", test.fixture.emulator.vault_url());
+    store.set("plain", &word);
+    store.set_key_value("db", SetKeyValue::secret_reference(reference));
+    test.fixture.write("a.conf", "@AppConfiguration(Key=plain) @AppConfiguration(Key=db)");
+    let malformed = [
+        format!("{start}Secret={word}!"),
+        format!("{connection_string};X={word}"),
+        word.clone() + ".evil=",
+        key.to_owned(),
+    ];
+    for step in ["good", "malformed key-value", "denied", "fault", "malformed store"] {
+        let store = test.fixture.emulator.app_configuration("");
+        match step {
+            "malformed key-value" => {
+                store.set("bad", &format!("{word}@KeyVault({word}=1)"));
+            }
+            "denied" => store.deny(Denial::Rbac, None),
+            "fault" => store.fault(Fault::status(400).body(&value).header("x-ms-request-id", &word)),
+            _ => {}
+        }
+        let stores = if step == "malformed store" { &malformed[..] } else { std::slice::from_ref(&connection_string) };
+        for (named, arguments) in
+            stores.iter().flat_map(|named| STORE_COMMANDS.map(|arguments| (named.clone(), arguments)))
+        {
+            let (name, rest) = arguments.split_first().expect("a command");
+            let mut command = test.fixture.command(name);
+            command.args(["--timeout", "2s"]).args(rest).env("KEYVAULT_APP_CONFIGURATION", named);
+            let succeeds = test.run_command(command, "").await;
+            assert!(succeeds || step != "good", "{arguments:?}: {:?}", test.outputs.last());
+        }
+    }
+    test.assert_no_leak();
+}
+
+/// Commands that read a store.
+const STORE_COMMANDS: [&[&str]; 7] = [
+    &["run", "--", "true"],
+    &["run", "--mask", "--", "sh", "-c", "echo $DB"],
+    &["check"],
+    &["check", "--json", "--select", "*"],
+    &["render", "a.conf", "-o", "rendered"],
+    &["doctor", "--json"],
+    &["doctor"],
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_that_read_certificates_print_no_key() {
+    let mut test = LeakTest::start().await;
+    // A secret that is no certificate, and settings with a value in a wrong place.
+    let (value, word) = (test.secret.text().to_owned(), test.word.text().to_owned());
+    let url = format!("{}/secrets/db", test.fixture.emulator.vault_url());
+    test.fails(&["certs", "--certificate", "db", "--out", "certs"], "").await;
+    test.fails(&["check", "--certificate", "db"], "").await;
+    test.fails(&["doctor", "--certificate", "db"], "").await;
+    for settings in [
+        value.clone(),
+        serde_json::json!({ "secretsManagementSettings": value }).to_string(),
+        serde_json::json!({ "secretsManagementSettings": { "observedCertificates": [value] } }).to_string(),
+        serde_json::json!({ "secretsManagementSettings": {
+            "pollingIntervalInS": word, "observedCertificates": [url] } })
+        .to_string(),
+        serde_json::json!({ "secretsManagementSettings": { "observedCertificates": [
+            { "url": url, "customSymbolicLinkName": format!("{word}/") } ] } })
+        .to_string(),
+    ] {
+        test.fails(&["certs", "--config", "-"], &settings).await;
+    }
+    let authority = Authority::new();
+    let (first, second) = (authority.issue("shop.example"), authority.issue("shop.example"));
+    test.fixture.emulator.set_secret("tls", first.managed());
+    test.fixture.emulator.set("foreign", &(first.key.clone() + &second.chain));
+    test.secret = Canary::of(first.key_part());
+    test.succeeds(&["certs", "--certificate", "tls", "--out", "certs", "--format", "pem,key,pfx"], "").await;
+    for name in ["tls", "foreign"] {
+        test.run(&["certs", "--certificate", name, "--out", "certs"], "").await;
+        for json in [&[][..], &["--json"]] {
+            test.run(&[&["check", "--certificate", name], json].concat(), "").await;
+            test.run(&[&["doctor", "--certificate", name], json].concat(), "").await;
+        }
+    }
     test.assert_no_leak();
 }
 

@@ -1,10 +1,10 @@
-//! A check that an example prints neither a secret nor a token, with all logging turned on.
+//! Runs an example, with all logging turned on, and checks that it prints neither a secret nor a token.
 
 use std::env;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use keyvault_test_support::canary::{Canary, Finder};
+use crate::canary::{Canary, Finder};
 
 /// Returns a command that runs an example of the package under test, with all logging turned on.
 ///

@@ -8,7 +8,7 @@ use keyvault_emulator::Emulator;
 use keyvault_examples_support::{Load, Result, client};
 use tokio::time::timeout;
 
-use crate::{Database, Pool, Postgres, Rotation, Rotator};
+use super::{Database, Pool, Postgres, Rotation, Rotator};
 
 /// Rotates a PostgreSQL password under load.
 #[derive(Debug, Parser)]
@@ -23,7 +23,7 @@ struct Arguments {
 /// # Errors
 ///
 /// A query failed, the pool was not replaced, or PostgreSQL is not installed.
-pub async fn rotate_under_load<P: Pool>() -> Result {
+pub(crate) async fn rotate_under_load<P: Pool>() -> Result {
     let Arguments { rotations } = Arguments::parse();
     run::<P>(Postgres::start().await?, rotations).await
 }

@@ -6,11 +6,11 @@ use keyvault_emulator::Emulator;
 use keyvault_examples_support::{Result, new_password};
 use tokio::time::sleep;
 
-use crate::Postgres;
+use super::Postgres;
 
 /// A way to rotate a password.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Rotation {
+pub(crate) enum Rotation {
     /// Changes the password of the only role in the server first and in the vault shortly after. In between, the server
     /// refuses the vault's password.
     ServerFirst,
@@ -22,12 +22,12 @@ pub enum Rotation {
 
 impl Rotation {
     /// Every way.
-    pub const ALL: [Self; 3] = [Self::ServerFirst, Self::VaultFirst, Self::DualUser];
+    pub(crate) const ALL: [Self; 3] = [Self::ServerFirst, Self::VaultFirst, Self::DualUser];
 }
 
 /// Rotates passwords, like a function with a timer does in Azure.
 #[derive(Debug)]
-pub struct Rotator {
+pub(crate) struct Rotator {
     server: Postgres,
     active_role: &'static str,
 }
@@ -40,7 +40,7 @@ impl Rotator {
     /// # Errors
     ///
     /// The server refuses a statement.
-    pub async fn start(server: Postgres, emulator: &Emulator) -> Result<Self> {
+    pub(crate) async fn start(server: Postgres, emulator: &Emulator) -> Result<Self> {
         let this = Self { server, active_role: ROLES[0] };
         for role in ROLES {
             this.server.execute(&format!("create role {role} login")).await?;
@@ -57,7 +57,7 @@ impl Rotator {
     /// # Errors
     ///
     /// The server refuses the statement.
-    pub async fn rotate(&mut self, rotation: Rotation, delay: Duration, emulator: &Emulator) -> Result {
+    pub(crate) async fn rotate(&mut self, rotation: Rotation, delay: Duration, emulator: &Emulator) -> Result {
         let password = new_password();
         match rotation {
             Rotation::ServerFirst => {

@@ -8,8 +8,8 @@ mod database;
 mod rotate_under_load;
 mod rotation;
 
-pub use keyvault_test_support::postgres::Postgres;
+pub(crate) use keyvault_test_support::postgres::Postgres;
 
-pub use self::database::{Database, DatabaseSettings, Pool, Settings};
-pub use self::rotate_under_load::rotate_under_load;
-pub use self::rotation::{Rotation, Rotator};
+pub(crate) use self::database::{Database, DatabaseSettings, Pool};
+pub(crate) use self::rotate_under_load::rotate_under_load;
+pub(crate) use self::rotation::{Rotation, Rotator};

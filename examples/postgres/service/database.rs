@@ -15,26 +15,26 @@ use serde::Deserialize;
 
 /// The settings of a service with a database.
 #[derive(Debug, Deserialize)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The settings of the database.
-    pub database: DatabaseSettings,
+    pub(crate) database: DatabaseSettings,
 }
 
 /// The address of a database and the login for it.
 #[derive(Debug, Deserialize)]
-pub struct DatabaseSettings {
+pub(crate) struct DatabaseSettings {
     /// The host name.
-    pub host: String,
+    pub(crate) host: String,
     /// The port.
-    pub port: u16,
+    pub(crate) port: u16,
     /// The role that logs in.
-    pub user: String,
+    pub(crate) user: String,
     /// The password of the role.
-    pub password: SecretString,
+    pub(crate) password: SecretString,
 }
 
 /// A pool of PostgreSQL connections: the part that differs between the libraries.
-pub trait Pool: Sized + Send + Sync + 'static {
+pub(crate) trait Pool: Sized + Send + Sync + 'static {
     /// A connection that one query owns.
     type Connection: Send;
     /// The error of [`connection`](Self::connection).
@@ -57,7 +57,7 @@ pub trait Pool: Sized + Send + Sync + 'static {
 }
 
 /// A pool that follows the settings.
-pub struct Database<P> {
+pub(crate) struct Database<P> {
     live: Live<Settings>,
     pool: Derived<P>,
     refused_logins: Arc<AtomicU64>,
@@ -69,7 +69,7 @@ impl<P: Pool> Database<P> {
     /// # Errors
     ///
     /// The database refuses the first login.
-    pub async fn start(live: Live<Settings>) -> keyvault::Result<Self> {
+    pub(crate) async fn start(live: Live<Settings>) -> keyvault::Result<Self> {
         let pool = live
             .derive(["database"], async |settings: Arc<Settings>| P::connect(&settings.database).await)
             .retry(Duration::from_millis(100), Duration::from_secs(5))
@@ -89,7 +89,7 @@ impl<P: Pool> Database<P> {
     /// # Errors
     ///
     /// A refused login after 15 seconds; any other failure at once.
-    pub async fn connection(&self) -> Result<P::Connection, P::Error> {
+    pub(crate) async fn connection(&self) -> Result<P::Connection, P::Error> {
         let failure = |error: &P::Error| {
             let failure = P::failure(error);
             if failure == OperationFailure::CredentialRejected {
@@ -105,22 +105,22 @@ impl<P: Pool> Database<P> {
     /// # Errors
     ///
     /// There is no connection, or the query fails.
-    pub async fn query(self) -> Result {
+    pub(crate) async fn query(self) -> Result {
         P::query(self.connection().await?).await
     }
 
     /// Returns the pool.
-    pub fn pool(&self) -> &Derived<P> {
+    pub(crate) fn pool(&self) -> &Derived<P> {
         &self.pool
     }
 
     /// Returns the number of logins that were refused and retried.
-    pub fn refused_logins(&self) -> u64 {
+    pub(crate) fn refused_logins(&self) -> u64 {
         self.refused_logins.load(Ordering::Relaxed)
     }
 
     /// Stops following the settings and closes the pool.
-    pub async fn shutdown(&self) {
+    pub(crate) async fn shutdown(&self) {
         self.pool.shutdown().await;
         self.live.shutdown().await;
     }
