@@ -46,8 +46,6 @@ fn has_valid_lengths(bytes: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     #[test]
@@ -65,18 +63,6 @@ mod tests {
             (&[0x04], false),
         ] {
             assert_eq!(has_valid_lengths(bytes), is_valid, "{bytes:02x?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn no_container_makes_the_reader_panic(
-            prefix in prop::sample::select(vec![&[][..], &[0x30, 0x80, 2, 1, 3, 0x30, 0x80, 6, 9], &[0x30, 0x88]]),
-            bytes in prop::collection::vec(any::<u8>(), 0..64),
-        ) {
-            let container = [prefix, &bytes].concat();
-            let _ = super::super::pkcs12_reader::read(&container, "");
-            let _ = super::super::x509::X509::parse(&container);
         }
     }
 }

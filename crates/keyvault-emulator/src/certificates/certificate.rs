@@ -163,6 +163,8 @@ const UNSUPPORTED_KEY: &str = "The emulator supports keys of the kinds RSA, P-25
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -183,5 +185,17 @@ mod tests {
         assert_eq!(Certificate::from_pem(key).unwrap_err(), CertificateError::Certificate);
         assert_eq!(Certificate::from_pem(certificate).unwrap_err(), CertificateError::Key);
         assert!(!format!("{original:?}").contains("BEGIN"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_container_makes_the_reader_panic(
+            prefix in prop::sample::select(vec![&[][..], &[0x30, 0x80, 2, 1, 3, 0x30, 0x80, 6, 9], &[0x30, 0x88]]),
+            bytes in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let container = [prefix, &bytes].concat();
+            let _ = pkcs12_reader::read(&container, "");
+            let _ = X509::parse(&container);
+        }
     }
 }

@@ -6,19 +6,13 @@ use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use http::{Method, Request};
 
+use super::next_issuance::NextIssuance;
 use super::pipeline::{base, effective_method};
 use super::state::{Service, State};
 use crate::certificates::PrivateKey;
 use crate::operations::{Operation, Route};
 use crate::vaults::NextKey;
 use crate::vaults::host::vault_name;
-
-/// The time of the next issue in the data after a number of changes.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct NextIssuance {
-    changes: u64,
-    at: Option<Duration>,
-}
 
 impl Service {
     /// Returns whether a request may take long, because it generates keys.

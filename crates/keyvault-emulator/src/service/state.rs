@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use super::data::Data;
 use super::data_states::{DataStates, PendingSave};
 use super::in_flight::InFlight;
-use super::issuance::NextIssuance;
+use super::next_issuance::NextIssuance;
 use super::request_log::RequestLog;
 use crate::app_configuration::MAX_STORE_PAGE;
 use crate::certificates::CertificateAuthority;
