@@ -10,7 +10,8 @@ pub(crate) struct PollArguments {
     pub(crate) interval: Duration,
 }
 
-fn interval(text: &str) -> Result<Duration, String> {
+/// Parses the time between two checks.
+pub(crate) fn interval(text: &str) -> Result<Duration, String> {
     let interval = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if interval < Duration::from_secs(1) { Err("must be at least 1s".to_owned()) } else { Ok(interval) }
 }

@@ -1,11 +1,10 @@
 //! Files that are written completely or not at all.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io::{self, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
-
+use crate::access::Access;
 use crate::output_path::OutputPath;
 
 /// The treatment of a file that already exists.
@@ -17,59 +16,61 @@ pub(crate) enum Existing {
 
 /// Writes `bytes` to a temporary file beside `path`, syncs it to disk and renames it to `path`.
 ///
-/// The file gets exactly `mode`, whatever the umask and the old file's mode are, and belongs to the user who runs the
-/// command. On Windows it inherits the permissions of its directory. A symbolic link to a file is replaced, not
-/// followed. A pipe, a character device, an open descriptor and a link to one of these are written through and keep
-/// their mode.
+/// The file gets exactly `access`, whatever the umask and the old file's mode are, and belongs to the user who runs the
+/// command unless `access` names another. On Windows it inherits the permissions of its directory. A symbolic link to a
+/// file is replaced, not followed. A pipe, a character device, an open descriptor and a link to one of these are written
+/// through and keep their mode.
 ///
 /// # Errors
 ///
 /// `path` is neither a file nor a stream, or exists and `existing` is [`Existing::Keep`]. Also each error of the file
 /// system.
-pub(crate) fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8], access: &Access, existing: Existing) -> io::Result<()> {
     if let OutputPath::Stream(stream) = OutputPath::of(path)? {
         return stream.write(bytes);
     }
-    let mut file = create_beside(path)?;
-    set_mode(file.as_file(), mode)?;
+    // The mode is 0600 until `access` changes it, and dropping the file removes it.
+    let prefix = temporary_prefix(path)?;
+    let mut file = tempfile::Builder::new().prefix(&prefix).suffix(TEMPORARY_SUFFIX).tempfile_in(directory_of(path))?;
+    access.apply(file.as_file())?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     match existing {
         Existing::Keep => file.persist_noclobber(path)?,
         Existing::Replace => file.persist(path)?,
     };
-    // The rename is durable once the directory is synced. Some file systems cannot sync a directory.
+    sync_directory(path);
+    Ok(())
+}
+
+/// Makes `path` a symbolic link to `target`, in one step: a reader finds the old target or the new one.
+///
+/// # Errors
+///
+/// `path` is a directory. Also each error of the file system.
+#[cfg(unix)]
+pub(crate) fn link(path: &Path, target: &str) -> io::Result<()> {
+    let prefix = temporary_prefix(path)?;
+    let mut name = tempfile::Builder::new();
+    name.prefix(&prefix).suffix(TEMPORARY_SUFFIX);
+    let link = name.make_in(directory_of(path), |link| std::os::unix::fs::symlink(target, link))?;
+    link.persist(path)?;
+    sync_directory(path);
+    Ok(())
+}
+
+/// Makes a rename durable. Some file systems cannot sync a directory.
+fn sync_directory(path: &Path) {
     let _ = File::open(directory_of(path)).and_then(|directory| directory.sync_all());
-    Ok(())
 }
 
-/// Creates a temporary file with mode 0600 in the directory of `path`. Dropping it removes it.
-fn create_beside(path: &Path) -> io::Result<NamedTempFile> {
+/// Returns the beginning of a temporary name beside `path`.
+fn temporary_prefix(path: &Path) -> io::Result<String> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?.to_string_lossy();
-    let name: String = name.chars().take(100).collect();
-    tempfile::Builder::new().prefix(&format!(".{name}.")).suffix(".tmp").tempfile_in(directory_of(path))
+    Ok(format!(".{}.", name.chars().take(100).collect::<String>()))
 }
 
-#[cfg(unix)]
-fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(mode))
-}
-
-#[cfg(windows)]
-fn set_mode(_: &File, _: u32) -> io::Result<()> {
-    Ok(())
-}
-
-/// Returns whether a file has the mode that [`write()`] gave it.
-#[cfg(unix)]
-pub(crate) fn has_mode(file: &Metadata, mode: u32) -> bool {
-    std::os::unix::fs::MetadataExt::mode(file) & 0o7777 == mode
-}
-
-#[cfg(windows)]
-pub(crate) fn has_mode(_: &Metadata, _: u32) -> bool {
-    true
-}
+const TEMPORARY_SUFFIX: &str = ".tmp";
 
 fn directory_of(path: &Path) -> &Path {
     match path.parent() {
@@ -82,11 +83,12 @@ fn directory_of(path: &Path) -> &Path {
 mod tests {
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
 
     fn replace(path: &Path, bytes: &[u8], mode: u32) -> io::Result<()> {
-        write(path, bytes, mode, Existing::Replace)
+        write(path, bytes, &Access::new(mode), Existing::Replace)
     }
 
     #[test]
@@ -113,11 +115,40 @@ mod tests {
     }
 
     #[test]
+    fn a_link_is_switched_in_one_step() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("link");
+        let targets = ["first", "second"];
+        for target in targets {
+            fs::write(directory.path().join(target), target).unwrap();
+        }
+        link(&path, targets[0]).unwrap();
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let text = fs::read_to_string(&path).expect("there is always a target");
+                    assert!(targets.contains(&text.as_str()), "{text}");
+                }
+            });
+            for target in targets.iter().cycle().take(200) {
+                link(&path, target).unwrap();
+            }
+            is_over.store(true, Ordering::Relaxed);
+            reader.join().unwrap();
+        });
+        assert_eq!(fs::read_link(&path).unwrap(), Path::new(targets[1]));
+        fs::create_dir(directory.path().join("folder")).unwrap();
+        assert!(link(&directory.path().join("folder"), "first").is_err(), "a directory is not replaced");
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 4, "no temporary file is left");
+    }
+
+    #[test]
     fn an_existing_file_is_kept_if_asked() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("backup");
-        write(&path, b"first", 0o600, Existing::Keep).unwrap();
-        let error = write(&path, b"second", 0o600, Existing::Keep).unwrap_err();
+        write(&path, b"first", &Access::private(), Existing::Keep).unwrap();
+        let error = write(&path, b"second", &Access::private(), Existing::Keep).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&path).unwrap(), b"first");
         assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 1, "no temporary file is left");

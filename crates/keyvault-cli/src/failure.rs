@@ -36,12 +36,16 @@ impl Failure {
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
-        ExitCode::from(match self {
+        ExitCode::from(self.code())
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        match self {
             Self::Usage(_) => 2,
             Self::Io(_) => 1,
             Self::Vault(error) => exit_code_of(error),
             Self::References { code, .. } | Self::Other { code, .. } => *code,
-        })
+        }
     }
 }
 

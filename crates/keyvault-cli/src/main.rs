@@ -7,6 +7,7 @@
 //! | `run` | `keyvault run`: starts a program with references in its environment resolved |
 //! | `render` | `keyvault render`: writes a file with the references in it resolved |
 //! | `check` | `keyvault check`: reports whether every reference resolves |
+//! | `certs` | `keyvault certs`: writes certificates as files and keeps them up to date |
 //! | `doctor` | `keyvault doctor`: finds out why secrets cannot be read |
 //! | `secret` | `keyvault secret …`: every operation of the secrets API |
 //! | `emulator` | `keyvault emulator`: runs a vault on this machine |
@@ -15,13 +16,18 @@
 //! The other modules serve several subcommands. In reading order: `settings` parses settings files and finds the
 //! references in them, `store` reads App Configuration, `vault` resolves the references, `report` shows the result, and
 //! `failure` maps it to an exit code. `output` and `terminal` print, `atomic_file` writes the files that `output_path`
-//! allows to replace, `shutdown` waits for a signal, and on Windows `job` contains the processes that a command starts.
+//! allows to replace, for the readers that `access` names, and `hook` runs a command after it. `certificate_dates`
+//! describes a certificate, `shutdown` waits for a signal, and on Windows `job` contains the processes that a command
+//! starts.
 //!
 //! Code for one platform is in files that are named after it, such as `run/unix` and `run/windows.rs`. Both have the
 //! same functions.
 
+mod access;
 mod arguments;
 mod atomic_file;
+mod certificate_dates;
+mod certs;
 mod check;
 mod completions;
 mod doctor;
@@ -29,6 +35,7 @@ mod emulator;
 mod failure;
 #[cfg(test)]
 mod guides;
+mod hook;
 #[cfg(windows)]
 mod job;
 mod output;
@@ -66,6 +73,7 @@ enum Command {
     Run(run::Run),
     Check(check::Check),
     Render(render::Render),
+    Certs(certs::Certs),
     Doctor(doctor::Doctor),
     #[command(subcommand)]
     Secret(secret::SecretCommand),
@@ -105,13 +113,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a command. `run`, `check` and `render` create a runtime only if they need one.
+/// Runs a command. `run`, `check`, `render` and `certs` create a runtime only if they need one.
 fn run_command(command: Command) -> Result<ExitCode, Failure> {
     let success = |()| ExitCode::SUCCESS;
     match command {
         Command::Run(run) => run.run(),
         Command::Check(check) => check.run(),
         Command::Render(render) => render.run(),
+        Command::Certs(certs) => certs.run(),
         Command::Doctor(doctor) => block_on(doctor.run())?,
         Command::Secret(command) => block_on(command.run())?.map(success),
         Command::Emulator(arguments) => block_on(emulator::run(arguments))?,

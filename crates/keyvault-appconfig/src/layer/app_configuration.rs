@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use keyvault::settings::{Key, SettingChange, SettingStore, StoredSettings};
+use keyvault::settings::{SettingChange, SettingStore, StoredSettings};
 use keyvault::{Error, ErrorKind, Result, Vault};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -51,7 +51,7 @@ use crate::mapping::{KeyMap, Selection, Setting, merge};
 /// The first read costs one request for each page of 100 key-values, and one for each sentinel and snapshot. Selections
 /// are read concurrently, pages of one selection one after the other. A refresh without a change costs the same number
 /// of requests, answered by 304 without content; with sentinels, one for each of them. After a change only the pages
-/// that changed are transferred. A snapshot is read once.
+/// that changed are transferred. A snapshot never changes: it is read again only if another one has taken its name.
 ///
 /// # Limits
 ///
@@ -79,11 +79,8 @@ pub(super) struct LastRead {
     known: Known,
     selections: Arc<[Selection]>,
     /// The settings that the selections give. `None` if only the key-values were asked for.
-    settings: Option<Settings>,
+    settings: Option<StoredSettings>,
 }
-
-/// The settings of the layer, in the order of their keys.
-pub(super) type Settings = Arc<[(Key, Setting)]>;
 
 impl AppConfiguration {
     /// Creates the layer of all key-values without a label.
@@ -118,11 +115,6 @@ impl AppConfiguration {
         self.within_deadline(self.inner.key_values()).await
     }
 
-    /// Reads the settings within the deadline.
-    pub(super) async fn read_settings(&self) -> Result<Settings> {
-        self.within_deadline(self.inner.settings()).await
-    }
-
     async fn within_deadline<T>(&self, read: impl Future<Output = Result<T>>) -> Result<T> {
         timeout(self.inner.timeout, read).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Unavailable, "store did not answer within the deadline").with_help(HELP))
@@ -142,15 +134,22 @@ impl Inner {
         Ok(key_values)
     }
 
-    async fn settings(&self) -> Result<Settings> {
+    async fn settings(&self) -> Result<StoredSettings> {
         let mut last = self.last.lock().await;
-        let read = self.read(last.as_ref()).await?;
-        let settings = match &read.settings {
-            Some(settings) => Arc::clone(settings),
-            None => merge(&read.selections, &self.map, &read.endpoint)?.into(),
+        let mut read = self.read(last.as_ref()).await?;
+        let mut settings = match read.settings.take() {
+            Some(settings) => settings,
+            None => {
+                let mut settings = StoredSettings::default();
+                for (key, Setting { place, value, .. }) in merge(&read.selections, &self.map, &read.endpoint)? {
+                    settings.set(&key, &place, value);
+                }
+                settings
+            }
         };
+        settings.set_unmatched(self.plan.missing_sentinels(&read.known.sentinels, &read.endpoint));
         // Only now: a read that failed must not count as one that found something.
-        *last = Some(LastRead { settings: Some(Arc::clone(&settings)), ..read });
+        *last = Some(LastRead { settings: Some(settings.clone()), ..read });
         Ok(settings)
     }
 
@@ -159,10 +158,10 @@ impl Inner {
         let nothing = Known::default();
         let (read, endpoint) = self
             .replicas
-            .first(async |client: &AppConfigurationClient| {
+            .first(async |client: AppConfigurationClient| {
                 let known = last.filter(|last| last.endpoint == *client.endpoint());
                 let known = known.map_or(&nothing, |last| &last.known);
-                Ok((Reader::new(&self.plan, client, known).read().await?, client.endpoint().clone()))
+                Ok((Reader::new(&self.plan, &client, known).read().await?, client.endpoint().clone()))
             })
             .await?;
         let (selections, settings) = match (read.selections, last) {
@@ -187,11 +186,7 @@ impl SettingStore for AppConfiguration {
     }
 
     async fn read(&self) -> Result<StoredSettings> {
-        let mut stored = StoredSettings::default();
-        for (key, setting) in &*self.read_settings().await? {
-            stored.set(key, &setting.place, setting.value.clone());
-        }
-        Ok(stored)
+        self.within_deadline(self.inner.settings()).await
     }
 
     fn interval(&self) -> Option<Duration> {
@@ -199,23 +194,15 @@ impl SettingStore for AppConfiguration {
     }
 
     fn announce(&self, change: &SettingChange) -> bool {
-        let Some(client) = self.inner.replicas.clients().find(|client| *client.endpoint().as_vault() == *change.store)
-        else {
-            return false;
-        };
-        if let Some(token) = &change.sync_token {
-            client.add_sync_token(token);
-        }
-        match &change.key {
-            Some(key) => self.inner.plan.concerns(key, change.label.as_deref()),
-            None => true,
-        }
+        let is_concerned = change.key.as_ref().is_none_or(|key| self.inner.plan.concerns(key, change.label.as_deref()));
+        self.inner.replicas.announce(&change.store, change.sync_token.as_deref().filter(|_| is_concerned))
+            && is_concerned
     }
 }
 
 impl fmt::Debug for AppConfiguration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let endpoints: Vec<&str> = self.inner.replicas.clients().map(|client| client.endpoint().origin()).collect();
+        let endpoints = self.inner.replicas.endpoints();
         f.debug_struct("AppConfiguration").field("endpoints", &endpoints).finish_non_exhaustive()
     }
 }

@@ -1,10 +1,12 @@
 //! `keyvault check`: reports whether every reference resolves, before a program uses it.
 
 mod annotation;
+mod certificate;
 mod collision;
 
 use std::io;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use keyvault::report::ReportRow;
 use keyvault::settings::Key;
@@ -55,6 +57,10 @@ pub(crate) struct Check {
     #[command(flatten)]
     store_prefixes: StorePrefixArguments,
 
+    /// Also check this certificate: its name in the first --vault, or the URL of its secret; may be repeated
+    #[arg(long = "certificate", value_name = "NAME|URL")]
+    certificates: Vec<String>,
+
     /// Contact no vault and no store: check the syntax, that the vaults are among those of --vault (if any is given),
     /// and that no two settings collide
     #[arg(long)]
@@ -91,12 +97,20 @@ const EXAMPLES: &str = r#"Examples:
     keyvault check .env --vault contoso --json |
       jq -r '.rows[] | select(.status != "Resolved") | .origin'
 
+  The certificates of a service: the key, the names, and when they expire:
+    keyvault check --certificate tls --vault contoso
+
 Variables that CI systems and platforms fill with text of other people, such
 as CI_COMMIT_MESSAGE, are left alone unless --only has their full name; the
 guide docs/command-line.md lists them. A file that is invalid, and a template
 such as Helm's, is searched as text. References with expressions of a template
 (${...} in Bicep, Terraform and compose files, {{...}} of Helm) are checked for
 their syntax. Text that looks like a reference with a mistake in it is a failure.
+
+A certificate with its key, by --certificate or by any reference, is a note with
+its names and its expiry, and another note if it expires in fewer than 14 days or
+in less than a third of its lifetime. One that has expired or is not valid yet is
+a failure.
 
 A collision is a key that a file sets twice, that differs from another key only
 in case or in - and _, or that is a value in one place and a table in another,
@@ -106,7 +120,7 @@ variable collide too, as in keyvault run.
 Exit codes: 0 every reference resolves (with --offline: is well formed and
 allowed), 2 a reference or a file is malformed, or wrong usage, 3 a secret is
 not found, 4 denied, 5 a vault or store is unavailable or throttles, 1 several
-of these, or a file cannot be read"#;
+of these, a certificate is not valid now, or a file cannot be read"#;
 
 impl Check {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
@@ -120,6 +134,9 @@ impl Check {
             found.entries.extend(contents.entries);
             found.problems.extend(contents.problems);
             found.notes.extend(contents.notes);
+        }
+        for text in &self.certificates {
+            found.entries.push(certificate::entry(&self.vaults.certificate(text)?));
         }
         self.add_environment(&mut found);
         match &store {
@@ -138,7 +155,17 @@ impl Check {
             self.vaults.check_offline(&entries)?
         } else {
             let vaults = self.vaults.connect(true)?;
-            crate::block_on(vaults.check(&entries))??
+            let (outcome, certificates) = crate::block_on(async {
+                let outcome = vaults.check(&entries).await?;
+                let certificates = vaults.certificates(&entries, &outcome).await;
+                Ok::<_, Failure>((outcome, certificates))
+            })??;
+            let now = SystemTime::now();
+            for (id, certificate) in &certificates {
+                problems.extend(certificate::problem(id, certificate, now));
+                notes.extend(certificate::notes(id, certificate, now));
+            }
+            outcome
         };
         let codes = outcome.exit_codes();
         let rows = in_file_order(outcome.report, &entries);
@@ -163,7 +190,7 @@ impl Check {
 
     /// Adds the variables that the arguments select, or all variables if they select nothing.
     fn add_environment(&self, found: &mut Found) {
-        let is_whole = self.env || self.files.is_empty() && self.env_prefix.is_none();
+        let is_whole = self.env || self.has_no_source();
         if !is_whole && self.env_prefix.is_none() {
             return;
         }
@@ -210,16 +237,24 @@ impl Check {
         self.selection.unmatched(names).into_iter().map(note).collect()
     }
 
+    /// Returns whether nothing says what to check, so that it is the environment.
+    fn has_no_source(&self) -> bool {
+        self.files.is_empty() && self.env_prefix.is_none() && self.certificates.is_empty()
+    }
+
     fn summary(&self, report: &ReferenceReport<'_>, entries: &[Entry], problems: &[Problem]) -> String {
         let mut sources = Vec::new();
         if !self.files.is_empty() {
             sources.push(count(self.files.len(), "file"));
         }
-        if self.env_prefix.is_some() || self.env || self.files.is_empty() {
+        if self.env_prefix.is_some() || self.env || self.has_no_source() {
             sources.push("the environment".to_owned());
         }
         if self.reads_store() {
             sources.push("App Configuration".to_owned());
+        }
+        if !self.certificates.is_empty() {
+            sources.push("--certificate".to_owned());
         }
         let problems = match problems.len() {
             0 => String::new(),

@@ -37,6 +37,10 @@ pub(crate) struct Doctor {
     #[arg(long, value_name = "NAME")]
     secret: Vec<String>,
 
+    /// Also read this certificate of the first vault with its private key, and check that it can be used now
+    #[arg(long, value_name = "NAME")]
+    certificate: Vec<String>,
+
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -57,6 +61,9 @@ const EXAMPLES: &str = r#"Examples:
 
   For a service that reads App Configuration too:
     keyvault doctor --vault contoso --app-configuration contoso
+
+  For a server that reads its certificate:
+    keyvault doctor --vault contoso --certificate tls
 
   In a script:
     keyvault doctor --vault contoso --json | jq .healthy
@@ -82,9 +89,9 @@ impl Doctor {
             sections.push(("credential".to_owned(), findings));
         }
         for (index, vault) in vaults.iter().enumerate() {
-            let secrets = if index == 0 { &self.secret[..] } else { &[] };
+            let named = if index == 0 { (&self.secret[..], &self.certificate[..]) } else { (&[][..], &[][..]) };
             let findings = match &credential {
-                Some(credential) => vault::examine(connection, vault, Arc::clone(credential), secrets).await?,
+                Some(credential) => vault::examine(connection, vault, Arc::clone(credential), named).await?,
                 None => Vec::new(),
             };
             sections.push((format!("vault {vault}"), findings));

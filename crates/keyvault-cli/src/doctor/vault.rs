@@ -1,16 +1,18 @@
 //! Examines one vault.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use azure_core::credentials::TokenCredential;
 use azure_core::http::ClientOptions;
 use azure_core::http::policies::Policy;
 use futures::StreamExt;
+use keyvault::certificate::Certificate;
 use keyvault::{Error, ErrorKind, SecretClient, SecretId, Vault};
 
 use super::finding::{Finding, Health};
 use super::timing::TimingPolicy;
+use crate::certificate_dates::{summary, warning};
 use crate::failure::Failure;
 use crate::vault::ConnectionArguments;
 
@@ -19,7 +21,7 @@ pub(super) async fn examine(
     connection: &ConnectionArguments,
     vault: &Vault,
     credential: Arc<dyn TokenCredential>,
-    secrets: &[String],
+    (secrets, certificates): (&[String], &[String]),
 ) -> Result<Vec<Finding>, Failure> {
     let timing = Arc::new(TimingPolicy::default());
     let mut options = ClientOptions::default();
@@ -37,10 +39,15 @@ pub(super) async fn examine(
         clock(response.skew, "vault"),
         read_finding("get", "secrets may be read", outcome),
     ];
-    for name in secrets {
-        let id = SecretId::parse(name).ok().filter(|id| id.vault() == vault);
-        let name = id.as_ref().map_or(name.as_str(), |id| id.name().as_str());
-        findings.push(read_finding(&format!("secret {name}"), "can be read", client.get(name).await.map(drop)));
+    let name_of = |text: &String| match SecretId::parse(text) {
+        Ok(id) if id.vault() == vault => id.name().to_string(),
+        _ => text.clone(),
+    };
+    for name in secrets.iter().map(name_of) {
+        findings.push(read_finding(&format!("secret {name}"), "can be read", client.get(&name).await.map(drop)));
+    }
+    for name in certificates.iter().map(name_of) {
+        findings.push(certificate(&client, &name).await);
     }
     findings.push(list_permission(&client).await);
     Ok(findings)
@@ -53,6 +60,32 @@ async fn get_missing_secret(client: &SecretClient) -> Result<(), Error> {
         outcome => outcome,
     }
 }
+
+/// Reads a certificate with its private key.
+async fn certificate(client: &SecretClient, name: &str) -> Finding {
+    let subject = format!("certificate {name}");
+    let now = SystemTime::now();
+    let read = async {
+        let secret = client.get(name).await?;
+        let certificate = Certificate::from_secret(&secret)?;
+        certificate.check_dates(now).map_err(|error| error.about(secret.id()))?;
+        Ok::<_, Error>(certificate)
+    };
+    match read.await {
+        Ok(certificate) => match warning(certificate.not_before(), certificate.expires(), now) {
+            Some(warning) => Finding::new(subject, Health::Warning, warning),
+            None => Finding::new(subject, Health::Healthy, summary(&certificate)),
+        },
+        Err(error) if error.kind() == ErrorKind::Denied => {
+            Finding::failed(subject, &error).with_advice(SECRET_OF_KEY_HELP)
+        }
+        Err(error) => Finding::failed(subject, &error),
+    }
+}
+
+/// [The roles of Key Vault](https://learn.microsoft.com/azure/key-vault/general/rbac-guide).
+const SECRET_OF_KEY_HELP: &str = "the private key is in the secret of the same name, which a role for certificates alone \
+                                  does not let you read: assign Key Vault Secrets User, or Key Vault Certificate User";
 
 pub(super) fn read_finding(subject: &str, success: &str, outcome: Result<(), Error>) -> Finding {
     match outcome {

@@ -3,38 +3,28 @@
 //! In reading order: `template` resolves the references of a text, and `setting_reference` parses those to settings of
 //! App Configuration. `insertion` puts secrets into a format with a structure, which `document` and `xml` parse
 //! (`json_strings` finds the strings of JSON before that), and `escape` escapes each for its place. `watch` repeats
-//! that and rewrites the file on a change, and `hook` runs the command of `--then` after each write, in a shell of
-//! `unix` or `windows`.
+//! that and rewrites the file on a change.
 
 mod document;
 mod escape;
-mod hook;
 mod insertion;
 mod json_strings;
 mod setting_reference;
 mod template;
-#[cfg(unix)]
-mod unix;
 mod watch;
-#[cfg(windows)]
-mod windows;
 mod xml;
 
 use std::fs;
 use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
-use self::hook::Hook;
-#[cfg(unix)]
-use self::unix as platform;
 use self::watch::Watch;
-#[cfg(windows)]
-use self::windows as platform;
+use crate::access::Access;
 use crate::arguments::PollArguments;
 use crate::atomic_file::{self, Existing};
 use crate::failure::Failure;
+use crate::hook::HookArguments;
 use crate::output;
 use crate::output_path::OutputPath;
 use crate::settings::Format;
@@ -77,7 +67,7 @@ pub(crate) struct Render {
 
     /// The mode of the output file, in octal
     #[cfg(unix)]
-    #[arg(long, value_parser = parse_mode, default_value = "600", requires = "output")]
+    #[arg(long, value_parser = crate::access::parse_mode, default_value = "600", requires = "output")]
     mode: u32,
 
     /// Keep running: check for new versions and for changes of the template and the store, and rewrite the file when
@@ -88,13 +78,8 @@ pub(crate) struct Render {
     #[command(flatten)]
     poll: PollArguments,
 
-    /// Run this command with sh, or cmd on Windows, after each write, and retry it with a growing delay if it fails
-    #[arg(long, value_name = "COMMAND", requires = "watch")]
-    then: Option<String>,
-
-    /// End the command of --then after this time
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
-    then_timeout: Duration,
+    #[command(flatten)]
+    hook: HookArguments,
 
     #[command(flatten)]
     store: SelectedStoreArguments,
@@ -143,14 +128,13 @@ impl Render {
     }
 
     #[cfg(unix)]
-    fn mode(&self) -> u32 {
-        self.mode
+    fn access(&self) -> Access {
+        Access::new(self.mode)
     }
 
-    /// Returns a mode that is not used, because files have none.
     #[cfg(windows)]
-    fn mode(&self) -> u32 {
-        0
+    fn access(&self) -> Access {
+        Access::private()
     }
 
     /// Returns the format of `--format`, or the one that the name of the output or of the template suggests.
@@ -174,7 +158,7 @@ impl Render {
     }
 
     async fn render(self, vaults: AllowedVaults, store: Option<SettingsStore>) -> Result<(), Failure> {
-        let (format, mode) = (self.format(), self.mode());
+        let (format, access) = (self.format(), self.access());
         let rendered = template::render(&self.template, format, &vaults, store.as_ref()).await?;
         rendered.print_notes();
         let text = rendered.text;
@@ -185,11 +169,10 @@ impl Render {
             return Ok(output::print(&text)?);
         };
         if !self.watch {
-            return write(&path, &text, mode);
+            return write(&path, &text, &access);
         }
-        let hook = self.then.map(|command| Hook { command, timeout: self.then_timeout });
         let interval = self.poll.interval;
-        Watch { template: self.template, format, path, mode, interval, vaults, store }.run(text, hook).await
+        Watch { template: self.template, format, path, access, interval, vaults, store }.run(text, self.hook).await
     }
 }
 
@@ -203,12 +186,6 @@ fn without_suffixes(name: &str) -> &str {
     name
 }
 
-fn write(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
-    atomic_file::write(path, text.as_bytes(), mode, Existing::Replace).map_err(|error| Failure::of_file(path, error))
-}
-
-#[cfg(unix)]
-fn parse_mode(text: &str) -> Result<u32, String> {
-    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| "must be octal, for example 600 or 0640".to_owned())
+fn write(path: &Path, text: &str, access: &Access) -> Result<(), Failure> {
+    atomic_file::write(path, text.as_bytes(), access, Existing::Replace).map_err(|error| Failure::of_file(path, error))
 }

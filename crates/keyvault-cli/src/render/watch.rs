@@ -9,10 +9,10 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 use zeroize::Zeroizing;
 
-use super::hook::Hook;
 use super::{template, write};
-use crate::atomic_file;
+use crate::access::Access;
 use crate::failure::Failure;
+use crate::hook::HookArguments;
 use crate::settings::Format;
 use crate::shutdown;
 use crate::store::SettingsStore;
@@ -23,7 +23,7 @@ pub(super) struct Watch {
     pub(super) template: String,
     pub(super) format: Format,
     pub(super) path: PathBuf,
-    pub(super) mode: u32,
+    pub(super) access: Access,
     pub(super) interval: Duration,
     pub(super) vaults: AllowedVaults,
     pub(super) store: Option<SettingsStore>,
@@ -31,22 +31,16 @@ pub(super) struct Watch {
 
 impl Watch {
     /// Writes `first`, then polls until a signal arrives. Only the first write can fail the command.
-    pub(super) async fn run(self, first: Zeroizing<String>, hook: Option<Hook>) -> Result<(), Failure> {
+    pub(super) async fn run(self, first: Zeroizing<String>, hook: HookArguments) -> Result<(), Failure> {
         let shutdown = shutdown::signal()?;
         let (sender, writes) = watch::channel(0u64);
-        let hook = async {
-            match hook {
-                Some(hook) => hook.run(writes).await,
-                None => std::future::pending().await,
-            }
-        };
         // An unchanged file is not written, so that its readers need not reload it.
         if !self.is_current(&first) {
-            write(&self.path, &first, self.mode)?;
+            write(&self.path, &first, &self.access)?;
             sender.send_modify(|count| *count += 1);
         }
         tokio::select! {
-            () = hook => {}
+            () = hook.run(writes) => {}
             () = self.poll(first, &sender) => {}
             () = shutdown => {}
         }
@@ -56,7 +50,7 @@ impl Watch {
     /// Returns whether the file has this content and mode already.
     fn is_current(&self, text: &str) -> bool {
         let metadata = fs::symlink_metadata(&self.path);
-        metadata.is_ok_and(|metadata| metadata.is_file() && atomic_file::has_mode(&metadata, self.mode))
+        metadata.is_ok_and(|metadata| metadata.is_file() && self.access.is_of(&self.path, &metadata))
             && fs::read(&self.path).is_ok_and(|bytes| bytes == text.as_bytes())
     }
 
@@ -95,7 +89,7 @@ impl Watch {
         if rendered.text == *current && !self.is_removed() {
             return Ok(false);
         }
-        write(&self.path, &rendered.text, self.mode)?;
+        write(&self.path, &rendered.text, &self.access)?;
         rendered.print_notes();
         *current = rendered.text;
         Ok(true)

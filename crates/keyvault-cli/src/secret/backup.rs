@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use keyvault::client::SecretBackup;
 
 use super::{CommonArguments, input, read};
+use crate::access::Access;
 use crate::atomic_file::{self, Existing};
 use crate::failure::Failure;
 use crate::vault::{SecretTarget, VaultArguments};
@@ -37,9 +38,8 @@ impl Backup {
         let bytes = backup.expose_secret();
         match &self.output {
             // An existing file may be the only backup.
-            Some(path) => {
-                atomic_file::write(path, bytes, 0o600, Existing::Keep).map_err(|error| Failure::of_file(path, error))
-            }
+            Some(path) => atomic_file::write(path, bytes, &Access::private(), Existing::Keep)
+                .map_err(|error| Failure::of_file(path, error)),
             None => Ok(io::stdout().lock().write_all(bytes)?),
         }
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use keyvault::certificate::Certificate;
 use keyvault::report::ReportRow;
 use keyvault::resolver::Checked;
 use keyvault::settings::{MappedSecrets, Resolved};
@@ -117,6 +118,24 @@ impl AllowedVaults {
         let mut report = checked.report().rows().to_vec();
         advise(&mut report, &self.vaults, &referenced);
         Ok(CheckOutcome { report, checked: Some(checked), without_vault: Vec::new() })
+    }
+
+    /// Returns the certificates with a private key among the secrets that `outcome` of `entries` resolved. Costs no
+    /// request, because the check has fetched them.
+    pub(crate) async fn certificates(&self, entries: &[Entry], outcome: &CheckOutcome) -> Vec<(SecretId, Certificate)> {
+        let Some(default) = self.vaults.first() else { return Vec::new() };
+        let resolved = outcome.values().filter_map(|(_, resolved)| resolved).flat_map(Resolved::secrets);
+        let resolved: BTreeSet<SecretId> = resolved.map(SecretId::latest).collect();
+        let mut certificates = Vec::new();
+        for id in secrets_of(entries, default) {
+            if resolved.contains(&id.latest())
+                && let Ok(secret) = self.resolver.get(&id).await
+                && let Ok(certificate) = Certificate::from_secret(&secret)
+            {
+                certificates.push((id, certificate));
+            }
+        }
+        certificates
     }
 
     /// Fetches the secrets of the default vault that `map` selects by name.

@@ -85,7 +85,7 @@ impl VaultArguments {
     /// Creates a client. A vault on the command line needs no other permission, whatever its host is.
     pub(crate) fn client(&self) -> Result<SecretClient, Failure> {
         let vault = self.vault.as_deref().map(str::trim).filter(|vault| !vault.is_empty());
-        let vault = vault.ok_or_else(|| Failure::usage("name the vault with --vault NAME or KEYVAULT_VAULT=NAME"))?;
+        let vault = vault.ok_or_else(|| Failure::usage(NO_VAULT))?;
         self.connection.client(parse_vault(vault, Cloud::Public)?.origin())
     }
 
@@ -126,6 +126,8 @@ impl VaultArguments {
     }
 }
 
+const NO_VAULT: &str = "name the vault with --vault NAME or KEYVAULT_VAULT=NAME";
+
 /// Adds advice to the error of a name. Does not repeat the name, because it may be a value that was pasted.
 fn name_failure(name: &str, error: ParseError) -> Failure {
     let is_close = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.: ".contains(c));
@@ -159,6 +161,42 @@ impl AllowedVaultsArguments {
             }
         }
         Ok(vaults)
+    }
+}
+
+impl AllowedVaultsArguments {
+    /// Returns the secret of a certificate that the user named: `tls` in the first vault, or its URL.
+    pub(crate) fn certificate(&self, text: &str) -> Result<SecretId, Failure> {
+        let text = text.trim();
+        if is_url(text) {
+            return Ok(SecretId::parse(&with_scheme(text))?);
+        }
+        let name = SecretName::parse(text).map_err(|error| name_failure(text, error))?;
+        let vault = self.vaults()?.into_iter().next().ok_or_else(|| Failure::usage(NO_VAULT))?;
+        Ok(SecretId::new(vault, name))
+    }
+
+    /// Creates a client for the vault of a certificate, which signs in as the managed identity `client_id` if one is
+    /// given.
+    ///
+    /// # Errors
+    ///
+    /// The vault is none of `--vault`. Without a `--vault`, every vault of Azure is allowed, because a person wrote its
+    /// URL to read a certificate from it.
+    pub(crate) fn certificate_client(&self, vault: &Vault, client_id: Option<&str>) -> Result<SecretClient, Failure> {
+        let allowed = self.vaults()?;
+        let is_allowed = allowed.contains(vault) || allowed.is_empty() && vault.cloud().is_some();
+        if !is_allowed {
+            let advice = format!("allow it with --vault {}", vault.origin());
+            let text = format!("vault was not named on the command line: {advice}");
+            return Err(Failure::Other { text, code: 4 });
+        }
+        let credential = &self.connection.credential;
+        let credential = match client_id {
+            Some(client_id) => credential.managed_identity(client_id)?,
+            None => credential.credential()?,
+        };
+        Ok(self.connection.client_builder(vault.origin())?.credential(credential).build()?)
     }
 }
 

@@ -53,6 +53,17 @@ impl CredentialArguments {
         }
     }
 
+    /// Returns the managed identity with this client id, unless a credential is selected or `KEYVAULT_TOKEN` is set.
+    pub(super) fn managed_identity(&self, client_id: &str) -> Result<Arc<dyn TokenCredential>, Failure> {
+        if self.selection().is_some() || environment_token().is_some() {
+            return self.credential();
+        }
+        let variables =
+            env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let variables = variables.chain([("AZURE_CLIENT_ID".to_owned(), client_id.to_owned())]);
+        Ok(DefaultCredential::builder().steps([CredentialStep::ManagedIdentity]).variables(variables).build()?)
+    }
+
     /// Returns the token of `KEYVAULT_TOKEN`. `None` if it is not set, or a credential is selected.
     pub(crate) fn environment_token(&self) -> Option<Arc<dyn TokenCredential>> {
         if self.selection().is_some() { None } else { environment_token() }

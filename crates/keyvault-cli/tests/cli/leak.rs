@@ -5,6 +5,7 @@ use std::process::Command;
 use keyvault_emulator::{Denial, Fault, SetKeyValue};
 use keyvault_test_support::canary::{Canary, Finder};
 
+use crate::authority::Authority;
 use crate::fixture::{Fixture, keyvault, run_with};
 
 /// A vault with a canary as a secret and as a token, and the output of every command so far.
@@ -206,6 +207,44 @@ const STORE_COMMANDS: [&[&str]; 7] = [
     &["doctor", "--json"],
     &["doctor"],
 ];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_that_read_certificates_print_no_key() {
+    let mut test = LeakTest::start().await;
+    // A secret that is no certificate, and settings with a value in a wrong place.
+    let (value, word) = (test.secret.text().to_owned(), test.word.text().to_owned());
+    let url = format!("{}/secrets/db", test.fixture.emulator.vault_url());
+    test.fails(&["certs", "--certificate", "db", "--out", "certs"], "").await;
+    test.fails(&["check", "--certificate", "db"], "").await;
+    test.fails(&["doctor", "--certificate", "db"], "").await;
+    for settings in [
+        value.clone(),
+        serde_json::json!({ "secretsManagementSettings": value }).to_string(),
+        serde_json::json!({ "secretsManagementSettings": { "observedCertificates": [value] } }).to_string(),
+        serde_json::json!({ "secretsManagementSettings": {
+            "pollingIntervalInS": word, "observedCertificates": [url] } })
+        .to_string(),
+        serde_json::json!({ "secretsManagementSettings": { "observedCertificates": [
+            { "url": url, "customSymbolicLinkName": format!("{word}/") } ] } })
+        .to_string(),
+    ] {
+        test.fails(&["certs", "--config", "-"], &settings).await;
+    }
+    let authority = Authority::new();
+    let (first, second) = (authority.issue("shop.example"), authority.issue("shop.example"));
+    test.fixture.emulator.set_secret("tls", first.managed());
+    test.fixture.emulator.set("foreign", &(first.key.clone() + &second.chain));
+    test.secret = Canary::of(first.key_part());
+    test.succeeds(&["certs", "--certificate", "tls", "--out", "certs", "--format", "pem,key,pfx"], "").await;
+    for name in ["tls", "foreign"] {
+        test.run(&["certs", "--certificate", name, "--out", "certs"], "").await;
+        for json in [&[][..], &["--json"]] {
+            test.run(&[&["check", "--certificate", name], json].concat(), "").await;
+            test.run(&[&["doctor", "--certificate", name], json].concat(), "").await;
+        }
+    }
+    test.assert_no_leak();
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn run_masks_the_output_and_its_failures_print_no_value() {

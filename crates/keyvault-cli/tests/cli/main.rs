@@ -4,6 +4,10 @@
 mod actions;
 #[cfg(unix)]
 mod app_configuration;
+mod authority;
+mod certificates;
+#[cfg(unix)]
+mod certs;
 mod check;
 mod check_output;
 mod credential;
@@ -18,6 +22,8 @@ mod leak;
 #[cfg(unix)]
 mod mask;
 mod near_miss;
+#[cfg(target_os = "linux")]
+mod nginx;
 #[cfg(unix)]
 mod official_sdks;
 #[cfg(unix)]

@@ -188,7 +188,7 @@ impl ControlRequest<'_> {
     fn add_fault(&self) -> Result<Value, ErrorResponse> {
         let command: FaultCommand = self.command()?;
         let (fault, count) = (command.fault()?, command.count);
-        let matcher = self.matcher(command.filter());
+        let matcher = self.matcher(command.filter().check()?);
         self.service.state().faults.add(count, matcher, fault);
         Ok(self.faults())
     }
@@ -223,7 +223,7 @@ impl ControlRequest<'_> {
     fn deny(&self) -> Result<Value, ErrorResponse> {
         let command: AccessCommand = self.command()?;
         let denial = command.denial()?;
-        let matcher = self.matcher(command.filter());
+        let matcher = self.matcher(command.filter().check()?);
         self.service.state().denials.add(denial, matcher);
         Ok(self.access())
     }

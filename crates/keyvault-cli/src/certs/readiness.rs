@@ -1,0 +1,23 @@
+//! Telling [systemd](https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html) that the certificates are there.
+
+/// Tells the service manager that the service is ready, if it asks for that: `Type=notify`. A manager that does not
+/// answer does not matter to the certificates.
+#[cfg(target_os = "linux")]
+pub(super) fn notify() {
+    use std::os::linux::net::SocketAddrExt;
+    use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::net::{SocketAddr, UnixDatagram};
+
+    let Some(address) = std::env::var_os("NOTIFY_SOCKET") else { return };
+    let address = match address.as_bytes() {
+        [b'@', name @ ..] => SocketAddr::from_abstract_name(name),
+        path => SocketAddr::from_pathname(std::ffi::OsStr::from_bytes(path)),
+    };
+    let sent = address.and_then(|address| UnixDatagram::unbound()?.send_to_addr(b"READY=1", &address));
+    if let Err(error) = sent {
+        eprintln!("keyvault: NOTIFY_SOCKET: {error}");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(super) fn notify() {}

@@ -1,0 +1,132 @@
+//! One pass over all certificates: fetch, check, write, and what is told about it.
+
+use std::time::SystemTime;
+
+use futures::future::join_all;
+
+use super::target::{Renewal, Target};
+use crate::certificate_dates::warning;
+use crate::failure::Failure;
+use crate::report::combined_exit_code;
+use crate::terminal::printable;
+
+/// All certificates, and what is known about each from earlier passes.
+pub(super) struct Sync(Vec<Tracked>);
+
+struct Tracked {
+    target: Target,
+    /// What the files have. `None` before the first success.
+    published: Option<Published>,
+    /// The failure that was printed last. Empty after a success.
+    last_failure: String,
+}
+
+struct Published {
+    version: String,
+    not_before: SystemTime,
+    expires: SystemTime,
+    is_warned_of: bool,
+}
+
+/// The treatment of a certificate that cannot be written.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Gate {
+    /// It fails the pass, and programs keep what they have of all certificates.
+    All,
+    /// It is printed, keeps its files, and does not hold up the others.
+    Each,
+}
+
+impl Gate {
+    /// Returns the outcomes. [`Gate::All`] fails if one of them is a failure.
+    fn admit<T>(self, outcomes: Vec<Result<T, Failure>>) -> Result<Vec<Result<T, Failure>>, Failure> {
+        if self == Self::All && outcomes.iter().any(Result::is_err) {
+            return Err(joined(outcomes.into_iter().filter_map(Result::err).collect()));
+        }
+        Ok(outcomes)
+    }
+}
+
+impl Sync {
+    pub(super) fn new(targets: Vec<Target>) -> Self {
+        let track = |target| Tracked { target, published: None, last_failure: String::new() };
+        Self(targets.into_iter().map(track).collect())
+    }
+
+    /// Fetches every certificate, and writes those whose files differ. Returns whether a file changed.
+    ///
+    /// # Errors
+    ///
+    /// With [`Gate::All`], all failures together.
+    pub(super) async fn pass(&mut self, gate: Gate) -> Result<bool, Failure> {
+        let now = SystemTime::now();
+        let fetched = join_all(self.0.iter().map(|tracked| tracked.target.fetch(now))).await;
+        let fetched = gate.admit(fetched)?;
+        let staged = gate.admit(fetched.into_iter().map(|renewal| renewal.and_then(staged)).collect())?;
+        let mut is_changed = false;
+        let mut failures = Vec::new();
+        for (tracked, staged) in self.0.iter_mut().zip(staged) {
+            match staged.and_then(|(renewal, is_staged)| Ok((renewal.files.publish()? | is_staged, renewal))) {
+                Ok((is_written, renewal)) => {
+                    tracked.succeed(renewal, is_written);
+                    is_changed |= is_written;
+                }
+                Err(failure) if gate == Gate::All => failures.push(failure),
+                Err(failure) => tracked.fail(&failure),
+            }
+            tracked.warn(now);
+        }
+        if failures.is_empty() { Ok(is_changed) } else { Err(joined(failures)) }
+    }
+}
+
+/// Writes what can be written before programs see anything. Returns whether anything was written.
+fn staged(renewal: Renewal) -> Result<(Renewal, bool), Failure> {
+    let is_staged = renewal.files.stage()?;
+    Ok((renewal, is_staged))
+}
+
+/// Joins failures into one, with the exit code that they have in common.
+fn joined(mut failures: Vec<Failure>) -> Failure {
+    if failures.len() == 1 {
+        return failures.remove(0);
+    }
+    let code = combined_exit_code(failures.iter().map(Failure::code));
+    let text: Vec<String> = failures.iter().map(Failure::to_string).collect();
+    Failure::Other { text: text.join("\n"), code }
+}
+
+impl Tracked {
+    fn succeed(&mut self, renewal: Renewal, is_written: bool) {
+        self.last_failure.clear();
+        if is_written {
+            eprintln!("keyvault: wrote {}: {}", self.target.path().display(), printable(&renewal.summary));
+        }
+        if self.published.as_ref().is_none_or(|published| published.version != renewal.version) {
+            let Renewal { version, not_before, expires, .. } = renewal;
+            self.published = Some(Published { version, not_before, expires, is_warned_of: false });
+        }
+    }
+
+    /// Prints a failure once while it repeats.
+    fn fail(&mut self, failure: &Failure) {
+        let clause = match failure {
+            // Without the identifier of the request, which is another each time.
+            Failure::Vault(error) => error.to_string(),
+            failure => failure.to_string(),
+        };
+        if clause != self.last_failure {
+            eprintln!("keyvault: did not write {}: {failure}", self.target.path().display());
+        }
+        self.last_failure = clause;
+    }
+
+    /// Warns once of a version in use that expires soon.
+    fn warn(&mut self, now: SystemTime) {
+        let Some(published) = self.published.as_mut().filter(|published| !published.is_warned_of) else { return };
+        if let Some(warning) = warning(published.not_before, published.expires, now) {
+            eprintln!("keyvault: {}: {warning}", self.target.path().display());
+            published.is_warned_of = true;
+        }
+    }
+}
