@@ -50,6 +50,7 @@ impl Validator<'_> {
                     .map(|()| true)?,
                 "anyOf" => list(content).any(|one| self.part(value, one).is_ok()),
                 "oneOf" => list(content).filter(|one| self.part(value, one).is_ok()).count() == 1,
+                "not" => self.part(value, content).is_err(),
                 "required" => {
                     value.as_object().is_none_or(|members| list(content).all(|name| members.contains_key(text(name))))
                 }
@@ -118,6 +119,7 @@ mod tests {
                 "c": { "type": "array", "minItems": 1, "items": { "enum": ["x", 7] } },
                 "d": { "additionalProperties": { "type": "string" } },
                 "e": { "anyOf": [{ "type": "string" }, { "type": "boolean" }] },
+                "g": { "not": { "type": "string" } },
                 "f": { "oneOf": [{ "required": ["x"] }, { "required": ["y"] }] },
             },
             "$defs": { "a": { "type": "number" } },
@@ -139,6 +141,7 @@ mod tests {
             json!({ "a": 1, "d": { "any": 1 } }),
             json!({ "a": 1, "e": 1 }),
             json!({ "a": 1, "f": {} }),
+            json!({ "a": 1, "g": "text" }),
             json!({ "a": 1, "f": { "x": 1, "y": 1 } }),
             json!({ "a": 1, "unknown": 1 }),
         ] {

@@ -69,7 +69,7 @@ async fn key_values_are_read_as_they_are_for_each_selection() {
     assert!(read(&layer).await.is_err(), "the malformed reference makes no setting");
     store.delete("broken");
     assert_eq!(keys().await, ["Url", "url"]);
-    let settings = ["feature_management.feature_flags=LIST of 1", "url=b"];
+    let settings = ["feature_management.feature_flags[0]=", "url=b"];
     assert_eq!(read(&layer).await.unwrap(), settings, "although nothing changed since the key-values were read");
     assert_eq!(read(&layer).await.unwrap(), settings);
 }
