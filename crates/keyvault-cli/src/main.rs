@@ -15,9 +15,9 @@
 //!
 //! The other modules serve several subcommands. In reading order: `settings` parses settings files and finds the
 //! references in them, `vault` resolves these, `report` shows the result, and `failure` maps it to an exit code.
-//! `output` and `terminal` print, `atomic_file` writes the files that `output_path` allows to replace, for the readers that
-//! `access` names, and `hook` runs a command after it. `certificate_dates` describes a certificate, `shutdown` waits for a
-//! signal, and on Windows `job` contains the processes that a command starts.
+//! `output` and `terminal` print, `atomic_file` writes the files that `output_path` allows to replace, for the readers
+//! that `access` names, and `hook` runs a command after it. `certificate_dates` describes a certificate, `shutdown`
+//! waits for a signal, and on Windows `job` contains the processes that a command starts.
 //!
 //! Code for one platform is in files that are named after it, such as `run/unix` and `run/windows.rs`. Both have the
 //! same functions.
