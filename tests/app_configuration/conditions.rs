@@ -29,6 +29,25 @@ async fn a_change_of_what_has_changed_meanwhile_is_a_conflict() {
 }
 
 #[tokio::test]
+async fn a_lock_depends_on_a_condition() {
+    let (_emulator, _, client) = store().await;
+    let first = client.set("a", None, "1").await.unwrap();
+    let read = Condition::Unchanged(first.etag().unwrap().to_owned());
+    let second = client.set("a", None, "2").await.unwrap();
+    let late = client.set_read_only_if("a", None, &read).await.unwrap_err();
+    assert_eq!((late.kind(), late.http_status(), late.is_transient()), (ErrorKind::Conflict, Some(412), false));
+    assert!(!client.get("a", None).await.unwrap().is_locked());
+    let unchanged = Condition::Unchanged(second.etag().unwrap().to_owned());
+    let locked = client.set_read_only_if("a", None, &unchanged).await.unwrap();
+    assert!(locked.is_locked());
+    assert_eq!(client.clear_read_only_if("a", None, &read).await.unwrap_err().kind(), ErrorKind::Conflict);
+    assert!(client.get("a", None).await.unwrap().is_locked());
+    let unlocked = client.clear_read_only_if("a", None, &Condition::Exists).await.unwrap();
+    assert!(!unlocked.is_locked());
+    client.set_read_only_if("missing", None, &Condition::Exists).await.unwrap_err();
+}
+
+#[tokio::test]
 async fn a_key_value_is_transferred_only_if_it_has_changed() {
     let (_emulator, _, client) = store().await;
     let first = client.set("a", None, "1").await.unwrap();

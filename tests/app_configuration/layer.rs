@@ -15,6 +15,7 @@ use keyvault_emulator::{Emulator, Fault, SetKeyValue, Throttle};
 use keyvault_test_support::canary::assert_value_free;
 use keyvault_test_support::credential::FakeCredential;
 use keyvault_test_support::framework::{BOTH, Framework};
+use keyvault_test_support::log::Log;
 use keyvault_test_support::transport::FakeTransport;
 use serde::Deserialize;
 
@@ -212,6 +213,27 @@ async fn a_misspelt_label_fails_the_start() {
     assert_eq!((error.kind(), error.is_transient()), (ErrorKind::NotFound, false));
     assert!(error.to_string().contains("key filter shop:*, label prdo"), "{error}");
     assert!(error.advice().unwrap().contains("Selector::optional"), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_misspelt_sentinel_is_reported_and_logged_once() {
+    for framework in BOTH {
+        let log = Log::begin();
+        let services = Services::new().await;
+        let live = services.start(framework, services.layer().sentinel("shop:vresion", "prod")).await.unwrap();
+        let unmatched = || live.published().report().unmatched().to_vec();
+        let expected =
+            "sentinel does not exist, so no change is seen: key shop:vresion label prod in App Configuration ";
+        let notes = unmatched();
+        assert!(notes.len() == 1 && notes[0].starts_with(expected), "{framework:?} {notes:?}");
+        assert_eq!(live.refresh_now().await.unwrap(), None, "{framework:?}");
+        assert_eq!(unmatched(), notes, "{framework:?}");
+        let warnings = log.text().lines().filter(|line| line.contains("WARN") && line.ends_with(&notes[0])).count();
+        assert_eq!(warnings, 1, "{framework:?} {}", log.text());
+        services.emulator.app_configuration("").set_key_value("shop:vresion", SetKeyValue::new("1").label("prod"));
+        live.refresh_now().await.unwrap();
+        assert_eq!(unmatched(), [""; 0], "{framework:?} the sentinel exists by now");
+    }
 }
 
 #[tokio::test]

@@ -68,3 +68,19 @@ fn the_newest_certificate_of_a_key_is_the_leaf() {
     assert_eq!(certificate.rustls_chain()[0].as_ref(), openssl.der("leaf"));
     assert_eq!(read(&openssl, &["own", "root"]).rustls_chain().len(), 1);
 }
+
+#[test]
+fn an_authority_with_a_new_key_is_not_the_end_of_the_chain() {
+    let Some(openssl) = Openssl::new() else { return };
+    const IDENTIFIERS: &[&str] =
+        &["basicConstraints=critical,CA:TRUE", "subjectKeyIdentifier=hash", "authorityKeyIdentifier=keyid"];
+    openssl.key("old", P256);
+    let own = ["req", "-x509", "-key", "old.key", "-subj", "/O=Contoso/CN=root", "-days", "30", "-out", "old.pem"];
+    openssl.run(&own);
+    // The certificate of the new key has the name of its issuer, whose key is the old one.
+    openssl.issue("root", P256, "old", IDENTIFIERS);
+    openssl.issue("leaf", P256, "root", &IDENTIFIERS[1..]);
+    for names in [["leaf", "root", "old"], ["old", "root", "leaf"]] {
+        assert_eq!(chain(&openssl, &names, &["leaf", "root", "old"]), ["leaf", "root", "old"], "{names:?}");
+    }
+}

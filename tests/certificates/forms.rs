@@ -92,6 +92,9 @@ fn a_value_is_read_as_people_store_it() {
     let escaped = json.replace('+', "\\u002B").replace('/', "\\/");
     let encrypted = openssl.run(&["pkcs12", "-in", "b.pfx", "-passin", "pass:geheim", "-nodes"]);
     assert!(encrypted.contains("Bag Attributes"), "{encrypted}");
+    let chain = openssl.text("leaf.pem") + &openssl.text("issuers.pem");
+    let pem_in_json = serde_json::json!({ "tls.key": openssl.text("leaf.key"), "tls.crt": chain }).to_string();
+    let container_in_pem = format!("-----BEGIN PKCS12-----\n{}-----END PKCS12-----\n", lines(&base64(&open)));
     for (form, value) in [
         ("binary", open.clone()),
         ("BER", ber(&open)),
@@ -109,6 +112,10 @@ fn a_value_is_read_as_people_store_it() {
         ("JSON with escapes", escaped.into_bytes()),
         ("base64 of JSON", base64(json.as_bytes()).into_bytes()),
         ("JSON with PEM", serde_json::to_vec(&serde_json::json!({ "data": pem })).unwrap()),
+        ("JSON with PEM in other members", pem_in_json.clone().into_bytes()),
+        ("base64 of JSON with PEM", base64(pem_in_json.as_bytes()).into_bytes()),
+        ("PEM after a brace", format!("{{ tls }}\n{pem}").into_bytes()),
+        ("a container in PEM", container_in_pem.into_bytes()),
     ] {
         assert_leaf(&openssl, &read(value, form), form);
     }
@@ -139,7 +146,14 @@ fn ber(mut der: &[u8]) -> Vec<u8> {
 fn encrypted_pem_is_read_with_its_password() {
     let Some(openssl) = Openssl::with_chain(P256) else { return };
     openssl.container("a.pfx", &["-passout", "pass:"]);
-    for arguments in [&["-v2", "aes256"][..], &["-v2", "des3"], &["-v2", "aes-128-cbc", "-v2prf", "hmacWithSHA1"]] {
+    for arguments in [
+        &["-v2", "aes256"][..],
+        &["-v2", "des3"],
+        &["-v2", "aes-128-cbc", "-v2prf", "hmacWithSHA1"],
+        &["-v2", "aes-192-cbc", "-v2prf", "hmacWithSHA224"],
+        &["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA384"],
+        &["-v2", "aes-256-cbc", "-v2prf", "hmacWithSHA512"],
+    ] {
         let topk8 = ["pkcs8", "-topk8", "-in", "leaf.key", "-passout", "pass:geheim", "-out", "closed.key"];
         openssl.run(&[&topk8[..], arguments].concat());
         let pem = openssl.text("leaf.pem") + &openssl.text("issuers.pem") + &openssl.text("closed.key");

@@ -6,115 +6,15 @@ use std::time::Duration;
 use figment::Figment;
 use keyvault::certificate::{Certificate, ServerCertificates};
 use keyvault::derive::DerivedNotice;
-use keyvault::{Derived, ErrorKind, InMemory, Live};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
-    date_time_ymd,
-};
-use rustls::client::Resumption;
+use keyvault::{ErrorKind, InMemory, Live};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519};
 use rustls::crypto::ring;
-use rustls::pki_types::ServerName;
-use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SignatureScheme};
+use rustls::{ClientConfig, SignatureScheme};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    /// Issues a certificate as PEM, valid between two years.
-    fn issue(&self, names: &[&str], key: &KeyPair, years: (i32, i32)) -> String {
-        let mut params = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
-        (params.not_before, params.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
-        key.serialize_pem() + &params.signed_by(key, &self.0).unwrap().pem()
-    }
-
-    fn pem(&self, names: &[&str]) -> String {
-        self.issue(names, &KeyPair::generate().unwrap(), (2000, 2100))
-    }
-
-    fn certificate(&self, names: &[&str]) -> Certificate {
-        Certificate::from_bytes(self.pem(names)).unwrap()
-    }
-
-    fn roots(&self) -> Arc<RootCertStore> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
-        Arc::new(roots)
-    }
-
-    fn server(&self, certificates: impl ResolvesServerCert + 'static) -> Arc<ServerConfig> {
-        let provider = Arc::new(ring::default_provider());
-        let clients = WebPkiClientVerifier::builder_with_provider(self.roots(), Arc::clone(&provider));
-        let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_client_cert_verifier(clients.allow_unauthenticated().build().unwrap());
-        Arc::new(config.with_cert_resolver(Arc::new(certificates)))
-    }
-
-    fn client(&self, certificate: Option<Derived<Certificate>>) -> Arc<ClientConfig> {
-        let provider = Arc::new(ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-        let config = config.with_root_certificates(self.roots());
-        let mut config = match certificate {
-            Some(certificate) => config.with_client_cert_resolver(Arc::new(certificate)),
-            None => config.with_no_client_auth(),
-        };
-        config.resumption = Resumption::disabled();
-        Arc::new(config)
-    }
-}
-
-/// The two ends of a connection after its handshake.
-type Connection = (ClientConnection, ServerConnection);
-
-/// Connects in memory.
-fn connect(client: &Arc<ClientConfig>, server: &Arc<ServerConfig>, name: &str) -> Result<Connection, rustls::Error> {
-    let name = ServerName::try_from(name.to_owned()).unwrap();
-    let mut client = ClientConnection::new(Arc::clone(client), name)?;
-    let mut server = ServerConnection::new(Arc::clone(server))?;
-    exchange(&mut client, &mut server)?;
-    Ok((client, server))
-}
-
-/// Moves bytes between the ends until neither has more.
-fn exchange(client: &mut ClientConnection, server: &mut ServerConnection) -> Result<(), rustls::Error> {
-    while client.wants_write() || server.wants_write() {
-        let mut bytes = Vec::new();
-        while client.wants_write() {
-            client.write_tls(&mut bytes).unwrap();
-        }
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            server.read_tls(&mut rest).unwrap();
-            server.process_new_packets()?;
-        }
-        let mut bytes = Vec::new();
-        while server.wants_write() {
-            server.write_tls(&mut bytes).unwrap();
-        }
-        let mut rest = &bytes[..];
-        while !rest.is_empty() {
-            client.read_tls(&mut rest).unwrap();
-            client.process_new_packets()?;
-        }
-    }
-    Ok(())
-}
-
-/// Returns the certificate that the server presented.
-fn of_server(connection: &Connection) -> &[u8] {
-    connection.0.peer_certificates().unwrap()[0].as_ref()
-}
-
-fn leaf(certificate: &Certificate) -> &[u8] {
-    certificate.rustls_chain()[0].as_ref()
-}
+use super::authority::Authority;
+use super::connection::{connect, leaf, of_client, of_server, send};
 
 #[test]
 fn a_server_presents_the_certificate_for_the_name() {
@@ -221,11 +121,8 @@ async fn new_handshakes_have_a_renewed_certificate_and_old_connections_stay() {
     assert_eq!(of_server(&connect(&client, &server, "shop.example").unwrap()), leaf(&second));
 
     // The old connection still carries data.
-    std::io::Write::write_all(&mut old.0.writer(), b"x").unwrap();
-    exchange(&mut old.0, &mut old.1).unwrap();
-    let mut byte = [0];
-    std::io::Read::read_exact(&mut old.1.reader(), &mut byte).unwrap();
-    assert_eq!((byte, of_server(&old)), (*b"x", leaf(&first)));
+    send(&mut old);
+    assert_eq!(of_server(&old), leaf(&first));
 
     // A renewal with wrong dates is reported, and the certificate stays.
     vault.set("tls", authority.issue(&["shop.example"], &KeyPair::generate().unwrap(), (2000, 2001))).unwrap();
@@ -248,9 +145,8 @@ async fn a_client_presents_the_certificate_that_is_current() {
     let client = authority.client(Some(certificate.clone()));
     let mut watcher = certificate.watch();
     for renewal in 0..3 {
-        let (_, server) = connect(&client, &server, "shop.example").unwrap();
-        let presented = server.peer_certificates().unwrap()[0].to_vec();
-        assert_eq!(presented, leaf(&live.current().tls), "{renewal}");
+        let connection = connect(&client, &server, "shop.example").unwrap();
+        assert_eq!(of_client(&connection), leaf(&live.current().tls), "{renewal}");
         vault.set("tls", authority.pem(&["client.example"])).unwrap();
         live.refresh_now().await.unwrap();
         timeout(TIMEOUT, watcher.replaced()).await.unwrap().unwrap();

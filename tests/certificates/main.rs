@@ -4,10 +4,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue panics at once, and so do its helpers")]
 
+mod authority;
 mod bad_input;
 mod chains;
+mod connection;
+mod foreign_tools;
 mod forms;
 mod handshakes;
+mod health;
 mod openssl;
 mod output;
+mod renewals;
 mod settings;

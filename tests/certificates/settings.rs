@@ -76,6 +76,60 @@ async fn a_secret_whose_json_is_opened_is_still_a_certificate() {
     }
 }
 
+#[tokio::test]
+async fn a_container_and_its_password_may_be_two_secrets() {
+    let Some(openssl) = Openssl::with_chain(P256) else { return };
+    let closed = azure_core::base64::encode(openssl.container("a.pfx", &["-passout", "pass:geheim"]));
+    let by_reference = vault();
+    by_reference.set("pfx", closed.clone()).unwrap();
+    by_reference.set("pfx-password", "geheim").unwrap();
+    let by_name = vault();
+    by_name.set("tls--data", closed).unwrap();
+    by_name.set("tls--password", "geheim").unwrap();
+    let file = "
+        [tls]
+        data = '@KeyVault(SecretName=pfx)'
+        password = '@KeyVault(SecretName=pfx-password)'";
+    for (vault, file, password) in [(by_reference, file, "pfx-password"), (by_name, "", "tls--password")] {
+        for live in start::<Typed>(&vault, file).await {
+            let live = live.unwrap();
+            assert_eq!(live.current().tls.thumbprint(), openssl.fingerprint("leaf", "-sha1"));
+            // A new password without the container that it belongs to.
+            vault.set(password, "geheim2").unwrap();
+            let error = format!("{:?}", live.refresh_now().await.unwrap_err());
+            assert!(
+                error.contains("tls") && error.contains("password of the certificate is missing or wrong"),
+                "{error}"
+            );
+            assert!(!error.contains("geheim"), "{error}");
+            assert_eq!(live.current().tls.thumbprint(), openssl.fingerprint("leaf", "-sha1"));
+            vault.set(password, "geheim").unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_content_type_leads_nothing_astray() {
+    let Some(openssl) = Openssl::with_chain(P256) else { return };
+    for form in forms(&openssl) {
+        for content_type in [
+            None,
+            Some("application/x-pkcs12"),
+            Some("application/x-pem-file"),
+            Some("application/json"),
+            Some("text/plain; charset=utf-8"),
+            Some("renewed by Anna"),
+        ] {
+            let vault = vault();
+            vault.set_with("tls", form.clone(), |it| it.set_content_type(content_type.map(str::to_owned))).unwrap();
+            for live in start::<Typed>(&vault, "other = '@KeyVault(SecretName=tls)'").await {
+                let thumbprint = live.unwrap().current().tls.thumbprint().to_owned();
+                assert_eq!(thumbprint, openssl.fingerprint("leaf", "-sha1"), "{content_type:?}");
+            }
+        }
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Texts {
     pem: String,

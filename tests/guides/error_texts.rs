@@ -71,7 +71,10 @@ fn all_texts() -> Vec<SourceText> {
 }
 
 /// Returns a format string with `…` in place of each argument, without arguments at its beginning.
+///
+/// Where a text has a place for the word of the service, the heading says "vault".
 fn with_ellipses(text: &str) -> String {
+    let text = text.replace("{noun}", "vault");
     let mut parts = text.split('{');
     let mut shown = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -8,6 +8,7 @@
 
 mod adapters;
 mod app_configuration;
+mod certificates;
 mod client;
 mod credential;
 mod detection;

@@ -7,6 +7,7 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot continue panics at once, and so do its helpers")]
 
+mod certificate;
 mod hidden_secret;
 mod search;
 mod transport;
@@ -15,9 +16,11 @@ mod wiped_tree;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use keyvault::certificate::Certificate;
 use keyvault::client::SecretBackup;
 use keyvault::{InMemory, NameMap, OpenJson, Resolver, SealedSnapshot, SealingKey, Secret, SecretId, SecretProperties};
 use keyvault_test_support::CONTOSO;
+use zeroize::Zeroizing;
 
 use self::hidden_secret::{Hidden, PIECES};
 use self::search::copies_of;
@@ -179,6 +182,38 @@ fn a_sealed_snapshot_leaves_nothing_of_its_content() {
         live.shutdown().await;
     });
     assert_eq!(left, 0);
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_wiped() {
+    let pem = |hidden: Hidden| {
+        let mut pem = Zeroizing::new(Vec::with_capacity(SIZES[1] + 100));
+        pem.extend(b"-----BEGIN PRIVATE KEY-----\n");
+        pem.extend(hidden.bytes());
+        pem.extend(b"\n-----END PRIVATE KEY-----\n");
+        pem
+    };
+    // Letters and digits are valid base64.
+    for (form, hidden, value) in [
+        ("PEM", Hidden::in_lines(SIZES[1]), pem as fn(Hidden) -> Zeroizing<Vec<u8>>),
+        ("container", Hidden::new(SIZES[1]), certificate::container),
+        ("BER", Hidden::new(SIZES[1]), certificate::container_in_ber),
+        ("container in base64", Hidden::new(SIZES[1]), |hidden| certificate::base64(&certificate::container(hidden))),
+        ("JSON", Hidden::new(SIZES[1]), |hidden| {
+            certificate::json(&certificate::base64(&certificate::container(hidden)))
+        }),
+        ("password", Hidden::new(SIZES[1]), |hidden| certificate::json_with_password(hidden)),
+    ] {
+        let left = left_after(hidden, async move |hidden: Hidden| {
+            let value = value(hidden);
+            let error = Certificate::from_bytes(&*value).unwrap_err();
+            let expected =
+                if form == "PEM" { "certificate cannot be parsed" } else { "private key has no certificate" };
+            assert!(form == "password" || error.to_string() == expected, "{form}: {error}");
+            assert!(matches!(form, "container in base64" | "JSON") || copies_of(hidden) > 0, "{form}: held");
+        });
+        assert_eq!(left, 0, "{form}");
+    }
 }
 
 #[test]

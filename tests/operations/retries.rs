@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::recording::scene;
 
-const UNSURE: &str = "may have carried it out";
+const UNSURE: &str = "may have been carried out";
 
 #[tokio::test(start_paused = true)]
 async fn a_set_that_may_have_reached_the_vault_is_not_repeated() {

@@ -40,6 +40,11 @@
 //! | use an access key | [`ConnectionString`], [`AccessKey`] |
 //! | follow changes at once | [`keyvault::push`] |
 //!
+//! # Features
+//!
+//! `discovery`, off by default, finds replicas of a store by DNS:
+//! [`discover_replicas`](AppConfigurationBuilder#method.discover_replicas).
+//!
 //! # Rooms
 //!
 //! The modules in the order of their dependencies: each uses only modules before it.
@@ -53,7 +58,8 @@
 //!
 //! # Promises
 //!
-//! * A token or a signature goes to the endpoints that the program named and to no other host.
+//! * A token or a signature goes to the endpoints that the program named and, with `discover_replicas`, to stores in the
+//!   same domain. It goes to no other host.
 //! * No value is in an error, a log or a `Debug` of this crate, although a store is no place for secrets.
 //! * A read of the layer is all or nothing. One that fails leaves the last good settings, and counts nothing as seen.
 //! * Two key-values of one selection never replace each other silently.

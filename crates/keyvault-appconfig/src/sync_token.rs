@@ -1,18 +1,21 @@
 //! Sync tokens, with which a request sees what earlier requests and events saw.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The sync tokens of one endpoint
+/// The sync tokens of one endpoint, from its responses
 /// ([consistency](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-consistency)).
 ///
 /// A store answers from replicas of its data that may lag behind. A response carries tokens such as `id=value;sn=28`. A
 /// request that sends the newest value of each `id` sees at least that state. A token is no secret.
 #[derive(Debug, Default)]
 pub(crate) struct SyncTokens {
-    /// The newest value by its `id`.
-    newest: Mutex<BTreeMap<String, Token>>,
+    newest: Mutex<NewestTokens>,
 }
+
+/// The newest token of each `id`.
+#[derive(Debug, Default)]
+pub(crate) struct NewestTokens(BTreeMap<String, Token>);
 
 #[derive(Debug)]
 struct Token {
@@ -27,23 +30,49 @@ const MAX_TOKENS: usize = 32;
 const MAX_LENGTH: usize = 1_024;
 
 impl SyncTokens {
-    /// Adds the tokens of a `Sync-Token` header, or of an event. Ignores malformed ones.
+    /// Adds the tokens of the `Sync-Token` header of a response. Ignores malformed ones.
     pub(crate) fn add(&self, tokens: &str) {
-        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
-        for (id, token) in tokens.split(',').filter_map(parse) {
-            match newest.get(id) {
-                Some(known) if known.sequence_number >= token.sequence_number => {}
-                None if newest.len() == MAX_TOKENS => {}
-                _ => _ = newest.insert(id.to_owned(), token),
-            }
-        }
+        self.lock().add(tokens);
     }
 
     /// Returns the value of the `Sync-Token` header of a request, or `None` without tokens.
-    pub(crate) fn header(&self) -> Option<String> {
-        let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+    ///
+    /// `announced` are the tokens of an event: where one is newer than that of the responses, it is sent in its place.
+    /// It is not kept, because anyone may have sent the event.
+    pub(crate) fn header(&self, announced: &NewestTokens) -> Option<String> {
+        let received = self.lock();
+        let mut newest: BTreeMap<&str, &Token> = BTreeMap::new();
+        for (id, token) in received.0.iter().chain(&announced.0) {
+            let known = newest.entry(id).or_insert(token);
+            if known.sequence_number < token.sequence_number {
+                *known = token;
+            }
+        }
         let tokens: Vec<String> = newest.iter().map(|(id, token)| format!("{id}={}", token.value)).collect();
         (!tokens.is_empty()).then(|| tokens.join(","))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, NewestTokens> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl NewestTokens {
+    /// Parses the tokens of an event. Ignores malformed ones.
+    pub(crate) fn parse(tokens: &str) -> Self {
+        let mut newest = Self::default();
+        newest.add(tokens);
+        newest
+    }
+
+    fn add(&mut self, tokens: &str) {
+        for (id, token) in tokens.split(',').filter_map(parse) {
+            match self.0.get(id) {
+                Some(known) if known.sequence_number >= token.sequence_number => {}
+                None if self.0.len() == MAX_TOKENS => {}
+                _ => _ = self.0.insert(id.to_owned(), token),
+            }
+        }
     }
 }
 
@@ -76,7 +105,24 @@ mod tests {
         ] {
             let tokens = SyncTokens::default();
             received.iter().for_each(|header| tokens.add(header));
-            assert_eq!(tokens.header().as_deref(), sent, "{received:?}");
+            assert_eq!(tokens.header(&NewestTokens::default()).as_deref(), sent, "{received:?}");
+        }
+    }
+
+    #[test]
+    fn an_announced_token_is_sent_where_it_is_newer_and_is_not_kept() {
+        for (received, announced, sent) in [
+            ("a=1;sn=1", "a=2;sn=2", "a=2"),
+            ("a=1;sn=1", "b=2;sn=1", "a=1,b=2"),
+            ("a=2;sn=2", "a=1;sn=1", "a=2"),
+            ("a=2;sn=2", "a=3;sn=2", "a=2"),
+            ("a=1;sn=1", "a=forged", "a=1"),
+        ] {
+            let tokens = SyncTokens::default();
+            tokens.add(received);
+            let alone = tokens.header(&NewestTokens::default());
+            assert_eq!(tokens.header(&NewestTokens::parse(announced)).as_deref(), Some(sent), "{received} {announced}");
+            assert_eq!(tokens.header(&NewestTokens::default()), alone, "{received} {announced}");
         }
     }
 
@@ -84,10 +130,10 @@ mod tests {
     fn a_hostile_store_cannot_make_requests_grow() {
         let tokens = SyncTokens::default();
         tokens.add(&format!("a={};sn=1", "v".repeat(MAX_LENGTH)));
-        assert_eq!(tokens.header(), None);
+        assert_eq!(tokens.header(&NewestTokens::default()), None);
         let many: Vec<String> = (0..1_000).map(|i| format!("t{i}=v;sn=1")).collect();
         tokens.add(&many.join(","));
-        assert_eq!(tokens.header().unwrap().split(',').count(), MAX_TOKENS);
+        assert_eq!(tokens.header(&NewestTokens::default()).unwrap().split(',').count(), MAX_TOKENS);
     }
 
     proptest! {
@@ -95,7 +141,7 @@ mod tests {
         fn no_header_makes_the_parser_panic_or_breaks_a_request(header in ".{0,60}") {
             let tokens = SyncTokens::default();
             tokens.add(&header);
-            prop_assert!(tokens.header().is_none_or(|sent| sent.bytes().all(|b| b.is_ascii_graphic())));
+            prop_assert!(tokens.header(&NewestTokens::parse(&header)).is_none_or(|sent| sent.bytes().all(|b| b.is_ascii_graphic())));
         }
     }
 }

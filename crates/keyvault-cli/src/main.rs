@@ -14,10 +14,11 @@
 //! | `completions` | `keyvault completions`, `keyvault man`: scripts for shells, and manual pages |
 //!
 //! The other modules serve several subcommands. In reading order: `settings` parses settings files and finds the
-//! references in them, `vault` resolves these, `report` shows the result, and `failure` maps it to an exit code.
-//! `output` and `terminal` print, `atomic_file` writes the files that `output_path` allows to replace, for the readers
-//! that `access` names, and `hook` runs a command after it. `certificate_dates` describes a certificate, `shutdown`
-//! waits for a signal, and on Windows `job` contains the processes that a command starts.
+//! references in them, `store` reads App Configuration, `vault` resolves the references, `report` shows the result, and
+//! `failure` maps it to an exit code. `output` and `terminal` print, `atomic_file` writes the files that `output_path`
+//! allows to replace, for the readers that `access` names, and `hook` runs a command after it. `certificate_dates`
+//! describes a certificate, `shutdown` waits for a signal, and on Windows `job` contains the processes that a command
+//! starts.
 //!
 //! Code for one platform is in files that are named after it, such as `run/unix` and `run/windows.rs`. Both have the
 //! same functions.
@@ -45,6 +46,7 @@ mod run;
 mod secret;
 mod settings;
 mod shutdown;
+mod store;
 mod terminal;
 mod vault;
 

@@ -1,7 +1,8 @@
-//! An Azure Key Vault secrets service in one process, for tests and laptops, with an Azure App Configuration service
+//! Azure Key Vault's secrets and certificates in one process, for tests and laptops, with an Azure App Configuration service
 //! beside it.
 //!
-//! It implements the REST API of the service: every operation on secrets, every `api-version`, errors with their codes
+//! It implements the REST API of the service: every operation on secrets, those on
+//! [certificates](#certificates), every `api-version`, errors with their codes
 //! and inner codes, paging by marker, soft delete, and the challenge. [App Configuration](#app-configuration) is as
 //! complete. It serves over TLS with its own certificate
 //! authority, over plain http, and without a socket. Its own Entra and managed identity endpoints issue tokens, so a
@@ -54,6 +55,34 @@
 //! The host name selects the vault: `NAME.vault.azure.net` and `NAME.localhost` reach the vault `NAME`, and any other
 //! host reaches the default vault. [`Emulator::vault`] sets secrets in either.
 //!
+//! # Certificates
+//!
+//! The [certificates API](https://learn.microsoft.com/rest/api/keyvault/certificates) creates, imports, merges, updates,
+//! lists, deletes, recovers, purges, backs up and restores certificates, and has their policies and pending operations.
+//! Each certificate is also the secret of its name, as PKCS#12 without a password or as PEM, with the same versions.
+//! Deleting the certificate deletes the secret.
+//!
+//! | of a policy | |
+//! | --- | --- |
+//! | issuers | `Self`; `Emulator`, the [authority](Emulator::ca_pem) that signs the listener's certificate too; `Unknown`, for a certificate that the client merges |
+//! | keys | RSA of 2048 (the default), 3072 and 4096 bits; EC on P-256 and P-384; reused or new, exportable or not |
+//! | certificate | subject, alternative names, usages, and a validity of 1 to 1,200 months |
+//! | renewal | `AutoRenew` by days before the expiry or by percentage of the lifetime; default: 80 percent |
+//!
+//! A version is issued when the next request arrives, or after the
+//! [time](EmulatorBuilder::deletion_time) that the emulator takes. The first request after the
+//! [clock](Emulator::advance_clock) passed the point of a renewal finds the renewed version, dated then: one, however far
+//! the clock moved. A disabled certificate is not renewed. Tokens expire by the same clock, so a client needs a new one.
+//!
+//! An import takes PEM with a key in PKCS#8, or PKCS#12 with AES, triple DES or RC2 and a MAC by SHA-1 or SHA-2.
+//! [`VaultHandle::events`] returns what Event Grid would send: new versions, near expiries and expiries. Contacts and
+//! issuers beyond those above are not part of it, `EmailContacts` sends nothing, `preserveCertOrder` has no effect, and
+//! the `kid` of a certificate leads to no key.
+//!
+//! Generating an RSA key takes tenths of a second, and seconds in a build without optimization. Requests for other things
+//! continue meanwhile. In the tests of a program, `[profile.dev.package.crypto-bigint]` and `crypto-primes` with
+//! `opt-level = 2` make it fast, and so does an EC key.
+//!
 //! # App Configuration
 //!
 //! The hosts `NAME.azconfig.io` and `NAME.localhost` reach the App Configuration store `NAME`, and any other host that
@@ -100,6 +129,7 @@
 //! | `/access` | the denials | adds a denial | removes all |
 //! | `/requests` | the [counters](Requests) | | resets counters and log |
 //! | `/log` | the [requests](LoggedRequest), oldest first | | resets counters and log |
+//! | `/events` | the [events](VaultHandle::events); `?vault=NAME` | | |
 //! | `/latency` | `milliseconds` | sets the latency | sets it to zero |
 //! | `/secrets` | | sets the content of a [seed](Seed); `?vault=NAME` for another vault | empties every vault |
 //! | `/key-values` | | sets the section `app_configuration` of a [seed](Seed); `?store=NAME` | empties every store |
@@ -116,9 +146,10 @@
 //! `"app_configuration": true` to the App Configuration stores, as a denial does.
 //!
 //! Faults and denials apply to all requests, or to those that match every given field: `operations` (a list of
-//! [names](Operation::as_str)), `method`, `path`, in which `*` matches any text, `secret` (the name of one secret),
+//! [names](Operation::as_str)), `method`, `path`, in which `*` matches any text, `secret` (the name of one secret or certificate),
 //! `vault` (the name of a vault, empty for the default vault), `key` (one key of a store) and `store` (the name of a
-//! store, empty for the default store).
+//! store, empty for the default store). Fields of another service than the one that is selected are an error, because
+//! the fault would never apply.
 //!
 //! ```text
 //! curl -d '{"fault":"status","status":503,"count":2,"path":"/secrets/db-*"}' http://127.0.0.1:8080/_emulator/faults
@@ -131,9 +162,8 @@
 //!
 //! # Limits
 //!
-//! Of Key Vault the emulator serves secrets only. It has no keys, no certificates except [behind
-//! secrets](SetSecret::certificate), and no role assignments except [denials](Emulator::deny). Do not store real
-//! secrets in it: the data file is not encrypted, and every emulator has the same key for backups.
+//! Of Key Vault the emulator serves secrets and [certificates](#certificates). It has no keys, and no role assignments
+//! except [denials](Emulator::deny). Do not store real secrets in it: the data file is not encrypted, and every emulator has the same key for backups.
 //!
 //! A backup is opaque, and an emulator rejects it if a byte of it was changed. The service restores a backup in any
 //! vault of the same subscription and geography. All emulators are in the same ones: a backup of one run restores in
@@ -153,8 +183,8 @@
 //! 8. `seeds` loads the content that a person writes.
 //! 9. `app_configuration` is the App Configuration service: stores, signatures and operations.
 //! 10. `operations` parses a path, performs the operation on a vault, and writes its response.
-//! 11. `vaults` stores secrets and their versions.
-//! 12. `certificates` creates X.509 certificates, for secrets and for the listener.
+//! 11. `vaults` stores secrets, certificates and their versions.
+//! 12. `certificates` creates and reads X.509 certificates and their keys.
 //! 13. `protocol` reads URIs and writes responses and errors; `clock` and `random` know nothing of the rest.
 //!
 //! A request goes through them in that order: `http::server` reads it, `http::router` passes it to `service::pipeline`,

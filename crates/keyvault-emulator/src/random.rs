@@ -7,8 +7,13 @@ use ring::rand::{SecureRandom, SystemRandom};
 /// Returns an array of random bytes.
 pub(crate) fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    SystemRandom::new().fill(&mut bytes).expect("the system has random bytes");
+    fill(&mut bytes);
     bytes
+}
+
+/// Fills a slice with random bytes.
+pub(crate) fn fill(bytes: &mut [u8]) {
+    SystemRandom::new().fill(bytes).expect("the system has random bytes");
 }
 
 /// Returns 32 lower-case hexadecimal digits, the form of a version identifier.

@@ -3,15 +3,13 @@
 //! [`LiveBuilder`](crate::LiveBuilder) documents the names. Labels contain names of vaults, secrets and settings, and
 //! never a value, version or token.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::error::Error;
-use crate::secret::{Secret, Vault};
+use crate::secret::{SecretId, Vault};
 
 #[cfg(feature = "metrics")]
 mod facade {
-    use std::time::SystemTime;
-
     use metrics::{counter, gauge};
 
     use super::*;
@@ -44,10 +42,10 @@ mod facade {
         counter!("keyvault_derived_builds_total", "keys" => keys, "outcome" => outcome).increment(1);
     }
 
-    pub(crate) fn expires(secret: &Secret) {
-        let Some(expires) = secret.properties().expires() else { return };
+    pub(crate) fn expires(secret: &SecretId, expires: Option<SystemTime>) {
+        let Some(expires) = expires else { return };
         let since = expires.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let (vault, name) = (secret.id().vault().to_string(), secret.id().name().to_string());
+        let (vault, name) = (secret.vault().to_string(), secret.name().to_string());
         gauge!("keyvault_secret_expiry_timestamp_seconds", "vault" => vault, "secret" => name).set(since.as_secs_f64());
     }
 }
@@ -60,7 +58,7 @@ mod facade {
     pub(crate) fn observed(_: u32, _: Duration) {}
     pub(crate) fn fetched(_: &Vault, _: Option<&Error>) {}
     pub(crate) fn built(_: &[String], _: bool) {}
-    pub(crate) fn expires(_: &Secret) {}
+    pub(crate) fn expires(_: &SecretId, _: Option<SystemTime>) {}
 }
 
 pub(crate) use self::facade::{built, expires, fetched, observed, refreshed};

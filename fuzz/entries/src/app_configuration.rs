@@ -1,8 +1,9 @@
-//! Key-values of an App Configuration store.
+//! An App Configuration store: its key-values, the links to its pages, and its connection string.
 
 use keyvault::SettingStore;
-use keyvault_appconfig::AppConfiguration;
-use serde_json::Value;
+use keyvault_appconfig::client::Page;
+use keyvault_appconfig::{AppConfiguration, ConnectionString, Endpoint, KeyValue, NO_LABEL, Selector};
+use serde_json::{Value, json};
 
 use crate::transport::{FixedTransport, Response};
 use crate::{CANARY, assert_error_is_value_free, assert_value_free, run};
@@ -21,6 +22,66 @@ pub(crate) fn key_values_body(data: &[u8]) {
         }
     }
     transport.assert_only_the_store_received(3);
+}
+
+/// Checks the body of a page: the result is the page with its key-values, or an error without a value. The page after it
+/// is requested from this store.
+pub(crate) fn page_body(data: &[u8]) {
+    let page = pages_of(Response { status: 200, body: data.to_vec(), ..Response::default() });
+    let Some(page) = page else { return };
+    let body: Value = serde_json::from_slice(data).unwrap();
+    // serde also takes the members of an object from an array.
+    let (items, Some(written)) = (page.items.unwrap(), body["items"].as_array()) else { return };
+    assert_eq!(items.len(), written.len(), "a key-value was lost");
+    for (item, written) in items.iter().zip(written).filter(|(_, written)| written.is_object()) {
+        assert_eq!(written["key"], item.key());
+        assert_eq!(written["value"].as_str(), item.value());
+        // `Debug` shows the attributes that are no values.
+        let shown = ["key", "label", "content_type", "etag"].map(|name| written[name].to_string()).concat();
+        if !shown.contains(CANARY) {
+            assert_value_free(item);
+        }
+    }
+}
+
+/// Checks a link to the next page, in a body and in a header: it leads to a page of the same list in the same store.
+pub(crate) fn next_link(data: &[u8]) {
+    let Ok(link) = str::from_utf8(data) else { return };
+    let body = json!({ "items": [], "@nextLink": link }).to_string().into_bytes();
+    pages_of(Response { status: 200, body, ..Response::default() });
+    if link.bytes().all(|b| (b' '..=b'~').contains(&b)) {
+        let headers = vec![("link", link.to_owned())];
+        pages_of(Response { status: 200, headers, body: br#"{"items":[]}"#.to_vec() });
+    }
+}
+
+/// Checks a connection string: the result has an https endpoint, or is an error without a part of the text.
+pub(crate) fn connection_string(data: &[u8]) {
+    let Ok(text) = str::from_utf8(data) else { return };
+    match ConnectionString::parse(text) {
+        Ok(parsed) => {
+            let endpoint = parsed.endpoint();
+            assert!(endpoint.origin().starts_with("https://"), "{endpoint:?}");
+            assert_eq!(Endpoint::parse(endpoint.origin()).as_ref(), Ok(endpoint));
+            if !format!("{}{}", endpoint.origin(), parsed.access_key().id()).contains(CANARY) {
+                assert_value_free(&(&parsed, parsed.access_key()));
+            }
+        }
+        Err(error) => assert_error_is_value_free(&error.into()),
+    }
+}
+
+/// Fetches the page of a response, and the one after it. Both come from this store.
+fn pages_of(response: Response) -> Option<Page<KeyValue>> {
+    let transport = FixedTransport::new([response]);
+    let (client, all) = (transport.store(), Selector::new("*", NO_LABEL));
+    let page = run(client.fetch_page(&all, None, None));
+    let next = page.as_ref().ok().and_then(|page| page.next.clone());
+    if let Some(next) = &next {
+        _ = run(client.fetch_page(&all, Some(next), None));
+    }
+    transport.assert_only_the_store_received(1 + usize::from(next.is_some()));
+    page.map_err(|error| assert_error_is_value_free(&error)).ok()
 }
 
 /// Returns whether the canary is where errors and reports show it: in a key or a label.

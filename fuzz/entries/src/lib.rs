@@ -31,6 +31,9 @@ pub const ENTRIES: &[(&str, Entry)] = &[
     ("sealed_file", sealed::sealed_file),
     ("certificate", certificates::certificate),
     ("key_values_body", app_configuration::key_values_body),
+    ("page_body", app_configuration::page_body),
+    ("next_link", app_configuration::next_link),
+    ("connection_string", app_configuration::connection_string),
 ];
 
 /// Calls the entry of this name.

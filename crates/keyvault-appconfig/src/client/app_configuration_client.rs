@@ -11,10 +11,10 @@ use url::Url;
 
 use super::condition::quoted;
 use super::operation::Operation;
-use super::store_service::{STORE, StoreService};
+use super::store_service::StoreService;
 use crate::endpoint::{AccessKey, Endpoint};
 use crate::key_value::KeyValue;
-use crate::sync_token::SyncTokens;
+use crate::sync_token::{NewestTokens, SyncTokens};
 
 /// A client for the key-values of one store.
 ///
@@ -57,11 +57,19 @@ pub struct AppConfigurationClient {
     endpoint: Endpoint,
     access_key: Option<AccessKey>,
     sync_tokens: Arc<SyncTokens>,
+    /// The tokens of an event, which only this copy and its clones send.
+    announced: Arc<NewestTokens>,
 }
 
 impl AppConfigurationClient {
     pub(super) fn new(pipeline: Pipeline, endpoint: Endpoint, access_key: Option<AccessKey>) -> Self {
-        Self { pipeline: Arc::new(pipeline), endpoint, access_key, sync_tokens: Arc::default() }
+        Self {
+            pipeline: Arc::new(pipeline),
+            endpoint,
+            access_key,
+            sync_tokens: Arc::default(),
+            announced: Arc::default(),
+        }
     }
 
     /// Copies the client for another endpoint, such as that of a replica, with the same credential and settings. The
@@ -88,10 +96,15 @@ impl AppConfigurationClient {
         self.pipeline.stats()
     }
 
-    /// Adds the sync token of an event, so that the next request sees the change that the event announced. Ignores a
-    /// malformed one.
-    pub fn add_sync_token(&self, token: &str) {
-        self.sync_tokens.add(token);
+    /// Copies the client. The requests of the copy see the change that an event announced, because they send the
+    /// [sync token](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-consistency) of the event, unless
+    /// a response brought a newer one. Ignores a malformed token.
+    ///
+    /// The copy shares the connections and the sync tokens of responses. This client never sends the token of the event,
+    /// which anyone may have sent.
+    #[must_use]
+    pub fn with_sync_token(&self, token: &str) -> Self {
+        Self { announced: Arc::new(NewestTokens::parse(token)), ..self.clone() }
     }
 
     /// Fetches a key-value. Without a label, that is the key-value without one.
@@ -116,13 +129,12 @@ impl AppConfigurationClient {
     /// Costs and fails like [`get`](AppConfigurationClient::get).
     pub async fn get_if_changed(&self, key: &str, label: Option<&str>, etag: &str) -> Result<Option<KeyValue>> {
         let request = self.request(&Operation::Get, key, label)?.header(IF_NONE_MATCH, quoted(etag)?);
-        let (request, response) = self.send(request).await?;
-        if response.status == 304 { Ok(None) } else { parse(&request, &response).map(Some) }
+        self.send_if_changed(request).await
     }
 
     /// Creates a request about one key-value, after checking the key.
     pub(super) fn request(&self, operation: &'static Operation, key: &str, label: Option<&str>) -> Result<Request> {
-        let collection = if matches!(operation, Operation::Lock | Operation::Unlock) { "locks" } else { "kv" };
+        let collection = if operation.is_about_a_lock() { "locks" } else { "kv" };
         let label = label.filter(|label| !label.is_empty());
         let mut url = self.url(&[collection, checked(key)?])?;
         if let Some(label) = label {
@@ -151,7 +163,7 @@ impl AppConfigurationClient {
 
     /// Sends a request with the sync tokens, and remembers those of the response.
     pub(super) async fn send(&self, request: Request) -> Result<(Request, Response)> {
-        let request = match self.sync_tokens.header() {
+        let request = match self.sync_tokens.header(&self.announced) {
             Some(tokens) => request.header("sync-token", tokens),
             None => request,
         };
@@ -160,6 +172,12 @@ impl AppConfigurationClient {
             self.sync_tokens.add(tokens);
         }
         Ok((request, response))
+    }
+
+    /// Sends a request for changes, and parses the body of the response. Returns `None` if there is no change.
+    pub(super) async fn send_if_changed<T: DeserializeOwned>(&self, request: Request) -> Result<Option<T>> {
+        let (request, response) = self.send(request).await?;
+        if response.status == 304 { Ok(None) } else { parse(&request, &response).map(Some) }
     }
 
     /// Sends a request and parses the body of the response.
@@ -173,7 +191,7 @@ pub(super) const IF_NONE_MATCH: &str = "if-none-match";
 
 /// Parses the body of a response, without quoting it in the error.
 pub(super) fn parse<T: DeserializeOwned>(request: &Request, response: &Response) -> Result<T> {
-    response.json().map_err(|error| request.annotate(error.in_words_of(STORE)))
+    response.json().map_err(|error| request.annotate(error))
 }
 
 fn request(operation: &'static Operation, url: Url, subject: Subject) -> Request {

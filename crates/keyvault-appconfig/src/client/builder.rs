@@ -36,8 +36,6 @@ pub struct AppConfigurationClientBuilder {
     credential: Option<Arc<dyn TokenCredential>>,
     access_key: Option<AccessKey>,
     settings: PipelineSettings,
-    certificate_authorities: Vec<String>,
-    http1_only: bool,
 }
 
 /// The store as the program named it.
@@ -53,8 +51,6 @@ impl AppConfigurationClientBuilder {
             credential: None,
             access_key: None,
             settings: PipelineSettings::new(DEFAULT_API_VERSION, DEFAULT_REQUESTS_PER_SECOND),
-            certificate_authorities: Vec::new(),
-            http1_only: false,
         }
     }
 
@@ -111,7 +107,7 @@ impl AppConfigurationClientBuilder {
     ///
     /// Does not apply to a transport in [`client_options`](AppConfigurationClientBuilder::client_options).
     pub fn certificate_authority(mut self, pem: impl Into<String>) -> Self {
-        self.certificate_authorities.push(pem.into());
+        self.settings.certificate_authorities.push(pem.into());
         self
     }
 
@@ -119,7 +115,7 @@ impl AppConfigurationClientBuilder {
     ///
     /// Does not apply to a transport in [`client_options`](AppConfigurationClientBuilder::client_options).
     pub fn http1_only(mut self) -> Self {
-        self.http1_only = true;
+        self.settings.http1_only = true;
         self
     }
 
@@ -146,30 +142,18 @@ impl AppConfigurationClientBuilder {
                 (parsed.endpoint().clone(), self.access_key.or_else(|| Some(parsed.access_key().clone())))
             }
         };
-        check(&self.settings)?;
         let authorizer = match (self.credential, &access_key) {
             (Some(credential), None) => Some(Authorizer::new(credential, endpoint.scope().to_owned())),
             (None, Some(_)) => None,
             (None, None) => return Err(invalid("client has neither a credential nor an access key")),
             (Some(_), Some(_)) => return Err(invalid("client has both a credential and an access key")),
         };
-        self.settings.set_up_tls(&self.certificate_authorities, self.http1_only)?;
+        self.settings.set_up()?;
         let service = StoreService { endpoint: endpoint.clone(), access_key: access_key.clone() };
         let origin = endpoint.as_vault().clone();
         let pipeline = Pipeline::new(origin, Arc::new(service), authorizer, self.settings)?;
         Ok(AppConfigurationClient::new(pipeline, endpoint, access_key))
     }
-}
-
-/// Checks that the settings are in range.
-fn check(settings: &PipelineSettings) -> Result<()> {
-    if settings.timeout < Duration::from_millis(1) {
-        return Err(invalid("timeout of a client is below 1 millisecond"));
-    }
-    if settings.requests_per_second == 0 {
-        return Err(invalid("requests per second of a client must be at least 1"));
-    }
-    Ok(())
 }
 
 fn invalid(clause: &'static str) -> Error {

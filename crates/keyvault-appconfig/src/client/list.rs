@@ -7,20 +7,19 @@ use std::time::{Duration, SystemTime};
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, TryStreamExt};
-use keyvault::http::Request;
 use keyvault::{Error, ErrorKind, Result};
-use serde::Deserialize;
 use tokio::time::Instant;
 use url::Url;
 
-use super::app_configuration_client::{AppConfigurationClient, IF_NONE_MATCH, parse};
-use super::condition::quoted;
+use super::app_configuration_client::AppConfigurationClient;
+use super::field::Field;
 use super::item::ListItem;
 use super::operation::Operation;
+use super::page::{Page, PageToken, at};
 use super::snapshot::Snapshot;
+use super::store_service::STORE;
 use crate::filter::Selector;
 use crate::key_value::KeyValue;
-use crate::next_link::{after_in_link_header, after_in_next_link};
 
 impl AppConfigurationClient {
     /// Lists the key-values that `selector` chooses, in the order of the store: by key, then by label.
@@ -59,33 +58,8 @@ impl AppConfigurationClient {
         List::new(self, &Operation::ListSnapshots, format!("snapshots {filter}"), self.named("snapshots", filter))
     }
 
-    /// Fetches one page of key-values: the first, or the one at `after`. If it still has the ETag `known_etag`, the
-    /// page comes without items.
-    ///
-    /// Costs one request. A page has up to 100 key-values. All pages of a list are unchanged if each has its known ETag
-    /// and the last of them has no next one.
-    ///
-    /// # Errors
-    ///
-    /// [`Invalid`](ErrorKind::Invalid) if the selector or the ETag is malformed, or an
-    /// [error of the request](AppConfigurationClient#errors).
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropping the future cancels the request.
-    pub async fn fetch_page(
-        &self,
-        selector: &Selector,
-        after: Option<&PageToken>,
-        known_etag: Option<&str>,
-    ) -> Result<Page<KeyValue>> {
-        let url = at(self.selection("kv", selector)?, after);
-        let request = self.request_about(&Operation::List, url, selector.to_string());
-        self.send_for_page(request, known_etag).await
-    }
-
     /// Returns the URL of the first page of key-values.
-    fn selection(&self, collection: &str, selector: &Selector) -> Result<Url> {
+    pub(super) fn selection(&self, collection: &str, selector: &Selector) -> Result<Url> {
         selector.check()?;
         let mut url = self.url(&[collection])?;
         url.query_pairs_mut().extend_pairs(selector.query());
@@ -98,25 +72,6 @@ impl AppConfigurationClient {
         let mut url = self.url(&[collection])?;
         url.query_pairs_mut().append_pair("name", filter);
         Ok(url)
-    }
-
-    async fn send_for_page<T: ListItem>(&self, request: Request, known_etag: Option<&str>) -> Result<Page<T>> {
-        let request = match known_etag {
-            Some(etag) => request.header(IF_NONE_MATCH, quoted(etag)?),
-            None => request,
-        };
-        let (request, response) = self.send(request).await?;
-        // A proxy can weaken an ETag: `W/"…"`. The page then comes in full each time.
-        let etag = response.etag.clone().filter(|etag| quoted(etag).is_ok());
-        let link = response.link.as_deref().and_then(after_in_link_header);
-        if response.status == 304 {
-            return Ok(Page { items: None, etag, next: link.map(PageToken::new) });
-        }
-        let body: PageBody<T::Json> = parse(&request, &response)?;
-        let items = body.items.into_iter().map(|item| T::from_json(item).ok_or_else(malformed));
-        let items = items.collect::<Result<_>>().map_err(|error| request.annotate(error))?;
-        let next = body.next_link.as_deref().and_then(after_in_next_link).or(link).map(PageToken::new);
-        Ok(Page { items: Some(items), etag, next })
     }
 }
 
@@ -139,70 +94,6 @@ pub struct List<T = KeyValue> {
 /// The pages of a [`List`]: a stream.
 #[must_use = "streams do nothing unless polled"]
 pub struct Pages<T = KeyValue>(BoxStream<'static, Result<Page<T>>>);
-
-/// A page of a list.
-#[non_exhaustive]
-#[derive(Clone, Debug)]
-pub struct Page<T = KeyValue> {
-    /// The items. `None` if the page has the known ETag. A page can be empty although another one follows.
-    pub items: Option<Vec<T>>,
-    /// The ETag of the page. `None` before API version `2023-10-01`.
-    pub etag: Option<String>,
-    /// The token of the next page. `None` if this is the last page.
-    pub next: Option<PageToken>,
-}
-
-/// The position at which a list continues.
-///
-/// It is text that a program can store between two runs, and it names keys. It is valid for the list that it came from.
-#[derive(Clone, Eq, PartialEq)]
-pub struct PageToken(Box<str>);
-
-/// A field of a key-value, which a list may be restricted to.
-#[non_exhaustive]
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Field {
-    /// [`value`](KeyValue::value)
-    Value,
-    /// [`content_type`](KeyValue::content_type)
-    ContentType,
-    /// [`etag`](KeyValue::etag)
-    Etag,
-    /// [`last_modified`](KeyValue::last_modified)
-    LastModified,
-    /// [`is_locked`](KeyValue::is_locked)
-    Locked,
-    /// [`tags`](KeyValue::tags)
-    Tags,
-    /// [`description`](KeyValue::description)
-    Description,
-}
-
-impl Field {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Value => "value",
-            Self::ContentType => "content_type",
-            Self::Etag => "etag",
-            Self::LastModified => "last_modified",
-            Self::Locked => "locked",
-            Self::Tags => "tags",
-            Self::Description => "description",
-        }
-    }
-}
-
-impl PageToken {
-    /// Creates a token from stored text.
-    pub fn new(text: impl Into<Box<str>>) -> Self {
-        Self(text.into())
-    }
-
-    /// Returns the text of the token.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
 
 #[allow(private_bounds, reason = "only this crate defines items of lists")]
 impl<T: ListItem> List<T> {
@@ -354,29 +245,9 @@ impl PageCursor {
     }
 }
 
-/// Returns the URL of the page at `after`.
-fn at(mut first: Url, after: Option<&PageToken>) -> Url {
-    if let Some(token) = after {
-        first.query_pairs_mut().append_pair("after", token.as_str());
-    }
-    first
-}
-
-/// The body of a list.
-#[derive(Deserialize)]
-struct PageBody<T> {
-    /// Required: a page without them is not an empty one, which would remove settings.
-    items: Vec<T>,
-    #[serde(rename = "@nextLink")]
-    next_link: Option<String>,
-}
-
-fn malformed() -> Error {
-    Error::new(ErrorKind::Unavailable, "vault's response cannot be parsed").in_words_of(super::store_service::STORE)
-}
-
 fn endless() -> Error {
-    Error::new(ErrorKind::Unavailable, "vault's list does not end").in_words_of(super::store_service::STORE)
+    let noun = STORE;
+    Error::from_clause(ErrorKind::Unavailable, "vault's list does not end", format!("{noun}'s list does not end"))
 }
 
 /// More than any store has that a program reads completely.
@@ -394,11 +265,5 @@ impl<T> fmt::Debug for List<T> {
 impl<T> fmt::Debug for Pages<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pages").finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for PageToken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PageToken").finish_non_exhaustive()
     }
 }

@@ -8,7 +8,7 @@
 // in this order:
 //
 // 1. `app_configuration_client` checks keys, builds requests and reads key-values; `builder` configures it. The other
-//    operations: `write` (set, add, delete, lock), `list` with its `item`s, `snapshots` (which waits with
+//    operations: `write` (set, add, delete, lock), `list` with its `page`s and `item`s, `snapshots` (which waits with
 //    `snapshot_creation`).
 // 2. `operation` is what each operation costs and risks; `store_service` how a store differs from a vault: its access
 //    keys sign each request.
@@ -17,9 +17,11 @@
 mod app_configuration_client;
 mod builder;
 mod condition;
+mod field;
 mod item;
 mod list;
 mod operation;
+mod page;
 mod properties;
 mod refusal;
 mod snapshot;
@@ -33,7 +35,9 @@ pub use keyvault::client::ClientStats;
 pub use self::app_configuration_client::AppConfigurationClient;
 pub use self::builder::AppConfigurationClientBuilder;
 pub use self::condition::Condition;
-pub use self::list::{Field, List, Page, PageToken, Pages};
+pub use self::field::Field;
+pub use self::list::{List, Pages};
+pub use self::page::{Page, PageToken};
 pub use self::properties::KeyValueProperties;
 pub use self::snapshot::{NewSnapshot, Snapshot, SnapshotComposition, SnapshotStatus};
 pub use self::snapshot_creation::SnapshotCreation;

@@ -23,7 +23,11 @@ pub(super) enum Operation {
     /// Deletes a key-value under a condition.
     DeleteIf,
     Lock,
+    /// Locks a key-value under a condition.
+    LockIf,
     Unlock,
+    /// Unlocks a key-value under a condition.
+    UnlockIf,
     GetSnapshot,
     ListSnapshots,
     CreateSnapshot,
@@ -35,6 +39,11 @@ impl Operation {
     /// Returns whether the operation needs no role that permits changes.
     pub(super) fn is_read(self) -> bool {
         self.method() == Method::Get
+    }
+
+    /// Returns whether the operation is about the lock of a key-value.
+    pub(super) fn is_about_a_lock(self) -> bool {
+        matches!(self, Self::Lock | Self::LockIf | Self::Unlock | Self::UnlockIf)
     }
 
     /// Returns whether the operation is about one snapshot.
@@ -82,8 +91,8 @@ impl Operation {
             Self::Set | Self::SetIf => ("set", "AppConfiguration.putKeyValue"),
             Self::Add => ("add", "AppConfiguration.putKeyValue"),
             Self::Delete | Self::DeleteIf => ("delete", "AppConfiguration.deleteKeyValue"),
-            Self::Lock => ("set_read_only", "AppConfiguration.putLock"),
-            Self::Unlock => ("clear_read_only", "AppConfiguration.deleteLock"),
+            Self::Lock | Self::LockIf => ("set_read_only", "AppConfiguration.putLock"),
+            Self::Unlock | Self::UnlockIf => ("clear_read_only", "AppConfiguration.deleteLock"),
             Self::GetSnapshot => ("get_snapshot", "AppConfiguration.getSnapshot"),
             Self::ListSnapshots => ("list_snapshots", "AppConfiguration.getSnapshots"),
             Self::CreateSnapshot => ("create_snapshot", "AppConfiguration.createSnapshot"),
@@ -104,8 +113,8 @@ impl HttpOperation for Operation {
 
     fn method(&self) -> Method {
         match self {
-            Self::Set | Self::SetIf | Self::Add | Self::Lock | Self::CreateSnapshot => Method::Put,
-            Self::Delete | Self::DeleteIf | Self::Unlock => Method::Delete,
+            Self::Set | Self::SetIf | Self::Add | Self::Lock | Self::LockIf | Self::CreateSnapshot => Method::Put,
+            Self::Delete | Self::DeleteIf | Self::Unlock | Self::UnlockIf => Method::Delete,
             Self::UpdateSnapshot => Method::Patch,
             _ => Method::Get,
         }
@@ -114,7 +123,9 @@ impl HttpOperation for Operation {
     /// A repeat of a conditional change finds its condition broken by its own success.
     fn idempotency(&self) -> Idempotency {
         match self {
-            Self::SetIf | Self::Add | Self::DeleteIf | Self::CreateSnapshot => Idempotency::NotIdempotent,
+            Self::SetIf | Self::Add | Self::DeleteIf | Self::LockIf | Self::UnlockIf | Self::CreateSnapshot => {
+                Idempotency::NotIdempotent
+            }
             _ => Idempotency::Idempotent,
         }
     }

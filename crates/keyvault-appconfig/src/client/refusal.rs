@@ -31,13 +31,12 @@ fn classify(response: &Response, code: Option<&str>, operation: Operation) -> Er
             .with_help("another change came first: read the key-value again and repeat yours"),
         413 => Error::new(ErrorKind::Invalid, "key-value is too large")
             .with_help("a store takes 10 KB for a key-value with its key, label, content type and tags"),
-        429 => Error::new(ErrorKind::Throttled { retry_after: response.retry_after }, "vault is throttling").with_help(
+        429 => response.common_error().with_help(
             "the store's tier limits its requests: read less often, or raise the tier; a free store recovers at \
              midnight UTC",
         ),
-        300..=399 => Error::new(ErrorKind::Unavailable, "vault answered with a redirect, which is not followed"),
-        400..=499 => Error::new(ErrorKind::Invalid, "vault refused the request").with_help(operation.limits()),
-        _ => Error::new(ErrorKind::Unavailable, "vault failed"),
+        400..=407 | 410..=499 => response.common_error().with_help(operation.limits()),
+        _ => response.common_error(),
     }
 }
 
@@ -79,7 +78,7 @@ fn unauthorized(response: &Response) -> Error {
         denied("store did not accept the signature")
             .with_help("check that access keys are enabled on the store, and that no proxy changes the request")
     } else if challenge.contains("error=") {
-        denied("vault did not accept the token")
+        response.common_error().with_help("check that the credential's tenant is the store's")
     } else {
         denied("store did not accept the credential").with_help(
             "check that the credential's tenant is the store's or, with an access key, that access keys are enabled \

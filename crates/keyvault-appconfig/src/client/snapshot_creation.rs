@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 
 use super::app_configuration_client::AppConfigurationClient;
 use super::snapshot::{Snapshot, SnapshotStatus};
+use super::store_service::STORE;
 
 /// The creation of a snapshot that a store has started. `.await` waits for the end and returns the snapshot.
 ///
@@ -105,14 +106,16 @@ impl SnapshotCreation {
         };
         let finished = timeout(self.deadline, finished).await;
         finished.unwrap_or_else(|_| {
-            let late = Error::new(ErrorKind::Unavailable, "vault did not finish in time")
+            let noun = STORE;
+            let clause = format!("{noun} did not finish in time");
+            let late = Error::from_clause(ErrorKind::Unavailable, "vault did not finish in time", clause)
                 .with_status(ReferenceStatus::FetchTimedOut)
-                .with_help("the vault continues by itself: check again later");
+                .with_help("the store continues by itself: check again later");
             let late = match last_error {
                 Some(last) => late.caused_by(format!("at the last look: {last}")),
                 None => late,
             };
-            Err(self.about(late.in_words_of(super::store_service::STORE)))
+            Err(self.about(late))
         })
     }
 

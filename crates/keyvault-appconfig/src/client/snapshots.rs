@@ -4,7 +4,8 @@ use keyvault::http::Request;
 use keyvault::{Error, ErrorKind, Result};
 use serde::{Deserialize, Serialize};
 
-use super::app_configuration_client::AppConfigurationClient;
+use super::app_configuration_client::{AppConfigurationClient, IF_NONE_MATCH};
+use super::condition::quoted;
 use super::operation::Operation;
 use super::snapshot::{NewSnapshot, Snapshot};
 use super::snapshot_creation::SnapshotCreation;
@@ -58,6 +59,15 @@ impl AppConfigurationClient {
     /// Dropping the future cancels the request.
     pub async fn get_snapshot(&self, name: &str) -> Result<Snapshot> {
         self.send_for(self.snapshot_request(&Operation::GetSnapshot, name)?).await
+    }
+
+    /// Fetches the properties of a snapshot if its [ETag](Snapshot::etag) differs from `etag`. Returns `None` if it does
+    /// not.
+    ///
+    /// Costs and fails like [`get_snapshot`](AppConfigurationClient::get_snapshot).
+    pub async fn get_snapshot_if_changed(&self, name: &str, etag: &str) -> Result<Option<Snapshot>> {
+        let request = self.snapshot_request(&Operation::GetSnapshot, name)?.header(IF_NONE_MATCH, quoted(etag)?);
+        self.send_if_changed(request).await
     }
 
     /// Archives a snapshot: the store removes it when its [retention](Snapshot::retention) ends. An archived one stays

@@ -136,9 +136,26 @@ impl AppConfigurationClient {
         self.send_for(self.request(&Operation::Lock, key, label)?).await
     }
 
+    /// Locks a key-value under a condition: only the value that the program has read, for example.
+    ///
+    /// Costs and fails like [`set_read_only`](AppConfigurationClient::set_read_only). In addition, fails with
+    /// [`Conflict`](keyvault::ErrorKind::Conflict) if the condition does not hold. It is retried only if the store has
+    /// certainly not carried it out.
+    pub async fn set_read_only_if(&self, key: &str, label: Option<&str>, condition: &Condition) -> Result<KeyValue> {
+        let request = self.request(&Operation::LockIf, key, label)?;
+        self.send_for(request.header(IF_MATCH, condition.if_match()?)).await
+    }
+
     /// Removes the lock of a key-value. Costs and fails like [`set_read_only`](AppConfigurationClient::set_read_only).
     pub async fn clear_read_only(&self, key: &str, label: Option<&str>) -> Result<KeyValue> {
         self.send_for(self.request(&Operation::Unlock, key, label)?).await
+    }
+
+    /// Removes the lock of a key-value under a condition. Costs and fails like
+    /// [`set_read_only_if`](AppConfigurationClient::set_read_only_if).
+    pub async fn clear_read_only_if(&self, key: &str, label: Option<&str>, condition: &Condition) -> Result<KeyValue> {
+        let request = self.request(&Operation::UnlockIf, key, label)?;
+        self.send_for(request.header(IF_MATCH, condition.if_match()?)).await
     }
 }
 

@@ -16,14 +16,23 @@ pub struct Endpoint {
     origin: Vault,
 }
 
-/// The domains of stores: Azure, Azure operated by 21Vianet, Azure Government.
-const DOMAINS: [&str; 3] = ["azconfig.io", "azconfig.azure.cn", "azconfig.azure.us"];
+/// The domains of stores, and the audience of tokens for each cloud: Azure, Azure operated by 21Vianet, Azure
+/// Government.
+const DOMAINS: [(&str, &str); 5] = [
+    ("azconfig.io", PUBLIC_SCOPE),
+    ("azconfig.azure.cn", "https://appconfig.azure.cn/.default"),
+    ("appconfig.azure.cn", "https://appconfig.azure.cn/.default"),
+    ("azconfig.azure.us", "https://appconfig.azure.us/.default"),
+    ("appconfig.azure.us", "https://appconfig.azure.us/.default"),
+];
+
+const PUBLIC_SCOPE: &str = "https://appconfig.azure.com/.default";
 
 impl Endpoint {
     /// Parses the URL of a store.
     ///
-    /// A host under `azconfig.io`, `azconfig.azure.cn` or `azconfig.azure.us` must be that of one store, on the
-    /// standard port. Any other https origin is accepted too (an emulator on `https://127.0.0.1:8443`, a custom
+    /// A host under `azconfig.io`, `azconfig.azure.cn`, `azconfig.azure.us`, `appconfig.azure.cn` or
+    /// `appconfig.azure.us` must be that of one store, on the standard port. Any other https origin is accepted too (an emulator on `https://127.0.0.1:8443`, a custom
     /// domain), except that of a vault and one that only looks like a store of a known domain.
     ///
     /// # Errors
@@ -40,12 +49,12 @@ impl Endpoint {
         if origin.cloud().is_some() {
             return Err(ParseError::new("endpoint is that of a key vault").with_help(HELP));
         }
-        if host.contains(".privatelink.azconfig.") {
+        if host.contains(".privatelink.azconfig.") || host.contains(".privatelink.appconfig.") {
             return Err(ParseError::new("endpoint is the name of a private endpoint").with_help(PRIVATE_LINK_HELP));
         }
         match domain(host) {
             Some(_) if port.is_some() => Err(ParseError::new("endpoint under a known domain has a port of its own")),
-            None if DOMAINS.into_iter().any(|domain| host.contains(domain)) => {
+            None if DOMAINS.into_iter().any(|(domain, _)| host.contains(domain)) => {
                 Err(ParseError::new("endpoint only looks like one under a known domain").with_help(HELP))
             }
             _ => Ok(Self { origin }),
@@ -64,20 +73,23 @@ impl Endpoint {
 
     /// Returns the short name of the store: `contoso`, or the host if the origin is under no known domain.
     pub fn name(&self) -> &str {
-        domain(self.host()).map_or(self.host(), |domain| &self.host()[..self.host().len() - domain.len() - 1])
+        self.domain().map_or(self.host(), |domain| &self.host()[..self.host().len() - domain.len() - 1])
     }
 
     /// Returns the scope of Microsoft Entra tokens for the store: that of its cloud, and of the public cloud for an
     /// origin under no known domain.
     ///
     /// The audiences are those of
-    /// [the documentation](https://learn.microsoft.com/azure/azure-app-configuration/concept-enable-rbac).
+    /// [the documentation](https://learn.microsoft.com/azure/azure-app-configuration/concept-enable-rbac): Azure
+    /// `https://appconfig.azure.com`, Azure operated by 21Vianet `https://appconfig.azure.cn`, Azure Government
+    /// `https://appconfig.azure.us`.
     pub fn scope(&self) -> &'static str {
-        match domain(self.host()) {
-            Some("azconfig.azure.cn") => "https://azconfig.azure.cn/.default",
-            Some("azconfig.azure.us") => "https://azconfig.azure.us/.default",
-            _ => "https://azconfig.io/.default",
-        }
+        known_domain(self.host()).map_or(PUBLIC_SCOPE, |(_, scope)| scope)
+    }
+
+    /// Returns the known domain that the host is under.
+    pub(crate) fn domain(&self) -> Option<&'static str> {
+        domain(self.host())
     }
 
     /// Returns the origin in the type that core uses for all of them.
@@ -86,9 +98,13 @@ impl Endpoint {
     }
 }
 
-/// Returns the known domain that `host` is under, if it is one label in front of it.
 fn domain(host: &str) -> Option<&'static str> {
-    DOMAINS.into_iter().find(|domain| {
+    known_domain(host).map(|(domain, _)| domain)
+}
+
+/// Returns the known domain that `host` is under, if it is one label in front of it, and the scope of its tokens.
+fn known_domain(host: &str) -> Option<(&'static str, &'static str)> {
+    DOMAINS.into_iter().find(|(domain, _)| {
         let name = host.strip_suffix(domain).and_then(|rest| rest.strip_suffix('.'));
         name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
     })
@@ -130,6 +146,7 @@ mod tests {
             ("HTTPS://Contoso-West.azconfig.io:443/", "https://contoso-west.azconfig.io", "contoso-west"),
             ("https://contoso.azconfig.azure.cn/", "https://contoso.azconfig.azure.cn", "contoso"),
             ("https://contoso.azconfig.azure.us", "https://contoso.azconfig.azure.us", "contoso"),
+            ("https://contoso.appconfig.azure.us", "https://contoso.appconfig.azure.us", "contoso"),
             ("https://127.0.0.1:8443", "https://127.0.0.1:8443", "127.0.0.1:8443"),
             ("https://[::1]:8443", "https://[::1]:8443", "[::1]:8443"),
             ("https://settings.contoso.example", "https://settings.contoso.example", "settings.contoso.example"),
@@ -158,6 +175,7 @@ mod tests {
             "https://a.b.azconfig.io",
             "https://evilazconfig.io",
             "https://contoso.privatelink.azconfig.io",
+            "https://contoso.privatelink.appconfig.azure.us",
             "https://contoso.vault.azure.net",
         ] {
             let error = Endpoint::parse(url).expect_err(url);
@@ -168,10 +186,12 @@ mod tests {
     #[test]
     fn a_token_is_for_the_cloud_of_the_store() {
         for (url, scope) in [
-            ("https://contoso.azconfig.io", "https://azconfig.io/.default"),
-            ("https://contoso.azconfig.azure.us", "https://azconfig.azure.us/.default"),
-            ("https://contoso.azconfig.azure.cn", "https://azconfig.azure.cn/.default"),
-            ("https://127.0.0.1:8443", "https://azconfig.io/.default"),
+            ("https://contoso.azconfig.io", "https://appconfig.azure.com/.default"),
+            ("https://contoso.azconfig.azure.us", "https://appconfig.azure.us/.default"),
+            ("https://contoso.appconfig.azure.us", "https://appconfig.azure.us/.default"),
+            ("https://contoso.azconfig.azure.cn", "https://appconfig.azure.cn/.default"),
+            ("https://contoso.appconfig.azure.cn", "https://appconfig.azure.cn/.default"),
+            ("https://127.0.0.1:8443", "https://appconfig.azure.com/.default"),
         ] {
             assert_eq!(Endpoint::parse(url).unwrap().scope(), scope, "{url}");
         }

@@ -90,12 +90,12 @@ impl Selector {
         }
     }
 
-    /// Checks the choice as the store would.
+    /// Checks the choice as the store would. Sends nothing.
     ///
     /// # Errors
     ///
     /// [`ParseError`] if a filter is malformed, if there are too many tags, or if the snapshot has no name.
-    pub(crate) fn check(&self) -> Result<(), ParseError> {
+    pub fn check(&self) -> Result<(), ParseError> {
         match &self.choice {
             Choice::Snapshot(name) if name.is_empty() => Err(ParseError::new("name of the snapshot is empty")),
             Choice::Snapshot(_) => Ok(()),
@@ -130,8 +130,9 @@ impl Selector {
         }
     }
 
-    /// Returns whether at most one label can match, so that at most one key-value of each key does.
-    pub(crate) fn has_one_label(&self) -> bool {
+    /// Returns whether at most one label can match, so that at most one key-value of each key does. A layer accepts no
+    /// other choice.
+    pub fn has_one_label(&self) -> bool {
         match &self.choice {
             Choice::Snapshot(_) => true,
             Choice::Filter { label, .. } => Pattern::parse(label).is_ok_and(|filter| filter.only().is_some()),

@@ -97,9 +97,14 @@ impl KeyValue {
             && super::ContentType::of(self.content_type()) == super::ContentType::FeatureFlag
     }
 
+    /// Returns whether the key-value refers to a secret in Key Vault: by its content type. Its value may be malformed.
+    pub fn is_key_vault_reference(&self) -> bool {
+        super::ContentType::of(self.content_type()) == super::ContentType::KeyVaultReference
+    }
+
     /// Returns where a setting of this key-value is written, for errors and reports: `App Configuration key shop:db
     /// label prod`.
-    pub(crate) fn place(&self) -> String {
+    pub fn place(&self) -> String {
         match self.label() {
             Some(label) => format!("App Configuration key {} label {label}", self.key),
             None => format!("App Configuration key {}", self.key),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use keyvault::settings::{Key, SettingChange, SettingStore, StoredSettings};
+use keyvault::settings::{SettingChange, SettingStore, StoredSettings};
 use keyvault::{Error, ErrorKind, Result, Vault};
 use tokio::sync::Mutex;
 use tokio::time::timeout;
@@ -16,7 +16,8 @@ use super::reader::{ReadPlan, Reader};
 use super::replicas::Replicas;
 use crate::client::AppConfigurationClient;
 use crate::endpoint::Endpoint;
-use crate::mapping::{KeyMap, Setting, merge};
+use crate::key_value::KeyValue;
+use crate::mapping::{KeyMap, Selection, Setting, merge};
 
 /// The key-values of a store as a layer of live settings.
 ///
@@ -50,7 +51,7 @@ use crate::mapping::{KeyMap, Setting, merge};
 /// The first read costs one request for each page of 100 key-values, and one for each sentinel and snapshot. Selections
 /// are read concurrently, pages of one selection one after the other. A refresh without a change costs the same number
 /// of requests, answered by 304 without content; with sentinels, one for each of them. After a change only the pages
-/// that changed are transferred. A snapshot is read once.
+/// that changed are transferred. A snapshot never changes: it is read again only if another one has taken its name.
 ///
 /// # Limits
 ///
@@ -76,11 +77,10 @@ pub(super) struct Inner {
 pub(super) struct LastRead {
     endpoint: Endpoint,
     known: Known,
-    settings: Settings,
+    selections: Arc<[Selection]>,
+    /// The settings that the selections give. `None` if only the key-values were asked for.
+    settings: Option<StoredSettings>,
 }
-
-/// The settings of the layer, in the order of their keys.
-pub(super) type Settings = Arc<[(Key, Setting)]>;
 
 impl AppConfiguration {
     /// Creates the layer of all key-values without a label.
@@ -97,34 +97,78 @@ impl AppConfiguration {
         Self { inner: Arc::new(inner) }
     }
 
-    /// Reads the settings within the deadline.
-    pub(super) async fn read_settings(&self) -> Result<Settings> {
-        timeout(self.inner.timeout, self.inner.read()).await.unwrap_or_else(|_| {
+    /// Reads the key-values of each selection, in the order of the selections, without making settings of them: for a
+    /// program that names settings in its own way. Feature flags are not among them, and the key-values of a snapshot
+    /// are in the place of a reference to it.
+    ///
+    /// Costs what a refresh costs: a page that has not changed since the last read is not transferred again.
+    ///
+    /// # Errors
+    ///
+    /// An error of the store, or [`NotFound`](ErrorKind::NotFound) if a selection that is not
+    /// [optional](crate::Selector::optional) matches nothing.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the read, and nothing counts as read.
+    pub async fn key_values(&self) -> Result<Vec<Vec<Arc<KeyValue>>>> {
+        self.within_deadline(self.inner.key_values()).await
+    }
+
+    async fn within_deadline<T>(&self, read: impl Future<Output = Result<T>>) -> Result<T> {
+        timeout(self.inner.timeout, read).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorKind::Unavailable, "store did not answer within the deadline").with_help(HELP))
         })
     }
 }
 
 impl Inner {
-    /// Reads the store through one endpoint after the other until one answers.
-    async fn read(&self) -> Result<Settings> {
+    async fn key_values(&self) -> Result<Vec<Vec<Arc<KeyValue>>>> {
         let mut last = self.last.lock().await;
+        let read = self.read(last.as_ref()).await?;
+        let selections = read.selections.iter().filter(|selection| !selection.is_of_feature_flags);
+        let key_values = selections
+            .map(|selection| selection.key_values.iter().filter(|one| !one.is_feature_flag()).cloned().collect());
+        let key_values = key_values.collect();
+        *last = Some(read);
+        Ok(key_values)
+    }
+
+    async fn settings(&self) -> Result<StoredSettings> {
+        let mut last = self.last.lock().await;
+        let mut read = self.read(last.as_ref()).await?;
+        let mut settings = match read.settings.take() {
+            Some(settings) => settings,
+            None => {
+                let mut settings = StoredSettings::default();
+                for (key, Setting { place, value, .. }) in merge(&read.selections, &self.map, &read.endpoint)? {
+                    settings.set(&key, &place, value);
+                }
+                settings
+            }
+        };
+        settings.set_unmatched(self.plan.missing_sentinels(&read.known.sentinels, &read.endpoint));
+        // Only now: a read that failed must not count as one that found something.
+        *last = Some(LastRead { settings: Some(settings.clone()), ..read });
+        Ok(settings)
+    }
+
+    /// Reads the store through one endpoint after the other until one answers.
+    async fn read(&self, last: Option<&LastRead>) -> Result<LastRead> {
         let nothing = Known::default();
         let (read, endpoint) = self
             .replicas
-            .first(async |client: &AppConfigurationClient| {
-                let known = last.as_ref().filter(|last| last.endpoint == *client.endpoint());
+            .first(async |client: AppConfigurationClient| {
+                let known = last.filter(|last| last.endpoint == *client.endpoint());
                 let known = known.map_or(&nothing, |last| &last.known);
-                Ok((Reader::new(&self.plan, client, known).read().await?, client.endpoint().clone()))
+                Ok((Reader::new(&self.plan, &client, known).read().await?, client.endpoint().clone()))
             })
             .await?;
-        let settings = match (read.selections, &*last) {
-            (None, Some(last)) => Arc::clone(&last.settings),
-            (selections, _) => merge(&selections.unwrap_or_default(), &self.map, &endpoint)?.into(),
+        let (selections, settings) = match (read.selections, last) {
+            (None, Some(last)) => (Arc::clone(&last.selections), last.settings.clone()),
+            (selections, _) => (selections.unwrap_or_default().into(), None),
         };
-        // Only now: a read that failed must not count as one that found something.
-        *last = Some(LastRead { endpoint, known: read.known, settings: Arc::clone(&settings) });
-        Ok(settings)
+        Ok(LastRead { endpoint, known: read.known, selections, settings })
     }
 }
 
@@ -142,11 +186,7 @@ impl SettingStore for AppConfiguration {
     }
 
     async fn read(&self) -> Result<StoredSettings> {
-        let mut stored = StoredSettings::default();
-        for (key, setting) in &*self.read_settings().await? {
-            stored.set(key, &setting.place, setting.value.clone());
-        }
-        Ok(stored)
+        self.within_deadline(self.inner.settings()).await
     }
 
     fn interval(&self) -> Option<Duration> {
@@ -154,23 +194,15 @@ impl SettingStore for AppConfiguration {
     }
 
     fn announce(&self, change: &SettingChange) -> bool {
-        let Some(client) = self.inner.replicas.clients().find(|client| *client.endpoint().as_vault() == *change.store)
-        else {
-            return false;
-        };
-        if let Some(token) = &change.sync_token {
-            client.add_sync_token(token);
-        }
-        match &change.key {
-            Some(key) => self.inner.plan.concerns(key, change.label.as_deref()),
-            None => true,
-        }
+        let is_concerned = change.key.as_ref().is_none_or(|key| self.inner.plan.concerns(key, change.label.as_deref()));
+        self.inner.replicas.announce(&change.store, change.sync_token.as_deref().filter(|_| is_concerned))
+            && is_concerned
     }
 }
 
 impl fmt::Debug for AppConfiguration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let endpoints: Vec<&str> = self.inner.replicas.clients().map(|client| client.endpoint().origin()).collect();
+        let endpoints = self.inner.replicas.endpoints();
         f.debug_struct("AppConfiguration").field("endpoints", &endpoints).finish_non_exhaustive()
     }
 }

@@ -7,6 +7,8 @@ use keyvault::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
 use super::app_configuration::{AppConfiguration, Inner};
+#[cfg(feature = "discovery")]
+use super::discovery::Discovery;
 use super::reader::{PlannedSelection, ReadPlan};
 use super::replicas::Replicas;
 use crate::client::AppConfigurationClient;
@@ -38,12 +40,23 @@ pub struct AppConfigurationBuilder {
     map: KeyMap,
     interval: Option<Duration>,
     timeout: Duration,
+    #[cfg(feature = "discovery")]
+    discovery: Option<Discovery>,
 }
 
 impl AppConfigurationBuilder {
     pub(super) fn new(client: AppConfigurationClient) -> Self {
         let (replicas, plan, map) = Default::default();
-        Self { client, replicas, plan, map, interval: None, timeout: Duration::from_secs(100) }
+        Self {
+            client,
+            replicas,
+            plan,
+            map,
+            interval: None,
+            timeout: Duration::from_secs(100),
+            #[cfg(feature = "discovery")]
+            discovery: None,
+        }
     }
 
     /// Builds the layer. Sends nothing.
@@ -95,8 +108,11 @@ impl AppConfigurationBuilder {
         if self.plan.selections.iter().all(|planned| planned.is_of_feature_flags) {
             self = self.select("*", NO_LABEL);
         }
+        let replicas = Replicas::new(clients);
+        #[cfg(feature = "discovery")]
+        let replicas = replicas.with_discovery(self.discovery);
         AppConfiguration::of(Inner {
-            replicas: Replicas::new(clients),
+            replicas,
             plan: self.plan,
             map: self.map,
             interval: self.interval,
@@ -217,6 +233,29 @@ impl AppConfigurationBuilder {
     /// further failure, up to 10 minutes.
     pub fn replica(mut self, endpoint: &str) -> Self {
         self.replicas.push(endpoint.to_owned());
+        self
+    }
+
+    /// Looks up the replicas of the store in DNS, and allows them: they receive the same token or signatures as the
+    /// store. A read asks them, in random order, if the store and the replicas that the program named fail or rest.
+    ///
+    /// A name in the answer counts only if it is that of a store in the domain of the store's endpoint (`azconfig.io` for
+    /// `contoso.azconfig.io`), so a forged answer leads to no other service. For an endpoint under no domain of stores,
+    /// such as that of an emulator, nothing is looked up. A look-up costs at least two DNS queries and at most 10
+    /// seconds. It is repeated after an hour, or after 30 seconds if it failed; a failure is logged (`WARN`) and leaves
+    /// the replicas that were found before.
+    ///
+    /// Default: replicas are not looked up.
+    #[cfg(feature = "discovery")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "discovery")))]
+    pub fn discover_replicas(mut self) -> Self {
+        self.discovery = Some(Discovery::by_system());
+        self
+    }
+
+    #[cfg(all(test, feature = "discovery"))]
+    pub(super) fn discover_replicas_by(mut self, discovery: Discovery) -> Self {
+        self.discovery = Some(discovery);
         self
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::client::PageToken;
 use crate::key_value::KeyValue;
@@ -13,8 +14,17 @@ pub(super) struct Known {
     pub(super) sentinels: Vec<Option<String>>,
     /// The pages of each selection.
     pub(super) selections: Vec<Vec<KnownPage>>,
-    /// The key-values of each snapshot in use. A snapshot never changes.
-    pub(super) snapshots: HashMap<String, KeyValues>,
+    /// Each snapshot in use, by its name.
+    pub(super) snapshots: HashMap<String, KnownSnapshot>,
+}
+
+/// One snapshot, which never changes. Its ETag changes with its state; a snapshot of the same name that was created at
+/// another time is another one.
+#[derive(Clone)]
+pub(super) struct KnownSnapshot {
+    pub(super) etag: Option<String>,
+    pub(super) created: Option<SystemTime>,
+    pub(super) key_values: KeyValues,
 }
 
 /// Key-values that reads share.

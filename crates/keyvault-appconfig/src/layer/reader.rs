@@ -8,8 +8,9 @@ use keyvault::report::ReferenceStatus;
 use keyvault::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
-use super::known::{KeyValues, Known, KnownPage};
-use crate::client::{AppConfigurationClient, PageToken, SnapshotComposition, SnapshotStatus};
+use super::known::{KeyValues, Known, KnownPage, KnownSnapshot};
+use crate::client::{AppConfigurationClient, PageToken, Snapshot, SnapshotComposition, SnapshotStatus};
+use crate::endpoint::Endpoint;
 use crate::filter::Selector;
 use crate::key_value::KeyValue;
 use crate::mapping::{Selection, referenced_snapshot};
@@ -39,13 +40,25 @@ impl ReadPlan {
     }
 }
 
+impl ReadPlan {
+    /// Returns a note for each sentinel that does not exist. A misspelt one would hide every change without a word.
+    pub(super) fn missing_sentinels(&self, etags: &[Option<String>], endpoint: &Endpoint) -> Vec<String> {
+        let missing = self.sentinels.iter().zip(etags).filter(|(_, etag)| etag.is_none());
+        let note = |((key, label), _): (&(String, Option<String>), _)| {
+            let label = label.as_ref().map_or_else(|| "without a label".to_owned(), |label| format!("label {label}"));
+            format!("sentinel does not exist, so no change is seen: key {key} {label} in App Configuration {endpoint}")
+        };
+        missing.map(note).collect()
+    }
+}
+
 /// One read of a store through one of its endpoints.
 pub(super) struct Reader<'r> {
     pub(super) plan: &'r ReadPlan,
     pub(super) client: &'r AppConfigurationClient,
     pub(super) known: &'r Known,
     /// The snapshots that this read has used. Concurrent selections that refer to one wait for it.
-    snapshots: Mutex<HashMap<String, KeyValues>>,
+    snapshots: Mutex<HashMap<String, KnownSnapshot>>,
 }
 
 /// What one read found.
@@ -72,13 +85,18 @@ impl<'r> Reader<'r> {
         let sentinels = self.sentinels().await?;
         let is_first = self.known.selections.is_empty();
         let skips_settings = !is_first && !sentinels.is_empty() && sentinels == self.known.sentinels;
+        if skips_settings {
+            self.snapshots.lock().await.clone_from(&self.known.snapshots);
+        }
         let pages = self.plan.selections.iter().enumerate().map(|(number, planned)| {
             let is_skipped = skips_settings && !planned.is_of_feature_flags;
             self.pages(number, planned, is_skipped)
         });
         let (pages, unchanged): (Vec<_>, Vec<bool>) = try_join_all(pages).await?.into_iter().unzip();
-        if !is_first && unchanged.into_iter().all(|unchanged| unchanged) {
-            let snapshots = self.known.snapshots.clone();
+        if !is_first
+            && unchanged.into_iter().all(|unchanged| unchanged)
+            && let Some(snapshots) = self.unchanged_snapshots().await?
+        {
             return Ok(Read { known: Known { sentinels, selections: pages, snapshots }, selections: None });
         }
         let mut selections = Vec::with_capacity(pages.len());
@@ -118,15 +136,16 @@ impl<'r> Reader<'r> {
         is_skipped: bool,
     ) -> Result<(Vec<KnownPage>, bool)> {
         let last = self.known.selections.get(number).map(Vec::as_slice).unwrap_or_default();
-        let is_snapshot = planned.selector.snapshot_name().is_some();
-        if is_skipped || is_snapshot && !last.is_empty() {
+        if is_skipped {
             return Ok((last.to_vec(), true));
         }
-        if let Some(name) = planned.selector.snapshot_name() {
-            let key_values = self.snapshot(name).await?;
-            return Ok((vec![KnownPage { at: None, etag: None, key_values, next: None }], false));
-        }
-        let pages = self.list(&planned.selector, |at| self.known.page(number, at)).await?;
+        let pages = match planned.selector.snapshot_name() {
+            Some(name) => {
+                let key_values = self.snapshot(name).await?;
+                vec![KnownPage { at: None, etag: None, key_values, next: None }]
+            }
+            None => self.list(&planned.selector, |at| self.known.page(number, at)).await?,
+        };
         let is_unchanged = pages.len() == last.len()
             && pages.iter().zip(last).all(|(one, other)| Arc::ptr_eq(&one.key_values, &other.key_values));
         Ok((pages, is_unchanged))
@@ -196,36 +215,64 @@ impl<'r> Reader<'r> {
         Ok(found)
     }
 
-    /// Returns the key-values of a snapshot, which never change.
+    /// Returns the snapshots of the last read, or `None` if another snapshot has taken the name of one.
+    async fn unchanged_snapshots(&self) -> Result<Option<HashMap<String, KnownSnapshot>>> {
+        for (name, known) in &self.known.snapshots {
+            if !Arc::ptr_eq(&self.snapshot(name).await?, &known.key_values) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(self.snapshots.lock().await.clone()))
+    }
+
+    /// Returns the key-values of a snapshot. They never change, but the name may be that of another snapshot by now.
     async fn snapshot(&self, name: &str) -> Result<KeyValues> {
         let mut snapshots = self.snapshots.lock().await;
-        let known = snapshots.get(name).or_else(|| self.known.snapshots.get(name));
-        let key_values = match known {
-            Some(known) => Arc::clone(known),
+        if let Some(read) = snapshots.get(name) {
+            return Ok(Arc::clone(&read.key_values));
+        }
+        let snapshot = self.fetch_snapshot(name, self.known.snapshots.get(name)).await?;
+        let key_values = Arc::clone(&snapshot.key_values);
+        snapshots.insert(name.to_owned(), snapshot);
+        Ok(key_values)
+    }
+
+    /// Fetches a snapshot, unless the one of this name is still that of the last read.
+    async fn fetch_snapshot(&self, name: &str, known: Option<&KnownSnapshot>) -> Result<KnownSnapshot> {
+        let snapshot = match known.and_then(|known| Some((known, known.etag.as_ref()?))) {
+            Some((known, etag)) => match self.client.get_snapshot_if_changed(name, etag).await? {
+                Some(snapshot) => snapshot,
+                None => return Ok(known.clone()),
+            },
+            None => self.client.get_snapshot(name).await?,
+        };
+        check_snapshot(&snapshot)?;
+        let (etag, created) = (snapshot.etag().map(str::to_owned), snapshot.created());
+        // Archiving changes the ETag and not the content.
+        let is_same = |known: &&KnownSnapshot| known.created.is_some() && known.created == created;
+        let key_values = match known.filter(is_same) {
+            Some(known) => Arc::clone(&known.key_values),
             None => {
-                self.check_snapshot(name).await?;
                 let pages = self.list(&Selector::snapshot(name), |_| None).await?;
                 pages.iter().flat_map(|page| page.key_values.iter().cloned()).collect()
             }
         };
-        snapshots.insert(name.to_owned(), Arc::clone(&key_values));
-        Ok(key_values)
+        Ok(KnownSnapshot { etag, created, key_values })
     }
+}
 
-    /// Checks that a snapshot has each key once and can be read. The list of one that does not exist is empty.
-    async fn check_snapshot(&self, name: &str) -> Result<()> {
-        let snapshot = self.client.get_snapshot(name).await?;
-        if snapshot.composition() != SnapshotComposition::Key {
-            return Err(Error::new(ErrorKind::Invalid, "snapshot may have a key several times")
-                .with_help("create the snapshot with the composition type key"));
-        }
-        match snapshot.status() {
-            SnapshotStatus::Provisioning => Err(Error::new(ErrorKind::Unavailable, "snapshot is not ready")),
-            SnapshotStatus::Failed => Err(Error::new(ErrorKind::NotFound, "snapshot could not be created")
-                .with_status(ReferenceStatus::OtherReasons)
-                .with_help("create the snapshot under another name")),
-            _ => Ok(()),
-        }
+/// Checks that a snapshot has each key once and can be read. The list of one that does not exist is empty.
+fn check_snapshot(snapshot: &Snapshot) -> Result<()> {
+    if snapshot.composition() != SnapshotComposition::Key {
+        return Err(Error::new(ErrorKind::Invalid, "snapshot may have a key several times")
+            .with_help("create the snapshot with the composition type key"));
+    }
+    match snapshot.status() {
+        SnapshotStatus::Provisioning => Err(Error::new(ErrorKind::Unavailable, "snapshot is not ready")),
+        SnapshotStatus::Failed => Err(Error::new(ErrorKind::NotFound, "snapshot could not be created")
+            .with_status(ReferenceStatus::OtherReasons)
+            .with_help("create the snapshot under another name")),
+        _ => Ok(()),
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::{MAIN_SEPARATOR_STR, Path};
 
 use keyvault::report::ReportRow;
 
-use crate::settings::Problem;
+use crate::settings::{Problem, file_and_line};
 use crate::terminal::printable;
 
 /// Formats a workflow command for each failed reference, each problem and each note, one a line.
@@ -35,9 +35,9 @@ fn row_message(row: &ReportRow) -> String {
     message
 }
 
-/// Formats one workflow command. An origin that is no file, such as a variable, begins the message.
+/// Formats one workflow command. An origin that is no file, such as a variable or a key-value, begins the message.
 fn annotation(level: &str, origin: &str, message: &str, workspace: Option<&Path>) -> String {
-    let place = origin.rsplit_once(':').filter(|(file, line)| *file != STANDARD_INPUT && line.parse::<usize>().is_ok());
+    let place = file_and_line(origin).filter(|(file, _)| *file != STANDARD_INPUT);
     let (properties, message) = match place {
         Some((file, line)) => {
             let file = escaped_property(&path_in_repository(file, workspace));
@@ -80,6 +80,7 @@ mod tests {
             ("a, b:c.toml:3", "bad", "::error file=a%2C b%3Ac.toml,line=3,title=Key Vault reference::bad\n"),
             ("a.toml", "missing", "::error title=Key Vault reference::a.toml: missing\n"),
             ("standard input:3", "bad", "::error title=Key Vault reference::standard input:3: bad\n"),
+            ("App Configuration key a:3", "bad", "::error title=Key Vault reference::App Configuration key a:3: bad\n"),
             ("variable A", "100 % bad", "::error title=Key Vault reference::variable A: 100 %25 bad\n"),
         ] {
             assert_eq!(annotation("error", origin, message, None), expected, "{origin}");

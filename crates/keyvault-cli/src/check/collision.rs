@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keyvault::settings::{Key, Segment};
 
-use crate::settings::{Entry, Problem};
+use crate::settings::{Entry, Problem, file_and_line};
 
 /// Returns the keys that are set twice, that differ only in characters that secret names cannot distinguish, or that
 /// are a value in one place and a table in another.
@@ -18,10 +18,10 @@ pub(crate) fn collisions(entries: &[Entry]) -> Vec<Problem> {
 
 fn repeated_keys(entries: &[Entry]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let has_key = |entry: &&Entry| entry.source() != "variable" && !is_line_of_text(entry);
-    let mut by_key: BTreeMap<(String, usize, Vec<Segment>), &Entry> = BTreeMap::new();
-    for entry in entries.iter().filter(has_key) {
-        let id = (entry.source().to_owned(), entry.document, normalized(&entry.key));
+    let of_files = entries.iter().filter(|entry| !is_line_of_text(entry));
+    let mut by_key: BTreeMap<(&str, usize, Vec<Segment>), &Entry> = BTreeMap::new();
+    for (file, entry) in of_files.filter_map(|entry| Some((entry.file()?, entry))) {
+        let id = (file, entry.document, normalized(&entry.key));
         let Some(other) = by_key.get(&id) else {
             by_key.insert(id, entry);
             continue;
@@ -58,8 +58,7 @@ fn values_that_are_tables(entries: &[Entry]) -> Vec<Problem> {
 
 /// Returns whether the key of `entry` is a path in a tree. A variable without a prefix and a line of text have none.
 fn is_nested(entry: &Entry) -> bool {
-    let key = entry.key.segments();
-    let is_variable = key.len() == 1 && entry.origin.ends_with(&format!(" {}", entry.key));
+    let is_variable = entry.key.segments().len() == 1 && entry.origin == format!("variable {}", entry.key);
     !is_variable && !is_line_of_text(entry)
 }
 
@@ -68,8 +67,8 @@ fn is_line_of_text(entry: &Entry) -> bool {
 }
 
 fn location(entry: &Entry) -> String {
-    match entry.origin.rsplit_once(':') {
-        Some((_, line)) => format!("in {} on line {line}", entry.source()),
+    match file_and_line(&entry.origin) {
+        Some((file, line)) => format!("in {file} on line {line}"),
         None => format!("in {}", entry.origin),
     }
 }
@@ -122,6 +121,14 @@ mod tests {
                 Some("f:1: db is a value here and a table in variable S_DB__URL"),
             ),
             (vec![entry("f:1", "db", false), entry("g:3", "db.url", false)], None),
+            (
+                vec![entry("f:1", "db.0", true), entry("App Configuration key db", "db", false)],
+                Some("App Configuration key db: db is a value here and a table in f on line 1"),
+            ),
+            (
+                vec![entry("f:1", "db", true), entry("App Configuration key db:0", "db.0", false)],
+                Some("f:1: db is a value here and a table in App Configuration key db:0"),
+            ),
             (vec![entry("variable DB", "DB", true), entry("f:1", "db.url", true)], None),
             (vec![entry("f:1", "line 1", true), entry("f:1", "line 1", true)], None),
         ] {

@@ -19,13 +19,15 @@ use crate::failure::Failure;
 use crate::output::{self, count};
 use crate::report::{MAX_ROWS, ReferenceReport};
 use crate::settings::{self, Entry, Format, LEFT_ALONE, Problem, SelectionArguments};
+use crate::store::{SelectedStoreArguments, SettingsStore, StorePrefixArguments};
 use crate::terminal::{Style, printable, wrapped};
 use crate::vault::AllowedVaultsArguments;
 
-/// Check that every reference in settings files and in the environment resolves
+/// Check that every reference in settings files, in the environment and in App Configuration resolves
 ///
 /// Parses TOML, JSON, YAML, INI, .properties and .env files, and searches any other file as text. Reports for each
-/// reference the file, line and key it is in, the secret it names, and its status. Never prints a value.
+/// reference the file, line and key it is in, or the key and the label of a store, the secret it names, and its status.
+/// Never prints a value.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Check {
@@ -49,12 +51,18 @@ pub(crate) struct Check {
     #[command(flatten)]
     selection: SelectionArguments,
 
+    #[command(flatten)]
+    store: SelectedStoreArguments,
+
+    #[command(flatten)]
+    store_prefixes: StorePrefixArguments,
+
     /// Also check this certificate: its name in the first --vault, or the URL of its secret; may be repeated
     #[arg(long = "certificate", value_name = "NAME|URL")]
     certificates: Vec<String>,
 
-    /// Contact no vault: check the syntax, that the vaults are among those of --vault (if any is given), and that no
-    /// two settings collide
+    /// Contact no vault and no store: check the syntax, that the vaults are among those of --vault (if any is given),
+    /// and that no two settings collide
     #[arg(long)]
     offline: bool,
 
@@ -81,6 +89,10 @@ const EXAMPLES: &str = r#"Examples:
   "Which secret is it?", at 3 a.m., with the environment of the service:
     keyvault check settings.toml --env-prefix SHOP_ --vault contoso
 
+  The references of an App Configuration store:
+    keyvault check --app-configuration contoso --select 'shop:*@prod' \
+      --vault contoso
+
   In a script:
     keyvault check .env --vault contoso --json |
       jq -r '.rows[] | select(.status != "Resolved") | .origin'
@@ -102,30 +114,42 @@ a failure.
 
 A collision is a key that a file sets twice, that differs from another key only
 in case or in - and _, or that is a value in one place and a table in another,
-if one of the two has a reference.
+if one of the two has a reference. Two keys of a store that give the same
+variable collide too, as in keyvault run.
 
 Exit codes: 0 every reference resolves (with --offline: is well formed and
 allowed), 2 a reference or a file is malformed, or wrong usage, 3 a secret is
-not found, 4 denied, 5 a vault is unavailable or throttles, 1 several of these,
-a certificate is not valid now, or a file cannot be read"#;
+not found, 4 denied, 5 a vault or store is unavailable or throttles, 1 several
+of these, a certificate is not valid now, or a file cannot be read"#;
 
 impl Check {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
-        let mut entries = Vec::new();
-        let mut problems = Vec::new();
-        let mut notes = Vec::new();
+        let store = match self.reads_store() {
+            true => self.store.connect(&self.store_prefixes, &self.vaults.connection)?,
+            false => None,
+        };
+        let mut found = Found::default();
         for file in &self.files {
             let contents = settings::read(file, self.format);
-            entries.extend(contents.entries);
-            problems.extend(contents.problems);
-            notes.extend(contents.notes);
+            found.entries.extend(contents.entries);
+            found.problems.extend(contents.problems);
+            found.notes.extend(contents.notes);
         }
         for text in &self.certificates {
-            entries.push(certificate::entry(&self.vaults.certificate(text)?));
+            found.entries.push(certificate::entry(&self.vaults.certificate(text)?));
         }
-        let (variables, left_alone) = self.environment();
-        entries.extend(variables);
-        notes.extend(left_alone);
+        self.add_environment(&mut found);
+        match &store {
+            Some(store) => self.add_store(store, &mut found)?,
+            None if self.store.is_named() => found.notes.push(Problem {
+                origin: "App Configuration".to_owned(),
+                message: "not read, because of --offline".to_owned(),
+                code: 0,
+            }),
+            None => {}
+        }
+        let Found { entries, mut problems, mut notes, variables } = found;
+        notes.extend(variables.iter().flat_map(|names| self.unmatched(names)));
         problems.extend(collisions(&entries));
         let outcome = if self.offline || !entries.iter().any(Entry::may_contain_reference) {
             self.vaults.check_offline(&entries)?
@@ -160,16 +184,18 @@ impl Check {
         Ok(ExitCode::from(report.exit_code()))
     }
 
-    /// Reads the variables that the arguments select, or all variables if they select nothing. Returns a note for each
-    /// that is left alone although it has a reference.
-    fn environment(&self) -> (Vec<Entry>, Vec<Problem>) {
+    fn reads_store(&self) -> bool {
+        self.store.is_named() && !self.offline
+    }
+
+    /// Adds the variables that the arguments select, or all variables if they select nothing.
+    fn add_environment(&self, found: &mut Found) {
         let is_whole = self.env || self.has_no_source();
         if !is_whole && self.env_prefix.is_none() {
-            return (Vec::new(), Vec::new());
+            return;
         }
         let mut variables: Vec<_> = std::env::vars_os().collect();
         variables.sort();
-        let (mut entries, mut notes, mut names) = (Vec::new(), Vec::new(), Vec::new());
         for (name, value) in variables {
             let Some(name) = name.to_str() else { continue };
             let key: Key = match self.env_prefix.as_deref().and_then(|prefix| name.strip_prefix(prefix)) {
@@ -179,20 +205,36 @@ impl Check {
             };
             let text = Zeroizing::new(value.to_string_lossy().into_owned());
             let entry = Entry { key, origin: format!("variable {name}"), document: 0, text: Some(text) };
-            if self.selection.includes(name) {
-                entries.push(entry);
-            } else if self.selection.protects(name) && entry.may_contain_reference() {
-                notes.push(Problem { origin: entry.origin, message: LEFT_ALONE.to_owned(), code: 0 });
-            }
-            names.push(name.to_owned());
+            found.add_variable(name, entry, &self.selection);
         }
-        let unmatched = self.selection.unmatched(&names).into_iter().map(|pattern| Problem {
-            origin: pattern.to_owned(),
-            message: "matches no variable".to_owned(),
-            code: 0,
-        });
-        notes.extend(unmatched);
-        (entries, notes)
+        found.variables.get_or_insert_default();
+    }
+
+    /// Adds the settings of a store. A store that cannot be read is a problem, like a file that cannot be read.
+    fn add_store(&self, store: &SettingsStore, found: &mut Found) -> Result<(), Failure> {
+        let contents = match crate::block_on(store.read())? {
+            Ok(contents) => contents,
+            Err(error) => {
+                found.problems.push(store.problem(&error));
+                return Ok(());
+            }
+        };
+        found.notes.extend(contents.unmatched());
+        let (settings, problems) = contents.settings();
+        found.problems.extend(problems);
+        for setting in settings {
+            let entry = Entry { key: setting.key(), origin: setting.origin(), document: 0, text: Some(setting.text()) };
+            found.add_variable(&setting.variable(), entry, &self.selection);
+        }
+        found.variables.get_or_insert_default();
+        Ok(())
+    }
+
+    /// Returns a note for each pattern of `--only` and `--except` that matches none of `names`.
+    fn unmatched(&self, names: &[String]) -> Vec<Problem> {
+        let note =
+            |pattern: &str| Problem { origin: pattern.to_owned(), message: "matches no variable".to_owned(), code: 0 };
+        self.selection.unmatched(names).into_iter().map(note).collect()
     }
 
     /// Returns whether nothing says what to check, so that it is the environment.
@@ -208,6 +250,9 @@ impl Check {
         if self.env_prefix.is_some() || self.env || self.has_no_source() {
             sources.push("the environment".to_owned());
         }
+        if self.reads_store() {
+            sources.push("App Configuration".to_owned());
+        }
         if !self.certificates.is_empty() {
             sources.push("--certificate".to_owned());
         }
@@ -217,6 +262,29 @@ impl Check {
         };
         let values = count(entries.len(), "value");
         format!("{}{problems} (in {values} of {})", report.summary(), sources.join(" and "))
+    }
+}
+
+/// What the sources have.
+#[derive(Default)]
+struct Found {
+    entries: Vec<Entry>,
+    problems: Vec<Problem>,
+    notes: Vec<Problem>,
+    /// The names of the variables and of the settings of a store. `None` if only files were read.
+    variables: Option<Vec<String>>,
+}
+
+impl Found {
+    /// Adds a variable, or the setting of a store with the variable that `keyvault run` makes of it. Adds a note if it
+    /// is left alone although it has a reference.
+    fn add_variable(&mut self, name: &str, entry: Entry, selection: &SelectionArguments) {
+        self.variables.get_or_insert_default().push(name.to_owned());
+        if selection.includes(name) {
+            self.entries.push(entry);
+        } else if selection.protects(name) && entry.may_contain_reference() {
+            self.notes.push(Problem { origin: entry.origin, message: LEFT_ALONE.to_owned(), code: 0 });
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! `keyvault doctor`: finds out why secrets cannot be read.
 //!
 //! In reading order: `finding` is one result and its text and JSON, `credential` tries the credential chain, `vault`
-//! sends requests to one vault, and `timing` records how long the vault takes and what its clock says.
+//! sends requests to one vault and `store` one to an App Configuration store, and `timing` records how long they take
+//! and what their clocks say.
 
 mod credential;
 mod finding;
+mod store;
 mod timing;
 mod vault;
 
@@ -19,14 +21,15 @@ use self::finding::{Finding, Health, json_section, text_section};
 use crate::failure::Failure;
 use crate::output;
 use crate::report::combined_exit_code;
+use crate::store::{StoreAddress, StoreArguments};
 use crate::terminal::Style;
 use crate::vault::AllowedVaultsArguments;
 
 /// Find out why secrets cannot be read
 ///
 /// Reports which credential is used, and for each vault whether it responds, whether the clocks agree, and whether the
-/// credential may read and list secrets. Adds advice for everything that fails. Prints no value and no token, and
-/// changes nothing.
+/// credential may read and list secrets; for an App Configuration store, whether key-values may be read. Adds advice
+/// for everything that fails. Prints no value and no token, and changes nothing.
 #[derive(clap::Args)]
 #[command(after_long_help = EXAMPLES)]
 pub(crate) struct Doctor {
@@ -43,6 +46,9 @@ pub(crate) struct Doctor {
     json: bool,
 
     #[command(flatten)]
+    store: StoreArguments,
+
+    #[command(flatten)]
     vaults: AllowedVaultsArguments,
 }
 
@@ -53,6 +59,9 @@ const EXAMPLES: &str = r#"Examples:
   For an identity that may read a single secret:
     keyvault doctor --vault contoso --secret db-password
 
+  For a service that reads App Configuration too:
+    keyvault doctor --vault contoso --app-configuration contoso
+
   For a server that reads its certificate:
     keyvault doctor --vault contoso --certificate tls
 
@@ -61,18 +70,24 @@ const EXAMPLES: &str = r#"Examples:
 
 To test the permission to read, the command requests a secret that does not
 exist: "not found" means that reading is permitted. Only loading secrets by
-name needs the permission to list, so its absence is a warning.
+name needs the permission to list, so its absence is a warning. A store with a
+connection string needs no credential; KEYVAULT_TOKEN is for vaults alone.
 
-Exit codes: 0 healthy, 4 no credential or no permission, 5 a vault is
+Exit codes: 0 healthy, 4 no credential or no permission, 5 a vault or store is
 unavailable or throttles, 1 several of these or anything else, 2 wrong usage"#;
 
 impl Doctor {
     pub(crate) async fn run(self) -> Result<ExitCode, Failure> {
-        let vaults = self.vaults.vaults()?;
+        let (vaults, store) = (self.vaults.vaults()?, self.store.address()?);
         let cloud = vaults.first().and_then(Vault::cloud).unwrap_or_default();
         let connection = &self.vaults.connection;
-        let (credential, findings) = credential::examine(&connection.credential, cloud, connection.timeout()).await;
-        let mut sections = vec![("credential".to_owned(), findings)];
+        let mut sections = Vec::new();
+        let mut credential = None;
+        if !vaults.is_empty() || store.as_ref().is_none_or(StoreAddress::needs_credential) {
+            let (found, findings) = credential::examine(&connection.credential, cloud, connection.timeout()).await;
+            credential = found;
+            sections.push(("credential".to_owned(), findings));
+        }
         for (index, vault) in vaults.iter().enumerate() {
             let named = if index == 0 { (&self.secret[..], &self.certificate[..]) } else { (&[][..], &[][..]) };
             let findings = match &credential {
@@ -81,12 +96,19 @@ impl Doctor {
             };
             sections.push((format!("vault {vault}"), findings));
         }
-        if vaults.is_empty() {
+        if vaults.is_empty() && store.is_none() {
             let finding = Finding::new("vaults", Health::Unknown, "no --vault was given");
             sections.push((
                 "vaults".to_owned(),
                 vec![finding.with_advice("name the vaults of your program: --vault NAME")],
             ));
+        }
+        if let Some(store) = &store {
+            let findings = match credential.is_some() || !store.needs_credential() {
+                true => store::examine(connection, store).await?,
+                false => Vec::new(),
+            };
+            sections.push((format!("App Configuration {}", store.endpoint), findings));
         }
         self.print(&sections)
     }

@@ -36,7 +36,7 @@ pub(super) async fn examine(
     };
     let mut findings = vec![
         Finding::new("reachable", Health::Healthy, format!("in {} ms", response.time.as_millis())),
-        clock(response.skew),
+        clock(response.skew, "vault"),
         read_finding("get", "secrets may be read", outcome),
     ];
     let name_of = |text: &String| match SecretId::parse(text) {
@@ -87,7 +87,7 @@ async fn certificate(client: &SecretClient, name: &str) -> Finding {
 const SECRET_OF_KEY_HELP: &str = "the private key is in the secret of the same name, which a role for certificates alone \
                                   does not let you read: assign Key Vault Secrets User, or Key Vault Certificate User";
 
-fn read_finding(subject: &str, success: &str, outcome: Result<(), Error>) -> Finding {
+pub(super) fn read_finding(subject: &str, success: &str, outcome: Result<(), Error>) -> Finding {
     match outcome {
         Ok(()) => Finding::new(subject, Health::Healthy, success),
         Err(error) => Finding::failed(subject, &error),
@@ -106,11 +106,11 @@ async fn list_permission(client: &SecretClient) -> Finding {
 }
 
 /// Compares the clocks. A clock that is minutes off makes a token look expired or not yet valid.
-fn clock(skew: Option<i64>) -> Finding {
+pub(super) fn clock(skew: Option<i64>, service: &str) -> Finding {
     let Some(skew) = skew else { return Finding::new("clock", Health::Unknown, "the response has no date") };
     let (seconds, direction) = (skew.unsigned_abs(), if skew > 0 { "behind" } else { "ahead of" });
     if seconds <= 2 {
-        return Finding::new("clock", Health::Healthy, "agrees with the vault's");
+        return Finding::new("clock", Health::Healthy, format!("agrees with the {service}'s"));
     }
     let health = match seconds {
         0..60 => Health::Healthy,
@@ -118,6 +118,6 @@ fn clock(skew: Option<i64>) -> Finding {
         _ => Health::Failed,
     };
     let time = humantime::format_duration(Duration::from_secs(seconds));
-    let finding = Finding::new("clock", health, format!("this machine is {time} {direction} the vault"));
+    let finding = Finding::new("clock", health, format!("this machine is {time} {direction} the {service}"));
     if health == Health::Healthy { finding } else { finding.with_advice("set the clock: timedatectl set-ntp true") }
 }

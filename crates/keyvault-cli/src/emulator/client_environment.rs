@@ -30,6 +30,7 @@ pub(super) fn variables(emulator: &Emulator, bundle: &Path, store: Option<&str>)
     ];
     if let Some(name) = store {
         let store = emulator.app_configuration(name);
+        variables.push(("KEYVAULT_APP_CONFIGURATION", store.endpoint()));
         // The names in Microsoft's quickstarts.
         variables.push(("AZURE_APPCONFIG_ENDPOINT", store.endpoint()));
         variables.push(("AZURE_APPCONFIG_CONNECTION_STRING", store.connection_string()));

@@ -16,6 +16,7 @@ pub(super) const EXAMPLES: &str = r#"Examples:
 
   With an App Configuration store for the command:
     keyvault emulator --seed seed.toml --app-configuration -- pytest
+    keyvault emulator --seed seed.toml --app-configuration -- keyvault run -- env
 
 The command has, beside the variables of its caller except credentials:
   KEYVAULT_VAULT             the URL of the vault
@@ -28,8 +29,9 @@ The command has, beside the variables of its caller except credentials:
                              for a client secret credential
   NO_PROXY, no_proxy         this machine, and those of the caller
 With --app-configuration it also has:
+  KEYVAULT_APP_CONFIGURATION the endpoint of the App Configuration store, for keyvault run, check and render
   AZURE_APPCONFIG_ENDPOINT, AZURE_APPCONFIG_CONNECTION_STRING
-                             the App Configuration store, which the SDKs and providers reach without an option
+                             the same for the SDKs and providers, which reach it without an option
 A client needs one option, because the host is not under vault.azure.net:
   Python:     SecretClient(os.environ["KEYVAULT_VAULT"], DefaultAzureCredential(),
                   verify_challenge_resource=False)
@@ -72,6 +74,8 @@ A seed, as TOML:
 
     [tls]
     certificate = "app.example"     # self-signed; or pem = "..." with a key and its chain
+    policy = { issuer = { name = "Emulator" }, lifetime_actions = [
+        { trigger = { days_before_expiry = 30 }, action = { action_type = "AutoRenew" } } ] }
 
     [app_configuration]             # key-values of the App Configuration store
     "shop:db:host" = ["localhost", { value = "db.example", label = "prod" }]
@@ -81,6 +85,10 @@ The same as JSON: {"db-password": "hunter2", "api-key": {"value": "k-123"}}
 
 Several vaults and stores: the hosts NAME.vault.azure.net and NAME.localhost lead to the vault NAME, the hosts
 NAME.azconfig.io and NAME.localhost to the store NAME, any other host to the default vault and the default store.
+
+Certificates: the SDKs' certificate clients create, import, merge, update, list, delete, recover and restore them, with
+RSA keys up to 4096 bits, P-256 and P-384. The issuers are Self, Emulator (the certificate authority of --ca-file) and
+Unknown. A version is renewed by its policy when the clock below moves. There are no keys, contacts and other issuers.
 
 The control endpoint, where CONTROL is the control_url of the first line:
     curl -d '{"shift_seconds": 86400}'                         $CONTROL/clock     (GET, DELETE)
@@ -93,4 +101,5 @@ The control endpoint, where CONTROL is the control_url of the first line:
     curl -d '{"shop:db:host": "db.example"}'                   $CONTROL/key-values (DELETE)
     curl -d '{"fault": "hang", "app_configuration": true}'     $CONTROL/faults
     curl                                                       $CONTROL/requests  (DELETE)
-    curl                                                       $CONTROL/log       (DELETE)"#;
+    curl                                                       $CONTROL/log       (DELETE)
+    curl                                                       $CONTROL/events"#;

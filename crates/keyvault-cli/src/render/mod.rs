@@ -1,13 +1,15 @@
 //! `keyvault render`: writes a file of any kind with the references in it resolved.
 //!
-//! In reading order: `template` resolves the references of a text. `insertion` puts secrets into a format with a
-//! structure, which `document` and `xml` parse (`json_strings` finds the strings of JSON before that), and `escape`
-//! escapes each for its place. `watch` repeats that and rewrites the file on a change.
+//! In reading order: `template` resolves the references of a text, and `setting_reference` parses those to settings of
+//! App Configuration. `insertion` puts secrets into a format with a structure, which `document` and `xml` parse
+//! (`json_strings` finds the strings of JSON before that), and `escape` escapes each for its place. `watch` repeats
+//! that and rewrites the file on a change.
 
 mod document;
 mod escape;
 mod insertion;
 mod json_strings;
+mod setting_reference;
 mod template;
 mod watch;
 mod xml;
@@ -26,6 +28,7 @@ use crate::hook::HookArguments;
 use crate::output;
 use crate::output_path::OutputPath;
 use crate::settings::Format;
+use crate::store::{SelectedStoreArguments, SettingsStore, StorePrefixArguments};
 use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 
 /// Write a file of any kind with the references in it resolved
@@ -33,6 +36,9 @@ use crate::vault::{AllowedVaults, AllowedVaultsArguments};
 /// The text around references stays as it is; @@KeyVault( becomes a literal @KeyVault(. A line with an optional
 /// reference whose secret does not exist is left out. If a reference cannot be resolved, nothing is written, and a
 /// report names its line.
+///
+/// With --app-configuration, @AppConfiguration(Key=shop:url) stands for the setting of that key, and Label= for one
+/// with a label. If the setting is a Key Vault reference, its secret is written.
 ///
 /// In JSON, YAML, TOML, XML, INI, .properties and .env files each secret is escaped for its place, and nothing is
 /// written if the file would have another structure with the secrets than without them. References need quotes there,
@@ -64,8 +70,8 @@ pub(crate) struct Render {
     #[arg(long, value_parser = crate::access::parse_mode, default_value = "600", requires = "output")]
     mode: u32,
 
-    /// Keep running: check for new versions and for changes of the template, and rewrite the file when its content
-    /// changes
+    /// Keep running: check for new versions and for changes of the template and the store, and rewrite the file when
+    /// its content changes
     #[arg(long, requires = "output")]
     watch: bool,
 
@@ -74,6 +80,9 @@ pub(crate) struct Render {
 
     #[command(flatten)]
     hook: HookArguments,
+
+    #[command(flatten)]
+    store: SelectedStoreArguments,
 
     #[command(flatten)]
     vaults: AllowedVaultsArguments,
@@ -87,6 +96,10 @@ const EXAMPLES: &str = r#"Examples:
     keyvault render nginx.conf.template -o nginx.conf --vault contoso \
       --watch --then 'nginx -s reload'
 
+  With settings of App Configuration, such as @AppConfiguration(Key=shop:url):
+    keyvault render app.conf.template -o app.conf --app-configuration contoso \
+      --select 'shop:*' --select 'shop:*@prod' --vault contoso
+
   Through a pipe:
     cat app.yaml | keyvault render - --vault contoso | kubectl apply -f -
 
@@ -97,8 +110,8 @@ AZURE_CLIENT_SECRET, KEYVAULT_TOKEN and similar variables are removed from its
 environment. On Windows every process that it started ends with it.
 
 Exit codes: 0 the file is written, 2 a reference or an option is wrong, 3 a
-secret is not found, 4 denied, 5 a vault is unavailable or throttles, 1
-several of these, or a file cannot be read or written"#;
+secret or setting is not found, 4 denied, 5 a vault or store is unavailable or
+throttles, 1 several of these, or a file cannot be read or written"#;
 
 impl Render {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
@@ -109,7 +122,8 @@ impl Render {
             return Err(Failure::usage("standard input cannot be watched"));
         }
         let vaults = self.vaults.connect(true)?;
-        crate::block_on(self.render(vaults))??;
+        let store = self.store.connect(&StorePrefixArguments::default(), &self.vaults.connection)?;
+        crate::block_on(self.render(vaults, store))??;
         Ok(ExitCode::SUCCESS)
     }
 
@@ -143,10 +157,10 @@ impl Render {
         Ok(())
     }
 
-    async fn render(self, vaults: AllowedVaults) -> Result<(), Failure> {
+    async fn render(self, vaults: AllowedVaults, store: Option<SettingsStore>) -> Result<(), Failure> {
         let (format, access) = (self.format(), self.access());
-        let rendered = template::render(&self.template, format, &vaults).await?;
-        rendered.print_near_misses();
+        let rendered = template::render(&self.template, format, &vaults, store.as_ref()).await?;
+        rendered.print_notes();
         let text = rendered.text;
         let Some(path) = self.output else {
             if io::stdout().is_terminal() {
@@ -158,7 +172,7 @@ impl Render {
             return write(&path, &text, &access);
         }
         let interval = self.poll.interval;
-        Watch { template: self.template, format, path, access, interval, vaults }.run(text, self.hook).await
+        Watch { template: self.template, format, path, access, interval, vaults, store }.run(text, self.hook).await
     }
 }
 

@@ -7,37 +7,55 @@ use keyvault::settings::Key;
 use zeroize::Zeroizing;
 
 use super::insertion::{self, Insertion};
+use super::setting_reference::{Refusal, SettingReference};
 use crate::failure::Failure;
 use crate::report::ReferenceReport;
 use crate::settings::{self, BYTE_ORDER_MARK, Entry, Format, Problem, TextFile};
+use crate::store::{SettingsStore, StoreContents};
+use crate::terminal::printable;
 use crate::vault::AllowedVaults;
 
 /// A template with its references resolved.
 pub(super) struct Rendered {
     pub(super) text: Zeroizing<String>,
-    /// What was meant to be a reference in the template, and stays text.
-    near_misses: Vec<Problem>,
+    /// What was meant to be a reference in the template, and stays text; and the selections that match nothing.
+    notes: Vec<String>,
 }
 
 impl Rendered {
-    pub(super) fn print_near_misses(&self) {
-        self.near_misses.iter().for_each(|near_miss| eprintln!("keyvault: {near_miss}"));
+    pub(super) fn print_notes(&self) {
+        self.notes.iter().for_each(|note| eprintln!("keyvault: {note}"));
     }
 }
 
 /// Reads the template at `path` and resolves its references.
 ///
-/// In a `format` with a structure, each secret is escaped for its place.
-pub(super) async fn render(path: &str, format: Format, vaults: &AllowedVaults) -> Result<Rendered, Failure> {
+/// In a `format` with a structure, each secret and each setting is escaped for its place.
+pub(super) async fn render(
+    path: &str,
+    format: Format,
+    vaults: &AllowedVaults,
+    store: Option<&SettingsStore>,
+) -> Result<Rendered, Failure> {
     let TextFile { name: file, text, has_byte_order_mark } = settings::read_text(path)?;
-    let (ranges, entries): (Vec<_>, Vec<_>) = references(&file, &text).into_iter().unzip();
-    let outcome = vaults.check(&entries).await?;
-    ReferenceReport::new(&outcome.report, &[], outcome.exit_codes()).into_result()?;
+    let found = references(&text);
+    let needs_store = found.iter().any(|(_, reference)| matches!(reference, Found::Setting(Ok(_))));
+    let contents = match store.filter(|_| needs_store) {
+        Some(store) => Some(store.read().await?),
+        None => None,
+    };
+    let (places, problems) = places(&file, &text, found, contents.as_ref());
+    let outcome = vaults.check(places.iter().filter_map(|place| place.entry.as_ref())).await?;
+    ReferenceReport::new(&outcome.report, &problems, outcome.exit_codes()).into_result()?;
     let mut insertions = Vec::new();
     let mut absent = Vec::new();
-    for range in ranges {
+    for Place { range, entry } in places {
         // The check has fetched the secret.
-        match vaults.resolve(&text[range.clone()]).await? {
+        let resolved = match entry.and_then(|entry| entry.text) {
+            Some(text) => vaults.resolve(&text).await?,
+            None => None,
+        };
+        match resolved {
             Some(value) => {
                 let value = Zeroizing::new(value.expose_secret().to_owned());
                 insertions.push(Insertion { range, value });
@@ -57,7 +75,11 @@ pub(super) async fn render(path: &str, format: Format, vaults: &AllowedVaults) -
     };
     let mark = if has_byte_order_mark { BYTE_ORDER_MARK } else { "" };
     let rendered = Zeroizing::new([mark, rendered.as_str()].concat());
-    Ok(Rendered { text: rendered, near_misses: settings::near_misses(&text, &file) })
+    let near_misses = settings::near_misses(&text, &file).into_iter().map(|near_miss| near_miss.to_string());
+    let unmatched = contents.iter().flat_map(StoreContents::unmatched);
+    let unmatched = unmatched.map(|note| printable(&format!("{} {}", note.origin, note.message)));
+    let notes = near_misses.chain(unmatched).collect();
+    Ok(Rendered { text: rendered, notes })
 }
 
 /// Replaces the references as they are.
@@ -74,14 +96,15 @@ fn filled(text: &str, insertions: &[Insertion]) -> Zeroizing<String> {
     out
 }
 
-/// Replaces each escaped reference `@@KeyVault(` by `@KeyVault(`.
+/// Replaces each escaped reference `@@KeyVault(` by `@KeyVault(`, and `@@AppConfiguration(` likewise.
 fn unescaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("@@") {
         let (before, here) = rest.split_at(at + 1);
         out.push_str(before);
-        let is_escape = Template::scan(head(here)).first().is_some_and(|(range, _)| range.start == 0);
+        let is_escape = SettingReference::begins(here)
+            || Template::scan(head(here)).first().is_some_and(|(range, _)| range.start == 0);
         // The first @ stays, and the second one is the escape.
         rest = if is_escape { &here[1..] } else { here };
     }
@@ -95,22 +118,60 @@ fn head(text: &str) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
+/// A reference in the template.
+enum Found {
+    Secret,
+    Setting(Result<SettingReference, Refusal>),
+}
+
 /// Returns every reference with its position in the text.
-fn references(file: &str, text: &str) -> Vec<(Range<usize>, Entry)> {
-    let mut line = 1;
-    let mut counted = 0;
-    let entry = |(range, _): (Range<usize>, _)| {
+fn references(text: &str) -> Vec<(Range<usize>, Found)> {
+    let secrets = Template::scan(text).into_iter().map(|(range, _)| (range, Found::Secret));
+    let settings = SettingReference::scan(text).into_iter().map(|(range, setting)| (range, Found::Setting(setting)));
+    let mut found: Vec<_> = secrets.chain(settings).collect();
+    found.sort_by_key(|(range, _)| range.start);
+    // A reference inside another one makes that malformed.
+    let mut end = 0;
+    found.retain(|(range, _)| {
+        let is_apart = range.start >= end;
+        end = end.max(range.end);
+        is_apart
+    });
+    found
+}
+
+/// A place in the template, and the value that replaces it.
+struct Place {
+    range: Range<usize>,
+    /// The text that the reference stands for, with its line. `None` for an optional setting that is absent.
+    entry: Option<Entry>,
+}
+
+/// Returns the place of each reference, and a problem for each setting without a value.
+fn places(
+    file: &str,
+    text: &str,
+    found: Vec<(Range<usize>, Found)>,
+    store: Option<&StoreContents<'_>>,
+) -> (Vec<Place>, Vec<Problem>) {
+    let (mut places, mut problems) = (Vec::new(), Vec::new());
+    let (mut line, mut counted) = (1, 0);
+    for (range, reference) in found {
         line += text[counted..range.start].matches('\n').count();
         counted = range.start;
-        let entry = Entry {
-            key: Key::root().member(&format!("line {line}")),
-            origin: format!("{file}:{line}"),
-            document: 0,
-            text: Some(Zeroizing::new(text[range.clone()].to_owned())),
+        let origin = format!("{file}:{line}");
+        let value = match reference {
+            Found::Secret => Ok(Some(Zeroizing::new(text[range.clone()].to_owned()))),
+            Found::Setting(setting) => setting.and_then(|setting| setting.text(store)),
         };
-        (range, entry)
-    };
-    Template::scan(text).into_iter().map(entry).collect()
+        let key = Key::root().member(&format!("line {line}"));
+        let entry = |text| Entry { key, origin: origin.clone(), document: 0, text: Some(text) };
+        match value {
+            Ok(value) => places.push(Place { range, entry: value.map(entry) }),
+            Err((message, code)) => problems.push(Problem { origin, message: message.to_owned(), code }),
+        }
+    }
+    (places, problems)
 }
 
 /// Returns the ranges of the text without the lines that have an absent reference.
@@ -173,9 +234,18 @@ mod tests {
     #[test]
     fn the_origin_of_a_reference_is_the_line_it_starts_on() {
         let text = "a\n@KeyVault(SecretName=a) @KeyVault(\nSecretName=b)\n\n@KeyVault(SecretName=c)";
-        let found = references("f", text);
-        let origins: Vec<&str> = found.iter().map(|(_, entry)| entry.origin.as_str()).collect();
-        assert_eq!(origins, ["f:2", "f:2", "f:5"]);
+        let (found, problems) = places("f", text, references(text), None);
+        let origins: Vec<String> = found.into_iter().filter_map(|place| Some(place.entry?.origin)).collect();
+        assert_eq!((origins, problems.len()), (["f:2", "f:2", "f:5"].map(str::to_owned).to_vec(), 0));
+    }
+
+    #[test]
+    fn a_setting_without_a_store_is_a_problem_of_its_line() {
+        let text =
+            "\n@KeyVault(SecretName=@AppConfiguration(Key=a))\n@AppConfiguration(Key=b) @@AppConfiguration(Key=c)";
+        let (found, problems) = places("f", text, references(text), None);
+        assert_eq!((found.len(), problems.len()), (1, 1));
+        assert!(problems[0].to_string().starts_with("f:3: ") && problems[0].code == 2, "{problems:?}");
     }
 
     #[test]
@@ -183,6 +253,10 @@ mod tests {
         for (text, expected) in [
             ("a @@KeyVault(x) b", "a @KeyVault(x) b"),
             ("@@@microsoft.keyvault(", "@@microsoft.keyvault("),
+            (
+                "@@appconfiguration(x) @@Microsoft.AppConfiguration(",
+                "@appconfiguration(x) @Microsoft.AppConfiguration(",
+            ),
             ("a@@b @@KeyVault @@", "a@@b @@KeyVault @@"),
         ] {
             assert_eq!(unescaped(text), expected);

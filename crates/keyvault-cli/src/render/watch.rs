@@ -15,6 +15,7 @@ use crate::failure::Failure;
 use crate::hook::HookArguments;
 use crate::settings::Format;
 use crate::shutdown;
+use crate::store::SettingsStore;
 use crate::vault::AllowedVaults;
 
 /// A file that is kept up to date.
@@ -25,6 +26,7 @@ pub(super) struct Watch {
     pub(super) access: Access,
     pub(super) interval: Duration,
     pub(super) vaults: AllowedVaults,
+    pub(super) store: Option<SettingsStore>,
 }
 
 impl Watch {
@@ -83,12 +85,12 @@ impl Watch {
 
     /// Returns whether the file was written, because the text differs from `current` or the file was removed.
     async fn update(&self, current: &mut Zeroizing<String>) -> Result<bool, Failure> {
-        let rendered = template::render(&self.template, self.format, &self.vaults).await?;
+        let rendered = template::render(&self.template, self.format, &self.vaults, self.store.as_ref()).await?;
         if rendered.text == *current && !self.is_removed() {
             return Ok(false);
         }
         write(&self.path, &rendered.text, &self.access)?;
-        rendered.print_near_misses();
+        rendered.print_notes();
         *current = rendered.text;
         Ok(true)
     }

@@ -1,13 +1,15 @@
 //! `keyvault run`: starts a program with the references in its environment resolved.
 //!
-//! In reading order: `unresolved` collects the variables, `environment` is the result after they are resolved, and
-//! `program` starts the command with it. With `--mask` or `--restart-on-change`, and always on Windows, the command is
-//! a `child` under a `supervisor`: `change_poller` finds new versions, and `masked_output` copies the output through
-//! the `redactor`. `unix` and `windows` hold what differs: starting, signals, and every process that the command
-//! started.
+//! In reading order: `variables` are those of one source, `unresolved` collects them from all sources, `environment` is
+//! the result after they are resolved, and `program` starts the command with it. `code_variables` lists the names that
+//! neither a secret nor a key of a store may set. With `--mask` or `--restart-on-change`, and always on Windows, the
+//! command is a `child` under a `supervisor`: `change_poller` finds new versions, and `masked_output` copies the output
+//! through the `redactor`. `unix` and `windows` hold what differs: starting, signals, and every process that the
+//! command started.
 
 mod change_poller;
 mod child;
+mod code_variables;
 mod environment;
 mod masked_output;
 mod program;
@@ -16,6 +18,7 @@ mod supervisor;
 #[cfg(unix)]
 mod unix;
 mod unresolved;
+mod variables;
 #[cfg(windows)]
 mod windows;
 
@@ -44,6 +47,7 @@ use self::windows as platform;
 use crate::arguments::PollArguments;
 use crate::failure::Failure;
 use crate::settings::SelectionArguments;
+use crate::store::{SelectedStoreArguments, StorePrefixArguments};
 use crate::vault::{AllowedVaultsArguments, credential_variables};
 
 /// Run a command with the references in its environment resolved
@@ -67,6 +71,12 @@ pub(crate) struct Run {
     #[command(flatten)]
     selection: SelectionArguments,
 
+    #[command(flatten)]
+    store: SelectedStoreArguments,
+
+    #[command(flatten)]
+    store_prefixes: StorePrefixArguments,
+
     /// Also set a variable for each secret of the default vault whose name starts with PREFIX: with --prefix Shop-- the
     /// secret Shop--Db--Password becomes DB__PASSWORD; a variable that is already set stays
     #[arg(long, value_name = "PREFIX")]
@@ -81,8 +91,8 @@ pub(crate) struct Run {
     #[arg(long)]
     mask: bool,
 
-    /// Check for new versions, and restart the command with everything that it started when its variables change;
-    /// changes in a row lengthen the interval
+    /// Check for new versions and for changes of the store, and restart the command with everything that it started
+    /// when its variables change; changes in a row lengthen the interval
     #[arg(long)]
     restart_on_change: bool,
 
@@ -93,8 +103,9 @@ pub(crate) struct Run {
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
     grace: Duration,
 
-    /// Let the command inherit credentials: KEYVAULT_TOKEN, AZURE_CLIENT_ID, AZURE_TENANT_ID, AZURE_CLIENT_SECRET and
-    /// similar variables, IDENTITY_*, MSI_*, and the tokens of jobs in GitHub Actions and Azure Pipelines
+    /// Let the command inherit credentials: KEYVAULT_TOKEN, KEYVAULT_APP_CONFIGURATION, AZURE_CLIENT_ID,
+    /// AZURE_TENANT_ID, AZURE_CLIENT_SECRET and similar variables, IDENTITY_*, MSI_*, and the tokens of jobs in GitHub
+    /// Actions and Azure Pipelines
     #[arg(long)]
     keep_credentials: bool,
 
@@ -118,18 +129,30 @@ const EXAMPLES: &str = r#"Examples:
   Secrets by name, without references:
     keyvault run --vault contoso --prefix Shop-- -- env
 
+  The settings of App Configuration, where a label wins over none:
+    keyvault run --vault contoso --app-configuration contoso \
+      --select 'shop:*' --select 'shop:*@prod' --trim-prefix shop: -- ./server
+
   A server that cannot reload, kept up to date, without secrets in its log:
     keyvault run --vault contoso --mask --restart-on-change -- ./server
 
 Variables that CI systems and platforms fill with text of other people, such
 as CI_COMMIT_MESSAGE and ARGO_TEMPLATE, are left alone unless --only has their
-full name; the guide docs/command-line.md lists them. --all and --prefix never
-set variables that make programs run code, such as LD_PRELOAD and PATH.
+full name; the guide docs/command-line.md lists them. --all, --prefix and
+--app-configuration never set variables that make programs run code, such as
+LD_PRELOAD and PATH.
+
+--app-configuration sets a variable for each key-value of the store: the key
+Db:Password becomes DB__PASSWORD, and :, / and . separate levels. A Key Vault
+reference becomes its secret, JSON stays text, and feature flags are left out.
+The environment overrides files, files override the store, and the store
+overrides --all and --prefix. Without a connection string, the store needs the
+credential of --credential; KEYVAULT_TOKEN is for vaults alone.
 
 Exit codes: the command's own, or 128 plus the number of the signal that ended
 it; 127 command not found, 126 it cannot be run. Before the command starts: 2 a
 reference or an option is wrong, 3 a secret is not found, 4 denied, 5 a vault
-is unavailable or throttles, 1 several of these.
+or store is unavailable or throttles, 1 several of these.
 
 With --mask the command writes to pipes instead of the terminal, so most
 programs print no colours. What it leaves in the background stays masked after
@@ -147,8 +170,9 @@ impl Run {
     pub(crate) fn run(self) -> Result<ExitCode, Failure> {
         let prefix = self.prefix.clone().unwrap_or_default();
         let names = (self.all || self.prefix.is_some()).then(|| NameMap::new().prefix(prefix));
-        let unresolved =
-            UnresolvedEnvironment::read(&self.env_file, self.selection.clone(), names, self.keep_credentials)?;
+        let store = self.store.connect(&self.store_prefixes, &self.vaults.connection)?;
+        let unresolved = UnresolvedEnvironment::read(&self.env_file, self.selection.clone(), self.keep_credentials)?
+            .with_lower_layers(store, names);
         // Windows cannot replace a process by another program.
         #[cfg(unix)]
         let replaces_process = !self.mask && !self.restart_on_change;

@@ -7,22 +7,29 @@ use keyvault::settings::{Key, Segment};
 use keyvault::{NameMap, Template};
 use zeroize::Zeroizing;
 
+use super::code_variables::changes_programs;
 use super::environment::{ChildEnvironment, SecretText, Value};
+use super::variables::{Notes, Variables, contains_nul};
 use crate::failure::Failure;
 use crate::report::ReferenceReport;
-use crate::settings::{self, Entry, EnvVariable, LEFT_ALONE, SelectionArguments, may_contain_reference, needs_check};
+use crate::settings::{self, Entry, EnvVariable, SelectionArguments, may_contain_reference, needs_check};
+use crate::store::SettingsStore;
+use crate::terminal::printable;
 use crate::vault::{AllowedVaults, credential_variables};
 
 /// The variables that the child gets in addition to ours, and the ones that it does not inherit.
 pub(super) struct UnresolvedEnvironment {
-    /// The variables with references, or with text that was meant to be one, by name.
-    references: BTreeMap<String, Entry>,
-    /// The variables of files without references.
-    plain: BTreeMap<String, Zeroizing<String>>,
+    /// Our variables with references, and those of files.
+    variables: Variables,
     withheld: Vec<&'static str>,
+    selection: SelectionArguments,
+    /// The names of our variables and of those of files.
+    known: Vec<String>,
+    /// The store whose settings become variables.
+    store: Option<SettingsStore>,
     /// Selects the secrets that become variables by their names.
     names: Option<NameMap>,
-    selection: SelectionArguments,
+    notes: Notes,
 }
 
 impl UnresolvedEnvironment {
@@ -30,18 +37,23 @@ impl UnresolvedEnvironment {
     pub(super) fn read(
         files: &[String],
         selection: SelectionArguments,
-        names: Option<NameMap>,
         keep_credentials: bool,
     ) -> Result<Self, Failure> {
         let is_resolved = |name: &str, value: &OsStr| needs_check(&value.to_string_lossy()) && selection.includes(name);
         let is_withheld =
             |name: &&str| !keep_credentials && std::env::var_os(name).is_some_and(|value| !is_resolved(name, &value));
         let withheld: Vec<&'static str> = credential_variables().filter(is_withheld).collect();
-        let mut variables =
-            Self { references: BTreeMap::new(), plain: BTreeMap::new(), withheld, names, selection: selection.clone() };
-        let mut known: Vec<String> = Vec::new();
+        let mut environment = Self {
+            variables: Variables::default(),
+            withheld,
+            selection: selection.clone(),
+            known: Vec::new(),
+            store: None,
+            names: None,
+            notes: Notes::default(),
+        };
         for file in files {
-            variables.read_file(file, &mut known)?;
+            environment.read_file(file)?;
         }
         for (name, value) in std::env::vars_os() {
             let full_name = name.to_string_lossy().into_owned();
@@ -49,19 +61,34 @@ impl UnresolvedEnvironment {
                 let (Some(name), Some(value)) = (name.to_str(), value.to_str()) else {
                     return Err(Failure::usage(format!("variable {full_name} is not UTF-8 text")));
                 };
-                variables.references.insert(name.to_owned(), entry(name, format!("variable {name}"), value.to_owned()));
-            } else if may_contain_reference(&value.to_string_lossy()) {
-                variables.note_protected(&full_name, "variable");
+                let text = Zeroizing::new(value.to_owned());
+                let context = (&selection, &environment.notes);
+                environment.variables.set(name, format!("variable {name}"), text, context)?;
+            } else if may_contain_reference(&value.to_string_lossy()) && selection.protects(&full_name) {
+                environment.notes.print_left_alone(&full_name, "variable");
             }
-            known.push(full_name);
+            environment.known.push(full_name);
         }
-        for pattern in selection.unmatched(&known) {
-            eprintln!("keyvault: {pattern} matches no variable");
-        }
-        Ok(variables)
+        Ok(environment)
     }
 
-    fn read_file(&mut self, path: &str, known: &mut Vec<String>) -> Result<(), Failure> {
+    /// Adds the settings of a store, and the secrets that `names` selects. What is set already stays.
+    pub(super) fn with_lower_layers(mut self, store: Option<SettingsStore>, names: Option<NameMap>) -> Self {
+        if store.is_none() {
+            self.report_unmatched(&self.known);
+        }
+        (self.store, self.names) = (store, names);
+        self
+    }
+
+    /// Prints the patterns of `--only` and `--except` that match none of `names`.
+    fn report_unmatched(&self, names: &[String]) {
+        for pattern in self.selection.unmatched(names) {
+            self.notes.print(&format!("{pattern} matches no variable"));
+        }
+    }
+
+    fn read_file(&mut self, path: &str) -> Result<(), Failure> {
         let file = settings::read_text(path)?;
         let (variables, problems) = settings::env_file(&file);
         if !problems.is_empty() {
@@ -69,37 +96,17 @@ impl UnresolvedEnvironment {
             return Err(Failure::usage(problems.join("\n")));
         }
         for EnvVariable { name, value, origin } in variables {
-            known.push(name.clone());
+            self.known.push(name.clone());
             // A bare name passes on a variable, even one that is withheld otherwise.
             let Some(value) = value else {
                 self.withheld.retain(|withheld| *withheld != name);
                 continue;
             };
-            if self.is_inherited(&name) {
-                continue;
+            if !self.is_inherited(&name) {
+                self.variables.set(&name, origin, value, (&self.selection, &self.notes))?;
             }
-            self.plain.remove(&name);
-            self.references.remove(&name);
-            if needs_check(&value) && self.selection.includes(&name) {
-                self.references.insert(name.clone(), entry(&name, origin, value.to_string()));
-                continue;
-            }
-            if value.contains('\0') {
-                return Err(contains_nul(&name, &origin));
-            }
-            if may_contain_reference(&value) {
-                self.note_protected(&name, &origin);
-            }
-            self.plain.insert(name, value);
         }
         Ok(())
-    }
-
-    /// Prints that a variable is left alone although it has a reference, unless the arguments exclude it.
-    fn note_protected(&self, name: &str, origin: &str) {
-        if self.selection.protects(name) {
-            eprintln!("keyvault: {origin} {name} {LEFT_ALONE}");
-        }
     }
 
     /// Returns whether the child inherits the variable from us.
@@ -109,55 +116,73 @@ impl UnresolvedEnvironment {
 
     /// Returns whether there is nothing to fetch.
     pub(super) fn is_plain(&self) -> bool {
-        self.references.is_empty() && self.names.is_none()
+        self.variables.references.is_empty() && self.names.is_none() && self.store.is_none()
     }
 
     /// Converts an environment that [is plain](Self::is_plain).
     #[cfg(unix)]
     pub(super) fn into_plain(self) -> ChildEnvironment {
-        let values = self.plain.into_iter().map(|(name, text)| (name, Value::plain(text))).collect();
+        let values = self.variables.plain.into_iter().map(|(name, text)| (name, Value::plain(text))).collect();
         ChildEnvironment { values, withheld: self.withheld, secrets: Vec::new() }
     }
 
-    /// Fetches the secrets.
+    /// Reads the store and fetches the secrets.
     ///
     /// # Errors
     ///
-    /// One failure that reports every reference that cannot be resolved.
+    /// A failure of the store, or one failure that reports every reference that cannot be resolved.
     pub(super) async fn resolve(&self, vaults: &AllowedVaults) -> Result<ChildEnvironment, Failure> {
         let mut environment = ChildEnvironment { withheld: self.withheld.clone(), ..ChildEnvironment::default() };
-        let outcome = vaults.check(self.references.values()).await?;
+        let stored = match &self.store {
+            Some(store) => self.stored(store).await?,
+            None => Variables::default(),
+        };
+        let references: BTreeMap<&String, &Entry> =
+            self.variables.references.iter().chain(&stored.references).collect();
+        let outcome = vaults.check(references.values().copied()).await?;
         let report = ReferenceReport::new(&outcome.report, &[], outcome.exit_codes()).into_result();
-        report.map_err(|failure| self.with_exception(failure))?;
-        if let Some(map) = &self.names {
-            self.add_mapped(vaults, map, &mut environment).await?;
-        }
-        for (name, text) in &self.plain {
+        report.map_err(|failure| with_exception(failure, &references))?;
+        for (name, text) in self.variables.plain.iter().chain(&stored.plain) {
             environment.values.insert(name.clone(), Value::plain(text.clone()));
         }
         for (name, resolved) in outcome.values() {
-            let Some(entry) = self.references.get(&name) else { continue };
+            let Some(entry) = references.get(&name) else { continue };
             let text = resolved.map(|text| Zeroizing::new(text.expose_secret().to_owned()));
             let versions = resolved.map(|text| text.secrets().to_vec()).unwrap_or_default();
             if text.as_ref().is_some_and(|text| text.contains('\0')) {
                 return Err(contains_nul(&name, &entry.origin));
             }
-            environment.values.insert(name, Value { text, versions });
+            let template = entry.text.clone().unwrap_or_default();
+            environment.values.insert(name, Value { text, template, versions });
             environment.secrets.extend(secret_texts(vaults, entry).await?);
+        }
+        if let Some(map) = &self.names {
+            self.add_mapped(vaults, map, &mut environment).await?;
         }
         Ok(environment)
     }
 
-    /// Adds how to pass on text that only looks like a reference.
-    fn with_exception(&self, failure: Failure) -> Failure {
-        let near_miss = self.references.iter().find(|(_, entry)| !entry.may_contain_reference());
-        match (failure, near_miss) {
-            (Failure::References { report, code }, Some((name, _))) => {
-                let report = format!("{report}To pass on text that only looks like a reference: --except {name}");
-                Failure::References { report, code }
-            }
-            (failure, _) => failure,
+    /// Reads the variables of the store, except those that are set already.
+    async fn stored(&self, store: &SettingsStore) -> Result<Variables, Failure> {
+        let contents = store.read().await?;
+        contents.unmatched().for_each(|note| self.notes.print(&format!("{} {}", note.origin, note.message)));
+        let (settings, problems) = contents.settings();
+        if !problems.is_empty() {
+            let problems: Vec<String> = problems.iter().map(|problem| printable(&problem.to_string())).collect();
+            return Err(Failure::usage(problems.join("\n")));
         }
+        let mut variables = Variables::default();
+        for setting in &settings {
+            let name = setting.variable();
+            if changes_programs(&name) {
+                self.note_code_variable(&name, &setting.origin());
+            } else if !self.is_inherited(&name) && !self.variables.contains(&name) {
+                variables.set(&name, setting.origin(), setting.text(), (&self.selection, &self.notes))?;
+            }
+        }
+        let names = settings.iter().map(|setting| setting.variable());
+        self.report_unmatched(&self.known.iter().cloned().chain(names).collect::<Vec<_>>());
+        Ok(variables)
     }
 
     /// Adds the secrets that `map` selects, except those whose variable is already set.
@@ -170,13 +195,10 @@ impl UnresolvedEnvironment {
         for (key, secret) in vaults.mapped(map).await?.iter() {
             let name = variable_name(key);
             if changes_programs(&name) {
-                eprintln!(
-                    "keyvault: {} is not set as {name}, because this variable makes programs run code",
-                    secret.id()
-                );
+                self.note_code_variable(&name, &secret.id().to_string());
                 continue;
             }
-            if self.is_inherited(&name) || self.plain.contains_key(&name) || self.references.contains_key(&name) {
+            if self.is_inherited(&name) || environment.values.contains_key(&name) {
                 continue;
             }
             let text = Zeroizing::new(secret.expose_secret().to_owned());
@@ -185,18 +207,27 @@ impl UnresolvedEnvironment {
             }
             let place = format!("secret {} (variable {name})", secret.id().name());
             environment.secrets.push(SecretText { place, text: text.clone() });
-            environment.values.insert(name, Value { text: Some(text), versions: vec![secret.id().clone()] });
+            let (template, versions) = (Zeroizing::default(), vec![secret.id().clone()]);
+            environment.values.insert(name, Value { text: Some(text), template, versions });
         }
         Ok(())
     }
+
+    fn note_code_variable(&self, name: &str, origin: &str) {
+        self.notes.print(&format!("{origin} is not set as {name}, because this variable makes programs run code"));
+    }
 }
 
-fn entry(name: &str, origin: String, text: String) -> Entry {
-    Entry { key: Key::root().member(name), origin, document: 0, text: Some(Zeroizing::new(text)) }
-}
-
-fn contains_nul(name: &str, origin: &str) -> Failure {
-    Failure::usage(format!("the value of {name} ({origin}) contains a NUL, which an environment variable cannot hold"))
+/// Adds how to pass on text that only looks like a reference.
+fn with_exception(failure: Failure, references: &BTreeMap<&String, &Entry>) -> Failure {
+    let near_miss = references.iter().find(|(_, entry)| !entry.may_contain_reference());
+    match (failure, near_miss) {
+        (Failure::References { report, code }, Some((name, _))) => {
+            let report = format!("{report}To pass on text that only looks like a reference: --except {name}");
+            Failure::References { report, code }
+        }
+        (failure, _) => failure,
+    }
 }
 
 /// Returns the value of each reference in `entry`, from the cache that the check filled.
@@ -221,78 +252,6 @@ fn variable_name(key: &Key) -> String {
     });
     segments.collect::<Vec<_>>().join("__")
 }
-
-/// Returns whether a variable makes the programs that inherit it load or run code.
-fn changes_programs(name: &str) -> bool {
-    CODE_VARIABLES.iter().any(|pattern| settings::matches(pattern, name))
-}
-
-/// The variables that `--all` and `--prefix` do not set, because the name of a secret is enough to do so.
-const CODE_VARIABLES: [&str; 63] = [
-    "BASHOPTS",
-    "BASH_ENV",
-    "BASH_FUNC_*",
-    "CDPATH",
-    "CLASSPATH",
-    "COR_ENABLE_PROFILING",
-    "COR_PROFILER*",
-    "CORECLR_ENABLE_PROFILING",
-    "CORECLR_PROFILER*",
-    "DOTNET_ADDITIONAL_DEPS",
-    "DOTNET_SHARED_STORE",
-    "DOTNET_STARTUP_HOOKS",
-    "DYLD_*",
-    "EDITOR",
-    "ELECTRON_RUN_AS_NODE",
-    "ENV",
-    "ERL_*",
-    "GCONV_PATH",
-    "GEM_HOME",
-    "GEM_PATH",
-    "GETCONF_DIR",
-    "GIT_CONFIG*",
-    "GIT_EDITOR",
-    "GIT_EXEC_PATH",
-    "GIT_EXTERNAL_DIFF",
-    "GIT_PAGER",
-    "GIT_PROXY_COMMAND",
-    "GIT_SSH*",
-    "GLIBC_TUNABLES",
-    "HOSTALIASES",
-    "IFS",
-    "JAVA_TOOL_OPTIONS",
-    "JDK_JAVA_OPTIONS",
-    "LD_*",
-    "LESSCLOSE",
-    "LESSOPEN",
-    "LOCPATH",
-    "LUA_*PATH*",
-    "LUA_INIT*",
-    "MALLOC_*",
-    "MANPAGER",
-    "NLSPATH",
-    "NODE_OPTIONS",
-    "NODE_PATH",
-    "OPENSSL_CONF",
-    "OPENSSL_ENGINES",
-    "OPENSSL_MODULES",
-    "PAGER",
-    "PATH",
-    "PERL*",
-    "PHPRC",
-    "PHP_INI_SCAN_DIR",
-    "PROMPT_COMMAND",
-    "PS4",
-    "PYTHON*",
-    "R_*PROFILE*",
-    "RUBYLIB",
-    "RUBYOPT",
-    "RUSTC*WRAPPER",
-    "SHELL*",
-    "VISUAL",
-    "ZDOTDIR",
-    "_JAVA_OPTIONS",
-];
 
 #[cfg(test)]
 mod tests {

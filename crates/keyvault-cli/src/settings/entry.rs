@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 /// One value of a file or of the environment.
 pub(crate) struct Entry {
     pub(crate) key: Key,
-    /// `settings.toml:3` or `variable SHOP_PORT`.
+    /// `settings.toml:3`, `variable SHOP_PORT` or `App Configuration key shop:port`.
     pub(crate) origin: String,
     /// The index of the YAML document that the value is in, 0 in other formats.
     pub(crate) document: usize,
@@ -21,12 +21,9 @@ impl Entry {
         self.text.as_deref().is_some_and(|text| may_contain_reference(text))
     }
 
-    /// Returns the file that the value is in, or `variable` for each variable.
-    pub(crate) fn source(&self) -> &str {
-        match self.origin.rsplit_once(':') {
-            Some((file, _)) => file,
-            None => self.origin.split(' ').next().unwrap_or_default(),
-        }
+    /// Returns the file that the value is in. `None` for a variable and for a key-value of a store.
+    pub(crate) fn file(&self) -> Option<&str> {
+        file_and_line(&self.origin).map(|(file, _)| file)
     }
 
     /// Returns the value for a resolver. `None` if it is no string.
@@ -34,6 +31,13 @@ impl Entry {
         let text = self.text.as_deref()?;
         Some(ConfigValue::text(self.key.clone(), self.origin.clone(), text.as_str()))
     }
+}
+
+/// Splits an origin into the file and the line. Returns `None` for a variable and for a key-value of a store.
+pub(crate) fn file_and_line(origin: &str) -> Option<(&str, &str)> {
+    // The key of a key-value may end like a line: `App Configuration key hosts:0`.
+    let (file, line) = origin.rsplit_once(':').filter(|_| !origin.starts_with("App Configuration key "))?;
+    line.parse::<usize>().is_ok().then_some((file, line))
 }
 
 /// Returns whether `text` contains a reference, a malformed or escaped one, or text that was meant to be one.

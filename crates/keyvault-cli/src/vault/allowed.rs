@@ -30,7 +30,7 @@ pub(crate) struct AllowedVaults {
 /// The outcome of a check: one row for each reference, and the resolved values.
 pub(crate) struct CheckOutcome {
     pub(crate) report: Vec<ReportRow>,
-    /// `None` if no vault was contacted.
+    /// `None` if there are references and no vault was contacted.
     checked: Option<Checked>,
     /// The settings that need a default vault when no vault was given.
     without_vault: Vec<String>,
@@ -99,20 +99,22 @@ impl AllowedVaults {
         let placeholder = placeholder_vault()?;
         let default = self.vaults.first().unwrap_or(&placeholder);
         let referenced = vaults_of(entries.iter().copied(), default);
-        let values = entries.iter().filter_map(|entry| entry.config_value()).collect();
+        let values = || entries.iter().filter_map(|entry| entry.config_value()).collect();
         if self.vaults.is_empty() {
-            let mut report = self.resolver.check_offline(values).rows().to_vec();
+            let mut report = self.resolver.check_offline(values()).rows().to_vec();
             advise(&mut report, &[], &referenced);
             let mut without_vault = Vec::new();
             for row in report.iter_mut().filter(|row| row.vault.as_deref() == Some(placeholder.name())) {
                 require_vault(row);
                 without_vault.push(row.setting.clone());
             }
-            return Ok(CheckOutcome { report, checked: None, without_vault });
+            // Without a reference there may be escaped ones.
+            let checked = if report.is_empty() { Some(self.resolver.check(values()).await) } else { None };
+            return Ok(CheckOutcome { report, checked, without_vault });
         }
         self.fetched.store(0, Ordering::Relaxed);
         let total = secrets_of(entries.iter().copied(), default).len();
-        let checked = terminal::with_progress(self.resolver.check(values), &self.fetched, total).await;
+        let checked = terminal::with_progress(self.resolver.check(values()), &self.fetched, total).await;
         let mut report = checked.report().rows().to_vec();
         advise(&mut report, &self.vaults, &referenced);
         Ok(CheckOutcome { report, checked: Some(checked), without_vault: Vec::new() })

@@ -20,7 +20,8 @@ pub(crate) struct ConnectionArguments {
     #[arg(long, value_name = "PATH")]
     ca_file: Option<PathBuf>,
 
-    /// Give up on a request to a vault, with its retries, after this time; also on a list that yields nothing for it
+    /// Give up on a request to a vault or store, with its retries, after this time; also on a list that yields nothing
+    /// for it
     #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
     timeout: Duration,
 
@@ -45,13 +46,16 @@ impl ConnectionArguments {
         if let Some(version) = &self.api_version {
             builder = builder.api_version(version);
         }
-        Ok(match &self.ca_file {
+        Ok(match self.certificate_authority()? {
             None => builder,
-            Some(path) => {
-                let pem = std::fs::read_to_string(path).map_err(|error| Failure::of_file(path, error))?;
-                builder.certificate_authority(pem)
-            }
+            Some(pem) => builder.certificate_authority(pem),
         })
+    }
+
+    /// Reads the certificate authority of `--ca-file`.
+    pub(crate) fn certificate_authority(&self) -> Result<Option<String>, Failure> {
+        let read = |path: &PathBuf| std::fs::read_to_string(path).map_err(|error| Failure::of_file(path, error));
+        self.ca_file.as_ref().map(read).transpose()
     }
 }
 

@@ -107,11 +107,13 @@ impl fmt::Debug for EnvironmentToken {
 
 /// Returns the variables that configure the credential chain and the platform's identities.
 ///
-/// A program that `keyvault run` or `keyvault render --then` starts does not inherit them.
+/// A program that `keyvault run` or `keyvault render --then` starts does not inherit them. The variable of the App
+/// Configuration store is among them, because a connection string has an access key.
 pub(crate) fn credential_variables() -> impl Iterator<Item = &'static str> {
-    // The SDKs of other languages also read the last three.
-    let further = ["KEYVAULT_TOKEN", "AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_USERNAME", "AZURE_PASSWORD"];
-    further.into_iter().chain(DefaultCredential::VARIABLES.iter().copied())
+    let ours = ["KEYVAULT_TOKEN", "KEYVAULT_APP_CONFIGURATION"];
+    // The SDKs of other languages also read these.
+    let further = ["AZURE_CLIENT_CERTIFICATE_PASSWORD", "AZURE_USERNAME", "AZURE_PASSWORD"];
+    ours.into_iter().chain(further).chain(DefaultCredential::VARIABLES.iter().copied())
 }
 
 #[cfg(test)]

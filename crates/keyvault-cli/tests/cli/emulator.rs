@@ -207,6 +207,9 @@ fn the_schema_of_a_seed_accepts_what_the_emulator_accepts() {
         (r#"{"a": {"value": "v", "version": "0123456789ABCDEF0123456789abcdef"}}"#, true),
         (r#"{"a": {"versions": ["old", {"value": "new"}]}}"#, true),
         (r#"{"a": {"certificate": "app.example"}}"#, true),
+        (r#"{"a": {"certificate": "app.example", "policy": {"issuer": {"name": "Self"}}}}"#, true),
+        (r#"{"a": {"value": "v", "policy": {}}}"#, false),
+        (r#"{"a": {"certificate": "app.example", "policy": []}}"#, false),
         (r#"{"app_configuration": {"a:b": "v", "c": ["v", {"value": "v", "label": "prod"}]}}"#, true),
         (r#"{"app_configuration": {"a": {"secret": "db", "tags": {"k": "v"}, "locked": true}}}"#, true),
         (

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use keyvault_emulator::{Denial, Fault};
+use keyvault_emulator::{Denial, Fault, SetKeyValue};
 use keyvault_test_support::canary::{Canary, Finder};
 
 use crate::authority::Authority;
@@ -154,6 +154,59 @@ async fn commands_that_resolve_references_print_no_value() {
     test.fails(&["render", "-", "-o", "rendered"], &format!("{value}@KeyVault({value}")).await;
     test.assert_no_leak();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_command_prints_a_connection_string_or_a_value_of_its_store() {
+    let mut test = LeakTest::start().await;
+    let (value, word) = (test.secret.text().to_owned(), test.word.text().to_owned());
+    let store = test.fixture.emulator.app_configuration("");
+    let connection_string = store.connection_string();
+    let (start, key) = connection_string.rsplit_once("Secret=").expect("a secret");
+    test.token = Canary::of(key);
+    let reference = format!("{}/secrets/db", test.fixture.emulator.vault_url());
+    store.set("plain", &word);
+    store.set_key_value("db", SetKeyValue::secret_reference(reference));
+    test.fixture.write("a.conf", "@AppConfiguration(Key=plain) @AppConfiguration(Key=db)");
+    let malformed = [
+        format!("{start}Secret={word}!"),
+        format!("{connection_string};X={word}"),
+        word.clone() + ".evil=",
+        key.to_owned(),
+    ];
+    for step in ["good", "malformed key-value", "denied", "fault", "malformed store"] {
+        let store = test.fixture.emulator.app_configuration("");
+        match step {
+            "malformed key-value" => {
+                store.set("bad", &format!("{word}@KeyVault({word}=1)"));
+            }
+            "denied" => store.deny(Denial::Rbac, None),
+            "fault" => store.fault(Fault::status(400).body(&value).header("x-ms-request-id", &word)),
+            _ => {}
+        }
+        let stores = if step == "malformed store" { &malformed[..] } else { std::slice::from_ref(&connection_string) };
+        for (named, arguments) in
+            stores.iter().flat_map(|named| STORE_COMMANDS.map(|arguments| (named.clone(), arguments)))
+        {
+            let (name, rest) = arguments.split_first().expect("a command");
+            let mut command = test.fixture.command(name);
+            command.args(["--timeout", "2s"]).args(rest).env("KEYVAULT_APP_CONFIGURATION", named);
+            let succeeds = test.run_command(command, "").await;
+            assert!(succeeds || step != "good", "{arguments:?}: {:?}", test.outputs.last());
+        }
+    }
+    test.assert_no_leak();
+}
+
+/// Commands that read a store.
+const STORE_COMMANDS: [&[&str]; 7] = [
+    &["run", "--", "true"],
+    &["run", "--mask", "--", "sh", "-c", "echo $DB"],
+    &["check"],
+    &["check", "--json", "--select", "*"],
+    &["render", "a.conf", "-o", "rendered"],
+    &["doctor", "--json"],
+    &["doctor"],
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn commands_that_read_certificates_print_no_key() {

@@ -2,6 +2,8 @@
 
 #[cfg(unix)]
 mod actions;
+#[cfg(unix)]
+mod app_configuration;
 mod authority;
 mod certificates;
 #[cfg(unix)]

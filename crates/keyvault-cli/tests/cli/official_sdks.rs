@@ -13,7 +13,7 @@ fn installed() -> PathBuf {
 /// packages are not installed. Panics in CI in this case.
 async fn run_tests(file: &str, options: &[&str]) -> Option<CommandOutput> {
     // The last package that the script installs.
-    if !installed().join("node_modules/@azure/app-configuration-provider").exists() {
+    if !installed().join("node_modules/@azure/keyvault-certificates").exists() {
         assert!(std::env::var_os("CI").is_none(), "the official packages are not installed: run .ci/sdks");
         eprintln!("SKIPPED: the official packages are not installed (.ci/sdks)");
         return None;
@@ -55,6 +55,16 @@ async fn the_python_client_works_without_a_change_of_the_trust_store() {
 #[tokio::test]
 async fn the_javascript_client_works_without_a_change_of_the_trust_store() {
     javascript("secrets.test.cjs", &[], 4).await;
+}
+
+#[tokio::test]
+async fn the_python_client_of_certificates_creates_imports_renews_and_deletes() {
+    python("certificates_test.py", &[], 8).await;
+}
+
+#[tokio::test]
+async fn the_javascript_client_of_certificates_creates_imports_renews_and_deletes() {
+    javascript("certificates.test.cjs", &[], 7).await;
 }
 
 #[tokio::test]

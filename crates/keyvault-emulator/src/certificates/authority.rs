@@ -1,4 +1,4 @@
-//! The certificate authority that signs the certificates of the TLS listener.
+//! The certificate authority that signs the certificates of the TLS listener, and those of a vault by policy.
 
 use std::fmt;
 use std::io;
@@ -59,6 +59,13 @@ impl CertificateAuthority {
     /// Returns the authority's key, for [`from_pem`](Self::from_pem).
     pub(crate) fn key_pem(&self) -> String {
         self.issuer.key().serialize_pem()
+    }
+
+    /// Signs the certificate of a key. Returns it and that of the authority.
+    pub(super) fn issue(&self, mut params: CertificateParams, key: &KeyPair) -> Option<Vec<Vec<u8>>> {
+        params.use_authority_key_identifier_extension = true;
+        let certificate = params.signed_by(key, &self.issuer).ok()?;
+        Some(vec![certificate.der().to_vec(), self.der.to_vec()])
     }
 
     /// Signs a server certificate for some names.

@@ -1,17 +1,18 @@
 //! A certificate behind a secret: its key and its chain.
 
-use std::error::Error;
 use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use time::{Duration, OffsetDateTime};
-use yasna::{ASN1Error, ASN1ErrorKind, BERReader, Tag};
 
-use super::pkcs12;
+use super::certificate_error::CertificateError;
+use super::private_key::PrivateKey;
+use super::x509::X509;
+use super::{pem_block, pkcs12, pkcs12_reader};
 
 /// A private key and its certificate chain, stored as a secret the way the vault stores its certificates.
 ///
@@ -29,9 +30,10 @@ use super::pkcs12;
 #[derive(Clone)]
 #[must_use]
 pub struct Certificate {
-    /// The key, then the chain, in the order of the service.
-    pub(crate) pem: String,
-    pub(crate) value: String,
+    key: PrivateKey,
+    /// The certificates in DER, the key's own first.
+    chain: Vec<Vec<u8>>,
+    is_exportable: bool,
     pub(crate) content_type: &'static str,
     pub(crate) not_before: i64,
     pub(crate) expires: i64,
@@ -50,7 +52,7 @@ impl Certificate {
         params.not_after = params.not_before + Duration::days(365);
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).map_err(|_| CertificateError::Key)?;
         let certificate = params.self_signed(&key).map_err(|_| CertificateError::Name)?;
-        Self::from_pem(&format!("{}{}", key.serialize_pem(), certificate.pem()))
+        Self::new(PrivateKey::from_der(key.serialize_der()), vec![certificate.der().to_vec()])
     }
 
     /// Reads a key in PKCS#8 (`BEGIN PRIVATE KEY`) and at least one certificate, the key's own first.
@@ -59,29 +61,86 @@ impl Certificate {
     ///
     /// The key or the certificate is missing or cannot be parsed. The error never quotes the input.
     pub fn from_pem(pem: &str) -> Result<Self, CertificateError> {
-        let key = PrivatePkcs8KeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| CertificateError::Key)?;
-        let chain = CertificateDer::pem_slice_iter(pem.as_bytes());
-        let chain: Vec<Vec<u8>> = chain
-            .map(|certificate| certificate.map(|der| der.to_vec()))
-            .collect::<Result<_, _>>()
-            .map_err(|_| CertificateError::Certificate)?;
-        let own = chain.first().ok_or(CertificateError::Certificate)?;
-        let (not_before, expires) = validity(own).map_err(|_| CertificateError::Certificate)?;
+        let key = PrivateKey::from_pem(pem)?;
+        Self::new(key, certificates_in(pem)?)
+    }
 
-        let mut pem = pem_block("PRIVATE KEY", key.secret_pkcs8_der());
-        for certificate in &chain {
-            pem.push_str(&pem_block("CERTIFICATE", certificate));
-        }
-        let value = STANDARD.encode(pkcs12::encode(key.secret_pkcs8_der(), &chain));
-        Ok(Self { pem, value, content_type: PKCS12, not_before, expires })
+    /// Reads what a client imports: like [`from_pem`](Self::from_pem) with the certificates in any order.
+    pub(crate) fn import_pem(pem: &str) -> Result<Self, &'static str> {
+        let key = PrivateKey::from_pem(pem).map_err(|_| DAMAGED_PEM)?;
+        Self::import(key, certificates_in(pem).map_err(|_| DAMAGED_PEM)?)
+    }
+
+    /// Reads what a client imports: a PKCS#12 container.
+    pub(crate) fn import_pkcs12(container: &[u8], password: &str) -> Result<Self, &'static str> {
+        let contents = pkcs12_reader::read(container, password).ok_or(DAMAGED_PKCS12)?;
+        let [key] = <[Vec<u8>; 1]>::try_from(contents.keys).map_err(|_| "The PKCS#12 content has no single key.")?;
+        Self::import(PrivateKey::from_der(key), contents.certificates)
+    }
+
+    /// Creates a certificate from a key that can sign and its chain in any order.
+    pub(crate) fn import(key: PrivateKey, mut chain: Vec<Vec<u8>>) -> Result<Self, &'static str> {
+        key.kind().map_err(|_| UNSUPPORTED_KEY)?;
+        let public_key = key.public_key().map_err(|_| UNSUPPORTED_KEY)?;
+        let is_own = |der: &Vec<u8>| X509::parse(der).is_ok_and(|certificate| certificate.public_key == public_key);
+        let own = chain.iter().position(is_own).ok_or("No certificate has the public key of the private key.")?;
+        let own = chain.remove(own);
+        chain.insert(0, own);
+        Self::new(key, chain).map_err(|_| DAMAGED_PEM)
+    }
+
+    /// Creates a certificate from a key and its chain in DER, the key's own certificate first.
+    pub(crate) fn new(key: PrivateKey, chain: Vec<Vec<u8>>) -> Result<Self, CertificateError> {
+        let X509 { not_before, expires, .. } = X509::parse(chain.first().ok_or(CertificateError::Certificate)?)?;
+        Ok(Self { key, chain, is_exportable: true, content_type: PKCS12, not_before, expires })
     }
 
     /// Stores the certificate as PEM. Default: PKCS#12.
     pub fn as_pem(mut self) -> Self {
-        self.value.clone_from(&self.pem);
         self.content_type = PEM;
         self
     }
+
+    /// Stores the certificate as [`PKCS12`] or [`PEM`].
+    pub(crate) fn stored_as(mut self, content_type: &'static str) -> Self {
+        self.content_type = content_type;
+        self
+    }
+
+    /// Leaves the key out of the secret.
+    pub(crate) fn not_exportable(mut self) -> Self {
+        self.is_exportable = false;
+        self
+    }
+
+    /// Returns the key if the secret does not contain it.
+    pub(crate) fn hidden_key(&self) -> Option<&PrivateKey> {
+        (!self.is_exportable).then_some(&self.key)
+    }
+
+    /// Returns the key, unless it is not exportable, then the chain, in the order of the service.
+    pub(crate) fn pem(&self) -> String {
+        let key = self.is_exportable.then(|| self.key.pem());
+        let chain = self.chain.iter().map(|certificate| pem_block::encode("CERTIFICATE", certificate));
+        key.into_iter().chain(chain).collect()
+    }
+
+    /// Returns the value of the secret.
+    pub(crate) fn value(&self) -> String {
+        if self.content_type == PEM {
+            return self.pem();
+        }
+        STANDARD.encode(pkcs12::encode(self.is_exportable.then(|| self.key.der()), &self.chain))
+    }
+}
+
+/// Reads the certificates in PEM.
+fn certificates_in(pem: &str) -> Result<Vec<Vec<u8>>, CertificateError> {
+    let chain = CertificateDer::pem_slice_iter(pem.as_bytes());
+    chain
+        .map(|certificate| certificate.map(|der| der.to_vec()))
+        .collect::<Result<_, _>>()
+        .map_err(|_| CertificateError::Certificate)
 }
 
 /// Shows the content type and never the key.
@@ -91,81 +150,21 @@ impl fmt::Debug for Certificate {
     }
 }
 
-/// The reason why a [`Certificate`] cannot be created.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[non_exhaustive]
-pub enum CertificateError {
-    /// The name is not a valid host name.
-    Name,
-    /// The private key in PKCS#8 is missing or cannot be parsed.
-    Key,
-    /// The certificate is missing or cannot be parsed.
-    Certificate,
-}
-
-impl fmt::Display for CertificateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Name => "the name is not a valid host name",
-            Self::Key => "the private key in PKCS#8 (BEGIN PRIVATE KEY) is missing or cannot be parsed",
-            Self::Certificate => "the certificate (BEGIN CERTIFICATE) is missing or cannot be parsed",
-        })
-    }
-}
-
-impl Error for CertificateError {}
-
-/// Returns the start and end of a certificate's validity, in seconds since 1970.
-fn validity(certificate: &[u8]) -> Result<(i64, i64), ASN1Error> {
-    yasna::parse_der(certificate, |reader| {
-        reader.read_sequence(|certificate| {
-            let validity = certificate.next().read_sequence(|tbs| {
-                tbs.read_optional(|version| version.read_tagged(Tag::context(0), |number| number.read_u8()))?;
-                // Serial number, algorithm, issuer.
-                for _ in 0..3 {
-                    tbs.next().read_der()?;
-                }
-                let validity =
-                    tbs.next().read_sequence(|times| Ok((timestamp(times.next())?, timestamp(times.next())?)))?;
-                while tbs.read_optional(|rest| rest.read_der())?.is_some() {}
-                Ok(validity)
-            })?;
-            // Algorithm and signature.
-            for _ in 0..2 {
-                certificate.next().read_der()?;
-            }
-            Ok(validity)
-        })
-    })
-}
-
-fn timestamp(reader: BERReader<'_, '_>) -> Result<i64, ASN1Error> {
-    match reader.lookahead_tag()? {
-        yasna::tags::TAG_UTCTIME => Ok(reader.read_utctime()?.datetime().unix_timestamp()),
-        yasna::tags::TAG_GENERALIZEDTIME => Ok(reader.read_generalized_time()?.datetime().unix_timestamp()),
-        _ => Err(ASN1Error::new(ASN1ErrorKind::Invalid)),
-    }
-}
-
-fn pem_block(label: &str, der: &[u8]) -> String {
-    let text = STANDARD.encode(der);
-    let mut pem = format!("-----BEGIN {label}-----\n");
-    // Base64 is ASCII, so every index is a character boundary.
-    for start in (0..text.len()).step_by(64) {
-        pem.push_str(&text[start..text.len().min(start + 64)]);
-        pem.push('\n');
-    }
-    pem.push_str(&format!("-----END {label}-----\n"));
-    pem
-}
-
 /// The content type of a PKCS#12 value, which is base64.
 pub(crate) const PKCS12: &str = "application/x-pkcs12";
 /// The content type of a PEM value.
 pub(crate) const PEM: &str = "application/x-pem-file";
 
+const DAMAGED_PEM: &str = "The specified PEM X.509 certificate content is in an unexpected format. Please check if \
+                           certificate is in valid PEM format.";
+const DAMAGED_PKCS12: &str = "The specified PKCS#12 X.509 certificate content can not be read. Please check if \
+                              certificate is in valid PKCS#12 format and the password is right.";
+const UNSUPPORTED_KEY: &str = "The emulator supports keys of the kinds RSA, P-256 and P-384.";
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -179,11 +178,24 @@ mod tests {
     #[test]
     fn pem_output_starts_with_the_key_in_any_input_order() {
         let original = Certificate::self_signed("app.example").unwrap().as_pem();
-        let (key, certificate) = original.pem.split_at(original.pem.find("-----BEGIN CERTIFICATE").unwrap());
+        let pem = original.value();
+        let (key, certificate) = pem.split_at(pem.find("-----BEGIN CERTIFICATE").unwrap());
         let reordered = Certificate::from_pem(&format!("{certificate}{key}")).unwrap().as_pem();
-        assert_eq!(reordered.value, original.value);
+        assert_eq!(reordered.value(), pem);
         assert_eq!(Certificate::from_pem(key).unwrap_err(), CertificateError::Certificate);
         assert_eq!(Certificate::from_pem(certificate).unwrap_err(), CertificateError::Key);
         assert!(!format!("{original:?}").contains("BEGIN"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_container_makes_the_reader_panic(
+            prefix in prop::sample::select(vec![&[][..], &[0x30, 0x80, 2, 1, 3, 0x30, 0x80, 6, 9], &[0x30, 0x88]]),
+            bytes in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let container = [prefix, &bytes].concat();
+            let _ = pkcs12_reader::read(&container, "");
+            let _ = X509::parse(&container);
+        }
     }
 }

@@ -1,20 +1,22 @@
 //! PKCS#12 as a vault returns it: one key, its certificates, and an empty password.
 //!
-//! This module only writes the format, because certificates arrive as PEM. The bags are not encrypted, because an
-//! empty password protects nothing. There is a MAC, because some readers require one. See
+//! This module only writes the format; [`pkcs12_reader`](super::pkcs12_reader) reads it. The bags are not encrypted,
+//! because an empty password protects nothing. There is a MAC, because some readers require one. See
 //! [RFC 7292](https://www.rfc-editor.org/rfc/rfc7292).
 
 use ring::{digest, hmac};
 use yasna::models::ObjectIdentifier;
 use yasna::{DERWriter, DERWriterSeq, Tag};
 
+use super::pkcs12_key::{self, Purpose};
 use crate::random;
 
-/// Encodes a key (PKCS#8) and its certificates (X.509), the key's own first.
-pub(super) fn encode(key: &[u8], certificates: &[Vec<u8>]) -> Vec<u8> {
+/// Encodes a key (PKCS#8), unless it is not exportable, and its certificates (X.509), the key's own first.
+pub(super) fn encode(key: Option<&[u8]>, certificates: &[Vec<u8>]) -> Vec<u8> {
     let safe = authenticated_safe(key, certificates);
     let salt = random::bytes::<8>();
-    let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &mac_key(&salt)), &safe);
+    let mac_key = pkcs12_key::derive(&digest::SHA256, Purpose::Mac, EMPTY_PASSWORD, &salt, ITERATIONS, 32);
+    let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &mac_key), &safe);
     yasna::construct_der(|writer| {
         writer.write_sequence(|pfx| {
             pfx.next().write_u8(3);
@@ -34,12 +36,14 @@ pub(super) fn encode(key: &[u8], certificates: &[Vec<u8>]) -> Vec<u8> {
     })
 }
 
-fn authenticated_safe(key: &[u8], certificates: &[Vec<u8>]) -> Vec<u8> {
+fn authenticated_safe(key: Option<&[u8]>, certificates: &[Vec<u8>]) -> Vec<u8> {
     // The same identifier on the key and on its certificate links the two.
-    let local_key_id = digest::digest(&digest::SHA256, certificates.first().map_or(key, |own| own.as_slice()));
+    let local_key_id = digest::digest(&digest::SHA256, certificates.first().map_or(&[], |own| own.as_slice()));
     let contents = yasna::construct_der(|writer| {
         writer.write_sequence(|bags| {
-            write_bag(bags.next(), KEY_BAG, Some(local_key_id.as_ref()), |value| value.write_der(key));
+            if let Some(key) = key {
+                write_bag(bags.next(), KEY_BAG, Some(local_key_id.as_ref()), |value| value.write_der(key));
+            }
             for (n, certificate) in certificates.iter().enumerate() {
                 let id = (n == 0).then(|| local_key_id.as_ref());
                 write_bag(bags.next(), CERTIFICATE_BAG, id, |value| {
@@ -81,25 +85,13 @@ fn write_oid(writer: &mut DERWriterSeq<'_>, oid: &[u64]) {
     writer.next().write_oid(&ObjectIdentifier::from_slice(oid));
 }
 
-/// Derives the key of the MAC from the empty password, by
-/// [RFC 7292, appendix B](https://www.rfc-editor.org/rfc/rfc7292#appendix-B). One block of SHA-256 is enough.
-fn mac_key(salt: &[u8; 8]) -> Vec<u8> {
-    let mut input = vec![MAC_PURPOSE; 64];
-    input.extend(salt.iter().cycle().take(64));
-    // The empty password still has its terminator, a zero of two bytes.
-    input.extend([0; 64]);
-    let mut key = digest::digest(&digest::SHA256, &input);
-    for _ in 1..ITERATIONS {
-        key = digest::digest(&digest::SHA256, key.as_ref());
-    }
-    key.as_ref().to_vec()
-}
-
 const ITERATIONS: u32 = 2_048;
-const MAC_PURPOSE: u8 = 3;
-const SHA256: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
-const DATA: &[u64] = &[1, 2, 840, 113_549, 1, 7, 1];
-const KEY_BAG: &[u64] = &[1, 2, 840, 113_549, 1, 12, 10, 1, 1];
-const CERTIFICATE_BAG: &[u64] = &[1, 2, 840, 113_549, 1, 12, 10, 1, 3];
-const X509: &[u64] = &[1, 2, 840, 113_549, 1, 9, 22, 1];
+/// The terminator alone, a zero of two bytes.
+const EMPTY_PASSWORD: &[u8] = &[0, 0];
+
+pub(super) const SHA256: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
+pub(super) const DATA: &[u64] = &[1, 2, 840, 113_549, 1, 7, 1];
+pub(super) const KEY_BAG: &[u64] = &[1, 2, 840, 113_549, 1, 12, 10, 1, 1];
+pub(super) const CERTIFICATE_BAG: &[u64] = &[1, 2, 840, 113_549, 1, 12, 10, 1, 3];
+pub(super) const X509: &[u64] = &[1, 2, 840, 113_549, 1, 9, 22, 1];
 const LOCAL_KEY_ID: &[u64] = &[1, 2, 840, 113_549, 1, 9, 21];

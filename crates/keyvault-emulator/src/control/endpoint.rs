@@ -100,6 +100,7 @@ impl ControlRequest<'_> {
             "access" => self.access(),
             "requests" => self.requests(),
             "log" => self.log(),
+            "events" => self.service.events(&self.parameter("vault").unwrap_or_default().to_ascii_lowercase()).into(),
             "latency" => self.latency(),
             _ => return Err(self.unsupported(name)),
         })
@@ -148,7 +149,9 @@ impl ControlRequest<'_> {
     fn unsupported(&self, name: &str) -> ErrorResponse {
         match name {
             "" | "ca" | "clock" | "faults" | "throttle" | "store-throttle" | "access" | "requests" | "log"
-            | "secrets" | "key-values" | "latency" => ErrorResponse::method_not_allowed(self.request.method()),
+            | "events" | "secrets" | "key-values" | "latency" => {
+                ErrorResponse::method_not_allowed(self.request.method())
+            }
             _ => ErrorResponse::new(404, "NotFound", format!("The paths under {ROOT} are {NAMES}.")),
         }
     }
@@ -188,7 +191,7 @@ impl ControlRequest<'_> {
     fn add_fault(&self) -> Result<Value, ErrorResponse> {
         let command: FaultCommand = self.command()?;
         let (fault, count) = (command.fault()?, command.count);
-        let matcher = self.matcher(command.filter());
+        let matcher = self.matcher(command.filter().check()?);
         self.service.state().faults.add(count, matcher, fault);
         Ok(self.faults())
     }
@@ -223,7 +226,7 @@ impl ControlRequest<'_> {
     fn deny(&self) -> Result<Value, ErrorResponse> {
         let command: AccessCommand = self.command()?;
         let denial = command.denial()?;
-        let matcher = self.matcher(command.filter());
+        let matcher = self.matcher(command.filter().check()?);
         self.service.state().denials.add(denial, matcher);
         Ok(self.access())
     }
@@ -310,5 +313,5 @@ impl ControlRequest<'_> {
 }
 
 const PEM: &str = "application/x-pem-file";
-const NAMES: &str = "ca, clock, faults, throttle, store-throttle, access, requests, log, latency, secrets, key-values and \
-                     tokens";
+const NAMES: &str = "ca, clock, faults, throttle, store-throttle, access, requests, log, events, latency, secrets, \
+                     key-values and tokens";

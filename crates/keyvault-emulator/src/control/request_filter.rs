@@ -4,6 +4,7 @@ use http::Method;
 
 use crate::faults::RequestMatcher;
 use crate::operations::{Operation, RequestHead};
+use crate::protocol::ErrorResponse;
 
 /// The service that a fault or denial applies to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,6 +32,37 @@ pub(super) struct RequestFilter {
 }
 
 impl RequestFilter {
+    /// Fails if no request can match, because a field selects requests to another service than the target. A fault that
+    /// never applies would make a test pass for the wrong reason.
+    pub(super) fn check(self) -> Result<Self, ErrorResponse> {
+        let of_vaults =
+            self.vault.is_some() || self.secret.is_some() || self.begins_with(&["/secrets", "/deletedsecrets"]);
+        let of_stores = self.store.is_some() || self.key.is_some() || self.begins_with(&STORE_PATHS);
+        let mut operations = self.operations.iter().flatten();
+        let is_other_service = match self.target {
+            Target::Vaults => of_stores || operations.any(|operation| !operation.is_vault()),
+            Target::AppConfiguration => of_vaults || operations.any(|operation| !operation.is_app_configuration()),
+            Target::Tokens => of_vaults || of_stores || operations.any(|operation| !operation.is_identity()),
+        };
+        if !is_other_service {
+            return Ok(self);
+        }
+        Err(ErrorResponse::bad_parameter(match self.target {
+            Target::Vaults => {
+                "The fields select requests to App Configuration stores or token endpoints. Add \"app_configuration\": \
+                 true or \"tokens\": true."
+            }
+            Target::AppConfiguration => "The fields select requests to other services than App Configuration stores.",
+            Target::Tokens => "The fields select requests to other services than token endpoints.",
+        }))
+    }
+
+    /// Returns whether every path that matches begins with one of these.
+    fn begins_with(&self, paths: &[&str]) -> bool {
+        let begin = self.path.as_deref().and_then(|path| path.split('*').next()).unwrap_or_default();
+        paths.iter().any(|path| begin.starts_with(path))
+    }
+
     /// Returns a function that matches the selected requests.
     pub(super) fn into_matcher(self) -> RequestMatcher {
         Box::new(move |head| self.matches(head))
@@ -54,6 +86,9 @@ impl RequestFilter {
             && self.key.as_ref().is_none_or(|key| head.key.as_ref() == Some(key))
     }
 }
+
+/// The beginnings of paths that stores have and vaults do not.
+const STORE_PATHS: [&str; 5] = ["/kv", "/labels", "/locks", "/revisions", "/snapshots"];
 
 /// Returns whether a path matches a pattern in which `*` matches any text, even the empty one.
 fn path_matches(pattern: &str, path: &str) -> bool {

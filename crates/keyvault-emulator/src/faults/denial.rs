@@ -92,32 +92,47 @@ impl Denial {
             ),
             Self::AccessPolicy => format!(
                 "The user, group or application 'appid={client};oid={client};numgroups=2;iss={issuer}' does not \
-                 have secrets {} permission on key vault '{vault};location={REGION}'. For help resolving this \
+                 have {} {} permission on key vault '{vault};location={REGION}'. For help resolving this \
                  issue, please see https://go.microsoft.com/fwlink/?linkid=2125287",
+                objects(operation),
                 permission(operation)
             ),
             Self::Rbac => format!(
                 "Caller is not authorized to perform action on resource.\r\nIf role assignments, deny assignments \
                  or role definitions were changed recently, please observe propagation time.\r\nCaller: \
-                 {caller}\r\nAction: 'Microsoft.KeyVault/vaults/secrets/{}'\r\nResource: '{}'\r\nAssignment: (not \
+                 {caller}\r\nAction: 'Microsoft.KeyVault/vaults/{}/{}'\r\nResource: '{}'\r\nAssignment: (not \
                  found)\r\nDenyAssignmentId: null\r\nDecisionReason: null\r\nVault: {vault};location={REGION}\r\n",
+                objects(operation),
                 action(operation),
-                resource(tenant, vault, &request.route.name),
+                resource(tenant, vault, objects(operation), &request.route.name),
             ),
         }
     }
 }
 
 /// Returns the permission of an access policy that an operation needs.
+/// Returns the kind of the objects that an operation is for.
+fn objects(operation: Operation) -> &'static str {
+    if operation.is_certificate() { "certificates" } else { "secrets" }
+}
+
 fn permission(operation: Operation) -> &'static str {
+    use Operation::*;
     match operation {
-        Operation::List | Operation::ListVersions | Operation::ListDeleted => "list",
-        Operation::Set | Operation::Update => "set",
-        Operation::Delete => "delete",
-        Operation::Backup => "backup",
-        Operation::Restore => "restore",
-        Operation::Recover => "recover",
-        Operation::Purge => "purge",
+        List | ListVersions | ListDeleted | ListCertificates | ListCertificateVersions | ListDeletedCertificates => {
+            "list"
+        }
+        Set | Update => "set",
+        Delete | DeleteCertificate => "delete",
+        Backup | BackupCertificate => "backup",
+        Restore | RestoreCertificate => "restore",
+        Recover | RecoverCertificate => "recover",
+        Purge | PurgeCertificate => "purge",
+        CreateCertificate | MergeCertificate => "create",
+        ImportCertificate => "import",
+        UpdateCertificate | UpdateCertificatePolicy | UpdateCertificateOperation | DeleteCertificateOperation => {
+            "update"
+        }
         _ => "get",
     }
 }
@@ -126,23 +141,29 @@ fn permission(operation: Operation) -> &'static str {
 /// [the roles](https://learn.microsoft.com/azure/role-based-access-control/permissions/security#microsoftkeyvault)
 /// list them.
 fn action(operation: Operation) -> &'static str {
+    use Operation::*;
     match operation {
-        Operation::List | Operation::ListVersions | Operation::ListDeleted | Operation::GetDeleted => {
-            "readMetadata/action"
-        }
-        Operation::Set => "setSecret/action",
-        Operation::Update => "update/action",
-        Operation::Delete => "delete",
-        Operation::Backup => "backup/action",
-        Operation::Restore => "restore/action",
-        Operation::Recover => "recover/action",
-        Operation::Purge => "purge/action",
+        List | ListVersions | ListDeleted | GetDeleted => "readMetadata/action",
+        Set => "setSecret/action",
+        Delete | DeleteCertificate => "delete",
+        Backup | BackupCertificate => "backup/action",
+        Restore | RestoreCertificate => "restore/action",
+        Recover | RecoverCertificate => "recover/action",
+        Purge | PurgeCertificate => "purge/action",
+        CreateCertificate | MergeCertificate => "create/action",
+        ImportCertificate => "import/action",
+        Update
+        | UpdateCertificate
+        | UpdateCertificatePolicy
+        | UpdateCertificateOperation
+        | DeleteCertificateOperation => "update/action",
+        certificate if certificate.is_certificate() => "read",
         _ => "getSecret/action",
     }
 }
 
-fn resource(tenant: &str, vault: &str, name: &str) -> String {
+fn resource(tenant: &str, vault: &str, objects: &str, name: &str) -> String {
     // There is no subscription, so the tenant's identifier, which has the same form, replaces it.
     let vault = format!("/subscriptions/{tenant}/resourcegroups/emulator/providers/microsoft.keyvault/vaults/{vault}");
-    if name.is_empty() { vault } else { format!("{vault}/secrets/{name}") }
+    if name.is_empty() { vault } else { format!("{vault}/{objects}/{name}") }
 }

@@ -57,7 +57,7 @@ impl AppConfigurationHandle<'_> {
     ///
     /// The client must resolve `NAME.localhost`, which not every system does.
     pub fn endpoint(&self) -> String {
-        super::emulator::named_url(self.default_url, &self.name)
+        crate::protocol::uri::named_url(self.default_url, &self.name)
     }
 
     /// Returns the connection string with the access key for reads and writes: `Endpoint=…;Id=…;Secret=…`. All stores

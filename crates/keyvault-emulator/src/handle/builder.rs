@@ -119,8 +119,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the duration of a deletion or recovery, of a purge until the name is free, and of the creation of an App
-    /// Configuration snapshot. In the service these take some seconds.
+    /// Sets the duration of a deletion or recovery, of a purge until the name is free, of the issue of a certificate,
+    /// and of the creation of an App Configuration snapshot. In the service these take some seconds.
     ///
     /// The [clock](Self::clock) measures it. Default: zero. At most one year.
     pub fn deletion_time(mut self, time: Duration) -> Self {
@@ -208,7 +208,8 @@ impl EmulatorBuilder {
         };
         let ca_pem = authority.pem().to_owned();
         let data_file = locked.map(|file| Arc::new(DataFile::new(file, &authority)));
-        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(authority, self.http1_only)?));
+        let authority = Arc::new(authority);
+        let acceptor = TlsAcceptor::from(Arc::new(tls::server_config(Arc::clone(&authority), self.http1_only)?));
 
         let mut state = State {
             data: DataStates::new(data, data_file.is_some()),
@@ -220,8 +221,8 @@ impl EmulatorBuilder {
             ..State::default()
         };
         state.throttler.set(self.throttle);
-        let service =
-            Arc::new(Service::new(vault_url.clone(), registration, self.policy, Clock::new(self.clock), state));
+        let clock = Clock::new(self.clock);
+        let service = Arc::new(Service::new(vault_url.clone(), registration, self.policy, clock, authority, state));
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
         service.load(&self.seed, OnExisting::Skip).map_err(invalid)?;
 

@@ -312,14 +312,6 @@ impl fmt::Debug for Emulator {
     }
 }
 
-/// Returns the URL of a vault or store by name, from that of the default one.
-pub(super) fn named_url(default_url: &str, name: &str) -> String {
-    match (name, default_url.rsplit_once(':')) {
-        ("", _) | (_, None) => default_url.to_owned(),
-        (name, Some((_, port))) => format!("https://{name}.localhost:{port}"),
-    }
-}
-
 /// Writes the authority's certificate to a file, atomically.
 pub(super) fn write_ca(path: &Path, ca_pem: &str) -> io::Result<()> {
     atomic_file::remove_leftovers(path, MIN_LEFTOVER_AGE);

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::emulator::Emulator;
 
-/// The clock dates secrets and tokens, triggers purges and measures the throttling window. It affects neither latencies
+/// The clock dates secrets, certificates and tokens, triggers purges and renewals, and measures the throttling window. It affects neither latencies
 /// nor the validity of the listener's certificate.
 impl Emulator {
     /// Returns the current time of the vaults.
@@ -12,7 +12,7 @@ impl Emulator {
         UNIX_EPOCH + self.service().now()
     }
 
-    /// Moves the clock forward. Everything due by then happens, such as a purge or the expiry of a token.
+    /// Moves the clock forward. Everything due by then happens, such as a purge, a renewal or the expiry of a token.
     ///
     /// ```
     /// # use std::time::Duration;

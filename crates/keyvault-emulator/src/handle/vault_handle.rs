@@ -1,8 +1,10 @@
 //! One vault of an emulator.
 
-use super::emulator::named_url;
+use serde_json::Value;
+
 use crate::faults::{Denial, Fault, RequestMatcher};
 use crate::protocol::ErrorResponse;
+use crate::protocol::uri::named_url;
 use crate::random;
 use crate::service::Service;
 use crate::vaults::name::is_name;
@@ -72,14 +74,22 @@ impl<'a> VaultHandle<'a> {
         self.change(|vault| vault.delete(name, self.service.policy, now).is_ok())
     }
 
-    /// Denies the requests for one secret: gets, versions and changes of it, but no lists. The name is
+    /// Returns the events that Event Grid sends about the secrets and certificates of the vault until now, as the JSON
+    /// that a webhook receives: a list of `SecretNewVersionCreated`, `CertificateNewVersionCreated`, and the same with
+    /// `NearExpiry` (30 days before) and `Expired`, oldest first. An event has the same `id` each time. The emulator
+    /// sends no events itself.
+    pub fn events(&self) -> String {
+        Value::from(self.service.events(&self.name)).to_string()
+    }
+
+    /// Denies the requests for one secret or certificate: gets, versions and changes of it, but no lists. The name is
     /// case-insensitive. [`Emulator::clear_denials`](crate::Emulator::clear_denials) ends it.
     pub fn deny_secret(&self, name: &str, denial: Denial) {
         self.service.state().denials.add(denial, self.requests_for(name));
     }
 
-    /// Applies a fault to the next `count` requests for one secret: gets, versions and changes of it, but no lists.
-    /// `None` means every such request. The name is case-insensitive.
+    /// Applies a fault to the next `count` requests for one secret or certificate: gets, versions and changes of
+    /// it, but no lists. `None` means every such request. The name is case-insensitive.
     /// [`Emulator::clear_faults`](crate::Emulator::clear_faults) ends it.
     pub fn fault_secret(&self, name: &str, count: Option<u64>, fault: Fault) {
         self.service.state().faults.add(count, self.requests_for(name), fault);

@@ -11,7 +11,7 @@ use http::{Request, Response};
 
 use super::body::Body;
 use crate::control::endpoint as control;
-use crate::service::{LoggedRequest, Reply, Service};
+use crate::service::{LoggedRequest, Plan, Reply, Service};
 use crate::storage::DataFile;
 
 /// The entry point of every request, with or without a socket.
@@ -39,7 +39,7 @@ impl Router {
         }
         let _in_flight = Service::is_for_vault(&request).then(|| self.service.in_flight.enter());
         let arrived = Instant::now();
-        let mut plan = self.service.plan(&request);
+        let (mut plan, request) = self.plan(request).await?;
         if !plan.delay.is_zero() {
             tokio::time::sleep(plan.delay).await;
         }
@@ -59,6 +59,15 @@ impl Router {
             Reply::Hang => future::pending().await,
             Reply::Reset => return Err(io::ErrorKind::ConnectionReset.into()),
         })
+    }
+
+    /// Plans the reply to a request. A request that may generate keys is planned on another thread.
+    async fn plan(&self, request: Request<Bytes>) -> io::Result<(Plan, Request<Bytes>)> {
+        if !self.service.may_generate_keys(&request) {
+            return Ok((self.service.plan(&request), request));
+        }
+        let service = Arc::clone(&self.service);
+        tokio::task::spawn_blocking(move || (service.plan(&request), request)).await.map_err(io::Error::other)
     }
 }
 

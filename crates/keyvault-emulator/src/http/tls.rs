@@ -16,7 +16,7 @@ use crate::protocol::uri::LOCAL_SUFFIX;
 use crate::vaults::host::VAULT_SUFFIXES;
 
 /// Creates the configuration of the TLS listener, for HTTP/1.1 and, unless `http1_only`, HTTP/2.
-pub(crate) fn server_config(authority: CertificateAuthority, http1_only: bool) -> io::Result<ServerConfig> {
+pub(crate) fn server_config(authority: Arc<CertificateAuthority>, http1_only: bool) -> io::Result<ServerConfig> {
     let resolver = LeafResolver::new(authority)?;
     // An explicit provider, because a program with two providers has no default.
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
@@ -33,13 +33,13 @@ pub(crate) fn server_config(authority: CertificateAuthority, http1_only: bool) -
 /// wildcard does not cover the other names, because verifiers reject `*.localhost`.
 #[derive(Debug)]
 struct LeafResolver {
-    authority: CertificateAuthority,
+    authority: Arc<CertificateAuthority>,
     default: Arc<CertifiedKey>,
     by_name: Mutex<HashMap<String, Arc<CertifiedKey>>>,
 }
 
 impl LeafResolver {
-    fn new(authority: CertificateAuthority) -> io::Result<Self> {
+    fn new(authority: Arc<CertificateAuthority>) -> io::Result<Self> {
         let mut names = vec![
             dns("localhost")?,
             SanType::IpAddress(IpAddr::V4(Ipv4Addr::LOCALHOST)),

@@ -83,12 +83,22 @@ impl<'a> BundleWriter<'a> {
     fn with_deletion(self, deleted: &DeletedSecret, bundle: Bundle<'a>) -> Bundle<'a> {
         Bundle {
             recovery_id: Some(format!("{}/deletedsecrets/{}", self.base, deleted.secret.name)),
-            deleted_date: Some(deleted.deleted_at.as_secs()),
-            // Computed from the whole second above, so that the two dates differ by whole days.
-            scheduled_purge_date: Some(
-                deleted.deleted_at.as_secs() + (deleted.purged_at - deleted.deleted_at).as_secs(),
-            ),
+            deleted_date: Some(deleted.deleted_date()),
+            scheduled_purge_date: Some(deleted.scheduled_purge_date()),
             ..bundle
+        }
+    }
+
+    /// Returns the attributes of a version.
+    pub(super) fn attributes(self, version: &SecretVersion) -> BundleAttributes {
+        BundleAttributes {
+            enabled: version.enabled,
+            nbf: version.nbf,
+            exp: version.exp,
+            created: version.created,
+            updated: version.updated,
+            recovery_level: self.policy.recovery_level(),
+            recoverable_days: self.api.has_recoverable_days().then_some(self.policy.retention_days),
         }
     }
 
@@ -101,15 +111,7 @@ impl<'a> BundleWriter<'a> {
             content_type: version.content_type.as_deref(),
             id,
             managed: version.backing.as_ref().map(|_| true),
-            attributes: BundleAttributes {
-                enabled: version.enabled,
-                nbf: version.nbf,
-                exp: version.exp,
-                created: version.created,
-                updated: version.updated,
-                recovery_level: self.policy.recovery_level(),
-                recoverable_days: self.api.has_recoverable_days().then_some(self.policy.retention_days),
-            },
+            attributes: self.attributes(version),
             tags: version.tags.as_ref(),
             kid: None,
             previous_version: None,
@@ -145,7 +147,7 @@ pub(super) struct Bundle<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct BundleAttributes {
+pub(super) struct BundleAttributes {
     enabled: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     nbf: Option<i64>,
@@ -160,8 +162,8 @@ struct BundleAttributes {
 
 /// A page of a list. Its link is null on the last page.
 #[derive(Serialize)]
-pub(super) struct BundlePage<'a> {
-    pub(super) value: Vec<Bundle<'a>>,
+pub(super) struct BundlePage<T> {
+    pub(super) value: Vec<T>,
     #[serde(rename = "nextLink")]
     pub(super) next_link: Option<String>,
 }

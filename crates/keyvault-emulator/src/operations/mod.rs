@@ -1,4 +1,4 @@
-//! The operations on secrets: from the method and path of a request to the JSON of its response.
+//! The operations on secrets and certificates: from the method and path of a request to the JSON of its response.
 //!
 //! Reading order: [`operation`] names the operations and [`request_head`] describes a request for faults and logs;
 //! [`route`] parses method and path; [`perform`](mod@perform) runs the operation on a vault; [`bundle`] writes secrets
@@ -6,9 +6,12 @@
 
 mod api_version;
 mod bundle;
+mod certificate_bundle;
+mod certificate_route;
 mod operation;
 mod page;
 mod perform;
+mod perform_certificate;
 mod request_head;
 mod route;
 

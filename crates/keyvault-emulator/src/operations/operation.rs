@@ -31,6 +31,44 @@ pub enum Operation {
     Recover,
     /// Removes a deleted secret permanently.
     Purge,
+    /// Gets one certificate: the latest version or a given one.
+    GetCertificate,
+    /// Lists the certificates of the vault, one page.
+    ListCertificates,
+    /// Lists the versions of a certificate, one page.
+    ListCertificateVersions,
+    /// Starts the creation of a version by a policy.
+    CreateCertificate,
+    /// Imports a certificate with its key as a new version.
+    ImportCertificate,
+    /// Completes a creation with the certificate of another issuer.
+    MergeCertificate,
+    /// Updates the attributes or tags of a version, or the policy.
+    UpdateCertificate,
+    /// Deletes a certificate with all its versions.
+    DeleteCertificate,
+    /// Backs up all versions of a certificate.
+    BackupCertificate,
+    /// Restores a certificate from its backup.
+    RestoreCertificate,
+    /// Lists the deleted certificates, one page.
+    ListDeletedCertificates,
+    /// Gets one deleted certificate.
+    GetDeletedCertificate,
+    /// Recovers a deleted certificate.
+    RecoverCertificate,
+    /// Removes a deleted certificate permanently.
+    PurgeCertificate,
+    /// Gets the policy of a certificate.
+    GetCertificatePolicy,
+    /// Updates the policy of a certificate.
+    UpdateCertificatePolicy,
+    /// Gets the latest creation of a version.
+    GetCertificateOperation,
+    /// Cancels the creation of a version.
+    UpdateCertificateOperation,
+    /// Forgets the latest creation of a version.
+    DeleteCertificateOperation,
     /// Gets one key-value of an App Configuration store.
     GetKeyValue,
     /// Lists key-values, one page.
@@ -85,6 +123,25 @@ impl Operation {
             Self::GetDeleted => "get_deleted",
             Self::Recover => "recover",
             Self::Purge => "purge",
+            Self::GetCertificate => "get_certificate",
+            Self::ListCertificates => "list_certificates",
+            Self::ListCertificateVersions => "list_certificate_versions",
+            Self::CreateCertificate => "create_certificate",
+            Self::ImportCertificate => "import_certificate",
+            Self::MergeCertificate => "merge_certificate",
+            Self::UpdateCertificate => "update_certificate",
+            Self::DeleteCertificate => "delete_certificate",
+            Self::BackupCertificate => "backup_certificate",
+            Self::RestoreCertificate => "restore_certificate",
+            Self::ListDeletedCertificates => "list_deleted_certificates",
+            Self::GetDeletedCertificate => "get_deleted_certificate",
+            Self::RecoverCertificate => "recover_certificate",
+            Self::PurgeCertificate => "purge_certificate",
+            Self::GetCertificatePolicy => "get_certificate_policy",
+            Self::UpdateCertificatePolicy => "update_certificate_policy",
+            Self::GetCertificateOperation => "get_certificate_operation",
+            Self::UpdateCertificateOperation => "update_certificate_operation",
+            Self::DeleteCertificateOperation => "delete_certificate_operation",
             Self::GetKeyValue => "get_key_value",
             Self::ListKeyValues => "list_key_values",
             Self::SetKeyValue => "set_key_value",
@@ -109,6 +166,11 @@ impl Operation {
     /// Returns whether a vault serves this operation, rather than an App Configuration store or a token endpoint.
     pub fn is_vault(self) -> bool {
         !self.is_identity() && !self.is_app_configuration()
+    }
+
+    /// Returns whether the operation is one on certificates.
+    pub fn is_certificate(self) -> bool {
+        self.as_str().contains("certificate")
     }
 
     /// Returns whether an App Configuration store serves this operation.
@@ -146,8 +208,10 @@ impl Operation {
     /// Returns whether the operation changes a vault or a store.
     pub(crate) fn is_change(self) -> bool {
         use Operation::{
-            CreateSnapshot, Delete, DeleteKeyValue, LockKeyValue, Purge, Recover, Restore, Set, SetKeyValue,
-            UnlockKeyValue, Update, UpdateSnapshot,
+            CreateCertificate, CreateSnapshot, Delete, DeleteCertificate, DeleteCertificateOperation, DeleteKeyValue,
+            ImportCertificate, LockKeyValue, MergeCertificate, Purge, PurgeCertificate, Recover, RecoverCertificate,
+            Restore, RestoreCertificate, Set, SetKeyValue, UnlockKeyValue, Update, UpdateCertificate,
+            UpdateCertificateOperation, UpdateCertificatePolicy, UpdateSnapshot,
         };
         matches!(
             self,
@@ -156,6 +220,17 @@ impl Operation {
                 | Recover
                 | Purge
                 | Restore
+                | CreateCertificate
+                | ImportCertificate
+                | MergeCertificate
+                | UpdateCertificate
+                | DeleteCertificate
+                | RecoverCertificate
+                | PurgeCertificate
+                | RestoreCertificate
+                | UpdateCertificatePolicy
+                | UpdateCertificateOperation
+                | DeleteCertificateOperation
                 | SetKeyValue
                 | DeleteKeyValue
                 | LockKeyValue
@@ -168,11 +243,21 @@ impl Operation {
     /// Returns whether the response is a page of a list.
     pub fn is_list(self) -> bool {
         use Operation::{
-            List, ListDeleted, ListKeyValues, ListKeys, ListLabels, ListRevisions, ListSnapshots, ListVersions,
+            List, ListCertificateVersions, ListCertificates, ListDeleted, ListDeletedCertificates, ListKeyValues,
+            ListKeys, ListLabels, ListRevisions, ListSnapshots, ListVersions,
         };
         matches!(
             self,
-            List | ListVersions | ListDeleted | ListKeyValues | ListKeys | ListLabels | ListRevisions | ListSnapshots
+            List | ListVersions
+                | ListDeleted
+                | ListCertificates
+                | ListCertificateVersions
+                | ListDeletedCertificates
+                | ListKeyValues
+                | ListKeys
+                | ListLabels
+                | ListRevisions
+                | ListSnapshots
         )
     }
 }

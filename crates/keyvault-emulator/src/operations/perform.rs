@@ -8,10 +8,12 @@ use http::{Request, Response};
 use serde::{Deserialize, Serialize};
 
 use super::api_version::ApiVersion;
-use super::bundle::{BundlePage, BundleWriter};
+use super::bundle::{Bundle, BundlePage, BundleWriter};
 use super::operation::Operation;
 use super::page::{self, PageRequest};
+use super::perform_certificate::{list_certificates, perform_on_certificate};
 use super::route::Route;
+use crate::certificates::PrivateKey;
 use crate::protocol::uri::{query, with_port};
 use crate::protocol::{ErrorResponse, JSON, response, to_json};
 use crate::vaults::{RecoveryPolicy, SetSecret, UpdateSecret, Vault, VaultMap};
@@ -28,6 +30,18 @@ pub(crate) struct VaultRequest<'a> {
     /// The maximum number of items in a page.
     pub(crate) page_size: usize,
     pub(crate) now: Duration,
+    /// The key of a new version of a certificate.
+    pub(crate) new_key: Option<PrivateKey>,
+}
+
+impl VaultRequest<'_> {
+    /// Returns whether a list of certificates has those that are not issued yet.
+    pub(super) fn includes_pending(&self) -> bool {
+        let is_set = |(name, value): (String, String)| {
+            name.eq_ignore_ascii_case("includePending") && value.eq_ignore_ascii_case("true")
+        };
+        query(self.request.uri()).into_iter().any(is_set)
+    }
 }
 
 /// Performs the operation of a request.
@@ -45,7 +59,13 @@ pub(crate) fn perform(vaults: &mut VaultMap, request: &VaultRequest<'_>) -> Resu
         let max_results = parameter("maxresults");
         let page = PageRequest::parse(max_results, parameter("$skiptoken"), request.page_size)?;
         let link = |key: &String| next_link(request, api, max_results, key);
+        if request.route.operation.is_certificate() {
+            return ok(&list_certificates(vault, request, writer, &page, link));
+        }
         return ok(&list(vault, request, writer, &page, link));
+    }
+    if request.route.operation.is_certificate() {
+        return perform_on_certificate(vault, request, writer);
     }
     let content_type = parameter("outContentType").filter(|_| request.route.operation == Operation::Get);
     if let Some(content_type) = content_type.filter(|_| api.has_out_content_type()) {
@@ -108,9 +128,7 @@ fn perform_on_deleted(
         }
         Operation::Purge => {
             vault.purge(name, policy, now)?;
-            let mut response = response(204, JSON, Bytes::new());
-            response.headers_mut().remove(CONTENT_TYPE);
-            Ok(response)
+            Ok(no_content())
         }
         // A route contains no other operation.
         other => Err(ErrorResponse::new(404, "NotFound", format!("{other:?} is not an operation on one secret."))),
@@ -124,7 +142,7 @@ fn list<'a>(
     writer: BundleWriter<'a>,
     page: &PageRequest,
     link: impl Fn(&String) -> String,
-) -> BundlePage<'a> {
+) -> BundlePage<Bundle<'a>> {
     let now = request.now;
     match request.route.operation {
         Operation::ListVersions => {
@@ -151,12 +169,22 @@ fn list<'a>(
 
 /// The body of a backup response and of a restore request.
 #[derive(Deserialize, Serialize)]
-struct BackupBody {
-    value: String,
+pub(super) struct BackupBody {
+    pub(super) value: String,
 }
 
-fn ok(body: &impl Serialize) -> Result<Response<Bytes>, ErrorResponse> {
-    Ok(response(200, JSON, to_json(body)))
+pub(super) fn ok(body: &impl Serialize) -> Result<Response<Bytes>, ErrorResponse> {
+    with_status(200, body)
+}
+
+pub(super) fn with_status(status: u16, body: &impl Serialize) -> Result<Response<Bytes>, ErrorResponse> {
+    Ok(response(status, JSON, to_json(body)))
+}
+
+pub(super) fn no_content() -> Response<Bytes> {
+    let mut response = response(204, JSON, Bytes::new());
+    response.headers_mut().remove(CONTENT_TYPE);
+    response
 }
 
 /// Returns the link to the page after `key`. Like the service's links it contains the port, even the default one.
@@ -164,14 +192,19 @@ fn next_link(request: &VaultRequest<'_>, api: ApiVersion, max_results: Option<&s
     let mut link = with_port(request.base);
     link.push_str(match request.route.operation {
         Operation::ListDeleted => "/deletedsecrets",
+        Operation::ListDeletedCertificates => "/deletedcertificates",
+        Operation::ListCertificates | Operation::ListCertificateVersions => "/certificates",
         _ => "/secrets",
     });
-    if request.route.operation == Operation::ListVersions {
+    if matches!(request.route.operation, Operation::ListVersions | Operation::ListCertificateVersions) {
         link.push_str(&format!("/{}/versions", request.route.name));
     }
     link.push_str(&format!("?api-version={}&$skiptoken={}", api.as_str(), page::encode(key)));
     if let Some(max_results) = max_results {
         link.push_str(&format!("&maxresults={max_results}"));
+    }
+    if request.includes_pending() {
+        link.push_str("&includePending=true");
     }
     link
 }

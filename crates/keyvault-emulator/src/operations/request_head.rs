@@ -18,8 +18,8 @@ pub struct RequestHead {
     pub host: String,
     /// The lower-case name of the vault that the host selects. Empty for the default vault and for no vault.
     pub vault: String,
-    /// The name of the one secret that the path names, in the case of the path. `None` for a list, a restore, a token
-    /// endpoint and a path without an operation.
+    /// The name of the one secret or certificate that the path names, in the case of the path. `None` for a list, a
+    /// restore, a token endpoint and a path without an operation.
     pub secret: Option<String>,
     /// The lower-case name of the App Configuration store that the host selects: empty for the default store, even if
     /// it has a name. `None` for a vault and a token endpoint.
@@ -32,7 +32,7 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
-    /// Returns whether the request is for one secret of a vault. Names are case-insensitive.
+    /// Returns whether the request is for one secret of a vault, or for the certificate behind it. Names are case-insensitive.
     pub(crate) fn is_for_secret(&self, vault: &str, secret: &str) -> bool {
         let names_secret = self.secret.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(secret));
         names_secret && self.vault.eq_ignore_ascii_case(vault)

@@ -1,7 +1,8 @@
-//! The operation, secret and version that a method and a path name.
+//! The operation, the name and the version in a method and a path.
 
 use http::Method;
 
+use super::certificate_route::certificate_route;
 use super::operation::Operation;
 use crate::protocol::ErrorResponse;
 use crate::protocol::uri::path_segments;
@@ -11,7 +12,7 @@ use crate::vaults::name::{is_name, is_version};
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Route {
     pub(crate) operation: Operation,
-    /// The secret's name in the case of the path. Empty for an operation without a name.
+    /// The name of the secret or certificate in the case of the path. Empty for an operation without a name.
     pub(crate) name: String,
     /// The version in lower case, if the path contains one.
     pub(crate) version: Option<String>,
@@ -32,6 +33,7 @@ impl Route {
             ["deletedsecrets"] => (only(method, Method::GET, Operation::ListDeleted)?, "", None),
             ["deletedsecrets", name] => (deleted_operation(method)?, name, None),
             ["deletedsecrets", name, "recover"] if method == Method::POST => (Operation::Recover, name, None),
+            ["certificates" | "deletedcertificates", ..] => certificate_route(method, &segments)?,
             ["secrets" | "deletedsecrets", _, other] => {
                 return Err(ErrorResponse::no_such_operation(method, other));
             }
@@ -39,15 +41,19 @@ impl Route {
                 return Err(ErrorResponse::new(404, "NotFound", "The requested resource does not exist."));
             }
         };
-        let has_name = !matches!(operation, Operation::List | Operation::ListDeleted | Operation::Restore);
-        if has_name && !is_name(name) {
+        if has_name(operation) && !is_name(name) {
             return Err(ErrorResponse::bad_name(name));
         }
         Ok(Self { operation, name: name.to_owned(), version: version.map(str::to_ascii_lowercase) })
     }
 }
 
-fn only(method: &Method, allowed: Method, operation: Operation) -> Result<Operation, ErrorResponse> {
+fn has_name(operation: Operation) -> bool {
+    use Operation::{List, ListCertificates, ListDeleted, ListDeletedCertificates, Restore, RestoreCertificate};
+    !matches!(operation, List | ListDeleted | Restore | ListCertificates | ListDeletedCertificates | RestoreCertificate)
+}
+
+pub(super) fn only(method: &Method, allowed: Method, operation: Operation) -> Result<Operation, ErrorResponse> {
     if *method == allowed { Ok(operation) } else { Err(ErrorResponse::method_not_allowed(method)) }
 }
 
@@ -124,6 +130,10 @@ mod tests {
             ("GET", "/secrets/a_b", 400, "The request URI contains an invalid name: a_b"),
             ("GET", "/secrets/a%2Fb", 400, "The request URI contains an invalid name: a/b"),
             ("GET", long.as_str(), 400, "The request URI contains an invalid name: nnn"),
+            ("POST", "/certificates/a", 405, "HTTP POST not allowed"),
+            ("POST", "/certificates/a/renew", 400, "Method POST does not allow operation 'renew'"),
+            ("GET", "/certificates/a_b", 400, "The request URI contains an invalid name: a_b"),
+            ("GET", "/certificates/contacts", 404, "The emulator has neither contacts nor issuers"),
             ("GET", "/keys/a", 404, "The requested resource does not exist."),
             ("GET", "/", 404, "The requested resource does not exist."),
         ] {

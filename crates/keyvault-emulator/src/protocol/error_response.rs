@@ -68,6 +68,30 @@ impl ErrorResponse {
         Self::new(404, "SecretNotFound", format!("Deleted Secret not found: {name}"))
     }
 
+    /// Creates the error for a certificate or version that does not exist.
+    pub(crate) fn certificate_not_found(name: &str, version: Option<&str>) -> Self {
+        let id = version.map_or_else(|| name.to_owned(), |version| format!("{name}/{version}"));
+        Self::new(
+            404,
+            "CertificateNotFound",
+            format!(
+                "A certificate with (name/id) {id} was not found in this key vault. If you recently deleted this \
+                 certificate you may be able to recover it using the correct recovery command. For help resolving \
+                 this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
+            ),
+        )
+    }
+
+    /// Creates the error for a deleted certificate that does not exist.
+    pub(crate) fn deleted_certificate_not_found(name: &str) -> Self {
+        Self::new(404, "CertificateNotFound", format!("Deleted Certificate not found: {name}"))
+    }
+
+    /// Creates the error for a certificate of which no version is being created.
+    pub(crate) fn pending_not_found(name: &str) -> Self {
+        Self::new(404, "PendingCertificateNotFound", format!("Pending certificate not found: {name}"))
+    }
+
     /// Creates the error for a disabled version.
     pub(crate) fn disabled() -> Self {
         Self::new(403, "Forbidden", "Operation get is not allowed on a disabled secret.").inner_code("SecretDisabled")

@@ -42,6 +42,14 @@ pub(crate) fn with_port(base: &str) -> String {
     }
 }
 
+/// Returns the URL of a vault or store by name, from that of the default one.
+pub(crate) fn named_url(default_url: &str, name: &str) -> String {
+    match (name, default_url.rsplit_once(':')) {
+        ("", _) | (_, None) => default_url.to_owned(),
+        (name, Some((_, port))) => format!("https://{name}.localhost:{port}"),
+    }
+}
+
 /// The suffix of host names for this machine.
 pub(crate) const LOCAL_SUFFIX: &str = ".localhost";
 

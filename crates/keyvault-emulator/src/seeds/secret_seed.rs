@@ -63,6 +63,10 @@ fn secret(mut fields: SeedFields<'_>) -> Result<SetSecret, SeedError> {
         (None, None, Some(pem)) => certificate(&fields, Certificate::from_pem(&pem), content_type)?,
         _ => return Err(fields.error("", "expected exactly one of `value`, `certificate` and `pem`")),
     };
+    secret.policy = fields.object("policy")?;
+    if secret.policy.is_some() && secret.certificate.is_none() {
+        return Err(fields.error("policy", "expected with `certificate` or `pem` only"));
+    }
     secret.tags = fields.tags()?;
     secret.version = fields.text(&["version"])?.map(|version| version.to_ascii_lowercase());
     if secret.version.as_deref().is_some_and(|version| !is_version(version)) {

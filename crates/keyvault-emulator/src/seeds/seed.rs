@@ -20,6 +20,9 @@ use crate::vaults::VaultMap;
 /// - `value`, a string. Instead of it, `certificate` with a host name creates a self-signed certificate, and `pem`
 ///   takes a key in PKCS#8 and its chain. A certificate is stored as PKCS#12 unless `content_type` is
 ///   `application/x-pem-file`.
+/// - `policy`, for a certificate: properties of its [policy](crate#certificates) in the service's JSON, such as the
+///   `issuer` and the `lifetime_actions` that renew it. The others are those of an imported certificate, which is not
+///   renewed.
 /// - `content_type`, `tags` (an object of strings) and `enabled`.
 /// - `not_before` and `expires`: seconds since 1970, or a date like `2027-01-31T00:00:00Z`.
 /// - `version`: 32 hexadecimal digits, for a version that must be known in advance.
@@ -190,6 +193,8 @@ mod tests {
             (r#"{"a":{"value":"v","version":"1"}}"#, "a: `version`: expected 32 hexadecimal digits"),
             (r#"{"a":{"versions":["v"],"enabled":true}}"#, "a: `versions` must be a list and the only field"),
             (r#"{"v/a":{"versions":[]}}"#, "v/a: `versions` must not be empty"),
+            (r#"{"a":{"value":"v","policy":{}}}"#, "a: `policy`: expected with `certificate` or `pem` only"),
+            (r#"{"a":{"certificate":"a","policy":"hunter2"}}"#, "a: `policy`: expected an object"),
             (
                 r#"{"a":{"value":"v","exp":"hunter2"}}"#,
                 "a: `expires`: expected seconds since 1970 or a date like 2027-01-31T00:00:00Z",

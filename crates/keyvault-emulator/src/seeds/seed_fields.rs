@@ -48,6 +48,14 @@ impl<'a> SeedFields<'a> {
         tags.into_iter().map(tag).collect::<Result<_, _>>().map(Some)
     }
 
+    pub(super) fn object(&mut self, name: &str) -> Result<Option<Value>, SeedError> {
+        match self.take(&[name]) {
+            None => Ok(None),
+            Some(object @ Value::Object(_)) => Ok(Some(object)),
+            Some(_) => Err(self.error(name, "expected an object")),
+        }
+    }
+
     pub(super) fn timestamp(&mut self, names: &[&str]) -> Result<Option<i64>, SeedError> {
         let seconds = match self.take(names) {
             None => return Ok(None),

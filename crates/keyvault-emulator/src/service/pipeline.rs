@@ -15,6 +15,7 @@ use super::reply::Reply;
 use super::request_log::LoggedRequest;
 use super::state::{Service, State};
 use crate::app_configuration::{Problem, is_store_host, is_store_path};
+use crate::certificates::PrivateKey;
 use crate::faults::{Stage, Throttled};
 use crate::identity::IdentityEndpoint;
 use crate::operations::{Operation, RequestHead, Route, VaultRequest, perform};
@@ -57,12 +58,14 @@ impl Service {
 
     /// Performs a request, logs it, and returns the reply to send.
     pub(crate) fn plan(&self, request: &Request<Bytes>) -> Plan {
+        self.issue_due();
+        let new_key = self.new_key(request, self.now());
         let mut state = self.state();
         let base = self.base(request);
         let mut plan = match IdentityEndpoint::parse(request.uri().path()) {
             _ if Self::is_for_store(request) => self.plan_store(&mut state, request, &base),
             Some(endpoint) => self.plan_identity(&mut state, request, &base, &endpoint),
-            None => self.plan_vault(&mut state, request, &base),
+            None => self.plan_vault(&mut state, request, &base, new_key),
         };
         if let Some(response) = plan.reply.response_mut() {
             add_common_headers(request, response);
@@ -96,7 +99,7 @@ impl Service {
         })
     }
 
-    fn plan_vault(&self, state: &mut State, request: &Request<Bytes>, base: &str) -> Plan {
+    fn plan_vault(&self, state: &mut State, request: &Request<Bytes>, base: &str, new_key: Option<PrivateKey>) -> Plan {
         let method = effective_method(request);
         let route = Route::parse(&method, request.uri().path());
         let operation = route.as_ref().map_or(Operation::Other, |route| route.operation);
@@ -115,7 +118,7 @@ impl Service {
         let mut plan = self.plan_with_faults(state, context, latency, |state| {
             let result = token.and(route).and_then(|route| {
                 let (policy, page_size) = (self.policy, state.page_size);
-                let vault_request = VaultRequest { request, route, base, vault, policy, page_size, now };
+                let vault_request = VaultRequest { request, route, base, vault, policy, page_size, now, new_key };
                 let throttled = |throttled: Throttled| ErrorResponse::throttled().retry_after(throttled.retry_after);
                 state.throttler.admit(&vault_request.vault, operation, now).map_err(throttled)?;
                 if let Some(denial) = denial {
@@ -170,7 +173,7 @@ impl Service {
 }
 
 /// Returns the URL of the server as the client wrote it. `None` without a host.
-fn base(request: &Request<Bytes>) -> Option<String> {
+pub(super) fn base(request: &Request<Bytes>) -> Option<String> {
     let scheme = request.uri().scheme().unwrap_or(&Scheme::HTTPS);
     let authority = request.uri().authority().map(|authority| authority.as_str());
     let host = request.headers().get(HOST).and_then(|host| host.to_str().ok());
@@ -182,7 +185,7 @@ fn base(request: &Request<Bytes>) -> Option<String> {
 /// See [common parameters and headers].
 ///
 /// [common parameters and headers]: https://learn.microsoft.com/azure/key-vault/general/authentication-requests-and-responses
-fn effective_method(request: &Request<Bytes>) -> Method {
+pub(super) fn effective_method(request: &Request<Bytes>) -> Method {
     let header = ["x-http-method", "x-http-request"].iter().find_map(|name| request.headers().get(*name));
     match header.map(|value| Method::from_bytes(value.as_bytes())) {
         Some(Ok(method)) if request.method() == Method::POST => method,
@@ -213,6 +216,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::certificates::CertificateAuthority;
     use crate::clock::Clock;
     use crate::identity::{AppRegistration, TokenRegistry};
     use crate::vaults::RecoveryPolicy;
@@ -221,14 +225,15 @@ mod tests {
         let state = State { tokens: TokenRegistry::new(true, "key"), ..State::default() };
         let clock = Clock::new(Arc::new(SystemTime::now));
         let registration = AppRegistration::random();
-        Service::new("https://localhost".to_owned(), registration, RecoveryPolicy::default(), clock, state)
+        let (url, authority) = ("https://localhost".to_owned(), Arc::new(CertificateAuthority::new().unwrap()));
+        Service::new(url, registration, RecoveryPolicy::default(), clock, authority, state)
     }
 
     proptest! {
         #[test]
         fn every_request_gets_a_response(
             method in "GET|PUT|PATCH|DELETE|POST|HEAD|X",
-            path in "(/|//)(secrets|deletedsecrets|msi|t|kv|keys|labels|revisions|locks|snapshots|operations)?(/[a-z%0-9F.-]{0,8}){0,3}",
+            path in "(/|//)(secrets|deletedsecrets|certificates|deletedcertificates|msi|t|kv|keys|labels|revisions|locks|snapshots|operations)?(/[a-z%0-9F.-]{0,8}){0,3}",
             query in r"(api-version=(7\.4|2016-10-01|1|2026-04-01))?(&(maxresults|\$skiptoken|outContentType|key|label|tags|after|snapshot|status|\$select)=[a-zA-Z0-9%*\\,=]{0,6}){0,2}",
             host in r"[a-z\[\]:.0-9]{0,12}",
             body in r#"(\{"value":[a-z0-9"{}]{0,8}\})|.{0,16}"#,

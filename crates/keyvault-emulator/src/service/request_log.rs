@@ -42,6 +42,8 @@ pub struct Requests {
     pub recover: u64,
     /// Purges.
     pub purge: u64,
+    /// Requests for certificates, of every operation.
+    pub certificates: u64,
     /// Requests to vaults without a known operation.
     pub other: u64,
     /// Requests to vaults with a 401 as response.
@@ -124,6 +126,7 @@ impl Requests {
             Operation::GetDeleted => self.get_deleted += 1,
             Operation::Recover => self.recover += 1,
             Operation::Purge => self.purge += 1,
+            certificate if certificate.is_certificate() => self.certificates += 1,
             Operation::Other => self.other += 1,
             Operation::Token => self.token += 1,
             // Discovery is not counted, and App Configuration above.

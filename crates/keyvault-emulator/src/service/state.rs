@@ -1,26 +1,30 @@
 //! The service: fixed settings, and the state behind one lock.
 
 use std::fmt;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Response};
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::data::Data;
 use super::data_states::{DataStates, PendingSave};
 use super::in_flight::InFlight;
+use super::next_issuance::NextIssuance;
 use super::request_log::RequestLog;
 use crate::app_configuration::MAX_STORE_PAGE;
+use crate::certificates::CertificateAuthority;
 use crate::clock::Clock;
 use crate::faults::{DenialList, FaultList, Throttler};
 use crate::identity::{AppRegistration, TokenIssuer, TokenRegistry, VAULT_AUDIENCE, challenge};
 use crate::operations::MAX_PAGE;
 use crate::protocol::ErrorResponse;
+use crate::protocol::uri::named_url;
 use crate::seeds::{Loaded, OnExisting, Seed, SeedError};
-use crate::vaults::RecoveryPolicy;
+use crate::vaults::{RecoveryPolicy, events};
 
 /// The service.
 pub(crate) struct Service {
@@ -29,6 +33,8 @@ pub(crate) struct Service {
     pub(crate) authority: String,
     pub(crate) policy: RecoveryPolicy,
     pub(crate) clock: Clock,
+    /// Signs the certificates whose policy names it.
+    pub(crate) certificate_authority: Arc<CertificateAuthority>,
     /// Wakes the task that saves changes.
     pub(crate) changed: Notify,
     pub(crate) in_flight: InFlight,
@@ -48,6 +54,8 @@ pub(crate) struct State {
     pub(crate) store_throttler: Throttler,
     pub(crate) log: RequestLog,
     pub(crate) latency: Duration,
+    /// `None` before the first search.
+    pub(crate) next_issuance: Option<NextIssuance>,
     /// The resource that the challenge names.
     pub(crate) resource: String,
     pub(crate) page_size: usize,
@@ -69,6 +77,7 @@ impl Default for State {
             store_throttler: Throttler::default(),
             log: RequestLog::default(),
             latency: Duration::ZERO,
+            next_issuance: None,
             resource: VAULT_AUDIENCE.to_owned(),
             page_size: MAX_PAGE,
             store_page_size: MAX_STORE_PAGE,
@@ -91,6 +100,7 @@ impl Service {
         registration: AppRegistration,
         policy: RecoveryPolicy,
         clock: Clock,
+        certificate_authority: Arc<CertificateAuthority>,
         state: State,
     ) -> Self {
         Self {
@@ -98,6 +108,7 @@ impl Service {
             authority,
             policy,
             clock,
+            certificate_authority,
             changed: Notify::new(),
             in_flight: InFlight::default(),
             state: Mutex::new(state),
@@ -154,6 +165,15 @@ impl Service {
     ) -> Result<Loaded, SeedError> {
         // The authority and the default vault have the same URL.
         seed.load(&mut data.vaults, &mut data.stores, &self.authority, now, existing)
+    }
+
+    /// Returns the events that Event Grid sends about a vault, oldest first.
+    pub(crate) fn events(&self, vault: &str) -> Vec<Value> {
+        self.issue_due();
+        let now = self.now();
+        let url = named_url(&self.authority, vault);
+        let name = if vault.is_empty() { "emulator" } else { vault };
+        events(self.state().data.visible().vaults.open(vault, now), &url, name, now)
     }
 
     /// Returns the issuer of tokens.

@@ -54,7 +54,7 @@ mod tests {
     fn secret() -> StoredSecret {
         let secret = SetSecret::new("hunter2").content_type("canary-type").tag("canary-tag", "canary-text");
         let version = SecretVersion::new(random::hex(), secret, None, std::time::Duration::ZERO);
-        StoredSecret { name: "a".to_owned(), versions: vec![version], visible_at: std::time::Duration::ZERO }
+        StoredSecret { versions: vec![version], ..StoredSecret::empty("a") }
     }
 
     #[test]

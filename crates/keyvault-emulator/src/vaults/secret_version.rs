@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::certificate_operation::CertificateOperation;
+use super::certificate_policy::CertificatePolicy;
 use super::set_secret::SetSecret;
 use super::update_secret::UpdateSecret;
+use crate::certificates::{Certificate, PrivateKey};
 
 /// One version. The data file and backups contain it in this form.
 #[derive(Clone, Deserialize, Serialize)]
@@ -27,9 +30,35 @@ pub(crate) struct SecretVersion {
 /// The extra data of a version that a certificate created.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct CertificateBacking {
+    /// The key, unless it is not exportable, then the chain. Empty until the certificate is issued.
     pub(crate) pem: String,
+    /// The key, if it is not exportable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hidden_key: Option<String>,
     /// The previous version.
     pub(crate) previous: Option<String>,
+}
+
+impl CertificateBacking {
+    pub(super) fn new(certificate: &Certificate, previous: Option<String>) -> Self {
+        let hidden_key = certificate.hidden_key().map(PrivateKey::pem);
+        Self { pem: certificate.pem(), hidden_key, previous }
+    }
+
+    /// Creates the data of a version whose certificate is not issued yet.
+    fn not_issued() -> Self {
+        Self { pem: String::new(), hidden_key: None, previous: None }
+    }
+
+    /// Returns whether the certificate is issued.
+    pub(crate) fn is_issued(&self) -> bool {
+        !self.pem.is_empty()
+    }
+
+    /// Returns the private key.
+    pub(super) fn key(&self) -> Option<PrivateKey> {
+        PrivateKey::from_pem(self.hidden_key.as_ref().unwrap_or(&self.pem)).ok()
+    }
 }
 
 impl SecretVersion {
@@ -45,8 +74,25 @@ impl SecretVersion {
             exp: secret.expires,
             created: now.as_secs(),
             updated: now.as_secs(),
-            backing: secret.certificate.map(|certificate| CertificateBacking { pem: certificate.pem, previous }),
+            backing: secret.certificate.map(|certificate| CertificateBacking::new(&certificate, previous)),
         }
+    }
+
+    /// Creates the disabled version of a certificate that is not issued yet.
+    pub(super) fn not_issued(operation: &CertificateOperation, policy: &CertificatePolicy, now: Duration) -> Self {
+        let secret = SetSecret {
+            content_type: Some(policy.secret_props.content_type.clone()),
+            tags: operation.tags.clone(),
+            enabled: false,
+            ..SetSecret::new("")
+        };
+        let version = Self::new(operation.version.clone(), secret, None, now);
+        Self { backing: Some(CertificateBacking::not_issued()), ..version }
+    }
+
+    /// Returns whether the version has a value. A certificate that is not issued yet has none.
+    pub(crate) fn is_issued(&self) -> bool {
+        self.backing.as_ref().is_none_or(CertificateBacking::is_issued)
     }
 
     /// Applies an update. New tags replace all old tags.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use serde_json::Value;
+
 use super::request_body::{SecretRequestBody, check_properties, check_value};
 use crate::certificates::Certificate;
 use crate::protocol::ErrorResponse;
@@ -26,6 +28,8 @@ pub struct SetSecret {
     pub(crate) not_before: Option<i64>,
     pub(crate) expires: Option<i64>,
     pub(crate) certificate: Option<Certificate>,
+    /// The properties of the policy of a certificate that differ from those of an import.
+    pub(crate) policy: Option<Value>,
 }
 
 impl SetSecret {
@@ -40,6 +44,7 @@ impl SetSecret {
             not_before: None,
             expires: None,
             certificate: None,
+            policy: None,
         }
     }
 
@@ -52,8 +57,9 @@ impl SetSecret {
             content_type: Some(certificate.content_type.to_owned()),
             not_before: Some(certificate.not_before),
             expires: Some(certificate.expires),
-            certificate: Some(certificate.clone()),
-            ..Self::new(certificate.value)
+            value: certificate.value(),
+            certificate: Some(certificate),
+            ..Self::new("")
         }
     }
 
@@ -99,13 +105,12 @@ impl SetSecret {
         let body = SecretRequestBody::parse(body)?;
         let secret = Self {
             value: body.value.ok_or_else(|| ErrorResponse::bad_parameter("Property value is required."))?,
-            version: None,
             content_type: body.content_type,
             tags: body.tags,
             enabled: body.attributes.enabled.unwrap_or(true),
             not_before: body.attributes.nbf,
             expires: body.attributes.exp,
-            certificate: None,
+            ..Self::new("")
         };
         secret.check()?;
         Ok(secret)

@@ -18,7 +18,7 @@ use crate::random;
 /// A vault, empty at first. Keys are upper-cased names, the order in which the service lists them.
 #[derive(Clone, Default, Deserialize, Serialize)]
 pub(crate) struct Vault {
-    live: BTreeMap<String, StoredSecret>,
+    pub(super) live: BTreeMap<String, StoredSecret>,
     deleted: BTreeMap<String, DeletedSecret>,
     /// The end of each purge in progress, before which the name cannot be set again.
     #[serde(skip)]
@@ -27,26 +27,27 @@ pub(crate) struct Vault {
 
 impl Vault {
     /// Adds a version, even for an equal value. It inherits nothing from the previous version.
-    pub(crate) fn set(&mut self, name: &str, secret: SetSecret, now: Duration) -> Result<&StoredSecret, ErrorResponse> {
-        let key = key(name);
-        self.check_not_deleted(&key, name, now)?;
+    pub(crate) fn set(
+        &mut self,
+        name: &str,
+        mut secret: SetSecret,
+        now: Duration,
+    ) -> Result<&StoredSecret, ErrorResponse> {
+        self.check_free(name, now)?;
         let id = secret.version.clone().unwrap_or_else(random::hex);
         if !is_version(&id) {
             return Err(ErrorResponse::bad_parameter("The version is not 32 hexadecimal digits."));
         }
-        let stored = self.live.entry(key).or_insert_with(|| StoredSecret {
-            name: name.to_owned(),
-            versions: Vec::new(),
-            visible_at: Duration::ZERO,
-        });
-        if stored.visible_at > now {
-            return Err(ErrorResponse::being_recovered());
-        }
+        let stored = self.live.entry(key(name)).or_insert_with(|| StoredSecret::empty(name));
         if stored.versions.iter().any(|version| version.id == id) {
             return Err(ErrorResponse::bad_parameter("The version exists already."));
         }
         let previous = stored.versions.last().map(|version| version.id.clone());
+        let policy = secret.policy.take();
         stored.versions.push(SecretVersion::new(id, secret, previous, now));
+        if let Some(policy) = policy {
+            stored.change_policy(&policy, now)?;
+        }
         Ok(stored)
     }
 
@@ -77,10 +78,20 @@ impl Vault {
         version: Option<&str>,
         now: Duration,
     ) -> Result<(&StoredSecret, &SecretVersion), ErrorResponse> {
+        let (secret, found) = self.find(name, version, now)?;
+        if found.enabled { Ok((secret, found)) } else { Err(ErrorResponse::disabled()) }
+    }
+
+    /// Returns a version, or the latest, even if it is disabled.
+    pub(crate) fn find(
+        &self,
+        name: &str,
+        version: Option<&str>,
+        now: Duration,
+    ) -> Result<(&StoredSecret, &SecretVersion), ErrorResponse> {
         let missing = || ErrorResponse::secret_not_found(name, version);
         let secret = self.visible(name, now).ok_or_else(missing)?;
-        let found = secret.version(version).ok_or_else(missing)?;
-        if found.enabled { Ok((secret, found)) } else { Err(ErrorResponse::disabled()) }
+        Ok((secret, secret.version(version).ok_or_else(missing)?))
     }
 
     /// Updates a version, or the latest.
@@ -138,10 +149,15 @@ impl Vault {
         &self.deleted
     }
 
+    /// Returns a deleted secret, even if it is disabled.
+    pub(crate) fn find_deleted(&self, name: &str, now: Duration) -> Result<&DeletedSecret, ErrorResponse> {
+        let deleted = self.deleted.get(&key(name)).filter(|deleted| deleted.ready_at <= now);
+        deleted.ok_or_else(|| ErrorResponse::deleted_not_found(name))
+    }
+
     /// Returns a deleted secret. Fails if its latest version is disabled.
     pub(crate) fn get_deleted(&self, name: &str, now: Duration) -> Result<&DeletedSecret, ErrorResponse> {
-        let deleted = self.deleted.get(&key(name)).filter(|deleted| deleted.ready_at <= now);
-        let deleted = deleted.ok_or_else(|| ErrorResponse::deleted_not_found(name))?;
+        let deleted = self.find_deleted(name, now)?;
         if deleted.secret.latest().enabled { Ok(deleted) } else { Err(ErrorResponse::disabled()) }
     }
 
@@ -219,9 +235,14 @@ impl Vault {
         self.purging.get(key).is_some_and(|free_at| *free_at > now)
     }
 
-    fn check_not_deleted(&self, key: &str, name: &str, now: Duration) -> Result<(), ErrorResponse> {
-        match self.deleted.get(key) {
-            None if self.is_purging(key, now) => Err(ErrorResponse::being_deleted()),
+    /// Fails if a version cannot be added: a deleted secret has the name, or a recovery is in progress.
+    pub(super) fn check_free(&self, name: &str, now: Duration) -> Result<(), ErrorResponse> {
+        let key = key(name);
+        if self.live.get(&key).is_some_and(|stored| stored.visible_at > now) {
+            return Err(ErrorResponse::being_recovered());
+        }
+        match self.deleted.get(&key) {
+            None if self.is_purging(&key, now) => Err(ErrorResponse::being_deleted()),
             None => Ok(()),
             Some(deleted) if deleted.ready_at > now => Err(ErrorResponse::being_deleted()),
             Some(_) => Err(ErrorResponse::deleted_but_recoverable(name)),
@@ -230,7 +251,7 @@ impl Vault {
 }
 
 /// Returns the key of a name. Names are case-insensitive.
-fn key(name: &str) -> String {
+pub(super) fn key(name: &str) -> String {
     name.to_ascii_uppercase()
 }
 

@@ -93,6 +93,50 @@ async fn faults_apply_to_the_selected_requests_as_often_as_requested() {
 }
 
 #[tokio::test]
+async fn a_fault_or_denial_that_could_never_apply_is_an_error() {
+    let emulator = Emulator::start().await.unwrap();
+    let (stores, tokens) = (("app_configuration", true), ("tokens", true));
+    for (target, field, value, is_valid) in [
+        (None, "path", json!("/kv*"), false),
+        (None, "path", json!("/snapshots/a"), false),
+        (None, "key", json!("a"), false),
+        (None, "store", json!(""), false),
+        (None, "operations", json!(["get", "list_key_values"]), false),
+        (None, "operations", json!(["token"]), false),
+        (None, "operations", json!(["get"]), true),
+        (None, "path", json!("*/kv"), true),
+        (None, "path", json!("/secrets/kv"), true),
+        (Some(stores), "path", json!("/kv*"), true),
+        (Some(stores), "key", json!("a"), true),
+        (Some(stores), "operations", json!(["list_key_values"]), true),
+        (Some(stores), "path", json!("/secrets/a*"), false),
+        (Some(stores), "secret", json!("a"), false),
+        (Some(stores), "vault", json!("contoso"), false),
+        (Some(stores), "operations", json!(["get"]), false),
+        (Some(tokens), "operations", json!(["token"]), true),
+        (Some(tokens), "operations", json!(["get"]), false),
+        (Some(tokens), "key", json!("a"), false),
+        (Some(tokens), "secret", json!("a"), false),
+    ] {
+        let mut command = json!({ field: value });
+        if let Some((service, is_set)) = target {
+            command[service] = is_set.into();
+        }
+        let mut fault = command.clone();
+        (fault["fault"], fault["status"]) = ("status".into(), 503.into());
+        let (status, body) = control(&emulator, "POST", "faults", fault).await;
+        assert_eq!(status == 200, is_valid, "{command}: {body}");
+        if target != Some(tokens) {
+            command["deny"] = "rbac".into();
+            assert_eq!(control(&emulator, "POST", "access", command.clone()).await.0 == 200, is_valid, "{command}");
+        }
+    }
+    let (_, body) =
+        control(&emulator, "POST", "faults", json!({ "fault": "status", "status": 503, "path": "/kv" })).await;
+    assert!(body.to_string().contains("app_configuration"), "{body}");
+}
+
+#[tokio::test]
 async fn a_fault_or_denial_can_select_one_secret_or_vault() {
     let emulator = Emulator::start().await.unwrap();
     for name in ["db", "db-password"] {

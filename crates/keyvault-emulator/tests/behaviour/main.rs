@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod app_configuration;
+mod certificate_api;
 mod certificates;
 mod control;
 #[cfg(feature = "credential")]

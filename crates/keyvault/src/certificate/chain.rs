@@ -8,7 +8,7 @@ use super::x509::X509;
 /// certificate wins over the one that it replaces.
 pub(super) fn leaf<'c>(public_key: Option<&[u8]>, certificates: &'c [X509]) -> Option<&'c X509> {
     let own = certificates.iter().filter(|it| Some(it.public_key_info.as_slice()) == public_key);
-    own.max_by_key(|it| (!it.is_self_issued(), it.expires))
+    own.max_by_key(|it| (!it.is_self_signed(), it.expires))
 }
 
 /// Returns `leaf` and the certificates that issued it, as far as they are in `certificates`. Others are left out.
@@ -18,7 +18,7 @@ pub(super) fn leaf<'c>(public_key: Option<&[u8]>, certificates: &'c [X509]) -> O
 pub(super) fn chain<'c>(leaf: &'c X509, certificates: &'c [X509]) -> Vec<&'c X509> {
     let mut chain = vec![leaf];
     let mut last = leaf;
-    while !last.is_self_issued() {
+    while !last.is_self_signed() {
         let issuers = certificates.iter().filter(|it| last.may_be_issued_by(it));
         let unused = issuers.filter(|it| !chain.iter().any(|used| used.der == it.der));
         let Some(issuer) = unused.max_by_key(|it| it.expires) else { break };

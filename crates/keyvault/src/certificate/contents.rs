@@ -19,6 +19,12 @@ impl Contents {
         Ok(())
     }
 
+    /// Adds the contents of a container.
+    pub(super) fn append(&mut self, other: Self) -> Result<(), Problem> {
+        other.keys.into_iter().try_for_each(|key| self.add_key(key))?;
+        other.certificates.iter().try_for_each(|certificate| self.add_certificate(&certificate.der))
+    }
+
     /// Adds a certificate in DER, unless it is there already.
     pub(super) fn add_certificate(&mut self, der: &[u8]) -> Result<(), Problem> {
         if self.certificates.iter().any(|known| known.der == der) {

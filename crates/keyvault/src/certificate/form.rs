@@ -23,13 +23,12 @@ fn read_nested(bytes: &[u8], password: &str, budget: &Budget, depth: usize) -> R
     let depth = depth.checked_sub(1).ok_or(Problem::NotACertificate)?;
     let Ok(text) = std::str::from_utf8(bytes) else { return binary(bytes, password, budget) };
     let text = text.trim_start_matches('\u{feff}').trim_ascii();
-    if pem::is_pem(text) && !text.starts_with('{') {
-        return pem::read(text, password, budget);
-    }
-    if text.starts_with('{') {
-        let wrapper: Wrapper = serde_json::from_str(text).map_err(|_| Problem::NotACertificate)?;
+    if let Some(wrapper) = Wrapper::parse(text) {
         let password = wrapper.password.as_ref().map_or(password, |password| &password.0);
         return read_nested(wrapper.data.0.as_bytes(), password, budget, depth);
+    }
+    if pem::is_pem(text) {
+        return pem::read(text, password, budget);
     }
     match pem::decode_base64(text).filter(|decoded| !decoded.is_empty()) {
         Some(decoded) => read_nested(&decoded, password, budget, depth),
@@ -56,4 +55,11 @@ struct Wrapper {
     /// `pfx`, and other words for the same. The data shows its form itself.
     #[serde(default)]
     password: Option<JsonString>,
+}
+
+impl Wrapper {
+    /// Returns `None` if `text` is not of this form. It may have PEM all the same.
+    fn parse(text: &str) -> Option<Self> {
+        text.starts_with('{').then(|| serde_json::from_str(text).ok()).flatten()
+    }
 }

@@ -5,12 +5,13 @@
 //! [`Certificate`] reads all of them:
 //!
 //! * PKCS#12 (`.pfx`, `.p12`), with or without a password, in base64 or binary, in DER or BER: AES, triple DES and RC2;
-//!   MACs by SHA-1 and SHA-2, or none.
+//!   MACs by SHA-1 and SHA-2, PBMAC1, or none.
 //! * PEM in any order, with any text around it and any line ends: keys in PKCS#8 (encrypted ones with the password),
-//!   PKCS#1 and SEC1.
-//! * JSON with the members `data` and `password`, in base64 or not, as App Service and old virtual machines store it.
+//!   PKCS#1 and SEC1, and PKCS#12 in PEM.
+//! * JSON with the members `data` and `password`, in base64 or not, as App Service and old virtual machines store it;
+//!   any JSON with PEM in its members.
 //!
-//! The value itself shows its form. The content type is free text of the secret's owner, and is not needed. The
+//! The value itself shows its form. The content type is free text of the secret's owner, and is not read. The
 //! certificate whose public key is that of the private key is the leaf. Its issuers follow in order, as far as the
 //! value has them; nothing is downloaded. Certificates of others are left out.
 //!
@@ -20,15 +21,15 @@
 //! A settings type has a field of the type [`Certificate`], or text of the form that a reference asks for:
 //! `@Microsoft.KeyVault(SecretName=tls; Format=pem)`.
 //!
-//! Reading one certificate takes about a millisecond, and a second at most: larger values, and containers that need
-//! more work to open, are refused. Memory that holds the key is wiped, except in the TLS library.
+//! Reading one certificate takes about a millisecond, and one or two seconds at most: larger values, and containers
+//! that need more work to open, are refused. Memory that holds the key is wiped, except in the TLS library.
 //!
 //! # Rooms
 //!
 //! Read `certificate` first, then `server_certificates`, for servers of rustls. `form` finds the form of a value;
-//! `pem`, and `pkcs12` with `encryption` and `password`, read it into `contents`: each `private_key` and `x509` in it.
-//! `chain` orders them. `pkcs12_writer` writes a container. `der_reader` and `der_writer` are the encoding below all of
-//! them, and `problem` lists the failures.
+//! `pem`, and `pkcs12` with `mac`, `encryption`, `key_derivation` and `password`, read it into `contents`: each
+//! `private_key` and `x509` in it. `chain` orders them. `pkcs12_writer` writes a container. `der_reader` and `der_writer`
+//! are the encoding below all of them, and `problem` lists the failures.
 
 #[allow(clippy::module_inception, reason = "the file is named after its type")]
 mod certificate;
@@ -38,6 +39,8 @@ mod der_reader;
 mod der_writer;
 mod encryption;
 mod form;
+mod key_derivation;
+mod mac;
 mod password;
 mod pem;
 mod pkcs12;

@@ -36,18 +36,18 @@ impl Budget {
         Self(Cell::new(MOST_BLOCKS))
     }
 
-    /// Takes the work of deriving a key of `blocks` blocks of a hash.
-    pub(super) fn take(&self, iterations: u32, blocks: usize) -> Result<(), Problem> {
-        let work = u64::from(iterations).saturating_mul(blocks as u64);
+    /// Takes the work of deriving a key of `blocks` blocks of a hash, each from `input` bytes at first.
+    pub(super) fn take(&self, iterations: u32, blocks: usize, input: usize) -> Result<(), Problem> {
+        let work = (u64::from(iterations) + input as u64 / 64).saturating_mul(blocks as u64);
         let left = self.0.get().checked_sub(work).ok_or(Problem::TooManyIterations)?;
         self.0.set(left);
         Ok(())
     }
 }
 
-/// The hashes that may be computed for one container: about a second. Tools use a few thousand, and 600,000 iterations
-/// for the key, the certificates and the MAC fit too.
-const MOST_BLOCKS: u64 = 4_000_000;
+/// The hashes of 64 bytes that may be computed for one container: one or two seconds. Most tools use a few thousand
+/// iterations. Firefox and GnuTLS use 600,000, each time for the MAC, the key and the certificates.
+const MOST_BLOCKS: u64 = 8_000_000;
 
 #[cfg(test)]
 mod tests {
@@ -66,9 +66,10 @@ mod tests {
     #[test]
     fn the_budget_is_shared_by_all_keys_of_a_container() {
         let budget = Budget::new();
-        assert_eq!(budget.take(1_000_000, 3), Ok(()));
-        assert_eq!(budget.take(1_000_000, 2), Err(Problem::TooManyIterations));
-        assert_eq!(budget.take(u32::MAX, usize::MAX), Err(Problem::TooManyIterations));
-        assert_eq!(budget.take(1_000_000, 1), Ok(()));
+        assert_eq!(budget.take(2_000_000, 3, 2), Ok(()));
+        assert_eq!(budget.take(2_000_000, 2, 2), Err(Problem::TooManyIterations));
+        assert_eq!(budget.take(u32::MAX, usize::MAX, usize::MAX), Err(Problem::TooManyIterations));
+        assert_eq!(budget.take(1, 1, 200_000_000), Err(Problem::TooManyIterations), "a long password");
+        assert_eq!(budget.take(2_000_000, 1, 2), Ok(()));
     }
 }

@@ -1,5 +1,7 @@
 //! PEM: blocks of base64 between `BEGIN` and `END`, in any order and with any text around them.
 
+use base64::engine::{DecodePaddingMode, Engine as _, GeneralPurpose, GeneralPurposeConfig};
+use base64::{alphabet, decoded_len_estimate};
 use zeroize::Zeroizing;
 
 use super::contents::Contents;
@@ -31,6 +33,8 @@ pub(super) fn read(text: &str, password: &str, budget: &Budget) -> Result<Conten
             "ENCRYPTED PRIVATE KEY" => {
                 contents.add_key(key(pkcs12::decrypted_key(&decoded(body)?, password, budget))?)?;
             }
+            // GnuTLS writes containers so.
+            "PKCS12" => contents.append(pkcs12::read(&decoded(body)?, password, budget)?)?,
             label if label.ends_with("PRIVATE KEY") => return Err(Problem::UnsupportedKey),
             _ => {}
         }
@@ -64,11 +68,17 @@ pub(super) fn decode_base64(text: &str) -> Option<Bytes> {
             letter => packed.push(letter),
         }
     }
-    let padded = packed.trim_end_matches('=').len();
-    packed.truncate(padded);
-    packed.extend(std::iter::repeat_n('=', (4 - padded % 4) % 4));
-    azure_core::base64::decode(packed.as_str()).ok().map(Zeroizing::new)
+    let mut decoded = Zeroizing::new(vec![0; decoded_len_estimate(packed.len())]);
+    let length = BASE64.decode_slice(packed.as_bytes(), &mut decoded).ok()?;
+    decoded.truncate(length);
+    Some(decoded)
 }
+
+/// Base64 with its padding, or without.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Writes one block.
 pub(super) fn block(label: &str, der: &[u8]) -> Zeroizing<String> {

@@ -7,7 +7,7 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use super::der_writer::{Bytes, INTEGER, NULL, OCTET_STRING, SEQUENCE, SET, element, explicit, oid};
-use super::encryption::{SHA256, mac};
+use super::mac::{SHA256, mac};
 use super::pkcs12::{CERTIFICATE_BAG, DATA, KEY_BAG, LOCAL_KEY_ID, X509};
 
 /// Encodes a key in PKCS#8 and its chain, the key's own certificate first. The same input has the same output.

@@ -78,7 +78,31 @@ impl Problem {
 
 impl From<Problem> for Error {
     fn from(problem: Problem) -> Self {
-        Error::new(ErrorKind::InvalidSettings, problem.clause()).with_help(HELP[problem as usize])
+        Error::new(ErrorKind::InvalidSettings, problem.clause()).with_help(match problem {
+            Problem::NotACertificate => {
+                "store PKCS#12 as base64, PEM with the key and the chain, or JSON with data and password"
+            }
+            Problem::TooLarge => "store the key and its own chain only: 1 MiB, 10 keys and 100 certificates at most",
+            Problem::Unparsable => "export the certificate again: a block of its PEM, or its DER, is damaged",
+            Problem::NoKey => {
+                "read the secret of the certificate, and make its key exportable in the certificate's policy"
+            }
+            Problem::NoCertificate => "store the certificates beside the key: the secret has the key alone",
+            Problem::ForeignKey => "store the key together with the certificate that was issued for it",
+            Problem::UnsupportedKey => {
+                "use RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519; the feature aws-lc-rs adds P-521 and RSA to 8192"
+            }
+            Problem::NoProvider => "enable the feature ring or aws-lc-rs of keyvault, or install a provider of rustls",
+            Problem::DamagedContainer => "export the container again and store all of it, as base64",
+            Problem::WrongPassword => {
+                "store it without a password, or as JSON with data and password; the vault protects the secret"
+            }
+            Problem::UnsupportedContainer => "export it with AES-256 and SHA-256, as current tools do, or as PEM",
+            Problem::TooManyIterations => "export it again with fewer iterations, such as 2048",
+            Problem::Expired => "renew the certificate; a certificate of the vault is renewed by its issuance policy",
+            Problem::NotYetValid => "wait until the certificate is valid, or compare the clock of this machine",
+            Problem::NoCertificates => "give at least one certificate; the first one is the default",
+        })
     }
 }
 
@@ -88,36 +112,20 @@ impl Expected for Problem {
     }
 }
 
-/// The remedies, in the order of the problems.
-const HELP: &[&str] = &[
-    "store PKCS#12 as base64, PEM with the key and the chain, or JSON with data and password",
-    "store the key and its own chain only: 1 MiB, 10 keys and 100 certificates at most",
-    "export the certificate again: a block of its PEM, or its DER, is damaged",
-    "read the secret of the certificate, and make its key exportable in the certificate's policy",
-    "store the certificates beside the key: the secret has the key alone",
-    "store the key together with the certificate that was issued for it",
-    "use RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519; the feature aws-lc-rs adds P-521 and RSA to 8192",
-    "enable the feature ring or aws-lc-rs of keyvault, or install a provider of rustls",
-    "export the container again and store all of it, as base64",
-    "store it without a password, or as JSON with data and password; the vault protects the secret",
-    "export it with AES-256 and SHA-256, as current tools do, or as PEM",
-    "export it again with fewer iterations, such as 2048",
-    "renew the certificate; a certificate of the vault is renewed by its issuance policy",
-    "wait until the certificate is valid, or compare the clock of this machine",
-    "give at least one certificate; the first one is the default",
-];
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
-    fn every_problem_has_its_own_remedy() {
-        assert_eq!(Problem::ALL.len(), HELP.len());
-        for (at, problem) in Problem::ALL.into_iter().enumerate() {
-            assert_eq!(problem as usize, at, "{problem:?}");
-            assert!(Problem::is_expectation(&problem.expectation()));
-        }
+    fn every_problem_is_a_known_expectation_with_a_clause_and_a_remedy_of_its_own() {
+        let clauses: BTreeSet<&str> = Problem::ALL.into_iter().map(Problem::clause).collect();
+        let errors = Problem::ALL.map(Error::from);
+        let remedies: BTreeSet<Option<&str>> = errors.iter().map(Error::advice).collect();
+        assert_eq!([clauses.len(), remedies.len()], [Problem::ALL.len(); 2]);
+        assert!(!remedies.contains(&None));
+        assert!(Problem::ALL.iter().all(|problem| Problem::is_expectation(&problem.expectation())));
         assert!(!Problem::is_expectation("a certificate in PKCS#12 or PEM (canary)"));
     }
 }

@@ -71,9 +71,11 @@ impl X509 {
         })
     }
 
-    /// Returns whether the certificate names itself as its issuer, as a root does.
-    pub(super) fn is_self_issued(&self) -> bool {
-        self.issuer == self.subject.der
+    /// Returns whether the certificate may be signed with its own key, as that of a root is.
+    ///
+    /// An authority that changes its key issues a certificate of its own name with the old key, which is none.
+    pub(super) fn is_self_signed(&self) -> bool {
+        self.may_be_issued_by(self)
     }
 
     /// Returns whether `issuer` may have issued this certificate, by its name and its key.

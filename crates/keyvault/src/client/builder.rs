@@ -25,8 +25,6 @@ impl SecretClient {
             credential: None,
             cloud: None,
             settings: PipelineSettings::new(DEFAULT_API_VERSION, DEFAULT_REQUESTS_PER_SECOND),
-            certificate_authorities: Vec::new(),
-            http1_only: false,
         }
     }
 }
@@ -38,8 +36,6 @@ pub struct SecretClientBuilder {
     credential: Option<Arc<dyn TokenCredential>>,
     cloud: Option<Cloud>,
     settings: PipelineSettings,
-    certificate_authorities: Vec<String>,
-    http1_only: bool,
 }
 
 impl SecretClientBuilder {
@@ -107,7 +103,7 @@ impl SecretClientBuilder {
     ///
     /// Does not apply to a transport in [`client_options`](SecretClientBuilder::client_options).
     pub fn certificate_authority(mut self, pem: impl Into<String>) -> Self {
-        self.certificate_authorities.push(pem.into());
+        self.settings.certificate_authorities.push(pem.into());
         self
     }
 
@@ -115,7 +111,7 @@ impl SecretClientBuilder {
     ///
     /// Does not apply to a transport in [`client_options`](SecretClientBuilder::client_options).
     pub fn http1_only(mut self) -> Self {
-        self.http1_only = true;
+        self.settings.http1_only = true;
         self
     }
 
@@ -137,25 +133,13 @@ impl SecretClientBuilder {
     pub fn build(mut self) -> Result<SecretClient> {
         let vault = Vault::from_name_or_url(&self.vault, self.cloud.unwrap_or_default())?;
         let credential = self.credential.take().ok_or_else(|| Error::invalid("secret client has no credential"))?;
-        self.check(&vault)?;
-        self.settings.set_up_tls(&self.certificate_authorities, self.http1_only)?;
-        SecretClient::new(vault, self.cloud, credential, self.settings)
-    }
-
-    /// Checks that the settings are in range and fit the vault.
-    fn check(&self, vault: &Vault) -> Result<()> {
-        if self.settings.timeout < Duration::from_millis(1) {
-            return Err(Error::invalid("timeout of a secret client is below 1 millisecond"));
-        }
         if let (Some(cloud), Some(of_host)) = (self.cloud, vault.cloud())
             && cloud != of_host
         {
             return Err(Error::invalid("vault belongs to another cloud than the client is set to"));
         }
-        if self.settings.requests_per_second == 0 {
-            return Err(Error::invalid("requests per second of a secret client must be at least 1"));
-        }
-        Ok(())
+        self.settings.set_up()?;
+        SecretClient::new(vault, self.cloud, credential, self.settings)
     }
 }
 

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::challenge;
 use super::operation::Operation;
 use crate::error::{Error, ErrorKind};
-use crate::http::{Response, unauthorized};
+use crate::http::Response;
 use crate::report::ReferenceStatus;
 
 /// Translates a refusal to an error with codes and advice, and without text of the response.
@@ -19,19 +19,18 @@ pub(super) fn service_error(response: &Response, operation: Operation) -> Error 
 fn classify(response: &Response, code: Option<&str>, inner_code: Option<&str>, operation: Operation) -> Error {
     match response.status {
         401 if response.challenge.as_deref().is_some_and(challenge::demands_claims) => claims_missing(),
-        401 => unauthorized(),
         403 => forbidden(inner_code, operation),
         404 if code == Some("SecretNotFound") => Error::new(ErrorKind::NotFound, "secret not found"),
         // A soft-deleted vault keeps its name and answers with other codes.
         404 => Error::new(ErrorKind::Unavailable, "host does not respond like a vault with secrets")
             .with_status(ReferenceStatus::VaultNotFound),
         409 => conflict(inner_code),
-        429 => Error::new(ErrorKind::Throttled { retry_after: response.retry_after }, "vault is throttling"),
-        300..=399 => Error::new(ErrorKind::Unavailable, "vault answered with a redirect, which is not followed"),
-        400..=407 | 410..=499 => Error::invalid("vault refused the request")
+        401 | 429 => response.common_error(),
+        400..=407 | 410..=499 => response
+            .common_error()
             .with_status(ReferenceStatus::OtherReasons)
             .with_help(matches!(operation, Operation::Set | Operation::Update).then_some(LIMITS)),
-        _ => Error::new(ErrorKind::Unavailable, "vault failed"),
+        _ => response.common_error(),
     }
 }
 

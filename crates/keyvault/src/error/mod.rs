@@ -197,24 +197,6 @@ impl Error {
         self.with(|inner| inner.help = other.advice().map(|advice| Cow::Owned(advice.to_owned())))
     }
 
-    /// Replaces the word "vault" in clause, cause and advice by the word for an instance of another service: `store`.
-    ///
-    /// The heading stays: one section of the guide is about the error of both services. An address in a cause, such as
-    /// `contoso.vault.azure.net`, stays too.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn in_words_of(self, noun: &'static str) -> Self {
-        if noun == VAULT {
-            return self;
-        }
-        let advice = self.advice().map(|advice| Cow::Owned(with_noun(advice, noun)));
-        self.with(|inner| {
-            inner.clause = with_noun(&inner.clause, noun).into();
-            inner.cause = inner.cause.take().map(|Cause(cause)| Cause(with_noun(&cause, noun)));
-            inner.help = advice;
-        })
-    }
-
     /// Attaches the report of the load that failed.
     #[must_use]
     pub(crate) fn with_load_report(self, report: Arc<Report>) -> Self {
@@ -332,17 +314,6 @@ impl Error {
     }
 }
 
-/// Replaces the words "vault" and "vaults" in a text, but not in an address or a longer word.
-fn with_noun(text: &str, noun: &str) -> String {
-    let words = text.split_inclusive(' ').map(|word| match word.strip_prefix(VAULT) {
-        Some(rest) if !rest.starts_with(['.', '-']) || rest.trim_end() == "." => format!("{noun}{rest}"),
-        _ => word.to_owned(),
-    });
-    words.collect()
-}
-
-const VAULT: &str = "vault";
-
 impl From<ParseError> for Error {
     fn from(error: ParseError) -> Self {
         Self::invalid(error.clause()).with_help(error.help())
@@ -379,26 +350,6 @@ mod tests {
         assert_eq!(error.to_string(), "secret not found: db-password in contoso");
         let source = std::error::Error::source(&error).unwrap();
         assert_eq!(source.to_string(), "the vault answered 404");
-    }
-
-    #[test]
-    fn an_error_speaks_of_the_instance_of_its_service() {
-        let error = Error::new(ErrorKind::Denied, "vault did not accept the token")
-            .with_status(ReferenceStatus::UnauthorizedClient)
-            .caused_by("the vault answered 401: vault.example:443, https://a.vault.azure.net");
-        assert_eq!(
-            error.in_words_of("store").report().lines().take(3).collect::<Vec<_>>(),
-            [
-                "UnauthorizedClient: store did not accept the token",
-                "caused by: the store answered 401: vault.example:443, https://a.vault.azure.net",
-                "help: check that the credential's tenant is the store's",
-            ]
-        );
-        let limit =
-            Error::invalid("a").with_help("spread them over vaults, vault, or the vault's").in_words_of("store");
-        assert_eq!(limit.advice(), Some("spread them over stores, store, or the store's"));
-        let heading = Error::new(ErrorKind::Unavailable, "vault could not be reached").in_words_of("store").help_url();
-        assert!(heading.ends_with("#vault-could-not-be-reached"), "{heading}");
     }
 
     #[test]

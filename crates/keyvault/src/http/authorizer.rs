@@ -176,6 +176,10 @@ pub(crate) fn credential_error(error: &azure_core::Error) -> Error {
     };
     let error = error.with_status(ReferenceStatus::MsiNotEnabled);
     match entra_code {
+        // The official clients explain this code, too: the tenant knows no such audience.
+        Some(code) if code == "AADSTS500011" => {
+            error.caused_by(format!("Microsoft Entra answered {code}")).with_help(WRONG_CLOUD_HELP)
+        }
         Some(code) => error.caused_by(format!("Microsoft Entra answered {code}")),
         None => error,
     }
@@ -197,6 +201,9 @@ fn find_entra_code(text: &str) -> Option<String> {
     let digits = code["AADSTS".len()..].bytes().take(10).take_while(u8::is_ascii_digit).count();
     (digits > 0).then(|| code[.."AADSTS".len() + digits].to_owned())
 }
+
+const WRONG_CLOUD_HELP: &str =
+    "the tenant has no such service: check that the URL and the credential belong to the same cloud";
 
 /// The same as in the Azure SDKs.
 const RENEW_BEFORE_EXPIRY: Duration = Duration::from_secs(5 * 60);

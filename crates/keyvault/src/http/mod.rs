@@ -7,13 +7,14 @@
 // 1. `service` and `operation` are what a client implements: how its service differs from others, and what each of its
 //    operations costs and risks.
 // 2. `request` is what is sent: operation, URL, headers, body, and the secret or setting it is about.
-// 3. `pipeline` sends it, to one `origin`: token (`authorizer`) or signature, rate limit (`rate_limit`), deadline and
+// 3. `pipeline` sends it by its `pipeline_settings`, to one `origin`: token (`authorizer`) or signature, rate limit (`rate_limit`), deadline and
 //    retries (`retry`), counters (`stats`). It is the one place that retries. `api_version` is part of each URL.
 // 4. `transport` holds the connections: `tls`, one before a burst (`connection_gate`, `connector`), and no foreign text
 //    in logs and errors (`sanitize`). `transport_failure` classifies what fails without a response.
 // 5. `response` bounds and reads the response, `refusal` sorts out those that are not a success.
 //
-// Error texts in this room say "vault". The pipeline replaces the word by that of the service.
+// Error texts have a place for the word that `Service::noun` gives: `vault`, `store`. Their headings in the guide say
+// "vault": one section is about the error of both.
 
 mod api_version;
 mod authorizer;
@@ -22,6 +23,7 @@ mod connector;
 mod operation;
 mod origin;
 mod pipeline;
+mod pipeline_settings;
 mod rate_limit;
 mod refusal;
 mod request;
@@ -40,8 +42,8 @@ pub use self::authorizer::Authorizer;
 #[cfg(feature = "identity")]
 pub(crate) use self::authorizer::{BypassTokenCache, credential_error};
 pub use self::operation::{Idempotency, Operation};
-pub use self::pipeline::{Pipeline, PipelineSettings};
-pub(crate) use self::refusal::unauthorized;
+pub use self::pipeline::Pipeline;
+pub use self::pipeline_settings::PipelineSettings;
 pub use self::request::{Request, Subject};
 pub use self::response::Response;
 pub use self::service::Service;

@@ -12,7 +12,6 @@ use azure_core::http::{
 };
 use azure_core::tracing::PublicApiInstrumentationInformation;
 use futures::FutureExt;
-use rustls::ClientConfig;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tracing::{Instrument, field};
 use url::Url;
@@ -23,6 +22,7 @@ use super::connection_gate::ConnectionGate;
 use super::connector::Protocol;
 use super::operation::Idempotency;
 use super::origin::has_origin_of;
+use super::pipeline_settings::PipelineSettings;
 use super::rate_limit::RateLimit;
 use super::refusal::unauthorized;
 use super::request::Request;
@@ -31,7 +31,6 @@ use super::retry::{self, RetryReason};
 use super::sanitize::Sanitizer;
 use super::service::Service;
 use super::stats::{ClientStats, StatsCounters};
-use super::tls;
 use super::transport::{self, POOL_IDLE_TIMEOUT};
 use super::transport_failure::transport_failure;
 use crate::error::{Error, ErrorKind, Result};
@@ -52,48 +51,6 @@ pub struct Pipeline {
     authorizer: Option<Authorizer>,
     rate_limit: Arc<RateLimit>,
     stats: Arc<StatsCounters>,
-}
-
-/// The settings that a client shares with its copies for other origins.
-#[derive(Clone)]
-pub struct PipelineSettings {
-    /// The version of the REST API.
-    pub api_version: String,
-    /// The total time of an operation.
-    pub timeout: Duration,
-    /// The largest number of requests per second, on average. At least 1.
-    pub requests_per_second: u32,
-    /// The options of the SDK's pipeline.
-    pub options: ClientOptions,
-    /// `None` if the program brought the transport, in the options. It may lead anywhere, so it shares no rate limit
-    /// with other clients.
-    tls: Option<Arc<ClientConfig>>,
-}
-
-impl PipelineSettings {
-    /// Creates the settings with a timeout of 30 seconds.
-    pub fn new(api_version: &str, requests_per_second: u32) -> Self {
-        Self {
-            api_version: api_version.to_owned(),
-            timeout: Duration::from_secs(30),
-            requests_per_second,
-            options: ClientOptions::default(),
-            tls: None,
-        }
-    }
-
-    /// Sets up TLS, unless the program brought the transport. Trusts the certificate authorities of the platform and
-    /// those in PEM.
-    ///
-    /// # Errors
-    ///
-    /// [`Invalid`](ErrorKind::Invalid) if a certificate authority cannot be parsed.
-    pub fn set_up_tls(&mut self, certificate_authorities: &[String], http1_only: bool) -> Result<()> {
-        if self.options.transport.is_none() {
-            self.tls = Some(Arc::new(tls::config(certificate_authorities, http1_only)?));
-        }
-        Ok(())
-    }
 }
 
 impl Pipeline {
@@ -161,7 +118,7 @@ impl Pipeline {
     /// None for an origin that was parsed.
     pub fn url(&self, segments: &[&str]) -> Result<Url> {
         let mut url = self.base_url.clone();
-        url.path_segments_mut().map_err(|()| Error::invalid("vault URL has no path"))?.extend(segments);
+        url.path_segments_mut().map_err(|()| Error::invalid("URL of the origin has no path"))?.extend(segments);
         url.query_pairs_mut().append_pair("api-version", &self.settings.api_version);
         Ok(url)
     }
@@ -205,7 +162,7 @@ impl Pipeline {
             .record("status", status)
             .record("request_id", request_id);
         span.in_scope(|| self.service.log(request.subject.as_ref()));
-        result.map_err(|error| request.annotate(self.service.explain(error.in_words_of(self.service.noun()))))
+        result.map_err(|error| request.annotate(self.service.explain(error)))
     }
 
     async fn send_with_retries(&self, request: &Request, deadline: Instant, attempts: &mut u32) -> Result<Response> {
@@ -219,7 +176,9 @@ impl Pipeline {
                 Ok(Ok(Ok(response))) => return Ok(response),
                 Ok(Ok(Err(failed))) => failed,
                 Ok(Err(_panic)) => FailedAttempt { error: panicked(), retry: None, may_have_succeeded: true },
-                Err(_) => FailedAttempt { error: timed_out(before.as_ref()), retry: None, may_have_succeeded: true },
+                Err(_) => {
+                    FailedAttempt { error: self.timed_out(before.as_ref()), retry: None, may_have_succeeded: true }
+                }
             };
             // A repeated removal that finds nothing to remove is the echo of a success.
             let is_echo = may_have_succeeded
@@ -280,12 +239,12 @@ impl Pipeline {
         deadline: Instant,
     ) -> Result<Response, FailedAttempt> {
         let lead = self.connection_gate.pass().await;
-        let permit = self.rate_limit.acquire(deadline).await?;
+        let permit = self.rate_limit.acquire(deadline, self.service.noun()).await?;
         let longest = if request.operation.has_one_long_attempt() { self.settings.timeout } else { ATTEMPT_TIMEOUT };
         let result = self.connection_gate.run(timeout(longest, self.transmit(request, token))).await;
         let result = result.unwrap_or_else(|_| {
             let retry = Some(RetryReason::Connection);
-            Err(FailedAttempt { error: timed_out(None), retry, may_have_succeeded: true })
+            Err(FailedAttempt { error: self.timed_out(None), retry, may_have_succeeded: true })
         });
         match &result {
             Ok(_) => self.connection_gate.answered(lead),
@@ -306,7 +265,7 @@ impl Pipeline {
         // Every URL is built from the origin's or checked against it. This is the last place to catch a mistake before
         // the token leaves.
         if !has_origin_of(&self.origin, &request.url) {
-            return Err(unauthorized().into());
+            return Err(unauthorized(self.service.noun()).into());
         }
         let mut sdk_request = SdkRequest::new(request.url.clone(), request.operation.method());
         sdk_request.insert_header(ACCEPT, "application/json");
@@ -329,10 +288,23 @@ impl Pipeline {
         context.insert(PublicApiInstrumentationInformation::new(request.operation.sdk_name(), Vec::new()));
         self.stats.count(|stats| stats.requests += 1);
         let response = self.sdk.stream(&context, &mut sdk_request, Some(options)).await;
-        let failed = |error| transport_failure(&error, &sdk_request);
+        let noun = self.service.noun();
+        let failed = |error| transport_failure(&error, &sdk_request, noun);
         let response = response.map_err(failed)?;
         let (status, headers, body) = response.deconstruct();
-        Response::read(status.into(), &headers, body, request.operation.max_response_size(), failed).await
+        Response::read(status.into(), &headers, body, request.operation.max_response_size(), noun, failed).await
+    }
+
+    /// Returns the error of a request that got no response in time, after the error `before`.
+    fn timed_out(&self, before: Option<&Error>) -> Error {
+        let noun = self.service.noun();
+        let clause = format!("{noun} did not answer in time");
+        let error = Error::from_clause(ErrorKind::Unavailable, "vault did not answer in time", clause)
+            .with_status(ReferenceStatus::FetchTimedOut);
+        match before {
+            Some(before) => error.caused_by(format!("before that: {before}")),
+            None => error,
+        }
     }
 }
 
@@ -344,23 +316,13 @@ fn sdk_pipeline(options: ClientOptions) -> SdkPipeline {
     SdkPipeline::new(name, version, options, Vec::new(), Vec::new(), None)
 }
 
-/// The error of a request that the vault did not answer in time, after the error `before`.
-fn timed_out(before: Option<&Error>) -> Error {
-    let error =
-        Error::new(ErrorKind::Unavailable, "vault did not answer in time").with_status(ReferenceStatus::FetchTimedOut);
-    match before {
-        Some(before) => error.caused_by(format!("before that: {before}")),
-        None => error,
-    }
-}
-
 /// The error of a request whose credential or transport panicked.
 fn panicked() -> Error {
     Error::invalid("credential or transport panicked")
         .with_help("build the tokio runtime with enable_all, because a connection needs I/O and timers")
 }
 
-const MAY_HAVE_SUCCEEDED: &str = "the vault may have carried it out: check before you repeat it";
+const MAY_HAVE_SUCCEEDED: &str = "the request may have been carried out: check before you repeat it";
 
 /// The time limit of one attempt. A connection that hangs leaves time for another one within the default timeout.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(12);

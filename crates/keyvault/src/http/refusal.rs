@@ -28,13 +28,37 @@ impl Response {
     /// code is left out.
     pub fn refusal(&self, error: Error, code: Option<&str>, inner_code: Option<&str>) -> Error {
         let (code, inner_code) = (code.and_then(ServiceAnswer::code_of), inner_code.and_then(ServiceAnswer::code_of));
+        let (noun, status) = (self.noun, self.status);
         let cause = match (&inner_code, &code) {
-            (Some(inner), Some(code)) => format!("the vault answered {} {code}/{inner}", self.status),
-            (None, Some(code)) => format!("the vault answered {} {code}", self.status),
-            _ => format!("the vault answered {}", self.status),
+            (Some(inner), Some(code)) => format!("the {noun} answered {status} {code}/{inner}"),
+            (None, Some(code)) => format!("the {noun} answered {status} {code}"),
+            _ => format!("the {noun} answered {status}"),
         };
         let request_id = self.request_id.clone();
         error.with_answer(ServiceAnswer { http_status: self.status, code, inner_code, request_id }).caused_by(cause)
+    }
+
+    /// Returns the error of a status that means the same for every service: a token that is not accepted, throttling, a
+    /// redirect, a refusal, a failure.
+    pub fn common_error(&self) -> Error {
+        let noun = self.noun;
+        match self.status {
+            401 => unauthorized(noun),
+            429 => {
+                let kind = ErrorKind::Throttled { retry_after: self.retry_after };
+                Error::from_clause(kind, "vault is throttling", format!("{noun} is throttling"))
+            }
+            300..=399 => {
+                let clause = format!("{noun} answered with a redirect, which is not followed");
+                let heading = "vault answered with a redirect, which is not followed";
+                Error::from_clause(ErrorKind::Unavailable, heading, clause)
+            }
+            400..=407 | 409..=499 => {
+                let clause = format!("{noun} refused the request");
+                Error::from_clause(ErrorKind::Invalid, "vault refused the request", clause)
+            }
+            _ => Error::from_clause(ErrorKind::Unavailable, "vault failed", format!("{noun} failed")),
+        }
     }
 
     fn retry_reason(&self) -> Option<RetryReason> {
@@ -48,9 +72,11 @@ impl Response {
     }
 }
 
-/// The error of a token that the vault rejects.
-pub(crate) fn unauthorized() -> Error {
-    Error::new(ErrorKind::Denied, "vault did not accept the token").with_status(ReferenceStatus::UnauthorizedClient)
+/// The error of a token that a vault or store rejects.
+pub(super) fn unauthorized(noun: &str) -> Error {
+    let clause = format!("{noun} did not accept the token");
+    Error::from_clause(ErrorKind::Denied, "vault did not accept the token", clause)
+        .with_status(ReferenceStatus::UnauthorizedClient)
 }
 
 #[cfg(test)]

@@ -16,6 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// The texts of its headers are foreign: they belong neither in an error nor in a log.
 pub struct Response {
+    /// The word for an instance of the service in errors.
+    pub(super) noun: &'static str,
     /// The HTTP status.
     pub status: u16,
     /// When the vault responded: by its own clock if the response has a date.
@@ -61,18 +63,20 @@ impl Response {
         headers: &Headers,
         body: impl Stream<Item = azure_core::Result<Bytes>> + Send,
         max_size: usize,
+        noun: &'static str,
         transport_failure: impl Fn(azure_core::Error) -> FailedAttempt + Send,
     ) -> Result<Self, FailedAttempt> {
         // The SDK's accessors construct an error for an absent header, with a backtrace if those are on.
         let header = |name| headers.iter().find(|(found, _)| found.as_str() == name).map(|(_, value)| value.as_str());
         let length = header("content-length").and_then(|length| length.parse::<usize>().ok());
         if length.is_some_and(|length| length > max_size) {
-            return Err(too_large(status));
+            return Err(too_large(status, noun));
         }
         let text = |name| header(name).map(str::to_owned);
         let date = header("date").and_then(|date| httpdate::parse_http_date(date).ok());
         let as_of = date.unwrap_or_else(SystemTime::now);
         let mut response = Self {
+            noun,
             status,
             as_of,
             challenge: text(CHALLENGE),
@@ -89,7 +93,7 @@ impl Response {
         while let Some(chunk) = body.next().await {
             let chunk = chunk.map_err(&transport_failure)?;
             if response.body.len() + chunk.len() > max_size {
-                return Err(too_large(status));
+                return Err(too_large(status, noun));
             }
             extend_zeroizing(&mut response.body, &chunk);
         }
@@ -102,10 +106,14 @@ impl Response {
     ///
     /// [`Unavailable`](ErrorKind::Unavailable) if the body is not what was asked for.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_slice(&self.body).map_err(|_| {
-            let unknown = || Error::new(ErrorKind::Unavailable, "vault's response cannot be parsed");
-            self.foreign_error().unwrap_or_else(unknown)
-        })
+        serde_json::from_slice(&self.body).map_err(|_| self.foreign_error().unwrap_or_else(|| self.malformed()))
+    }
+
+    /// Returns the error of a body that is not what was asked for.
+    pub fn malformed(&self) -> Error {
+        let noun = self.noun;
+        let clause = format!("{noun}'s response cannot be parsed");
+        Error::from_clause(ErrorKind::Unavailable, "vault's response cannot be parsed", clause)
     }
 
     /// Returns the error of a page that is not JSON, such as HTML: a proxy or a firewall sent it. `None` if the body is
@@ -115,17 +123,20 @@ impl Response {
             !self.body.trim_ascii().is_empty() && serde_json::from_slice::<IgnoredAny>(&self.body).is_err();
         is_foreign.then(|| {
             let server = self.server.as_deref().unwrap_or("a server without a name");
-            Error::new(ErrorKind::Unavailable, "response is not a vault's answer")
+            let noun = self.noun;
+            let clause = format!("response is not a {noun}'s answer");
+            Error::from_clause(ErrorKind::Unavailable, "response is not a vault's answer", clause)
                 .caused_by(format!("{server} answered {} with a page that is not JSON", self.status))
                 .with_help(
-                    "a proxy or firewall on the way answered: let it pass requests to the vault, or set NO_PROXY",
+                    "a proxy or firewall on the way answered: let it pass requests to this host, or set NO_PROXY",
                 )
         })
     }
 }
 
-fn too_large(status: u16) -> FailedAttempt {
-    let error = Error::new(ErrorKind::Unavailable, "vault's response is larger than allowed");
+fn too_large(status: u16, noun: &str) -> FailedAttempt {
+    let clause = format!("{noun}'s response is larger than allowed");
+    let error = Error::from_clause(ErrorKind::Unavailable, "vault's response is larger than allowed", clause);
     FailedAttempt { error, retry: None, may_have_succeeded: (200..=299).contains(&status) }
 }
 
@@ -146,7 +157,7 @@ impl Response {
         let (challenge, request_id, retry_after, server) = Default::default();
         let (etag, link, sync_token) = Default::default();
         let (as_of, body) = (SystemTime::UNIX_EPOCH, body.as_bytes().to_vec().into());
-        Self { status, as_of, challenge, request_id, retry_after, server, etag, link, sync_token, body }
+        Self { noun: "vault", status, as_of, challenge, request_id, retry_after, server, etag, link, sync_token, body }
     }
 }
 

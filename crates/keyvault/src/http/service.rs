@@ -39,7 +39,7 @@ pub trait Service: fmt::Debug + Send + Sync + 'static {
     /// Whatever prevents the signature: the request is not sent.
     fn sign(&self, request: &mut SdkRequest) -> Result<()> {
         _ = request;
-        Err(unauthorized())
+        Err(unauthorized(self.noun()))
     }
 
     /// Adds what is known about this instance to any error of a request.
@@ -55,7 +55,8 @@ mod tests {
     use azure_core::http::headers::{AUTHORIZATION, Headers};
     use azure_core::http::{AsyncRawResponse, HttpClient, Transport};
 
-    use super::super::pipeline::{Pipeline, PipelineSettings};
+    use super::super::pipeline::Pipeline;
+    use super::super::pipeline_settings::PipelineSettings;
     use super::super::request::Request;
     use super::super::response::Response;
     use super::super::testing::{GET, Store};
@@ -111,6 +112,9 @@ mod tests {
         let (response, sent) = send(&[401]).await;
         assert_eq!(sent.len(), 1);
         let error = response.err().unwrap();
-        assert_eq!((error.to_string(), error.http_status()), ("a/b from contoso: store failed".to_owned(), Some(401)));
+        assert_eq!(
+            (error.to_string(), error.http_status()),
+            ("a/b from contoso: UnauthorizedClient: store did not accept the token".to_owned(), Some(401))
+        );
     }
 }

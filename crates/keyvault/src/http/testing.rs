@@ -10,7 +10,7 @@ use super::operation::{Idempotency, Operation};
 use super::request::Subject;
 use super::response::Response;
 use super::service::Service;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// A service that signs its requests, and its only operation.
 #[derive(Debug, Default)]
@@ -54,7 +54,7 @@ impl Operation for Store {
     }
 
     fn error(&self, response: &Response) -> Error {
-        response.refusal(Error::new(ErrorKind::Unavailable, "vault failed"), None, None)
+        response.refusal(response.common_error(), None, None)
     }
 }
 

@@ -9,38 +9,43 @@ use crate::error::{Error, ErrorKind};
 use crate::report::ReferenceStatus;
 
 /// Translates the failure of the transport to send `request`.
-pub(super) fn transport_failure(error: &azure_core::Error, request: &Request) -> FailedAttempt {
+///
+/// `noun` is the word for an instance of the service.
+pub(super) fn transport_failure(error: &azure_core::Error, request: &Request, noun: &str) -> FailedAttempt {
     let reason = sanitize::reason(error, request);
     // Only a failed connect proves that the vault did not receive the request.
     let may_have_succeeded = !matches!(error.kind(), azure_core::error::ErrorKind::Connection);
-    let error = unreachable(&reason).caused_by(reason);
+    let error = unreachable(&reason, noun).caused_by(reason);
     FailedAttempt { error, retry: Some(RetryReason::Connection), may_have_succeeded }
 }
 
 /// Returns the error of a connection that failed for `reason`.
-fn unreachable(reason: &str) -> Error {
+fn unreachable(reason: &str, noun: &str) -> Error {
     let is_about = |texts: &[&str]| texts.iter().any(|text| reason.contains(text));
-    let error = |clause| Error::new(ErrorKind::Unavailable, clause);
+    let error = |heading, clause| Error::from_clause(ErrorKind::Unavailable, heading, clause);
     if is_about(&["dns error", "failed to lookup address"]) {
-        return error("vault's host name cannot be resolved").with_status(ReferenceStatus::VaultNotFound);
+        return error("vault's host name cannot be resolved", format!("{noun}'s host name cannot be resolved"))
+            .with_status(ReferenceStatus::VaultNotFound)
+            .with_help("check the name and that its host resolves");
     }
     if is_about(&["tunnel error"]) {
-        return error("proxy did not connect to the vault").with_help(
-            "check the address and the password in HTTPS_PROXY, and whether NO_PROXY should name the vault",
-        );
+        return error("proxy did not connect to the vault", format!("proxy did not connect to the {noun}"))
+            .with_help("check the address and the password in HTTPS_PROXY, and whether NO_PROXY should name the host");
     }
     if !is_about(&["invalid peer certificate"]) {
-        return error("vault could not be reached")
+        return error("vault could not be reached", format!("{noun} could not be reached"))
             .with_help("check the network and, if this machine needs a proxy, HTTPS_PROXY and NO_PROXY");
     }
     if is_about(&["xpired", "NotValidYet", "not valid yet"]) {
-        error("vault's certificate has expired or is not valid yet")
+        let clause = format!("{noun}'s certificate has expired or is not valid yet");
+        error("vault's certificate has expired or is not valid yet", clause)
             .with_help("check the clock of this machine; if it is right, the server must renew its certificate")
     } else if is_about(&["NotValidForName", "not valid for name"]) {
-        error("vault's certificate is that of another host")
-            .with_help("check the vault's URL, and whether a proxy answers in the vault's place")
+        let clause = format!("{noun}'s certificate is that of another host");
+        error("vault's certificate is that of another host", clause)
+            .with_help("check the URL, and whether a proxy answers in place of its host")
     } else {
-        error("vault's certificate is not trusted").with_help(
+        error("vault's certificate is not trusted", format!("{noun}'s certificate is not trusted")).with_help(
             "if a proxy inspects TLS, or this is an emulator, trust its certificate authority: SSL_CERT_FILE, \
              `certificate_authority` of the client, or `--ca-file` of the command",
         )
@@ -82,10 +87,14 @@ mod tests {
             ("tunnel error: proxy authorization required".to_owned(), "proxy did not connect", "HTTPS_PROXY"),
             ("dns error: no such host".to_owned(), "vault's host name cannot be resolved", "resolves"),
         ] {
-            let error = unreachable(&reason);
+            let error = unreachable(&reason, "vault");
             assert!(error.to_string().starts_with(clause), "{reason}: {error}");
             assert!(error.advice().unwrap().contains(help), "{reason}: {error:?}");
             assert!(error.is_transient(), "{reason}");
+            let of_store = unreachable(&reason, "store");
+            assert_eq!(of_store.to_string(), error.to_string().replace("vault", "store"), "{reason}");
+            assert_eq!((of_store.help_url(), of_store.advice()), (error.help_url(), error.advice()), "{reason}");
+            assert!(!of_store.report().lines().any(|line| !line.starts_with("see:") && line.contains("vault")));
         }
     }
 }

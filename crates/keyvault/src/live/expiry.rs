@@ -2,17 +2,17 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::secret::SecretProperties;
+use crate::resolver::Dates;
 
 /// Returns the time until a secret's dates call for a check; `None` if they never do.
 ///
 /// A version that is not valid yet is checked when it becomes valid. One that expires is checked when nine tenths of
 /// the time left have passed, a twentieth more or less, again and again: a few times in its last day, then at the
 /// moment of its expiry, and never after that. `random` is in 0..1.
-pub(super) fn next_check(properties: &SecretProperties, now: SystemTime, random: f64) -> Option<Duration> {
+pub(super) fn next_check(dates: Dates, now: SystemTime, random: f64) -> Option<Duration> {
     let until = |date: Option<SystemTime>| date?.duration_since(now).ok().filter(|left| !left.is_zero());
-    let begins = until(properties.not_before()).map(|left| left + LEAST.mul_f64(random));
-    let expires = until(properties.expires()).map(|left| {
+    let begins = until(dates.begins).map(|left| left + LEAST.mul_f64(random));
+    let expires = until(dates.expires).map(|left| {
         let most = left.mul_f64(0.85 + random / 10.0);
         if left <= LAST { left } else { most.max(LEAST) }
     });
@@ -30,15 +30,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::secret::SecretId;
 
-    fn dated(not_before: Option<u64>, expires: Option<u64>) -> SecretProperties {
-        let id = SecretId::parse("https://contoso.vault.azure.net/secrets/a").unwrap();
-        let mut properties = SecretProperties::new(id);
+    fn dated(begins: Option<u64>, expires: Option<u64>) -> Dates {
         let at = |second: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
-        properties.set_not_before(not_before.map(at));
-        properties.set_expires(expires.map(at));
-        properties
+        Dates { begins: begins.map(at), expires: expires.map(at) }
     }
 
     #[test]
@@ -55,8 +50,7 @@ mod tests {
             (Some(now - 60), Some(now + 1_000), Some(900)),
             (None, Some(now + 400 * 86_400 * 10), None),
         ] {
-            let properties = dated(not_before, expires);
-            let found = next_check(&properties, SystemTime::UNIX_EPOCH + Duration::from_secs(now), 0.5);
+            let found = next_check(dated(not_before, expires), SystemTime::UNIX_EPOCH + Duration::from_secs(now), 0.5);
             assert_eq!(found.map(|check| check.as_secs()), check, "{not_before:?} {expires:?}");
         }
     }
@@ -65,9 +59,9 @@ mod tests {
         #[test]
         fn checks_are_few_and_end_at_the_expiry(left in 1u64..86_400 * 30, random in 0.0..1.0f64) {
             let expiry = SystemTime::UNIX_EPOCH + Duration::from_secs(left);
-            let properties = dated(None, Some(left));
+            let dates = dated(None, Some(left));
             let (mut now, mut checks) = (SystemTime::UNIX_EPOCH, 0);
-            while let Some(pause) = next_check(&properties, now, random) {
+            while let Some(pause) = next_check(dates, now, random) {
                 now += pause;
                 checks += 1;
                 prop_assert!((pause >= LEAST || now == expiry) && now <= expiry && checks < 20);

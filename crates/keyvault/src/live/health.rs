@@ -8,9 +8,9 @@ use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use crate::error::Error;
-use crate::resolver::VersionState;
+use crate::resolver::{Dates, VersionState};
 use crate::sealed::SealedHealth;
-use crate::secret::{Secret, SecretId};
+use crate::secret::SecretId;
 
 /// The freshness of settings and their last failure. Contains no secret value.
 ///
@@ -66,7 +66,8 @@ pub struct SecretHealth {
     pub id: SecretId,
     /// The most important fact about it.
     pub status: SecretStatus,
-    /// When the secret expires, if it has an expiry date.
+    /// When the secret expires: by its date in the vault, or by that of the certificate in it if that is earlier, with
+    /// the feature `certificates`. `None` without either date.
     pub expires: Option<SystemTime>,
 }
 
@@ -81,6 +82,9 @@ pub enum SecretStatus {
     Ahead,
     /// The latest version was [reported](super::Live::report_rejected) as rejected, and the one before it is in use.
     Previous,
+    /// The vault has a newer version, and the settings with it were refused: a certificate that cannot be read, a value
+    /// of another type. This version stays in use. [`Health::last_error`] has the reason.
+    Refused,
     /// The vault could not be read, and the policy of the setting keeps the last good version.
     Kept,
     /// It is not valid yet. It is in use all the same, and read again when it becomes valid.
@@ -122,8 +126,8 @@ impl Health {
 }
 
 impl SecretHealth {
-    pub(super) fn new(secret: &Secret, status: SecretStatus) -> Self {
-        Self { id: secret.id().clone(), status, expires: secret.properties().expires() }
+    pub(super) fn new(id: &SecretId, status: SecretStatus, dates: Dates) -> Self {
+        Self { id: id.clone(), status, expires: dates.expires }
     }
 }
 
@@ -134,6 +138,7 @@ impl SecretStatus {
             SecretStatus::Expired => "expired",
             SecretStatus::Ahead => "ahead of the vault",
             SecretStatus::Previous => "previous version",
+            SecretStatus::Refused => "newer version refused",
             SecretStatus::Kept => "kept",
             SecretStatus::NotYetValid => "not yet valid",
             SecretStatus::NearExpiry => "near expiry",
@@ -147,8 +152,8 @@ impl SecretStatus {
     }
 
     /// Returns the status of a secret; `state` is the relation of its version to the vault's latest.
-    pub(super) fn of(secret: &Secret, state: Option<&VersionState>, now: SystemTime, notice: Duration) -> Self {
-        let (expires, begins) = (secret.properties().expires(), secret.properties().not_before());
+    pub(super) fn of(dates: Dates, state: Option<&VersionState>, now: SystemTime, notice: Duration) -> Self {
+        let Dates { begins, expires } = dates;
         let left = expires.and_then(|expires| expires.duration_since(now).ok());
         let statuses = [
             (expires.is_some_and(|expires| expires <= now), SecretStatus::Expired),

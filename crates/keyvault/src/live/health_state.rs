@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 use super::health::{SecretHealth, SecretStatus};
 use super::notices::{Notice, Notices};
 use super::planned_refresh::PlannedRefresh;
-use crate::error::Error;
-use crate::resolver::{FetchPlan, KnownSecrets, Snapshot};
+use crate::error::{Error, ErrorKind};
+use crate::resolver::{Dates, FetchPlan, KnownSecrets, Snapshot};
 use crate::secret::{SecretId, Vault};
 use crate::time::Moment;
 
@@ -30,6 +30,8 @@ pub(super) struct HealthState {
     failing_vaults: BTreeSet<Vault>,
     /// The single secrets whose read failed, and was not made good since.
     failing: BTreeSet<SecretId>,
+    /// The secrets with a newer version that is not in use, because the settings with it were refused.
+    refused: BTreeSet<SecretId>,
     pub(super) is_revoked: bool,
     /// Whether the loop runs.
     pub(super) is_following: bool,
@@ -60,6 +62,7 @@ impl HealthState {
             is_failing: false,
             failing_vaults: BTreeSet::new(),
             failing: BTreeSet::new(),
+            refused: BTreeSet::new(),
             is_revoked: false,
             is_following: true,
             loss: None,
@@ -95,9 +98,11 @@ impl HealthState {
             self.is_failing = false;
             self.failing_vaults.retain(|vault| !plan.covers(vault));
             self.failing.retain(|id| !plan.covers(id.vault()));
+            self.refused.retain(|id| !plan.covers(id.vault()));
             self.is_revoked &= !self.failing_vaults.is_empty();
         }
         self.failing.retain(|id| !plan.due.contains_key(id));
+        self.refused.retain(|id| !plan.due.contains_key(id));
         self.lapse.clone_from(&lapse);
         match lapse {
             Some(error) => self.count(Failure { error, is_revocation: false }),
@@ -126,6 +131,9 @@ impl HealthState {
         if !refresh.is_full() {
             self.failing.extend(refresh.plan.due.keys().cloned());
         }
+        if failure.error.failures().iter().any(|failure| failure.kind() == ErrorKind::InvalidSettings) {
+            self.refused.extend(refresh.plan.renewed());
+        }
         self.is_revoked |= failure.is_revocation;
         self.count(failure);
     }
@@ -152,9 +160,16 @@ impl HealthState {
     pub(super) fn secrets(&self, snapshot: &Snapshot, notice: Duration, now: SystemTime) -> Vec<SecretHealth> {
         let kept = self.kept();
         let health = snapshot.iter().map(|(id, secret)| {
-            let status = SecretStatus::of(secret, self.known.get(id).map(|known| known.state()), now, notice);
-            let is_kept = status != SecretStatus::Expired && kept.contains(&secret.id().latest());
-            SecretHealth::new(secret, if is_kept { SecretStatus::Kept } else { status })
+            let known = self.known.get(id);
+            let dates = known.map_or_else(|| Dates::of(secret.properties()), |known| known.dates());
+            let is_kept = kept.contains(&secret.id().latest());
+            let status = match SecretStatus::of(dates, known.map(|known| known.state()), now, notice) {
+                SecretStatus::Expired => SecretStatus::Expired,
+                _ if is_kept => SecretStatus::Kept,
+                status if self.refused.contains(id) => status.min(SecretStatus::Refused),
+                status => status,
+            };
+            SecretHealth::new(secret.id(), status, dates)
         });
         health.collect()
     }

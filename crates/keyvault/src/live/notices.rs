@@ -46,20 +46,20 @@ impl Notices {
         let before = self.count;
         let mut current = BTreeSet::new();
         for (id, entry) in known.iter() {
-            let secret = entry.secret();
-            metrics::expires(secret);
-            let status = SecretStatus::of(secret, Some(entry.state()), now, notice);
+            let (secret, dates) = (entry.secret().id(), entry.dates());
+            metrics::expires(secret, dates.expires);
+            let status = SecretStatus::of(dates, Some(entry.state()), now, notice);
             if status == SecretStatus::Current {
                 continue;
             }
-            let fact = (secret.id().clone(), status);
+            let fact = (secret.clone(), status);
             if !self.announced.contains(&fact) {
                 // The name map logs the dates of the secrets that it maps.
                 let is_logged = known.is_mapped(id) && status.is_outside_dates();
                 if !is_logged {
-                    tracing::warn!(secret = %secret.id(), %status, "a secret in use is not a valid latest version");
+                    tracing::warn!(%secret, %status, "a secret in use is not a valid latest version");
                 }
-                self.push(Notice::Secret(SecretHealth::new(secret, status)));
+                self.push(Notice::Secret(SecretHealth::new(secret, status, dates)));
             }
             current.insert(fact);
         }

@@ -173,6 +173,13 @@ impl FetchPlan {
         begins.filter_map(|begin| begin.duration_since(self.now).ok()).min()
     }
 
+    /// Returns the known secrets of which this load read a newer version.
+    pub(crate) fn renewed(&self) -> BTreeSet<SecretId> {
+        let observed = self.observed();
+        let is_renewed = |id: &&SecretId| self.known.get(id).is_some() && !self.reverting.contains(*id);
+        self.new_versions(&observed).map(|(id, _)| id).filter(is_renewed).cloned().collect()
+    }
+
     /// Returns whether a secret that is not itself due has a new version.
     pub(crate) fn has_other_changes(&self) -> bool {
         let observed = self.observed();

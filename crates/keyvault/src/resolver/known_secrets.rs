@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::dates::Dates;
 use crate::error::Error;
 use crate::secret::{Secret, SecretId, SecretName, SecretProperties, SecretVersion, Vault};
 use crate::time::Moment;
@@ -26,6 +27,8 @@ pub(crate) type Listing = BTreeMap<SecretName, SecretProperties>;
 #[derive(Clone)]
 pub(crate) struct KnownSecret {
     secret: Arc<Secret>,
+    /// The dates of the certificate in it.
+    certificate: Dates,
     /// The version that was in use before, if this process used one.
     pub(super) previous: Option<Arc<Secret>>,
     /// Versions that the vault returned as the latest, the newest last.
@@ -70,6 +73,7 @@ impl KnownSecret {
     fn new(secret: Arc<Secret>, read: Moment, is_proven: bool) -> Self {
         let seen = secret.id().version().cloned().into_iter().collect();
         Self {
+            certificate: Dates::of_certificate(&secret),
             secret,
             previous: None,
             seen,
@@ -84,6 +88,11 @@ impl KnownSecret {
     /// Returns the version in use.
     pub(crate) fn secret(&self) -> &Arc<Secret> {
         &self.secret
+    }
+
+    /// Returns when the version in use is valid: by the vault, and by the certificate in it.
+    pub(crate) fn dates(&self) -> Dates {
+        Dates::of(self.secret.properties()).and(self.certificate)
     }
 
     /// Returns how the version in use relates to the vault's latest.
@@ -152,7 +161,12 @@ impl KnownSecret {
             }
             self.state = state;
         }
-        if secret.id().version() == self.secret.id().version() {
+        let is_same = secret.id().version() == self.secret.id().version();
+        // A store without versions may have another value.
+        if !is_same || secret.id().version().is_none() {
+            self.certificate = Dates::of_certificate(&secret);
+        }
+        if is_same {
             self.secret = secret;
             return;
         }

@@ -99,7 +99,8 @@ pub(crate) async fn load<R: Resolvable>(
     let tree = merge(&with_layers).map_err(|mismatch| Facts::default().error(mismatch))?;
     let if_hidden = names.map(NameMap::if_hidden).unwrap_or_default();
     let context = ResolveContext { mapped: Some(&mapped), if_hidden, ..context };
-    let notes = names.map(|names| without_setting(names, context)).unwrap_or_default();
+    let mut notes = names.map(|names| without_setting(names, context)).unwrap_or_default();
+    notes.extend(with_layers.unmatched.iter().cloned());
     let mut loaded = fill(loader, tree, context, notes).await?;
     loaded.facts.names = names.cloned();
     Ok(loaded)
@@ -127,9 +128,8 @@ async fn fill<R: Resolvable>(
     loader: Loader<'_>,
     mut tree: R,
     context: ResolveContext<'_>,
-    mut notes: Vec<String>,
+    notes: Vec<String>,
 ) -> Result<Loaded<R>> {
-    notes.extend(context.mapped.iter().flat_map(|mapped| mapped.unmatched.iter().cloned()));
     let mut rounds = Rounds {
         loader,
         context,

@@ -7,12 +7,13 @@
 //! `resolve` replaces the references in the values of a tree. `referred` removes the secrets that are settings by
 //! reference alone, `unused_secret` finds those whose keys the settings type spells otherwise, `hidden_secret` those
 //! that a value set in code hides, and `near_name` the name that a missing secret may mean. `report_rows` describes the
-//! outcome; `snapshot` holds the secrets that one load used. `setting_layer` puts the settings of stores outside the
+//! outcome; `snapshot` holds the secrets that one load used, and `dates` when they are valid. `setting_layer` puts the settings of stores outside the
 //! process over the mapped secrets. `check` resolves values only for their report.
 
 mod builder;
 mod cache;
 mod check;
+mod dates;
 mod fetch;
 mod fetch_plan;
 mod freshness;
@@ -43,6 +44,7 @@ use tokio::time::Instant;
 pub use self::builder::ResolverBuilder;
 use self::cache::SecretCache;
 pub use self::check::Checked;
+pub(crate) use self::dates::Dates;
 pub(crate) use self::fetch_plan::{FetchPlan, Want};
 use self::freshness::Freshness;
 #[cfg(feature = "sealed")]

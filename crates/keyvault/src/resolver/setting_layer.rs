@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use async_trait::async_trait;
@@ -18,7 +18,7 @@ use super::loader::Loader;
 use crate::error::{Error, ErrorKind, Result};
 use crate::names::{CollisionWords, collisions_among};
 use crate::secret::{Secret, SecretId, SecretName, SecretProperties, Vault};
-use crate::settings::{Key, MappedSecret, MappedSecrets, SettingChange, SettingStore, list_place};
+use crate::settings::{Key, MappedSecret, MappedSecrets, SettingChange, SettingStore, StoredSettings, list_place};
 use crate::store::SecretStore;
 
 /// A layer whose settings a store keeps.
@@ -45,7 +45,7 @@ impl Resolver {
         let origin = settings.origin().clone();
         let number = 1 + self.layers.iter().filter(|layer| *layer.id.vault() == origin).count();
         let id = SecretId::new(origin, SecretName::of_store(settings.kind(), number));
-        let store = Arc::new(DocumentStore { id: id.clone(), settings: Arc::clone(&settings) });
+        let store = Arc::new(DocumentStore { id: id.clone(), settings: Arc::clone(&settings), last: Mutex::default() });
         let layer = SettingLayer { id: id.clone(), store, settings: Some(settings) };
         self.layers = self.layers.iter().cloned().chain([layer]).collect();
         id
@@ -92,9 +92,11 @@ impl Loader<'_> {
             return Err(error);
         }
         let layers: Vec<MappedSecrets> = results.into_iter().flatten().collect();
+        let unmatched: Vec<String> = layers.iter().flat_map(|layer| layer.unmatched.iter().cloned()).collect();
+        unmatched.iter().for_each(|note| self.resolver.warn_once(note));
         let stores = merged(layers.iter())?;
         let merged = merged([&mapped].into_iter().chain(&layers))?;
-        Ok(mapped.with_stores(stores, merged))
+        Ok(mapped.with_stores(stores, unmatched, merged))
     }
 }
 
@@ -141,10 +143,30 @@ impl fmt::Display for Contributor<'_> {
 }
 
 /// A store of one secret: the document of a setting store.
-#[derive(Debug)]
 struct DocumentStore {
     id: SecretId,
     settings: Arc<dyn SettingStore>,
+    /// The last settings, and the document of them. Most reads find the same ones again.
+    last: Mutex<Option<(StoredSettings, Secret)>>,
+}
+
+impl DocumentStore {
+    fn document(&self, settings: StoredSettings) -> Result<Secret> {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = SystemTime::now();
+        if let Some((_, document)) = last.as_ref().filter(|(last, _)| settings.is_clone_of(last)) {
+            return Ok(Secret::new(document.properties().clone(), document.expose_secret(), now));
+        }
+        let document = settings.to_document(&self.id, now)?;
+        *last = Some((settings, document.clone()));
+        Ok(document)
+    }
+}
+
+impl fmt::Debug for DocumentStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DocumentStore").field("settings", &self.settings).finish_non_exhaustive()
+    }
 }
 
 #[async_trait]
@@ -155,7 +177,7 @@ impl SecretStore for DocumentStore {
 
     /// Returns the settings as they are now, whatever version is requested: an earlier one cannot be read.
     async fn get(&self, id: &SecretId) -> Result<Secret> {
-        let document = self.settings.read().await?.into_document(&self.id, SystemTime::now())?;
+        let document = self.document(self.settings.read().await?)?;
         match id.version() {
             Some(version) if document.id().version() != Some(version) => {
                 Err(Error::new(ErrorKind::NotFound, "secret not found").about(id))
@@ -186,7 +208,52 @@ mod tests {
         let mut stored = StoredSettings::default();
         stored.set(&Key::root().member("hosts"), "test", StoredValue::List(items.collect()));
         let id = SecretId::new(Vault::parse("https://contoso.azconfig.io").unwrap(), SecretName::of_store("Test", 1));
-        MappedSecrets::of_document(&Arc::new(stored.into_document(&id, SystemTime::UNIX_EPOCH).unwrap())).unwrap()
+        MappedSecrets::of_document(&Arc::new(stored.to_document(&id, SystemTime::UNIX_EPOCH).unwrap())).unwrap()
+    }
+
+    /// A store whose settings a test sets.
+    #[derive(Debug)]
+    struct FixedStore(Vault, Mutex<StoredSettings>);
+
+    #[async_trait]
+    impl SettingStore for FixedStore {
+        fn origin(&self) -> &Vault {
+            &self.0
+        }
+
+        fn kind(&self) -> &'static str {
+            "Test"
+        }
+
+        async fn read(&self) -> Result<StoredSettings> {
+            Ok(self.1.lock().unwrap().clone())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_document_is_that_of_the_settings_that_were_read() {
+        let origin = Vault::parse("https://contoso.azconfig.io").unwrap();
+        let id = SecretId::new(origin.clone(), SecretName::of_store("Test", 1));
+        let settings = Arc::new(FixedStore(origin, Mutex::default()));
+        let documents = DocumentStore { id: id.clone(), settings: Arc::clone(&settings) as _, last: Mutex::default() };
+        let set = |text: &str| {
+            let value = StoredValue::Text(Zeroizing::new(text.to_owned()));
+            settings.1.lock().unwrap().set(&Key::root().member("a"), "test", value);
+        };
+        let read = async || documents.get(&id).await.unwrap();
+        set("one");
+        let first = read().await;
+        let again = read().await;
+        assert_eq!((again.id(), again.expose_secret()), (first.id(), first.expose_secret()));
+        set("two");
+        let second = read().await;
+        assert!(second.id() != first.id() && second.expose_secret().contains("two"));
+        settings.1.lock().unwrap().set_unmatched(vec!["a note".to_owned()]);
+        let noted = read().await;
+        assert_ne!(noted.id(), second.id());
+        let mapped = MappedSecrets::of_document(&Arc::new(noted)).unwrap();
+        assert_eq!((&*mapped.unmatched, mapped.iter().count()), (&["a note".to_owned()][..], 1));
+        assert!(documents.get(first.id()).await.is_err(), "an earlier version cannot be read");
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct MappedSecrets {
     /// In the order of the keys.
     pub(crate) secrets: Arc<[(Key, MappedSecret)]>,
     pub(crate) notes: Arc<[MappingNote]>,
-    /// What the name map asks for and the vault does not have, such as a prefix.
+    /// What the name map asks for and the vault does not have, such as a prefix; the same of stores.
     pub(crate) unmatched: Arc<[String]>,
     /// The secrets apart, and the settings of stores apart; `None` without a store.
     parts: Option<Arc<[MappedSecrets; 2]>>,
@@ -86,9 +86,15 @@ impl MappedSecrets {
         Self { secrets: secrets.into(), ..Self::default() }
     }
 
-    /// Adds the settings of stores; `merged` are both.
-    pub(crate) fn with_stores(self, stores: Vec<(Key, MappedSecret)>, merged: Vec<(Key, MappedSecret)>) -> Self {
-        let (notes, unmatched) = (Arc::clone(&self.notes), Arc::clone(&self.unmatched));
+    /// Adds the settings of stores, and what they do not have; `merged` are the settings of both.
+    pub(crate) fn with_stores(
+        self,
+        stores: Vec<(Key, MappedSecret)>,
+        unmatched_in_stores: Vec<String>,
+        merged: Vec<(Key, MappedSecret)>,
+    ) -> Self {
+        let notes = Arc::clone(&self.notes);
+        let unmatched = self.unmatched.iter().chain(&unmatched_in_stores).cloned().collect();
         let parts = Some(Arc::new([self, Self::from_sorted(stores)]));
         Self { secrets: merged.into(), notes, unmatched, parts }
     }

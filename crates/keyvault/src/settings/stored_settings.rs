@@ -18,9 +18,17 @@ use crate::reference::{JsonString, to_json};
 use crate::secret::{Secret, SecretId, SecretProperties, SecretVersion};
 
 /// All settings that a [`SettingStore`](super::SettingStore) has at one moment. `Debug` shows keys and places.
+///
+/// `Clone` is cheap. A store whose settings have not changed returns a clone of the last ones, which costs the least.
 #[derive(Clone, Default)]
 pub struct StoredSettings {
+    content: Arc<Content>,
+}
+
+#[derive(Clone, Default)]
+struct Content {
     values: BTreeMap<Key, StoredLeaf>,
+    unmatched: Vec<String>,
 }
 
 /// The value of one setting. `Debug` shows its kind only.
@@ -45,6 +53,14 @@ struct StoredLeaf {
     kind: MappedKind,
     text: Zeroizing<String>,
     place: Arc<str>,
+}
+
+/// The document of a store.
+#[derive(Deserialize, Serialize)]
+struct Document<'d> {
+    #[serde(borrow)]
+    settings: Vec<DocumentEntry<'d>>,
+    unmatched: Vec<String>,
 }
 
 /// One value in the document of a store.
@@ -81,17 +97,57 @@ impl StoredSettings {
     /// A value replaces what was set at its key and below. An index in `key` is an element of a list to which other
     /// layers may contribute.
     pub fn set(&mut self, key: &Key, place: &str, value: StoredValue) {
-        let below: Vec<Key> = self
+        let content = Arc::make_mut(&mut self.content);
+        let below: Vec<Key> = content
             .values
             .range(key.clone()..)
             .map(|(one, _)| one)
             .take_while(|one| *one == key || key.is_above(one))
             .cloned()
             .collect();
-        below.iter().for_each(|key| _ = self.values.remove(key));
-        self.add(key.clone(), key.segments().len(), &place.into(), value);
+        below.iter().for_each(|key| _ = content.values.remove(key));
+        content.add(key.clone(), key.segments().len(), &place.into(), value);
     }
 
+    /// Sets what the layer asks for and the store does not have, in one clause each. Default: nothing.
+    ///
+    /// [`Report::unmatched`](crate::Report::unmatched) has these notes, and each is logged as a warning, once.
+    pub fn set_unmatched(&mut self, notes: Vec<String>) {
+        if self.content.unmatched != notes {
+            Arc::make_mut(&mut self.content).unmatched = notes;
+        }
+    }
+
+    /// Returns what the layer asks for and the store does not have.
+    pub fn unmatched(&self) -> &[String] {
+        &self.content.unmatched
+    }
+
+    /// Returns each value with its key: its text, which is empty unless it is text, a number or a boolean.
+    #[doc(hidden)]
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &str)> {
+        self.content.values.iter().map(|(key, leaf)| (key, leaf.text.as_str()))
+    }
+
+    /// Returns whether these are the other settings: a clone of them, unchanged.
+    #[doc(hidden)]
+    pub fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.content, &other.content)
+    }
+
+    /// Returns the settings as one secret: a document whose version changes with its content.
+    pub(crate) fn to_document(&self, id: &SecretId, as_of: SystemTime) -> Result<Secret> {
+        let Content { values, unmatched } = &*self.content;
+        let settings = values.iter().map(|(key, leaf)| leaf.entry(key)).collect();
+        let failed = |_| Error::new(ErrorKind::Unavailable, "settings of the store could not be kept");
+        let json = to_json(&Document { settings, unmatched: unmatched.clone() }).map_err(failed)?;
+        let text = std::str::from_utf8(&json).map_err(|_| unreadable())?;
+        let version = SecretVersion::parse(&Fingerprint::of(text).to_string()).map_err(|_| unreadable())?;
+        Ok(Secret::new(SecretProperties::new(id.with_version(version)), text, as_of))
+    }
+}
+
+impl Content {
     fn add(&mut self, key: Key, depth: usize, place: &Arc<str>, value: StoredValue) {
         let (kind, text) = match value {
             StoredValue::Text(text) => (MappedKind::Text, text),
@@ -112,21 +168,11 @@ impl StoredSettings {
         };
         self.values.insert(key, StoredLeaf { depth, kind, text, place: Arc::clone(place) });
     }
-
-    /// Returns the settings as one secret: a document whose version changes with its content.
-    pub(crate) fn into_document(self, id: &SecretId, as_of: SystemTime) -> Result<Secret> {
-        let entries: Vec<DocumentEntry<'_>> = self.values.iter().map(|(key, leaf)| leaf.entry(key)).collect();
-        let failed = |_| Error::new(ErrorKind::Unavailable, "settings of the store could not be kept");
-        let json = to_json(&entries).map_err(failed)?;
-        let text = std::str::from_utf8(&json).map_err(|_| unreadable())?;
-        let version = SecretVersion::parse(&Fingerprint::of(text).to_string()).map_err(|_| unreadable())?;
-        Ok(Secret::new(SecretProperties::new(id.with_version(version)), text, as_of))
-    }
 }
 
 impl fmt::Debug for StoredSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let places = self.values.iter().map(|(key, leaf)| (key.to_string(), &leaf.place));
+        let places = self.content.values.iter().map(|(key, leaf)| (key.to_string(), &leaf.place));
         f.debug_map().entries(places).finish()
     }
 }
@@ -169,7 +215,7 @@ impl StoredLeaf {
 impl MappedSecrets {
     /// Reads the document of a store.
     pub(crate) fn of_document(document: &Arc<Secret>) -> Result<Self> {
-        let entries: Vec<DocumentEntry<'_>> =
+        let Document { settings, unmatched } =
             serde_json::from_str(document.expose_secret()).map_err(|_| unreadable())?;
         let setting = |entry: DocumentEntry<'_>| {
             let segment = |segment| match segment {
@@ -188,7 +234,9 @@ impl MappedSecrets {
             let key: Key = entry.key.into_iter().map(segment).collect();
             (key, MappedSecret { secret: Arc::clone(document), part: Some(Arc::new(part)) })
         };
-        Ok(Self::from_sorted(entries.into_iter().map(setting).collect()))
+        let mut mapped = Self::from_sorted(settings.into_iter().map(setting).collect());
+        mapped.unmatched = unmatched.into();
+        Ok(mapped)
     }
 }
 

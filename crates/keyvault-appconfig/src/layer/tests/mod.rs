@@ -1,11 +1,13 @@
 //! The layer over stores of the emulator.
 
+#[cfg(feature = "discovery")]
+mod discovery;
 mod refresh;
 mod replicas;
 mod selection;
 mod store;
 
-use keyvault::settings::StoredValue;
+use keyvault::settings::SettingStore;
 use keyvault::{Error, Result};
 
 use self::store::Store;
@@ -17,14 +19,8 @@ fn builder(store: &Store) -> AppConfigurationBuilder {
 
 /// Reads the settings: `key=value` for each, in the order of the keys.
 async fn read(layer: &AppConfiguration) -> Result<Vec<String>> {
-    let settings = layer.read_settings().await?;
-    let shown = |value: &StoredValue| match value {
-        StoredValue::Text(text) | StoredValue::Scalar(text) => text.to_string(),
-        StoredValue::Null => "NULL".to_owned(),
-        StoredValue::Table(_) => "TABLE".to_owned(),
-        StoredValue::List(items) => format!("LIST of {}", items.len()),
-    };
-    Ok(settings.iter().map(|(key, setting)| format!("{key}={}", shown(&setting.value))).collect())
+    let settings = SettingStore::read(layer).await?;
+    Ok(settings.iter().map(|(key, text)| format!("{key}={text}")).collect())
 }
 
 fn text_of(error: &Error) -> String {

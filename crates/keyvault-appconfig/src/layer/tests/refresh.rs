@@ -28,6 +28,11 @@ async fn an_unchanged_store_is_asked_for_each_page_once() {
     assert_eq!(store.requests(), pages(3, ""));
     assert_eq!(read(&layer).await.unwrap(), first);
     assert_eq!(store.requests(), pages(3, " if changed"));
+    let settings = async || SettingStore::read(&layer).await.unwrap();
+    let last = settings().await;
+    assert!(settings().await.is_clone_of(&last), "core reuses its document of them");
+    store.set("k0", "2");
+    assert!(!settings().await.is_clone_of(&last));
 }
 
 #[tokio::test]
@@ -155,6 +160,21 @@ async fn a_sentinel_that_is_created_or_deleted_announces_a_change() {
 }
 
 #[tokio::test]
+async fn a_sentinel_that_does_not_exist_is_reported() {
+    let store = store_with(1).await;
+    store.set("version@x", "1");
+    let layer = builder(&store).select("k*", NO_LABEL).sentinel("version", "x").sentinel("vresion", "x");
+    let layer = layer.sentinel("version", NO_LABEL).build().unwrap();
+    let unmatched = async || SettingStore::read(&layer).await.unwrap().unmatched().to_vec();
+    let note =
+        |key: &str| format!("sentinel does not exist, so no change is seen: key {key} in App Configuration contoso");
+    assert_eq!(unmatched().await, [note("vresion label x"), note("version without a label")]);
+    assert_eq!(unmatched().await.len(), 2, "it is still missing");
+    store.set("version", "1");
+    assert_eq!(unmatched().await, [note("vresion label x")]);
+}
+
+#[tokio::test]
 async fn a_sentinel_counts_as_seen_only_after_the_settings_were_read() {
     let store = store_with(1).await;
     let layer = builder(&store).select("k*", NO_LABEL).sentinel("version", NO_LABEL).build().unwrap();
@@ -177,7 +197,7 @@ async fn feature_flags_need_no_sentinel() {
     read(&layer).await.unwrap();
     store.set("k0", "2");
     store.set_as(".appconfig.featureflag/beta", r#"{"id":"beta"}"#, FLAG);
-    assert_eq!(read(&layer).await.unwrap(), ["feature_management.feature_flags=LIST of 1", "k0=1"]);
+    assert_eq!(read(&layer).await.unwrap(), ["feature_management.feature_flags[0].id=beta", "k0=1"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -219,7 +239,7 @@ async fn an_event_makes_the_layer_due_if_it_may_have_the_key() {
 }
 
 #[tokio::test]
-async fn the_sync_token_of_an_event_is_sent_with_the_next_read() {
+async fn the_sync_token_of_an_event_is_sent_with_the_next_read_alone() {
     let store = store_with(1).await;
     let layer = builder(&store).build().unwrap();
     read(&layer).await.unwrap();
@@ -231,5 +251,33 @@ async fn the_sync_token_of_an_event_is_sent_with_the_next_read() {
         read(&layer).await.unwrap();
         let sent = store.sync_tokens().pop().unwrap().unwrap_or_default();
         assert_eq!(sent.contains(&format!("{name}=dG9rZW4=")), expected, "{name}: {known:?} {sent}");
+        read(&layer).await.unwrap();
+        let later = store.sync_tokens().pop().unwrap().unwrap_or_default();
+        assert!(!later.contains("dG9rZW4="), "{name}: {later}");
     }
+}
+
+#[tokio::test]
+async fn a_forged_event_does_not_displace_the_tokens_of_the_store() {
+    let store = store_with(7).await;
+    let layer = builder(&store).build().unwrap();
+    read(&layer).await.unwrap();
+    let real = store.sync_tokens().pop().unwrap().expect("the store has sent a token");
+    let (id, _) = real.split_once('=').unwrap();
+    let mut change = SettingChange::new(Vault::parse("https://contoso.azconfig.io").unwrap());
+    change.sync_token = Some(format!("{id}=forged;sn={}", u64::MAX));
+    assert!(layer.announce(&change));
+    read(&layer).await.unwrap();
+    let with_event: Vec<_> = store.sync_tokens().into_iter().map(Option::unwrap).collect();
+    assert!(with_event.iter().all(|sent| sent.contains("forged")), "each page is to see the change: {with_event:?}");
+    read(&layer).await.unwrap();
+    let later: Vec<_> = store.sync_tokens().into_iter().map(Option::unwrap).collect();
+    assert!(later.iter().all(|sent| !sent.contains("forged") && sent.starts_with(id)), "{later:?}");
+    let tokens = (0..100).map(|number| format!("other{number}=v;sn=1")).collect::<Vec<_>>().join(",");
+    change.sync_token = Some(tokens);
+    change.key = Some("no key of the layer".to_owned());
+    change.label = Some("other".to_owned());
+    assert!(!layer.announce(&change));
+    read(&layer).await.unwrap();
+    assert!(store.sync_tokens().into_iter().all(|sent| !sent.unwrap().contains("other")), "no setting of the layer");
 }

@@ -49,6 +49,32 @@ async fn a_selection_without_key_values_fails_unless_it_is_optional() {
 }
 
 #[tokio::test]
+async fn key_values_are_read_as_they_are_for_each_selection() {
+    const REFERENCE: &str = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8";
+    let store = Store::new().await;
+    store.set("Url", "a");
+    store.set("url@prod", "b");
+    store.set_as("broken", "canary", REFERENCE);
+    store.set_as(".appconfig.featureflag/beta", "{}", FLAG);
+    let layer = builder(&store).select("*", NO_LABEL).select("*", "prod").feature_flags("*", NO_LABEL).build().unwrap();
+    let keys = async || {
+        let found = layer.key_values().await.unwrap();
+        let keys = found.iter().map(|selection| selection.iter().map(|one| one.key()).collect::<Vec<_>>().join(" "));
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(keys().await, ["Url broken", "url"]);
+    store.requests();
+    assert_eq!(keys().await, ["Url broken", "url"]);
+    assert!(store.requests().iter().all(|request| request.ends_with(" if changed")));
+    assert!(read(&layer).await.is_err(), "the malformed reference makes no setting");
+    store.delete("broken");
+    assert_eq!(keys().await, ["Url", "url"]);
+    let settings = ["feature_management.feature_flags=LIST of 1", "url=b"];
+    assert_eq!(read(&layer).await.unwrap(), settings, "although nothing changed since the key-values were read");
+    assert_eq!(read(&layer).await.unwrap(), settings);
+}
+
+#[tokio::test]
 async fn ten_thousand_keys_are_read_page_by_page() {
     let store = Store::new().await;
     store.handle("contoso").page_size(100);
@@ -70,7 +96,7 @@ async fn a_list_that_never_ends_is_an_error() {
 }
 
 #[tokio::test]
-async fn a_snapshot_is_read_once() {
+async fn a_snapshot_is_read_again_only_if_another_one_has_its_name() {
     let store = Store::new().await;
     (0..4).for_each(|i| store.set(&format!("key{i}"), "old"));
     store.handle("contoso").create_snapshot("release-7", &[("*", None)]);
@@ -80,8 +106,18 @@ async fn a_snapshot_is_read_once() {
     assert_eq!(read(&layer).await.unwrap(), expected);
     let requests = ["contoso snapshots release-7", "contoso list release-7", "contoso list release-7 next"];
     assert_eq!(store.requests(), requests);
+    let unchanged = ["contoso snapshots release-7 if changed"];
     assert_eq!(read(&layer).await.unwrap(), expected);
-    assert_eq!(store.requests(), [""; 0]);
+    assert_eq!(store.requests(), unchanged);
+    store.client().archive_snapshot("release-7").await.unwrap();
+    store.requests();
+    for _ in 0..2 {
+        assert_eq!(read(&layer).await.unwrap(), expected);
+        assert_eq!(store.requests(), unchanged, "an archived snapshot is the same one");
+    }
+    store.recreate_snapshot("release-7");
+    assert_eq!(read(&layer).await.unwrap(), ["key0=new", "key1=new", "key2=new", "key3=new"]);
+    assert_eq!(store.requests(), [&unchanged[..], &requests[1..]].concat());
 }
 
 #[tokio::test]
@@ -117,8 +153,32 @@ async fn a_snapshot_reference_is_replaced_by_the_snapshot() {
     assert_eq!(read(&layer).await.unwrap(), expected);
     store.requests();
     store.set("b", "1");
-    assert_eq!(read(&layer).await.unwrap(), ["a=snapshot", "b=1", "m=snapshot", "z=current"]);
-    assert!(store.requests().iter().all(|request| !request.contains("snapshot")), "a snapshot never changes");
+    let expected = ["a=snapshot", "b=1", "m=snapshot", "z=current"];
+    assert_eq!(read(&layer).await.unwrap(), expected);
+    let requests = store.requests();
+    assert!(requests.contains(&"contoso snapshots release-7 if changed".to_owned()), "{requests:?}");
+    assert!(!requests.contains(&"contoso list release-7".to_owned()), "a snapshot never changes: {requests:?}");
+    store.client().archive_snapshot("release-7").await.unwrap();
+    assert_eq!(read(&layer).await.unwrap(), expected);
+    store.recreate_snapshot("release-7");
+    let found = read(&layer).await.unwrap();
+    assert_eq!(found, ["a=current", "b=1", "z=current"], "another snapshot has the name, and no page has changed");
+}
+
+#[tokio::test]
+async fn a_snapshot_is_not_asked_for_until_the_sentinel_changes() {
+    let store = Store::new().await;
+    store.set("a", "1");
+    store.handle("contoso").create_snapshot("release-7", &[("*", None)]);
+    store.set("version", "1");
+    let layer = builder(&store).select_snapshot("release-7").sentinel("version", NO_LABEL).build().unwrap();
+    read(&layer).await.unwrap();
+    store.requests();
+    read(&layer).await.unwrap();
+    assert_eq!(store.requests(), ["contoso get version if changed"]);
+    store.set("version", "2");
+    read(&layer).await.unwrap();
+    assert_eq!(store.requests(), ["contoso get version if changed", "contoso snapshots release-7 if changed"]);
 }
 
 #[tokio::test]
@@ -139,11 +199,16 @@ async fn feature_flags_are_a_list_of_their_own() {
     store.set_as(".appconfig.featureflag/beta", r#"{"id":"beta","enabled":true}"#, FLAG);
     store.set_as(".appconfig.featureflag/gamma", r#"{"id":"gamma","enabled":true}"#, FLAG);
     let all = builder(&store).feature_flags("*", NO_LABEL).build().unwrap();
-    assert_eq!(read(&all).await.unwrap(), ["a=1", "feature_management.feature_flags=LIST of 2"]);
+    let flag = |number: usize, name: &str| {
+        let flag = format!("feature_management.feature_flags[{number}]");
+        [format!("{flag}.enabled=true"), format!("{flag}.id={name}")]
+    };
+    let setting = || vec!["a=1".to_owned()];
+    assert_eq!(read(&all).await.unwrap(), [setting(), flag(0, "beta").into(), flag(1, "gamma").into()].concat());
     let one = builder(&store).select("a", NO_LABEL).feature_flags("beta", NO_LABEL).build().unwrap();
-    assert_eq!(read(&one).await.unwrap(), ["a=1", "feature_management.feature_flags=LIST of 1"]);
+    assert_eq!(read(&one).await.unwrap(), [setting(), flag(0, "beta").into()].concat());
     let none = builder(&store).feature_flags("*", "prod").build().unwrap();
-    assert_eq!(read(&none).await.unwrap(), ["a=1", "feature_management.feature_flags=LIST of 0"]);
+    assert_eq!(read(&none).await.unwrap(), ["a=1", "feature_management.feature_flags="]);
 }
 
 #[tokio::test]

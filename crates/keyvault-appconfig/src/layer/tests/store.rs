@@ -1,6 +1,7 @@
 //! A store of the emulator, over a transport in this process.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use azure_core::http::AsyncRawResponse;
 use azure_core::http::headers::ETAG;
@@ -72,6 +73,17 @@ impl Store {
         let set = SetKeyValue::new(value).content_type(content_type);
         let set = label.into_iter().fold(set, |set, label| set.label(label));
         self.handle("contoso").set_key_value(key, set);
+    }
+
+    /// Creates a snapshot in the place of another one of this name, whose retention has ended.
+    pub(super) fn recreate_snapshot(&self, name: &str) {
+        self.emulator.rewind_clock(Duration::from_secs(366 * 24 * 3_600));
+        assert!(self.handle("contoso").set_archived(name, true));
+        self.emulator.reset_clock();
+        // Dates are in whole seconds, and the first snapshot was created in this one.
+        self.emulator.rewind_clock(Duration::from_secs(3_600));
+        self.handle("contoso").create_snapshot(name, &[("*", None)]);
+        self.emulator.reset_clock();
     }
 
     pub(super) fn delete(&self, key: &str) {

@@ -58,15 +58,15 @@ impl RateLimit {
         Arc::new(Self { admission, queue: tokio::sync::Mutex::default(), freed: Notify::new() })
     }
 
-    /// Waits for a permit, until `deadline` at the latest.
+    /// Waits for a permit, until `deadline` at the latest. `noun` is the word for the vault in errors.
     ///
     /// # Errors
     ///
     /// [`Throttled`](ErrorKind::Throttled) at once if the rate limit has no permit before `deadline`;
     /// [`Unavailable`](ErrorKind::Unavailable) at `deadline` if the requests in flight get no response.
-    pub(super) async fn acquire(self: &Arc<Self>, deadline: Instant) -> Result<Permit> {
+    pub(super) async fn acquire(self: &Arc<Self>, deadline: Instant, noun: &str) -> Result<Permit> {
         let Ok(_next) = timeout_at(deadline, self.queue.lock()).await else {
-            return Err(self.too_late());
+            return Err(self.too_late(noun));
         };
         loop {
             let now = Instant::now();
@@ -76,7 +76,7 @@ impl RateLimit {
             };
             match decision {
                 Decision::Admit => return Ok(Permit { rate_limit: Arc::clone(self), epoch }),
-                Decision::WaitUntil(time) if time >= deadline => return Err(exhausted(time - now)),
+                Decision::WaitUntil(time) if time >= deadline => return Err(exhausted(time - now, noun)),
                 Decision::WaitUntil(time) => sleep_until(time).await,
                 Decision::WaitForPermit => self.freed.notified().await,
             }
@@ -94,12 +94,15 @@ impl RateLimit {
         self.freed.notify_one();
     }
 
-    fn too_late(&self) -> Error {
+    fn too_late(&self, noun: &str) -> Error {
         let now = Instant::now();
         match self.admission().closed_until(now) {
-            Some(time) => exhausted(time - now),
-            None => Error::new(ErrorKind::Unavailable, "vault did not answer earlier requests in time")
-                .with_status(ReferenceStatus::FetchTimedOut),
+            Some(time) => exhausted(time - now, noun),
+            None => {
+                let clause = format!("{noun} did not answer earlier requests in time");
+                Error::from_clause(ErrorKind::Unavailable, "vault did not answer earlier requests in time", clause)
+                    .with_status(ReferenceStatus::FetchTimedOut)
+            }
         }
     }
 
@@ -131,7 +134,8 @@ impl Drop for Permit {
 /// The rate limits of all clients of the process, except those with a transport of their own.
 static SHARED: Mutex<Vec<(Vault, Weak<RateLimit>)>> = Mutex::new(Vec::new());
 
-fn exhausted(wait: Duration) -> Error {
-    Error::new(ErrorKind::Throttled { retry_after: Some(wait) }, "rate limit of the vault is exhausted")
-        .with_help("ask for fewer secrets at once, or spread them over vaults")
+fn exhausted(wait: Duration, noun: &str) -> Error {
+    let (kind, clause) =
+        (ErrorKind::Throttled { retry_after: Some(wait) }, format!("rate limit of the {noun} is exhausted"));
+    Error::from_clause(kind, "rate limit of the vault is exhausted", clause).with_help("ask for less at once")
 }

@@ -178,7 +178,7 @@ impl Timetable {
                 continue;
             }
             let own = self.intervals.get(id).map(|interval| jittered(*interval, random()));
-            let dates = next_check(secret.secret().properties(), now.time, random());
+            let dates = next_check(secret.dates(), now.time, random());
             match own.into_iter().chain(dates).min() {
                 Some(check) => _ = self.checks.insert(id.clone(), instant_after(now.instant, check)),
                 None => _ = self.checks.remove(id),

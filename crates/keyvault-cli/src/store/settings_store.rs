@@ -1,0 +1,57 @@
+//! Reading the store.
+
+use std::time::Duration;
+
+use keyvault_appconfig::{AppConfiguration, Endpoint};
+
+use super::address::StoreAddress;
+use super::contents::StoreContents;
+use super::selection::Selection;
+use crate::failure::{Failure, exit_code_of};
+use crate::settings::Problem;
+use crate::vault::ConnectionArguments;
+
+/// A store and the key-values to read from it. Reads after the first one transfer only what changed.
+pub(crate) struct SettingsStore {
+    layer: AppConfiguration,
+    pub(super) endpoint: Endpoint,
+    pub(super) selections: Vec<Selection>,
+    /// The longest first.
+    pub(super) prefixes: Vec<String>,
+}
+
+impl SettingsStore {
+    pub(super) fn new(
+        address: &StoreAddress,
+        selections: Vec<Selection>,
+        mut prefixes: Vec<String>,
+        connection: &ConnectionArguments,
+    ) -> Result<Self, Failure> {
+        let client = address.client_builder(connection)?.build()?;
+        let mut layer = AppConfiguration::builder(client).timeout(connection.timeout().max(READ_TIMEOUT));
+        for selection in &selections {
+            layer = layer.select_with(selection.selector.clone());
+        }
+        prefixes.sort_by_key(|prefix| std::cmp::Reverse(prefix.len()));
+        Ok(Self { layer: layer.build()?, endpoint: address.endpoint.clone(), selections, prefixes })
+    }
+
+    /// Reads the selected key-values.
+    pub(crate) async fn read(&self) -> Result<StoreContents<'_>, keyvault::Error> {
+        Ok(StoreContents { store: self, selections: self.layer.key_values().await? })
+    }
+
+    /// Returns the failure of a read as a problem of the store, beside those of files.
+    pub(crate) fn problem(&self, error: &keyvault::Error) -> Problem {
+        let message = error.advice().map_or_else(|| error.to_string(), |advice| format!("{error}: {advice}"));
+        Problem { origin: self.name(), message, code: exit_code_of(error) }
+    }
+
+    /// Returns `App Configuration contoso`.
+    pub(crate) fn name(&self) -> String {
+        format!("App Configuration {}", self.endpoint)
+    }
+}
+
+/// The deadline of a read with all its pages, unless `--timeout` is longer.
+const READ_TIMEOUT: Duration = Duration::from_secs(100);

@@ -1,0 +1,190 @@
+//! Reads PKCS#12: the containers that clients import.
+//!
+//! The MAC tells whether the password is right, if there is one. See [RFC 7292](https://www.rfc-editor.org/rfc/rfc7292).
+
+use ring::{digest, hmac};
+use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReader, BERReaderSeq, Tag};
+
+use super::ber;
+use super::pkcs12::{CERTIFICATE_BAG, DATA, KEY_BAG, SHA256, X509};
+use super::pkcs12_cipher::{Encryption, checked};
+use super::pkcs12_key::{self, Purpose};
+
+/// A password in its two encodings.
+pub(super) struct Password {
+    pub(super) text: String,
+    /// UTF-16, big-endian, with a terminator.
+    pub(super) utf16: Vec<u8>,
+}
+
+/// The keys in PKCS#8 and the certificates of a container, in its order.
+#[derive(Default)]
+pub(super) struct Contents {
+    pub(super) keys: Vec<Vec<u8>>,
+    pub(super) certificates: Vec<Vec<u8>>,
+}
+
+/// Reads a container. `None` if it is damaged, has an unknown algorithm, or another password.
+pub(super) fn read(container: &[u8], password: &str) -> Option<Contents> {
+    let (safe, mac) = ber::parse(container, |reader| {
+        reader.read_sequence(|pfx| {
+            pfx.next().read_u8()?;
+            let safe = pfx.next().read_sequence(|info| {
+                check(info.next().read_oid()?.components() == DATA)?;
+                info.next().read_tagged(Tag::context(0), |content| content.read_bytes())
+            })?;
+            Ok((safe, pfx.read_optional(Mac::read)?))
+        })
+    })
+    .ok()?;
+    let passwords = Password::candidates(password);
+    let password =
+        passwords.into_iter().find(|password| mac.as_ref().is_none_or(|mac| mac.verifies(password, &safe)))?;
+    let mut contents = Contents::default();
+    let parts = ber::parse(&safe, |reader| reader.collect_sequence_of(Part::read)).ok()?;
+    for part in parts {
+        let bags = match part {
+            Part::Plain(bags) => bags,
+            Part::Encrypted(encryption, text) => encryption.decrypt(&password, &text)?,
+        };
+        for bag in ber::parse(&bags, |reader| reader.collect_sequence_of(Bag::read)).ok()? {
+            match bag {
+                Bag::Key(key) => contents.keys.push(key),
+                Bag::EncryptedKey(encryption, text) => contents.keys.push(encryption.decrypt(&password, &text)?),
+                Bag::Certificate(certificate) => contents.certificates.push(certificate),
+                Bag::Other => {}
+            }
+        }
+    }
+    Some(contents)
+}
+
+impl Password {
+    /// Returns the encodings that tools use. They disagree on the terminator of an empty password.
+    fn candidates(text: &str) -> Vec<Self> {
+        let utf16 = text.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect();
+        let mut candidates = vec![Self { text: text.to_owned(), utf16 }];
+        if text.is_empty() {
+            candidates.push(Self { text: String::new(), utf16: Vec::new() });
+        }
+        candidates
+    }
+}
+
+/// The MAC of a container.
+struct Mac {
+    oid: Vec<u64>,
+    code: Vec<u8>,
+    salt: Vec<u8>,
+    iterations: u32,
+}
+
+impl Mac {
+    /// Reads a `MacData`.
+    fn read(reader: BERReader<'_, '_>) -> ASN1Result<Self> {
+        reader.read_sequence(|data| {
+            let (oid, code) = data.next().read_sequence(|info| {
+                let oid = info.next().read_sequence(|algorithm| {
+                    let oid = algorithm.next().read_oid()?.components().clone();
+                    algorithm.read_optional(|parameters| parameters.read_der())?;
+                    Ok(oid)
+                })?;
+                Ok((oid, info.next().read_bytes()?))
+            })?;
+            let salt = data.next().read_bytes()?;
+            let iterations = data.read_optional(|iterations| iterations.read_u32())?.unwrap_or(1);
+            Ok(Self { oid, code, salt, iterations })
+        })
+    }
+
+    fn verifies(&self, password: &Password, safe: &[u8]) -> bool {
+        let (digest, hmac) = match self.oid.as_slice() {
+            SHA1 => (&digest::SHA1_FOR_LEGACY_USE_ONLY, hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
+            SHA256 => (&digest::SHA256, hmac::HMAC_SHA256),
+            SHA384 => (&digest::SHA384, hmac::HMAC_SHA384),
+            SHA512 => (&digest::SHA512, hmac::HMAC_SHA512),
+            _ => return false,
+        };
+        let Some(iterations) = checked(self.iterations) else { return false };
+        let length = digest.output_len();
+        let key = pkcs12_key::derive(digest, Purpose::Mac, &password.utf16, &self.salt, iterations, length);
+        hmac::verify(&hmac::Key::new(hmac, &key), safe, &self.code).is_ok()
+    }
+}
+
+/// A part of an authenticated safe.
+enum Part {
+    Plain(Vec<u8>),
+    Encrypted(Encryption, Vec<u8>),
+}
+
+impl Part {
+    /// Reads a `ContentInfo`.
+    fn read(reader: BERReader<'_, '_>) -> ASN1Result<Self> {
+        reader.read_sequence(|info| {
+            let oid = info.next().read_oid()?;
+            if oid.components() == DATA {
+                return Ok(Self::Plain(info.next().read_tagged(Tag::context(0), |content| content.read_bytes())?));
+            }
+            check(oid.components() == ENCRYPTED_DATA)?;
+            info.next().read_tagged(Tag::context(0), |content| {
+                content.read_sequence(|data| {
+                    data.next().read_u8()?;
+                    data.next().read_sequence(|info| {
+                        info.next().read_oid()?;
+                        let encryption = Encryption::read(info.next())?;
+                        let text = info.next().read_tagged_implicit(Tag::context(0), |text| text.read_bytes())?;
+                        Ok(Self::Encrypted(encryption, text))
+                    })
+                })
+            })
+        })
+    }
+}
+
+/// A bag with a key or a certificate.
+enum Bag {
+    Key(Vec<u8>),
+    EncryptedKey(Encryption, Vec<u8>),
+    Certificate(Vec<u8>),
+    Other,
+}
+
+impl Bag {
+    /// Reads a `SafeBag`. Its attributes do not matter.
+    fn read(reader: BERReader<'_, '_>) -> ASN1Result<Self> {
+        reader.read_sequence(|bag| {
+            let oid = bag.next().read_oid()?;
+            let bag_value = bag.next().read_tagged(Tag::context(0), |value| match oid.components().as_slice() {
+                KEY_BAG => Ok(Self::Key(value.read_der()?)),
+                SHROUDED_KEY_BAG => value.read_sequence(|key| {
+                    let encryption = Encryption::read(key.next())?;
+                    Ok(Self::EncryptedKey(encryption, key.next().read_bytes()?))
+                }),
+                CERTIFICATE_BAG => value.read_sequence(Self::read_certificate),
+                _ => value.read_der().map(|_| Self::Other),
+            })?;
+            bag.read_optional(|attributes| attributes.read_der())?;
+            Ok(bag_value)
+        })
+    }
+
+    fn read_certificate(bag: &mut BERReaderSeq<'_, '_>) -> ASN1Result<Self> {
+        let is_x509 = bag.next().read_oid()?.components() == X509;
+        if !is_x509 {
+            bag.next().read_der()?;
+            return Ok(Self::Other);
+        }
+        bag.next().read_tagged(Tag::context(0), |value| Ok(Self::Certificate(value.read_bytes()?)))
+    }
+}
+
+fn check(is_expected: bool) -> ASN1Result<()> {
+    if is_expected { Ok(()) } else { Err(ASN1Error::new(ASN1ErrorKind::Invalid)) }
+}
+
+const ENCRYPTED_DATA: &[u64] = &[1, 2, 840, 113_549, 1, 7, 6];
+const SHROUDED_KEY_BAG: &[u64] = &[1, 2, 840, 113_549, 1, 12, 10, 1, 2];
+const SHA1: &[u64] = &[1, 3, 14, 3, 2, 26];
+const SHA384: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 2];
+const SHA512: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 3];
