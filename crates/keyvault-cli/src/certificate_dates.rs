@@ -28,7 +28,8 @@ fn names(certificate: &Certificate) -> String {
 
 const MOST_NAMES: usize = 5;
 
-/// Warns of a certificate that expires in fewer than 14 days, or in less than a third of its lifetime if that is shorter.
+/// Warns of a certificate that expires in fewer than 14 days, or in less than a third of its lifetime if that is
+/// shorter.
 pub(crate) fn warning(not_before: SystemTime, expires: SystemTime, now: SystemTime) -> Option<String> {
     let left = expires.duration_since(now).ok()?;
     let lifetime = expires.duration_since(not_before).unwrap_or_default();

@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ArgGroup;
-use keyvault::SecretClient;
+use keyvault::{SecretClient, Vault};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
@@ -37,11 +37,11 @@ use crate::vault::AllowedVaultsArguments;
 
 /// Write certificates of a vault as files, and keep them up to date
 ///
-/// Reads the secret of each certificate, in any form that a vault has: PKCS#12, PEM, or JSON with either; certificates of
-/// the vault and plain secrets alike. Checks that the private key is the certificate's and that the certificate is valid
-/// now. Writes the certificate, its issuers and the private key into DIR/VAULT.NAME.VERSION, and makes DIR/VAULT.NAME a
-/// symbolic link to it, in one step. nginx, HAProxy, PostgreSQL and Apache take this one file for the certificate and for
-/// the key, so they never see those of two versions together.
+/// Reads the secret of each certificate, in any form that a vault has: PKCS#12, PEM, or JSON with either; certificates
+/// of the vault and plain secrets alike. Checks that the private key is the certificate's and that the certificate is
+/// valid now. Writes the certificate, its issuers and the private key into DIR/VAULT.NAME.VERSION, and makes
+/// DIR/VAULT.NAME a symbolic link to it, in one step. nginx, HAProxy, PostgreSQL and Apache take this one file for the
+/// certificate and for the key, so they never see those of two versions together.
 ///
 /// The names are those of the Azure Key Vault VM extension for Linux, version 3.0. Its settings file works as it is, on
 /// any distribution and in a container.
@@ -160,30 +160,19 @@ impl Certs {
     }
 
     fn targets(&self, certificates: Vec<ObservedCertificate>) -> Result<Vec<Target>, Failure> {
-        let mut clients = HashMap::new();
-        let mut paths = BTreeSet::new();
         let formats: Arc<[FileFormat]> = self.format.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let access = self.access()?;
-        let mut targets = Vec::new();
+        let (mut targets, mut clients, mut paths) = (Vec::new(), HashMap::new(), BTreeSet::new());
         for certificate in certificates {
-            let ObservedCertificate { id, directory, link, readers, client_id } = certificate;
+            let client = self.client(&certificate, &mut clients)?;
+            let ObservedCertificate { id, directory, link, readers, .. } = certificate;
             if self.watch && id.version().is_some() {
                 eprintln!("keyvault: {id} is a single version, which is never renewed");
             }
-            let identity = (id.vault().clone(), client_id);
-            let client = match clients.get(&identity) {
-                Some(client) => SecretClient::clone(client),
-                None => {
-                    let client = self.vaults.certificate_client(&identity.0, identity.1.as_deref())?;
-                    clients.insert(identity, client.clone());
-                    client
-                }
-            };
             let directory = directory.or_else(|| self.out.clone()).unwrap_or_else(|| DEFAULT_DIRECTORY.into());
             let link = link.unwrap_or_else(|| Target::default_link(&id));
-            let access = access.clone().with_readers(readers);
-            let target =
-                Target { id, client, directory, is_shared: false, link, access, formats: Arc::clone(&formats) };
+            let (access, formats) = (access.clone().with_readers(readers), Arc::clone(&formats));
+            let target = Target { id, client, directory, is_shared: false, link, access, formats };
             for path in target.paths() {
                 // Names of secrets, and the file systems of some platforms, ignore case.
                 if !paths.insert(path.to_string_lossy().to_lowercase()) {
@@ -192,10 +181,21 @@ impl Certs {
             }
             targets.push(target);
         }
-        let shared: BTreeSet<PathBuf> =
-            targets.iter().filter(|it| it.access.is_shared()).map(|it| it.directory.clone()).collect();
+        let shared = targets.iter().filter(|it| it.access.is_shared()).map(|it| it.directory.clone());
+        let shared: BTreeSet<PathBuf> = shared.collect();
         targets.iter_mut().for_each(|it| it.is_shared = shared.contains(&it.directory));
         if targets.is_empty() { Err(Failure::usage("there is no certificate to write")) } else { Ok(targets) }
+    }
+
+    /// Returns the client for the vault and the identity of a certificate. Certificates with the same share it.
+    fn client(&self, certificate: &ObservedCertificate, clients: &mut Clients) -> Result<SecretClient, Failure> {
+        let identity = (certificate.id.vault().clone(), certificate.client_id.clone());
+        if let Some(client) = clients.get(&identity) {
+            return Ok(client.clone());
+        }
+        let client = self.vaults.certificate_client(&identity.0, identity.1.as_deref())?;
+        clients.insert(identity, client.clone());
+        Ok(client)
     }
 
     #[cfg(unix)]
@@ -210,6 +210,9 @@ impl Certs {
         Ok(Access::private())
     }
 }
+
+/// Clients by vault and managed identity.
+type Clients = HashMap<(Vault, Option<String>), SecretClient>;
 
 const DEFAULT_INTERVAL: Duration = Duration::from_secs(60);
 /// The directory of the VM extension.
