@@ -210,7 +210,7 @@ impl<'r> Reader<'r> {
             let clause = format!("selection matches no key-value: {selector}");
             return Err(Error::from_clause(ErrorKind::NotFound, "selection matches no key-value", clause)
                 .with_status(ReferenceStatus::OtherReasons)
-                .with_help("correct the key filter or the label, or mark the selection optional: Selector::optional"));
+                .with_help("correct the key filter or the label, or leave the selection out; Selector::optional allows it to be empty"));
         }
         Ok(found)
     }

@@ -219,7 +219,6 @@ impl Check {
                 return Ok(());
             }
         };
-        found.notes.extend(contents.unmatched());
         let (settings, problems) = contents.settings();
         found.problems.extend(problems);
         for setting in settings {

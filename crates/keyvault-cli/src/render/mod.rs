@@ -160,7 +160,7 @@ impl Render {
     async fn render(self, vaults: AllowedVaults, store: Option<SettingsStore>) -> Result<(), Failure> {
         let (format, access) = (self.format(), self.access());
         let rendered = template::render(&self.template, format, &vaults, store.as_ref()).await?;
-        rendered.print_notes();
+        rendered.print_near_misses();
         let text = rendered.text;
         let Some(path) = self.output else {
             if io::stdout().is_terminal() {

@@ -12,19 +12,18 @@ use crate::failure::Failure;
 use crate::report::ReferenceReport;
 use crate::settings::{self, BYTE_ORDER_MARK, Entry, Format, Problem, TextFile};
 use crate::store::{SettingsStore, StoreContents};
-use crate::terminal::printable;
 use crate::vault::AllowedVaults;
 
 /// A template with its references resolved.
 pub(super) struct Rendered {
     pub(super) text: Zeroizing<String>,
-    /// What was meant to be a reference in the template, and stays text; and the selections that match nothing.
-    notes: Vec<String>,
+    /// What was meant to be a reference in the template, and stays text.
+    near_misses: Vec<Problem>,
 }
 
 impl Rendered {
-    pub(super) fn print_notes(&self) {
-        self.notes.iter().for_each(|note| eprintln!("keyvault: {note}"));
+    pub(super) fn print_near_misses(&self) {
+        self.near_misses.iter().for_each(|near_miss| eprintln!("keyvault: {near_miss}"));
     }
 }
 
@@ -75,11 +74,8 @@ pub(super) async fn render(
     };
     let mark = if has_byte_order_mark { BYTE_ORDER_MARK } else { "" };
     let rendered = Zeroizing::new([mark, rendered.as_str()].concat());
-    let near_misses = settings::near_misses(&text, &file).into_iter().map(|near_miss| near_miss.to_string());
-    let unmatched = contents.iter().flat_map(StoreContents::unmatched);
-    let unmatched = unmatched.map(|note| printable(&format!("{} {}", note.origin, note.message)));
-    let notes = near_misses.chain(unmatched).collect();
-    Ok(Rendered { text: rendered, notes })
+    let near_misses = settings::near_misses(&text, &file);
+    Ok(Rendered { text: rendered, near_misses })
 }
 
 /// Replaces the references as they are.

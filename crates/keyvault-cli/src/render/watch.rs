@@ -90,7 +90,7 @@ impl Watch {
             return Ok(false);
         }
         write(&self.path, &rendered.text, &self.access)?;
-        rendered.print_notes();
+        rendered.print_near_misses();
         *current = rendered.text;
         Ok(true)
     }

@@ -165,7 +165,6 @@ impl UnresolvedEnvironment {
     /// Reads the variables of the store, except those that are set already.
     async fn stored(&self, store: &SettingsStore) -> Result<Variables, Failure> {
         let contents = store.read().await?;
-        contents.unmatched().for_each(|note| self.notes.print(&format!("{} {}", note.origin, note.message)));
         let (settings, problems) = contents.settings();
         if !problems.is_empty() {
             let problems: Vec<String> = problems.iter().map(|problem| printable(&problem.to_string())).collect();

@@ -1,7 +1,9 @@
 //! The options that name a store and choose its key-values.
 
+use keyvault_appconfig::Selector;
+
 use super::address::StoreAddress;
-use super::selection::Selection;
+use super::selection;
 use super::settings_store::SettingsStore;
 use crate::failure::Failure;
 use crate::vault::ConnectionArguments;
@@ -34,9 +36,9 @@ pub(crate) struct SelectedStoreArguments {
     store: StoreArguments,
 
     /// Read these key-values of the store: a key, or a prefix and *, and the label after @; repeat it, the later one
-    /// wins; without it, all key-values without a label
-    #[arg(long, value_name = "KEY[@LABEL]", value_parser = Selection::parse)]
-    select: Vec<Selection>,
+    /// wins, and each must match; without it, all key-values without a label
+    #[arg(long, value_name = "KEY[@LABEL]", value_parser = selection::parse)]
+    select: Vec<Selector>,
 }
 
 impl SelectedStoreArguments {
@@ -60,7 +62,7 @@ impl SelectedStoreArguments {
             };
         };
         let selections = match self.select.as_slice() {
-            [] => vec![Selection::all_without_label()],
+            [] => vec![selection::all_without_label()],
             selections => selections.to_vec(),
         };
         SettingsStore::new(&address, selections, prefixes.trim_prefix.clone(), connection).map(Some)

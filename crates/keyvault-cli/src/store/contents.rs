@@ -30,16 +30,6 @@ impl StoreContents<'_> {
         &self.store.endpoint
     }
 
-    /// Returns a note for each selection that matches nothing.
-    pub(crate) fn unmatched(&self) -> impl Iterator<Item = Problem> {
-        let selections = self.store.selections.iter().zip(&self.selections);
-        selections.filter(|(_, key_values)| key_values.is_empty()).map(|(selection, _)| Problem {
-            origin: selection.text.clone(),
-            message: format!("matches no key-value of {}", self.store.name()),
-            code: 0,
-        })
-    }
-
     /// Returns the settings in the order of their variables, and a problem for each key that gives the same variable as
     /// another one of its selection, or none.
     pub(crate) fn settings(&self) -> (Vec<StoreSetting>, Vec<Problem>) {

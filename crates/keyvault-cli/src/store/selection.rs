@@ -2,36 +2,25 @@
 
 use keyvault_appconfig::{NO_LABEL, Selector};
 
-/// A choice of key-values: `KEY`, `KEY@LABEL`, or all without a label.
-#[derive(Clone, Debug)]
-pub(crate) struct Selection {
-    /// The choice as the user wrote it.
-    pub(super) text: String,
-    pub(super) selector: Selector,
+/// Parses `KEY` or `KEY@LABEL`. The label begins after the last `@`; an empty one, and `\0` as in the Azure CLI, means no
+/// label.
+pub(super) fn parse(text: &str) -> Result<Selector, String> {
+    let (key, label) = text.rsplit_once('@').unwrap_or((text, ""));
+    let label = if matches!(label, "" | "\\0") { NO_LABEL } else { label };
+    let selector = Selector::new(key, label);
+    selector.check().map_err(|error| match error.help() {
+        Some(help) => format!("{error}: {help}"),
+        None => error.to_string(),
+    })?;
+    if !selector.has_one_label() {
+        return Err("it matches several labels: select once for each, the later one wins".to_owned());
+    }
+    Ok(selector)
 }
 
-impl Selection {
-    /// Parses `KEY` or `KEY@LABEL`. The label begins after the last `@`; an empty one, and `\0` as in the Azure CLI,
-    /// means no label.
-    pub(super) fn parse(text: &str) -> Result<Self, String> {
-        let (key, label) = text.rsplit_once('@').unwrap_or((text, ""));
-        let label = if matches!(label, "" | "\\0") { NO_LABEL } else { label };
-        // A selection that matches nothing is a note, as a pattern of --only is.
-        let selector = Selector::new(key, label).optional();
-        selector.check().map_err(|error| match error.help() {
-            Some(help) => format!("{error}: {help}"),
-            None => error.to_string(),
-        })?;
-        if !selector.has_one_label() {
-            return Err("it matches several labels: select once for each, the later one wins".to_owned());
-        }
-        Ok(Self { text: text.to_owned(), selector })
-    }
-
-    /// Returns the choice without a `--select`: all key-values without a label.
-    pub(super) fn all_without_label() -> Self {
-        Self { text: "*".to_owned(), selector: Selector::new("*", NO_LABEL).optional() }
-    }
+/// Returns the choice without a `--select`: all key-values without a label.
+pub(super) fn all_without_label() -> Selector {
+    Selector::new("*", NO_LABEL)
 }
 
 #[cfg(test)]
@@ -49,14 +38,14 @@ mod tests {
             ("shop:*@\\0", "key filter shop:*, no label"),
             ("a,b@prod", "key filter a,b, label prod"),
         ] {
-            assert_eq!(Selection::parse(text).unwrap().selector.to_string(), shown, "{text}");
+            assert_eq!(parse(text).unwrap().to_string(), shown, "{text}");
         }
     }
 
     #[test]
     fn a_malformed_selection_is_refused() {
         for text in ["", "@prod", "a*b", "a,b*", "a\\", "a,b,c,d,e,f", "*@*", "*@a,b", "*@p*"] {
-            assert!(Selection::parse(text).is_err(), "{text}");
+            assert!(parse(text).is_err(), "{text}");
         }
     }
 }

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use keyvault_appconfig::{AppConfiguration, Endpoint};
+use keyvault_appconfig::{AppConfiguration, Endpoint, Selector};
 
 use super::address::StoreAddress;
 use super::contents::StoreContents;
-use super::selection::Selection;
 use crate::failure::{Failure, exit_code_of};
 use crate::settings::Problem;
 use crate::vault::ConnectionArguments;
@@ -15,7 +14,6 @@ use crate::vault::ConnectionArguments;
 pub(crate) struct SettingsStore {
     layer: AppConfiguration,
     pub(super) endpoint: Endpoint,
-    pub(super) selections: Vec<Selection>,
     /// The longest first.
     pub(super) prefixes: Vec<String>,
 }
@@ -23,17 +21,17 @@ pub(crate) struct SettingsStore {
 impl SettingsStore {
     pub(super) fn new(
         address: &StoreAddress,
-        selections: Vec<Selection>,
+        selections: Vec<Selector>,
         mut prefixes: Vec<String>,
         connection: &ConnectionArguments,
     ) -> Result<Self, Failure> {
         let client = address.client_builder(connection)?.build()?;
         let mut layer = AppConfiguration::builder(client).timeout(connection.timeout().max(READ_TIMEOUT));
-        for selection in &selections {
-            layer = layer.select_with(selection.selector.clone());
+        for selection in selections {
+            layer = layer.select_with(selection);
         }
         prefixes.sort_by_key(|prefix| std::cmp::Reverse(prefix.len()));
-        Ok(Self { layer: layer.build()?, endpoint: address.endpoint.clone(), selections, prefixes })
+        Ok(Self { layer: layer.build()?, endpoint: address.endpoint.clone(), prefixes })
     }
 
     /// Reads the selected key-values.

@@ -158,30 +158,43 @@ async fn a_command_restarts_when_the_store_changes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_matches_nothing_is_reported() {
+async fn a_selection_that_matches_nothing_is_a_failure() {
     let fixture = StoreFixture::start().await;
     fixture.refer("Db", "db");
     fixture.0.emulator.set("db", "hunter2");
     fixture.0.write("a.toml", "a = 1\n");
-    let place = fixture.0.emulator.vault_url().trim_start_matches("https://");
-    let expected =
-        [format!("shop:*@prdo matches no key-value of App Configuration {place}"), "DX matches no variable".to_owned()];
-    let options = ["--select", "*", "--select", "shop:*@prdo", "--only", "D?,DX"];
+    let misspelt = "selection matches no key-value: key filter shop:*, label prdo";
+    let options = ["--select", "*", "--select", "shop:*@prdo"];
     let output = run(fixture.run_command(&options, &["env"])).await;
-    assert!(output.assert_code(0).out.contains("\nDB=hunter2\n") || output.out.starts_with("DB=hunter2\n"));
-    assert_eq!(output.err, expected.iter().map(|line| format!("keyvault: {line}\n")).collect::<String>());
+    assert!(output.assert_code(3).err.contains(misspelt), "{}", output.err);
+    assert_eq!(output.out, "", "the command does not start");
     let output = run(fixture.command("check", &[&["a.toml", "--json"][..], &options].concat())).await;
-    let notes: Vec<String> = output.assert_code(0).json()["notes"]
-        .as_array()
-        .expect("notes")
-        .iter()
-        .map(|note| format!("{} {}", note["origin"].as_str().unwrap(), note["detail"].as_str().unwrap()))
-        .collect();
-    assert_eq!(notes, expected);
+    let problems = output.assert_code(3).json()["problems"].to_string();
+    assert!(problems.contains(misspelt), "{problems}");
+    fixture.0.write("a.conf", "@AppConfiguration(Key=Db)");
+    let output = run(fixture.command("render", &[&["a.conf"][..], &options].concat())).await;
+    assert!(output.assert_code(3).err.contains(misspelt), "{}", output.err);
     // Without a selection, too.
     fixture.0.emulator.app_configuration("").delete("Db", None);
     let output = run(fixture.run_command(&[], &["true"])).await;
-    assert_eq!(output.assert_code(0).err, format!("keyvault: * matches no key-value of App Configuration {place}\n"));
+    assert!(output.assert_code(3).err.contains("no key-value: key filter *, no label"), "{}", output.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pattern_that_matches_no_variable_is_reported() {
+    let fixture = StoreFixture::start().await;
+    fixture.refer("Db", "db");
+    fixture.0.emulator.set("db", "hunter2");
+    fixture.0.write("a.toml", "a = 1\n");
+    let options = ["--only", "D?,DX"];
+    let output = run(fixture.run_command(&options, &["env"])).await;
+    assert!(output.assert_code(0).out.contains("\nDB=hunter2\n") || output.out.starts_with("DB=hunter2\n"));
+    assert_eq!(output.err, "keyvault: DX matches no variable\n");
+    let output = run(fixture.command("check", &[&["a.toml", "--json"][..], &options].concat())).await;
+    let notes = &output.assert_code(0).json()["notes"];
+    assert_eq!(notes[0]["origin"], "DX");
+    assert_eq!(notes[0]["detail"], "matches no variable");
+    assert!(notes[1].is_null(), "{notes}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
