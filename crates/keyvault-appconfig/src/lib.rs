@@ -58,8 +58,8 @@
 //!
 //! # Promises
 //!
-//! * A token or a signature goes to the endpoints that the program named and, with `discover_replicas`, to stores in the
-//!   same domain. It goes to no other host.
+//! * A token or a signature goes to the endpoints that the program named and, with `discover_replicas`, to stores in
+//!   the same domain. It goes to no other host.
 //! * No value is in an error, a log or a `Debug` of this crate, although a store is no place for secrets.
 //! * A read of the layer is all or nothing. One that fails leaves the last good settings, and counts nothing as seen.
 //! * Two key-values of one selection never replace each other silently.

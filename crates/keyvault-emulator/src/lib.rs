@@ -1,5 +1,5 @@
-//! Azure Key Vault's secrets and certificates in one process, for tests and laptops, with an Azure App Configuration service
-//! beside it.
+//! Azure Key Vault's secrets and certificates in one process, for tests and laptops, with an Azure App Configuration
+//! service beside it.
 //!
 //! It implements the REST API of the service: every operation on secrets, those on
 //! [certificates](#certificates), every `api-version`, errors with their codes
@@ -71,16 +71,17 @@
 //!
 //! A version is issued when the next request arrives, or after the
 //! [time](EmulatorBuilder::deletion_time) that the emulator takes. The first request after the
-//! [clock](Emulator::advance_clock) passed the point of a renewal finds the renewed version, dated then: one, however far
-//! the clock moved. A disabled certificate is not renewed. Tokens expire by the same clock, so a client needs a new one.
+//! [clock](Emulator::advance_clock) passed the point of a renewal finds the renewed version, dated then: one, however
+//! far the clock moved. A disabled certificate is not renewed. Tokens expire by the same clock, so a client needs a new
+//! one.
 //!
 //! An import takes PEM with a key in PKCS#8, or PKCS#12 with AES, triple DES or RC2 and a MAC by SHA-1 or SHA-2.
 //! [`VaultHandle::events`] returns what Event Grid would send: new versions, near expiries and expiries. Contacts and
 //! issuers beyond those above are not part of it, `EmailContacts` sends nothing, `preserveCertOrder` has no effect, and
 //! the `kid` of a certificate leads to no key.
 //!
-//! Generating an RSA key takes tenths of a second, and seconds in a build without optimization. Requests for other things
-//! continue meanwhile. In the tests of a program, `[profile.dev.package.crypto-bigint]` and `crypto-primes` with
+//! Generating an RSA key takes tenths of a second, and seconds in a build without optimization. Requests for other
+//! things continue meanwhile. In the tests of a program, `[profile.dev.package.crypto-bigint]` and `crypto-primes` with
 //! `opt-level = 2` make it fast, and so does an EC key.
 //!
 //! # App Configuration
@@ -146,8 +147,8 @@
 //! `"app_configuration": true` to the App Configuration stores, as a denial does.
 //!
 //! Faults and denials apply to all requests, or to those that match every given field: `operations` (a list of
-//! [names](Operation::as_str)), `method`, `path`, in which `*` matches any text, `secret` (the name of one secret or certificate),
-//! `vault` (the name of a vault, empty for the default vault), `key` (one key of a store) and `store` (the name of a
+//! [names](Operation::as_str)), `method`, `path`, in which `*` matches any text, `secret` (the name of one secret or
+//! certificate), `vault` (the name of a vault, empty for the default vault), `key` (one key of a store) and `store` (the name of a
 //! store, empty for the default store). Fields of another service than the one that is selected are an error, because
 //! the fault would never apply.
 //!
@@ -163,7 +164,8 @@
 //! # Limits
 //!
 //! Of Key Vault the emulator serves secrets and [certificates](#certificates). It has no keys, and no role assignments
-//! except [denials](Emulator::deny). Do not store real secrets in it: the data file is not encrypted, and every emulator has the same key for backups.
+//! except [denials](Emulator::deny). Do not store real secrets in it: the data file is not encrypted, and every
+//! emulator has the same key for backups.
 //!
 //! A backup is opaque, and an emulator rejects it if a byte of it was changed. The service restores a backup in any
 //! vault of the same subscription and geography. All emulators are in the same ones: a backup of one run restores in

@@ -24,8 +24,8 @@ pub(crate) fn key_values_body(data: &[u8]) {
     transport.assert_only_the_store_received(3);
 }
 
-/// Checks the body of a page: the result is the page with its key-values, or an error without a value. The page after it
-/// is requested from this store.
+/// Checks the body of a page: the result is the page with its key-values, or an error without a value. The page after
+/// it is requested from this store.
 pub(crate) fn page_body(data: &[u8]) {
     let page = pages_of(Response { status: 200, body: data.to_vec(), ..Response::default() });
     let Some(page) = page else { return };

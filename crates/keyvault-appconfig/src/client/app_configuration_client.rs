@@ -100,8 +100,8 @@ impl AppConfigurationClient {
     /// [sync token](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-consistency) of the event, unless
     /// a response brought a newer one. Ignores a malformed token.
     ///
-    /// The copy shares the connections and the sync tokens of responses. This client never sends the token of the event,
-    /// which anyone may have sent.
+    /// The copy shares the connections and the sync tokens of responses. This client never sends the token of the
+    /// event, which anyone may have sent.
     #[must_use]
     pub fn with_sync_token(&self, token: &str) -> Self {
         Self { announced: Arc::new(NewestTokens::parse(token)), ..self.clone() }

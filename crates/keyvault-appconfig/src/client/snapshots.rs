@@ -61,8 +61,8 @@ impl AppConfigurationClient {
         self.send_for(self.snapshot_request(&Operation::GetSnapshot, name)?).await
     }
 
-    /// Fetches the properties of a snapshot if its [ETag](Snapshot::etag) differs from `etag`. Returns `None` if it does
-    /// not.
+    /// Fetches the properties of a snapshot if its [ETag](Snapshot::etag) differs from `etag`. Returns `None` if it
+    /// does not.
     ///
     /// Costs and fails like [`get_snapshot`](AppConfigurationClient::get_snapshot).
     pub async fn get_snapshot_if_changed(&self, name: &str, etag: &str) -> Result<Option<Snapshot>> {

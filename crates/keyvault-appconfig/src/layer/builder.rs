@@ -239,11 +239,11 @@ impl AppConfigurationBuilder {
     /// Looks up the replicas of the store in DNS, and allows them: they receive the same token or signatures as the
     /// store. A read asks them, in random order, if the store and the replicas that the program named fail or rest.
     ///
-    /// A name in the answer counts only if it is that of a store in the domain of the store's endpoint (`azconfig.io` for
-    /// `contoso.azconfig.io`), so a forged answer leads to no other service. For an endpoint under no domain of stores,
-    /// such as that of an emulator, nothing is looked up. A look-up costs at least two DNS queries and at most 10
-    /// seconds. It is repeated after an hour, or after 30 seconds if it failed; a failure is logged (`WARN`) and leaves
-    /// the replicas that were found before.
+    /// A name in the answer counts only if it is that of a store in the domain of the store's endpoint (`azconfig.io`
+    /// for `contoso.azconfig.io`), so a forged answer leads to no other service. For an endpoint under no domain of
+    /// stores, such as that of an emulator, nothing is looked up. A look-up costs at least two DNS queries and at most
+    /// 10 seconds. It is repeated after an hour, or after 30 seconds if it failed; a failure is logged (`WARN`) and
+    /// leaves the replicas that were found before.
     ///
     /// Default: replicas are not looked up.
     #[cfg(feature = "discovery")]

@@ -148,7 +148,8 @@ async fn replicas_of(endpoint: &Endpoint, records: &dyn ServiceRecords) -> Resul
     Ok(found)
 }
 
-/// Returns the endpoint of a target if it is a store in `domain`. The port of a record does not matter: a store has one.
+/// Returns the endpoint of a target if it is a store in `domain`. The port of a record does not matter: a store has
+/// one.
 fn trusted(target: &str, domain: &str) -> Option<Endpoint> {
     let endpoint = Endpoint::parse(&format!("https://{}", target.trim_end_matches('.'))).ok()?;
     Some(endpoint).filter(|endpoint| endpoint.domain() == Some(domain))
@@ -199,7 +200,8 @@ mod tests {
 
     type Zone = &'static [(&'static str, &'static [&'static str])];
 
-    /// Starts a name server. It refuses names that contain `refused`, and other names than those of `zone` do not exist.
+    /// Starts a name server. It refuses names that contain `refused`, and other names than those of `zone` do not
+    /// exist.
     async fn name_server(zone: Zone) -> StubRecords {
         let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();

@@ -46,7 +46,8 @@ pub(crate) struct EmulatorArguments {
     #[arg(long, value_name = "PATH")]
     ca_file: Option<PathBuf>,
 
-    /// Start with the secrets and certificates of this JSON or TOML file; secrets that --data already has stay as they are
+    /// Start with the secrets and certificates of this JSON or TOML file; secrets that --data already has stay as they
+    /// are
     #[arg(long, value_name = "FILE")]
     seed: Option<PathBuf>,
 
@@ -59,8 +60,8 @@ pub(crate) struct EmulatorArguments {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     latency: Duration,
 
-    /// Let this time pass until a deletion or recovery is visible, a purged name is free and a certificate is issued; the
-    /// service takes some seconds
+    /// Let this time pass until a deletion or recovery is visible, a purged name is free and a certificate is issued;
+    /// the service takes some seconds
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = humantime::parse_duration)]
     async_delete: Duration,
 

@@ -2,8 +2,8 @@
 
 use keyvault_appconfig::{NO_LABEL, Selector};
 
-/// Parses `KEY` or `KEY@LABEL`. The label begins after the last `@`; an empty one, and `\0` as in the Azure CLI, means no
-/// label.
+/// Parses `KEY` or `KEY@LABEL`. The label begins after the last `@`; an empty one, and `\0` as in the Azure CLI, means
+/// no label.
 pub(super) fn parse(text: &str) -> Result<Selector, String> {
     let (key, label) = text.rsplit_once('@').unwrap_or((text, ""));
     let label = if matches!(label, "" | "\\0") { NO_LABEL } else { label };

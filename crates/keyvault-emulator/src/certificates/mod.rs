@@ -1,9 +1,10 @@
 //! X.509: certificates behind secrets, and the authority that signs those of the TLS listener.
 //!
 //! Reading order: [`certificate`] is a key with its chain, as a vault stores it, and [`summary`] is what a vault shows
-//! of it; [`pkcs12`] writes it in that format and [`pkcs12_reader`] reads it, with [`pkcs12_cipher`] and [`pkcs12_key`];
-//! [`ber`] parses what comes from outside; [`x509`] parses a certificate and [`subject`] its names; [`x509_properties`] issue one by policy for a
-//! [`private_key`], of which [`rsa_key`] is the long one; [`authority`] signs the certificates of the listener.
+//! of it; [`pkcs12`] writes it in that format and [`pkcs12_reader`] reads it, with [`pkcs12_cipher`] and
+//! [`pkcs12_key`]. [`ber`] parses what comes from outside, [`x509`] a certificate and [`subject`] its names.
+//! [`x509_properties`] issue one by policy for a [`private_key`], which [`rsa_key`] generates if it is of RSA;
+//! [`authority`] signs the certificates of the listener.
 
 mod authority;
 mod ber;

@@ -4,8 +4,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::emulator::Emulator;
 
-/// The clock dates secrets, certificates and tokens, triggers purges and renewals, and measures the throttling window. It affects neither latencies
-/// nor the validity of the listener's certificate.
+/// The clock dates secrets, certificates and tokens, triggers purges and renewals, and measures the throttling window.
+/// It affects neither latencies nor the validity of the listener's certificate.
 impl Emulator {
     /// Returns the current time of the vaults.
     pub fn now(&self) -> SystemTime {

@@ -32,7 +32,8 @@ pub struct RequestHead {
 }
 
 impl RequestHead {
-    /// Returns whether the request is for one secret of a vault, or for the certificate behind it. Names are case-insensitive.
+    /// Returns whether the request is for one secret of a vault, or for the certificate behind it. Names are
+    /// case-insensitive.
     pub(crate) fn is_for_secret(&self, vault: &str, secret: &str) -> bool {
         let names_secret = self.secret.as_deref().is_some_and(|name| name.eq_ignore_ascii_case(secret));
         names_secret && self.vault.eq_ignore_ascii_case(vault)

@@ -7,8 +7,8 @@
 //! `resolve` replaces the references in the values of a tree. `referred` removes the secrets that are settings by
 //! reference alone, `unused_secret` finds those whose keys the settings type spells otherwise, `hidden_secret` those
 //! that a value set in code hides, and `near_name` the name that a missing secret may mean. `report_rows` describes the
-//! outcome; `snapshot` holds the secrets that one load used, and `dates` when they are valid. `setting_layer` puts the settings of stores outside the
-//! process over the mapped secrets. `check` resolves values only for their report.
+//! outcome; `snapshot` holds the secrets that one load used, and `dates` when they are valid. `setting_layer` puts the
+//! settings of stores outside the process over the mapped secrets. `check` resolves values only for their report.
 
 mod builder;
 mod cache;
