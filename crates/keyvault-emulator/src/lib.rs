@@ -148,9 +148,9 @@
 //!
 //! Faults and denials apply to all requests, or to those that match every given field: `operations` (a list of
 //! [names](Operation::as_str)), `method`, `path`, in which `*` matches any text, `secret` (the name of one secret or
-//! certificate), `vault` (the name of a vault, empty for the default vault), `key` (one key of a store) and `store` (the name of a
-//! store, empty for the default store). Fields of another service than the one that is selected are an error, because
-//! the fault would never apply.
+//! certificate), `vault` (the name of a vault, empty for the default vault), `key` (one key of a store) and `store`
+//! (the name of a store, empty for the default store). Fields of another service than the one that is selected are an
+//! error, because the fault would never apply.
 //!
 //! ```text
 //! curl -d '{"fault":"status","status":503,"count":2,"path":"/secrets/db-*"}' http://127.0.0.1:8080/_emulator/faults

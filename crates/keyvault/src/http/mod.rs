@@ -8,7 +8,8 @@
 //    operations costs and risks.
 // 2. `request` is what is sent: operation, URL, headers, body, and the secret or setting it is about.
 // 3. `pipeline` sends it by its `pipeline_settings`, to one `origin`: token (`authorizer`) or signature, rate limit
-//    (`rate_limit`), deadline and retries (`retry`), counters (`stats`). It is the one place that retries. `api_version` is part of each URL.
+//    (`rate_limit`), deadline and retries (`retry`), counters (`stats`). It is the one place that retries.
+//    `api_version` is part of each URL.
 // 4. `transport` holds the connections: `tls`, one before a burst (`connection_gate`, `connector`), and no foreign text
 //    in logs and errors (`sanitize`). `transport_failure` classifies what fails without a response.
 // 5. `response` bounds and reads the response, `refusal` sorts out those that are not a success.
