@@ -46,8 +46,8 @@ fn unreachable(reason: &str, noun: &str) -> Error {
             .with_help("check the URL, and whether a proxy answers in place of its host")
     } else {
         error("vault's certificate is not trusted", format!("{noun}'s certificate is not trusted")).with_help(
-            "if a proxy inspects TLS, or this is an emulator, trust its certificate authority: SSL_CERT_FILE, \
-             `certificate_authority` of the client, or `--ca-file` of the command",
+            "if a proxy inspects TLS, or this is an emulator, trust its certificate authority: SSL_CERT_FILE on Linux, \
+             the system's store elsewhere, `certificate_authority` of the client, or `--ca-file` of the command",
         )
     }
 }
