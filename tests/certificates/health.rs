@@ -97,6 +97,17 @@ struct Settings {
     tls: Certificate,
 }
 
+/// A load reads the dates of every secret, so many containers that take long to open must not delay it.
+#[tokio::test]
+async fn a_container_that_takes_long_to_open_shows_no_date_and_works() {
+    let container = include_bytes!("vectors/gnutls_empty_password.p12");
+    let vault = vault();
+    vault.set("tls", azure_core::base64::encode(container)).unwrap();
+    let live: Live<Settings> = before_the_end(&vault, "", DAY).start().await.unwrap();
+    assert_eq!(health_of(&live, "tls").expires, None);
+    assert!(!live.current().tls.dns_names().is_empty());
+}
+
 #[tokio::test]
 async fn the_earlier_of_two_expiry_dates_counts() {
     let authority = Authority::new();

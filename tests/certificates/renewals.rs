@@ -1,4 +1,4 @@
-//! Certificates are renewed 50 times under load, and nobody who connects notices.
+//! A server renews its certificates 50 times under load without a failed handshake.
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};

@@ -12,7 +12,7 @@ use super::unix::Reader;
 
 const ATTRIBUTE: &str = "system.posix_acl_access";
 
-/// Gives `file` the mode, and lets the readers read it.
+/// Sets the mode of `file`, and grants the readers read access.
 pub(super) fn set(file: &File, mode: u32, readers: &[Reader]) -> io::Result<()> {
     Ok(fsetxattr(file, ATTRIBUTE, &encoded(mode, readers), XattrFlags::empty())?)
 }

@@ -53,7 +53,7 @@ impl Access {
         self
     }
 
-    /// Gives `file` this access.
+    /// Sets the owner, the mode and the readers of `file`.
     ///
     /// # Errors
     ///

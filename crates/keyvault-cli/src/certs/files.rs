@@ -74,7 +74,7 @@ impl CertificateFile {
             return Ok(false);
         }
         atomic_file::link(&link, &target)?;
-        // Without a link, nothing tells which version is the one before.
+        // Without a link, the version before is unknown.
         if let Some(before) = before.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()) {
             self.remove_older(directory, [&target, before])?;
         }

@@ -2,7 +2,7 @@
 //!
 //! In reading order: `config` reads the settings of the VM extension. `target` is one certificate with its files,
 //! `format` converts it for each, and `files` writes them and switches links. `sync` does that for all certificates and
-//! tells what failed, and `readiness` tells the service manager that the files are there.
+//! prints what failed, and `readiness` notifies the service manager once the files exist.
 
 mod config;
 mod files;

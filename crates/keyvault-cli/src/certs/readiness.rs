@@ -1,7 +1,7 @@
-//! Telling [systemd](https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html) that the certificates are there.
+//! The notification of [systemd](https://www.freedesktop.org/software/systemd/man/latest/sd_notify.html).
 
-/// Tells the service manager that the service is ready, if it asks for that: `Type=notify`. A manager that does not
-/// answer does not matter to the certificates.
+/// Notifies the service manager that the service is ready, if its unit has `Type=notify`. A failure is printed, and
+/// changes nothing else.
 #[cfg(target_os = "linux")]
 pub(super) fn notify() {
     use std::os::linux::net::SocketAddrExt;

@@ -1,4 +1,4 @@
-//! One pass over all certificates: fetch, check, write, and what is told about it.
+//! One pass over all certificates: fetch, check, write, and print the outcome.
 
 use std::time::SystemTime;
 

@@ -1,6 +1,6 @@
 //! Reads PKCS#12: the containers that clients import.
 //!
-//! The MAC tells whether the password is right, if there is one. See [RFC 7292](https://www.rfc-editor.org/rfc/rfc7292).
+//! The MAC, if there is one, shows whether the password is right. See [RFC 7292](https://www.rfc-editor.org/rfc/rfc7292).
 
 use ring::{digest, hmac};
 use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReader, BERReaderSeq, Tag};

@@ -72,20 +72,21 @@ impl<'a> BundleWriter<'a> {
 
     /// Returns a deleted secret.
     pub(super) fn deleted(self, deleted: &'a DeletedSecret) -> Bundle<'a> {
-        self.with_deletion(deleted, self.properties(&deleted.secret, deleted.secret.latest()))
+        let deletion = Some(self.deletion("deletedsecrets", deleted));
+        Bundle { deletion, ..self.properties(&deleted.secret, deleted.secret.latest()) }
     }
 
     /// Returns a deleted secret as a list entry.
     pub(super) fn list_deleted(self, deleted: &'a DeletedSecret) -> Bundle<'a> {
-        self.with_deletion(deleted, self.list_secret(&deleted.secret))
+        Bundle { deletion: Some(self.deletion("deletedsecrets", deleted)), ..self.list_secret(&deleted.secret) }
     }
 
-    fn with_deletion(self, deleted: &DeletedSecret, bundle: Bundle<'a>) -> Bundle<'a> {
-        Bundle {
-            recovery_id: Some(format!("{}/deletedsecrets/{}", self.base, deleted.secret.name)),
-            deleted_date: Some(deleted.deleted_date()),
-            scheduled_purge_date: Some(deleted.scheduled_purge_date()),
-            ..bundle
+    /// Returns the deletion of an object in a collection such as `deletedsecrets`.
+    pub(super) fn deletion(self, collection: &str, deleted: &DeletedSecret) -> Deletion {
+        Deletion {
+            recovery_id: format!("{}/{collection}/{}", self.base, deleted.secret.name),
+            deleted_date: deleted.deleted_date(),
+            scheduled_purge_date: deleted.scheduled_purge_date(),
         }
     }
 
@@ -104,9 +105,7 @@ impl<'a> BundleWriter<'a> {
 
     fn bundle(self, id: String, version: &'a SecretVersion) -> Bundle<'a> {
         Bundle {
-            recovery_id: None,
-            deleted_date: None,
-            scheduled_purge_date: None,
+            deletion: None,
             value: None,
             content_type: version.content_type.as_deref(),
             id,
@@ -123,12 +122,8 @@ impl<'a> BundleWriter<'a> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Bundle<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recovery_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deleted_date: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scheduled_purge_date: Option<u64>,
+    #[serde(flatten)]
+    deletion: Option<Deletion>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -160,10 +155,34 @@ pub(super) struct BundleAttributes {
     recoverable_days: Option<u8>,
 }
 
+/// The fields of a deleted object that others do not have.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Deletion {
+    recovery_id: String,
+    deleted_date: u64,
+    scheduled_purge_date: u64,
+}
+
 /// A page of a list. Its link is null on the last page.
 #[derive(Serialize)]
 pub(super) struct BundlePage<T> {
     pub(super) value: Vec<T>,
     #[serde(rename = "nextLink")]
     pub(super) next_link: Option<String>,
+}
+
+impl<T> BundlePage<T> {
+    /// Writes the items of a page, and the link to the page after the key that follows them.
+    pub(super) fn of<I, K>(
+        (items, next): (Vec<I>, Option<K>),
+        write: impl Fn(I) -> T,
+        link: impl Fn(K) -> String,
+    ) -> Self {
+        Self { value: items.into_iter().map(write).collect(), next_link: next.map(link) }
+    }
+
+    pub(super) fn empty() -> Self {
+        Self { value: Vec::new(), next_link: None }
+    }
 }

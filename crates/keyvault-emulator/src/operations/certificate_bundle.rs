@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::bundle::{BundleAttributes, BundleWriter};
+use super::bundle::{BundleAttributes, BundleWriter, Deletion};
 use crate::certificates::CertificateSummary;
 use crate::vaults::{
     CertificateOperation, CertificatePolicy, DeletedSecret, IssuerProperties, OperationStatus, SecretVersion,
@@ -46,12 +46,14 @@ impl<'a> BundleWriter<'a> {
 
     /// Returns a deleted certificate.
     pub(super) fn deleted_certificate(self, deleted: &'a DeletedSecret) -> CertificateBundle<'a> {
-        self.with_certificate_deletion(deleted, self.certificate(&deleted.secret, deleted.secret.latest()))
+        let deletion = Some(self.deletion("deletedcertificates", deleted));
+        CertificateBundle { deletion, ..self.certificate(&deleted.secret, deleted.secret.latest()) }
     }
 
     /// Returns a deleted certificate as a list entry.
     pub(super) fn list_deleted_certificate(self, deleted: &'a DeletedSecret) -> CertificateBundle<'a> {
-        self.with_certificate_deletion(deleted, self.list_certificate(&deleted.secret))
+        let deletion = Some(self.deletion("deletedcertificates", deleted));
+        CertificateBundle { deletion, ..self.list_certificate(&deleted.secret) }
     }
 
     /// Returns the policy.
@@ -91,9 +93,7 @@ impl<'a> BundleWriter<'a> {
         summary: Option<CertificateSummary>,
     ) -> CertificateBundle<'a> {
         CertificateBundle {
-            recovery_id: None,
-            deleted_date: None,
-            scheduled_purge_date: None,
+            deletion: None,
             id,
             kid: None,
             sid: None,
@@ -105,19 +105,6 @@ impl<'a> BundleWriter<'a> {
             tags: version.tags.as_ref(),
             policy: None,
             pending: None,
-        }
-    }
-
-    fn with_certificate_deletion(
-        self,
-        deleted: &DeletedSecret,
-        bundle: CertificateBundle<'a>,
-    ) -> CertificateBundle<'a> {
-        CertificateBundle {
-            recovery_id: Some(format!("{}/deletedcertificates/{}", self.base, deleted.secret.name)),
-            deleted_date: Some(deleted.deleted_date()),
-            scheduled_purge_date: Some(deleted.scheduled_purge_date()),
-            ..bundle
         }
     }
 
@@ -139,12 +126,8 @@ fn summary(version: &SecretVersion) -> Option<CertificateSummary> {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CertificateBundle<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    recovery_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    deleted_date: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    scheduled_purge_date: Option<u64>,
+    #[serde(flatten)]
+    deletion: Option<Deletion>,
     id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     kid: Option<String>,

@@ -105,8 +105,7 @@ fn perform_on_secret(
         }
         Operation::Backup => ok(&BackupBody { value: vault.backup(name, now)? }),
         Operation::Restore => {
-            let backup: BackupBody = serde_json::from_slice(body).map_err(|_| ErrorResponse::corrupt_backup())?;
-            let secret = vault.restore(&backup.value, request.base, now)?;
+            let secret = vault.restore(&BackupBody::parse(body)?.value, request.base, now)?;
             ok(&writer.properties(secret, secret.latest()))
         }
         _ => perform_on_deleted(vault, request, writer),
@@ -147,22 +146,16 @@ fn list<'a>(
     match request.route.operation {
         Operation::ListVersions => {
             // An unknown secret has an empty list of versions, which is not an error.
-            let Some((secret, versions)) = vault.versions(&request.route.name, now) else {
-                return BundlePage { value: Vec::new(), next_link: None };
-            };
-            let (items, next) = page.take(&versions, |_| true);
-            let value = items.into_iter().map(|version| writer.list_version(secret, version)).collect();
-            BundlePage { value, next_link: next.map(link) }
+            let Some((secret, versions)) = vault.versions(&request.route.name, now) else { return BundlePage::empty() };
+            BundlePage::of(page.take(&versions, |_| true), |version| writer.list_version(secret, version), link)
         }
         Operation::ListDeleted => {
-            let (items, next) = page.take(vault.deleted(), |deleted| deleted.ready_at <= now);
-            let value = items.into_iter().map(|deleted| writer.list_deleted(deleted)).collect();
-            BundlePage { value, next_link: next.map(link) }
+            let deleted = page.take(vault.deleted(), |deleted| deleted.ready_at <= now);
+            BundlePage::of(deleted, |deleted| writer.list_deleted(deleted), link)
         }
         _ => {
-            let (items, next) = page.take(vault.live(), |secret| secret.visible_at <= now);
-            let value = items.into_iter().map(|secret| writer.list_secret(secret)).collect();
-            BundlePage { value, next_link: next.map(link) }
+            let secrets = page.take(vault.live(), |secret| secret.visible_at <= now);
+            BundlePage::of(secrets, |secret| writer.list_secret(secret), link)
         }
     }
 }
@@ -171,6 +164,12 @@ fn list<'a>(
 #[derive(Deserialize, Serialize)]
 pub(super) struct BackupBody {
     pub(super) value: String,
+}
+
+impl BackupBody {
+    pub(super) fn parse(body: &[u8]) -> Result<Self, ErrorResponse> {
+        serde_json::from_slice(body).map_err(|_| ErrorResponse::corrupt_backup())
+    }
 }
 
 pub(super) fn ok(body: &impl Serialize) -> Result<Response<Bytes>, ErrorResponse> {

@@ -64,7 +64,7 @@ fn perform_on_existing(
     let (name, version) = (request.route.name.as_str(), request.route.version.as_deref());
     let (body, policy, now) = (request.request.body(), request.policy, request.now);
     if request.route.operation == Operation::RestoreCertificate {
-        let backup: BackupBody = serde_json::from_slice(body).map_err(|_| ErrorResponse::corrupt_backup())?;
+        let backup = BackupBody::parse(body)?;
         Vault::check_certificate_backup(&backup.value)?;
         let stored = vault.restore(&backup.value, request.base, now)?;
         return ok(&writer.certificate(stored, stored.latest()));
@@ -144,21 +144,18 @@ pub(super) fn list_certificates<'a>(
         Operation::ListCertificateVersions => {
             // An unknown certificate has an empty list of versions, which is not an error.
             let versions = vault.versions(&request.route.name, now).filter(|(stored, _)| stored.is_certificate());
-            let Some((stored, versions)) = versions else { return BundlePage { value: Vec::new(), next_link: None } };
-            let (items, next) = page.take(&versions, |version| version.is_issued());
-            let value = items.into_iter().map(|version| writer.list_certificate_version(stored, version)).collect();
-            BundlePage { value, next_link: next.map(link) }
+            let Some((stored, versions)) = versions else { return BundlePage::empty() };
+            let versions = page.take(&versions, |version| version.is_issued());
+            BundlePage::of(versions, |version| writer.list_certificate_version(stored, version), link)
         }
         Operation::ListDeletedCertificates => {
             let is_visible = |deleted: &DeletedSecret| deleted.ready_at <= now && deleted.secret.is_certificate();
-            let (items, next) = page.take(vault.deleted(), is_visible);
-            let value = items.into_iter().map(|deleted| writer.list_deleted_certificate(deleted)).collect();
-            BundlePage { value, next_link: next.map(link) }
+            let deleted = page.take(vault.deleted(), is_visible);
+            BundlePage::of(deleted, |deleted| writer.list_deleted_certificate(deleted), link)
         }
         _ => {
-            let (items, next) = page.take(vault.live(), |stored| stored.visible_at <= now && is_listed(stored));
-            let value = items.into_iter().map(|stored| writer.list_certificate(stored)).collect();
-            BundlePage { value, next_link: next.map(link) }
+            let certificates = page.take(vault.live(), |stored| stored.visible_at <= now && is_listed(stored));
+            BundlePage::of(certificates, |stored| writer.list_certificate(stored), link)
         }
     }
 }

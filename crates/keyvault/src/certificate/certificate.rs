@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::chain::{chain, leaf};
+use super::password::Budget;
 use super::private_key::PrivateKey;
 use super::problem::Problem;
 use super::x509::X509;
@@ -76,7 +77,7 @@ impl Certificate {
     /// damaged or larger than 1 MiB, has a password, has no private key or one that is not the certificate's, or the
     /// key's kind is not supported.
     pub fn from_bytes(bytes: impl AsRef<[u8]>) -> Result<Self> {
-        Ok(Self::read(bytes.as_ref(), "")?)
+        Ok(Self::read(bytes.as_ref(), "", &Budget::new())?)
     }
 
     /// Reads a certificate that is encrypted with `password`.
@@ -85,11 +86,17 @@ impl Certificate {
     ///
     /// As [`from_bytes`](Certificate::from_bytes).
     pub fn from_bytes_with_password(bytes: impl AsRef<[u8]>, password: &str) -> Result<Self> {
-        Ok(Self::read(bytes.as_ref(), password)?)
+        Ok(Self::read(bytes.as_ref(), password, &Budget::new())?)
     }
 
-    fn read(bytes: &[u8], password: &str) -> Result<Self, Problem> {
-        let contents = form::read(bytes, password)?;
+    /// Reads the value of a secret that may be no certificate, for one that costs little to read: a load does this for
+    /// each of its secrets. `None` for all others.
+    pub(crate) fn read_cheaply(secret: &Secret) -> Option<Self> {
+        Self::read(secret.expose_secret().as_bytes(), "", &Budget::little()).ok()
+    }
+
+    fn read(bytes: &[u8], password: &str, budget: &Budget) -> Result<Self, Problem> {
+        let contents = form::read(bytes, password, budget)?;
         let provider = provider().ok_or(Problem::NoProvider)?;
         match (contents.keys.is_empty(), contents.certificates.is_empty()) {
             (true, true) => return Err(Problem::NotACertificate),
@@ -313,5 +320,5 @@ impl<'de> Visitor<'de> for CertificateVisitor {
 /// that cannot contain a value.
 fn read<E: serde::de::Error>(bytes: impl AsRef<[u8]>, password: &str) -> Result<Certificate, E> {
     let unusable = |problem: Problem| E::invalid_value(Unexpected::Other("value"), &problem);
-    Certificate::read(bytes.as_ref(), password).map_err(unusable)
+    Certificate::read(bytes.as_ref(), password, &Budget::new()).map_err(unusable)
 }

@@ -8,12 +8,12 @@ use super::problem::Problem;
 use super::{pem, pkcs12};
 use crate::json_string::JsonString;
 
-/// Reads a value, which shows its form itself.
-pub(super) fn read(bytes: &[u8], password: &str) -> Result<Contents, Problem> {
+/// Reads a value, which shows its form itself, within the budget.
+pub(super) fn read(bytes: &[u8], password: &str, budget: &Budget) -> Result<Contents, Problem> {
     if bytes.len() > MOST_BYTES {
         return Err(Problem::TooLarge);
     }
-    read_nested(bytes, password, &Budget::new(), MAX_DEPTH)
+    read_nested(bytes, password, budget, MAX_DEPTH)
 }
 
 /// The largest value, in bytes. A vault keeps 25 KB.
