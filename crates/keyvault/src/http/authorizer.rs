@@ -247,6 +247,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_credential_of_another_cloud_is_explained() {
+        let failed = |code| {
+            let text = format!("{code}: The resource principal named https://a was not found in the tenant");
+            credential_error(&azure_core::Error::with_message(azure_core::error::ErrorKind::Credential, text))
+        };
+        let error = failed("AADSTS500011");
+        assert_eq!(error.advice(), Some(WRONG_CLOUD_HELP));
+        assert!(error.to_string().contains("Microsoft Entra answered AADSTS500011"), "{error}");
+        assert!(!error.to_string().contains("principal"), "{error}");
+        assert_ne!(failed("AADSTS700016").advice(), Some(WRONG_CLOUD_HELP));
+    }
+
     #[tokio::test]
     async fn a_challenge_for_another_scope_wins_over_a_renewal_that_runs() {
         let credential = Arc::new(Gated {
