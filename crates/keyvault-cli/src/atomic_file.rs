@@ -26,9 +26,18 @@ pub(crate) enum Existing {
 /// `path` is neither a file nor a stream, or exists and `existing` is [`Existing::Keep`]. Also each error of the file
 /// system.
 pub(crate) fn write(path: &Path, bytes: &[u8], access: &Access, existing: Existing) -> io::Result<()> {
-    if let OutputPath::Stream(stream) = OutputPath::of(path)? {
-        return stream.write(bytes);
+    match OutputPath::of(path)? {
+        OutputPath::Stream(stream) => stream.write(bytes),
+        OutputPath::File => write_file(path, bytes, access, existing),
     }
+}
+
+/// Writes `bytes` like [`write`], but always to a file: also a link to a stream, and a pipe, is replaced.
+///
+/// # Errors
+///
+/// `path` is a directory, or exists and `existing` is [`Existing::Keep`]. Also each error of the file system.
+pub(crate) fn write_file(path: &Path, bytes: &[u8], access: &Access, existing: Existing) -> io::Result<()> {
     // The mode is 0600 until `access` changes it, and dropping the file removes it.
     let prefix = temporary_prefix(path)?;
     let mut file = tempfile::Builder::new().prefix(&prefix).suffix(TEMPORARY_SUFFIX).tempfile_in(directory_of(path))?;

@@ -16,6 +16,9 @@ fn every_command_of_the_guides_is_accepted() {
     for page in pages.filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
         for command in commands(&std::fs::read_to_string(&page).unwrap()) {
             count += 1;
+            if cfg!(windows) && command.iter().any(|word| ["--mode", "--owner"].contains(&word.as_str())) {
+                continue;
+            }
             if let Err(error) = Arguments::try_parse_from(&command) {
                 // A code span may have the name of a command alone.
                 let is_fine = matches!(

@@ -6,12 +6,13 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::{Gid, Uid, fchown};
+use rustix::process::geteuid;
 
 #[cfg(target_os = "linux")]
 use super::acl;
 
 /// The mode of a file, its owner, and the users and groups that may also read it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Access {
     mode: u32,
     owner: Owner,
@@ -19,7 +20,7 @@ pub(crate) struct Access {
 }
 
 /// The user and the group that a file belongs to. `None` for those of this process.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Owner {
     user: Option<u32>,
     group: Option<u32>,
@@ -77,10 +78,11 @@ impl Access {
         Ok(())
     }
 
-    /// Returns whether the file at `path` has this access already.
+    /// Returns whether the file at `path` has this access already. A directory can give its own group to files, so
+    /// without a group in `self` any is right.
     pub(crate) fn is_of(&self, path: &Path, file: &Metadata) -> bool {
-        let Owner { user, group } = self.owner;
-        let is_owned = user.is_none_or(|user| user == file.uid()) && group.is_none_or(|group| group == file.gid());
+        let user = self.owner.user.unwrap_or_else(|| geteuid().as_raw());
+        let is_owned = file.uid() == user && self.owner.group.is_none_or(|group| group == file.gid());
         is_owned && self.has_mode_and_readers(path, file)
     }
 
@@ -102,14 +104,17 @@ impl Access {
         !self.readers.is_empty() || self.mode & 0o077 != 0
     }
 
-    /// Creates a directory and those above it, unless it exists. Only the owner can list it. If `is_shared`, others can
-    /// open files in it, each of which has an access of its own.
+    /// Creates a directory unless it exists, and those above it as a shell does. Only the owner can list it. If
+    /// `is_shared`, others can open files in it, each of which has an access of its own.
     pub(crate) fn create_directory(&self, path: &Path, is_shared: bool) -> io::Result<()> {
         if path.is_dir() {
             return Ok(());
         }
         let mode = if is_shared { 0o711 } else { 0o700 };
-        DirBuilder::new().recursive(true).mode(mode).create(path)?;
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        DirBuilder::new().mode(mode).create(path)?;
         // Whatever the umask is.
         fs::set_permissions(path, Permissions::from_mode(mode))?;
         let Owner { user, group } = self.owner;

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 /// The permissions of the directory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Access;
 
 /// A user or group that may also read a file. There is none.

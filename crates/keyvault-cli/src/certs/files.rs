@@ -4,7 +4,7 @@
 //! privilege, there is only the file that programs open.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -35,25 +35,26 @@ pub(super) struct CertificateFile {
 }
 
 impl CertificateFiles {
-    /// Writes what can be written before anything that programs open changes. Returns whether anything was written.
-    pub(super) fn stage(&self) -> Result<bool, Failure> {
+    /// Writes what can be written before anything that programs open changes. Sets `is_changed` if a file was written,
+    /// also if a later one fails.
+    pub(super) fn stage(&self, is_changed: &mut bool) -> Result<(), Failure> {
         let created = self.access.create_directory(&self.directory, self.is_shared);
         created.map_err(|error| Failure::of_file(&self.directory, error))?;
-        self.each(CertificateFile::stage)
+        self.each(CertificateFile::stage, is_changed)
     }
 
-    /// Replaces what programs open, each file in one step. Returns whether anything was replaced.
-    pub(super) fn publish(&self) -> Result<bool, Failure> {
-        self.each(CertificateFile::publish)
+    /// Replaces what programs open, each file in one step. Sets `is_changed` if one was replaced, also if a later one
+    /// fails.
+    pub(super) fn publish(&self, is_changed: &mut bool) -> Result<(), Failure> {
+        self.each(CertificateFile::publish, is_changed)
     }
 
-    fn each(&self, step: Step) -> Result<bool, Failure> {
-        let mut is_changed = false;
+    fn each(&self, step: Step, is_changed: &mut bool) -> Result<(), Failure> {
         for file in &self.files {
             let changed = step(file, &self.directory, &self.access);
-            is_changed |= changed.map_err(|error| Failure::of_file(&self.directory.join(&file.link), error))?;
+            *is_changed |= changed.map_err(|error| Failure::of_file(&self.directory.join(&file.link), error))?;
         }
-        Ok(is_changed)
+        Ok(())
     }
 }
 
@@ -76,7 +77,7 @@ impl CertificateFile {
         atomic_file::link(&link, &target)?;
         // Without a link, the version before is unknown.
         if let Some(before) = before.as_deref().and_then(Path::file_name).and_then(|name| name.to_str()) {
-            self.remove_older(directory, [&target, before])?;
+            self.remove_older(directory, [&target, before]);
         }
         Ok(true)
     }
@@ -85,16 +86,23 @@ impl CertificateFile {
         format!("{}{version}{}", self.base, self.suffix)
     }
 
-    fn remove_older(&self, directory: &Path, kept: [&str; 2]) -> io::Result<()> {
-        for entry in fs::read_dir(directory)? {
-            let name = entry?.file_name();
+    /// Removes the files of other versions. A file that stays is printed and is no failure: the new version is in use
+    /// already.
+    fn remove_older(&self, directory: &Path, kept: [&str; 2]) {
+        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+            let name = entry.file_name();
             let Some(name) = name.to_str().filter(|name| !kept.contains(name)) else { continue };
             let version = name.strip_prefix(&self.base).and_then(|rest| rest.strip_suffix(self.suffix));
-            if version.is_some_and(is_version) {
-                fs::remove_file(directory.join(name))?;
+            if !version.is_some_and(is_version) {
+                continue;
+            }
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    eprintln!("keyvault: cannot remove {}: {error}", entry.path().display());
+                }
+                _ => {}
             }
         }
-        Ok(())
     }
 }
 
@@ -117,10 +125,34 @@ impl CertificateFile {
 
 /// Writes a file unless it has this content and access already. Returns whether it was written.
 fn write(path: &Path, content: &[u8], access: &Access) -> io::Result<bool> {
-    let is_current = fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && access.is_of(path, &file))
-        && fs::read(path).map(Zeroizing::new).is_ok_and(|bytes| *bytes == content);
+    let is_current = read(path, access).is_ok_and(|bytes| bytes.is_some_and(|bytes| *bytes == content));
     if !is_current {
-        atomic_file::write(path, content, access, Existing::Replace)?;
+        atomic_file::write_file(path, content, access, Existing::Replace)?;
     }
     Ok(!is_current)
+}
+
+/// Reads a file. `None` if it is no regular file, or one with another access.
+///
+/// The directory may belong to another user, who can put a link or a pipe in the file's place: neither is followed or
+/// waited for.
+fn read(path: &Path, access: &Access) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+
+        use rustix::fs::OFlags;
+
+        options.custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    }
+    let mut file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || !access.is_of(path, &metadata) {
+        return Ok(None);
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
 }

@@ -107,10 +107,10 @@ const EXAMPLES: &str = r#"Examples:
 
 Settings that have no effect are named on standard error.
 
-Nothing is written unless every certificate can be written, and then the command
-fails. With --watch that holds for the first time only: later, and with
-"requireInitialSync": false from the beginning, a certificate that cannot be
-read, has another's key, is deleted, disabled, expired or not valid yet keeps
+If one certificate cannot be written, the command fails, and no program sees a
+change of any. With --watch this applies to the first check only: later, and
+with "requireInitialSync": false from the beginning, a certificate that cannot
+be read, has another's key, is deleted, disabled, expired or not valid yet keeps
 the files that it has, a line on standard error says why, and it is tried again
 at the next check. The command of --then runs once the first check is complete,
 and after each renewal. It gets no credentials. A systemd unit of Type=notify is
@@ -163,6 +163,7 @@ impl Certs {
         let formats: Arc<[FileFormat]> = self.format.iter().copied().collect::<BTreeSet<_>>().into_iter().collect();
         let access = self.access()?;
         let (mut targets, mut clients, mut paths) = (Vec::new(), HashMap::new(), BTreeSet::new());
+        let mut versioned = HashMap::new();
         for certificate in certificates {
             let client = self.client(&certificate, &mut clients)?;
             let ObservedCertificate { id, directory, link, readers, .. } = certificate;
@@ -172,6 +173,13 @@ impl Certs {
             let directory = directory.or_else(|| self.out.clone()).unwrap_or_else(|| DEFAULT_DIRECTORY.into());
             let link = link.unwrap_or_else(|| Target::default_link(&id));
             let (access, formats) = (access.clone().with_readers(readers), Arc::clone(&formats));
+            // Both would write the same files, each in its own way.
+            let others = (id.clone(), access.clone());
+            if *versioned.entry(directory.join(Target::default_link(&id))).or_insert_with(|| others.clone()) != others {
+                let directory = directory.display();
+                let problem = "twice, in another version or with another access";
+                return Err(Failure::usage(format!("{id} is written into {directory} {problem}")));
+            }
             let target = Target { id, client, directory, is_shared: false, link, access, formats };
             for path in target.paths() {
                 // Names of secrets, and the file systems of some platforms, ignore case.

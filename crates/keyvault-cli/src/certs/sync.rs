@@ -62,15 +62,14 @@ impl Sync {
         let now = SystemTime::now();
         let fetched = join_all(self.0.iter().map(|tracked| tracked.target.fetch(now))).await;
         let fetched = gate.admit(fetched)?;
-        let staged = gate.admit(fetched.into_iter().map(|renewal| renewal.and_then(staged)).collect())?;
+        // Also what a certificate changed before it failed: programs may see it.
         let mut is_changed = false;
+        let stage = |renewal: Result<Renewal, Failure>| renewal.and_then(|renewal| staged(renewal, &mut is_changed));
+        let staged = gate.admit(fetched.into_iter().map(stage).collect())?;
         let mut failures = Vec::new();
         for (tracked, staged) in self.0.iter_mut().zip(staged) {
-            match staged.and_then(|(renewal, is_staged)| Ok((renewal.files.publish()? | is_staged, renewal))) {
-                Ok((is_written, renewal)) => {
-                    tracked.succeed(renewal, is_written);
-                    is_changed |= is_written;
-                }
+            match staged.and_then(|staged| published(staged, &mut is_changed)) {
+                Ok((renewal, is_written)) => tracked.succeed(renewal, is_written),
                 Err(failure) if gate == Gate::All => failures.push(failure),
                 Err(failure) => tracked.fail(&failure),
             }
@@ -81,9 +80,18 @@ impl Sync {
 }
 
 /// Writes what can be written before programs see anything. Returns whether anything was written.
-fn staged(renewal: Renewal) -> Result<(Renewal, bool), Failure> {
-    let is_staged = renewal.files.stage()?;
-    Ok((renewal, is_staged))
+fn staged(renewal: Renewal, is_changed: &mut bool) -> Result<(Renewal, bool), Failure> {
+    let mut is_written = false;
+    let outcome = renewal.files.stage(&mut is_written);
+    *is_changed |= is_written;
+    outcome.map(|()| (renewal, is_written))
+}
+
+/// Replaces what programs see. Returns whether anything was written now or before.
+fn published((renewal, mut is_written): (Renewal, bool), is_changed: &mut bool) -> Result<(Renewal, bool), Failure> {
+    let outcome = renewal.files.publish(&mut is_written);
+    *is_changed |= is_written;
+    outcome.map(|()| (renewal, is_written))
 }
 
 /// Joins failures into one, with the exit code that they have in common.

@@ -28,7 +28,7 @@ fn remarks(report: &Value, kind: &str) -> Vec<(String, String)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_check_tells_the_names_and_the_dates_of_each_certificate() {
+async fn a_check_prints_the_names_and_the_dates_of_each_certificate() {
     let fixture = fixture().await;
     let schema = serde_json::from_str(include_str!("../../../../docs/schemas/report.schema.json")).expect("a schema");
     let settings = "chain = '@KeyVault(SecretName=good;Format=chain)'\nkey = '@KeyVault(SecretName=good;Format=key)'\n\

@@ -196,7 +196,7 @@ async fn renewals_are_followed_and_failures_keep_the_last_good_files() {
         let before = fixture.emulator.requests().total;
         eventually("polls", || fixture.emulator.requests().total >= before + count).await;
     };
-    // Neither of these replaces the files, and each is told once.
+    // Neither of these replaces the files, and each failure is printed once.
     let early = authority.issue_between("shop.example", DAY, 2 * DAY);
     let foreign = authority.issue("shop.example").key + &first.chain;
     for value in [CANARY, &early.pem(), &foreign] {
@@ -235,10 +235,15 @@ async fn the_version_before_the_newest_stays_and_a_removed_file_comes_back() {
     let issued: Vec<Issued> = (0..3).map(|_| authority.issue("shop.example")).collect();
     let mut versions = vec![fixture.emulator.set_secret("tls", issued[0].managed())];
     fs::create_dir(fixture.path("certs")).expect("a directory");
-    let foreign = [".notes", ".0123456789abcdef0123456789abcdef.pem"].map(|rest| fixture.name("tls", rest));
+    let mut foreign =
+        Vec::from([".notes", ".0123456789abcdef0123456789abcdef.pem"].map(|rest| fixture.name("tls", rest)));
     for name in &foreign {
         fixture.write(&format!("certs/{name}"), "mine");
     }
+    // It has the name of a version, and cannot be removed like one.
+    let directory = fixture.name("tls", ".0123456789abcdef0123456789abcdef");
+    fs::create_dir(fixture.path(&format!("certs/{directory}"))).expect("a directory");
+    foreign.push(directory.clone());
     let mut command = fixture.certs();
     command.args(["--watch", "--interval", "1s", "--then", "echo run >> runs"]);
     let child = command.spawn().expect("the command starts");
@@ -257,8 +262,41 @@ async fn the_version_before_the_newest_stays_and_a_removed_file_comes_back() {
         eventually("the file is back", || fixture.names("certs") == expected).await;
     }
     eventually("five runs", || fixture.read("runs") == "run\n".repeat(5)).await;
+    // Nobody reads this pipe.
+    let (pipe, newest) = (fixture.path("pipe"), fixture.path(&format!("certs/{}", file(&versions[2]))));
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    fs::remove_file(&newest).expect("a file");
+    std::os::unix::fs::symlink(&pipe, &newest).expect("a link");
+    eventually("the link is a file again", || fs::symlink_metadata(&newest).is_ok_and(|file| file.is_file())).await;
+    eventually("six runs", || fixture.read("runs") == "run\n".repeat(6)).await;
     send_signal(&child, "-TERM");
-    wait(child).await.assert_code(0);
+    let output = wait(child).await;
+    assert!(output.assert_code(0).err.contains(&format!("cannot remove certs/{directory}: ")), "{}", output.err);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_owner_can_open_the_files_of_a_new_directory() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set_secret("tls", Authority::new().issue("shop.example").managed());
+    fs::create_dir(fixture.path("usual")).expect("a directory");
+    let command = |owner: Option<&str>| {
+        let mut command = fixture.command("certs");
+        command.args(["--certificate", "tls", "--out", "new/certs"]);
+        command.args(owner.filter(|_| is_root()).into_iter().flat_map(|owner| ["--owner", owner]));
+        command
+    };
+    let owner_of = || {
+        let file = fs::metadata(fixture.path(&format!("new/certs/{}", fixture.name("tls", "")))).expect("a file");
+        (file.uid(), file.gid())
+    };
+    run(command(Some("65534:7"))).await.assert_code(0);
+    assert_eq!((mode(fixture.path("new")), mode(fixture.path("new/certs"))), (mode(fixture.path("usual")), 0o700));
+    if is_root() {
+        assert_eq!(owner_of(), (65_534, 7));
+        // Without an owner it is that of the process.
+        run(command(None)).await.assert_code(0);
+        assert_eq!(owner_of().0, 0);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -363,12 +401,22 @@ async fn a_vault_that_is_not_allowed_is_not_asked() {
     let mut command = fixture.certs();
     command.args(["--certificate", "TLS"]);
     assert!(run(command).await.assert_code(2).err.contains("is the file of two certificates"));
+    let url = "https://contoso.vault.azure.net/secrets/tls";
+    let observed = [
+        serde_json::json!({ "url": url, "customSymbolicLinkName": "newest" }),
+        serde_json::json!({ "url": format!("{url}/{}", "0".repeat(32)), "customSymbolicLinkName": "pinned" }),
+    ];
+    let settings = serde_json::json!({ "secretsManagementSettings": { "observedCertificates": observed } }).to_string();
+    let mut command = fixture.command_without_vault("certs");
+    command.args(["--config", "-", "--out", "certs"]);
+    let output = run_with(command, &settings).await;
+    assert!(output.assert_code(2).err.contains("is written into certs twice, in another version or"), "{}", output.err);
     assert_eq!(fixture.emulator.requests().total, 0);
 }
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_service_manager_hears_of_the_first_files() {
+async fn the_service_manager_is_notified_after_the_first_files() {
     let fixture = Fixture::start().await;
     fixture.emulator.set_secret("tls", Authority::new().issue("shop.example").managed());
     let socket = UnixDatagram::bind(fixture.path("notify")).expect("a socket");
