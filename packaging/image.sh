@@ -8,6 +8,8 @@ cd "$(dirname "$0")/.."
 most_bytes=12000000
 package=${CARGO_TARGET_DIR:-target}/package
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
+# A registry links the image to its repository by this.
+repository=$(sed -n 's/^repository = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)
 archive=$package/keyvault-$version-x86_64-unknown-linux-musl.tar.gz
 
 work=$(mktemp -d)
@@ -35,6 +37,7 @@ cat /usr/share/ca-certificates/mozilla/*.crt > "$work/context/ca-certificates.cr
 build() {
   "${image[@]}" build --quiet --isolation chroot --format docker --target "$1" \
     --label "org.opencontainers.image.version=$version" --label org.opencontainers.image.licenses=MIT \
+    --label "org.opencontainers.image.source=$repository" \
     --file packaging/Dockerfile "$work/context"
 }
 command_id=$(build keyvault)

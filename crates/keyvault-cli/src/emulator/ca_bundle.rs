@@ -37,7 +37,7 @@ fn trusted_without_emulator() -> BTreeSet<Vec<u8>> {
 }
 
 /// The variables that name a file with authorities.
-pub(super) const BUNDLE_VARIABLES: [&str; 4] =
-    ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
+pub(super) const BUNDLE_VARIABLES: [&str; 5] =
+    ["SSL_CERT_FILE", "KEYVAULT_CA_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"];
 
 const CERTIFICATE: &str = "CERTIFICATE";

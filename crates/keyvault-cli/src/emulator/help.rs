@@ -21,7 +21,7 @@ pub(super) const EXAMPLES: &str = r#"Examples:
 The command has, beside the variables of its caller except credentials:
   KEYVAULT_VAULT             the URL of the vault
   KEYVAULT_EMULATOR_CONTROL  the control endpoint, CONTROL below
-  SSL_CERT_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, NODE_EXTRA_CA_CERTS
+  SSL_CERT_FILE, KEYVAULT_CA_FILE, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, NODE_EXTRA_CA_CERTS
                              the authorities of this machine and the emulator's
   IDENTITY_ENDPOINT, IDENTITY_HEADER, AZURE_TOKEN_CREDENTIALS
                              a managed identity for DefaultAzureCredential

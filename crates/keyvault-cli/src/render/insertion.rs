@@ -180,7 +180,7 @@ impl MarkedDocument {
         if part.style == Style::JsonLiteral && !is_json_literal(values[0]) {
             return Err(refused(
                 marks.start,
-                "a secret that is no number, true or false needs quotes around its reference",
+                "only a number, true or false may stand without quotes around its reference",
             ));
         }
         let is_xml = matches!(part.style, Style::XmlText | Style::XmlAttribute | Style::XmlData);

@@ -148,7 +148,10 @@ impl Render {
     fn check_output(&self, path: &Path) -> Result<(), Failure> {
         let kind = OutputPath::of(path).map_err(|error| Failure::of_file(path, error))?;
         if self.watch && kind != OutputPath::File {
-            return Err(Failure::usage(format!("{} is no file, so --watch cannot keep it up to date", path.display())));
+            return Err(Failure::usage(format!(
+                "{} is not a regular file, so --watch cannot update it",
+                path.display()
+            )));
         }
         let same = fs::canonicalize(path).ok().zip(fs::canonicalize(&self.template).ok());
         if same.is_some_and(|(output, template)| output == template) {

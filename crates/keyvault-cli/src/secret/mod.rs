@@ -39,7 +39,7 @@ const EXAMPLES: &str = "\
 Examples:
   keyvault secret set db-password --vault contoso     (prompts for the value)
   openssl rand -base64 24 | keyvault secret set db-password --vault contoso
-  psql \"password=$(keyvault secret get -n db-password --vault contoso)\"
+  keyvault secret get -n tls-key --vault contoso > key.pem
   keyvault secret list --vault contoso --json | jq -r '.[].name'";
 
 /// The options of each subcommand that prints properties.

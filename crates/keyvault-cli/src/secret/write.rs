@@ -42,11 +42,11 @@ struct PropertyArguments {
     #[arg(long = "tag", value_name = "NAME=VALUE", value_parser = input::tag)]
     tags: Vec<(String, String)>,
 
-    /// The time from which on the value is no longer valid
+    /// When the value expires
     #[arg(long, value_name = "DATE", value_parser = input::date)]
     expires: Option<SystemTime>,
 
-    /// The time from which on the value is valid
+    /// When the value becomes valid
     #[arg(long, value_name = "DATE", value_parser = input::date)]
     not_before: Option<SystemTime>,
 

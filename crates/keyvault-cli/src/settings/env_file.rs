@@ -59,7 +59,7 @@ fn json_variables(file: &TextFile) -> Result<Vec<EnvVariable>, SyntaxError> {
     let mut variables: Vec<EnvVariable> = Vec::new();
     for variable in entries.into_iter().filter_map(variable) {
         if variable.name.is_empty() || variable.name.contains(['=', '\0']) {
-            return Err(SyntaxError { line: 1, message: "a name in Values is no name of a variable" });
+            return Err(SyntaxError { line: 1, message: "a name in Values is not a valid variable name" });
         }
         variables.push(variable);
     }

@@ -109,7 +109,7 @@ impl Format {
         };
         if self == Self::Yaml && (text.contains("{{") || text.contains("{%")) {
             let mut contents = text::read(text, file, Some(Expressions::HELM));
-            let message = "a template and no YAML yet, so its references were found by text";
+            let message = "a template, not valid YAML yet, so its references were found by text";
             contents.notes.insert(0, SyntaxError { message, ..error }.in_file(file));
             return contents;
         }

@@ -23,7 +23,7 @@ pub(super) fn advise(rows: &mut [ReportRow], allowed: &[Vault], referenced: &BTr
         row.advice = vault.map(|vault| match vault.cloud() {
             Some(Cloud::Public) => format!("allow it with --vault {name}"),
             Some(_) => format!("allow it with --vault {}", vault.origin()),
-            None => format!("this is no Key Vault host; if it is yours, allow it with --vault {}", vault.origin()),
+            None => format!("this is not a Key Vault host; if it is yours, allow it with --vault {}", vault.origin()),
         });
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct ConnectionArguments {
     pub(crate) credential: CredentialArguments,
 
     /// Also trust the certificate authority in this PEM file, for example an emulator's
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", env = "KEYVAULT_CA_FILE")]
     ca_file: Option<PathBuf>,
 
     /// Give up on a request to a vault or store, with its retries, after this time; also on a list that yields nothing
@@ -62,7 +62,8 @@ impl ConnectionArguments {
 /// The options of a command that uses one vault.
 #[derive(clap::Args)]
 pub(crate) struct VaultArguments {
-    /// The vault: its name in Azure, its host or its URL; not needed if the URL of a secret is given
+    /// The vault: its name in Azure, its host or its URL; not needed if the URL of a secret is given; of several in
+    /// KEYVAULT_VAULT, the first
     #[arg(long, value_name = "URL|NAME", env = "KEYVAULT_VAULT")]
     vault: Option<String>,
 
@@ -84,9 +85,15 @@ impl VaultArguments {
 
     /// Creates a client. A vault on the command line needs no other permission, whatever its host is.
     pub(crate) fn client(&self) -> Result<SecretClient, Failure> {
-        let vault = self.vault.as_deref().map(str::trim).filter(|vault| !vault.is_empty());
-        let vault = vault.ok_or_else(|| Failure::usage(NO_VAULT))?;
-        self.connection.client(parse_vault(vault, Cloud::Public)?.origin())
+        let vault = self.vault()?.ok_or_else(|| Failure::usage(NO_VAULT))?;
+        self.connection.client(vault.origin())
+    }
+
+    /// Returns the vault: the first, because the variable can name the further vaults of other commands.
+    fn vault(&self) -> Result<Option<Vault>, Failure> {
+        let mut names = self.vault.iter().flat_map(|names| names.split(',')).map(str::trim);
+        let first = names.find(|name| !name.is_empty());
+        Ok(first.map(|name| parse_vault(name, Cloud::Public)).transpose()?)
     }
 
     /// Creates a client for the secret that `text` names: `db`, `db/VERSION`, or its URL.
@@ -109,14 +116,11 @@ impl VaultArguments {
                 .map_or_else(|error| name_failure(text, error), |_| Failure::usage("secret name is malformed")));
         }
         let id = SecretId::parse(&with_scheme(text))?;
-        if let Some(vault) = self.vault.as_deref().map(str::trim).filter(|vault| !vault.is_empty()) {
-            let vault = parse_vault(vault, Cloud::Public)?;
-            if vault != *id.vault() {
-                return Err(Failure::usage(format!(
-                    "the secret's URL is of the vault {}, but --vault or KEYVAULT_VAULT names {vault}",
-                    id.vault()
-                )));
-            }
+        if let Some(vault) = self.vault()?.filter(|vault| vault != id.vault()) {
+            return Err(Failure::usage(format!(
+                "the secret's URL is of the vault {}, but --vault or KEYVAULT_VAULT names {vault}",
+                id.vault()
+            )));
         }
         Ok(SecretTarget {
             client: self.connection.client(id.vault().origin())?,

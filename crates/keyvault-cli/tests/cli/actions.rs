@@ -50,7 +50,7 @@ impl Runner {
             .env_clear()
             .env("PATH", path)
             .env("KEYVAULT_TOKEN", self.fixture.emulator.token())
-            .env("SSL_CERT_FILE", self.fixture.path("ca.pem"))
+            .env("KEYVAULT_CA_FILE", self.fixture.path("ca.pem"))
             .env("GITHUB_ENV", self.fixture.path("github_env"))
             .env("GITHUB_PATH", self.fixture.path("github_path"))
             .stdin(std::process::Stdio::null())

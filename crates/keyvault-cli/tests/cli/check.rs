@@ -202,7 +202,7 @@ async fn templates_and_other_forms_of_references_are_found() {
             "deploy.yaml",
             "{{- if .x }}\na: \"@KeyVault(SecretName=db)\"\n{{- end }}\n",
             0,
-            &["no YAML yet", "deploy.yaml:2"][..],
+            &["not valid YAML yet", "deploy.yaml:2"][..],
         ),
         ("app.yaml", "a: @KeyVault(SecretName=db)\n", 2, &["quote it", "app.yaml:1"]),
         ("settings.json", &format!("{{\"DB\": {{\"uri\": \"{uri}\"}}}}"), 0, &["DB", "1 reference: 1 resolved"]),

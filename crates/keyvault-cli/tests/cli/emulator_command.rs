@@ -90,14 +90,14 @@ async fn changes_of_a_command_are_kept_in_the_data_file() {
 async fn the_command_trusts_the_emulator_beside_the_authorities_of_the_caller() {
     let fixture = Fixture::start().await;
     let other = fixture.path("ca.pem");
-    let script = r#"for name in SSL_CERT_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS; do
+    let script = r#"for name in SSL_CERT_FILE KEYVAULT_CA_FILE REQUESTS_CA_BUNDLE CURL_CA_BUNDLE NODE_EXTRA_CA_CERTS; do
         eval "echo \$$name"; done; cat $SSL_CERT_FILE; echo $NO_PROXY; echo $no_proxy"#;
-    for name in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"] {
+    for name in ["SSL_CERT_FILE", "KEYVAULT_CA_FILE", "NODE_EXTRA_CA_CERTS"] {
         let mut command = emulator(&[], script);
         command.env(name, &other).env("no_proxy", "db.internal").env_remove("NO_PROXY").env_remove("SSL_CERT_DIR");
         let output = run(command).await;
         let lines: Vec<&str> = output.assert_code(0).out.lines().collect();
-        assert!(lines[..4].iter().all(|path| *path == lines[0] && *path != other), "{lines:?}");
+        assert!(lines[..5].iter().all(|path| *path == lines[0] && *path != other), "{lines:?}");
         assert!(!Path::new(lines[0]).exists(), "the bundle is removed");
         assert_eq!(lines[lines.len() - 2..], ["db.internal,127.0.0.1,localhost"; 2]);
         let signature = fixture.read("ca.pem").lines().rev().nth(1).expect("a line of the certificate").to_owned();

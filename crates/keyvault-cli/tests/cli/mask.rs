@@ -31,6 +31,7 @@ async fn masked_output_contains_no_secret_however_it_is_written() {
     assert!(output.err.contains("secret short (variable S) is shorter than 4"), "{}", output.err);
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_closed_reader_ends_the_child_and_an_orphan_does_not_delay_the_exit() {
     let fixture = Fixture::start().await;

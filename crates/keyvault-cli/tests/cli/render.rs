@@ -96,6 +96,7 @@ async fn a_watched_file_is_written_only_on_change_whatever_the_hook_does() {
     assert!(!output.err.contains("-7f3a") && !read("runs").contains("leak"), "{}", output.err);
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn devices_pipes_and_links_to_them_are_written_through() {
     let fixture = Fixture::start().await;

@@ -51,6 +51,7 @@ async fn a_child_that_ends_by_itself_is_not_restarted() {
     assert_eq!(output.assert_code(3).out, "start\n");
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_ends_everything_that_the_command_started() {
     let fixture = Fixture::start().await;

@@ -3,6 +3,7 @@
 use std::process::{Command, Stdio};
 
 use keyvault_emulator::{Denial, Fault, Operation};
+#[cfg(target_os = "linux")]
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 use crate::fixture::{Fixture, eventually, keyvault, run, send_signal, sh, wait};
@@ -205,6 +206,7 @@ async fn without_references_no_vault_is_contacted() {
     assert!(fixture.emulator.request_log().is_empty());
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_terminal_that_hangs_up_ends_the_command() {
     let fixture = Fixture::start().await;
