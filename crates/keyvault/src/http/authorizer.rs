@@ -255,8 +255,9 @@ mod tests {
         };
         let error = failed("AADSTS500011");
         assert_eq!(error.advice(), Some(WRONG_CLOUD_HELP));
-        assert!(error.to_string().contains("Microsoft Entra answered AADSTS500011"), "{error}");
-        assert!(!error.to_string().contains("principal"), "{error}");
+        let report = error.report();
+        assert!(report.contains("Microsoft Entra answered AADSTS500011"), "{report}");
+        assert!(!report.contains("principal"), "{report}");
         assert_ne!(failed("AADSTS700016").advice(), Some(WRONG_CLOUD_HELP));
     }
 
