@@ -177,8 +177,8 @@ impl Certs {
             let others = (id.clone(), access.clone());
             if *versioned.entry(directory.join(Target::default_link(&id))).or_insert_with(|| others.clone()) != others {
                 let directory = directory.display();
-                let problem = "twice, in another version or with another access";
-                return Err(Failure::usage(format!("{id} is written into {directory} {problem}")));
+                let text = format!("{id} is written into {directory} twice, with another version or access");
+                return Err(Failure::Usage(text));
             }
             let target = Target { id, client, directory, is_shared: false, link, access, formats };
             for path in target.paths() {

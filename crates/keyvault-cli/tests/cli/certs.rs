@@ -410,7 +410,7 @@ async fn a_vault_that_is_not_allowed_is_not_asked() {
     let mut command = fixture.command_without_vault("certs");
     command.args(["--config", "-", "--out", "certs"]);
     let output = run_with(command, &settings).await;
-    assert!(output.assert_code(2).err.contains("is written into certs twice, in another version or"), "{}", output.err);
+    assert!(output.assert_code(2).err.contains("is written into certs twice, with another"), "{}", output.err);
     assert_eq!(fixture.emulator.requests().total, 0);
 }
 
