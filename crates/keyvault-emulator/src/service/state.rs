@@ -13,6 +13,7 @@ use tokio::sync::Notify;
 use super::data::Data;
 use super::data_states::{DataStates, PendingSave};
 use super::in_flight::InFlight;
+use super::issuance::ShownCertificates;
 use super::next_issuance::NextIssuance;
 use super::request_log::RequestLog;
 use crate::app_configuration::MAX_STORE_PAGE;
@@ -38,6 +39,8 @@ pub(crate) struct Service {
     /// Wakes the task that saves changes.
     pub(crate) changed: Notify,
     pub(crate) in_flight: InFlight,
+    /// Held while certificates are issued, so that two requests do not issue the same version.
+    pub(super) issuing: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -111,6 +114,7 @@ impl Service {
             certificate_authority,
             changed: Notify::new(),
             in_flight: InFlight::default(),
+            issuing: Mutex::default(),
             state: Mutex::new(state),
         }
     }
@@ -167,13 +171,14 @@ impl Service {
         seed.load(&mut data.vaults, &mut data.stores, &self.authority, now, existing)
     }
 
-    /// Returns the events that Event Grid sends about a vault, oldest first.
+    /// Returns the events that Event Grid sends about a vault, oldest first. The changes that they are about need not be
+    /// visible yet.
     pub(crate) fn events(&self, vault: &str) -> Vec<Value> {
-        self.issue_due();
+        self.issue_due(&ShownCertificates { vault: vault.to_owned(), name: None });
         let now = self.now();
         let url = named_url(&self.authority, vault);
         let name = if vault.is_empty() { "emulator" } else { vault };
-        events(self.state().data.visible().vaults.open(vault, now), &url, name, now)
+        events(self.state().data.newest().vaults.open(vault, now), &url, name, now)
     }
 
     /// Returns the issuer of tokens.
@@ -197,5 +202,17 @@ impl Service {
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl Service {
+    /// Creates a service with a frozen clock.
+    pub(super) fn for_test(state: State) -> Self {
+        let authority = Arc::new(CertificateAuthority::new().expect("the system has random bytes"));
+        let clock = Clock::new(Arc::new(std::time::SystemTime::now));
+        clock.freeze();
+        let (url, registration) = ("https://localhost".to_owned(), AppRegistration::random());
+        Self::new(url, registration, RecoveryPolicy::default(), clock, authority, state)
     }
 }
