@@ -75,14 +75,13 @@
 //! year 9999. Tokens expire by the same clock, so a client needs a new one.
 //!
 //! An import takes PEM with a key in PKCS#8, or PKCS#12 with AES, triple DES or RC2 and a MAC by SHA-1 or SHA-2, which
-//! at most eight million hashes open.
-//! [`VaultHandle::events`] returns what Event Grid would send: new versions, near expiries and expiries. Contacts and
-//! issuers beyond those above are not part of it, `EmailContacts` sends nothing, `preserveCertOrder` has no effect, and
-//! the `kid` of a certificate leads to no key.
+//! at most eight million hashes open. [`VaultHandle::events`] returns what Event Grid would send: new versions, near
+//! expiries and expiries. Contacts and issuers beyond those above are not part of it, `EmailContacts` sends nothing,
+//! `preserveCertOrder` has no effect, and the `kid` of a certificate leads to no key.
 //!
 //! Generating an RSA key takes tenths of a second, and seconds in a build without optimization. Only the requests that
-//! show a certificate wait for its renewal; all others continue meanwhile. In the tests of a program, `[profile.dev.package.crypto-bigint]` and `crypto-primes` with
-//! `opt-level = 2` make it fast, and so does an EC key.
+//! show a certificate wait for its renewal; all others continue meanwhile. In the tests of a program,
+//! `[profile.dev.package.crypto-bigint]` and `crypto-primes` with `opt-level = 2` make it fast, and so does an EC key.
 //!
 //! # App Configuration
 //!

@@ -21,12 +21,6 @@ pub(crate) enum KeyKind {
     P384,
 }
 
-#[cfg(test)]
-thread_local! {
-    /// The number of keys that the thread of a test generated.
-    pub(crate) static GENERATED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
-}
-
 /// A private key in PKCS#8.
 #[derive(Clone)]
 pub(crate) struct PrivateKey(Vec<u8>);
@@ -93,6 +87,12 @@ impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PrivateKey").finish_non_exhaustive()
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The number of keys that the thread of a test generated.
+    pub(crate) static GENERATED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]

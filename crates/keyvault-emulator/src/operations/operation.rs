@@ -110,10 +110,10 @@ pub enum Operation {
 }
 
 impl Operation {
-    /// Returns the name, the service and the effect.
-    const fn row(self) -> (&'static str, Service, Effect) {
+    /// Returns the name, the area and the effect.
+    const fn row(self) -> (&'static str, Area, Effect) {
+        use Area::{AppConfiguration, Certificates, Identity, Secrets};
         use Effect::{Change, Page, Read};
-        use Service::{AppConfiguration, Certificates, Identity, Secrets};
         match self {
             Self::Get => ("get", Secrets, Read),
             Self::List => ("list", Secrets, Page),
@@ -174,22 +174,22 @@ impl Operation {
 
     /// Returns whether a vault serves this operation, rather than an App Configuration store or a token endpoint.
     pub fn is_vault(self) -> bool {
-        matches!(self.row().1, Service::Secrets | Service::Certificates)
+        matches!(self.row().1, Area::Secrets | Area::Certificates)
     }
 
     /// Returns whether the operation is one on certificates.
     pub fn is_certificate(self) -> bool {
-        self.row().1 == Service::Certificates
+        self.row().1 == Area::Certificates
     }
 
     /// Returns whether an App Configuration store serves this operation.
     pub fn is_app_configuration(self) -> bool {
-        self.row().1 == Service::AppConfiguration
+        self.row().1 == Area::AppConfiguration
     }
 
     /// Returns whether a token endpoint serves this operation.
     pub(crate) fn is_identity(self) -> bool {
-        self.row().1 == Service::Identity
+        self.row().1 == Area::Identity
     }
 
     /// Returns whether the operation changes a vault or a store.
@@ -210,7 +210,7 @@ impl Operation {
 
 /// The part of the emulator that serves an operation.
 #[derive(Clone, Copy, Eq, PartialEq)]
-enum Service {
+enum Area {
     /// The secrets of a vault, and its paths without an operation.
     Secrets,
     Certificates,

@@ -14,7 +14,7 @@ use super::page::{self, PageRequest};
 use super::perform_certificate::{list_certificates, perform_on_certificate};
 use super::route::Route;
 use crate::protocol::uri::{query, with_port};
-use crate::protocol::{ErrorResponse, JSON, Object, ObjectKind, response, to_json};
+use crate::protocol::{ErrorResponse, JSON, ObjectKind, ObjectName, response, to_json};
 use crate::vaults::{PreparedCertificate, RecoveryPolicy, SetSecret, UpdateSecret, Vault, VaultMap};
 
 /// A request to a vault with a valid token, and the settings that shape its response.
@@ -85,7 +85,7 @@ fn perform_on_secret(
     writer: BundleWriter<'_>,
 ) -> Result<Response<Bytes>, ErrorResponse> {
     let (name, version) = (request.route.name.as_str(), request.route.version.as_deref());
-    let (object, body) = (Object::secret(name), request.request.body());
+    let (object, body) = (ObjectName::secret(name), request.request.body());
     let (policy, now) = (request.policy, request.now);
     match request.route.operation {
         Operation::Set => {
@@ -125,11 +125,11 @@ fn perform_on_deleted(
     match request.route.operation {
         Operation::GetDeleted => ok(&writer.deleted(vault.get_deleted(name, now)?)),
         Operation::Recover => {
-            let secret = vault.recover(Object::secret(name), policy, now)?;
+            let secret = vault.recover(ObjectName::secret(name), policy, now)?;
             ok(&writer.properties(secret, secret.latest()))
         }
         Operation::Purge => {
-            vault.purge(Object::secret(name), policy, now)?;
+            vault.purge(ObjectName::secret(name), policy, now)?;
             Ok(no_content())
         }
         // A route contains no other operation.

@@ -10,7 +10,7 @@ use super::certificate_bundle::CertificateBundle;
 use super::operation::Operation;
 use super::page::PageRequest;
 use super::perform::{BackupBody, VaultRequest, no_content, ok, with_status};
-use crate::protocol::{ErrorResponse, Object, ObjectKind};
+use crate::protocol::{ErrorResponse, ObjectKind, ObjectName};
 use crate::vaults::{CertificatePreparation, CertificateRequestBody, DeletedSecret, StoredSecret, Vault, VaultMap};
 
 /// Performs an operation on one certificate.
@@ -90,7 +90,7 @@ fn perform_on_existing(
         let stored = vault.restore(ObjectKind::Certificate, &backup.value, request.base, now)?;
         return ok(&writer.certificate(stored, stored.latest()));
     }
-    let object = Object::certificate(name);
+    let object = ObjectName::certificate(name);
     // A missing certificate has precedence over a wrong body.
     vault.find(object, version, now)?;
     match request.route.operation {
@@ -141,7 +141,7 @@ fn perform_on_deleted(
     request: &VaultRequest<'_>,
     writer: BundleWriter<'_>,
 ) -> Result<Response<Bytes>, ErrorResponse> {
-    let (object, policy, now) = (Object::certificate(&request.route.name), request.policy, request.now);
+    let (object, policy, now) = (ObjectName::certificate(&request.route.name), request.policy, request.now);
     match request.route.operation {
         Operation::RecoverCertificate => {
             let stored = vault.recover(object, policy, now)?;

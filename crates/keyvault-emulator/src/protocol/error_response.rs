@@ -10,7 +10,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, Method, Response};
 use serde::Serialize;
 
-use super::object::{Object, ObjectKind};
+use super::object::{ObjectKind, ObjectName};
 use super::response::{JSON, response, to_json};
 
 /// An error response.
@@ -51,7 +51,7 @@ impl ErrorResponse {
     }
 
     /// Creates the error for an object or a version of it that does not exist.
-    pub(crate) fn not_found(object: Object<'_>, version: Option<&str>) -> Self {
+    pub(crate) fn not_found(object: ObjectName<'_>, version: Option<&str>) -> Self {
         let (kind, name) = (object.kind.as_str(), object.name);
         let id = version.map_or_else(|| name.to_owned(), |version| format!("{name}/{version}"));
         Self::new(
@@ -66,7 +66,7 @@ impl ErrorResponse {
     }
 
     /// Creates the error for a deleted object that does not exist.
-    pub(crate) fn deleted_not_found(object: Object<'_>) -> Self {
+    pub(crate) fn deleted_not_found(object: ObjectName<'_>) -> Self {
         let message = format!("Deleted {} not found: {}", object.kind.capitalized(), object.name);
         Self::new(404, object.kind.not_found_code(), message)
     }
@@ -113,7 +113,7 @@ impl ErrorResponse {
     }
 
     /// Creates the error for a name that a deleted object still uses.
-    pub(crate) fn deleted_but_recoverable(object: Object<'_>) -> Self {
+    pub(crate) fn deleted_but_recoverable(object: ObjectName<'_>) -> Self {
         let message = format!(
             "{} {} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the \
              {} can only be recovered or purged.",
@@ -137,7 +137,7 @@ impl ErrorResponse {
     }
 
     /// Creates the error for a backup of an object whose name is in use.
-    pub(crate) fn restore_conflict(object: Object<'_>, version: &str, base: &str) -> Self {
+    pub(crate) fn restore_conflict(object: ObjectName<'_>, version: &str, base: &str) -> Self {
         let (kind, name) = (object.kind.as_str(), object.name);
         let message = format!(
             "There was a conflict restoring the {kind} '{base}/{kind}s/{name}/{version}'. This can happen if either: a \
@@ -180,7 +180,7 @@ impl ErrorResponse {
     }
 
     /// Creates the error that the service usually sends with a status, for a request about an object.
-    pub(crate) fn typical(status: u16, object: Object<'_>) -> Self {
+    pub(crate) fn typical(status: u16, object: ObjectName<'_>) -> Self {
         match status {
             400 => Self::bad_parameter("The request is not valid."),
             401 => Self::unauthorized(MISSING_TOKEN),

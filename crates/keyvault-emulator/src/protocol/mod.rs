@@ -9,5 +9,5 @@ mod response;
 pub(crate) mod uri;
 
 pub(crate) use error_response::{ErrorResponse, MISSING_TOKEN, REGION};
-pub(crate) use object::{Object, ObjectKind};
+pub(crate) use object::{ObjectKind, ObjectName};
 pub(crate) use response::{HTML, JSON, response, to_json};

@@ -9,14 +9,14 @@ pub(crate) enum ObjectKind {
     Certificate,
 }
 
-/// An object by name.
+/// An object, by its name.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Object<'a> {
+pub(crate) struct ObjectName<'a> {
     pub(crate) kind: ObjectKind,
     pub(crate) name: &'a str,
 }
 
-impl<'a> Object<'a> {
+impl<'a> ObjectName<'a> {
     /// Names a secret.
     pub(crate) fn secret(name: &'a str) -> Self {
         Self { kind: ObjectKind::Secret, name }

@@ -13,7 +13,7 @@ use crate::app_configuration::Problem;
 use crate::faults::Fault;
 use crate::identity::claims_challenge;
 use crate::protocol::uri::with_port;
-use crate::protocol::{ErrorResponse, HTML, JSON, Object, ObjectKind, response};
+use crate::protocol::{ErrorResponse, HTML, JSON, ObjectKind, ObjectName, response};
 
 /// The effect of a request fault.
 pub(super) enum FaultEffect {
@@ -37,7 +37,7 @@ impl ErrorSource {
     fn typical(&self, service: &Service, state: &State, status: u16) -> Response<Bytes> {
         match self {
             Self::Vault(kind, name) => {
-                let object = Object { kind: *kind, name: name.as_deref().unwrap_or("unknown") };
+                let object = ObjectName { kind: *kind, name: name.as_deref().unwrap_or("unknown") };
                 service.error_response(state, &ErrorResponse::typical(status, object))
             }
             Self::Store => Problem::typical(status).to_response(),

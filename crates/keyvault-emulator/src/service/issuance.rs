@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Request;
+use serde_json::Value;
 
 use super::data_states::PendingSave;
 use super::next_issuance::NextIssuance;
 use super::pipeline::{base, effective_method};
 use super::state::{Service, State};
 use crate::operations::Route;
+use crate::protocol::uri::named_url;
+use crate::vaults::events;
 use crate::vaults::host::vault_name;
 
 /// The certificates that a response can show.
@@ -64,6 +67,16 @@ impl Service {
             });
         }
         self.state().data.newest_save()
+    }
+
+    /// Returns the events that Event Grid sends about a vault, oldest first. The changes that they are about need not be
+    /// visible yet.
+    pub(crate) fn events(&self, vault: &str) -> Vec<Value> {
+        self.issue_due(&ShownCertificates { vault: vault.to_owned(), name: None });
+        let now = self.now();
+        let url = named_url(&self.authority, vault);
+        let name = if vault.is_empty() { "emulator" } else { vault };
+        events(self.state().data.newest().vaults.open(vault, now), &url, name, now)
     }
 }
 

@@ -7,13 +7,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Response};
-use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::data::Data;
 use super::data_states::{DataStates, PendingSave};
 use super::in_flight::InFlight;
-use super::issuance::ShownCertificates;
 use super::next_issuance::NextIssuance;
 use super::request_log::RequestLog;
 use crate::app_configuration::MAX_STORE_PAGE;
@@ -23,9 +21,8 @@ use crate::faults::{DenialList, FaultList, Throttler};
 use crate::identity::{AppRegistration, TokenIssuer, TokenRegistry, VAULT_AUDIENCE, challenge};
 use crate::operations::MAX_PAGE;
 use crate::protocol::ErrorResponse;
-use crate::protocol::uri::named_url;
 use crate::seeds::{Loaded, OnExisting, Seed, SeedError};
-use crate::vaults::{RecoveryPolicy, events};
+use crate::vaults::RecoveryPolicy;
 
 /// The service.
 pub(crate) struct Service {
@@ -169,16 +166,6 @@ impl Service {
     ) -> Result<Loaded, SeedError> {
         // The authority and the default vault have the same URL.
         seed.load(&mut data.vaults, &mut data.stores, &self.authority, now, existing)
-    }
-
-    /// Returns the events that Event Grid sends about a vault, oldest first. The changes that they are about need not be
-    /// visible yet.
-    pub(crate) fn events(&self, vault: &str) -> Vec<Value> {
-        self.issue_due(&ShownCertificates { vault: vault.to_owned(), name: None });
-        let now = self.now();
-        let url = named_url(&self.authority, vault);
-        let name = if vault.is_empty() { "emulator" } else { vault };
-        events(self.state().data.newest().vaults.open(vault, now), &url, name, now)
     }
 
     /// Returns the issuer of tokens.

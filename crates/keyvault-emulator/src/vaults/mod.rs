@@ -6,9 +6,9 @@
 //! encrypts the text of a backup. [`name`] is the grammar of names and versions.
 //!
 //! A certificate is a secret with a certificate behind each version: [`vault_certificates`] has its operations, parsed
-//! from a [`certificate_body`], after a [`certificate_preparation`] that takes long; a [`certificate_policy`] describes the
-//! versions, a [`certificate_operation`] is the creation of one, and [`certificate_issuance`] completes and renews them.
-//! [`events`] are those that Event Grid sends.
+//! from a [`certificate_body`], after a [`certificate_preparation`] that takes long; a [`certificate_policy`] describes
+//! the versions, a [`certificate_operation`] is the creation of one, and [`certificate_issuance`] completes and renews
+//! them. [`events`] are those that Event Grid sends.
 
 mod backup;
 mod certificate_body;

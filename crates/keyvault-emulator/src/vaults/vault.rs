@@ -12,7 +12,7 @@ use super::secret_version::SecretVersion;
 use super::set_secret::SetSecret;
 use super::stored_secret::{DeletedSecret, StoredSecret};
 use super::update_secret::UpdateSecret;
-use crate::protocol::{ErrorResponse, Object, ObjectKind};
+use crate::protocol::{ErrorResponse, ObjectKind, ObjectName};
 use crate::random;
 
 /// A vault, empty at first. Keys are upper-cased names, the order in which the service lists them.
@@ -33,7 +33,7 @@ impl Vault {
         mut secret: SetSecret,
         now: Duration,
     ) -> Result<&StoredSecret, ErrorResponse> {
-        self.check_free(Object::secret(name), now)?;
+        self.check_free(ObjectName::secret(name), now)?;
         let id = secret.version.clone().unwrap_or_else(random::hex);
         if !is_version(&id) {
             return Err(ErrorResponse::bad_parameter("The version is not 32 hexadecimal digits."));
@@ -78,14 +78,14 @@ impl Vault {
         version: Option<&str>,
         now: Duration,
     ) -> Result<(&StoredSecret, &SecretVersion), ErrorResponse> {
-        let (secret, found) = self.find(Object::secret(name), version, now)?;
+        let (secret, found) = self.find(ObjectName::secret(name), version, now)?;
         if found.is_readable() { Ok((secret, found)) } else { Err(ErrorResponse::disabled()) }
     }
 
     /// Returns a version, or the latest, even if it is disabled.
     pub(crate) fn find(
         &self,
-        object: Object<'_>,
+        object: ObjectName<'_>,
         version: Option<&str>,
         now: Duration,
     ) -> Result<(&StoredSecret, &SecretVersion), ErrorResponse> {
@@ -97,7 +97,7 @@ impl Vault {
     /// Updates a version, or the latest.
     pub(crate) fn update(
         &mut self,
-        object: Object<'_>,
+        object: ObjectName<'_>,
         version: Option<&str>,
         update: UpdateSecret,
         now: Duration,
@@ -113,7 +113,7 @@ impl Vault {
     /// Deletes an object with all its versions. It can be recovered until its retention ends.
     pub(crate) fn delete(
         &mut self,
-        object: Object<'_>,
+        object: ObjectName<'_>,
         policy: RecoveryPolicy,
         now: Duration,
     ) -> Result<&DeletedSecret, ErrorResponse> {
@@ -138,7 +138,7 @@ impl Vault {
         name: &str,
         now: Duration,
     ) -> Option<(&StoredSecret, BTreeMap<String, &SecretVersion>)> {
-        let secret = self.visible(Object::secret(name), now)?;
+        let secret = self.visible(ObjectName::secret(name), now)?;
         let upper = key(name);
         let versions = secret.versions.iter().map(|version| (format!("{upper}/{}", version.id), version)).collect();
         Some((secret, versions))
@@ -150,21 +150,21 @@ impl Vault {
     }
 
     /// Returns a deleted object, even if it is disabled.
-    pub(crate) fn find_deleted(&self, object: Object<'_>, now: Duration) -> Result<&DeletedSecret, ErrorResponse> {
+    pub(crate) fn find_deleted(&self, object: ObjectName<'_>, now: Duration) -> Result<&DeletedSecret, ErrorResponse> {
         let deleted = self.any_deleted(object).filter(|deleted| deleted.ready_at <= now);
         deleted.ok_or_else(|| ErrorResponse::deleted_not_found(object))
     }
 
     /// Returns a deleted secret. Fails if its latest version is disabled.
     pub(crate) fn get_deleted(&self, name: &str, now: Duration) -> Result<&DeletedSecret, ErrorResponse> {
-        let deleted = self.find_deleted(Object::secret(name), now)?;
+        let deleted = self.find_deleted(ObjectName::secret(name), now)?;
         if deleted.secret.latest().is_readable() { Ok(deleted) } else { Err(ErrorResponse::disabled()) }
     }
 
     /// Recovers a deleted object with all its versions.
     pub(crate) fn recover(
         &mut self,
-        object: Object<'_>,
+        object: ObjectName<'_>,
         policy: RecoveryPolicy,
         now: Duration,
     ) -> Result<&StoredSecret, ErrorResponse> {
@@ -181,7 +181,7 @@ impl Vault {
     /// Removes a deleted object permanently.
     pub(crate) fn purge(
         &mut self,
-        object: Object<'_>,
+        object: ObjectName<'_>,
         policy: RecoveryPolicy,
         now: Duration,
     ) -> Result<(), ErrorResponse> {
@@ -205,7 +205,7 @@ impl Vault {
     }
 
     /// Returns a backup of an object with all its versions.
-    pub(crate) fn backup(&self, object: Object<'_>, now: Duration) -> Result<String, ErrorResponse> {
+    pub(crate) fn backup(&self, object: ObjectName<'_>, now: Duration) -> Result<String, ErrorResponse> {
         let secret = self.visible(object, now).ok_or_else(|| ErrorResponse::not_found(object, None))?;
         if secret.versions.len() > MAX_BACKUP_VERSIONS {
             return Err(ErrorResponse::bad_parameter(format!(
@@ -227,19 +227,19 @@ impl Vault {
             backup::open(backup).filter(|secret| secret.is_of(kind)).ok_or_else(ErrorResponse::corrupt_backup)?;
         let key = key(&secret.name);
         if self.live.contains_key(&key) || self.deleted.contains_key(&key) || self.is_purging(&key, now) {
-            let object = Object { kind, name: &secret.name };
+            let object = ObjectName { kind, name: &secret.name };
             return Err(ErrorResponse::restore_conflict(object, &secret.latest().id, base));
         }
         Ok(self.live.entry(key).or_insert(StoredSecret { visible_at: Duration::ZERO, ..secret }))
     }
 
-    fn visible(&self, object: Object<'_>, now: Duration) -> Option<&StoredSecret> {
+    fn visible(&self, object: ObjectName<'_>, now: Duration) -> Option<&StoredSecret> {
         let stored = self.live.get(&key(object.name))?;
         (stored.visible_at <= now && stored.is_of(object.kind)).then_some(stored)
     }
 
     /// Returns a deleted object, even if its deletion is in progress.
-    fn any_deleted(&self, object: Object<'_>) -> Option<&DeletedSecret> {
+    fn any_deleted(&self, object: ObjectName<'_>) -> Option<&DeletedSecret> {
         self.deleted.get(&key(object.name)).filter(|deleted| deleted.secret.is_of(object.kind))
     }
 
@@ -248,7 +248,7 @@ impl Vault {
     }
 
     /// Fails if a version cannot be added: a deleted secret has the name, or a recovery is in progress.
-    pub(super) fn check_free(&self, object: Object<'_>, now: Duration) -> Result<(), ErrorResponse> {
+    pub(super) fn check_free(&self, object: ObjectName<'_>, now: Duration) -> Result<(), ErrorResponse> {
         let key = key(object.name);
         if self.live.get(&key).is_some_and(|stored| stored.visible_at > now) {
             return Err(ErrorResponse::being_recovered(object.kind));
@@ -287,17 +287,17 @@ mod tests {
     fn a_deletion_in_progress_hides_the_secret_everywhere() {
         let mut vault = Vault::default();
         vault.set("a", SetSecret::new("1"), NOW).unwrap();
-        vault.delete(Object::secret("A"), SLOW, NOW).unwrap();
+        vault.delete(ObjectName::secret("A"), SLOW, NOW).unwrap();
         assert_eq!(codes(vault.get("a", None, NOW)), (404, None));
         assert_eq!(codes(vault.get_deleted("a", NOW)), (404, None));
-        assert_eq!(codes(vault.purge(Object::secret("a"), SLOW, NOW)), (409, Some("ObjectIsBeingDeleted")));
-        assert_eq!(codes(vault.recover(Object::secret("a"), SLOW, NOW)), (409, Some("ObjectIsBeingDeleted")));
+        assert_eq!(codes(vault.purge(ObjectName::secret("a"), SLOW, NOW)), (409, Some("ObjectIsBeingDeleted")));
+        assert_eq!(codes(vault.recover(ObjectName::secret("a"), SLOW, NOW)), (409, Some("ObjectIsBeingDeleted")));
         assert_eq!(codes(vault.set("a", SetSecret::new("2"), NOW)), (409, Some("ObjectIsBeingDeleted")));
 
         let later = NOW + SLOW.transition;
         assert!(vault.get_deleted("a", later).is_ok());
         assert_eq!(codes(vault.set("a", SetSecret::new("2"), later)), (409, Some("ObjectIsDeletedButRecoverable")));
-        vault.recover(Object::secret("a"), SLOW, later).unwrap();
+        vault.recover(ObjectName::secret("a"), SLOW, later).unwrap();
         assert_eq!(codes(vault.get("a", None, later)), (404, None));
         assert_eq!(codes(vault.set("a", SetSecret::new("2"), later)), (409, Some("ObjectIsBeingRecovered")));
         assert!(vault.get("a", None, later + SLOW.transition).is_ok());
@@ -307,10 +307,10 @@ mod tests {
     fn a_purge_in_progress_keeps_the_name_reserved() {
         let mut vault = Vault::default();
         vault.set("a", SetSecret::new("1"), NOW).unwrap();
-        let backup = vault.backup(Object::secret("a"), NOW).unwrap();
-        vault.delete(Object::secret("a"), SLOW, NOW).unwrap();
+        let backup = vault.backup(ObjectName::secret("a"), NOW).unwrap();
+        vault.delete(ObjectName::secret("a"), SLOW, NOW).unwrap();
         let purged = NOW + SLOW.transition;
-        vault.purge(Object::secret("a"), SLOW, purged).unwrap();
+        vault.purge(ObjectName::secret("a"), SLOW, purged).unwrap();
         assert_eq!(codes(vault.get_deleted("a", purged)), (404, None));
         assert_eq!(codes(vault.restore(ObjectKind::Secret, &backup, "https://v", purged)), (409, None));
         assert_eq!(codes(vault.set("a", SetSecret::new("2"), purged)), (409, Some("ObjectIsBeingDeleted")));
@@ -323,16 +323,16 @@ mod tests {
         for _ in 0..500 {
             vault.set("a", SetSecret::new("1"), NOW).unwrap();
         }
-        assert!(vault.backup(Object::secret("a"), NOW).is_ok());
+        assert!(vault.backup(ObjectName::secret("a"), NOW).is_ok());
         vault.set("a", SetSecret::new("1"), NOW).unwrap();
-        assert_eq!(codes(vault.backup(Object::secret("a"), NOW)), (400, None));
+        assert_eq!(codes(vault.backup(ObjectName::secret("a"), NOW)), (400, None));
     }
 
     #[test]
     fn a_deleted_secret_is_purged_when_its_retention_ends() {
         let mut vault = Vault::default();
         vault.set("a", SetSecret::new("1"), NOW).unwrap();
-        vault.delete(Object::secret("a"), SLOW, NOW).unwrap();
+        vault.delete(ObjectName::secret("a"), SLOW, NOW).unwrap();
         let end = NOW + Duration::from_secs(7 * 86_400);
         vault.purge_expired(end - Duration::from_secs(1));
         assert!(vault.get_deleted("a", end).is_ok());

@@ -15,7 +15,7 @@ use super::stored_secret::StoredSecret;
 use super::update_secret::UpdateSecret;
 use super::vault::{Vault, key};
 use crate::certificates::Certificate;
-use crate::protocol::{ErrorResponse, Object};
+use crate::protocol::{ErrorResponse, ObjectName};
 use crate::random;
 
 impl Vault {
@@ -112,7 +112,7 @@ impl Vault {
         body: &CertificateRequestBody,
         now: Duration,
     ) -> Result<(&StoredSecret, &SecretVersion), ErrorResponse> {
-        let object = Object::certificate(name);
+        let object = ObjectName::certificate(name);
         self.find(object, version, now)?;
         if let Some(changes) = &body.policy {
             self.change_policy(name, changes, now)?;
@@ -164,7 +164,7 @@ impl Vault {
 
     /// Returns a certificate. Fails if there is none, or a secret without a certificate has the name.
     pub(crate) fn certificate(&self, name: &str, now: Duration) -> Result<&StoredSecret, ErrorResponse> {
-        self.find(Object::certificate(name), None, now).map(|(stored, _)| stored)
+        self.find(ObjectName::certificate(name), None, now).map(|(stored, _)| stored)
     }
 
     /// Returns the latest creation of a version.
@@ -180,7 +180,7 @@ impl Vault {
 
     /// Fails if a deleted object, or a secret without a certificate, has the name, or a creation is in progress.
     pub(super) fn check_free_for_certificate(&self, name: &str, now: Duration) -> Result<(), ErrorResponse> {
-        self.check_free(Object::certificate(name), now)?;
+        self.check_free(ObjectName::certificate(name), now)?;
         let Some(stored) = self.live.get(&key(name)) else { return Ok(()) };
         if !stored.is_certificate() {
             let message = format!("A secret with the name {name} exists already.");
@@ -194,7 +194,7 @@ impl Vault {
 
     fn change_policy(&mut self, name: &str, changes: &Value, now: Duration) -> Result<(), ErrorResponse> {
         self.certificate(name, now)?;
-        let missing = || ErrorResponse::not_found(Object::certificate(name), None);
+        let missing = || ErrorResponse::not_found(ObjectName::certificate(name), None);
         self.live.get_mut(&key(name)).ok_or_else(missing)?.change_policy(changes, now)
     }
 
