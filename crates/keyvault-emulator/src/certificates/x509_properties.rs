@@ -17,7 +17,7 @@ use crate::random;
 /// The properties of the certificates that a policy creates, as JSON.
 ///
 /// See [Create Certificate](https://learn.microsoft.com/rest/api/keyvault/certificates/create-certificate/create-certificate).
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(crate) struct X509Properties {
     pub(crate) subject: String,
@@ -29,7 +29,7 @@ pub(crate) struct X509Properties {
 }
 
 /// The alternative names of a subject.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(crate) struct AlternativeNames {
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -272,10 +272,10 @@ pub(super) fn changed(
             key.remove(name);
         }
     }
-    let policy = CertificatePolicy::parse(json, now)?;
+    let new = CertificatePolicy::parse(json, now)?;
     // The emulator cannot write every name of an imported certificate, and need not if another party signs.
-    let keeps_names = policy.issuer()? == Issuer::Unknown && changes.get("x509_props").is_none();
-    if keeps_names { policy.with_defaults() } else { policy.checked() }
+    let keeps_names = new.issuer()? == Issuer::Unknown && new.x509_props == policy.x509_props;
+    if keeps_names { new.with_defaults() } else { new.checked() }
 }
 
 fn merge(target: &mut Value, changes: &Value) {
@@ -389,6 +389,9 @@ mod tests {
         for (changes, is_valid) in [
             (r#"{"key_props":{"exportable":false}}"#, true),
             (r#"{"lifetime_actions":[]}"#, true),
+            // Some clients send what they do not change.
+            (r#"{"x509_props":{}}"#, true),
+            (r#"{"x509_props":{"subject":"OU=a, OU=b"}}"#, true),
             (r#"{"x509_props":{"validity_months":2}}"#, false),
             (r#"{"issuer":{"name":"Self"}}"#, false),
             (r#"{"issuer":{"name":"Self"},"x509_props":{"subject":"OU=a"}}"#, true),
