@@ -1,13 +1,12 @@
 //! Azure Key Vault's secrets and certificates in one process, for tests and laptops, with an Azure App Configuration
 //! service beside it.
 //!
-//! It implements the REST API of the service: every operation on secrets, those on
-//! [certificates](#certificates), every `api-version`, errors with their codes
-//! and inner codes, paging by marker, soft delete, and the challenge. [App Configuration](#app-configuration) is as
-//! complete. It serves over TLS with its own certificate
-//! authority, over plain http, and without a socket. Its own Entra and managed identity endpoints issue tokens, so a
-//! credential runs its complete flow. And it fails on demand: a [`Fault`] does what a network, a proxy or a hostile
-//! server can do.
+//! It implements the REST API of the service: every operation on secrets, those on [certificates](#certificates), every
+//! `api-version`, errors with their codes and inner codes, paging by marker, soft delete, and the challenge. Of [App
+//! Configuration](#app-configuration) it implements the data plane, except feature flags. It serves over TLS with its
+//! own certificate authority, over plain http, and without a socket. Its own Entra and managed identity endpoints issue
+//! tokens, so a credential runs its complete flow. And it fails on demand: a [`Fault`] does what a network, a proxy or
+//! a hostile server can do.
 //!
 //! ```
 //! use keyvault_emulator::Emulator;
@@ -64,25 +63,25 @@
 //!
 //! | of a policy | |
 //! | --- | --- |
-//! | issuers | `Self`; `Emulator`, the [authority](Emulator::ca_pem) that signs the listener's certificate too; `Unknown`, for a certificate that the client merges |
+//! | issuers | `Self`; `Emulator`, the [authority](Emulator::ca_pem) that signs the listener's certificate too; `Unknown`, or no name, for a certificate that the client merges |
 //! | keys | RSA of 2048 (the default), 3072 and 4096 bits; EC on P-256 and P-384; reused or new, exportable or not |
 //! | certificate | subject, alternative names, usages, and a validity of 1 to 1,200 months |
-//! | renewal | `AutoRenew` by days before the expiry or by percentage of the lifetime; default: 80 percent |
+//! | renewal | `AutoRenew` by days before the expiry or by percentage of the lifetime; default: 80 percent, or `EmailContacts` for `Unknown` |
 //!
-//! A version is issued when the next request arrives, or after the
-//! [time](EmulatorBuilder::deletion_time) that the emulator takes. The first request after the
-//! [clock](Emulator::advance_clock) passed the point of a renewal finds the renewed version, dated then: one, however
-//! far the clock moved. A disabled certificate is not renewed. Tokens expire by the same clock, so a client needs a new
-//! one.
+//! A version is issued when the next request for the certificate or its secret arrives, or a list or the events of its
+//! vault are read, or after the [time](EmulatorBuilder::deletion_time) that the emulator takes. The first such request
+//! after the [clock](Emulator::advance_clock) passed the point of a renewal finds the renewed version, dated then: one,
+//! however far the clock moved. A disabled certificate is not renewed, nor one whose next version would expire after the
+//! year 9999. Tokens expire by the same clock, so a client needs a new one.
 //!
-//! An import takes PEM with a key in PKCS#8, or PKCS#12 with AES, triple DES or RC2 and a MAC by SHA-1 or SHA-2.
-//! [`VaultHandle::events`] returns what Event Grid would send: new versions, near expiries and expiries. Contacts and
-//! issuers beyond those above are not part of it, `EmailContacts` sends nothing, `preserveCertOrder` has no effect, and
-//! the `kid` of a certificate leads to no key.
+//! An import takes PEM with a key in PKCS#8, or PKCS#12 with AES, triple DES or RC2 and a MAC by SHA-1 or SHA-2, which
+//! at most eight million hashes open. [`VaultHandle::events`] returns what Event Grid would send: new versions, near
+//! expiries and expiries. Contacts and issuers beyond those above are not part of it, `EmailContacts` sends nothing,
+//! `preserveCertOrder` has no effect, and the `kid` of a certificate leads to no key.
 //!
-//! Generating an RSA key takes tenths of a second, and seconds in a build without optimization. Requests for other
-//! things continue meanwhile. In the tests of a program, `[profile.dev.package.crypto-bigint]` and `crypto-primes` with
-//! `opt-level = 2` make it fast, and so does an EC key.
+//! Generating an RSA key takes tenths of a second, and seconds in a build without optimization. Only the requests that
+//! show a certificate wait for its renewal; all others continue meanwhile. In the tests of a program,
+//! `[profile.dev.package.crypto-bigint]` and `crypto-primes` with `opt-level = 2` make it fast, and so does an EC key.
 //!
 //! # App Configuration
 //!

@@ -28,14 +28,14 @@ impl History {
         self.0.iter().rev().find(|change| change.is_in(view))?.state.as_ref()
     }
 
-    /// Returns the states in a view, newest first, with their numbers. A deletion is no state, and a state whose
-    /// retention has ended is not listed unless it is the newest.
-    pub(super) fn revisions(&self, view: View, now: Duration) -> impl Iterator<Item = (usize, &KeyValue)> {
+    /// Returns the states in a view, newest first, with the numbers of their changes. A deletion is no state, and a
+    /// state whose retention has ended is not listed unless it is the newest.
+    pub(super) fn revisions(&self, view: View, now: Duration) -> impl Iterator<Item = (u64, &KeyValue)> {
         let last = self.0.len() - 1;
         self.0.iter().enumerate().rev().filter_map(move |(at, change)| {
-            let is_kept = at == last || change.at + RETENTION > now;
+            let is_kept = at == last || change.is_retained(now);
             let state = change.state.as_ref().filter(|_| is_kept && change.is_in(&view))?;
-            Some((at, state))
+            Some((change.sequence, state))
         })
     }
 
@@ -50,9 +50,11 @@ impl History {
         states.map(|state| state.etag.as_str()).next()
     }
 
-    /// Adds a state, or a deletion.
+    /// Adds a state, or a deletion. Removes the states that were replaced before the retention.
     pub(super) fn push(&mut self, state: Option<KeyValue>, sequence: u64, now: Duration) {
         self.0.push(Change { at: now, sequence, state });
+        let replaced = self.0.windows(2).take_while(|pair| !pair[1].is_retained(now)).count();
+        self.0.drain(..replaced);
     }
 
     /// Returns whether this program could have written the history of a key and label.
@@ -66,9 +68,39 @@ impl Change {
     fn is_in(&self, view: &View) -> bool {
         view.contains(self.at, self.sequence)
     }
+
+    fn is_retained(&self, now: Duration) -> bool {
+        self.at.checked_add(RETENTION).is_none_or(|end| end > now)
+    }
 }
 
 /// The retention of revisions in the standard tier.
 ///
 /// See [revisions](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-revisions).
 const RETENTION: Duration = Duration::from_secs(30 * 86_400);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    #[test]
+    fn a_state_that_was_replaced_before_the_retention_is_removed() {
+        let mut history = History::default();
+        for (sequence, (day, expected)) in (0..).zip([(0, 1), (0, 2), (10, 3), (29, 4), (30, 4), (41, 4)]) {
+            history.push(None, sequence, day * DAY);
+            assert_eq!(history.0.len(), expected, "on day {day}");
+        }
+        // The state of day 11 is that of day 10.
+        assert_eq!(history.0[0].at, 10 * DAY);
+    }
+
+    #[test]
+    fn a_time_of_a_damaged_file_is_retained() {
+        let mut history = History(vec![Change { at: Duration::MAX, sequence: 1, state: None }]);
+        history.push(None, 2, DAY);
+        assert_eq!(history.revisions(View::LATEST, DAY).count(), 0);
+        assert_eq!(history.0.len(), 2);
+    }
+}

@@ -32,12 +32,13 @@ pub struct SetKeyValue {
 }
 
 impl SetKeyValue {
-    /// Creates a state from a value, without a label and without other properties.
+    /// Creates a state from a value, without a label and without other properties. At most 10,240 bytes with key, label
+    /// and all properties.
     pub fn new(value: impl Into<String>) -> Self {
         Self { value: Some(value.into()), ..Self::empty() }
     }
 
-    /// Creates a Key Vault reference to the URI of a secret, with or without a version.
+    /// Creates a Key Vault reference to the URI of a secret, with or without a version. The URI is not checked.
     pub fn secret_reference(uri: impl Into<String>) -> Self {
         Self::new(json!({ "uri": uri.into() }).to_string()).content_type(SECRET_REFERENCE)
     }
@@ -49,19 +50,21 @@ impl SetKeyValue {
         Self::new(flag.to_string()).content_type(FEATURE_FLAG)
     }
 
-    /// Sets the label. An empty label is no label.
+    /// Sets the label. An empty label is no label. No control characters. Its bytes count towards the 10,240 of the
+    /// key-value.
     pub fn label(mut self, label: impl Into<String>) -> Self {
         self.label = filter::label(Some(&label.into()));
         self
     }
 
-    /// Sets the content type.
+    /// Sets the content type. No control characters. Its bytes count towards the 10,240 of the key-value.
     pub fn content_type(mut self, content_type: impl Into<String>) -> Self {
         self.content_type = Some(content_type.into());
         self
     }
 
-    /// Sets the description, which exists since api-version 2026-04-01.
+    /// Sets the description, which exists since api-version 2026-04-01. Its bytes count towards the 10,240 of the
+    /// key-value.
     pub fn description(mut self, description: impl Into<String>) -> Self {
         self.description = Some(description.into());
         self

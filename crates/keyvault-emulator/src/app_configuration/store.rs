@@ -83,14 +83,14 @@ impl Store {
     }
 
     /// Returns the revisions in a view of the key-values whose keys start with `prefix`, each with its position: the
-    /// sort text of its key-value and its number. They are in the order of the service: by key-value, newest first.
+    /// sort text of its key-value and the number of its change. They are in the order of the service: by key-value, newest first.
     pub(super) fn revisions<'a>(
         &'a self,
         prefix: &'a str,
-        after: Option<(&'a str, usize)>,
+        after: Option<(&'a str, u64)>,
         view: View,
         now: Duration,
-    ) -> impl Iterator<Item = ((&'a str, usize), &'a KeyValue)> {
+    ) -> impl Iterator<Item = ((&'a str, u64), &'a KeyValue)> {
         let start = after.map(|(text, _)| text).filter(|text| *text >= prefix).unwrap_or(prefix);
         self.histories(prefix, Bound::Included(start)).flat_map(move |(text, history)| {
             let is_after = move |number| after.is_none_or(|(last, at)| text != last || number < at);

@@ -10,6 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use time::{Duration, OffsetDateTime};
 
 use super::certificate_error::CertificateError;
+use super::hash_budget::{HashBudget, MAX_HASHES};
 use super::private_key::PrivateKey;
 use super::x509::X509;
 use super::{pem_block, pkcs12, pkcs12_reader};
@@ -73,7 +74,7 @@ impl Certificate {
 
     /// Reads what a client imports: a PKCS#12 container.
     pub(crate) fn import_pkcs12(container: &[u8], password: &str) -> Result<Self, &'static str> {
-        let contents = pkcs12_reader::read(container, password).ok_or(DAMAGED_PKCS12)?;
+        let contents = pkcs12_reader::read(container, password, HashBudget::of(MAX_HASHES)).ok_or(DAMAGED_PKCS12)?;
         let [key] = <[Vec<u8>; 1]>::try_from(contents.keys).map_err(|_| "The PKCS#12 content has no single key.")?;
         Self::import(PrivateKey::from_der(key), contents.certificates)
     }
@@ -194,7 +195,7 @@ mod tests {
             bytes in prop::collection::vec(any::<u8>(), 0..64),
         ) {
             let container = [prefix, &bytes].concat();
-            let _ = pkcs12_reader::read(&container, "");
+            let _ = pkcs12_reader::read(&container, "", HashBudget::of(MAX_HASHES));
             let _ = X509::parse(&container);
         }
     }

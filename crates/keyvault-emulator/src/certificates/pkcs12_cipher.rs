@@ -14,6 +14,7 @@ use rc2::Rc2;
 use ring::{digest, pbkdf2};
 use yasna::{ASN1Result, BERReader};
 
+use super::hash_budget::HashBudget;
 use super::pkcs12_key::{self, Purpose};
 use super::pkcs12_reader::Password;
 
@@ -73,23 +74,25 @@ impl Encryption {
         })
     }
 
-    /// Decrypts a part. Fails if the password is wrong, or the algorithm unknown.
-    pub(super) fn decrypt(&self, password: &Password, text: &[u8]) -> Option<Vec<u8>> {
+    /// Decrypts a part. Fails if the password is wrong, the algorithm unknown, or the budget exceeded.
+    pub(super) fn decrypt(&self, password: &Password, text: &[u8], budget: &mut HashBudget) -> Option<Vec<u8>> {
         match self {
             Self::Pbes2 { hash, salt, iterations, cipher, iv } => {
-                let (cipher, iterations) = ((*cipher)?, NonZeroU32::new(checked(*iterations)?)?);
+                let (cipher, hash) = ((*cipher)?, (*hash)?);
                 let mut key = vec![0; cipher.key_length()];
-                pbkdf2::derive((*hash)?, iterations, salt, password.text.as_bytes(), &mut key);
+                let input = password.text.len() + salt.len();
+                budget.spend(*iterations, input, key.len())?;
+                pbkdf2::derive(hash, NonZeroU32::new(*iterations)?, salt, password.text.as_bytes(), &mut key);
                 cipher.decrypt(&key, iv, text)
             }
             Self::Old { cipher, salt, iterations } => {
-                let iterations = checked(*iterations)?;
-                let derive = |purpose, length| {
+                let mut derive = |purpose, length| {
                     let hash = &digest::SHA1_FOR_LEGACY_USE_ONLY;
-                    pkcs12_key::derive(hash, purpose, &password.utf16, salt, iterations, length)
+                    budget.spend(*iterations, password.utf16.len() + salt.len(), length)?;
+                    Some(pkcs12_key::derive(hash, purpose, &password.utf16, salt, *iterations, length))
                 };
-                let key = derive(Purpose::Encryption, cipher.key_length());
-                cipher.decrypt(&key, &derive(Purpose::InitialVector, 8), text)
+                let key = derive(Purpose::Encryption, cipher.key_length())?;
+                cipher.decrypt(&key, &derive(Purpose::InitialVector, 8)?, text)
             }
             Self::Unknown => None,
         }
@@ -148,13 +151,6 @@ fn derivation(reader: BERReader<'_, '_>) -> ASN1Result<(Option<pbkdf2::Algorithm
 fn find<T: Copy>(table: &[(&[u64], T)], oid: &[u64]) -> Option<T> {
     table.iter().find(|(known, _)| *known == oid).map(|(_, found)| *found)
 }
-
-/// Returns a number of iterations that takes less than some seconds.
-pub(super) fn checked(iterations: u32) -> Option<u32> {
-    (1..=MAX_ITERATIONS).contains(&iterations).then_some(iterations)
-}
-
-const MAX_ITERATIONS: u32 = 4_000_000;
 
 const PBES2: &[u64] = &[1, 2, 840, 113_549, 1, 5, 13];
 const PBKDF2: &[u64] = &[1, 2, 840, 113_549, 1, 5, 12];

@@ -6,8 +6,9 @@ use ring::{digest, hmac};
 use yasna::{ASN1Error, ASN1ErrorKind, ASN1Result, BERReader, BERReaderSeq, Tag};
 
 use super::ber;
+use super::hash_budget::HashBudget;
 use super::pkcs12::{CERTIFICATE_BAG, DATA, KEY_BAG, SHA256, X509};
-use super::pkcs12_cipher::{Encryption, checked};
+use super::pkcs12_cipher::Encryption;
 use super::pkcs12_key::{self, Purpose};
 
 /// A password in its two encodings.
@@ -24,8 +25,8 @@ pub(super) struct Contents {
     pub(super) certificates: Vec<Vec<u8>>,
 }
 
-/// Reads a container. `None` if it is damaged, has an unknown algorithm, or another password.
-pub(super) fn read(container: &[u8], password: &str) -> Option<Contents> {
+/// Reads a container. `None` if it is damaged, has an unknown algorithm or another password, or takes too long.
+pub(super) fn read(container: &[u8], password: &str, mut budget: HashBudget) -> Option<Contents> {
     let (safe, mac) = ber::parse(container, |reader| {
         reader.read_sequence(|pfx| {
             pfx.next().read_u8()?;
@@ -37,20 +38,21 @@ pub(super) fn read(container: &[u8], password: &str) -> Option<Contents> {
         })
     })
     .ok()?;
-    let passwords = Password::candidates(password);
-    let password =
-        passwords.into_iter().find(|password| mac.as_ref().is_none_or(|mac| mac.verifies(password, &safe)))?;
+    let mut is_right = |password: &Password| mac.as_ref().is_none_or(|mac| mac.verifies(password, &safe, &mut budget));
+    let password = Password::candidates(password).into_iter().find(&mut is_right)?;
     let mut contents = Contents::default();
     let parts = ber::parse(&safe, |reader| reader.collect_sequence_of(Part::read)).ok()?;
     for part in parts {
         let bags = match part {
             Part::Plain(bags) => bags,
-            Part::Encrypted(encryption, text) => encryption.decrypt(&password, &text)?,
+            Part::Encrypted(encryption, text) => encryption.decrypt(&password, &text, &mut budget)?,
         };
         for bag in ber::parse(&bags, |reader| reader.collect_sequence_of(Bag::read)).ok()? {
             match bag {
                 Bag::Key(key) => contents.keys.push(key),
-                Bag::EncryptedKey(encryption, text) => contents.keys.push(encryption.decrypt(&password, &text)?),
+                Bag::EncryptedKey(encryption, text) => {
+                    contents.keys.push(encryption.decrypt(&password, &text, &mut budget)?);
+                }
                 Bag::Certificate(certificate) => contents.certificates.push(certificate),
                 Bag::Other => {}
             }
@@ -97,7 +99,7 @@ impl Mac {
         })
     }
 
-    fn verifies(&self, password: &Password, safe: &[u8]) -> bool {
+    fn verifies(&self, password: &Password, safe: &[u8], budget: &mut HashBudget) -> bool {
         let (digest, hmac) = match self.oid.as_slice() {
             SHA1 => (&digest::SHA1_FOR_LEGACY_USE_ONLY, hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY),
             SHA256 => (&digest::SHA256, hmac::HMAC_SHA256),
@@ -105,9 +107,12 @@ impl Mac {
             SHA512 => (&digest::SHA512, hmac::HMAC_SHA512),
             _ => return false,
         };
-        let Some(iterations) = checked(self.iterations) else { return false };
+        // The key has the length of one hash.
+        if budget.spend(self.iterations, password.utf16.len() + self.salt.len(), 1).is_none() {
+            return false;
+        }
         let length = digest.output_len();
-        let key = pkcs12_key::derive(digest, Purpose::Mac, &password.utf16, &self.salt, iterations, length);
+        let key = pkcs12_key::derive(digest, Purpose::Mac, &password.utf16, &self.salt, self.iterations, length);
         hmac::verify(&hmac::Key::new(hmac, &key), safe, &self.code).is_ok()
     }
 }
@@ -188,3 +193,111 @@ const SHROUDED_KEY_BAG: &[u64] = &[1, 2, 840, 113_549, 1, 12, 10, 1, 2];
 const SHA1: &[u64] = &[1, 3, 14, 3, 2, 26];
 const SHA384: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 2];
 const SHA512: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 3];
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use aes::Aes128;
+    use cbc::Encryptor;
+    use cbc::cipher::block_padding::Pkcs7;
+    use cbc::cipher::{BlockModeEncrypt as _, KeyIvInit as _};
+    use yasna::models::ObjectIdentifier;
+    use yasna::{DERWriter, DERWriterSeq};
+
+    use super::*;
+
+    const ITERATIONS: u32 = 10;
+    const PASSWORD: &str = "hunter2";
+
+    fn write_oid(writer: &mut DERWriterSeq<'_>, oid: &[u64]) {
+        writer.next().write_oid(&ObjectIdentifier::from_slice(oid));
+    }
+
+    fn write_data(writer: DERWriter<'_>, data: &[u8]) {
+        writer.write_sequence(|info| {
+            write_oid(info, DATA);
+            info.next().write_tagged(Tag::context(0), |content| content.write_bytes(data));
+        });
+    }
+
+    /// Writes a key that PBES2 encrypts with AES-128.
+    fn write_encrypted_key(writer: DERWriter<'_>, key: &[u8]) {
+        let (salt, iv) = ([1; 8], [2; 16]);
+        let mut cipher_key = [0; 16];
+        let iterations = NonZeroU32::new(ITERATIONS).unwrap();
+        ring::pbkdf2::derive(ring::pbkdf2::PBKDF2_HMAC_SHA1, iterations, &salt, PASSWORD.as_bytes(), &mut cipher_key);
+        let cipher = Encryptor::<Aes128>::new_from_slices(&cipher_key, &iv).unwrap();
+        let mut text = [key, &[0; 16]].concat();
+        let text = cipher.encrypt_padded::<Pkcs7>(&mut text, key.len()).unwrap();
+        writer.write_sequence(|encrypted| {
+            encrypted.next().write_sequence(|algorithm| {
+                write_oid(algorithm, &[1, 2, 840, 113_549, 1, 5, 13]);
+                algorithm.next().write_sequence(|parameters| {
+                    parameters.next().write_sequence(|derivation| {
+                        write_oid(derivation, &[1, 2, 840, 113_549, 1, 5, 12]);
+                        derivation.next().write_sequence(|parameters| {
+                            parameters.next().write_bytes(&salt);
+                            parameters.next().write_u32(ITERATIONS);
+                        });
+                    });
+                    parameters.next().write_sequence(|scheme| {
+                        write_oid(scheme, &[2, 16, 840, 1, 101, 3, 4, 1, 2]);
+                        scheme.next().write_bytes(&iv);
+                    });
+                });
+            });
+            encrypted.next().write_bytes(text);
+        });
+    }
+
+    /// Returns a container of encrypted keys without a MAC.
+    fn container(keys: &[&[u8]]) -> Vec<u8> {
+        let bags = yasna::construct_der(|writer| {
+            writer.write_sequence(|bags| {
+                for key in keys {
+                    bags.next().write_sequence(|bag| {
+                        write_oid(bag, SHROUDED_KEY_BAG);
+                        bag.next().write_tagged(Tag::context(0), |value| write_encrypted_key(value, key));
+                    });
+                }
+            });
+        });
+        let safe = yasna::construct_der(|writer| writer.write_sequence(|safe| write_data(safe.next(), &bags)));
+        yasna::construct_der(|writer| {
+            writer.write_sequence(|pfx| {
+                pfx.next().write_u8(3);
+                write_data(pfx.next(), &safe);
+            });
+        })
+    }
+
+    #[test]
+    fn all_keys_of_a_container_share_one_budget() {
+        let keys: [&[u8]; 3] = [b"first", b"second", b"third"];
+        let container = container(&keys);
+        // The first iteration of each key hashes one block more.
+        let needed = 3 * (u64::from(ITERATIONS) + 1);
+        let contents = read(&container, PASSWORD, HashBudget::of(needed)).unwrap();
+        assert_eq!(contents.keys, keys);
+        assert!(read(&container, PASSWORD, HashBudget::of(needed - 1)).is_none());
+    }
+
+    #[test]
+    fn no_changed_byte_makes_the_reader_panic() {
+        for original in [
+            container(&[b"a key"]),
+            super::super::pkcs12::encode(Some(&[0x30, 0x03, 2, 1, 0]), &[vec![0x30, 0x03, 2, 1, 0]]),
+        ] {
+            for at in 0..original.len() {
+                for change in [1, 0x80, 0xff] {
+                    let mut changed = original.clone();
+                    changed[at] ^= change;
+                    for password in ["", PASSWORD] {
+                        let _ = read(&changed, password, HashBudget::of(10_000));
+                    }
+                }
+            }
+        }
+    }
+}

@@ -28,6 +28,8 @@ pub(crate) struct PrivateKey(Vec<u8>);
 impl PrivateKey {
     /// Generates a key. RSA takes up to some seconds.
     pub(crate) fn generate(kind: KeyKind) -> Self {
+        #[cfg(test)]
+        GENERATED.set(GENERATED.get() + 1);
         let on_curve = |curve| KeyPair::generate_for(curve).expect("the system has random bytes").serialize_der();
         Self(match kind {
             KeyKind::Rsa(bits) => rsa_key::generate(bits),
@@ -85,6 +87,12 @@ impl fmt::Debug for PrivateKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PrivateKey").finish_non_exhaustive()
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The number of keys that the thread of a test generated.
+    pub(crate) static GENERATED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 #[cfg(test)]

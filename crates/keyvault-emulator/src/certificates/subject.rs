@@ -5,6 +5,8 @@
 use rcgen::string::{Ia5String, PrintableString};
 use rcgen::{DistinguishedName, DnType, DnValue};
 
+use super::oid;
+
 /// Parses a name. `None` if it is empty, an attribute is unknown or occurs twice, or a quote or an escape does not end.
 pub(super) fn parse(text: &str) -> Option<DistinguishedName> {
     let mut name = DistinguishedName::new();
@@ -16,7 +18,9 @@ pub(super) fn parse(text: &str) -> Option<DistinguishedName> {
         }
         let value = match &kind {
             DnType::CountryName => DnValue::PrintableString(PrintableString::try_from(value).ok()?),
-            DnType::CustomDnType(_) => DnValue::Ia5String(Ia5String::try_from(value).ok()?),
+            DnType::CustomDnType(oid) if IA5.contains(&oid.as_slice()) => {
+                DnValue::Ia5String(Ia5String::try_from(value).ok()?)
+            }
             _ => DnValue::Utf8String(value),
         };
         name.push(kind, value);
@@ -25,12 +29,12 @@ pub(super) fn parse(text: &str) -> Option<DistinguishedName> {
     Some(name)
 }
 
-/// Writes attributes, each with its object identifier and text, as [`parse`] reads them.
+/// Writes attributes, each with its object identifier and text, in the form that [`parse`] reads. Unlike a name that
+/// [`parse`] accepts, they may have no text, or occur several times.
 pub(super) fn write(attributes: &[(Vec<u64>, String)]) -> String {
     let attribute = |(oid, text): &(Vec<u64>, String)| {
         let known = KEYS.iter().find(|(_, known)| *known == oid.as_slice());
-        let key = known
-            .map_or_else(|| oid.iter().map(u64::to_string).collect::<Vec<_>>().join("."), |(key, _)| (*key).to_owned());
+        let key = known.map_or_else(|| oid::write(oid), |(key, _)| (*key).to_owned());
         let is_plain = !text.contains([',', ';', '"', '=', '+', '\\']) && text.trim() == text;
         let text =
             if is_plain { text.clone() } else { format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")) };
@@ -63,9 +67,10 @@ fn split(text: &str) -> Option<Vec<(String, String)>> {
     (!is_quoted).then_some(parts)
 }
 
+/// Returns the type of an attribute, by its key or its object identifier.
 fn kind(key: &str) -> Option<DnType> {
-    let (_, oid) = KEYS.iter().find(|(known, _)| known.eq_ignore_ascii_case(key))?;
-    Some(DnType::from_oid(oid))
+    let known = KEYS.iter().find(|(known, _)| known.eq_ignore_ascii_case(key)).map(|(_, oid)| oid.to_vec());
+    Some(DnType::from_oid(&known.or_else(|| oid::parse(key))?))
 }
 
 /// The keys, each preferred one before its synonyms.
@@ -81,6 +86,9 @@ const KEYS: [(&str, &[u64]); 10] = [
     ("EMAILADDRESS", &[1, 2, 840, 113_549, 1, 9, 1]),
     ("DC", &[0, 9, 2342, 19_200_300, 100, 1, 25]),
 ];
+
+/// The attributes whose text is ASCII.
+const IA5: [&[u64]; 2] = [&[1, 2, 840, 113_549, 1, 9, 1], &[0, 9, 2342, 19_200_300, 100, 1, 25]];
 
 #[cfg(test)]
 mod tests {
@@ -99,6 +107,10 @@ mod tests {
             ("CN=a,", None),
             ("CN=a,CN=b", None),
             ("X=a", None),
+            ("CN=a, 2.5.4.5=Ä 7", Some(2)),
+            ("2.5.4.3=a, CN=b", None),
+            ("3.5.4=a", None),
+            ("1.40.4=a", None),
             ("CN=\"a", None),
             ("CN=a\\", None),
             ("C=Ä", None),

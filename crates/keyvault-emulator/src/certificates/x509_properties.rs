@@ -11,13 +11,13 @@ use time::{Duration, Month, OffsetDateTime};
 
 use super::authority::CertificateAuthority;
 use super::private_key::PrivateKey;
-use super::subject;
+use super::{oid, subject};
 use crate::random;
 
 /// The properties of the certificates that a policy creates, as JSON.
 ///
 /// See [Create Certificate](https://learn.microsoft.com/rest/api/keyvault/certificates/create-certificate/create-certificate).
-#[derive(Clone, Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(crate) struct X509Properties {
     pub(crate) subject: String,
@@ -29,7 +29,7 @@ pub(crate) struct X509Properties {
 }
 
 /// The alternative names of a subject.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(default)]
 pub(crate) struct AlternativeNames {
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -83,9 +83,7 @@ impl X509Properties {
         now: std::time::Duration,
     ) -> Option<Vec<Vec<u8>>> {
         let mut params = self.params().ok()?;
-        let now = OffsetDateTime::from_unix_timestamp(i64::try_from(now.as_secs()).ok()?).ok()?;
-        params.not_before = now - Duration::minutes(10);
-        params.not_after = add_months(now, self.validity_months)?;
+        (params.not_before, params.not_after) = self.validity(now)?;
         // A certificate for the same key needs another number.
         let mut serial = random::bytes::<16>();
         serial[0] = serial[0] & 0x7f | 0x40;
@@ -95,6 +93,12 @@ impl X509Properties {
             Some(authority) => authority.issue(params, &key),
             None => Some(vec![params.self_signed(&key).ok()?.der().to_vec()]),
         }
+    }
+
+    /// Returns the dates of a certificate that is issued now. `None` if it expires after the year 9999.
+    pub(crate) fn validity(&self, now: std::time::Duration) -> Option<(OffsetDateTime, OffsetDateTime)> {
+        let now = OffsetDateTime::from_unix_timestamp(i64::try_from(now.as_secs()).ok()?).ok()?;
+        Some((now - Duration::minutes(10), add_months(now, self.validity_months)?))
     }
 
     fn params(&self) -> Result<CertificateParams, &'static str> {
@@ -141,11 +145,7 @@ impl X509Properties {
 }
 
 fn extended_usage(oid: &str) -> Option<ExtendedKeyUsagePurpose> {
-    let components: Vec<u64> =
-        oid.split('.').map(|part| Some(part.parse::<u32>().ok()?.into())).collect::<Option<_>>()?;
-    // DER has one byte for the first two components.
-    let is_valid = components.len() > 2 && components[0] <= 2 && (components[0] == 2 || components[1] < 40);
-    is_valid.then_some(ExtendedKeyUsagePurpose::Other(components))
+    oid::parse(oid).map(ExtendedKeyUsagePurpose::Other)
 }
 
 fn key_usage(name: &str) -> Option<KeyUsagePurpose> {
@@ -165,7 +165,7 @@ fn key_usage(name: &str) -> Option<KeyUsagePurpose> {
 
 /// Adds months to a date. A day that the month does not have becomes its last day.
 fn add_months(date: OffsetDateTime, months: u32) -> Option<OffsetDateTime> {
-    let month = u32::from(u8::from(date.month())) - 1 + months;
+    let month = (u32::from(u8::from(date.month())) - 1).checked_add(months)?;
     let year = date.year() + i32::try_from(month / 12).ok()?;
     let month = Month::try_from(u8::try_from(month % 12 + 1).ok()?).ok()?;
     let date_of_month = date.day().min(month.length(year));

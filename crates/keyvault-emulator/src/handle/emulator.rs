@@ -180,7 +180,7 @@ impl Emulator {
     /// # Panics
     ///
     /// The service would reject the request: the name is invalid, a property is too long, or a deleted secret has the
-    /// name.
+    /// name. The version is not 32 hexadecimal digits, or exists already.
     pub fn set_secret(&self, name: &str, secret: SetSecret) -> String {
         self.vault("").set_secret(name, secret)
     }

@@ -3,8 +3,8 @@
 use serde_json::Value;
 
 use crate::faults::{Denial, Fault, RequestMatcher};
-use crate::protocol::ErrorResponse;
 use crate::protocol::uri::named_url;
+use crate::protocol::{ErrorResponse, ObjectName};
 use crate::random;
 use crate::service::Service;
 use crate::vaults::name::is_name;
@@ -46,7 +46,7 @@ impl<'a> VaultHandle<'a> {
     /// # Panics
     ///
     /// The service would reject the request: the name is invalid, a property is too long, or a deleted secret has the
-    /// name.
+    /// name. The version is not 32 hexadecimal digits, or exists already.
     pub fn set_secret(&self, name: &str, mut secret: SetSecret) -> String {
         let now = self.service.now();
         secret.version.get_or_insert_with(random::hex);
@@ -65,13 +65,13 @@ impl<'a> VaultHandle<'a> {
     pub fn set_enabled(&self, name: &str, version: Option<&str>, enabled: bool) -> bool {
         let now = self.service.now();
         let update = UpdateSecret::enabled(enabled);
-        self.change(|vault| vault.update(name, version, update.clone(), now).is_ok())
+        self.change(|vault| vault.update(ObjectName::secret(name), version, update.clone(), now).is_ok())
     }
 
     /// Deletes a secret, which can then be recovered. Returns false if it does not exist.
     pub fn delete(&self, name: &str) -> bool {
         let now = self.service.now();
-        self.change(|vault| vault.delete(name, self.service.policy, now).is_ok())
+        self.change(|vault| vault.delete(ObjectName::secret(name), self.service.policy, now).is_ok())
     }
 
     /// Returns the events that Event Grid sends about the secrets and certificates of the vault until now, as the JSON

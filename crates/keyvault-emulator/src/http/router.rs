@@ -29,7 +29,10 @@ impl Router {
     /// Responds to a request. An error represents a connection reset.
     pub(crate) async fn route(&self, request: Request<Bytes>) -> io::Result<Response<Body>> {
         if control::is_control(&request) {
-            let (mut response, save) = control::serve(&self.service, &self.ca_pem, &request);
+            // The list of events may issue certificates, and a seed may contain them.
+            let ca_pem = self.ca_pem.clone();
+            let serve = move |service: &Service| control::serve(service, &ca_pem, &request);
+            let (mut response, save) = self.on_another_thread(serve).await?;
             if let Some(save) = save
                 && !save.succeeds().await
             {
@@ -39,6 +42,7 @@ impl Router {
         }
         let _in_flight = Service::is_for_vault(&request).then(|| self.service.in_flight.enter());
         let arrived = Instant::now();
+        self.issue_due(&request).await?;
         let (mut plan, request) = self.plan(request).await?;
         if !plan.delay.is_zero() {
             tokio::time::sleep(plan.delay).await;
@@ -61,13 +65,31 @@ impl Router {
         })
     }
 
-    /// Plans the reply to a request. A request that may generate keys is planned on another thread.
+    /// Issues the certificates that the response can show, and waits until they are visible. If they cannot be saved, the
+    /// response shows the versions before.
+    async fn issue_due(&self, request: &Request<Bytes>) -> io::Result<()> {
+        let Some(shown) = self.service.due_certificates(request) else { return Ok(()) };
+        if let Some(save) = self.on_another_thread(move |service| service.issue_due(&shown)).await? {
+            save.succeeds().await;
+        }
+        Ok(())
+    }
+
+    /// Plans the reply to a request. A request that takes long is planned on another thread.
     async fn plan(&self, request: Request<Bytes>) -> io::Result<(Plan, Request<Bytes>)> {
-        if !self.service.may_generate_keys(&request) {
+        if !Service::takes_long(&request) {
             return Ok((self.service.plan(&request), request));
         }
+        self.on_another_thread(move |service| (service.plan(&request), request)).await
+    }
+
+    /// Runs what may take up to seconds, so that other requests continue meanwhile.
+    async fn on_another_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Service) -> T + Send + 'static,
+    ) -> io::Result<T> {
         let service = Arc::clone(&self.service);
-        tokio::task::spawn_blocking(move || (service.plan(&request), request)).await.map_err(io::Error::other)
+        tokio::task::spawn_blocking(move || work(&service)).await.map_err(io::Error::other)
     }
 }
 

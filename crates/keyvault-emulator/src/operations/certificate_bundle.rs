@@ -64,6 +64,7 @@ impl<'a> BundleWriter<'a> {
     /// Returns the creation of a version.
     pub(super) fn operation(self, stored: &StoredSecret, operation: &'a CertificateOperation) -> OperationBundle<'a> {
         let status_details = match operation.status {
+            OperationStatus::InProgress if operation.needs_merge() => Some(NEEDS_MERGE),
             OperationStatus::InProgress => Some(IN_PROGRESS),
             OperationStatus::Completed | OperationStatus::Cancelled => None,
         };
@@ -78,6 +79,17 @@ impl<'a> BundleWriter<'a> {
             target: is_completed.then(|| format!("{}/certificates/{}", self.base, stored.name)),
             request_id: &operation.request_id,
         }
+    }
+
+    /// Returns the URL of the creation of a version.
+    pub(super) fn operation_location(self, stored: &StoredSecret, operation: &CertificateOperation) -> String {
+        let (id, request_id) = (self.pending_id(stored), &operation.request_id);
+        format!("{id}?api-version={}&request_id={request_id}", self.api.as_str())
+    }
+
+    /// Returns the URL of the latest version.
+    pub(super) fn certificate_location(self, stored: &StoredSecret) -> String {
+        format!("{}/certificates/{}?api-version={}", self.base, stored.name, self.api.as_str())
     }
 
     fn list_entry(self, id: String, version: &'a SecretVersion) -> CertificateBundle<'a> {
@@ -180,3 +192,4 @@ pub(super) struct OperationBundle<'a> {
 
 const IN_PROGRESS: &str = "Pending certificate created. Certificate request is in progress. This may take some time based on \
                            the issuer provider. Please check again later.";
+const NEEDS_MERGE: &str = "Pending certificate created. Please Perform Merge to complete the request.";

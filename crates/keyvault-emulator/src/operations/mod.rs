@@ -20,4 +20,5 @@ pub use request_head::RequestHead;
 
 pub(crate) use page::MAX_PAGE;
 pub(crate) use perform::{VaultRequest, perform};
+pub(crate) use perform_certificate::prepare;
 pub(crate) use route::Route;

@@ -2,6 +2,8 @@
 
 use serde::Deserialize;
 
+use crate::protocol::ObjectKind;
+
 /// The operation of a request, as counters, log, faults and denials distinguish them.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq)]
 #[non_exhaustive]
@@ -108,156 +110,119 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Returns the name, the area and the effect.
+    const fn row(self) -> (&'static str, Area, Effect) {
+        use Area::{AppConfiguration, Certificates, Identity, Secrets};
+        use Effect::{Change, Page, Read};
+        match self {
+            Self::Get => ("get", Secrets, Read),
+            Self::List => ("list", Secrets, Page),
+            Self::ListVersions => ("list_versions", Secrets, Page),
+            Self::Set => ("set", Secrets, Change),
+            Self::Update => ("update", Secrets, Change),
+            Self::Delete => ("delete", Secrets, Change),
+            Self::Backup => ("backup", Secrets, Read),
+            Self::Restore => ("restore", Secrets, Change),
+            Self::ListDeleted => ("list_deleted", Secrets, Page),
+            Self::GetDeleted => ("get_deleted", Secrets, Read),
+            Self::Recover => ("recover", Secrets, Change),
+            Self::Purge => ("purge", Secrets, Change),
+            Self::GetCertificate => ("get_certificate", Certificates, Read),
+            Self::ListCertificates => ("list_certificates", Certificates, Page),
+            Self::ListCertificateVersions => ("list_certificate_versions", Certificates, Page),
+            Self::CreateCertificate => ("create_certificate", Certificates, Change),
+            Self::ImportCertificate => ("import_certificate", Certificates, Change),
+            Self::MergeCertificate => ("merge_certificate", Certificates, Change),
+            Self::UpdateCertificate => ("update_certificate", Certificates, Change),
+            Self::DeleteCertificate => ("delete_certificate", Certificates, Change),
+            Self::BackupCertificate => ("backup_certificate", Certificates, Read),
+            Self::RestoreCertificate => ("restore_certificate", Certificates, Change),
+            Self::ListDeletedCertificates => ("list_deleted_certificates", Certificates, Page),
+            Self::GetDeletedCertificate => ("get_deleted_certificate", Certificates, Read),
+            Self::RecoverCertificate => ("recover_certificate", Certificates, Change),
+            Self::PurgeCertificate => ("purge_certificate", Certificates, Change),
+            Self::GetCertificatePolicy => ("get_certificate_policy", Certificates, Read),
+            Self::UpdateCertificatePolicy => ("update_certificate_policy", Certificates, Change),
+            Self::GetCertificateOperation => ("get_certificate_operation", Certificates, Read),
+            Self::UpdateCertificateOperation => ("update_certificate_operation", Certificates, Change),
+            Self::DeleteCertificateOperation => ("delete_certificate_operation", Certificates, Change),
+            Self::GetKeyValue => ("get_key_value", AppConfiguration, Read),
+            Self::ListKeyValues => ("list_key_values", AppConfiguration, Page),
+            Self::SetKeyValue => ("set_key_value", AppConfiguration, Change),
+            Self::DeleteKeyValue => ("delete_key_value", AppConfiguration, Change),
+            Self::LockKeyValue => ("lock_key_value", AppConfiguration, Change),
+            Self::UnlockKeyValue => ("unlock_key_value", AppConfiguration, Change),
+            Self::ListKeys => ("list_keys", AppConfiguration, Page),
+            Self::ListLabels => ("list_labels", AppConfiguration, Page),
+            Self::ListRevisions => ("list_revisions", AppConfiguration, Page),
+            Self::ListSnapshots => ("list_snapshots", AppConfiguration, Page),
+            Self::GetSnapshot => ("get_snapshot", AppConfiguration, Read),
+            Self::CreateSnapshot => ("create_snapshot", AppConfiguration, Change),
+            Self::UpdateSnapshot => ("update_snapshot", AppConfiguration, Change),
+            Self::GetSnapshotOperation => ("get_snapshot_operation", AppConfiguration, Read),
+            Self::OtherAppConfiguration => ("other_app_configuration", AppConfiguration, Read),
+            Self::Token => ("token", Identity, Read),
+            Self::Discovery => ("discovery", Identity, Read),
+            Self::Other => ("other", Secrets, Read),
+        }
+    }
+
     /// Returns the name that the counters and the control endpoint use.
     pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "get",
-            Self::List => "list",
-            Self::ListVersions => "list_versions",
-            Self::Set => "set",
-            Self::Update => "update",
-            Self::Delete => "delete",
-            Self::Backup => "backup",
-            Self::Restore => "restore",
-            Self::ListDeleted => "list_deleted",
-            Self::GetDeleted => "get_deleted",
-            Self::Recover => "recover",
-            Self::Purge => "purge",
-            Self::GetCertificate => "get_certificate",
-            Self::ListCertificates => "list_certificates",
-            Self::ListCertificateVersions => "list_certificate_versions",
-            Self::CreateCertificate => "create_certificate",
-            Self::ImportCertificate => "import_certificate",
-            Self::MergeCertificate => "merge_certificate",
-            Self::UpdateCertificate => "update_certificate",
-            Self::DeleteCertificate => "delete_certificate",
-            Self::BackupCertificate => "backup_certificate",
-            Self::RestoreCertificate => "restore_certificate",
-            Self::ListDeletedCertificates => "list_deleted_certificates",
-            Self::GetDeletedCertificate => "get_deleted_certificate",
-            Self::RecoverCertificate => "recover_certificate",
-            Self::PurgeCertificate => "purge_certificate",
-            Self::GetCertificatePolicy => "get_certificate_policy",
-            Self::UpdateCertificatePolicy => "update_certificate_policy",
-            Self::GetCertificateOperation => "get_certificate_operation",
-            Self::UpdateCertificateOperation => "update_certificate_operation",
-            Self::DeleteCertificateOperation => "delete_certificate_operation",
-            Self::GetKeyValue => "get_key_value",
-            Self::ListKeyValues => "list_key_values",
-            Self::SetKeyValue => "set_key_value",
-            Self::DeleteKeyValue => "delete_key_value",
-            Self::LockKeyValue => "lock_key_value",
-            Self::UnlockKeyValue => "unlock_key_value",
-            Self::ListKeys => "list_keys",
-            Self::ListLabels => "list_labels",
-            Self::ListRevisions => "list_revisions",
-            Self::ListSnapshots => "list_snapshots",
-            Self::GetSnapshot => "get_snapshot",
-            Self::CreateSnapshot => "create_snapshot",
-            Self::UpdateSnapshot => "update_snapshot",
-            Self::GetSnapshotOperation => "get_snapshot_operation",
-            Self::OtherAppConfiguration => "other_app_configuration",
-            Self::Token => "token",
-            Self::Discovery => "discovery",
-            Self::Other => "other",
-        }
+        self.row().0
     }
 
     /// Returns whether a vault serves this operation, rather than an App Configuration store or a token endpoint.
     pub fn is_vault(self) -> bool {
-        !self.is_identity() && !self.is_app_configuration()
+        matches!(self.row().1, Area::Secrets | Area::Certificates)
     }
 
     /// Returns whether the operation is one on certificates.
     pub fn is_certificate(self) -> bool {
-        self.as_str().contains("certificate")
+        self.row().1 == Area::Certificates
     }
 
     /// Returns whether an App Configuration store serves this operation.
     pub fn is_app_configuration(self) -> bool {
-        use Operation::{
-            CreateSnapshot, DeleteKeyValue, GetKeyValue, GetSnapshot, GetSnapshotOperation, ListKeyValues, ListKeys,
-            ListLabels, ListRevisions, ListSnapshots, LockKeyValue, OtherAppConfiguration, SetKeyValue, UnlockKeyValue,
-            UpdateSnapshot,
-        };
-        matches!(
-            self,
-            GetKeyValue
-                | ListKeyValues
-                | SetKeyValue
-                | DeleteKeyValue
-                | LockKeyValue
-                | UnlockKeyValue
-                | ListKeys
-                | ListLabels
-                | ListRevisions
-                | ListSnapshots
-                | GetSnapshot
-                | CreateSnapshot
-                | UpdateSnapshot
-                | GetSnapshotOperation
-                | OtherAppConfiguration
-        )
+        self.row().1 == Area::AppConfiguration
     }
 
     /// Returns whether a token endpoint serves this operation.
     pub(crate) fn is_identity(self) -> bool {
-        matches!(self, Self::Token | Self::Discovery)
+        self.row().1 == Area::Identity
     }
 
     /// Returns whether the operation changes a vault or a store.
     pub(crate) fn is_change(self) -> bool {
-        use Operation::{
-            CreateCertificate, CreateSnapshot, Delete, DeleteCertificate, DeleteCertificateOperation, DeleteKeyValue,
-            ImportCertificate, LockKeyValue, MergeCertificate, Purge, PurgeCertificate, Recover, RecoverCertificate,
-            Restore, RestoreCertificate, Set, SetKeyValue, UnlockKeyValue, Update, UpdateCertificate,
-            UpdateCertificateOperation, UpdateCertificatePolicy, UpdateSnapshot,
-        };
-        matches!(
-            self,
-            Set | Update
-                | Delete
-                | Recover
-                | Purge
-                | Restore
-                | CreateCertificate
-                | ImportCertificate
-                | MergeCertificate
-                | UpdateCertificate
-                | DeleteCertificate
-                | RecoverCertificate
-                | PurgeCertificate
-                | RestoreCertificate
-                | UpdateCertificatePolicy
-                | UpdateCertificateOperation
-                | DeleteCertificateOperation
-                | SetKeyValue
-                | DeleteKeyValue
-                | LockKeyValue
-                | UnlockKeyValue
-                | CreateSnapshot
-                | UpdateSnapshot
-        )
+        self.row().2 == Effect::Change
     }
 
     /// Returns whether the response is a page of a list.
     pub fn is_list(self) -> bool {
-        use Operation::{
-            List, ListCertificateVersions, ListCertificates, ListDeleted, ListDeletedCertificates, ListKeyValues,
-            ListKeys, ListLabels, ListRevisions, ListSnapshots, ListVersions,
-        };
-        matches!(
-            self,
-            List | ListVersions
-                | ListDeleted
-                | ListCertificates
-                | ListCertificateVersions
-                | ListDeletedCertificates
-                | ListKeyValues
-                | ListKeys
-                | ListLabels
-                | ListRevisions
-                | ListSnapshots
-        )
+        self.row().2 == Effect::Page
     }
+
+    /// Returns the kind of the objects that the operation of a vault is for.
+    pub(crate) fn object_kind(self) -> ObjectKind {
+        if self.is_certificate() { ObjectKind::Certificate } else { ObjectKind::Secret }
+    }
+}
+
+/// The part of the emulator that serves an operation.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Area {
+    /// The secrets of a vault, and its paths without an operation.
+    Secrets,
+    Certificates,
+    AppConfiguration,
+    Identity,
+}
+
+/// The effect of an operation.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Effect {
+    Read,
+    /// Reads a page of a list.
+    Page,
+    Change,
 }

@@ -13,10 +13,9 @@ use super::operation::Operation;
 use super::page::{self, PageRequest};
 use super::perform_certificate::{list_certificates, perform_on_certificate};
 use super::route::Route;
-use crate::certificates::PrivateKey;
 use crate::protocol::uri::{query, with_port};
-use crate::protocol::{ErrorResponse, JSON, response, to_json};
-use crate::vaults::{RecoveryPolicy, SetSecret, UpdateSecret, Vault, VaultMap};
+use crate::protocol::{ErrorResponse, JSON, ObjectKind, ObjectName, response, to_json};
+use crate::vaults::{PreparedCertificate, RecoveryPolicy, SetSecret, UpdateSecret, Vault, VaultMap};
 
 /// A request to a vault with a valid token, and the settings that shape its response.
 pub(crate) struct VaultRequest<'a> {
@@ -30,17 +29,20 @@ pub(crate) struct VaultRequest<'a> {
     /// The maximum number of items in a page.
     pub(crate) page_size: usize,
     pub(crate) now: Duration,
-    /// The key of a new version of a certificate.
-    pub(crate) new_key: Option<PrivateKey>,
+    /// The part of a creation or an import of a certificate that was done in advance.
+    pub(crate) prepared: Option<PreparedCertificate>,
 }
 
 impl VaultRequest<'_> {
     /// Returns whether a list of certificates has those that are not issued yet.
     pub(super) fn includes_pending(&self) -> bool {
-        let is_set = |(name, value): (String, String)| {
-            name.eq_ignore_ascii_case("includePending") && value.eq_ignore_ascii_case("true")
-        };
-        query(self.request.uri()).into_iter().any(is_set)
+        self.parameter("includePending").is_some_and(|value| value.eq_ignore_ascii_case("true"))
+    }
+
+    /// Returns a parameter of the query.
+    pub(super) fn parameter(&self, name: &str) -> Option<String> {
+        let mut parameters = query(self.request.uri()).into_iter();
+        parameters.find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 }
 
@@ -83,7 +85,8 @@ fn perform_on_secret(
     writer: BundleWriter<'_>,
 ) -> Result<Response<Bytes>, ErrorResponse> {
     let (name, version) = (request.route.name.as_str(), request.route.version.as_deref());
-    let (body, policy, now) = (request.request.body(), request.policy, request.now);
+    let (object, body) = (ObjectName::secret(name), request.request.body());
+    let (policy, now) = (request.policy, request.now);
     match request.route.operation {
         Operation::Set => {
             let new = SetSecret::parse(body)?;
@@ -96,16 +99,16 @@ fn perform_on_secret(
             ok(&writer.secret(secret, version))
         }
         Operation::Update => {
-            let (secret, version) = vault.update(name, version, UpdateSecret::parse(body)?, now)?;
+            let (secret, version) = vault.update(object, version, UpdateSecret::parse(body)?, now)?;
             ok(&writer.properties(secret, version))
         }
         Operation::Delete => {
             vault.check_not_managed(name, "delete")?;
-            ok(&writer.deleted(vault.delete(name, policy, now)?))
+            ok(&writer.deleted(vault.delete(object, policy, now)?))
         }
-        Operation::Backup => ok(&BackupBody { value: vault.backup(name, now)? }),
+        Operation::Backup => ok(&BackupBody { value: vault.backup(object, now)? }),
         Operation::Restore => {
-            let secret = vault.restore(&BackupBody::parse(body)?.value, request.base, now)?;
+            let secret = vault.restore(ObjectKind::Secret, &BackupBody::parse(body)?.value, request.base, now)?;
             ok(&writer.properties(secret, secret.latest()))
         }
         _ => perform_on_deleted(vault, request, writer),
@@ -122,11 +125,11 @@ fn perform_on_deleted(
     match request.route.operation {
         Operation::GetDeleted => ok(&writer.deleted(vault.get_deleted(name, now)?)),
         Operation::Recover => {
-            let secret = vault.recover(name, policy, now)?;
+            let secret = vault.recover(ObjectName::secret(name), policy, now)?;
             ok(&writer.properties(secret, secret.latest()))
         }
         Operation::Purge => {
-            vault.purge(name, policy, now)?;
+            vault.purge(ObjectName::secret(name), policy, now)?;
             Ok(no_content())
         }
         // A route contains no other operation.

@@ -1,15 +1,17 @@
 //! Runs an operation on a certificate and writes its response.
 
 use bytes::Bytes;
-use http::Response;
+use http::header::LOCATION;
+use http::{HeaderValue, Response};
+use serde::Serialize;
 
 use super::bundle::{BundlePage, BundleWriter};
 use super::certificate_bundle::CertificateBundle;
 use super::operation::Operation;
 use super::page::PageRequest;
 use super::perform::{BackupBody, VaultRequest, no_content, ok, with_status};
-use crate::protocol::ErrorResponse;
-use crate::vaults::{CertificateRequestBody, DeletedSecret, StoredSecret, Vault};
+use crate::protocol::{ErrorResponse, ObjectKind, ObjectName};
+use crate::vaults::{CertificatePreparation, CertificateRequestBody, DeletedSecret, StoredSecret, Vault, VaultMap};
 
 /// Performs an operation on one certificate.
 pub(super) fn perform_on_certificate(
@@ -17,7 +19,7 @@ pub(super) fn perform_on_certificate(
     request: &VaultRequest<'_>,
     writer: BundleWriter<'_>,
 ) -> Result<Response<Bytes>, ErrorResponse> {
-    let response = match request.route.operation {
+    match request.route.operation {
         Operation::CreateCertificate | Operation::ImportCertificate | Operation::MergeCertificate => {
             add_version(vault, request, writer)
         }
@@ -28,8 +30,18 @@ pub(super) fn perform_on_certificate(
             perform_on_deleted(vault, request, writer)
         }
         _ => perform_on_existing(vault, request, writer),
-    };
-    response.map_err(|error| of_certificate(error, request))
+    }
+}
+
+/// Returns the preparation of a creation or an import. `None` for another request, and for one that fails before it.
+pub(crate) fn prepare(vaults: &mut VaultMap, request: &VaultRequest<'_>) -> Option<CertificatePreparation> {
+    let (name, body, now) = (request.route.name.as_str(), request.request.body(), request.now);
+    let vault = vaults.open(&request.vault, now);
+    match request.route.operation {
+        Operation::CreateCertificate => vault.prepare_creation(name, body, now),
+        Operation::ImportCertificate => vault.prepare_import(name, body, now),
+        _ => None,
+    }
 }
 
 fn add_version(
@@ -42,18 +54,28 @@ fn add_version(
     match request.route.operation {
         Operation::CreateCertificate => {
             let times = (now, now + request.policy.transition);
-            let (stored, operation) = vault.create_certificate(name, &body, request.new_key.as_ref(), times)?;
-            with_status(202, &writer.operation(stored, operation))
+            let (stored, operation) = vault.create_certificate(name, &body, request.prepared.as_ref(), times)?;
+            located(202, &writer.operation(stored, operation), &writer.operation_location(stored, operation))
         }
         Operation::ImportCertificate => {
-            let stored = vault.import_certificate(name, &body, now)?;
+            let stored = vault.import_certificate(name, &body, request.prepared.as_ref(), now)?;
             ok(&writer.certificate(stored, stored.latest()))
         }
         _ => {
             let stored = vault.merge_certificate(name, &body, now)?;
-            with_status(201, &writer.certificate(stored, stored.latest()))
+            located(201, &writer.certificate(stored, stored.latest()), &writer.certificate_location(stored))
         }
     }
+}
+
+/// Returns a response with the header `Location`.
+fn located(status: u16, body: &impl Serialize, location: &str) -> Result<Response<Bytes>, ErrorResponse> {
+    let mut response = with_status(status, body)?;
+    // A location contains the host that the request had in a header.
+    if let Ok(location) = HeaderValue::try_from(location) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
 }
 
 fn perform_on_existing(
@@ -65,23 +87,24 @@ fn perform_on_existing(
     let (body, policy, now) = (request.request.body(), request.policy, request.now);
     if request.route.operation == Operation::RestoreCertificate {
         let backup = BackupBody::parse(body)?;
-        Vault::check_certificate_backup(&backup.value)?;
-        let stored = vault.restore(&backup.value, request.base, now)?;
+        let stored = vault.restore(ObjectKind::Certificate, &backup.value, request.base, now)?;
         return ok(&writer.certificate(stored, stored.latest()));
     }
-    vault.certificate(name, now)?;
+    let object = ObjectName::certificate(name);
+    // A missing certificate has precedence over a wrong body.
+    vault.find(object, version, now)?;
     match request.route.operation {
         Operation::UpdateCertificate => {
             let body = CertificateRequestBody::parse(body)?;
             let (stored, version) = vault.update_certificate(name, version, &body, now)?;
             ok(&writer.certificate(stored, version))
         }
-        Operation::DeleteCertificate => ok(&writer.deleted_certificate(vault.delete(name, policy, now)?)),
-        Operation::BackupCertificate => ok(&BackupBody { value: vault.backup(name, now)? }),
+        Operation::DeleteCertificate => ok(&writer.deleted_certificate(vault.delete(object, policy, now)?)),
+        Operation::BackupCertificate => ok(&BackupBody { value: vault.backup(object, now)? }),
         Operation::GetCertificatePolicy => ok(&writer.policy(vault.certificate(name, now)?)),
         Operation::UpdateCertificatePolicy => ok(&writer.policy(vault.update_policy(name, body, now)?)),
         _ => {
-            let (stored, version) = vault.find(name, version, now)?;
+            let (stored, version) = vault.find(object, version, now)?;
             ok(&writer.certificate(stored, version))
         }
     }
@@ -93,6 +116,10 @@ fn perform_on_operation(
     writer: BundleWriter<'_>,
 ) -> Result<Response<Bytes>, ErrorResponse> {
     let (name, now) = (request.route.name.as_str(), request.now);
+    let (_, operation) = vault.operation(name, now)?;
+    if request.parameter("request_id").is_some_and(|id| id != operation.request_id) {
+        return Err(ErrorResponse::pending_not_found(name));
+    }
     match request.route.operation {
         Operation::UpdateCertificateOperation => {
             let (stored, operation) = vault.cancel_operation(name, request.request.body(), now)?;
@@ -114,18 +141,17 @@ fn perform_on_deleted(
     request: &VaultRequest<'_>,
     writer: BundleWriter<'_>,
 ) -> Result<Response<Bytes>, ErrorResponse> {
-    let (name, policy, now) = (request.route.name.as_str(), request.policy, request.now);
-    vault.deleted_certificate(name)?;
+    let (object, policy, now) = (ObjectName::certificate(&request.route.name), request.policy, request.now);
     match request.route.operation {
         Operation::RecoverCertificate => {
-            let stored = vault.recover(name, policy, now)?;
+            let stored = vault.recover(object, policy, now)?;
             ok(&writer.certificate(stored, stored.latest()))
         }
         Operation::PurgeCertificate => {
-            vault.purge(name, policy, now)?;
+            vault.purge(object, policy, now)?;
             Ok(no_content())
         }
-        _ => ok(&writer.deleted_certificate(vault.find_deleted(name, now)?)),
+        _ => ok(&writer.deleted_certificate(vault.find_deleted(object, now)?)),
     }
 }
 
@@ -157,23 +183,5 @@ pub(super) fn list_certificates<'a>(
             let certificates = page.take(vault.live(), |stored| stored.visible_at <= now && is_listed(stored));
             BundlePage::of(certificates, |stored| writer.list_certificate(stored), link)
         }
-    }
-}
-
-/// Replaces an error about a secret by that about the certificate.
-fn of_certificate(error: ErrorResponse, request: &VaultRequest<'_>) -> ErrorResponse {
-    let (name, version) = (request.route.name.as_str(), request.route.version.as_deref());
-    match (error.code, error.inner_code) {
-        ("SecretNotFound", _) => match request.route.operation {
-            Operation::GetDeletedCertificate | Operation::PurgeCertificate => {
-                ErrorResponse::deleted_certificate_not_found(name)
-            }
-            _ => ErrorResponse::certificate_not_found(name, version),
-        },
-        // The other messages start with the kind of the object, and do not quote its name before.
-        (_, Some("ObjectIsDeletedButRecoverable" | "ObjectIsBeingDeleted" | "ObjectIsBeingRecovered")) => {
-            ErrorResponse { message: error.message.replacen("Secret", "Certificate", 1), ..error }
-        }
-        _ => error,
     }
 }

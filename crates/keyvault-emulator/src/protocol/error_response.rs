@@ -10,6 +10,7 @@ use http::header::RETRY_AFTER;
 use http::{HeaderValue, Method, Response};
 use serde::Serialize;
 
+use super::object::{ObjectKind, ObjectName};
 use super::response::{JSON, response, to_json};
 
 /// An error response.
@@ -49,42 +50,40 @@ impl ErrorResponse {
         Self::bad_parameter(format!("Method {method} does not allow operation '{operation}'"))
     }
 
-    /// Creates the error for a secret or version that does not exist.
-    pub(crate) fn secret_not_found(name: &str, version: Option<&str>) -> Self {
+    /// Creates the error for an object or a version of it that does not exist.
+    pub(crate) fn not_found(object: ObjectName<'_>, version: Option<&str>) -> Self {
+        let (kind, name) = (object.kind.as_str(), object.name);
         let id = version.map_or_else(|| name.to_owned(), |version| format!("{name}/{version}"));
         Self::new(
             404,
-            "SecretNotFound",
+            object.kind.not_found_code(),
             format!(
-                "A secret with (name/id) {id} was not found in this key vault. If you recently deleted this secret \
+                "A {kind} with (name/id) {id} was not found in this key vault. If you recently deleted this {kind} \
                  you may be able to recover it using the correct recovery command. For help resolving this issue, \
                  please see https://go.microsoft.com/fwlink/?linkid=2125182"
             ),
         )
     }
 
-    /// Creates the error for a deleted secret that does not exist.
-    pub(crate) fn deleted_not_found(name: &str) -> Self {
-        Self::new(404, "SecretNotFound", format!("Deleted Secret not found: {name}"))
+    /// Creates the error for a deleted object that does not exist.
+    pub(crate) fn deleted_not_found(object: ObjectName<'_>) -> Self {
+        let message = format!("Deleted {} not found: {}", object.kind.capitalized(), object.name);
+        Self::new(404, object.kind.not_found_code(), message)
     }
 
-    /// Creates the error for a certificate or version that does not exist.
-    pub(crate) fn certificate_not_found(name: &str, version: Option<&str>) -> Self {
-        let id = version.map_or_else(|| name.to_owned(), |version| format!("{name}/{version}"));
-        Self::new(
-            404,
-            "CertificateNotFound",
-            format!(
-                "A certificate with (name/id) {id} was not found in this key vault. If you recently deleted this \
-                 certificate you may be able to recover it using the correct recovery command. For help resolving \
-                 this issue, please see https://go.microsoft.com/fwlink/?linkid=2125182"
-            ),
-        )
+    /// Creates the error for a new version of a certificate while a creation is in progress.
+    pub(crate) fn creation_in_progress() -> Self {
+        let message = "A new key vault certificate can not be created or imported while a pending key vault \
+                       certificate's status is inProgress.";
+        Self::new(409, "Conflict", message)
     }
 
-    /// Creates the error for a deleted certificate that does not exist.
-    pub(crate) fn deleted_certificate_not_found(name: &str) -> Self {
-        Self::new(404, "CertificateNotFound", format!("Deleted Certificate not found: {name}"))
+    /// Creates the error for a certificate that a client merges while its issuer still works.
+    pub(crate) fn merge_forbidden(issuer: &str) -> Self {
+        // The misspelled word is the service's.
+        let message =
+            format!("Merge is forbidden on pending object created with issuer : {issuer} while it is in progess.");
+        Self::new(403, "Forbidden", message)
     }
 
     /// Creates the error for a certificate of which no version is being created.
@@ -113,23 +112,38 @@ impl ErrorResponse {
         ))
     }
 
-    /// Creates the error for a name that a deleted secret still uses.
-    pub(crate) fn deleted_but_recoverable(name: &str) -> Self {
+    /// Creates the error for a name that a deleted object still uses.
+    pub(crate) fn deleted_but_recoverable(object: ObjectName<'_>) -> Self {
         let message = format!(
-            "Secret {name} is currently in a deleted but recoverable state, and its name cannot be reused; in this \
-             state, the secret can only be recovered or purged."
+            "{} {} is currently in a deleted but recoverable state, and its name cannot be reused; in this state, the \
+             {} can only be recovered or purged.",
+            object.kind.capitalized(),
+            object.name,
+            object.kind.as_str()
         );
         Self::new(409, "Conflict", message).inner_code("ObjectIsDeletedButRecoverable")
     }
 
-    /// Creates the error for a secret whose deletion or purge is in progress.
-    pub(crate) fn being_deleted() -> Self {
-        Self::new(409, "Conflict", "Secret is currently being deleted.").inner_code("ObjectIsBeingDeleted")
+    /// Creates the error for an object whose deletion or purge is in progress.
+    pub(crate) fn being_deleted(kind: ObjectKind) -> Self {
+        let message = format!("{} is currently being deleted.", kind.capitalized());
+        Self::new(409, "Conflict", message).inner_code("ObjectIsBeingDeleted")
     }
 
-    /// Creates the error for a secret whose recovery is in progress.
-    pub(crate) fn being_recovered() -> Self {
-        Self::new(409, "Conflict", "Secret is currently being recovered.").inner_code("ObjectIsBeingRecovered")
+    /// Creates the error for an object whose recovery is in progress.
+    pub(crate) fn being_recovered(kind: ObjectKind) -> Self {
+        let message = format!("{} is currently being recovered.", kind.capitalized());
+        Self::new(409, "Conflict", message).inner_code("ObjectIsBeingRecovered")
+    }
+
+    /// Creates the error for a backup of an object whose name is in use.
+    pub(crate) fn restore_conflict(object: ObjectName<'_>, version: &str, base: &str) -> Self {
+        let (kind, name) = (object.kind.as_str(), object.name);
+        let message = format!(
+            "There was a conflict restoring the {kind} '{base}/{kind}s/{name}/{version}'. This can happen if either: a \
+             second {kind} with the same name was created, or the {kind} is deleted but recoverable."
+        );
+        Self::new(409, "Conflict", message)
     }
 
     /// Creates the error for a backup that cannot be read.
@@ -165,8 +179,8 @@ impl ErrorResponse {
         Self::new(500, "InternalServerError", "The data file cannot be written, so nothing was changed.")
     }
 
-    /// Creates the error that the service usually sends with a status.
-    pub(crate) fn typical(status: u16, name: Option<&str>) -> Self {
+    /// Creates the error that the service usually sends with a status, for a request about an object.
+    pub(crate) fn typical(status: u16, object: ObjectName<'_>) -> Self {
         match status {
             400 => Self::bad_parameter("The request is not valid."),
             401 => Self::unauthorized(MISSING_TOKEN),
@@ -180,8 +194,8 @@ impl ErrorResponse {
                 ),
             )
             .inner_code("ForbiddenByRbac"),
-            404 => Self::secret_not_found(name.unwrap_or("unknown"), None),
-            409 => Self::being_deleted(),
+            404 => Self::not_found(object, None),
+            409 => Self::being_deleted(object.kind),
             429 => Self::throttled(),
             503 => Self::new(503, "ServiceUnavailable", "The service is temporarily unavailable."),
             504 => Self::new(504, "GatewayTimeout", "The service did not answer in time."),

@@ -13,7 +13,7 @@ use crate::app_configuration::Problem;
 use crate::faults::Fault;
 use crate::identity::claims_challenge;
 use crate::protocol::uri::with_port;
-use crate::protocol::{ErrorResponse, HTML, JSON, response};
+use crate::protocol::{ErrorResponse, HTML, JSON, ObjectKind, ObjectName, response};
 
 /// The effect of a request fault.
 pub(super) enum FaultEffect {
@@ -26,8 +26,8 @@ pub(super) enum FaultEffect {
 /// The service whose errors a fault sends.
 #[derive(Debug)]
 pub(super) enum ErrorSource {
-    /// A vault, with the secret that a 404 mentions, or a token endpoint.
-    Vault(Option<String>),
+    /// A vault, with the kind and the name of the object that a 404 mentions, or a token endpoint.
+    Vault(ObjectKind, Option<String>),
     /// An App Configuration store.
     Store,
 }
@@ -36,7 +36,10 @@ impl ErrorSource {
     /// Returns the response that the service usually sends with a status.
     fn typical(&self, service: &Service, state: &State, status: u16) -> Response<Bytes> {
         match self {
-            Self::Vault(name) => service.error_response(state, &ErrorResponse::typical(status, name.as_deref())),
+            Self::Vault(kind, name) => {
+                let object = ObjectName { kind: *kind, name: name.as_deref().unwrap_or("unknown") };
+                service.error_response(state, &ErrorResponse::typical(status, object))
+            }
             Self::Store => Problem::typical(status).to_response(),
         }
     }
@@ -95,7 +98,7 @@ pub(super) fn apply_to_response(
         Fault::WrongJson => Reply::Complete(response(200, JSON, WRONG_JSON)),
         Fault::WrongId => Reply::Complete(edit_json(original, replace_ids)),
         Fault::NextLink(link) => Reply::Complete(match errors {
-            ErrorSource::Vault(_) => edit_json(original, |body| body["nextLink"] = json!(link)),
+            ErrorSource::Vault(..) => edit_json(original, |body| body["nextLink"] = json!(link)),
             ErrorSource::Store => with_header(
                 edit_json(original, |body| body["@nextLink"] = json!(link)),
                 LINK,
@@ -105,7 +108,7 @@ pub(super) fn apply_to_response(
         Fault::EmptyPage => {
             let path = request.uri().path_and_query().map_or("", |path| path.as_str());
             Reply::Complete(match errors {
-                ErrorSource::Vault(_) => {
+                ErrorSource::Vault(..) => {
                     let link = format!("{}{path}", with_port(base));
                     response(200, JSON, json!({ "value": [], "nextLink": link }).to_string())
                 }

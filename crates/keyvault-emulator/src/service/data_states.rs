@@ -39,7 +39,19 @@ impl DataStates {
         &mut self.visible
     }
 
-    /// Returns the number of changes.
+    /// Returns the data with every change so far, even those that the data file does not contain yet.
+    pub(crate) fn newest(&mut self) -> &mut Data {
+        let unsaved = self.pending.as_mut().or(self.saving.as_mut());
+        unsaved.map_or(&mut self.visible, |unsaved| &mut unsaved.data)
+    }
+
+    /// Returns the save that makes the newest data visible. `None` if they are.
+    pub(crate) fn newest_save(&self) -> Option<PendingSave> {
+        let unsaved = self.pending.as_ref().or(self.saving.as_ref())?;
+        Some(PendingSave(unsaved.outcome.subscribe()))
+    }
+
+    /// Returns the number of changes of the newest data.
     pub(crate) fn changes(&self) -> u64 {
         self.changes
     }
@@ -90,8 +102,12 @@ impl DataStates {
 
     /// Makes the written changes visible, or discards every change that is not written: later ones build on those.
     pub(crate) fn end_save(&mut self, succeeded: bool) {
-        if !succeeded && let Some(pending) = self.pending.take() {
-            pending.outcome.send_replace(Some(false));
+        if !succeeded {
+            // The newest data are the visible ones again.
+            self.changes += 1;
+            if let Some(pending) = self.pending.take() {
+                pending.outcome.send_replace(Some(false));
+            }
         }
         if let Some(UnsavedData { data, outcome }) = self.saving.take() {
             if succeeded {

@@ -7,7 +7,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, Response};
-use serde_json::Value;
 use tokio::sync::Notify;
 
 use super::data::Data;
@@ -22,9 +21,8 @@ use crate::faults::{DenialList, FaultList, Throttler};
 use crate::identity::{AppRegistration, TokenIssuer, TokenRegistry, VAULT_AUDIENCE, challenge};
 use crate::operations::MAX_PAGE;
 use crate::protocol::ErrorResponse;
-use crate::protocol::uri::named_url;
 use crate::seeds::{Loaded, OnExisting, Seed, SeedError};
-use crate::vaults::{RecoveryPolicy, events};
+use crate::vaults::RecoveryPolicy;
 
 /// The service.
 pub(crate) struct Service {
@@ -38,6 +36,8 @@ pub(crate) struct Service {
     /// Wakes the task that saves changes.
     pub(crate) changed: Notify,
     pub(crate) in_flight: InFlight,
+    /// Held while certificates are issued, so that two requests do not issue the same version.
+    pub(super) issuing: Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -111,6 +111,7 @@ impl Service {
             certificate_authority,
             changed: Notify::new(),
             in_flight: InFlight::default(),
+            issuing: Mutex::default(),
             state: Mutex::new(state),
         }
     }
@@ -167,15 +168,6 @@ impl Service {
         seed.load(&mut data.vaults, &mut data.stores, &self.authority, now, existing)
     }
 
-    /// Returns the events that Event Grid sends about a vault, oldest first.
-    pub(crate) fn events(&self, vault: &str) -> Vec<Value> {
-        self.issue_due();
-        let now = self.now();
-        let url = named_url(&self.authority, vault);
-        let name = if vault.is_empty() { "emulator" } else { vault };
-        events(self.state().data.visible().vaults.open(vault, now), &url, name, now)
-    }
-
     /// Returns the issuer of tokens.
     pub(crate) fn token_issuer<'a>(&'a self, state: &'a mut State) -> TokenIssuer<'a> {
         TokenIssuer { registration: &self.registration, tokens: &mut state.tokens, now: self.now() }
@@ -197,5 +189,17 @@ impl Service {
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Service").field("authority", &self.authority).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+impl Service {
+    /// Creates a service with a frozen clock.
+    pub(super) fn for_test(state: State) -> Self {
+        let authority = Arc::new(CertificateAuthority::new().expect("the system has random bytes"));
+        let clock = Clock::new(Arc::new(std::time::SystemTime::now));
+        clock.freeze();
+        let (url, registration) = ("https://localhost".to_owned(), AppRegistration::random());
+        Self::new(url, registration, RecoveryPolicy::default(), clock, authority, state)
     }
 }

@@ -17,11 +17,12 @@ use crate::operations::{Operation, RequestHead};
 use crate::protocol::uri::host_and_port;
 
 impl Service {
-    pub(super) fn plan_store(&self, state: &mut State, request: &Request<Bytes>, base: &str) -> Plan {
+    pub(super) fn plan_store(&self, request: &Request<Bytes>, base: &str) -> Plan {
         let route = StoreRoute::parse(request.method(), request.uri().path());
         let operation = route.as_ref().map_or(Operation::OtherAppConfiguration, |route| route.operation);
         let key = route.as_ref().ok().filter(|route| names_key(route.operation)).map(|route| route.name.clone());
-        let access = self.authenticate(state, request, base);
+        let mut state = self.state();
+        let access = self.authenticate(&mut state, request, base);
         let store = state.store_id(&store_name(base));
         let head = RequestHead {
             vault: String::new(),
@@ -34,7 +35,7 @@ impl Service {
         let is_denied = state.denials.find(&head).is_some();
         let context = RequestContext { request, base, head, errors: ErrorSource::Store };
         let (latency, now, mut save) = (state.latency, self.now(), None);
-        let mut plan = self.plan_with_faults(state, context, latency, |state| {
+        let mut plan = self.plan_with_faults(state, context, latency, |mut state| {
             let result = access.and_then(|access| {
                 let throttled =
                     |throttled: Throttled| Problem::throttled(throttled.retry_after.unwrap_or(throttled.wait));
@@ -50,11 +51,12 @@ impl Service {
                     return perform_on_store(&mut state.data.visible().stores, &store_request);
                 }
                 let (response, waits) =
-                    self.change(state, |data| perform_on_store(&mut data.stores, &store_request))?;
+                    self.change(&mut state, |data| perform_on_store(&mut data.stores, &store_request))?;
                 save = waits;
                 Ok(response)
             });
-            result.unwrap_or_else(|problem| problem.to_response())
+            let response = result.unwrap_or_else(|problem| problem.to_response());
+            (state, response)
         });
         plan.save = save;
         plan

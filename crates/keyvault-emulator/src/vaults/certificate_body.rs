@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::certificate_policy::{CertificatePolicy, EMAIL_CONTACTS, changed};
+use super::certificate_policy::{CertificatePolicy, changed};
 use super::request_body::check_properties;
 use crate::certificates::{Certificate, PEM, PKCS12};
 use crate::protocol::ErrorResponse;
@@ -97,7 +97,7 @@ impl CertificateRequestBody {
         now: Duration,
     ) -> Result<CertificatePolicy, ErrorResponse> {
         match &self.policy {
-            Some(policy) => changed(&of_certificate, policy, now)?.checked(EMAIL_CONTACTS),
+            Some(policy) => changed(&of_certificate, policy, now),
             None => Ok(of_certificate),
         }
     }

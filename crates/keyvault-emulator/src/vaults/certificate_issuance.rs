@@ -4,9 +4,10 @@
 //! caller issues it without the vault, and the vault stores it unless something else happened in the meantime.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::time::Duration;
 
-use super::certificate_operation::{CertificateOperation, OperationStatus};
+use super::certificate_operation::CertificateOperation;
 use super::certificate_policy::{CertificatePolicy, Issuer};
 use super::secret_version::{CertificateBacking, SecretVersion};
 use super::set_secret::SetSecret;
@@ -68,7 +69,7 @@ impl NextKey {
 }
 
 impl DueIssuance {
-    /// Issues the version. `None` if its dates are beyond the year 9999.
+    /// Issues the version. `None` if its certificate cannot be created.
     pub(crate) fn issue(self, authority: &CertificateAuthority, now: Duration) -> Option<IssuedVersion> {
         let key = self.key.into_key();
         let authority = (self.issuer == Issuer::Emulator).then_some(authority);
@@ -113,44 +114,75 @@ impl IssuanceTarget {
     }
 }
 
+impl IssuedVersion {
+    /// Adds the version to its certificate. A renewal leaves the last operation, which has ended, as it is.
+    pub(super) fn store(&self, stored: &mut StoredSecret) {
+        if self.operation.is_some()
+            && let Some(operation) = stored.certificate.as_mut().and_then(|state| state.operation.as_mut())
+        {
+            operation.complete();
+        }
+        stored.push_issued(self.version.clone());
+    }
+}
+
 impl Vault {
     /// Returns the time of the next issue. `None` if none is due at any time.
     pub(crate) fn next_issuance(&self) -> Option<Duration> {
         self.live.values().filter_map(issued_at).min()
     }
 
-    /// Returns the versions to issue now.
-    pub(crate) fn due_issuances(&self, now: Duration) -> Vec<DueIssuance> {
-        let due = self.live.values().filter(|stored| issued_at(stored).is_some_and(|at| at <= now));
-        due.filter_map(due_issuance).collect()
+    /// Returns whether a version of a certificate, or of any, is due.
+    pub(crate) fn has_due_issuances(&self, name: Option<&str>, now: Duration) -> bool {
+        self.due(name, now).next().is_some()
     }
 
-    /// Stores an issued version, unless the operation ended or another version was added in the meantime.
-    pub(crate) fn complete(&mut self, issued: &IssuedVersion) {
-        let Some(stored) = self.live.get_mut(&key(&issued.name)) else { return };
+    /// Returns the versions of a certificate, or of all, to issue now.
+    pub(crate) fn due_issuances(&self, name: Option<&str>, now: Duration) -> Vec<DueIssuance> {
+        self.due(name, now).filter_map(due_issuance).collect()
+    }
+
+    fn due(&self, name: Option<&str>, now: Duration) -> impl Iterator<Item = &StoredSecret> {
+        let keys = match name.map(key) {
+            Some(key) => (Bound::Included(key.clone()), Bound::Included(key)),
+            None => (Bound::Unbounded, Bound::Unbounded),
+        };
+        let live = self.live.range(keys).map(|(_, stored)| stored);
+        live.filter(move |stored| issued_at(stored).is_some_and(|at| at <= now && can_be_dated(stored, now)))
+    }
+
+    /// Stores an issued version. Returns false, and stores nothing, if the operation ended or another version was added
+    /// in the meantime.
+    pub(crate) fn complete(&mut self, issued: &IssuedVersion) -> bool {
+        let Some(stored) = self.live.get_mut(&key(&issued.name)) else { return false };
         let operation = stored.operation().filter(|operation| operation.is_in_progress());
         let is_expected = operation.map(|operation| &operation.version) == issued.operation.as_ref();
         if !is_expected || stored.latest().id != issued.latest {
-            return;
+            return false;
         }
-        if let Some(operation) = stored.certificate.as_mut().and_then(|state| state.operation.as_mut()) {
-            operation.end(OperationStatus::Completed);
-        }
-        stored.push_issued(issued.version.clone());
+        issued.store(stored);
+        true
     }
 }
 
-/// Returns the time from which an issuer of the emulator issues the next version.
+/// Returns the time from which an issuer of the emulator issues the next version. `None` if no certificate can be valid
+/// from then.
 fn issued_at(stored: &StoredSecret) -> Option<Duration> {
     let state = stored.certificate.as_ref()?;
     state.policy.issuer().ok().filter(|issuer| *issuer != Issuer::Unknown)?;
-    if let Some(operation) = state.operation.as_ref().filter(|operation| operation.is_in_progress()) {
-        return Some(operation.ready_at);
-    }
-    let latest = stored.latest();
-    // Neither a disabled version nor one that was never issued is renewed.
-    let renewed_at = state.policy.renewed_at(latest.nbf?, latest.exp?).filter(|_| latest.enabled)?;
-    Some(Duration::from_secs(u64::try_from(renewed_at).unwrap_or(0)))
+    let operation = state.operation.as_ref().filter(|operation| operation.is_in_progress());
+    let at = operation.map(|operation| operation.ready_at).or_else(|| {
+        let latest = stored.latest();
+        // Neither a disabled version nor one that was never issued is renewed.
+        let renewed_at = state.policy.renewed_at(latest.nbf?, latest.exp?).filter(|_| latest.enabled)?;
+        Some(Duration::from_secs(u64::try_from(renewed_at).unwrap_or(0)))
+    })?;
+    can_be_dated(stored, at).then_some(at)
+}
+
+/// Returns whether a version that is issued at a time expires before the year 10000.
+fn can_be_dated(stored: &StoredSecret, at: Duration) -> bool {
+    stored.certificate.as_ref().is_some_and(|state| state.policy.x509_props.validity(at).is_some())
 }
 
 fn due_issuance(stored: &StoredSecret) -> Option<DueIssuance> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::certificate_policy::{CertificatePolicy, IssuerProperties};
+use super::certificate_policy::{CertificatePolicy, Issuer, IssuerProperties};
 use crate::certificates::PrivateKey;
 use crate::random;
 
@@ -31,7 +31,7 @@ pub(crate) struct CertificateOperation {
     pub(crate) issuer: IssuerProperties,
     pub(super) tags: Option<BTreeMap<String, String>>,
     pub(super) enabled: bool,
-    /// The key of the new version, as PEM. Empty after the end.
+    /// The key of the new version, as PEM. Empty when it is completed.
     pub(super) key: String,
     /// The time from which an issuer of the emulator issues the version.
     pub(super) ready_at: Duration,
@@ -74,15 +74,26 @@ impl CertificateOperation {
         self.status == OperationStatus::InProgress
     }
 
-    /// Returns the key of a creation in progress.
+    /// Returns whether only a client can complete the creation.
+    pub(crate) fn needs_merge(&self) -> bool {
+        self.issuer.issuer().is_ok_and(|issuer| issuer == Issuer::Unknown)
+    }
+
+    /// Returns the key of the new version. `None` when it is completed.
     pub(super) fn key(&self) -> Option<PrivateKey> {
         PrivateKey::from_pem(&self.key).ok()
     }
 
-    /// Ends the creation and forgets its key.
-    pub(super) fn end(&mut self, status: OperationStatus) {
-        self.status = status;
+    /// Completes the creation and forgets its key.
+    pub(super) fn complete(&mut self) {
+        self.status = OperationStatus::Completed;
         self.key.clear();
+    }
+
+    /// Cancels the creation. It keeps its key, for a certificate that a client merges.
+    pub(super) fn cancel(&mut self) {
+        self.cancellation_requested = true;
+        self.status = OperationStatus::Cancelled;
     }
 }
 

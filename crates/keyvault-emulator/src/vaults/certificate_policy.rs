@@ -107,12 +107,21 @@ impl CertificatePolicy {
         Ok(policy)
     }
 
-    /// Sets the default of a property that a client need not set. Fails if no version can be created by the policy.
-    pub(super) fn checked(mut self, default_action: &str) -> Result<Self, ErrorResponse> {
-        self.lifetime_actions.get_or_insert_with(|| vec![LifetimeAction::at_80_percent(default_action)]);
-        self.key_props.set_kind(self.key_kind()?);
-        self.issuer()?;
+    /// Sets the default of each property that a client need not set. Fails if no version can be created by the policy.
+    pub(super) fn checked(self) -> Result<Self, ErrorResponse> {
         self.x509_props.check().map_err(ErrorResponse::bad_parameter)?;
+        self.with_defaults()
+    }
+
+    fn with_defaults(mut self) -> Result<Self, ErrorResponse> {
+        let default_action = match self.issuer()? {
+            // The emulator cannot renew what another party signs.
+            Issuer::Unknown => EMAIL_CONTACTS,
+            Issuer::OwnKey | Issuer::Emulator => AUTO_RENEW,
+        };
+        self.lifetime_actions.get_or_insert_with(|| vec![LifetimeAction::at_80_percent(default_action)]);
+        self.issuer.name.get_or_insert_with(|| UNKNOWN.to_owned());
+        self.key_props.set_kind(self.key_kind()?);
         if ![PKCS12, PEM].contains(&self.secret_props.content_type.as_str()) {
             return Err(ErrorResponse::bad_parameter(format!("The content type is neither {PKCS12} nor {PEM}.")));
         }
@@ -139,7 +148,7 @@ impl CertificatePolicy {
                 ..X509Properties::default()
             },
             lifetime_actions: Some(vec![LifetimeAction::at_80_percent(EMAIL_CONTACTS)]),
-            issuer: IssuerProperties { name: Some("Unknown".to_owned()), ..IssuerProperties::default() },
+            issuer: IssuerProperties { name: Some(UNKNOWN.to_owned()), ..IssuerProperties::default() },
             attributes: PolicyAttributes::default(),
         }
     }
@@ -160,12 +169,7 @@ impl CertificatePolicy {
 
     /// Returns the party that signs.
     pub(crate) fn issuer(&self) -> Result<Issuer, ErrorResponse> {
-        match self.issuer.name.as_deref().map(str::to_ascii_lowercase).as_deref() {
-            Some("self") => Ok(Issuer::OwnKey),
-            Some("emulator") => Ok(Issuer::Emulator),
-            Some("unknown") => Ok(Issuer::Unknown),
-            _ => Err(ErrorResponse::bad_parameter("The issuers of the emulator are Self, Emulator and Unknown.")),
-        }
+        self.issuer.issuer()
     }
 
     /// Returns the time from which a version is renewed, in seconds since 1970. `None` if it never is.
@@ -173,6 +177,18 @@ impl CertificatePolicy {
         let is_renewal = |action: &&LifetimeAction| action.action.action_type == AUTO_RENEW;
         let renewals = self.lifetime_actions.iter().flatten().filter(is_renewal);
         renewals.filter_map(|action| action.due_at(not_before, expires)).min()
+    }
+}
+
+impl IssuerProperties {
+    /// Returns the party that signs: another one without a name.
+    pub(super) fn issuer(&self) -> Result<Issuer, ErrorResponse> {
+        match self.name.as_deref().map(str::to_ascii_lowercase).as_deref() {
+            Some("self") => Ok(Issuer::OwnKey),
+            Some("emulator") => Ok(Issuer::Emulator),
+            Some("unknown") | None => Ok(Issuer::Unknown),
+            Some(_) => Err(ErrorResponse::bad_parameter("The issuers of the emulator are Self, Emulator and Unknown.")),
+        }
     }
 }
 
@@ -238,7 +254,8 @@ impl LifetimeAction {
     }
 }
 
-/// Returns a policy with some properties changed. The properties of each group are changed one by one.
+/// Returns a policy with some properties changed. The properties of each group are changed one by one. Fails if no
+/// version can be created by the new policy.
 pub(super) fn changed(
     policy: &CertificatePolicy,
     changes: &Value,
@@ -255,7 +272,10 @@ pub(super) fn changed(
             key.remove(name);
         }
     }
-    CertificatePolicy::parse(json, now)
+    let new = CertificatePolicy::parse(json, now)?;
+    // The emulator cannot write every name of an imported certificate, and need not if another party signs.
+    let keeps_names = new.issuer()? == Issuer::Unknown && new.x509_props == policy.x509_props;
+    if keeps_names { new.with_defaults() } else { new.checked() }
 }
 
 fn merge(target: &mut Value, changes: &Value) {
@@ -269,8 +289,9 @@ fn merge(target: &mut Value, changes: &Value) {
     }
 }
 
-pub(super) const AUTO_RENEW: &str = "AutoRenew";
-pub(super) const EMAIL_CONTACTS: &str = "EmailContacts";
+const AUTO_RENEW: &str = "AutoRenew";
+const EMAIL_CONTACTS: &str = "EmailContacts";
+const UNKNOWN: &str = "Unknown";
 
 const SECONDS_IN_A_MONTH: i64 = 365 * 86_400 / 12;
 
@@ -281,7 +302,7 @@ mod tests {
     fn policy(json: &str) -> Result<CertificatePolicy, ErrorResponse> {
         let mut policy: serde_json::Value = serde_json::from_str(json).unwrap();
         policy["x509_props"]["subject"] = "CN=a".into();
-        CertificatePolicy::parse(policy, Duration::from_secs(5))?.checked(AUTO_RENEW)
+        CertificatePolicy::parse(policy, Duration::from_secs(5))?.checked()
     }
 
     #[test]
@@ -291,7 +312,7 @@ mod tests {
             (r#"{"issuer":{"name":"emulator"},"key_props":{"kty":"EC"}}"#, true),
             (r#"{"issuer":{"name":"Unknown"},"key_props":{"kty":"EC","crv":"P-384","key_size":384}}"#, true),
             (r#"{"issuer":{"name":"DigiCert"}}"#, false),
-            ("{}", false),
+            ("{}", true),
             (r#"{"issuer":{"name":"Self"},"secret_props":{},"key_props":{}}"#, true),
             (r#"{"issuer":{"name":"Self"},"key_props":{"kty":"RSA","key_size":1024}}"#, false),
             (r#"{"issuer":{"name":"Self"},"key_props":{"kty":"EC","crv":"P-521"}}"#, false),
@@ -343,5 +364,40 @@ mod tests {
         }
         let default = policy(r#"{"issuer":{"name":"Self"}}"#).unwrap();
         assert_eq!(default.renewed_at(0, 100 * day), Some(80 * day));
+    }
+
+    #[test]
+    fn another_party_signs_by_default_and_nothing_is_renewed() {
+        for json in ["{}", r#"{"issuer":{}}"#, r#"{"issuer":{"name":"Unknown"}}"#] {
+            let policy = serde_json::to_value(policy(json).unwrap()).unwrap();
+            assert_eq!(policy["issuer"]["name"], "Unknown", "{json}");
+            assert_eq!(policy["lifetime_actions"][0]["action"]["action_type"], EMAIL_CONTACTS, "{json}");
+        }
+    }
+
+    #[test]
+    fn only_names_that_the_emulator_must_write_are_checked() {
+        let summary = CertificateSummary {
+            cer: String::new(),
+            thumbprint: String::new(),
+            subject: "OU=a, OU=b".to_owned(),
+            dns_names: Vec::new(),
+            not_before: 0,
+            expires: 86_400,
+        };
+        let imported = CertificatePolicy::of_import(&summary, Some(KeyKind::P256), PEM);
+        for (changes, is_valid) in [
+            (r#"{"key_props":{"exportable":false}}"#, true),
+            (r#"{"lifetime_actions":[]}"#, true),
+            // Some clients send what they do not change.
+            (r#"{"x509_props":{}}"#, true),
+            (r#"{"x509_props":{"subject":"OU=a, OU=b"}}"#, true),
+            (r#"{"x509_props":{"validity_months":2}}"#, false),
+            (r#"{"issuer":{"name":"Self"}}"#, false),
+            (r#"{"issuer":{"name":"Self"},"x509_props":{"subject":"OU=a"}}"#, true),
+        ] {
+            let changes = serde_json::from_str(changes).unwrap();
+            assert_eq!(changed(&imported, &changes, Duration::ZERO).is_ok(), is_valid, "{changes}");
+        }
     }
 }

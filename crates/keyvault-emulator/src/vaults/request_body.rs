@@ -62,7 +62,7 @@ pub(super) fn check_properties(
     }
     let Some(tags) = tags else { return Ok(()) };
     if tags.len() > MAX_TAGS {
-        return Err(ErrorResponse::bad_parameter(format!("A secret has at most {MAX_TAGS} tags.")));
+        return Err(ErrorResponse::bad_parameter(format!("A version has at most {MAX_TAGS} tags.")));
     }
     if tags.iter().flat_map(|(name, value)| [name, value]).any(|text| text.chars().count() > MAX_TAG_TEXT) {
         return Err(ErrorResponse::bad_parameter(format!(

@@ -95,11 +95,16 @@ impl SecretVersion {
         self.backing.as_ref().is_none_or(CertificateBacking::is_issued)
     }
 
-    /// Applies an update. New tags replace all old tags.
+    /// Returns whether a client can read the value. An older data file may contain an enabled version without a value.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.enabled && self.is_issued()
+    }
+
+    /// Applies an update. New tags replace all old tags. A version without a value stays disabled.
     pub(crate) fn update(&mut self, update: UpdateSecret, now: Duration) {
         self.content_type = update.content_type.or_else(|| self.content_type.take());
         self.tags = update.tags.or_else(|| self.tags.take());
-        self.enabled = update.enabled.unwrap_or(self.enabled);
+        self.enabled = update.enabled.unwrap_or(self.enabled) && self.is_issued();
         self.nbf = update.nbf.or(self.nbf);
         self.exp = update.exp.or(self.exp);
         self.updated = now.as_secs();

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::certificate_operation::{CertificateOperation, CertificateState};
-use super::certificate_policy::{AUTO_RENEW, CertificatePolicy, changed};
+use super::certificate_policy::{CertificatePolicy, changed};
 use super::secret_version::{CertificateBacking, SecretVersion};
 use crate::certificates::CertificateSummary;
-use crate::protocol::ErrorResponse;
+use crate::protocol::{ErrorResponse, ObjectKind};
 
 /// A secret with all its versions, oldest first. It has at least one.
 #[derive(Clone, Deserialize, Serialize)]
@@ -61,6 +61,11 @@ impl StoredSecret {
         self.latest().backing.is_some()
     }
 
+    /// Returns whether it is an object of a kind. Each certificate is a secret too.
+    pub(super) fn is_of(&self, kind: ObjectKind) -> bool {
+        kind == ObjectKind::Secret || self.is_certificate()
+    }
+
     /// Returns its policy. One that was set without a policy has that of an import.
     pub(crate) fn policy(&self) -> CertificatePolicy {
         if let Some(state) = &self.certificate {
@@ -76,7 +81,7 @@ impl StoredSecret {
 
     /// Changes some properties of the policy.
     pub(super) fn change_policy(&mut self, changes: &Value, now: Duration) -> Result<(), ErrorResponse> {
-        let policy = changed(&self.policy(), changes, now)?.checked(AUTO_RENEW)?;
+        let policy = changed(&self.policy(), changes, now)?;
         let operation = self.certificate.take().and_then(|state| state.operation);
         self.certificate = Some(CertificateState { policy, operation });
         Ok(())

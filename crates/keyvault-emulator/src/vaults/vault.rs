@@ -12,7 +12,7 @@ use super::secret_version::SecretVersion;
 use super::set_secret::SetSecret;
 use super::stored_secret::{DeletedSecret, StoredSecret};
 use super::update_secret::UpdateSecret;
-use crate::protocol::ErrorResponse;
+use crate::protocol::{ErrorResponse, ObjectKind, ObjectName};
 use crate::random;
 
 /// A vault, empty at first. Keys are upper-cased names, the order in which the service lists them.
@@ -33,7 +33,7 @@ impl Vault {
         mut secret: SetSecret,
         now: Duration,
     ) -> Result<&StoredSecret, ErrorResponse> {
-        self.check_free(name, now)?;
+        self.check_free(ObjectName::secret(name), now)?;
         let id = secret.version.clone().unwrap_or_else(random::hex);
         if !is_version(&id) {
             return Err(ErrorResponse::bad_parameter("The version is not 32 hexadecimal digits."));
@@ -78,49 +78,49 @@ impl Vault {
         version: Option<&str>,
         now: Duration,
     ) -> Result<(&StoredSecret, &SecretVersion), ErrorResponse> {
-        let (secret, found) = self.find(name, version, now)?;
-        if found.enabled { Ok((secret, found)) } else { Err(ErrorResponse::disabled()) }
+        let (secret, found) = self.find(ObjectName::secret(name), version, now)?;
+        if found.is_readable() { Ok((secret, found)) } else { Err(ErrorResponse::disabled()) }
     }
 
     /// Returns a version, or the latest, even if it is disabled.
     pub(crate) fn find(
         &self,
-        name: &str,
+        object: ObjectName<'_>,
         version: Option<&str>,
         now: Duration,
     ) -> Result<(&StoredSecret, &SecretVersion), ErrorResponse> {
-        let missing = || ErrorResponse::secret_not_found(name, version);
-        let secret = self.visible(name, now).ok_or_else(missing)?;
+        let missing = || ErrorResponse::not_found(object, version);
+        let secret = self.visible(object, now).ok_or_else(missing)?;
         Ok((secret, secret.version(version).ok_or_else(missing)?))
     }
 
     /// Updates a version, or the latest.
     pub(crate) fn update(
         &mut self,
-        name: &str,
+        object: ObjectName<'_>,
         version: Option<&str>,
         update: UpdateSecret,
         now: Duration,
     ) -> Result<(&StoredSecret, &SecretVersion), ErrorResponse> {
-        let missing = || ErrorResponse::secret_not_found(name, version);
-        let secret = self.live.get_mut(&key(name)).filter(|secret| secret.visible_at <= now).ok_or_else(missing)?;
+        let missing = || ErrorResponse::not_found(object, version);
+        self.visible(object, now).ok_or_else(missing)?;
+        let secret = self.live.get_mut(&key(object.name)).ok_or_else(missing)?;
         secret.version_mut(version).ok_or_else(missing)?.update(update, now);
         let secret = &*secret;
         Ok((secret, secret.version(version).ok_or_else(missing)?))
     }
 
-    /// Deletes a secret with all its versions. It can be recovered until its retention ends.
+    /// Deletes an object with all its versions. It can be recovered until its retention ends.
     pub(crate) fn delete(
         &mut self,
-        name: &str,
+        object: ObjectName<'_>,
         policy: RecoveryPolicy,
         now: Duration,
     ) -> Result<&DeletedSecret, ErrorResponse> {
-        let key = key(name);
-        if self.visible(name, now).is_none() {
-            return Err(ErrorResponse::secret_not_found(name, None));
-        }
-        let secret = self.live.remove(&key).ok_or_else(|| ErrorResponse::secret_not_found(name, None))?;
+        let missing = || ErrorResponse::not_found(object, None);
+        self.visible(object, now).ok_or_else(missing)?;
+        let key = key(object.name);
+        let secret = self.live.remove(&key).ok_or_else(missing)?;
         let (purged_at, ready_at) = (now + policy.retention(), now + policy.transition);
         let deleted = DeletedSecret { secret, deleted_at: now, purged_at, ready_at };
         Ok(self.deleted.entry(key).or_insert(deleted))
@@ -138,7 +138,7 @@ impl Vault {
         name: &str,
         now: Duration,
     ) -> Option<(&StoredSecret, BTreeMap<String, &SecretVersion>)> {
-        let secret = self.visible(name, now)?;
+        let secret = self.visible(ObjectName::secret(name), now)?;
         let upper = key(name);
         let versions = secret.versions.iter().map(|version| (format!("{upper}/{}", version.id), version)).collect();
         Some((secret, versions))
@@ -149,44 +149,48 @@ impl Vault {
         &self.deleted
     }
 
-    /// Returns a deleted secret, even if it is disabled.
-    pub(crate) fn find_deleted(&self, name: &str, now: Duration) -> Result<&DeletedSecret, ErrorResponse> {
-        let deleted = self.deleted.get(&key(name)).filter(|deleted| deleted.ready_at <= now);
-        deleted.ok_or_else(|| ErrorResponse::deleted_not_found(name))
+    /// Returns a deleted object, even if it is disabled.
+    pub(crate) fn find_deleted(&self, object: ObjectName<'_>, now: Duration) -> Result<&DeletedSecret, ErrorResponse> {
+        let deleted = self.any_deleted(object).filter(|deleted| deleted.ready_at <= now);
+        deleted.ok_or_else(|| ErrorResponse::deleted_not_found(object))
     }
 
     /// Returns a deleted secret. Fails if its latest version is disabled.
     pub(crate) fn get_deleted(&self, name: &str, now: Duration) -> Result<&DeletedSecret, ErrorResponse> {
-        let deleted = self.find_deleted(name, now)?;
-        if deleted.secret.latest().enabled { Ok(deleted) } else { Err(ErrorResponse::disabled()) }
+        let deleted = self.find_deleted(ObjectName::secret(name), now)?;
+        if deleted.secret.latest().is_readable() { Ok(deleted) } else { Err(ErrorResponse::disabled()) }
     }
 
-    /// Recovers a deleted secret with all its versions.
+    /// Recovers a deleted object with all its versions.
     pub(crate) fn recover(
         &mut self,
-        name: &str,
+        object: ObjectName<'_>,
         policy: RecoveryPolicy,
         now: Duration,
     ) -> Result<&StoredSecret, ErrorResponse> {
-        let key = key(name);
-        match self.deleted.get(&key) {
-            None => return Err(ErrorResponse::secret_not_found(name, None)),
-            Some(deleted) if deleted.ready_at > now => return Err(ErrorResponse::being_deleted()),
-            Some(_) => {}
+        let missing = || ErrorResponse::not_found(object, None);
+        if self.any_deleted(object).ok_or_else(missing)?.ready_at > now {
+            return Err(ErrorResponse::being_deleted(object.kind));
         }
-        let deleted = self.deleted.remove(&key).ok_or_else(|| ErrorResponse::secret_not_found(name, None))?;
+        let key = key(object.name);
+        let deleted = self.deleted.remove(&key).ok_or_else(missing)?;
         let secret = StoredSecret { visible_at: now + policy.transition, ..deleted.secret };
         Ok(self.live.entry(key).or_insert(secret))
     }
 
-    /// Removes a deleted secret permanently.
-    pub(crate) fn purge(&mut self, name: &str, policy: RecoveryPolicy, now: Duration) -> Result<(), ErrorResponse> {
-        let key = key(name);
-        match self.deleted.get(&key) {
-            None => Err(ErrorResponse::deleted_not_found(name)),
-            Some(deleted) if deleted.ready_at > now => Err(ErrorResponse::being_deleted()),
+    /// Removes a deleted object permanently.
+    pub(crate) fn purge(
+        &mut self,
+        object: ObjectName<'_>,
+        policy: RecoveryPolicy,
+        now: Duration,
+    ) -> Result<(), ErrorResponse> {
+        match self.any_deleted(object) {
+            None => Err(ErrorResponse::deleted_not_found(object)),
+            Some(deleted) if deleted.ready_at > now => Err(ErrorResponse::being_deleted(object.kind)),
             Some(_) if policy.purge_protection => Err(ErrorResponse::purge_protected("emulator")),
             Some(_) => {
+                let key = key(object.name);
                 self.deleted.remove(&key);
                 self.purging.insert(key, now + policy.transition);
                 Ok(())
@@ -200,9 +204,9 @@ impl Vault {
         self.purging.retain(|_, free_at| *free_at > now);
     }
 
-    /// Returns a backup of a secret with all its versions.
-    pub(crate) fn backup(&self, name: &str, now: Duration) -> Result<String, ErrorResponse> {
-        let secret = self.visible(name, now).ok_or_else(|| ErrorResponse::secret_not_found(name, None))?;
+    /// Returns a backup of an object with all its versions.
+    pub(crate) fn backup(&self, object: ObjectName<'_>, now: Duration) -> Result<String, ErrorResponse> {
+        let secret = self.visible(object, now).ok_or_else(|| ErrorResponse::not_found(object, None))?;
         if secret.versions.len() > MAX_BACKUP_VERSIONS {
             return Err(ErrorResponse::bad_parameter(format!(
                 "A backup contains at most {MAX_BACKUP_VERSIONS} versions."
@@ -211,24 +215,32 @@ impl Vault {
         Ok(backup::seal(secret))
     }
 
-    /// Restores a secret from its backup. Fails if a live or deleted secret has the same name.
-    pub(crate) fn restore(&mut self, backup: &str, base: &str, now: Duration) -> Result<&StoredSecret, ErrorResponse> {
-        let secret = backup::open(backup).ok_or_else(ErrorResponse::corrupt_backup)?;
+    /// Restores an object from its backup. Fails if a live or deleted one has the same name.
+    pub(crate) fn restore(
+        &mut self,
+        kind: ObjectKind,
+        backup: &str,
+        base: &str,
+        now: Duration,
+    ) -> Result<&StoredSecret, ErrorResponse> {
+        let secret =
+            backup::open(backup).filter(|secret| secret.is_of(kind)).ok_or_else(ErrorResponse::corrupt_backup)?;
         let key = key(&secret.name);
         if self.live.contains_key(&key) || self.deleted.contains_key(&key) || self.is_purging(&key, now) {
-            let message = format!(
-                "There was a conflict restoring the secret '{base}/secrets/{}/{}'. This can happen if either: a \
-                 second secret with the same name was created, or the secret is deleted but recoverable.",
-                secret.name,
-                secret.latest().id
-            );
-            return Err(ErrorResponse::new(409, "Conflict", message));
+            let object = ObjectName { kind, name: &secret.name };
+            return Err(ErrorResponse::restore_conflict(object, &secret.latest().id, base));
         }
         Ok(self.live.entry(key).or_insert(StoredSecret { visible_at: Duration::ZERO, ..secret }))
     }
 
-    fn visible(&self, name: &str, now: Duration) -> Option<&StoredSecret> {
-        self.live.get(&key(name)).filter(|secret| secret.visible_at <= now)
+    fn visible(&self, object: ObjectName<'_>, now: Duration) -> Option<&StoredSecret> {
+        let stored = self.live.get(&key(object.name))?;
+        (stored.visible_at <= now && stored.is_of(object.kind)).then_some(stored)
+    }
+
+    /// Returns a deleted object, even if its deletion is in progress.
+    fn any_deleted(&self, object: ObjectName<'_>) -> Option<&DeletedSecret> {
+        self.deleted.get(&key(object.name)).filter(|deleted| deleted.secret.is_of(object.kind))
     }
 
     fn is_purging(&self, key: &str, now: Duration) -> bool {
@@ -236,16 +248,16 @@ impl Vault {
     }
 
     /// Fails if a version cannot be added: a deleted secret has the name, or a recovery is in progress.
-    pub(super) fn check_free(&self, name: &str, now: Duration) -> Result<(), ErrorResponse> {
-        let key = key(name);
+    pub(super) fn check_free(&self, object: ObjectName<'_>, now: Duration) -> Result<(), ErrorResponse> {
+        let key = key(object.name);
         if self.live.get(&key).is_some_and(|stored| stored.visible_at > now) {
-            return Err(ErrorResponse::being_recovered());
+            return Err(ErrorResponse::being_recovered(object.kind));
         }
         match self.deleted.get(&key) {
-            None if self.is_purging(&key, now) => Err(ErrorResponse::being_deleted()),
+            None if self.is_purging(&key, now) => Err(ErrorResponse::being_deleted(object.kind)),
             None => Ok(()),
-            Some(deleted) if deleted.ready_at > now => Err(ErrorResponse::being_deleted()),
-            Some(_) => Err(ErrorResponse::deleted_but_recoverable(name)),
+            Some(deleted) if deleted.ready_at > now => Err(ErrorResponse::being_deleted(object.kind)),
+            Some(_) => Err(ErrorResponse::deleted_but_recoverable(object)),
         }
     }
 }
@@ -275,17 +287,17 @@ mod tests {
     fn a_deletion_in_progress_hides_the_secret_everywhere() {
         let mut vault = Vault::default();
         vault.set("a", SetSecret::new("1"), NOW).unwrap();
-        vault.delete("A", SLOW, NOW).unwrap();
+        vault.delete(ObjectName::secret("A"), SLOW, NOW).unwrap();
         assert_eq!(codes(vault.get("a", None, NOW)), (404, None));
         assert_eq!(codes(vault.get_deleted("a", NOW)), (404, None));
-        assert_eq!(codes(vault.purge("a", SLOW, NOW)), (409, Some("ObjectIsBeingDeleted")));
-        assert_eq!(codes(vault.recover("a", SLOW, NOW)), (409, Some("ObjectIsBeingDeleted")));
+        assert_eq!(codes(vault.purge(ObjectName::secret("a"), SLOW, NOW)), (409, Some("ObjectIsBeingDeleted")));
+        assert_eq!(codes(vault.recover(ObjectName::secret("a"), SLOW, NOW)), (409, Some("ObjectIsBeingDeleted")));
         assert_eq!(codes(vault.set("a", SetSecret::new("2"), NOW)), (409, Some("ObjectIsBeingDeleted")));
 
         let later = NOW + SLOW.transition;
         assert!(vault.get_deleted("a", later).is_ok());
         assert_eq!(codes(vault.set("a", SetSecret::new("2"), later)), (409, Some("ObjectIsDeletedButRecoverable")));
-        vault.recover("a", SLOW, later).unwrap();
+        vault.recover(ObjectName::secret("a"), SLOW, later).unwrap();
         assert_eq!(codes(vault.get("a", None, later)), (404, None));
         assert_eq!(codes(vault.set("a", SetSecret::new("2"), later)), (409, Some("ObjectIsBeingRecovered")));
         assert!(vault.get("a", None, later + SLOW.transition).is_ok());
@@ -295,14 +307,14 @@ mod tests {
     fn a_purge_in_progress_keeps_the_name_reserved() {
         let mut vault = Vault::default();
         vault.set("a", SetSecret::new("1"), NOW).unwrap();
-        let backup = vault.backup("a", NOW).unwrap();
-        vault.delete("a", SLOW, NOW).unwrap();
+        let backup = vault.backup(ObjectName::secret("a"), NOW).unwrap();
+        vault.delete(ObjectName::secret("a"), SLOW, NOW).unwrap();
         let purged = NOW + SLOW.transition;
-        vault.purge("a", SLOW, purged).unwrap();
+        vault.purge(ObjectName::secret("a"), SLOW, purged).unwrap();
         assert_eq!(codes(vault.get_deleted("a", purged)), (404, None));
-        assert_eq!(codes(vault.restore(&backup, "https://v", purged)), (409, None));
+        assert_eq!(codes(vault.restore(ObjectKind::Secret, &backup, "https://v", purged)), (409, None));
         assert_eq!(codes(vault.set("a", SetSecret::new("2"), purged)), (409, Some("ObjectIsBeingDeleted")));
-        assert!(vault.restore(&backup, "https://v", purged + SLOW.transition).is_ok());
+        assert!(vault.restore(ObjectKind::Secret, &backup, "https://v", purged + SLOW.transition).is_ok());
     }
 
     #[test]
@@ -311,16 +323,16 @@ mod tests {
         for _ in 0..500 {
             vault.set("a", SetSecret::new("1"), NOW).unwrap();
         }
-        assert!(vault.backup("a", NOW).is_ok());
+        assert!(vault.backup(ObjectName::secret("a"), NOW).is_ok());
         vault.set("a", SetSecret::new("1"), NOW).unwrap();
-        assert_eq!(codes(vault.backup("a", NOW)), (400, None));
+        assert_eq!(codes(vault.backup(ObjectName::secret("a"), NOW)), (400, None));
     }
 
     #[test]
     fn a_deleted_secret_is_purged_when_its_retention_ends() {
         let mut vault = Vault::default();
         vault.set("a", SetSecret::new("1"), NOW).unwrap();
-        vault.delete("a", SLOW, NOW).unwrap();
+        vault.delete(ObjectName::secret("a"), SLOW, NOW).unwrap();
         let end = NOW + Duration::from_secs(7 * 86_400);
         vault.purge_expired(end - Duration::from_secs(1));
         assert!(vault.get_deleted("a", end).is_ok());

@@ -5,50 +5,36 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::backup;
 use super::certificate_body::{CancellationBody, CertificateRequestBody, parse};
 use super::certificate_issuance::{IssuanceTarget, NextKey};
 use super::certificate_operation::{CertificateOperation, CertificateState, OperationStatus};
-use super::certificate_policy::AUTO_RENEW;
+use super::certificate_preparation::PreparedCertificate;
 use super::secret_version::SecretVersion;
 use super::set_secret::SetSecret;
 use super::stored_secret::StoredSecret;
 use super::update_secret::UpdateSecret;
 use super::vault::{Vault, key};
-use crate::certificates::{Certificate, PrivateKey};
-use crate::protocol::ErrorResponse;
+use crate::certificates::Certificate;
+use crate::protocol::{ErrorResponse, ObjectName};
 use crate::random;
 
 impl Vault {
-    /// Returns the key that a creation needs. `None` if the creation fails before it.
-    pub(crate) fn next_key(&self, name: &str, body: &[u8], now: Duration) -> Option<NextKey> {
-        let existing = self.certificate(name, now).ok();
-        let body = CertificateRequestBody::parse(body).ok()?;
-        let policy = body.policy(existing.map(StoredSecret::policy), now).ok()?.checked(AUTO_RENEW).ok()?;
-        NextKey::of(existing, &policy)
-    }
-
-    /// Starts the creation of a version. `new_key` is that of [`next_key`](Self::next_key), unless the certificate
-    /// changed since then.
+    /// Starts the creation of a version. Without a prepared key, because the creation was not possible before, it takes
+    /// longer.
     pub(crate) fn create_certificate(
         &mut self,
         name: &str,
         body: &CertificateRequestBody,
-        new_key: Option<&PrivateKey>,
+        prepared: Option<&PreparedCertificate>,
         (now, ready_at): (Duration, Duration),
     ) -> Result<(&StoredSecret, &CertificateOperation), ErrorResponse> {
         self.check_free_for_certificate(name, now)?;
         let existing = self.certificate(name, now).ok();
-        if existing.and_then(StoredSecret::operation).is_some_and(CertificateOperation::is_in_progress) {
-            let message =
-                format!("A creation of the certificate {name} is in progress. Complete, cancel or delete it.");
-            return Err(ErrorResponse::new(409, "Conflict", message));
-        }
-        let policy = body.policy(existing.map(StoredSecret::policy), now)?.checked(AUTO_RENEW)?;
+        let policy = body.policy(existing.map(StoredSecret::policy), now)?.checked()?;
         let enabled = body.attributes.enabled.unwrap_or(true);
         let key_of_policy = || NextKey::of(existing, &policy).map(NextKey::into_key);
-        let operation = new_key
-            .cloned()
+        let operation = prepared
+            .and_then(PreparedCertificate::key)
             .or_else(key_of_policy)
             .and_then(|key| CertificateOperation::start(&policy, &key, body.tags.clone(), enabled, ready_at));
         let operation = operation.ok_or_else(|| ErrorResponse::bad_parameter("The key does not fit the policy."))?;
@@ -60,15 +46,18 @@ impl Vault {
         self.operation(name, now)
     }
 
-    /// Imports a certificate with its key as a new version.
+    /// Imports a certificate with its key as a new version. Without a prepared certificate, because the import was not
+    /// possible before, it takes longer.
     pub(crate) fn import_certificate(
         &mut self,
         name: &str,
         body: &CertificateRequestBody,
+        prepared: Option<&PreparedCertificate>,
         now: Duration,
     ) -> Result<&StoredSecret, ErrorResponse> {
         self.check_free_for_certificate(name, now)?;
-        let certificate = body.certificate()?;
+        let prepared = prepared.and_then(PreparedCertificate::certificate);
+        let certificate = prepared.map_or_else(|| body.certificate(), Ok)?;
         let secret = SetSecret {
             tags: body.tags.clone(),
             enabled: body.attributes.enabled.unwrap_or(true),
@@ -87,7 +76,7 @@ impl Vault {
         Ok(stored)
     }
 
-    /// Completes a creation with the certificate of another issuer.
+    /// Completes a creation with the certificate of another issuer. An issuer of the emulator must have been cancelled.
     pub(crate) fn merge_certificate(
         &mut self,
         name: &str,
@@ -95,8 +84,14 @@ impl Vault {
         now: Duration,
     ) -> Result<&StoredSecret, ErrorResponse> {
         let (stored, operation) = self.operation(name, now)?;
-        if !operation.is_in_progress() {
-            return Err(ErrorResponse::new(409, "Conflict", "The creation of the certificate has ended."));
+        match operation.status {
+            OperationStatus::InProgress if !operation.needs_merge() => {
+                return Err(ErrorResponse::merge_forbidden(operation.issuer.name.as_deref().unwrap_or_default()));
+            }
+            OperationStatus::InProgress | OperationStatus::Cancelled => {}
+            OperationStatus::Completed => {
+                return Err(ErrorResponse::new(409, "Conflict", "The creation of the certificate is completed."));
+            }
         }
         let private = operation.key().ok_or_else(|| ErrorResponse::bad_parameter("The creation has no key."))?;
         let certificate = Certificate::import(private, body.chain()?).map_err(ErrorResponse::bad_parameter)?;
@@ -104,8 +99,9 @@ impl Vault {
         target.tags = body.tags.clone().or(target.tags);
         target.enabled = body.attributes.enabled.unwrap_or(target.enabled);
         let issued = target.issued(&stored.policy(), certificate, now);
-        self.complete(&issued);
-        self.certificate(name, now)
+        let stored = self.live.get_mut(&key(name)).ok_or_else(|| ErrorResponse::pending_not_found(name))?;
+        issued.store(stored);
+        Ok(stored)
     }
 
     /// Updates a version, or the latest, and the policy.
@@ -116,13 +112,14 @@ impl Vault {
         body: &CertificateRequestBody,
         now: Duration,
     ) -> Result<(&StoredSecret, &SecretVersion), ErrorResponse> {
-        self.find(name, version, now)?;
+        let object = ObjectName::certificate(name);
+        self.find(object, version, now)?;
         if let Some(changes) = &body.policy {
             self.change_policy(name, changes, now)?;
         }
         let update =
             UpdateSecret { tags: body.tags.clone(), enabled: body.attributes.enabled, ..UpdateSecret::default() };
-        self.update(name, version, update, now)
+        self.update(object, version, update, now)
     }
 
     /// Changes some properties of the policy.
@@ -145,11 +142,10 @@ impl Vault {
     ) -> Result<(&StoredSecret, &CertificateOperation), ErrorResponse> {
         let CancellationBody { cancellation_requested } = parse(body)?;
         if !self.operation(name, now)?.1.is_in_progress() {
-            return Err(ErrorResponse::new(403, "Forbidden", "The creation of the certificate has ended."));
+            return Err(ErrorResponse::bad_parameter("The creation of the certificate has ended."));
         }
         if let Some(operation) = self.operation_mut(name).filter(|_| cancellation_requested) {
-            operation.cancellation_requested = true;
-            operation.end(OperationStatus::Cancelled);
+            operation.cancel();
         }
         self.operation(name, now)
     }
@@ -168,20 +164,7 @@ impl Vault {
 
     /// Returns a certificate. Fails if there is none, or a secret without a certificate has the name.
     pub(crate) fn certificate(&self, name: &str, now: Duration) -> Result<&StoredSecret, ErrorResponse> {
-        let (stored, _) = self.find(name, None, now)?;
-        if stored.is_certificate() { Ok(stored) } else { Err(ErrorResponse::secret_not_found(name, None)) }
-    }
-
-    /// Fails unless there is a deleted certificate, even if its deletion is in progress.
-    pub(crate) fn deleted_certificate(&self, name: &str) -> Result<(), ErrorResponse> {
-        let is_certificate = self.deleted().get(&key(name)).is_some_and(|deleted| deleted.secret.is_certificate());
-        if is_certificate { Ok(()) } else { Err(ErrorResponse::secret_not_found(name, None)) }
-    }
-
-    /// Fails if a backup is not one of a certificate.
-    pub(crate) fn check_certificate_backup(backup: &str) -> Result<(), ErrorResponse> {
-        let is_certificate = backup::open(backup).is_some_and(|stored| stored.is_certificate());
-        if is_certificate { Ok(()) } else { Err(ErrorResponse::corrupt_backup()) }
+        self.find(ObjectName::certificate(name), None, now).map(|(stored, _)| stored)
     }
 
     /// Returns the latest creation of a version.
@@ -195,20 +178,24 @@ impl Vault {
         Ok((stored, stored.operation().ok_or_else(missing)?))
     }
 
-    /// Fails if a deleted object, or a secret without a certificate, has the name.
-    fn check_free_for_certificate(&self, name: &str, now: Duration) -> Result<(), ErrorResponse> {
-        self.check_free(name, now)?;
-        if self.live.get(&key(name)).is_some_and(|stored| !stored.is_certificate()) {
+    /// Fails if a deleted object, or a secret without a certificate, has the name, or a creation is in progress.
+    pub(super) fn check_free_for_certificate(&self, name: &str, now: Duration) -> Result<(), ErrorResponse> {
+        self.check_free(ObjectName::certificate(name), now)?;
+        let Some(stored) = self.live.get(&key(name)) else { return Ok(()) };
+        if !stored.is_certificate() {
             let message = format!("A secret with the name {name} exists already.");
             return Err(ErrorResponse::new(409, "Conflict", message));
+        }
+        if stored.operation().is_some_and(CertificateOperation::is_in_progress) {
+            return Err(ErrorResponse::creation_in_progress());
         }
         Ok(())
     }
 
     fn change_policy(&mut self, name: &str, changes: &Value, now: Duration) -> Result<(), ErrorResponse> {
         self.certificate(name, now)?;
-        let stored = self.live.get_mut(&key(name)).ok_or_else(|| ErrorResponse::secret_not_found(name, None))?;
-        stored.change_policy(changes, now)
+        let missing = || ErrorResponse::not_found(ObjectName::certificate(name), None);
+        self.live.get_mut(&key(name)).ok_or_else(missing)?.change_policy(changes, now)
     }
 
     fn operation_mut(&mut self, name: &str) -> Option<&mut CertificateOperation> {

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::certificate_issuance::DueIssuance;
 use super::vault::Vault;
 
 /// The vaults by lower-case name. The default vault has the empty name.
@@ -24,14 +23,6 @@ impl VaultMap {
     /// Returns the time of the next issue of a certificate. `None` if none is due at any time.
     pub(crate) fn next_issuance(&self) -> Option<Duration> {
         self.0.values().filter_map(Vault::next_issuance).min()
-    }
-
-    /// Returns the versions of certificates to issue now, each with the name of its vault.
-    pub(crate) fn due_issuances(&self, now: Duration) -> Vec<(String, DueIssuance)> {
-        let due = |(name, vault): (&String, &Vault)| {
-            vault.due_issuances(now).into_iter().map(|issuance| (name.clone(), issuance)).collect::<Vec<_>>()
-        };
-        self.0.iter().flat_map(due).collect()
     }
 
     /// Removes every vault.

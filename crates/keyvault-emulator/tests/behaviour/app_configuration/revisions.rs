@@ -60,6 +60,26 @@ async fn a_revision_is_kept_for_30_days_and_the_current_state_longer() {
 }
 
 #[tokio::test]
+async fn a_removed_revision_shifts_no_page() {
+    let emulator = Emulator::start().await.unwrap();
+    let store = emulator.app_configuration("contoso");
+    store.page_size(1);
+    let set = |values: [&str; 2], days: u32| {
+        for value in values {
+            store.set("a", value);
+        }
+        emulator.advance_clock(days * DAY);
+    };
+    set(["1", "2"], 20);
+    set(["3", "4"], 15);
+    let first = get(&emulator, "/revisions").await;
+    assert_eq!(items(&first, "value"), ["4"]);
+    store.set("a", "5");
+    let next = first.json()["@nextLink"].as_str().unwrap().to_owned();
+    assert_eq!(items(&get(&emulator, &next).await, "value"), ["3"], "the first state is removed");
+}
+
+#[tokio::test]
 async fn a_state_in_the_past_can_be_read() {
     let emulator = Emulator::start().await.unwrap();
     emulator.freeze_clock();

@@ -114,11 +114,21 @@ async fn a_certificate_that_is_not_issued_has_a_disabled_secret_and_is_not_liste
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_not_issued_cannot_be_enabled() {
+    let emulator = Emulator::start().await.unwrap();
+    create(&emulator, "tls", json!({ "policy": policy("Unknown") })).await;
+    for path in ["/certificates/tls", "/secrets/tls"] {
+        let updated = send(&emulator, "PATCH", path, json!({ "attributes": { "enabled": true } })).await.json();
+        assert_eq!(updated["attributes"]["enabled"], false, "{path}: {updated}");
+    }
+    emulator.vault("contoso").set_enabled("tls", None, true);
+    assert_eq!(crate::get(&emulator, "/secrets/tls").await.error().2, "SecretDisabled");
+}
+
+#[tokio::test]
 async fn another_issuer_completes_a_creation_from_its_request() {
     let emulator = Emulator::start().await.unwrap();
     let started = create(&emulator, "tls", json!({ "policy": policy("Unknown") })).await.json();
-    let again = create(&emulator, "tls", json!({ "policy": policy("Unknown") })).await;
-    assert_eq!(again.status(), 409, "one creation at a time");
     let csr = started["csr"].as_str().unwrap();
     let csr = format!("-----BEGIN CERTIFICATE REQUEST-----\n{csr}\n-----END CERTIFICATE REQUEST-----\n");
     let Some(leaf) = signed_by_another_issuer(&csr) else { return };
@@ -129,6 +139,8 @@ async fn another_issuer_completes_a_creation_from_its_request() {
     assert_eq!(refused.error().1, "BadParameter", "a certificate of another key");
     let merged = send(&emulator, "POST", "/certificates/tls/pending/merge", merge(&leaf)).await;
     assert_eq!(merged.status(), 201, "{}", merged.text());
+    let location = "https://contoso.vault.azure.net/certificates/tls?api-version=2026-04-01";
+    assert_eq!(merged.header("location"), Some(location));
     assert_eq!(
         (merged.json()["cer"].clone(), merged.json()["tags"]["merged"].clone()),
         (STANDARD.encode(&leaf).into(), "yes".into())
@@ -147,6 +159,82 @@ fn signed_by_another_issuer(csr: &str) -> Option<Vec<u8>> {
     openssl(&[&new_ca[..], &["-out", &ca, "-config"]].concat(), b"[req]\ndistinguished_name=dn\n[dn]\n")?;
     openssl(&["x509", "-req", "-CA", &ca, "-CAkey", &key, "-outform", "DER", "-out", &leaf, "-in"], csr.as_bytes())?;
     Some(std::fs::read(leaf).unwrap())
+}
+
+#[tokio::test]
+async fn a_creation_in_progress_prevents_another_and_an_import() {
+    let emulator = Emulator::start().await.unwrap();
+    let started = create(&emulator, "tls", json!({ "policy": policy("Unknown") })).await.json();
+    let other = rcgen::generate_simple_self_signed(["app.example".to_owned()]).unwrap();
+    let import = json!({ "value": format!("{}{}", other.signing_key.serialize_pem(), other.cert.pem()) });
+    for (path, body) in [("create", json!({ "policy": policy("Self") })), ("import", import.clone())] {
+        let response = send(&emulator, "POST", &format!("/certificates/tls/{path}"), body).await;
+        assert_eq!((response.status(), response.error().1), (409, "Conflict".to_owned()), "{path}");
+        let message = "A new key vault certificate can not be created or imported while a pending key vault \
+                       certificate's status is inProgress.";
+        assert_eq!(response.json()["error"]["message"], message);
+    }
+    assert_eq!(get(&emulator, "/certificates/tls/pending").await, started);
+    send(&emulator, "DELETE", "/certificates/tls/pending", Value::Null).await;
+    assert_eq!(send(&emulator, "POST", "/certificates/tls/import", import).await.status(), 200);
+}
+
+#[tokio::test]
+async fn a_client_merges_for_an_issuer_of_the_emulator_only_after_a_cancellation() {
+    let emulator = Emulator::builder().deletion_time(std::time::Duration::from_secs(5)).start().await.unwrap();
+    emulator.freeze_clock();
+    let started = create(&emulator, "tls", json!({ "policy": policy("Emulator") })).await.json();
+    let csr = started["csr"].as_str().unwrap();
+    let csr = format!("-----BEGIN CERTIFICATE REQUEST-----\n{csr}\n-----END CERTIFICATE REQUEST-----\n");
+    let Some(leaf) = signed_by_another_issuer(&csr) else { return };
+    let merge = json!({ "x5c": [STANDARD.encode(&leaf)] });
+    let refused = send(&emulator, "POST", "/certificates/tls/pending/merge", merge.clone()).await;
+    assert_eq!((refused.status(), refused.error().1), (403, "Forbidden".to_owned()));
+    assert_eq!(
+        refused.json()["error"]["message"],
+        "Merge is forbidden on pending object created with issuer : Emulator while it is in progess."
+    );
+
+    let cancellation = json!({ "cancellation_requested": true });
+    send(&emulator, "PATCH", "/certificates/tls/pending", cancellation.clone()).await;
+    let merged = send(&emulator, "POST", "/certificates/tls/pending/merge", merge).await;
+    assert_eq!((merged.status(), merged.json()["cer"].clone()), (201, STANDARD.encode(&leaf).into()));
+    assert_eq!(get(&emulator, "/certificates/tls/pending").await["status"], "completed");
+    let late = send(&emulator, "PATCH", "/certificates/tls/pending", cancellation).await;
+    assert_eq!(late.error().1, "BadParameter");
+}
+
+#[tokio::test]
+async fn a_creation_without_an_issuer_waits_for_a_merge() {
+    let emulator = Emulator::start().await.unwrap();
+    let mut policy = policy("");
+    policy.as_object_mut().unwrap().remove("issuer");
+    let response = create(&emulator, "tls", json!({ "policy": policy })).await;
+    assert_eq!(response.status(), 202, "{}", response.text());
+    let started = response.json();
+    assert_eq!(started["issuer"]["name"], "Unknown");
+    assert_eq!(started["status_details"], "Pending certificate created. Please Perform Merge to complete the request.");
+    let policy = get(&emulator, "/certificates/tls/policy").await;
+    assert_eq!(policy["lifetime_actions"][0]["action"]["action_type"], "EmailContacts");
+}
+
+#[tokio::test]
+async fn the_location_of_a_creation_has_its_request_id_which_another_id_does_not_match() {
+    let emulator = Emulator::start().await.unwrap();
+    let response = create(&emulator, "tls", json!({ "policy": policy("Unknown") })).await;
+    let started = response.json();
+    let id = started["request_id"].as_str().unwrap();
+    let path = "/certificates/tls/pending";
+    let expected = format!("https://contoso.vault.azure.net{path}?api-version=2026-04-01&request_id={id}");
+    assert_eq!(response.header("location"), Some(expected.as_str()));
+    for (method, body) in
+        [("GET", Value::Null), ("PATCH", json!({ "cancellation_requested": true })), ("DELETE", Value::Null)]
+    {
+        let other = send(&emulator, method, &format!("{path}?request_id=another"), body.clone()).await;
+        assert_eq!((other.status(), other.error().1), (404, "PendingCertificateNotFound".to_owned()), "{method}");
+        let same = send(&emulator, method, &format!("{path}?request_id={id}"), body).await;
+        assert_eq!(same.status(), 200, "{method}");
+    }
 }
 
 #[tokio::test]

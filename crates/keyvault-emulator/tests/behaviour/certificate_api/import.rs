@@ -19,7 +19,11 @@ impl Files {
     /// Creates a key. `None` without `openssl`, which is an error in CI.
     fn create(key: &[&str]) -> Option<Self> {
         let files = Self(tempfile::tempdir().unwrap());
-        let mut arguments = vec!["req", "-x509", "-nodes", "-days", "30", "-subj", "/O=Contoso, Ltd/CN=app.example"];
+        let mut arguments = vec!["req", "-x509", "-nodes", "-days", "30"];
+        let has_subject = key.contains(&"-subj");
+        if !has_subject {
+            arguments.extend(["-subj", "/O=Contoso, Ltd/CN=app.example"]);
+        }
         arguments.extend(["-addext", "subjectAltName=DNS:app.example,IP:127.0.0.1", "-keyout", "key", "-out", "cert"]);
         arguments.extend(key);
         files.openssl(&arguments).then_some(files)
@@ -113,6 +117,24 @@ async fn pem_is_imported_as_text_or_base64_in_any_order() {
     let policy = get(&emulator, "/certificates/tls/policy").await;
     assert_eq!((&policy["issuer"]["name"], &policy["key_props"]["key_size"]), (&"Self".into(), &2048.into()));
     assert_eq!(get(&emulator, "/certificates/tls/versions").await["value"].as_array().unwrap().len(), 3);
+}
+
+#[tokio::test]
+async fn a_certificate_with_names_that_the_emulator_cannot_write_is_imported_with_a_policy() {
+    let subject = "/CN=app.example/OU=first/OU=second/serialNumber=7";
+    let Some(files) = Files::create(&["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-subj", subject]) else {
+        return;
+    };
+    let emulator = Emulator::start().await.unwrap();
+    let value = format!("{}{}", files.text("key"), files.text("cert"));
+    for policy in [json!({ "key_props": { "exportable": true } }), json!({ "issuer": { "name": "Unknown" } })] {
+        let response = import(&emulator, json!({ "value": value, "policy": policy })).await;
+        assert_eq!(response.status(), 200, "{policy}: {}", response.text());
+        let subject = response.json()["policy"]["x509_props"]["subject"].clone();
+        assert_eq!(subject, "CN=app.example, OU=first, OU=second, 2.5.4.5=7");
+    }
+    let renewed = json!({ "value": value, "policy": { "issuer": { "name": "Self" } } });
+    assert_eq!(import(&emulator, renewed).await.error().1, "BadParameter", "a renewal cannot write the names");
 }
 
 #[tokio::test]

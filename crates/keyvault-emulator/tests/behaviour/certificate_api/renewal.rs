@@ -40,6 +40,29 @@ async fn a_version_is_renewed_when_the_clock_passes_the_point_of_its_policy() {
 }
 
 #[tokio::test]
+async fn only_a_request_that_can_show_a_certificate_renews_it() {
+    for (path, renews) in [
+        ("/secrets/plain", false),
+        ("/certificates/other", false),
+        ("/secrets/tls", true),
+        ("/certificates/tls/versions", true),
+        ("/secrets", true),
+    ] {
+        let emulator = Emulator::start().await.unwrap();
+        emulator.freeze_clock();
+        emulator.vault("contoso").set("plain", "1");
+        created(&emulator, "tls", policy("Self")).await;
+        emulator.advance_clock(days(300));
+        let due = emulator.now();
+        crate::get(&emulator, path).await;
+        emulator.advance_clock(days(1));
+        let renewed = get(&emulator, "/certificates/tls").await["attributes"]["created"].as_u64().unwrap();
+        let due = due.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        assert_eq!(renewed, if renews { due } else { due + DAY }, "{path}");
+    }
+}
+
+#[tokio::test]
 async fn only_a_policy_that_reuses_the_key_keeps_it() {
     for reuse in [true, false] {
         let emulator = Emulator::start().await.unwrap();

@@ -1,0 +1,15 @@
+//! Object identifiers as text: `2.5.4.5`.
+
+/// Parses an identifier. `None` if DER cannot encode it.
+pub(super) fn parse(text: &str) -> Option<Vec<u64>> {
+    let components: Vec<u64> =
+        text.split('.').map(|part| Some(part.parse::<u32>().ok()?.into())).collect::<Option<_>>()?;
+    // DER has one byte for the first two components.
+    let is_valid = components.len() > 2 && components[0] <= 2 && (components[0] == 2 || components[1] < 40);
+    is_valid.then_some(components)
+}
+
+/// Writes an identifier.
+pub(super) fn write(components: &[u64]) -> String {
+    components.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+}
