@@ -1,5 +1,6 @@
 //! The builder of a layer.
 
+use std::fmt;
 use std::time::Duration;
 
 use keyvault::names::{Case, Spelling};
@@ -30,7 +31,6 @@ use crate::mapping::KeyMap;
 ///     .build()
 /// # }
 /// ```
-#[derive(Debug)]
 #[must_use = "a builder does nothing before `build`"]
 pub struct AppConfigurationBuilder {
     client: AppConfigurationClient,
@@ -265,6 +265,13 @@ impl AppConfigurationBuilder {
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+}
+
+impl fmt::Debug for AppConfigurationBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The endpoints of replicas are not parsed yet and can be any text.
+        f.debug_struct("AppConfigurationBuilder").field("client", &self.client).finish_non_exhaustive()
     }
 }
 
