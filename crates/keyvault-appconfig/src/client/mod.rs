@@ -38,6 +38,7 @@ pub use self::condition::Condition;
 pub use self::field::Field;
 pub use self::list::{List, Pages};
 pub use self::page::{Page, PageToken};
+pub(crate) use self::page::check_progress;
 pub use self::properties::KeyValueProperties;
 pub use self::snapshot::{NewSnapshot, Snapshot, SnapshotComposition, SnapshotStatus};
 pub use self::snapshot_creation::SnapshotCreation;

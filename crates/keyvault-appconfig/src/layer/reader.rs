@@ -9,7 +9,7 @@ use keyvault::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
 use super::known::{KeyValues, Known, KnownPage, KnownSnapshot};
-use crate::client::{AppConfigurationClient, PageToken, Snapshot, SnapshotComposition, SnapshotStatus};
+use crate::client::{AppConfigurationClient, PageToken, Snapshot, SnapshotComposition, SnapshotStatus, check_progress};
 use crate::endpoint::Endpoint;
 use crate::filter::Selector;
 use crate::key_value::KeyValue;
@@ -173,12 +173,12 @@ impl<'r> Reader<'r> {
                     KnownPage { at, etag: page.etag, key_values, next: page.next }
                 }
             };
-            // An endless row of empty pages ends, too.
-            count += page.key_values.len().max(1);
+            count += page.key_values.len();
             bytes += page.key_values.iter().map(|one| one.size()).sum::<usize>();
             if count > MAX_KEY_VALUES || bytes > MAX_BYTES {
                 return Err(too_many());
             }
+            check_progress(pages.len() + 1, page.at.as_ref(), page.next.as_ref())?;
             at = page.next.clone();
             pages.push(page);
             if at.is_none() {
