@@ -1,8 +1,11 @@
-//! Key-values: what a store keeps. [`KeyValue`] is one of them, and `content_type` says what its value is.
+//! Key-values: what a store keeps. [`KeyValue`] is one of them, `content_type` says what its value is, and `name` which
+//! keys there can be.
 
 mod content_type;
 #[expect(clippy::module_inception, reason = "one noun, one file")]
 mod key_value;
+mod name;
 
 pub(crate) use self::content_type::ContentType;
 pub use self::key_value::{FEATURE_FLAG_PREFIX, KeyValue};
+pub(crate) use self::name::is_name;

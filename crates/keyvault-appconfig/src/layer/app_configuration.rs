@@ -6,16 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use keyvault::settings::{SettingChange, SettingStore, StoredSettings};
-use keyvault::{Error, ErrorKind, Result, Vault};
+use keyvault::{Result, Vault};
 use tokio::sync::Mutex;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 use super::builder::AppConfigurationBuilder;
 use super::known::Known;
 use super::reader::{ReadPlan, Reader};
-use super::replicas::Replicas;
+use super::replicas::{Replicas, too_late};
 use crate::client::AppConfigurationClient;
-use crate::endpoint::Endpoint;
 use crate::key_value::KeyValue;
 use crate::mapping::{KeyMap, Selection, Setting, merge};
 
@@ -73,9 +72,10 @@ pub(super) struct Inner {
     pub(super) last: Mutex<Option<LastRead>>,
 }
 
-/// What a read found, and the endpoint that answered. ETags of another endpoint are not comparable.
+/// What a read found.
 pub(super) struct LastRead {
-    endpoint: Endpoint,
+    /// The client of the endpoint that answered. ETags of another endpoint are not comparable.
+    client: AppConfigurationClient,
     known: Known,
     selections: Arc<[Selection]>,
     /// The settings that the selections give. `None` if only the key-values were asked for.
@@ -88,7 +88,7 @@ impl AppConfiguration {
         Self::builder(client).all_without_label()
     }
 
-    /// Begins a layer with choices of its own.
+    /// Begins a layer with selections of its own.
     pub fn builder(client: AppConfigurationClient) -> AppConfigurationBuilder {
         AppConfigurationBuilder::new(client)
     }
@@ -105,75 +105,84 @@ impl AppConfiguration {
     ///
     /// # Errors
     ///
-    /// An error of the store, or [`NotFound`](ErrorKind::NotFound) if a selection that is not
+    /// An error of the store, or [`NotFound`](keyvault::ErrorKind::NotFound) if a selection that is not
     /// [optional](crate::Selector::optional) matches nothing.
     ///
     /// # Cancel safety
     ///
     /// Dropping the future cancels the read, and nothing counts as read.
     pub async fn key_values(&self) -> Result<Vec<Vec<Arc<KeyValue>>>> {
-        self.within_deadline(self.inner.key_values()).await
-    }
-
-    async fn within_deadline<T>(&self, read: impl Future<Output = Result<T>>) -> Result<T> {
-        timeout(self.inner.timeout, read).await.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Unavailable, "store did not answer within the deadline").with_help(HELP))
-        })
+        let deadline = self.inner.deadline();
+        timeout_at(deadline, self.inner.key_values(deadline)).await.unwrap_or_else(|_| Err(too_late()))
     }
 }
 
 impl Inner {
-    async fn key_values(&self) -> Result<Vec<Vec<Arc<KeyValue>>>> {
+    /// Returns when a read that begins now must have ended.
+    fn deadline(&self) -> Instant {
+        // A clock cannot show every time that a program may set.
+        Instant::now() + self.timeout.min(LONGEST)
+    }
+
+    async fn key_values(&self, deadline: Instant) -> Result<Vec<Vec<Arc<KeyValue>>>> {
         let mut last = self.last.lock().await;
-        let read = self.read(last.as_ref()).await?;
+        let read = self.read(deadline, last.as_ref()).await?;
         let selections = read.selections.iter().filter(|selection| !selection.is_of_feature_flags);
-        let key_values = selections
-            .map(|selection| selection.key_values.iter().filter(|one| !one.is_feature_flag()).cloned().collect());
-        let key_values = key_values.collect();
-        *last = Some(read);
+        // A reference inside a snapshot is not followed: .NET does not either, JavaScript does for a selected snapshot.
+        let is_setting = |one: &&Arc<KeyValue>| !one.is_feature_flag() && !one.is_snapshot_reference();
+        let key_values =
+            selections.map(|selection| selection.key_values.iter().filter(is_setting).cloned().collect()).collect();
+        self.keep(read, &mut last);
         Ok(key_values)
     }
 
-    async fn settings(&self) -> Result<StoredSettings> {
+    async fn settings(&self, deadline: Instant) -> Result<StoredSettings> {
         let mut last = self.last.lock().await;
-        let mut read = self.read(last.as_ref()).await?;
+        let mut read = self.read(deadline, last.as_ref()).await?;
+        // Not the endpoint that answered: the settings must not change because a replica takes over.
+        let endpoint = self.replicas.primary().endpoint();
         let mut settings = match read.settings.take() {
             Some(settings) => settings,
             None => {
                 let mut settings = StoredSettings::default();
-                for (key, Setting { place, value, .. }) in merge(&read.selections, &self.map, &read.endpoint)? {
+                for (key, Setting { place, value, .. }) in merge(&read.selections, &self.map, endpoint)? {
                     settings.set(&key, &place, value);
                 }
                 settings
             }
         };
-        settings.set_unmatched(self.plan.missing_sentinels(&read.known.sentinels, &read.endpoint));
+        settings.set_unmatched(self.plan.missing_sentinels(&read.known.sentinels, endpoint));
         // Only now: a read that failed must not count as one that found something.
-        *last = Some(LastRead { settings: Some(settings.clone()), ..read });
+        self.keep(LastRead { settings: Some(settings.clone()), ..read }, &mut last);
         Ok(settings)
     }
 
+    /// Keeps what a read found, for the next one.
+    fn keep(&self, read: LastRead, last: &mut Option<LastRead>) {
+        self.replicas.forget_announced(&read.client);
+        *last = Some(read);
+    }
+
     /// Reads the store through one endpoint after the other until one answers.
-    async fn read(&self, last: Option<&LastRead>) -> Result<LastRead> {
+    async fn read(&self, deadline: Instant, last: Option<&LastRead>) -> Result<LastRead> {
         let nothing = Known::default();
-        let (read, endpoint) = self
+        let (read, client) = self
             .replicas
-            .first(async |client: AppConfigurationClient| {
-                let known = last.filter(|last| last.endpoint == *client.endpoint());
+            .first(deadline, async |client: AppConfigurationClient| {
+                let known = last.filter(|last| last.client.endpoint() == client.endpoint());
                 let known = known.map_or(&nothing, |last| &last.known);
-                Ok((Reader::new(&self.plan, &client, known).read().await?, client.endpoint().clone()))
+                Ok((Reader::new(&self.plan, &client, known).read().await?, client))
             })
             .await?;
         let (selections, settings) = match (read.selections, last) {
             (None, Some(last)) => (Arc::clone(&last.selections), last.settings.clone()),
             (selections, _) => (selections.unwrap_or_default().into(), None),
         };
-        Ok(LastRead { endpoint, known: read.known, selections, settings })
+        Ok(LastRead { client, known: read.known, selections, settings })
     }
 }
 
-const HELP: &str =
-    "raise AppConfigurationBuilder::timeout, or lower the timeout of the client so that a replica is tried";
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 #[async_trait]
 impl SettingStore for AppConfiguration {
@@ -186,7 +195,8 @@ impl SettingStore for AppConfiguration {
     }
 
     async fn read(&self) -> Result<StoredSettings> {
-        self.within_deadline(self.inner.settings()).await
+        let deadline = self.inner.deadline();
+        timeout_at(deadline, self.inner.settings(deadline)).await.unwrap_or_else(|_| Err(too_late()))
     }
 
     fn interval(&self) -> Option<Duration> {

@@ -12,7 +12,7 @@ use super::app_configuration::{AppConfiguration, Inner};
 use super::discovery::Discovery;
 use super::reader::{PlannedSelection, ReadPlan};
 use super::replicas::Replicas;
-use crate::client::AppConfigurationClient;
+use crate::client::{AppConfigurationClient, checked_key};
 use crate::filter::{NO_LABEL, Selector};
 use crate::mapping::KeyMap;
 
@@ -53,7 +53,7 @@ impl AppConfigurationBuilder {
             plan,
             map,
             interval: None,
-            timeout: Duration::from_secs(100),
+            timeout: Duration::from_secs(60),
             #[cfg(feature = "discovery")]
             discovery: None,
         }
@@ -74,9 +74,12 @@ impl AppConfigurationBuilder {
                     .with_help("select once for each label: the later selection wins"));
             }
         }
-        if self.plan.sentinels.iter().any(|(key, label)| key.is_empty() || label.as_deref() == Some("")) {
-            return Err(invalid("key or label of the sentinel is empty")
-                .with_help("NO_LABEL means the key-value without a label"));
+        for (key, label) in &self.plan.sentinels {
+            if key.is_empty() || label.as_deref() == Some("") {
+                return Err(invalid("key or label of the sentinel is empty")
+                    .with_help("NO_LABEL means the key-value without a label"));
+            }
+            checked_key(key)?;
         }
         if !self.map.is_valid() {
             return Err(invalid("prefix or separator is empty"));
@@ -259,9 +262,13 @@ impl AppConfigurationBuilder {
         self
     }
 
-    /// Sets the deadline of one read, with all its requests and endpoints. Default: 100 seconds.
+    /// Sets the deadline of one read, with all its requests and endpoints. A [`Live`](keyvault::Live) ends a read at its
+    /// own refresh deadline too, 100 seconds by default.
     ///
-    /// Each request ends within the timeout of the client, so a replica is tried only after that.
+    /// Each endpoint has an equal share of the time that is left: with one replica, the store has half of it, and then
+    /// the replica is asked. A request also ends at the timeout of the client.
+    ///
+    /// Default: 60 seconds. More than zero.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

@@ -15,10 +15,10 @@ use crate::endpoint::Endpoint;
 use crate::key_value::KeyValue;
 use keyvault::settings::StoredValue;
 
-/// The key-values that one selection chose, in the order of the store.
+/// The key-values of one selector, in the order of the store.
 pub(crate) struct Selection {
     pub(crate) key_values: Vec<Arc<KeyValue>>,
-    /// Whether the selection chooses feature flags, and not settings.
+    /// Whether the selection is of feature flags, and not settings.
     pub(crate) is_of_feature_flags: bool,
 }
 
@@ -316,9 +316,14 @@ mod tests {
             found,
             [
                 "feature_management.feature_flags=[{id:beta,telemetry:{enabled:true,metadata:{ETag:e1,FeatureFlagReference:\
-              https://contoso.azconfig.io/kv/.appconfig.featureflag/beta?label=a+b}}}]"
+              https://contoso.azconfig.io/kv/.appconfig.featureflag/beta?label=a b}}}]"
             ]
         );
+        let own =
+            r#"{"id":"beta","telemetry":{"enabled":true,"metadata":{"ETag":"own","FeatureFlagReference":"own"}}}"#;
+        let found = merged(&[flags(&[(".appconfig.featureflag/beta", own, FLAG)])]);
+        let expected = "[{id:beta,telemetry:{enabled:true,metadata:{ETag:own,FeatureFlagReference:own}}}]";
+        assert_eq!(found, [format!("feature_management.feature_flags={expected}")]);
         let off = r#"{"id":"beta","telemetry":{"enabled":false}}"#;
         let found = merged(&[flags(&[(".appconfig.featureflag/beta", off, FLAG)])]);
         assert_eq!(found, ["feature_management.feature_flags=[{id:beta,telemetry:{enabled:false}}]"]);

@@ -94,8 +94,8 @@ impl Store {
         *self.fault.lock().unwrap() = Some(Fault { requests, outcome: Outcome::Fails(status) });
     }
 
-    pub(super) fn hang(&self) {
-        *self.fault.lock().unwrap() = Some(Fault { requests: "", outcome: Outcome::Hangs });
+    pub(super) fn hang(&self, requests: &'static str) {
+        *self.fault.lock().unwrap() = Some(Fault { requests, outcome: Outcome::Hangs });
     }
 
     pub(super) fn never_end_lists(&self) {
