@@ -120,18 +120,25 @@ async fn a_list_shows_the_store_as_it_was() {
 #[tokio::test(start_paused = true)]
 async fn a_list_does_not_end_at_a_link_that_cannot_be_read() {
     let long = format!("/kv?after={}", "a".repeat(33 << 10));
-    for (link, is_readable) in
-        [("/kv?key=*", false), ("/kv?after=", false), ("/kv", false), (&*long, false), ("/kv?after=a", true)]
-    {
-        for (status, in_body) in [(200, true), (200, false), (304, false)] {
-            let link = link.to_owned();
+    let (in_body, in_header, unchanged) = ((200, true), (200, false), (304, false));
+    let everywhere = &[in_body, in_header, unchanged][..];
+    for (link, responses, is_readable) in [
+        ("/kv?key=*", everywhere, false),
+        ("/kv?after=", everywhere, false),
+        ("/kv", everywhere, false),
+        // The pipeline removes a header as long as this.
+        (&*long, &[in_body], false),
+        ("/kv?after=a", everywhere, true),
+    ] {
+        for (status, in_body) in responses.iter().copied() {
+            let text = link.to_owned();
             let wire = FakeTransport::scripted(move |_| {
-                let body = json!({ "items": [], "@nextLink": if in_body { &link } else { "" } }).to_string();
-                let header = if in_body { String::new() } else { format!("<{link}>; rel=\"next\"") };
+                let body = json!({ "items": [], "@nextLink": if in_body { &text } else { "" } }).to_string();
+                let header = if in_body { String::new() } else { format!("<{text}>; rel=\"next\"") };
                 Ok(FakeResponse::new(status, if status == 304 { String::new() } else { body }).header("link", header))
             });
             let page = client(&wire).fetch_page(&Selector::new("*", "*"), None, Some("e")).await;
-            let case = format!("{status} {in_body} {:?}", wire.sent().len());
+            let case = format!("{status} {in_body} {}", &link[..link.len().min(20)]);
             match page {
                 Ok(page) => assert!(is_readable && page.next.is_some(), "{case} {page:?}"),
                 Err(error) => {
