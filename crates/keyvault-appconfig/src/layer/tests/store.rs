@@ -119,6 +119,11 @@ impl Store {
         self.transport.take_sent().iter().map(note).collect()
     }
 
+    /// Returns the origins of the requests since the last call.
+    pub(super) fn origins(&self) -> Vec<String> {
+        self.transport.take_sent().iter().map(|request| request.url.origin().ascii_serialization()).collect()
+    }
+
     /// Returns the sync tokens of the requests since the last call.
     pub(super) fn sync_tokens(&self) -> Vec<Option<String>> {
         let sent = self.transport.take_sent();
