@@ -82,5 +82,5 @@ mod sync_token;
 pub use self::client::AppConfigurationClient;
 pub use self::endpoint::{AccessKey, ConnectionString, Endpoint};
 pub use self::filter::{NO_LABEL, Selector, escaped};
-pub use self::key_value::{FEATURE_FLAG_PREFIX, KeyValue};
+pub use self::key_value::{FEATURE_FLAG_PREFIX, KeyValue, parse_key_vault_reference};
 pub use self::layer::{AppConfiguration, AppConfigurationBuilder};

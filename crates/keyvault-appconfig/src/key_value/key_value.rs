@@ -5,16 +5,20 @@ use std::fmt;
 use std::time::SystemTime;
 
 use azure_core::time::parse_rfc3339;
+use keyvault::SecretId;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
+
+use super::content_type::ContentType;
+use super::key_vault_reference::parse_key_vault_reference;
 
 /// The prefix of the keys of feature flags.
 pub const FEATURE_FLAG_PREFIX: &str = ".appconfig.featureflag/";
 
 /// One key-value of a store: a value with its attributes, identified by its key and its label.
 ///
-/// A value is no secret by the rules of App Configuration, yet it is treated like one: `Debug` does not show it, and it
-/// is zeroized on drop.
+/// App Configuration does not treat values as secret. This type does: `Debug` does not show the value, and it is
+/// zeroized on drop.
 #[derive(Clone, Deserialize, Eq, PartialEq)]
 pub struct KeyValue {
     key: String,
@@ -93,18 +97,23 @@ impl KeyValue {
 
     /// Returns whether the key-value is a feature flag: by its key and its content type.
     pub fn is_feature_flag(&self) -> bool {
-        self.key.starts_with(FEATURE_FLAG_PREFIX)
-            && super::ContentType::of(self.content_type()) == super::ContentType::FeatureFlag
+        self.key.starts_with(FEATURE_FLAG_PREFIX) && ContentType::of(self.content_type()) == ContentType::FeatureFlag
     }
 
     /// Returns whether the key-value refers to a snapshot: by its content type. Its value may be malformed.
     pub(crate) fn is_snapshot_reference(&self) -> bool {
-        super::ContentType::of(self.content_type()) == super::ContentType::SnapshotReference
+        ContentType::of(self.content_type()) == ContentType::SnapshotReference
     }
 
-    /// Returns whether the key-value refers to a secret in Key Vault: by its content type. Its value may be malformed.
-    pub fn is_key_vault_reference(&self) -> bool {
-        super::ContentType::of(self.content_type()) == super::ContentType::KeyVaultReference
+    /// Returns the secret in Key Vault that the key-value refers to. `None` unless its content type is that of a
+    /// reference.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](keyvault::ErrorKind::Invalid), without the value, if the value is not JSON with the URI of a secret.
+    pub fn key_vault_reference(&self) -> Option<keyvault::Result<SecretId>> {
+        let is_reference = ContentType::of(self.content_type()) == ContentType::KeyVaultReference;
+        is_reference.then(|| parse_key_vault_reference(self.value().unwrap_or_default()))
     }
 
     /// Returns where a setting of this key-value is written, for errors and reports: `App Configuration key shop:db
