@@ -25,7 +25,7 @@ use crate::sync_token::{NewestTokens, SyncTokens};
 ///
 /// The client runs on a tokio runtime. It caches nothing; [`AppConfiguration`](crate::AppConfiguration) does.
 ///
-/// A value is no secret by the rules of App Configuration, and is treated like one: it is in no error, log or `Debug`.
+/// App Configuration does not treat values as secret. The client does: no error, log or `Debug` shows one.
 ///
 /// # Errors
 ///

@@ -73,8 +73,8 @@ impl AppConfigurationClientBuilder {
         self
     }
 
-    /// Sets the audience of tokens, such as `https://appconfig.sovcloud-api.fr`, for a store behind a domain of your own.
-    /// An access key needs none.
+    /// Sets the audience of tokens, such as `https://appconfig.sovcloud-api.fr`, for a store behind a domain of your
+    /// own. An access key needs none.
     ///
     /// Default: that of the endpoint's [cloud](Endpoint::scope).
     pub fn audience(mut self, audience: impl Into<String>) -> Self {

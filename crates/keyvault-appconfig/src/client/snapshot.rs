@@ -111,7 +111,7 @@ impl Snapshot {
     }
 }
 
-/// What a snapshot to create contains: 1 to 3 filters, and how they are put together.
+/// The content of a snapshot to create: 1 to 3 filters, and how they are put together.
 #[must_use]
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct NewSnapshot {

@@ -1,4 +1,4 @@
-//! How a store differs from a vault.
+//! The differences between a store and a vault.
 
 use std::time::SystemTime;
 

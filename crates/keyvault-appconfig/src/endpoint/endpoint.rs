@@ -26,8 +26,9 @@ impl Endpoint {
     /// Parses the URL of a store.
     ///
     /// A host under `azconfig.io`, `azconfig.azure.cn`, `azconfig.azure.us`, `appconfig.azure.cn` or
-    /// `appconfig.azure.us` must be that of one store, on the standard port. Any other https origin is accepted too (an emulator on `https://127.0.0.1:8443`, a custom
-    /// domain, a store of another cloud), except that of a vault and one that only looks like a store of a known domain.
+    /// `appconfig.azure.us` must be that of one store, on the standard port. Any other https origin is accepted too (an
+    /// emulator on `https://127.0.0.1:8443`, a custom domain, a store of another cloud), except that of a vault and one
+    /// that only looks like a store of a known domain.
     ///
     /// # Errors
     ///

@@ -10,7 +10,8 @@ use crate::key_value::{FEATURE_FLAG_PREFIX, is_name};
 /// A filter of key-values: by key, label and tags, or all of a snapshot.
 ///
 /// A key filter or a label filter is a text (`shop:url`), a prefix with an asterisk (`shop:*`), up to five texts
-/// (`a,b`), or `*` for anything. A backslash makes `*`, `,` and `\` stand for themselves; [`escaped`](crate::escaped) writes it.
+/// (`a,b`), or `*` for anything. A backslash makes `*`, `,` and `\` stand for themselves; [`escaped`](crate::escaped)
+/// writes it.
 ///
 /// # Examples
 ///
@@ -38,8 +39,8 @@ enum Scope {
 const MAX_TAGS: usize = 5;
 
 impl Selector {
-    /// Creates a selector of keys and labels. [`NO_LABEL`] selects key-values without a label, and `*` those with any or
-    /// without one.
+    /// Creates a selector of keys and labels. [`NO_LABEL`] selects key-values without a label, and `*` those with any
+    /// or without one.
     pub fn new(key_filter: impl Into<String>, label_filter: impl Into<String>) -> Self {
         Self::of(Scope::Store { keys: key_filter.into(), labels: label_filter.into() })
     }
@@ -96,8 +97,8 @@ impl Selector {
     ///
     /// # Errors
     ///
-    /// [`ParseError`] if a filter or the name of the snapshot is malformed, if there are too many tags, or if a snapshot
-    /// is selected with tags.
+    /// [`ParseError`] if a filter or the name of the snapshot is malformed, if there are too many tags, or if a
+    /// snapshot is selected with tags.
     pub fn check(&self) -> Result<(), ParseError> {
         match &self.scope {
             Scope::Snapshot(name) if name.is_empty() => Err(ParseError::new("name of the snapshot is empty")),

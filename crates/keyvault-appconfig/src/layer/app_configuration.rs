@@ -32,7 +32,7 @@ use crate::mapping::{KeyMap, Selection, Setting, merge};
 ///
 /// | content type | setting |
 /// |---|---|
-/// | `application/json`, `application/….+json` | a tree of settings. Comments are allowed; what is not JSON is text. `null` is absent. |
+/// | `application/json`, `application/….+json` | a tree of settings. Comments are allowed; what is not JSON is text. `null` is absent, and still replaces the same key of an earlier selection. |
 /// | `application/vnd.microsoft.appconfig.keyvaultref+json` | a reference to a secret, resolved like any other reference |
 /// | `application/vnd.microsoft.appconfig.ff+json` | a feature flag, only on [request](AppConfigurationBuilder::feature_flags) |
 /// | `application/json; profile="https://azconfig.io/mime-profiles/snapshot-ref"` | the key-values of a snapshot, in its place |
@@ -43,18 +43,20 @@ use crate::mapping::{KeyMap, Selection, Setting, merge};
 ///
 /// Of two key-values with the same key, and of two settings with the same key, that of the later selection wins. Two
 /// key-values of one selection that give the same setting, and a setting that is both a value and a table, are errors
-/// that name both keys.
+/// that name both keys. A snapshot in the place of a reference may have a key of its selection: the later one wins.
 ///
 /// # Cost
 ///
 /// The first read costs one request for each page of 100 key-values, and one for each sentinel and snapshot. Selections
-/// are read concurrently, pages of one selection one after the other. A refresh without a change costs the same number
-/// of requests, answered by 304 without content; with sentinels, one for each of them. After a change only the pages
-/// that changed are transferred. A snapshot never changes: it is read again only if another one has taken its name.
+/// are read concurrently, pages of one selection one after the other, and snapshots one after the other. A refresh
+/// without a change costs the same number of requests, answered by 304 without content; with sentinels, one for each
+/// of them and for each page of feature flags. After a change only the pages that changed are transferred. A snapshot
+/// never changes: it is read again only if another one has taken its name.
 ///
 /// # Limits
 ///
-/// 100,000 key-values and 64 MiB of values in a selection, 100,000 settings, 32 levels of JSON.
+/// 100,000 key-values in a selection and 64 MiB of their texts: keys, values, labels, tags and the others. 100,000
+/// settings, 32 levels of JSON.
 ///
 /// `Clone` is cheap; clones share what they read.
 #[derive(Clone)]
@@ -68,11 +70,11 @@ pub(super) struct Inner {
     pub(super) map: KeyMap,
     pub(super) interval: Option<Duration>,
     pub(super) timeout: Duration,
-    /// What the last successful read found. One read runs at a time.
+    /// The last successful read. One read runs at a time.
     pub(super) last: Mutex<Option<LastRead>>,
 }
 
-/// What a read found.
+/// The result of a read.
 pub(super) struct LastRead {
     /// The client of the endpoint that answered. ETags of another endpoint are not comparable.
     client: AppConfigurationClient,
@@ -204,7 +206,7 @@ impl SettingStore for AppConfiguration {
     }
 
     fn announce(&self, change: &SettingChange) -> bool {
-        let is_concerned = change.key.as_ref().is_none_or(|key| self.inner.plan.concerns(key, change.label.as_deref()));
+        let is_concerned = self.inner.plan.concerns(change.key.as_deref(), change.label.as_deref());
         self.inner.replicas.announce(&change.store, change.sync_token.as_deref().filter(|_| is_concerned))
             && is_concerned
     }

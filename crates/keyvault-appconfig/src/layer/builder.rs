@@ -125,13 +125,13 @@ impl AppConfigurationBuilder {
     }
 }
 
-/// Which key-values the layer has.
+/// The key-values of the layer.
 impl AppConfigurationBuilder {
     /// Adds the key-values that match a filter of keys and have a label. [`NO_LABEL`] selects those without a label.
     /// Of several selections, the later one wins.
     ///
     /// A read fails if a selection matches nothing, because a misspelt label would leave every setting at its default;
-    /// [`Selector::optional`] lets it. Feature flags are not among the settings.
+    /// [`Selector::optional`] permits an empty selection. Feature flags are not among the settings.
     ///
     /// Default: one selection of all key-values without a label.
     pub fn select(self, key_filter: &str, label: &str) -> Self {
@@ -145,7 +145,7 @@ impl AppConfigurationBuilder {
     }
 
     /// Adds the key-values of a snapshot, which never change. It must have been created with the composition type
-    /// `key`.
+    /// `key`. Feature flags and references in a snapshot are ignored.
     pub fn select_snapshot(self, name: &str) -> Self {
         self.select_with(Selector::snapshot(name))
     }
@@ -165,7 +165,7 @@ impl AppConfigurationBuilder {
     }
 }
 
-/// Which settings the key-values give.
+/// The settings that the key-values give.
 impl AppConfigurationBuilder {
     /// Removes a prefix from keys. Of several prefixes, the longest one that a key begins with is removed. A key
     /// without any of them stays as it is.
@@ -208,7 +208,7 @@ impl AppConfigurationBuilder {
     }
 }
 
-/// When and from where the layer is read.
+/// The time and the endpoints of a read.
 impl AppConfigurationBuilder {
     /// Sets the interval between reads of this layer. Default: each refresh of the settings reads it. At least 1
     /// second.
@@ -262,8 +262,8 @@ impl AppConfigurationBuilder {
         self
     }
 
-    /// Sets the deadline of one read, with all its requests and endpoints. A [`Live`](keyvault::Live) ends a read at its
-    /// own refresh deadline too, 100 seconds by default.
+    /// Sets the deadline of one read, with all its requests and endpoints. A [`Live`](keyvault::Live) ends a read at
+    /// its own refresh deadline too, 100 seconds by default.
     ///
     /// Each endpoint has an equal share of the time that is left: with one replica, the store has half of it, and then
     /// the replica is asked. A request also ends at the timeout of the client.

@@ -77,7 +77,8 @@ impl Replicas {
         self.known().iter().map(|replica| replica.client.endpoint().clone()).collect()
     }
 
-    /// Keeps the sync token of an event for the next reads of an endpoint. Returns whether the endpoint is one of these.
+    /// Keeps the sync token of an event for the next reads of an endpoint. Returns whether the endpoint is one of
+    /// these.
     pub(super) fn announce(&self, endpoint: &Vault, token: Option<&str>) -> bool {
         let known = self.known();
         let Some(replica) = known.iter().find(|replica| replica.client.endpoint().as_vault() == endpoint) else {

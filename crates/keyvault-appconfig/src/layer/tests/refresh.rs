@@ -229,6 +229,7 @@ async fn an_event_makes_the_layer_due_if_it_may_have_the_key() {
         (&all, "fabrikam", None, None, false),
         (&watched, "contoso", Some("k1"), Some("prod"), false),
         (&watched, "contoso", Some("version"), None, true),
+        (&watched, "contoso", None, None, false),
         (&snapshot, "contoso", Some("k1"), None, false),
     ] {
         let mut change = SettingChange::new(vault(name));
