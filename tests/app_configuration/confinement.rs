@@ -68,6 +68,32 @@ async fn a_challenge_gets_no_token_for_another_service() {
 }
 
 #[tokio::test]
+async fn a_token_is_for_the_cloud_of_the_store_or_for_the_audience_that_the_program_named() {
+    for (endpoint, audience, expected) in [
+        ("https://contoso.azconfig.io", None, "https://appconfig.azure.com/.default"),
+        ("https://contoso.azconfig.sovcloud-api.fr", None, "https://appconfig.sovcloud-api.fr/.default"),
+        (
+            "https://settings.contoso.example",
+            Some("https://appconfig.azure.us/"),
+            "https://appconfig.azure.us/.default",
+        ),
+    ] {
+        let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, r#"{"key":"a"}"#)));
+        let credential = FakeCredential::fixed("token-0123456789");
+        let builder = AppConfigurationClient::builder(endpoint).credential(Arc::clone(&credential) as _);
+        let builder = audience.into_iter().fold(builder, |builder, audience| builder.audience(audience));
+        let client = builder.client_options(wire.options()).build().unwrap();
+        client.get("a", None).await.unwrap();
+        let replica = endpoint.replace("https://", "https://west-");
+        client.with_endpoint(&replica).unwrap().get("a", None).await.unwrap();
+        assert_eq!(credential.scopes(), [expected, expected], "{endpoint}");
+    }
+    let builder =
+        AppConfigurationClient::builder(ENDPOINT).credential(FakeCredential::fixed("token") as _).audience("");
+    assert_eq!(builder.build().unwrap_err().kind(), ErrorKind::Invalid);
+}
+
+#[tokio::test]
 async fn a_store_that_cannot_be_reached_is_named_without_its_secrets() {
     for (reason, clause) in [
         ("dns error: no such host", "store's host name cannot be resolved"),

@@ -1,12 +1,13 @@
 //! Lists: filters, fields, pages and their ETags, keys, labels, revisions.
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use futures::{StreamExt, TryStreamExt};
-use keyvault::ErrorKind;
+use keyvault::{ErrorKind, SettingStore};
 use keyvault_appconfig::client::{Field, KeyValueProperties, PageToken};
-use keyvault_appconfig::{AppConfigurationClient, NO_LABEL, Selector};
+use keyvault_appconfig::{AppConfiguration, AppConfigurationClient, NO_LABEL, Selector};
 use keyvault_test_support::transport::{FakeResponse, FakeTransport};
+use serde_json::json;
 
 use super::{client, store};
 
@@ -117,11 +118,47 @@ async fn a_list_shows_the_store_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_list_does_not_end_at_a_link_that_cannot_be_read() {
+    let long = format!("/kv?after={}", "a".repeat(33 << 10));
+    let (in_body, in_header, unchanged) = ((200, true), (200, false), (304, false));
+    let everywhere = &[in_body, in_header, unchanged][..];
+    for (link, responses, is_readable) in [
+        ("/kv?key=*", everywhere, false),
+        ("/kv?after=", everywhere, false),
+        ("/kv", everywhere, false),
+        // The pipeline removes a header as long as this.
+        (&*long, &[in_body], false),
+        ("/kv?after=a", everywhere, true),
+    ] {
+        for (status, in_body) in responses.iter().copied() {
+            let text = link.to_owned();
+            let wire = FakeTransport::scripted(move |_| {
+                let body = json!({ "items": [], "@nextLink": if in_body { &text } else { "" } }).to_string();
+                let header = if in_body { String::new() } else { format!("<{text}>; rel=\"next\"") };
+                Ok(FakeResponse::new(status, if status == 304 { String::new() } else { body }).header("link", header))
+            });
+            let page = client(&wire).fetch_page(&Selector::new("*", "*"), None, Some("e")).await;
+            let case = format!("{status} {in_body} {}", &link[..link.len().min(20)]);
+            match page {
+                Ok(page) => assert!(is_readable && page.next.is_some(), "{case} {page:?}"),
+                Err(error) => {
+                    assert!(!is_readable && error.is_transient(), "{case} {error}");
+                    assert!(error.to_string().ends_with("store's response cannot be parsed"), "{case} {error}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_list_that_never_ends_is_an_error() {
     let same = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, r#"{"items":[],"@nextLink":"/kv?after=a"}"#)));
     let error = client(&same).list(&Selector::new("*", "*")).try_collect::<Vec<_>>().await.unwrap_err();
     assert!(error.to_string().contains("store's list does not end"), "{error}");
-    assert_eq!(same.sent().len(), 2);
+    assert_eq!(same.take_sent().len(), 2);
+    let error = AppConfiguration::new(client(&same)).read().await.unwrap_err();
+    assert!(error.is_transient() && error.to_string().contains("store's list does not end"), "{error}");
+    assert_eq!(same.sent().len(), 2, "a layer has the limits of a list");
     let full = r#"{"items":[{"key":"a"}],"@nextLink":"/kv?after=NUMBER"}"#;
     let growing = FakeTransport::scripted(move |request| {
         let number = request.query("after").and_then(|after| after.parse().ok()).unwrap_or(0);
@@ -129,7 +166,30 @@ async fn a_list_that_never_ends_is_an_error() {
     });
     let error = client(&growing).list(&Selector::new("*", "*")).try_collect::<Vec<_>>().await.unwrap_err();
     assert!(error.to_string().contains("store's list does not end"), "{error}");
+    assert_eq!(growing.take_sent().len(), 10_000);
+    let layer = AppConfiguration::builder(client(&growing)).timeout(Duration::from_secs(3_600)).build().unwrap();
+    let error = layer.read().await.unwrap_err();
+    assert!(error.to_string().contains("store's list does not end"), "{error}");
     assert_eq!(growing.sent().len(), 10_000);
+}
+
+#[tokio::test]
+async fn a_time_that_no_http_date_has_is_an_error() {
+    let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(200, r#"{"items":[]}"#)));
+    let (second, year_10000) = (Duration::from_secs(1), Duration::from_secs(253_402_300_800));
+    for (time, is_valid) in [
+        (UNIX_EPOCH - second, false),
+        (UNIX_EPOCH, true),
+        (UNIX_EPOCH + year_10000 - second, true),
+        (UNIX_EPOCH + year_10000, false),
+    ] {
+        let list = client(&wire).list(&Selector::new("*", NO_LABEL)).as_of(time);
+        match list.try_collect::<Vec<_>>().await {
+            Ok(_) => assert!(is_valid, "{time:?}"),
+            Err(error) => assert_eq!((error.kind(), is_valid), (ErrorKind::Invalid, false), "{time:?}"),
+        }
+    }
+    assert_eq!(wire.sent().len(), 2, "only the valid ones are sent");
 }
 
 #[tokio::test]

@@ -61,6 +61,10 @@ async fn a_store_shows_no_value_and_no_signature() {
         scan.outcome("set", &client.set("value", None, scan.secret.text()).await);
         let list: Result<Vec<_>, _> = client.list(&Selector::new("*", NO_LABEL)).try_collect().await;
         scan.outcome("list", &list);
+        // A connection string in the place of an endpoint.
+        let mistaken = AppConfiguration::builder(client.clone()).replica(&text);
+        scan.shows("layer", &mistaken);
+        scan.outcome("layer", &mistaken.build());
         for layer in
             [AppConfiguration::builder(client.clone()), AppConfiguration::builder(client).sentinel("value", "x")]
         {

@@ -1,9 +1,9 @@
 //! Azure App Configuration as a live layer of settings beside Azure Key Vault.
 //!
-//! App Configuration keeps the settings that are no secrets, and refers to Key Vault for those that are. This crate
-//! reads a store, turns its key-values into settings, and makes them a layer of the live settings of `keyvault`: what
-//! changes in the store and what rotates in a vault is published together. It depends on `keyvault` alone, and works
-//! with each of its adapters.
+//! App Configuration keeps the settings that are not secret, and refers to Key Vault for those that are. This crate
+//! reads a store, turns its key-values into settings, and makes them a layer of the live settings of `keyvault`. A
+//! change in the store and a rotation in a vault are published together. Of this workspace the crate depends on
+//! `keyvault` alone, and it works with each of its adapters.
 //!
 //! ```no_run
 //! use figment::Figment;
@@ -35,7 +35,7 @@
 //! | to | use |
 //! |---|---|
 //! | make a store a layer of settings | [`AppConfiguration`] |
-//! | choose key-values, spell keys, follow changes | [`AppConfigurationBuilder`], [`Selector`] |
+//! | select key-values, spell keys, follow changes | [`AppConfigurationBuilder`], [`Selector`] |
 //! | call a store | [`AppConfigurationClient`], [`client`] |
 //! | use an access key | [`ConnectionString`], [`AccessKey`] |
 //! | follow changes at once | [`keyvault::push`] |
@@ -49,9 +49,9 @@
 //!
 //! The modules in the order of their dependencies: each uses only modules before it.
 //!
-//! 1. `endpoint`: [`Endpoint`], [`ConnectionString`] and the signature of a request. `sync_token`: what makes a request
-//!    see earlier changes. `next_link`: the token of the next page.
-//! 2. `key_value`: [`KeyValue`] and its content type. `filter`: [`Selector`].
+//! 1. `endpoint`: [`Endpoint`], [`ConnectionString`] and the signature of a request. `sync_token`: with it a request
+//!    sees earlier changes. `next_link`: the token of the next page.
+//! 2. `key_value`: [`KeyValue`], its name and its content type. `filter`: [`Selector`].
 //! 3. [`client`]: the client.
 //! 4. `mapping`: from key-values to settings.
 //! 5. `layer`: [`AppConfiguration`], which reads, keeps what it read, and asks for changes.
@@ -60,9 +60,11 @@
 //!
 //! * A token or a signature goes to the endpoints that the program named and, with `discover_replicas`, to stores in
 //!   the same domain. It goes to no other host.
-//! * No value is in an error, a log or a `Debug` of this crate, although a store is no place for secrets.
+//! * No value is in an error, a log or a `Debug` of this crate, although App Configuration does not treat values as
+//!   secret.
 //! * A read of the layer is all or nothing. One that fails leaves the last good settings, and counts nothing as seen.
-//! * Two key-values of one selection never replace each other silently.
+//! * Two key-values of one selection never replace each other silently, except those of a snapshot in the place of a
+//!   reference.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -82,5 +84,5 @@ mod sync_token;
 pub use self::client::AppConfigurationClient;
 pub use self::endpoint::{AccessKey, ConnectionString, Endpoint};
 pub use self::filter::{NO_LABEL, Selector, escaped};
-pub use self::key_value::{FEATURE_FLAG_PREFIX, KeyValue};
+pub use self::key_value::{FEATURE_FLAG_PREFIX, KeyValue, parse_key_vault_reference};
 pub use self::layer::{AppConfiguration, AppConfigurationBuilder};

@@ -2,7 +2,8 @@
 
 use url::form_urlencoded;
 
-/// Returns the token of the page after this one, from `@nextLink` in a body: the parameter `after`.
+/// Returns the token of the page after this one, from the link to it: the parameter `after`. `None` if the link has no
+/// token, or one that is too long.
 ///
 /// Of the link only this parameter is used, in a URL that the client makes itself. So no response can send a request to
 /// another host or to another list.
@@ -14,15 +15,15 @@ pub(crate) fn after_in_next_link(link: &str) -> Option<String> {
     (!token.is_empty() && token.len() <= MAX_TOKEN).then(|| token.into_owned())
 }
 
-/// Returns the same from a `Link` header, such as `</kv?after=…>; rel="next"`, among links of other relations
-/// ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288#section-3)).
-pub(crate) fn after_in_link_header(header: &str) -> Option<String> {
+/// Returns the link to the next page from a `Link` header, such as `</kv?after=…>; rel="next"`, among links of other
+/// relations ([RFC 8288](https://www.rfc-editor.org/rfc/rfc8288#section-3)).
+pub(crate) fn next_in_link_header(header: &str) -> Option<&str> {
     let mut rest = header;
     while let Some((_, after)) = rest.split_once('<') {
         let (link, tail) = after.split_once('>')?;
         let parameters = tail.split('<').next().unwrap_or_default();
         if parameters.split([';', ',']).any(is_next) {
-            return after_in_next_link(link);
+            return Some(link);
         }
         rest = tail;
     }
@@ -62,17 +63,18 @@ mod tests {
 
     #[test]
     fn the_next_link_is_found_among_others() {
-        for (header, token) in [
-            ("</kv?api-version=1.0&after=a>; rel=\"next\"", Some("a")),
-            ("</kv?after=a>;rel=next", Some("a")),
-            ("</kv?after=o>; rel=\"original\", </kv?after=n>; rel=\"next\"", Some("n")),
-            ("</kv?after=n>; title=\"x\"; rel=\"next\", </kv?after=o>; rel=\"original\"", Some("n")),
+        for (header, link) in [
+            ("</kv?api-version=1.0&after=a>; rel=\"next\"", Some("/kv?api-version=1.0&after=a")),
+            ("</kv?after=a>;rel=next", Some("/kv?after=a")),
+            ("</kv?after=o>; rel=\"original\", </kv?after=n>; rel=\"next\"", Some("/kv?after=n")),
+            ("</kv?after=n>; title=\"x\"; rel=\"next\", </kv?after=o>; rel=\"original\"", Some("/kv?after=n")),
+            ("</kv>; rel=\"next\"", Some("/kv")),
             ("</kv?after=o>; rel=\"original\"", None),
             ("</kv?after=a", None),
             ("rel=\"next\"", None),
             ("", None),
         ] {
-            assert_eq!(after_in_link_header(header).as_deref(), token, "{header}");
+            assert_eq!(next_in_link_header(header), link, "{header}");
         }
     }
 
@@ -80,7 +82,7 @@ mod tests {
         #[test]
         fn no_text_makes_the_parsers_panic(text in "[</>;=,\"a-z?&%#]{0,60}") {
             _ = after_in_next_link(&text);
-            _ = after_in_link_header(&text);
+            _ = next_in_link_header(&text);
         }
     }
 }

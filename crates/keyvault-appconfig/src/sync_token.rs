@@ -14,10 +14,10 @@ pub(crate) struct SyncTokens {
 }
 
 /// The newest token of each `id`.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct NewestTokens(BTreeMap<String, Token>);
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Token {
     value: String,
     sequence_number: u64,
@@ -58,14 +58,8 @@ impl SyncTokens {
 }
 
 impl NewestTokens {
-    /// Parses the tokens of an event. Ignores malformed ones.
-    pub(crate) fn parse(tokens: &str) -> Self {
-        let mut newest = Self::default();
-        newest.add(tokens);
-        newest
-    }
-
-    fn add(&mut self, tokens: &str) {
+    /// Adds the tokens of a header or of an event. Ignores malformed ones.
+    pub(crate) fn add(&mut self, tokens: &str) {
         for (id, token) in tokens.split(',').filter_map(parse) {
             match self.0.get(id) {
                 Some(known) if known.sequence_number >= token.sequence_number => {}
@@ -73,6 +67,14 @@ impl NewestTokens {
                 _ => _ = self.0.insert(id.to_owned(), token),
             }
         }
+    }
+
+    /// Removes the tokens that are not newer than those that were `sent`.
+    pub(crate) fn remove(&mut self, sent: &Self) {
+        let is_newer = |id: &String, token: &mut Token| {
+            sent.0.get(id).is_none_or(|sent| sent.sequence_number < token.sequence_number)
+        };
+        self.0.retain(is_newer);
     }
 }
 
@@ -91,6 +93,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn newest(tokens: &str) -> NewestTokens {
+        let mut newest = NewestTokens::default();
+        newest.add(tokens);
+        newest
+    }
 
     #[test]
     fn the_newest_value_of_each_token_is_sent() {
@@ -121,8 +129,22 @@ mod tests {
             let tokens = SyncTokens::default();
             tokens.add(received);
             let alone = tokens.header(&NewestTokens::default());
-            assert_eq!(tokens.header(&NewestTokens::parse(announced)).as_deref(), Some(sent), "{received} {announced}");
+            assert_eq!(tokens.header(&newest(announced)).as_deref(), Some(sent), "{received} {announced}");
             assert_eq!(tokens.header(&NewestTokens::default()), alone, "{received} {announced}");
+        }
+    }
+
+    #[test]
+    fn a_token_that_came_after_the_sent_one_stays() {
+        for (sent, now, left) in [
+            ("a=1;sn=1", "a=1;sn=1", None),
+            ("a=1;sn=1", "a=2;sn=2", Some("a=2")),
+            ("a=1;sn=1", "a=1;sn=1,b=1;sn=1", Some("b=1")),
+            ("", "a=1;sn=1", Some("a=1")),
+        ] {
+            let mut tokens = newest(now);
+            tokens.remove(&newest(sent));
+            assert_eq!(SyncTokens::default().header(&tokens).as_deref(), left, "{sent} {now}");
         }
     }
 
@@ -141,7 +163,7 @@ mod tests {
         fn no_header_makes_the_parser_panic_or_breaks_a_request(header in ".{0,60}") {
             let tokens = SyncTokens::default();
             tokens.add(&header);
-            prop_assert!(tokens.header(&NewestTokens::parse(&header)).is_none_or(|sent| sent.bytes().all(|b| b.is_ascii_graphic())));
+            prop_assert!(tokens.header(&newest(&header)).is_none_or(|sent| sent.bytes().all(|b| b.is_ascii_graphic())));
         }
     }
 }

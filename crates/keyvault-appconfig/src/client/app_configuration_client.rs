@@ -12,8 +12,8 @@ use url::Url;
 use super::condition::quoted;
 use super::operation::Operation;
 use super::store_service::StoreService;
-use crate::endpoint::{AccessKey, Endpoint};
-use crate::key_value::KeyValue;
+use crate::endpoint::Endpoint;
+use crate::key_value::{KeyValue, is_name};
 use crate::sync_token::{NewestTokens, SyncTokens};
 
 /// A client for the key-values of one store.
@@ -25,7 +25,7 @@ use crate::sync_token::{NewestTokens, SyncTokens};
 ///
 /// The client runs on a tokio runtime. It caches nothing; [`AppConfiguration`](crate::AppConfiguration) does.
 ///
-/// A value is no secret by the rules of App Configuration, and is treated like one: it is in no error, log or `Debug`.
+/// App Configuration does not treat values as secret. The client does: no error, log or `Debug` shows one.
 ///
 /// # Errors
 ///
@@ -54,22 +54,15 @@ use crate::sync_token::{NewestTokens, SyncTokens};
 #[derive(Clone)]
 pub struct AppConfigurationClient {
     pub(super) pipeline: Arc<Pipeline>,
-    endpoint: Endpoint,
-    access_key: Option<AccessKey>,
+    service: Arc<StoreService>,
     sync_tokens: Arc<SyncTokens>,
-    /// The tokens of an event, which only this copy and its clones send.
+    /// The tokens of events, which only this copy and its clones send.
     announced: Arc<NewestTokens>,
 }
 
 impl AppConfigurationClient {
-    pub(super) fn new(pipeline: Pipeline, endpoint: Endpoint, access_key: Option<AccessKey>) -> Self {
-        Self {
-            pipeline: Arc::new(pipeline),
-            endpoint,
-            access_key,
-            sync_tokens: Arc::default(),
-            announced: Arc::default(),
-        }
+    pub(super) fn new(pipeline: Pipeline, service: Arc<StoreService>) -> Self {
+        Self { pipeline: Arc::new(pipeline), service, sync_tokens: Arc::default(), announced: Arc::default() }
     }
 
     /// Copies the client for another endpoint, such as that of a replica, with the same credential and settings. The
@@ -80,15 +73,15 @@ impl AppConfigurationClient {
     /// [`Invalid`](ErrorKind::Invalid) if `endpoint` is not the URL of a store.
     pub fn with_endpoint(&self, endpoint: &str) -> Result<Self> {
         let endpoint = Endpoint::parse(endpoint)?;
-        let service = StoreService { endpoint: endpoint.clone(), access_key: self.access_key.clone() };
-        let scope = endpoint.scope().to_owned();
-        let pipeline = self.pipeline.with_origin(endpoint.as_vault().clone(), Arc::new(service), scope)?;
-        Ok(Self::new(pipeline, endpoint, self.access_key.clone()))
+        let origin = endpoint.as_vault().clone();
+        let service = Arc::new(StoreService { endpoint, ..StoreService::clone(&self.service) });
+        let pipeline = self.pipeline.with_origin(origin, Arc::clone(&service) as _, service.scope())?;
+        Ok(Self::new(pipeline, service))
     }
 
     /// Returns the endpoint that this client talks to.
     pub fn endpoint(&self) -> &Endpoint {
-        &self.endpoint
+        &self.service.endpoint
     }
 
     /// Returns how much the client and its clones have sent to the store so far. Does not wait.
@@ -104,7 +97,18 @@ impl AppConfigurationClient {
     /// event, which anyone may have sent.
     #[must_use]
     pub fn with_sync_token(&self, token: &str) -> Self {
-        Self { announced: Arc::new(NewestTokens::parse(token)), ..self.clone() }
+        let mut announced = NewestTokens::default();
+        announced.add(token);
+        self.with_announced(announced)
+    }
+
+    pub(crate) fn with_announced(&self, tokens: NewestTokens) -> Self {
+        Self { announced: Arc::new(tokens), ..self.clone() }
+    }
+
+    /// Returns the tokens of events that this copy sends.
+    pub(crate) fn announced(&self) -> &NewestTokens {
+        &self.announced
     }
 
     /// Fetches a key-value. Without a label, that is the key-value without one.
@@ -136,12 +140,12 @@ impl AppConfigurationClient {
     pub(super) fn request(&self, operation: &'static Operation, key: &str, label: Option<&str>) -> Result<Request> {
         let collection = if operation.is_about_a_lock() { "locks" } else { "kv" };
         let label = label.filter(|label| !label.is_empty());
-        let mut url = self.url(&[collection, checked(key)?])?;
+        let mut url = self.url(&[collection, checked_key(key)?])?;
         if let Some(label) = label {
             url.query_pairs_mut().append_pair("label", label);
         }
         let place = match label {
-            Some(label) => format!("App Configuration {}, label {label}", self.endpoint),
+            Some(label) => format!("App Configuration {}, label {label}", self.endpoint()),
             None => self.place(),
         };
         Ok(request(operation, url, Subject::Setting { key: key.to_owned(), place }))
@@ -154,7 +158,7 @@ impl AppConfigurationClient {
 
     /// Returns the place in errors about more than one key-value.
     pub(super) fn place(&self) -> String {
-        format!("App Configuration {}", self.endpoint)
+        format!("App Configuration {}", self.endpoint())
     }
 
     pub(super) fn url(&self, segments: &[&str]) -> Result<Url> {
@@ -198,46 +202,17 @@ fn request(operation: &'static Operation, url: Url, subject: Subject) -> Request
     Request::new(operation, url).about(subject).header("accept", operation.accept())
 }
 
-/// Returns the key if a store can have it
-/// ([its rules](https://learn.microsoft.com/azure/azure-app-configuration/concept-key-value#keys)).
-fn checked(key: &str) -> Result<&str> {
-    let is_valid = !matches!(key, "" | "." | "..") && !key.contains(|c: char| c == '%' || c.is_control());
-    if is_valid && key.len() <= MAX_KEY {
+/// Returns the key if a store can have it.
+pub(crate) fn checked_key(key: &str) -> Result<&str> {
+    if is_name(key) {
         return Ok(key);
     }
     Err(Error::new(ErrorKind::Invalid, "key is malformed")
         .with_help("a key is not empty, `.` or `..`, and has no percent sign and no control character"))
 }
 
-/// The limit of a key-value with all its attributes.
-const MAX_KEY: usize = 10 << 10;
-
 impl fmt::Debug for AppConfigurationClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppConfigurationClient").field("endpoint", &self.endpoint).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_checked_before_a_url_is_made() {
-        for (key, is_valid) in [
-            ("a", true),
-            ("shop:db/host", true),
-            ("\u{fc}ber#?&+ ", true),
-            (".appconfig.featureflag/beta", true),
-            ("...", true),
-            ("", false),
-            (".", false),
-            ("..", false),
-            ("a%2Fb", false),
-            ("a\nb", false),
-        ] {
-            assert_eq!(checked(key).is_ok(), is_valid, "{key}");
-        }
-        assert!(checked(&"a".repeat(MAX_KEY)).is_ok() && checked(&"a".repeat(MAX_KEY + 1)).is_err());
+        f.debug_struct("AppConfigurationClient").field("endpoint", self.endpoint()).finish_non_exhaustive()
     }
 }

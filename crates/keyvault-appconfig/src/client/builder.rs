@@ -35,6 +35,7 @@ pub struct AppConfigurationClientBuilder {
     store: Store,
     credential: Option<Arc<dyn TokenCredential>>,
     access_key: Option<AccessKey>,
+    audience: Option<String>,
     settings: PipelineSettings,
 }
 
@@ -50,6 +51,7 @@ impl AppConfigurationClientBuilder {
             store,
             credential: None,
             access_key: None,
+            audience: None,
             settings: PipelineSettings::new(DEFAULT_API_VERSION, DEFAULT_REQUESTS_PER_SECOND),
         }
     }
@@ -68,6 +70,15 @@ impl AppConfigurationClientBuilder {
     /// A signature contains the time: the clock of this machine must be right within 15 minutes.
     pub fn access_key(mut self, access_key: AccessKey) -> Self {
         self.access_key = Some(access_key);
+        self
+    }
+
+    /// Sets the audience of tokens, such as `https://appconfig.sovcloud-api.fr`, for a store behind a domain of your
+    /// own. An access key needs none.
+    ///
+    /// Default: that of the endpoint's [cloud](Endpoint::scope).
+    pub fn audience(mut self, audience: impl Into<String>) -> Self {
+        self.audience = Some(audience.into());
         self
     }
 
@@ -133,7 +144,7 @@ impl AppConfigurationClientBuilder {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if the endpoint or the connection string is malformed, there is neither a
-    /// credential nor an access key or both, or a setting is out of range.
+    /// credential nor an access key or both, the audience is empty, or a setting is out of range.
     pub fn build(mut self) -> Result<AppConfigurationClient> {
         let (endpoint, access_key) = match self.store {
             Store::Endpoint(endpoint) => (Endpoint::parse(&endpoint)?, self.access_key),
@@ -142,17 +153,20 @@ impl AppConfigurationClientBuilder {
                 (parsed.endpoint().clone(), self.access_key.or_else(|| Some(parsed.access_key().clone())))
             }
         };
-        let authorizer = match (self.credential, &access_key) {
-            (Some(credential), None) => Some(Authorizer::new(credential, endpoint.scope().to_owned())),
+        if self.audience.as_deref() == Some("") {
+            return Err(invalid("audience of tokens is empty"));
+        }
+        let service = Arc::new(StoreService { endpoint, access_key, audience: self.audience });
+        let authorizer = match (self.credential, &service.access_key) {
+            (Some(credential), None) => Some(Authorizer::new(credential, service.scope())),
             (None, Some(_)) => None,
             (None, None) => return Err(invalid("client has neither a credential nor an access key")),
             (Some(_), Some(_)) => return Err(invalid("client has both a credential and an access key")),
         };
         self.settings.set_up()?;
-        let service = StoreService { endpoint: endpoint.clone(), access_key: access_key.clone() };
-        let origin = endpoint.as_vault().clone();
-        let pipeline = Pipeline::new(origin, Arc::new(service), authorizer, self.settings)?;
-        Ok(AppConfigurationClient::new(pipeline, endpoint, access_key))
+        let origin = service.endpoint.as_vault().clone();
+        let pipeline = Pipeline::new(origin, Arc::clone(&service) as _, authorizer, self.settings)?;
+        Ok(AppConfigurationClient::new(pipeline, service))
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a change depends on.
+//! The condition of a change.
 
 use keyvault::{Error, ErrorKind, Result};
 

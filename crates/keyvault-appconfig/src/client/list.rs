@@ -15,21 +15,20 @@ use super::app_configuration_client::AppConfigurationClient;
 use super::field::Field;
 use super::item::ListItem;
 use super::operation::Operation;
-use super::page::{Page, PageToken, at};
+use super::page::{Page, PageToken, at, check_progress, endless};
 use super::snapshot::Snapshot;
-use super::store_service::STORE;
 use crate::filter::Selector;
 use crate::key_value::KeyValue;
 
 impl AppConfigurationClient {
-    /// Lists the key-values that `selector` chooses, in the order of the store: by key, then by label.
+    /// Lists the key-values that `selector` selects, in the order of the store: by key, then by label.
     ///
     /// Costs one request for 100 key-values. [`List`] has the time limits.
     pub fn list(&self, selector: &Selector) -> List {
         List::new(self, &Operation::List, selector.to_string(), self.selection("kv", selector))
     }
 
-    /// Lists the revisions of the key-values that `selector` chooses, the newest of each first. A store keeps them for
+    /// Lists the revisions of the key-values that `selector` selects, the newest of each first. A store keeps them for
     /// 7 or 30 days, by its tier; a deletion is none.
     ///
     /// Costs one request for 100 revisions. [`List`] has the time limits.
@@ -37,21 +36,21 @@ impl AppConfigurationClient {
         List::new(self, &Operation::ListRevisions, selector.to_string(), self.selection("revisions", selector))
     }
 
-    /// Lists the keys that a filter chooses, such as `*` or `shop:*`. A key can occur twice.
+    /// Lists the keys that a filter selects, such as `*` or `shop:*`. A key can occur twice.
     ///
     /// Costs one request for a page of them. [`List`] has the time limits.
     pub fn list_keys(&self, filter: &str) -> List<String> {
         List::new(self, &Operation::ListKeys, format!("keys {filter}"), self.named("keys", filter))
     }
 
-    /// Lists the labels that a filter chooses, such as `*`; `None` is the absence of a label. A label can occur twice.
+    /// Lists the labels that a filter selects, such as `*`; `None` is the absence of a label. A label can occur twice.
     ///
     /// Costs one request for a page of them. [`List`] has the time limits.
     pub fn list_labels(&self, filter: &str) -> List<Option<String>> {
         List::new(self, &Operation::ListLabels, format!("labels {filter}"), self.named("labels", filter))
     }
 
-    /// Lists the snapshots whose names a filter chooses, such as `*` or `release-*`, also archived and failed ones.
+    /// Lists the snapshots whose names a filter selects, such as `*` or `release-*`, also archived and failed ones.
     ///
     /// Costs one request for a page of them. [`List`] has the time limits.
     pub fn list_snapshots(&self, filter: &str) -> List<Snapshot> {
@@ -130,8 +129,14 @@ impl<T: ListItem> List<T> {
 
     /// Reads the store as it was at `time`, to the second: up to 7 or 30 days ago, by the store's tier. Call it before
     /// the first item. Snapshots have no past.
+    ///
+    /// The list is an [`Invalid`](ErrorKind::Invalid) error if `time` is before 1970 or after 9999.
     pub fn as_of(mut self, time: SystemTime) -> Self {
-        self.cursor.as_of = Some(time);
+        self.cursor.as_of = http_date(time);
+        if self.cursor.as_of.is_none() {
+            let error = Error::new(ErrorKind::Invalid, "time of the list is before 1970 or after 9999");
+            self.cursor.first = self.cursor.first.and(Err(error));
+        }
         Self::from_cursor(self.cursor)
     }
 
@@ -180,7 +185,8 @@ struct PageCursor {
     /// Names the listed items in errors.
     subject: String,
     first: Result<Url>,
-    as_of: Option<SystemTime>,
+    /// The HTTP date of the state to read.
+    as_of: Option<String>,
     at: Position,
     pages: usize,
     items: usize,
@@ -193,6 +199,15 @@ enum Position {
     Start,
     After(PageToken),
     End,
+}
+
+impl Position {
+    fn token(&self) -> Option<&PageToken> {
+        match self {
+            Self::After(token) => Some(token),
+            Self::Start | Self::End => None,
+        }
+    }
 }
 
 impl PageCursor {
@@ -218,43 +233,41 @@ impl PageCursor {
     /// Fetches the page at the position, and moves to the next one.
     async fn fetch<T: ListItem>(&mut self) -> Result<Page<T>> {
         let first = self.first.clone()?;
-        let url = match &self.at {
-            Position::After(token) => at(first, Some(token)),
-            _ => first,
-        };
+        let url = at(first, self.at.token());
         self.pages += 1;
         let left = self.client.pipeline.timeout().saturating_sub(self.without_items);
         let mut request = self.client.request_about(self.operation, url, self.subject.clone()).within(left);
-        if self.pages > MAX_PAGES || left.is_zero() {
+        if left.is_zero() {
             return Err(request.annotate(endless()));
         }
-        if let Some(time) = self.as_of {
-            request = request.header("accept-datetime", httpdate::fmt_http_date(time));
+        if let Some(date) = &self.as_of {
+            request = request.header("accept-datetime", date.clone());
         }
         let begun = Instant::now();
         let page: Page<T> = self.client.send_for_page(request, None).await?;
         let count = page.items.as_ref().map_or(0, Vec::len);
         self.without_items = if count == 0 { self.without_items + begun.elapsed() } else { Duration::ZERO };
         self.items += count;
-        let next = page.next.clone().map_or(Position::End, Position::After);
-        if self.items > MAX_ITEMS || next != Position::End && next == self.at {
+        if self.items > MAX_ITEMS {
             return Err(endless());
         }
-        self.at = next;
+        check_progress(self.pages, self.at.token(), page.next.as_ref())?;
+        self.at = page.next.clone().map_or(Position::End, Position::After);
         Ok(page)
     }
 }
 
-fn endless() -> Error {
-    let noun = STORE;
-    Error::from_clause(ErrorKind::Unavailable, "vault's list does not end", format!("{noun}'s list does not end"))
+/// Returns the HTTP date of a time, which is from 1970 to 9999.
+fn http_date(time: SystemTime) -> Option<String> {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs();
+    (seconds < YEAR_10000).then(|| httpdate::fmt_http_date(time))
 }
+
+/// The first second of the year 10000.
+const YEAR_10000: u64 = 253_402_300_800;
 
 /// More than any store has that a program reads completely.
 const MAX_ITEMS: usize = 100_000;
-
-/// Ends a loop of pages with few items or none.
-const MAX_PAGES: usize = 10_000;
 
 impl<T> fmt::Debug for List<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

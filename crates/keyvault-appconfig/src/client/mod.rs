@@ -33,10 +33,12 @@ mod write;
 pub use keyvault::client::ClientStats;
 
 pub use self::app_configuration_client::AppConfigurationClient;
+pub(crate) use self::app_configuration_client::checked_key;
 pub use self::builder::AppConfigurationClientBuilder;
 pub use self::condition::Condition;
 pub use self::field::Field;
 pub use self::list::{List, Pages};
+pub(crate) use self::page::check_progress;
 pub use self::page::{Page, PageToken};
 pub use self::properties::KeyValueProperties;
 pub use self::snapshot::{NewSnapshot, Snapshot, SnapshotComposition, SnapshotStatus};

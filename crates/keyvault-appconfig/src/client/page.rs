@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use keyvault::Result;
 use keyvault::http::Request;
+use keyvault::{Error, ErrorKind, Result};
 use serde::Deserialize;
 use url::Url;
 
@@ -11,9 +11,10 @@ use super::app_configuration_client::{AppConfigurationClient, IF_NONE_MATCH, par
 use super::condition::quoted;
 use super::item::ListItem;
 use super::operation::Operation;
+use super::store_service::STORE;
 use crate::filter::Selector;
 use crate::key_value::KeyValue;
-use crate::next_link::{after_in_link_header, after_in_next_link};
+use crate::next_link::{after_in_next_link, next_in_link_header};
 
 impl AppConfigurationClient {
     /// Fetches one page of key-values: the first, or the one at `after`. If it still has the ETag `known_etag`, the
@@ -54,15 +55,17 @@ impl AppConfigurationClient {
         let (request, response) = self.send(request).await?;
         // A proxy can weaken an ETag: `W/"…"`. The page then comes in full each time.
         let etag = response.etag.clone().filter(|etag| quoted(etag).is_ok());
-        let link = response.link.as_deref().and_then(after_in_link_header);
+        let malformed = || request.annotate(response.malformed());
+        // A link that cannot be read is an error: the settings of the pages behind it would vanish.
+        let token = |link| after_in_next_link(link).map(PageToken::new).ok_or_else(malformed);
+        let link = response.link.as_deref().and_then(next_in_link_header);
         if response.status == 304 {
-            return Ok(Page { items: None, etag, next: link.map(PageToken::new) });
+            return Ok(Page { items: None, etag, next: link.map(token).transpose()? });
         }
         let body: PageBody<T::Json> = parse(&request, &response)?;
-        let items = body.items.into_iter().map(|item| T::from_json(item).ok_or_else(|| response.malformed()));
-        let items = items.collect::<Result<_>>().map_err(|error| request.annotate(error))?;
-        let next = body.next_link.as_deref().and_then(after_in_next_link).or(link).map(PageToken::new);
-        Ok(Page { items: Some(items), etag, next })
+        let items: Option<Vec<T>> = body.items.into_iter().map(T::from_json).collect();
+        let link = body.next_link.as_deref().filter(|link| !link.is_empty()).or(link);
+        Ok(Page { items: Some(items.ok_or_else(malformed)?), etag, next: link.map(token).transpose()? })
     }
 }
 
@@ -104,6 +107,25 @@ impl PageToken {
         &self.0
     }
 }
+
+/// Checks that a list moves on: that the page at `at` is not its own next one, and that it is not the last one of all
+/// that a list may have. `pages` is the number of pages until now.
+///
+/// # Errors
+///
+/// [`Unavailable`](ErrorKind::Unavailable) if the list does not end.
+pub(crate) fn check_progress(pages: usize, at: Option<&PageToken>, next: Option<&PageToken>) -> Result<()> {
+    let is_endless = next.is_some() && (next == at || pages >= MAX_PAGES);
+    if is_endless { Err(endless()) } else { Ok(()) }
+}
+
+pub(super) fn endless() -> Error {
+    let noun = STORE;
+    Error::from_clause(ErrorKind::Unavailable, "vault's list does not end", format!("{noun}'s list does not end"))
+}
+
+/// Ends a loop of pages with few items or none.
+const MAX_PAGES: usize = 10_000;
 
 /// Returns the URL of the page at `after`.
 pub(super) fn at(mut first: Url, after: Option<&PageToken>) -> Url {

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use azure_core::time::parse_rfc3339;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// The properties of a snapshot. [`Selector::snapshot`](crate::Selector::snapshot) chooses its key-values.
+/// The properties of a snapshot. [`Selector::snapshot`](crate::Selector::snapshot) selects its key-values.
 ///
 /// [Snapshots](https://learn.microsoft.com/azure/azure-app-configuration/concept-snapshots).
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
@@ -54,11 +54,14 @@ pub enum SnapshotStatus {
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotComposition {
-    /// Each key occurs once. Of two filters that choose it, the later one wins.
+    /// Each key occurs once. Of two filters that select it, the later one wins.
     #[default]
     Key,
     /// A key can occur several times, with different labels. A layer cannot read such a snapshot.
     KeyLabel,
+    /// A composition that this version of the crate does not know.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Snapshot {
@@ -108,7 +111,7 @@ impl Snapshot {
     }
 }
 
-/// What a snapshot to create contains: 1 to 3 filters, and how they are put together.
+/// The content of a snapshot to create: 1 to 3 filters, and how they are put together.
 #[must_use]
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct NewSnapshot {
@@ -128,12 +131,12 @@ struct Filter {
 }
 
 impl NewSnapshot {
-    /// Creates the content of a snapshot: the key-values that a key filter chooses, with a label or without one.
+    /// Creates the content of a snapshot: the key-values that a key filter selects, with a label or without one.
     pub fn of(key_filter: impl Into<String>, label: Option<&str>) -> Self {
         Self::default().and(key_filter, label)
     }
 
-    /// Adds the key-values that another filter chooses. It wins over the filters before. At most three.
+    /// Adds the key-values that another filter selects. It wins over the filters before. At most three.
     pub fn and(mut self, key_filter: impl Into<String>, label: Option<&str>) -> Self {
         self.filters.push(Filter { key: key_filter.into(), label: label.map(str::to_owned) });
         self
@@ -180,8 +183,11 @@ mod tests {
         let month = Duration::from_secs(30 * 24 * 3_600);
         assert_eq!((found.retention(), found.size(), found.etag()), (month, 2_000, Some("4f6d")));
         assert_eq!(found.expires(), found.created().map(|created| created + month));
-        let unknown: Snapshot = serde_json::from_str(r#"{"name":"a","status":"frozen"}"#).unwrap();
-        assert_eq!((unknown.status(), unknown.composition()), (SnapshotStatus::Unknown, SnapshotComposition::Key));
+        let absent: Snapshot = serde_json::from_str(r#"{"name":"a"}"#).unwrap();
+        assert_eq!((absent.status(), absent.composition()), (SnapshotStatus::Unknown, SnapshotComposition::Key));
+        let unknown = r#"{"name":"a","status":"frozen","composition_type":"key_tag"}"#;
+        let unknown: Snapshot = serde_json::from_str(unknown).unwrap();
+        assert_eq!((unknown.status(), unknown.composition()), (SnapshotStatus::Unknown, SnapshotComposition::Unknown));
     }
 
     #[test]

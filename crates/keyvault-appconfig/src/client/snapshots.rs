@@ -9,6 +9,7 @@ use super::condition::quoted;
 use super::operation::Operation;
 use super::snapshot::{NewSnapshot, Snapshot};
 use super::snapshot_creation::SnapshotCreation;
+use crate::key_value::is_name;
 
 impl AppConfigurationClient {
     /// Starts to create a snapshot. Does not wait for the end.
@@ -109,7 +110,7 @@ impl AppConfigurationClient {
     }
 
     fn snapshot_request(&self, operation: &'static Operation, name: &str) -> Result<Request> {
-        if name.is_empty() || matches!(name, "." | "..") || name.contains(|c: char| c == '%' || c.is_control()) {
+        if !is_name(name) {
             return Err(Error::new(ErrorKind::Invalid, "name of the snapshot is malformed"));
         }
         Ok(self.request_about(operation, self.url(&["snapshots", name])?, format!("snapshot {name}")))

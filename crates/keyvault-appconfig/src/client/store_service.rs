@@ -1,4 +1,4 @@
-//! How a store differs from a vault.
+//! The differences between a store and a vault.
 
 use std::time::SystemTime;
 
@@ -11,11 +11,21 @@ use tracing::{Span, field};
 use crate::endpoint::{AccessKey, Endpoint, SignedRequest};
 
 /// The service behind one endpoint.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct StoreService {
     pub(super) endpoint: Endpoint,
     /// `None` if a credential fetches tokens.
     pub(super) access_key: Option<AccessKey>,
+    /// The audience of tokens. `None` for that of the endpoint's cloud.
+    pub(super) audience: Option<String>,
+}
+
+impl StoreService {
+    /// Returns the scope of tokens.
+    pub(super) fn scope(&self) -> String {
+        let of_audience = |audience: &String| format!("{}/.default", audience.trim_end_matches('/'));
+        self.audience.as_ref().map_or_else(|| self.endpoint.scope(), of_audience)
+    }
 }
 
 /// The word for an instance of the service in errors.

@@ -18,7 +18,7 @@ pub struct AccessKey {
     secret: Zeroizing<Vec<u8>>,
 }
 
-/// What the signature of a request covers.
+/// The parts of a request that its signature covers.
 pub(crate) struct SignedRequest<'r> {
     /// The method in upper case.
     pub(crate) method: &'r str,

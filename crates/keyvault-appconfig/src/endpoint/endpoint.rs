@@ -16,24 +16,19 @@ pub struct Endpoint {
     origin: Vault,
 }
 
-/// The domains of stores, and the audience of tokens for each cloud: Azure, Azure operated by 21Vianet, Azure
-/// Government.
-const DOMAINS: [(&str, &str); 5] = [
-    ("azconfig.io", PUBLIC_SCOPE),
-    ("azconfig.azure.cn", "https://appconfig.azure.cn/.default"),
-    ("appconfig.azure.cn", "https://appconfig.azure.cn/.default"),
-    ("azconfig.azure.us", "https://appconfig.azure.us/.default"),
-    ("appconfig.azure.us", "https://appconfig.azure.us/.default"),
-];
+/// The domains of stores in Azure, Azure operated by 21Vianet, and Azure Government.
+const DOMAINS: [&str; 5] =
+    [PUBLIC_DOMAIN, "azconfig.azure.cn", "appconfig.azure.cn", "azconfig.azure.us", "appconfig.azure.us"];
 
-const PUBLIC_SCOPE: &str = "https://appconfig.azure.com/.default";
+const PUBLIC_DOMAIN: &str = "azconfig.io";
 
 impl Endpoint {
     /// Parses the URL of a store.
     ///
     /// A host under `azconfig.io`, `azconfig.azure.cn`, `azconfig.azure.us`, `appconfig.azure.cn` or
-    /// `appconfig.azure.us` must be that of one store, on the standard port. Any other https origin is accepted too (an emulator on `https://127.0.0.1:8443`, a custom
-    /// domain), except that of a vault and one that only looks like a store of a known domain.
+    /// `appconfig.azure.us` must be that of one store, on the standard port. Any other https origin is accepted too (an
+    /// emulator on `https://127.0.0.1:8443`, a custom domain, a store of another cloud), except that of a vault and one
+    /// that only looks like a store of a known domain.
     ///
     /// # Errors
     ///
@@ -42,10 +37,7 @@ impl Endpoint {
     pub fn parse(url: &str) -> Result<Self, ParseError> {
         let origin = Vault::parse(url)
             .map_err(|_| ParseError::new("endpoint is not https://host or https://host:port").with_help(HELP))?;
-        let (host, port) = match origin.host().rsplit_once(':') {
-            Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-            _ => (origin.host(), None),
-        };
+        let (host, port) = host_and_port(&origin);
         if origin.cloud().is_some() {
             return Err(ParseError::new("endpoint is that of a key vault").with_help(HELP));
         }
@@ -54,7 +46,7 @@ impl Endpoint {
         }
         match domain(host) {
             Some(_) if port.is_some() => Err(ParseError::new("endpoint under a known domain has a port of its own")),
-            None if DOMAINS.into_iter().any(|(domain, _)| host.contains(domain)) => {
+            None if DOMAINS.into_iter().any(|domain| host.contains(domain)) => {
                 Err(ParseError::new("endpoint only looks like one under a known domain").with_help(HELP))
             }
             _ => Ok(Self { origin }),
@@ -76,15 +68,17 @@ impl Endpoint {
         self.domain().map_or(self.host(), |domain| &self.host()[..self.host().len() - domain.len() - 1])
     }
 
-    /// Returns the scope of Microsoft Entra tokens for the store: that of its cloud, and of the public cloud for an
-    /// origin under no known domain.
+    /// Returns the scope of Microsoft Entra tokens for the store: that of its cloud.
     ///
     /// The audiences are those of
     /// [the documentation](https://learn.microsoft.com/azure/azure-app-configuration/concept-enable-rbac): Azure
     /// `https://appconfig.azure.com`, Azure operated by 21Vianet `https://appconfig.azure.cn`, Azure Government
-    /// `https://appconfig.azure.us`.
-    pub fn scope(&self) -> &'static str {
-        known_domain(self.host()).map_or(PUBLIC_SCOPE, |(_, scope)| scope)
+    /// `https://appconfig.azure.us`. In any other cloud the audience follows from the host, as in the official clients:
+    /// `https://appconfig.sovcloud-api.fr` for `contoso.azconfig.sovcloud-api.fr`. A host without a part `azconfig` or
+    /// `appconfig` behind its first one has the audience of Azure.
+    pub fn scope(&self) -> String {
+        let cloud = cloud(host_and_port(&self.origin).0).filter(|_| self.domain() != Some(PUBLIC_DOMAIN));
+        format!("https://appconfig.{}/.default", cloud.unwrap_or("azure.com"))
     }
 
     /// Returns the known domain that the host is under.
@@ -98,13 +92,22 @@ impl Endpoint {
     }
 }
 
-fn domain(host: &str) -> Option<&'static str> {
-    known_domain(host).map(|(domain, _)| domain)
+fn host_and_port(origin: &Vault) -> (&str, Option<&str>) {
+    match origin.host().rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (origin.host(), None),
+    }
 }
 
-/// Returns the known domain that `host` is under, if it is one label in front of it, and the scope of its tokens.
-fn known_domain(host: &str) -> Option<(&'static str, &'static str)> {
-    DOMAINS.into_iter().find(|(domain, _)| {
+/// Returns the part of a host behind its last label `azconfig` or `appconfig`.
+fn cloud(host: &str) -> Option<&str> {
+    let behind = |label: &str| host.rfind(label).map(|at| &host[at + label.len()..]);
+    [".azconfig.", ".appconfig."].into_iter().filter_map(behind).min_by_key(|cloud| cloud.len())
+}
+
+/// Returns the known domain that `host` is under, if it is one label in front of it.
+fn domain(host: &str) -> Option<&'static str> {
+    DOMAINS.into_iter().find(|domain| {
         let name = host.strip_suffix(domain).and_then(|rest| rest.strip_suffix('.'));
         name.is_some_and(|name| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'))
     })
@@ -191,6 +194,11 @@ mod tests {
             ("https://contoso.appconfig.azure.us", "https://appconfig.azure.us/.default"),
             ("https://contoso.azconfig.azure.cn", "https://appconfig.azure.cn/.default"),
             ("https://contoso.appconfig.azure.cn", "https://appconfig.azure.cn/.default"),
+            ("https://contoso.azconfig.sovcloud-api.fr", "https://appconfig.sovcloud-api.fr/.default"),
+            ("https://contoso.appconfig.sovcloud-api.fr:8443", "https://appconfig.sovcloud-api.fr/.default"),
+            ("https://a.appconfig.b.azconfig.example", "https://appconfig.example/.default"),
+            ("https://appconfig.contoso.example", "https://appconfig.azure.com/.default"),
+            ("https://contoso.myazconfig.example", "https://appconfig.azure.com/.default"),
             ("https://127.0.0.1:8443", "https://appconfig.azure.com/.default"),
         ] {
             assert_eq!(Endpoint::parse(url).unwrap().scope(), scope, "{url}");

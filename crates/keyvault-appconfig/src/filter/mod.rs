@@ -1,4 +1,4 @@
-//! Filters: [`Selector`] chooses key-values by key, label and tags, or all of a snapshot. `pattern` is the syntax of a
+//! Filters: [`Selector`] selects key-values by key, label and tags, or all of a snapshot. `pattern` is the syntax of a
 //! filter.
 
 mod pattern;

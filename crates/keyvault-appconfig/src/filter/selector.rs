@@ -1,15 +1,17 @@
-//! The choice of key-values.
+//! A filter of key-values.
 
 use std::fmt;
 
 use keyvault::secret::ParseError;
 
 use super::pattern::{NO_LABEL, Pattern};
+use crate::key_value::{FEATURE_FLAG_PREFIX, is_name};
 
-/// A choice of key-values: by key, label and tags, or all of a snapshot.
+/// A filter of key-values: by key, label and tags, or all of a snapshot.
 ///
-/// A filter is a text (`shop:url`), a prefix with an asterisk (`shop:*`), up to five texts (`a,b`), or `*` for
-/// anything. A backslash makes `*`, `,` and `\` stand for themselves; [`escaped`](crate::escaped) writes it.
+/// A key filter or a label filter is a text (`shop:url`), a prefix with an asterisk (`shop:*`), up to five texts
+/// (`a,b`), or `*` for anything. A backslash makes `*`, `,` and `\` stand for themselves; [`escaped`](crate::escaped)
+/// writes it.
 ///
 /// # Examples
 ///
@@ -22,46 +24,50 @@ use super::pattern::{NO_LABEL, Pattern};
 /// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Selector {
-    choice: Choice,
+    scope: Scope,
+    /// Each tag, and its value if it has one.
+    tags: Vec<(String, Option<String>)>,
     is_optional: bool,
 }
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
-enum Choice {
-    Filter { key: String, label: String, tags: Vec<(String, Option<String>)> },
+enum Scope {
+    Store { keys: String, labels: String },
     Snapshot(String),
 }
 
 const MAX_TAGS: usize = 5;
 
 impl Selector {
-    /// Creates a choice by filters of keys and labels. [`NO_LABEL`] chooses key-values without a label, and `*` those
-    /// with any or without one.
+    /// Creates a selector of keys and labels. [`NO_LABEL`] selects key-values without a label, and `*` those with any
+    /// or without one.
     pub fn new(key_filter: impl Into<String>, label_filter: impl Into<String>) -> Self {
-        let choice = Choice::Filter { key: key_filter.into(), label: label_filter.into(), tags: Vec::new() };
-        Self { choice, is_optional: false }
+        Self::of(Scope::Store { keys: key_filter.into(), labels: label_filter.into() })
     }
 
-    /// Creates the choice of all key-values in a snapshot.
+    /// Creates the selector of all key-values in a snapshot.
     pub fn snapshot(name: impl Into<String>) -> Self {
-        Self { choice: Choice::Snapshot(name.into()), is_optional: false }
+        Self::of(Scope::Snapshot(name.into()))
     }
 
-    /// Restricts the choice to key-values with a tag that has exactly this value. Up to five tags; all must match.
-    ///
-    /// Does not apply to a snapshot.
+    fn of(scope: Scope) -> Self {
+        Self { scope, tags: Vec::new(), is_optional: false }
+    }
+
+    /// Restricts the selector to key-values with a tag that has exactly this value. Up to five tags; all must match.
+    /// None with a snapshot.
     #[must_use]
     pub fn tag(self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.with_tag(name.into(), Some(value.into()))
     }
 
-    /// Restricts the choice to key-values with a tag that has no value.
+    /// Restricts the selector to key-values with a tag that has no value.
     #[must_use]
     pub fn tag_without_value(self, name: impl Into<String>) -> Self {
         self.with_tag(name.into(), None)
     }
 
-    /// Lets the choice match nothing. Default: a layer fails if one of its selections does, because a misspelt label
+    /// Permits an empty selection. Default: a layer fails if one of its selections is empty, because a misspelt label
     /// would silently leave every setting at its default.
     #[must_use]
     pub fn optional(mut self) -> Self {
@@ -69,61 +75,61 @@ impl Selector {
         self
     }
 
-    /// Returns whether the choice may match nothing.
+    /// Returns whether the selection may be empty.
     pub fn is_optional(&self) -> bool {
         self.is_optional
     }
 
     fn with_tag(mut self, name: String, value: Option<String>) -> Self {
-        match &mut self.choice {
-            Choice::Filter { tags, .. } => tags.push((name, value)),
-            Choice::Snapshot(_) => {}
-        }
+        self.tags.push((name, value));
         self
     }
 
-    /// Returns the name of the snapshot, if the choice is one.
+    /// Returns the name of the snapshot, if the selector is of one.
     pub fn snapshot_name(&self) -> Option<&str> {
-        match &self.choice {
-            Choice::Snapshot(name) => Some(name),
-            Choice::Filter { .. } => None,
+        match &self.scope {
+            Scope::Snapshot(name) => Some(name),
+            Scope::Store { .. } => None,
         }
     }
 
-    /// Checks the choice as the store would. Sends nothing.
+    /// Checks the selector as the store would. Sends nothing.
     ///
     /// # Errors
     ///
-    /// [`ParseError`] if a filter is malformed, if there are too many tags, or if the snapshot has no name.
+    /// [`ParseError`] if a filter or the name of the snapshot is malformed, if there are too many tags, or if a
+    /// snapshot is selected with tags.
     pub fn check(&self) -> Result<(), ParseError> {
-        match &self.choice {
-            Choice::Snapshot(name) if name.is_empty() => Err(ParseError::new("name of the snapshot is empty")),
-            Choice::Snapshot(_) => Ok(()),
-            Choice::Filter { tags, .. } if tags.len() > MAX_TAGS => Err(ParseError::new("more than five tags")),
-            Choice::Filter { tags, .. } if tags.iter().any(|(name, _)| name.is_empty()) => {
+        match &self.scope {
+            Scope::Snapshot(name) if name.is_empty() => Err(ParseError::new("name of the snapshot is empty")),
+            Scope::Snapshot(name) if !is_name(name) => Err(ParseError::new("name of the snapshot is malformed")),
+            Scope::Snapshot(_) if !self.tags.is_empty() => Err(ParseError::new("snapshot is selected with tags")
+                .with_help("create the snapshot of the key-values with these tags")),
+            Scope::Snapshot(_) => Ok(()),
+            Scope::Store { .. } if self.tags.len() > MAX_TAGS => Err(ParseError::new("more than five tags")),
+            Scope::Store { .. } if self.tags.iter().any(|(name, _)| name.is_empty()) => {
                 Err(ParseError::new("name of the tag is empty"))
             }
-            Choice::Filter { key, label, .. } => Pattern::parse(key).and(Pattern::parse(label)).map(|_| ()),
+            Scope::Store { keys, labels } => Pattern::parse(keys).and(Pattern::parse(labels)).map(|_| ()),
         }
     }
 
     /// Returns the parameters of the request that lists these key-values.
     pub(crate) fn query(&self) -> Vec<(&'static str, String)> {
-        match &self.choice {
-            Choice::Snapshot(name) => vec![("snapshot", name.clone())],
-            Choice::Filter { key, label, tags } => {
-                let tags = tags.iter().map(|(name, value)| ("tags", tag_filter(name, value.as_deref())));
-                [("key", key.clone()), ("label", label.clone())].into_iter().chain(tags).collect()
-            }
-        }
+        let mut query = match &self.scope {
+            Scope::Snapshot(name) => vec![("snapshot", name.clone())],
+            Scope::Store { keys, labels } => vec![("key", keys.clone()), ("label", labels.clone())],
+        };
+        query.extend(self.tags.iter().map(|(name, value)| ("tags", tag_filter(name, value.as_deref()))));
+        query
     }
 
-    /// Returns whether a key-value with this key and label may be chosen. Its tags and the content of snapshots are not
-    /// known.
+    /// Returns whether a key-value with this key and label may be selected. Its tags and the content of snapshots are
+    /// not known.
     pub(crate) fn may_match(&self, key: &str, label: Option<&str>) -> bool {
-        match &self.choice {
-            Choice::Snapshot(_) => false,
-            Choice::Filter { key: keys, label: labels, .. } => {
+        match &self.scope {
+            Scope::Snapshot(_) => false,
+            Scope::Store { keys, labels } => {
                 let matches = |filter: &str, text| Pattern::parse(filter).is_ok_and(|filter| filter.matches(text));
                 matches(keys, Some(key)) && matches(labels, label)
             }
@@ -131,26 +137,22 @@ impl Selector {
     }
 
     /// Returns whether at most one label can match, so that at most one key-value of each key does. A layer accepts no
-    /// other choice.
+    /// other selector.
     pub fn has_one_label(&self) -> bool {
-        match &self.choice {
-            Choice::Snapshot(_) => true,
-            Choice::Filter { label, .. } => Pattern::parse(label).is_ok_and(|filter| filter.only().is_some()),
+        match &self.scope {
+            Scope::Snapshot(_) => true,
+            Scope::Store { labels, .. } => Pattern::parse(labels).is_ok_and(|filter| filter.only().is_some()),
         }
     }
 
-    /// Returns the choice of the feature flags whose names the key filter chooses.
-    pub(crate) fn of_feature_flags(self) -> Self {
-        let choice = match self.choice {
-            Choice::Filter { key, label, tags } => {
-                let prefix = crate::key_value::FEATURE_FLAG_PREFIX;
-                let flag = |item: &str| if item.is_empty() { String::new() } else { format!("{prefix}{item}") };
-                let key = items(&key).map(flag).collect::<Vec<_>>().join(",");
-                Choice::Filter { key, label, tags }
-            }
-            snapshot => snapshot,
-        };
-        Self { choice, is_optional: self.is_optional }
+    /// Returns the selector of the feature flags whose names match the key filter.
+    pub(crate) fn of_feature_flags(mut self) -> Self {
+        if let Scope::Store { keys, .. } = &mut self.scope {
+            let flag =
+                |item: &str| if item.is_empty() { String::new() } else { format!("{FEATURE_FLAG_PREFIX}{item}") };
+            *keys = items(keys).map(flag).collect::<Vec<_>>().join(",");
+        }
+        self
     }
 }
 
@@ -177,20 +179,20 @@ fn tag_filter(name: &str, value: Option<&str>) -> String {
 /// Names the filters, for errors and reports.
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.choice {
-            Choice::Snapshot(name) => write!(f, "snapshot {name}"),
-            Choice::Filter { key, label, tags } => {
-                write!(f, "key filter {key}, ")?;
-                match label.as_str() {
+        match &self.scope {
+            Scope::Snapshot(name) => write!(f, "snapshot {name}")?,
+            Scope::Store { keys, labels } => {
+                write!(f, "key filter {keys}, ")?;
+                match labels.as_str() {
                     NO_LABEL => f.write_str("no label")?,
                     label => write!(f, "label {}", label.replace(NO_LABEL, "\\0"))?,
                 }
-                tags.iter().try_for_each(|(name, value)| match value {
-                    Some(value) => write!(f, ", tag {name}={value}"),
-                    None => write!(f, ", tag {name} without a value"),
-                })
             }
         }
+        self.tags.iter().try_for_each(|(name, value)| match value {
+            Some(value) => write!(f, ", tag {name}={value}"),
+            None => write!(f, ", tag {name} without a value"),
+        })
     }
 }
 
@@ -199,7 +201,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_choice_is_written_as_the_store_reads_it() {
+    fn a_selector_is_written_as_the_store_reads_it() {
         for (selector, query, shown) in [
             (Selector::new("*", NO_LABEL), &[("key", "*"), ("label", "\0")][..], "key filter *, no label"),
             (
@@ -213,7 +215,7 @@ mod tests {
                 ],
                 "key filter shop:*, label prod, tag team=a=b,c*d\\e, tag empty=, tag none without a value",
             ),
-            (Selector::snapshot("release-7").tag("a", "b"), &[("snapshot", "release-7")], "snapshot release-7"),
+            (Selector::snapshot("release-7"), &[("snapshot", "release-7")], "snapshot release-7"),
             (
                 Selector::new(r"be\,ta,g\\", NO_LABEL).of_feature_flags(),
                 &[("key", r".appconfig.featureflag/be\,ta,.appconfig.featureflag/g\\"), ("label", "\0")],
@@ -233,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_choice_is_refused() {
+    fn a_malformed_selector_is_refused() {
         let many = ["a", "b", "c", "d", "e", "f"];
         for selector in [
             Selector::new("", "prod"),
@@ -243,6 +245,10 @@ mod tests {
             Selector::new("*", "prod").tag("", "x"),
             many.iter().fold(Selector::new("*", "prod"), |selector, name| selector.tag(*name, "x")),
             Selector::snapshot(""),
+            Selector::snapshot(".."),
+            Selector::snapshot("a%b"),
+            Selector::snapshot("a").tag("team", "b"),
+            Selector::snapshot("a").tag_without_value("team"),
             Selector::new("", NO_LABEL).of_feature_flags(),
         ] {
             assert!(selector.check().is_err(), "{selector}");
@@ -250,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_concerns_a_choice_that_may_have_its_key_and_label() {
+    fn an_event_concerns_a_selector_that_may_match_its_key_and_label() {
         let shop = Selector::new("shop:*", "prod");
         for (key, label, expected) in [
             ("shop:url", Some("prod"), true),

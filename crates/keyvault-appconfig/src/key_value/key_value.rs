@@ -5,16 +5,20 @@ use std::fmt;
 use std::time::SystemTime;
 
 use azure_core::time::parse_rfc3339;
+use keyvault::SecretId;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
+
+use super::content_type::ContentType;
+use super::key_vault_reference::parse_key_vault_reference;
 
 /// The prefix of the keys of feature flags.
 pub const FEATURE_FLAG_PREFIX: &str = ".appconfig.featureflag/";
 
 /// One key-value of a store: a value with its attributes, identified by its key and its label.
 ///
-/// A value is no secret by the rules of App Configuration, yet it is treated like one: `Debug` does not show it, and it
-/// is zeroized on drop.
+/// App Configuration does not treat values as secret. This type does: `Debug` does not show the value, and it is
+/// zeroized on drop.
 #[derive(Clone, Deserialize, Eq, PartialEq)]
 pub struct KeyValue {
     key: String,
@@ -28,7 +32,7 @@ pub struct KeyValue {
     etag: Option<String>,
     #[serde(default, deserialize_with = "date")]
     last_modified: Option<SystemTime>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "locked")]
     locked: bool,
     #[serde(default)]
     description: Option<String>,
@@ -93,13 +97,23 @@ impl KeyValue {
 
     /// Returns whether the key-value is a feature flag: by its key and its content type.
     pub fn is_feature_flag(&self) -> bool {
-        self.key.starts_with(FEATURE_FLAG_PREFIX)
-            && super::ContentType::of(self.content_type()) == super::ContentType::FeatureFlag
+        self.key.starts_with(FEATURE_FLAG_PREFIX) && ContentType::of(self.content_type()) == ContentType::FeatureFlag
     }
 
-    /// Returns whether the key-value refers to a secret in Key Vault: by its content type. Its value may be malformed.
-    pub fn is_key_vault_reference(&self) -> bool {
-        super::ContentType::of(self.content_type()) == super::ContentType::KeyVaultReference
+    /// Returns whether the key-value refers to a snapshot: by its content type. Its value may be malformed.
+    pub(crate) fn is_snapshot_reference(&self) -> bool {
+        ContentType::of(self.content_type()) == ContentType::SnapshotReference
+    }
+
+    /// Returns the secret in Key Vault that the key-value refers to. `None` unless its content type is that of a
+    /// reference.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`](keyvault::ErrorKind::Invalid), without the value, if the value is not JSON with the URI of a secret.
+    pub fn key_vault_reference(&self) -> Option<keyvault::Result<SecretId>> {
+        let is_reference = ContentType::of(self.content_type()) == ContentType::KeyVaultReference;
+        is_reference.then(|| parse_key_vault_reference(self.value().unwrap_or_default()))
     }
 
     /// Returns where a setting of this key-value is written, for errors and reports: `App Configuration key shop:db
@@ -126,8 +140,35 @@ fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>
     Ok(text.and_then(|text| parse_rfc3339(&text).ok()).map(SystemTime::from))
 }
 
+/// The documentation shows a text and `null` in the place of a boolean.
+fn locked<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Locked {
+        Boolean(bool),
+        Text(String),
+        Null(()),
+    }
+    Ok(match Locked::deserialize(deserializer)? {
+        Locked::Boolean(locked) => locked,
+        Locked::Text(text) => text.eq_ignore_ascii_case("true"),
+        Locked::Null(()) => false,
+    })
+}
+
+/// The documentation shows `[]` for the absence of tags.
 fn tags<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, Option<String>>, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Tags {
+        Object(BTreeMap<String, Option<String>>),
+        Empty([(); 0]),
+        Null(()),
+    }
+    Ok(match Tags::deserialize(deserializer)? {
+        Tags::Object(tags) => tags,
+        Tags::Empty([]) | Tags::Null(()) => BTreeMap::new(),
+    })
 }
 
 #[cfg(test)]
@@ -156,10 +197,22 @@ mod tests {
 
     #[test]
     fn absent_attributes_are_absent() {
-        for json in [r#"{"key":"a"}"#, r#"{"key":"a","label":"","tags":null,"last_modified":"canary","value":null}"#] {
+        for json in [
+            r#"{"key":"a"}"#,
+            r#"{"key":"a","label":"","tags":null,"locked":null,"last_modified":"canary","value":null}"#,
+            r#"{"key":"a","tags":[],"locked":"false"}"#,
+            r#"{"key":"a","tags":{},"locked":false}"#,
+        ] {
             let found: KeyValue = serde_json::from_str(json).unwrap();
             assert_eq!((found.label(), found.value(), found.etag(), found.last_modified()), (None, None, None, None));
             assert_eq!((found.tags().count(), found.place().as_str()), (0, "App Configuration key a"));
+            assert!(!found.is_locked(), "{json}");
+        }
+        for json in [r#"{"key":"a","locked":"true"}"#, r#"{"key":"a","locked":true}"#] {
+            assert!(serde_json::from_str::<KeyValue>(json).unwrap().is_locked(), "{json}");
+        }
+        for json in [r#"{"key":"a","tags":["b"]}"#, r#"{"key":"a","locked":1}"#, r#"{"key":"a","tags":{"b":1}}"#] {
+            assert!(serde_json::from_str::<KeyValue>(json).is_err(), "{json}");
         }
     }
 }

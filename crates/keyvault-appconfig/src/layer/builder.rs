@@ -1,5 +1,6 @@
 //! The builder of a layer.
 
+use std::fmt;
 use std::time::Duration;
 
 use keyvault::names::{Case, Spelling};
@@ -11,7 +12,7 @@ use super::app_configuration::{AppConfiguration, Inner};
 use super::discovery::Discovery;
 use super::reader::{PlannedSelection, ReadPlan};
 use super::replicas::Replicas;
-use crate::client::AppConfigurationClient;
+use crate::client::{AppConfigurationClient, checked_key};
 use crate::filter::{NO_LABEL, Selector};
 use crate::mapping::KeyMap;
 
@@ -30,7 +31,6 @@ use crate::mapping::KeyMap;
 ///     .build()
 /// # }
 /// ```
-#[derive(Debug)]
 #[must_use = "a builder does nothing before `build`"]
 pub struct AppConfigurationBuilder {
     client: AppConfigurationClient,
@@ -53,7 +53,7 @@ impl AppConfigurationBuilder {
             plan,
             map,
             interval: None,
-            timeout: Duration::from_secs(100),
+            timeout: Duration::from_secs(60),
             #[cfg(feature = "discovery")]
             discovery: None,
         }
@@ -74,9 +74,12 @@ impl AppConfigurationBuilder {
                     .with_help("select once for each label: the later selection wins"));
             }
         }
-        if self.plan.sentinels.iter().any(|(key, label)| key.is_empty() || label.as_deref() == Some("")) {
-            return Err(invalid("key or label of the sentinel is empty")
-                .with_help("NO_LABEL means the key-value without a label"));
+        for (key, label) in &self.plan.sentinels {
+            if key.is_empty() || label.as_deref() == Some("") {
+                return Err(invalid("key or label of the sentinel is empty")
+                    .with_help("NO_LABEL means the key-value without a label"));
+            }
+            checked_key(key)?;
         }
         if !self.map.is_valid() {
             return Err(invalid("prefix or separator is empty"));
@@ -122,13 +125,13 @@ impl AppConfigurationBuilder {
     }
 }
 
-/// Which key-values the layer has.
+/// The key-values of the layer.
 impl AppConfigurationBuilder {
     /// Adds the key-values that match a filter of keys and have a label. [`NO_LABEL`] selects those without a label.
     /// Of several selections, the later one wins.
     ///
     /// A read fails if a selection matches nothing, because a misspelt label would leave every setting at its default;
-    /// [`Selector::optional`] lets it. Feature flags are not among the settings.
+    /// [`Selector::optional`] permits an empty selection. Feature flags are not among the settings.
     ///
     /// Default: one selection of all key-values without a label.
     pub fn select(self, key_filter: &str, label: &str) -> Self {
@@ -142,7 +145,7 @@ impl AppConfigurationBuilder {
     }
 
     /// Adds the key-values of a snapshot, which never change. It must have been created with the composition type
-    /// `key`.
+    /// `key`. Feature flags and references in a snapshot are ignored.
     pub fn select_snapshot(self, name: &str) -> Self {
         self.select_with(Selector::snapshot(name))
     }
@@ -162,7 +165,7 @@ impl AppConfigurationBuilder {
     }
 }
 
-/// Which settings the key-values give.
+/// The settings that the key-values give.
 impl AppConfigurationBuilder {
     /// Removes a prefix from keys. Of several prefixes, the longest one that a key begins with is removed. A key
     /// without any of them stays as it is.
@@ -205,7 +208,7 @@ impl AppConfigurationBuilder {
     }
 }
 
-/// When and from where the layer is read.
+/// The time and the endpoints of a read.
 impl AppConfigurationBuilder {
     /// Sets the interval between reads of this layer. Default: each refresh of the settings reads it. At least 1
     /// second.
@@ -259,12 +262,23 @@ impl AppConfigurationBuilder {
         self
     }
 
-    /// Sets the deadline of one read, with all its requests and endpoints. Default: 100 seconds.
+    /// Sets the deadline of one read, with all its requests and endpoints. A [`Live`](keyvault::Live) ends a read at
+    /// its own refresh deadline too, 100 seconds by default.
     ///
-    /// Each request ends within the timeout of the client, so a replica is tried only after that.
+    /// Each endpoint has an equal share of the time that is left: with one replica, the store has half of it, and then
+    /// the replica is asked. A request also ends at the timeout of the client.
+    ///
+    /// Default: 60 seconds. More than zero.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
+    }
+}
+
+impl fmt::Debug for AppConfigurationBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The endpoints of replicas are not parsed yet and can be any text.
+        f.debug_struct("AppConfigurationBuilder").field("client", &self.client).finish_non_exhaustive()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the last successful read of a store found.
+//! The last successful read of a store.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use crate::client::PageToken;
 use crate::key_value::KeyValue;
 
-/// What the last successful read found, so that the next one asks only for changes.
+/// The key-values and ETags of the last successful read, with which the next one asks only for changes.
 #[derive(Default)]
 pub(super) struct Known {
     /// The ETag of each sentinel; `None` for one that does not exist.

@@ -9,13 +9,13 @@ use keyvault::{Error, ErrorKind, Result};
 use tokio::sync::Mutex;
 
 use super::known::{KeyValues, Known, KnownPage, KnownSnapshot};
-use crate::client::{AppConfigurationClient, PageToken, Snapshot, SnapshotComposition, SnapshotStatus};
+use crate::client::{AppConfigurationClient, PageToken, Snapshot, SnapshotComposition, SnapshotStatus, check_progress};
 use crate::endpoint::Endpoint;
 use crate::filter::Selector;
 use crate::key_value::KeyValue;
 use crate::mapping::{Selection, referenced_snapshot};
 
-/// What a layer reads.
+/// The selections and the sentinels of a layer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct ReadPlan {
     pub(super) selections: Vec<PlannedSelection>,
@@ -30,18 +30,18 @@ pub(super) struct PlannedSelection {
 }
 
 impl ReadPlan {
-    /// Returns whether a change of a key-value may change the settings, or is to make them be read.
-    pub(super) fn concerns(&self, key: &str, label: Option<&str>) -> bool {
+    /// Returns whether a change may change the settings that a read finds. `key` is `None` for a change of a snapshot,
+    /// which a read with sentinels does not see.
+    pub(super) fn concerns(&self, key: Option<&str>, label: Option<&str>) -> bool {
+        let Some(key) = key else { return self.sentinels.is_empty() };
         let is_sentinel = |(one, of): &(String, Option<String>)| one == key && of.as_deref() == label;
         let is_selected = |planned: &&PlannedSelection| planned.selector.may_match(key, label);
         let mut selections = self.selections.iter().filter(is_selected);
         self.sentinels.iter().any(is_sentinel)
             || selections.any(|planned| planned.is_of_feature_flags || self.sentinels.is_empty())
     }
-}
 
-impl ReadPlan {
-    /// Returns a note for each sentinel that does not exist. A misspelt one would hide every change without a word.
+    /// Returns a note for each sentinel that does not exist. A misspelt one would silently hide every change.
     pub(super) fn missing_sentinels(&self, etags: &[Option<String>], endpoint: &Endpoint) -> Vec<String> {
         let missing = self.sentinels.iter().zip(etags).filter(|(_, etag)| etag.is_none());
         let note = |((key, label), _): (&(String, Option<String>), _)| {
@@ -61,7 +61,7 @@ pub(super) struct Reader<'r> {
     snapshots: Mutex<HashMap<String, KnownSnapshot>>,
 }
 
-/// What one read found.
+/// The result of one read.
 pub(super) struct Read {
     pub(super) known: Known,
     /// `None` if nothing changed since the last read.
@@ -173,12 +173,12 @@ impl<'r> Reader<'r> {
                     KnownPage { at, etag: page.etag, key_values, next: page.next }
                 }
             };
-            // An endless row of empty pages ends, too.
-            count += page.key_values.len().max(1);
+            count += page.key_values.len();
             bytes += page.key_values.iter().map(|one| one.size()).sum::<usize>();
             if count > MAX_KEY_VALUES || bytes > MAX_BYTES {
                 return Err(too_many());
             }
+            check_progress(pages.len() + 1, page.at.as_ref(), page.next.as_ref())?;
             at = page.next.clone();
             pages.push(page);
             if at.is_none() {

@@ -1,15 +1,17 @@
 //! The endpoints of a store, and which of them to ask.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use keyvault::{Error, ErrorKind, Result, Vault};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 #[cfg(feature = "discovery")]
 use super::discovery::Discovery;
 use crate::client::AppConfigurationClient;
 use crate::endpoint::Endpoint;
+use crate::sync_token::NewestTokens;
 
 /// The endpoints of a store, in the order of preference.
 #[derive(Debug)]
@@ -25,9 +27,20 @@ pub(super) struct Replicas {
 pub(super) struct Replica {
     pub(super) client: AppConfigurationClient,
     rest: Mutex<Rest>,
-    /// The sync token of the last event, for the next read.
-    announced: Mutex<Option<String>>,
+    announced: Mutex<Announced>,
 }
+
+/// The sync tokens of events, which reads send until one of them succeeds.
+#[derive(Debug, Default)]
+struct Announced {
+    tokens: NewestTokens,
+    /// How many reads have sent them since the last event.
+    reads: u32,
+}
+
+/// Anyone may have sent an event: a store that refuses its token must not stay unread. A part of a store lags behind
+/// for some seconds, which so many failed reads take.
+const MAX_READS: u32 = 5;
 
 /// The pause of an endpoint that failed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,26 +77,42 @@ impl Replicas {
         self.known().iter().map(|replica| replica.client.endpoint().clone()).collect()
     }
 
-    /// Keeps the sync token of an event for the next read of an endpoint. Returns whether the endpoint is one of these.
+    /// Keeps the sync token of an event for the next reads of an endpoint. Returns whether the endpoint is one of
+    /// these.
     pub(super) fn announce(&self, endpoint: &Vault, token: Option<&str>) -> bool {
         let known = self.known();
         let Some(replica) = known.iter().find(|replica| replica.client.endpoint().as_vault() == endpoint) else {
             return false;
         };
         if let Some(token) = token {
-            *lock(&replica.announced) = Some(token.to_owned());
+            let mut announced = lock(&replica.announced);
+            announced.tokens.add(token);
+            announced.reads = 0;
         }
         true
     }
 
+    /// Forgets the sync tokens of events that a client has sent, because its read succeeded. One that came during the
+    /// read stays.
+    pub(super) fn forget_announced(&self, reader: &AppConfigurationClient) {
+        let known = self.known();
+        if let Some(replica) = known.iter().find(|replica| replica.client.endpoint() == reader.endpoint()) {
+            lock(&replica.announced).tokens.remove(reader.announced());
+        }
+    }
+
     /// Calls `read` for one endpoint after the other until it succeeds: those that the program named first, then those
-    /// that are found, then those that rest. An endpoint that failed rests. A failure that another endpoint would
-    /// repeat ends the read.
+    /// that are found, then those that rest. Each has an equal share of the time that is left until the deadline. An
+    /// endpoint that failed rests. A failure that another endpoint would repeat ends the read.
     ///
     /// # Errors
     ///
     /// The first transient error, or the first error.
-    pub(super) async fn first<T, F>(&self, read: impl Fn(AppConfigurationClient) -> F + Send + Sync) -> Result<T>
+    pub(super) async fn first<T, F>(
+        &self,
+        deadline: Instant,
+        read: impl Fn(AppConfigurationClient) -> F + Send + Sync,
+    ) -> Result<T>
     where
         T: Send,
         F: Future<Output = Result<T>> + Send,
@@ -91,37 +120,22 @@ impl Replicas {
         let now = Instant::now();
         let is_resting = |replica: &Arc<Replica>| replica.is_resting(now);
         let mut failures = Vec::new();
-        let (mut resting, ready): (Vec<_>, Vec<_>) = self.named.iter().cloned().partition(is_resting);
-        if let Some(found) = self.first_of(&ready, &read, &mut failures).await? {
-            return Ok(found);
-        }
-        // Only now: nothing is looked up while an endpoint that the program named answers.
-        let (resting_too, mut others): (Vec<_>, Vec<_>) = self.discovered().await.into_iter().partition(is_resting);
-        resting.extend(resting_too);
-        others.append(&mut resting);
-        if let Some(found) = self.first_of(&others, &read, &mut failures).await? {
-            return Ok(found);
-        }
-        let first = failures.iter().position(Error::is_transient).unwrap_or_default();
-        Err(failures.swap_remove(first))
-    }
-
-    /// Calls `read` for one endpoint after the other until it succeeds. Returns `None` if none does.
-    async fn first_of<T, F>(
-        &self,
-        replicas: &[Arc<Replica>],
-        read: &(impl Fn(AppConfigurationClient) -> F + Sync),
-        failures: &mut Vec<Error>,
-    ) -> Result<Option<T>>
-    where
-        T: Send,
-        F: Future<Output = Result<T>> + Send,
-    {
-        for replica in replicas {
-            match read(replica.client_of_read()).await {
+        let (mut resting, mut ready): (VecDeque<_>, VecDeque<_>) = self.named.iter().cloned().partition(is_resting);
+        let mut others = self.number_of_others();
+        loop {
+            // Only now: nothing is looked up while an endpoint that the program named answers.
+            if ready.is_empty() && others > 0 {
+                let (resting_too, found): (Vec<_>, Vec<_>) = self.discovered().await.into_iter().partition(is_resting);
+                ready.extend(found);
+                resting.extend(resting_too);
+                others = 0;
+            }
+            let Some(replica) = ready.pop_front().or_else(|| resting.pop_front()) else { break };
+            let share = share_of(deadline, 1 + ready.len() + resting.len() + others);
+            match timeout_at(share, read(replica.client_of_read())).await.unwrap_or_else(|_| Err(too_late())) {
                 Ok(found) => {
                     replica.end_rest();
-                    return Ok(Some(found));
+                    return Ok(found);
                 }
                 Err(error) if self.has_others() && may_succeed_elsewhere(&error) => {
                     let endpoint = replica.client.endpoint().origin();
@@ -132,7 +146,8 @@ impl Replicas {
                 Err(error) => return Err(error),
             }
         }
-        Ok(None)
+        let first = failures.iter().position(Error::is_transient).unwrap_or_default();
+        Err(failures.swap_remove(first))
     }
 
     fn known(&self) -> Vec<Arc<Replica>> {
@@ -144,11 +159,16 @@ impl Replicas {
 
     /// Returns whether another endpoint may answer if one does not.
     fn has_others(&self) -> bool {
+        self.named.len() > 1 || self.number_of_others() > 0
+    }
+
+    /// Returns how many endpoints the program did not name: at least one if they are looked up.
+    fn number_of_others(&self) -> usize {
         #[cfg(feature = "discovery")]
-        if self.discovery.is_some() {
-            return true;
+        if let Some(discovery) = &self.discovery {
+            return discovery.found().len().max(1);
         }
-        self.named.len() > 1
+        0
     }
 
     /// Returns the replicas that the program did not name, and looks them up if that is due.
@@ -161,6 +181,18 @@ impl Replicas {
     }
 }
 
+/// Returns when the next one of some endpoints must have answered.
+fn share_of(deadline: Instant, endpoints: usize) -> Instant {
+    let now = Instant::now();
+    now + deadline.saturating_duration_since(now) / u32::try_from(endpoints).unwrap_or(u32::MAX)
+}
+
+/// Returns the error of a store, or of one of its endpoints, that takes too long.
+pub(super) fn too_late() -> Error {
+    Error::new(ErrorKind::Unavailable, "store did not answer within the deadline")
+        .with_help("raise AppConfigurationBuilder::timeout, which all endpoints share")
+}
+
 /// Returns whether another endpoint may answer: it was this one that failed, throttled or denied.
 fn may_succeed_elsewhere(error: &Error) -> bool {
     error.is_transient() || error.kind() == ErrorKind::Denied
@@ -171,12 +203,14 @@ impl Replica {
         Self { client, rest: Mutex::default(), announced: Mutex::default() }
     }
 
-    /// Returns the client for one read. It sends the sync token of the last event, which no later read sends.
+    /// Returns the client for one read. It sends the sync tokens of the events since the last read that succeeded.
     fn client_of_read(&self) -> AppConfigurationClient {
-        match lock(&self.announced).take() {
-            Some(token) => self.client.with_sync_token(&token),
-            None => self.client.clone(),
+        let mut announced = lock(&self.announced);
+        if announced.reads == MAX_READS {
+            *announced = Announced::default();
         }
+        announced.reads += 1;
+        self.client.with_announced(announced.tokens.clone())
     }
 
     fn is_resting(&self, now: Instant) -> bool {

@@ -2,7 +2,6 @@
 
 use keyvault::Error;
 use serde_json::{Map, Value, json};
-use url::form_urlencoded;
 
 use super::json;
 use super::value::malformed;
@@ -13,7 +12,8 @@ use keyvault::settings::StoredValue;
 /// Returns one feature flag as an element of `feature_management.feature_flags`
 /// ([schema](https://github.com/microsoft/FeatureManagement/blob/main/Schema/FeatureFlag.v2.0.0.schema.json)).
 ///
-/// A flag with telemetry also gets the metadata `ETag` and `FeatureFlagReference`, as in the official providers.
+/// A flag with telemetry also gets the metadata `ETag` and `FeatureFlagReference`, as in the official providers, unless
+/// it has its own. `endpoint` is the one that the program named.
 ///
 /// # Errors
 ///
@@ -35,10 +35,10 @@ fn add_metadata(content: &mut Map<String, Value>, flag: &KeyValue, endpoint: &En
         return;
     }
     if let Some(metadata) = telemetry.entry("metadata").or_insert_with(|| json!({})).as_object_mut() {
-        metadata.insert("ETag".to_owned(), flag.etag().into());
-        let label = flag.label().map(|label| form_urlencoded::byte_serialize(label.as_bytes()).collect::<String>());
-        let label = label.map(|label| format!("?label={label}")).unwrap_or_default();
+        metadata.entry("ETag").or_insert_with(|| flag.etag().into());
+        // Telemetry compares the reference with that of other providers, which do not escape the label.
+        let label = flag.label().map(|label| format!("?label={label}")).unwrap_or_default();
         let reference = format!("{}/kv/{}{label}", endpoint.origin(), flag.key());
-        metadata.insert("FeatureFlagReference".to_owned(), reference.into());
+        metadata.entry("FeatureFlagReference").or_insert_with(|| reference.into());
     }
 }

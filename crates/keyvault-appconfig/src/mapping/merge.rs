@@ -15,10 +15,10 @@ use crate::endpoint::Endpoint;
 use crate::key_value::KeyValue;
 use keyvault::settings::StoredValue;
 
-/// The key-values that one selection chose, in the order of the store.
+/// The key-values of one selector, in the order of the store.
 pub(crate) struct Selection {
     pub(crate) key_values: Vec<Arc<KeyValue>>,
-    /// Whether the selection chooses feature flags, and not settings.
+    /// Whether the selection is of feature flags, and not settings.
     pub(crate) is_of_feature_flags: bool,
 }
 
@@ -154,6 +154,8 @@ const HELP_WITH_LEVELS: &str =
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
     use serde_json::json;
 
@@ -316,9 +318,14 @@ mod tests {
             found,
             [
                 "feature_management.feature_flags=[{id:beta,telemetry:{enabled:true,metadata:{ETag:e1,FeatureFlagReference:\
-              https://contoso.azconfig.io/kv/.appconfig.featureflag/beta?label=a+b}}}]"
+              https://contoso.azconfig.io/kv/.appconfig.featureflag/beta?label=a b}}}]"
             ]
         );
+        let own =
+            r#"{"id":"beta","telemetry":{"enabled":true,"metadata":{"ETag":"own","FeatureFlagReference":"own"}}}"#;
+        let found = merged(&[flags(&[(".appconfig.featureflag/beta", own, FLAG)])]);
+        let expected = "[{id:beta,telemetry:{enabled:true,metadata:{ETag:own,FeatureFlagReference:own}}}]";
+        assert_eq!(found, [format!("feature_management.feature_flags={expected}")]);
         let off = r#"{"id":"beta","telemetry":{"enabled":false}}"#;
         let found = merged(&[flags(&[(".appconfig.featureflag/beta", off, FLAG)])]);
         assert_eq!(found, ["feature_management.feature_flags=[{id:beta,telemetry:{enabled:false}}]"]);
@@ -339,6 +346,28 @@ mod tests {
         assert_eq!(error.to_string(), "store has more settings than the limit");
     }
 
+    /// Returns whether two keys of one selection give the same setting, or whether a setting would be both a value and
+    /// a table, or both a table and a list. A later selection replaces equal settings of an earlier one.
+    fn collides(keys: &[String], later: &[String]) -> bool {
+        let setting = |key: &String| KeyMap::default().key(key).unwrap();
+        let distinct = |keys: &[String]| keys.iter().collect::<BTreeSet<_>>().into_iter().map(setting).collect();
+        let later: Vec<Key> = distinct(later);
+        let mut earlier: Vec<Key> = distinct(keys);
+        earlier.retain(|key| !later.contains(key));
+        let has_one_twice = |keys: &[Key]| keys.iter().collect::<BTreeSet<_>>().len() < keys.len();
+        let collide = |one: &Key, other: &Key| {
+            let (one, other) = (one.segments(), other.segments());
+            let common = one.iter().zip(other).take_while(|(one, other)| one == other).count();
+            match (one.get(common), other.get(common)) {
+                (None, None) => false,
+                (Some(one), Some(other)) => one.name().is_some() != other.name().is_some(),
+                _ => true,
+            }
+        };
+        let all = || earlier.iter().chain(&later);
+        has_one_twice(&earlier) || has_one_twice(&later) || all().any(|one| all().any(|other| collide(one, other)))
+    }
+
     proptest! {
         #[test]
         fn each_setting_is_set_once_or_the_merge_fails(
@@ -346,14 +375,12 @@ mod tests {
             later in prop::collection::vec("[abAB]{1,2}(:[ab0]){0,2}", 0..4),
         ) {
             let of = |keys: &[String]| selection(&keys.iter().map(|key| (key.as_str(), "v", TEXT)).collect::<Vec<_>>());
-            if let Ok(settings) = merge(&[of(&keys), of(&later)], &KeyMap::default(), &endpoint()) {
-                for pair in settings.windows(2) {
-                    let (one, other) = (pair[0].0.segments(), pair[1].0.segments());
-                    prop_assert!(!other.starts_with(one), "{} {}", pair[0].0, pair[1].0);
-                }
-                let all: std::collections::BTreeSet<Key> =
-                    keys.iter().chain(&later).map(|key| KeyMap::default().key(key).unwrap()).collect();
-                prop_assert_eq!(settings.len(), all.len());
+            let merged = merge(&[of(&keys), of(&later)], &KeyMap::default(), &endpoint());
+            let setting = |key: &String| KeyMap::default().key(key).unwrap();
+            let all: BTreeSet<Key> = keys.iter().chain(&later).map(setting).collect();
+            prop_assert_eq!(merged.is_ok(), !collides(&keys, &later));
+            if let Ok(settings) = merged {
+                prop_assert_eq!(settings.into_iter().map(|(key, _)| key).collect::<Vec<_>>(), Vec::from_iter(all));
             }
         }
     }

@@ -1,14 +1,13 @@
 //! The way from key-values to settings.
 //!
 //! Read [`KeyMap`] first: it turns the keys of a store into keys of settings. `value` reads the value of a key-value by
-//! its content type: text, JSON (`json`), or a reference to a secret (`key_vault_reference`). `feature_flags` makes the
-//! list of feature flags, and `snapshot_reference` reads the name of a snapshot. `merge` joins what all selections
-//! chose into the settings of the layer, and finds key-values that give the same setting.
+//! its content type: text, JSON (`json`), or a reference to a secret. `feature_flags` makes the list of feature flags,
+//! and `snapshot_reference` reads the name of a snapshot. `merge` joins all selections into the settings of the layer,
+//! and finds key-values that give the same setting.
 
 mod feature_flags;
 mod json;
 mod key_map;
-mod key_vault_reference;
 mod merge;
 mod snapshot_reference;
 mod value;

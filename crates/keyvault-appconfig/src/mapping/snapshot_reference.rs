@@ -4,7 +4,7 @@ use keyvault::Error;
 use serde::Deserialize;
 
 use super::value::malformed;
-use crate::key_value::{ContentType, KeyValue};
+use crate::key_value::KeyValue;
 
 /// Returns the name of the snapshot that a key-value refers to, such as `{"snapshot_name":"release-7"}`, or `None` if
 /// it is not such a reference ([snapshot
@@ -18,7 +18,7 @@ pub(crate) fn referenced_snapshot(key_value: &KeyValue) -> Result<Option<String>
     struct Content {
         snapshot_name: String,
     }
-    if ContentType::of(key_value.content_type()) != ContentType::SnapshotReference {
+    if !key_value.is_snapshot_reference() {
         return Ok(None);
     }
     let content = serde_json::from_str(key_value.value().unwrap_or_default()).ok();

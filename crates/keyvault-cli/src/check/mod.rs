@@ -222,8 +222,17 @@ impl Check {
         let (settings, problems) = contents.settings();
         found.problems.extend(problems);
         for setting in settings {
-            let entry = Entry { key: setting.key(), origin: setting.origin(), document: 0, text: Some(setting.text()) };
-            found.add_variable(&setting.variable(), entry, &self.selection);
+            let name = setting.variable();
+            match setting.selected_text(&self.selection) {
+                Ok(text) => {
+                    let entry = Entry { key: setting.key(), origin: setting.origin(), document: 0, text: Some(text) };
+                    found.add_variable(&name, entry, &self.selection);
+                }
+                Err(problem) => {
+                    found.problems.push(problem);
+                    found.variables.get_or_insert_default().push(name);
+                }
+            }
         }
         found.variables.get_or_insert_default();
         Ok(())

@@ -98,7 +98,9 @@ impl SettingReference {
             return Err(malformed("reference names another store than --app-configuration"));
         }
         match store.find(&self.key, self.label.as_deref()) {
-            Some(setting) => Ok(Some(setting.text())),
+            Some(setting) => {
+                Ok(Some(setting.text().map_err(|_| malformed("Key Vault reference has no URI of a secret"))?))
+            }
             None if self.is_optional => Ok(None),
             None => Err((NOT_SELECTED, 3)),
         }

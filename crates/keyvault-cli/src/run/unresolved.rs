@@ -165,19 +165,22 @@ impl UnresolvedEnvironment {
     /// Reads the variables of the store, except those that are set already.
     async fn stored(&self, store: &SettingsStore) -> Result<Variables, Failure> {
         let contents = store.read().await?;
-        let (settings, problems) = contents.settings();
-        if !problems.is_empty() {
-            let problems: Vec<String> = problems.iter().map(|problem| printable(&problem.to_string())).collect();
-            return Err(Failure::usage(problems.join("\n")));
-        }
+        let (settings, mut problems) = contents.settings();
         let mut variables = Variables::default();
         for setting in &settings {
             let name = setting.variable();
             if changes_programs(&name) {
                 self.note_code_variable(&name, &setting.origin());
             } else if !self.is_inherited(&name) && !self.variables.contains(&name) {
-                variables.set(&name, setting.origin(), setting.text(), (&self.selection, &self.notes))?;
+                match setting.selected_text(&self.selection) {
+                    Ok(text) => variables.set(&name, setting.origin(), text, (&self.selection, &self.notes))?,
+                    Err(problem) => problems.push(problem),
+                }
             }
+        }
+        if !problems.is_empty() {
+            let problems: Vec<String> = problems.iter().map(|problem| printable(&problem.to_string())).collect();
+            return Err(Failure::usage(problems.join("\n")));
         }
         let names = settings.iter().map(|setting| setting.variable());
         self.report_unmatched(&self.known.iter().cloned().chain(names).collect::<Vec<_>>());

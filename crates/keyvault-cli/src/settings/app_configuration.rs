@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use keyvault::SecretId;
 use keyvault::settings::{Key, Segment};
-use serde_json::Value;
+use keyvault_appconfig::parse_key_vault_reference;
+use serde::Deserialize;
 use zeroize::Zeroizing;
 
 use super::entry::Entry;
@@ -60,29 +61,30 @@ pub(super) fn with_references(mut entries: Vec<Entry>) -> Vec<Entry> {
 
 /// Returns the reference in a value whose content type is that of a reference. A malformed one becomes a reference
 /// whose parser finds what is wrong.
-pub(crate) fn declared_reference(value: &str) -> String {
-    let uri = members(value).and_then(|members| members.get("uri")?.as_str().map(str::to_owned)).unwrap_or_default();
-    reference(&uri).unwrap_or_else(|| malformed_reference(&uri))
+fn declared_reference(value: &str) -> String {
+    #[derive(Deserialize)]
+    struct Content {
+        uri: String,
+    }
+    match parse_key_vault_reference(value) {
+        Ok(secret) => reference_to(&secret),
+        Err(_) => {
+            let uri = serde_json::from_str(value).ok().map(|Content { uri }| uri);
+            // The URI may be right, and the rest of the content wrong.
+            malformed_reference(&uri.filter(|uri| SecretId::parse(uri).is_err()).unwrap_or_default())
+        }
+    }
 }
 
 /// Returns the URI in a text such as `{"uri": "…"}`. An object with other members is no reference.
 fn uri_of_text(text: &str) -> Option<String> {
-    let mut members = members(text)?;
-    match members.remove("uri") {
-        Some(Value::String(uri)) if members.is_empty() => Some(uri),
-        _ => None,
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Content {
+        uri: String,
     }
-}
-
-fn members(text: &str) -> Option<serde_json::Map<String, Value>> {
-    let text = text.trim();
-    if !text.starts_with('{') || !text.ends_with('}') || text.len() > MAX_LENGTH {
-        return None;
-    }
-    match serde_json::from_str(text).ok()? {
-        Value::Object(members) => Some(members),
-        _ => None,
-    }
+    let text = Some(text).filter(|text| text.trim_start().starts_with('{'))?;
+    serde_json::from_str(text).ok().map(|Content { uri }| uri)
 }
 
 /// Returns whether the entry is the content type of a reference, beside its `value` in an export.
@@ -109,11 +111,13 @@ fn reference_of_member(entry: &Entry) -> Option<String> {
 }
 
 fn reference(uri: &str) -> Option<String> {
-    let id = SecretId::parse(uri).ok()?;
-    Some(format!("@Microsoft.KeyVault(SecretUri={})", id.url()))
+    SecretId::parse(uri).ok().map(|secret| reference_to(&secret))
 }
 
-const MAX_LENGTH: usize = 4_096;
+/// Returns the reference to a secret in the usual form.
+pub(crate) fn reference_to(secret: &SecretId) -> String {
+    format!("@Microsoft.KeyVault(SecretUri={})", secret.url())
+}
 
 fn parent(entry: &Entry) -> &[Segment] {
     entry.key.segments().split_last().map_or(&[], |(_, parent)| parent)
@@ -167,6 +171,18 @@ mod tests {
             ("{\"uri\":\"https://contoso.vault.azure.net/secrets/db\",\"note\":1}", true),
             ("{\"url\":\"https://contoso.vault.azure.net/secrets/db\"}", false),
             ("{\"uri\":[\"https://contoso.vault.azure.net/secrets/db\"]}", false),
+            ("[\"https://contoso.vault.azure.net/secrets/db\"]", false),
+            (
+                "{\"uri\":\"https://contoso.vault.azure.net/secrets/a\",\"uri\":\"https://contoso.vault.azure.net/secrets/b\"}",
+                false,
+            ),
+            (
+                &*format!(
+                    "{{\"uri\":\"https://contoso.vault.azure.net/secrets/db\",\"note\":\"{}\"}}",
+                    "x".repeat(5_000)
+                ),
+                true,
+            ),
             ("", false),
         ] {
             let text =

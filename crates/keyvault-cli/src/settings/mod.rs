@@ -27,7 +27,7 @@ use std::io::{self, Read};
 
 use zeroize::Zeroizing;
 
-pub(crate) use self::app_configuration::declared_reference as app_configuration_reference;
+pub(crate) use self::app_configuration::reference_to;
 pub(crate) use self::dotenv::variables as dotenv_variables;
 pub(crate) use self::entry::{Entry, file_and_line, may_contain_reference, needs_check};
 pub(crate) use self::env_file::{EnvVariable, env_file};

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::failure::exit_code_of;
+
 /// A file that cannot be read, or a setting in it that collides with another.
 #[derive(Debug)]
 pub(crate) struct Problem {
@@ -10,6 +12,14 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     /// The exit code if this is the only problem: 1 if the file cannot be read, 2 if its content is wrong.
     pub(crate) code: u8,
+}
+
+impl Problem {
+    /// Creates the problem of an error, which has no value.
+    pub(crate) fn of(origin: String, error: &keyvault::Error) -> Self {
+        let message = error.advice().map_or_else(|| error.to_string(), |advice| format!("{error}: {advice}"));
+        Self { origin, message, code: exit_code_of(error) }
+    }
 }
 
 impl fmt::Display for Problem {

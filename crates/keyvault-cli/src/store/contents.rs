@@ -1,4 +1,4 @@
-//! What a store has, and how a command names it.
+//! The key-values of a store, and the names that a command gives them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use keyvault_appconfig::{Endpoint, KeyValue};
 use zeroize::Zeroizing;
 
 use super::settings_store::SettingsStore;
-use crate::settings::{Problem, app_configuration_reference};
+use crate::settings::{Problem, SelectionArguments, reference_to};
 
 /// The selected key-values of a store at one moment.
 pub(crate) struct StoreContents<'s> {
@@ -98,13 +98,22 @@ impl StoreSetting {
         Spelling::default().key_of(self.levels.iter().map(String::as_str)).unwrap_or_else(Key::root)
     }
 
-    /// Returns the value, which may contain references. A Key Vault reference has the usual form, and a malformed one
-    /// is a malformed reference. JSON is text.
-    pub(crate) fn text(&self) -> Zeroizing<String> {
-        let value = self.key_value.value().unwrap_or_default();
-        Zeroizing::new(match self.key_value.is_key_vault_reference() {
-            true => app_configuration_reference(value),
-            false => value.to_owned(),
-        })
+    /// Returns the value, which may contain references. A Key Vault reference has the usual form. JSON is text. An
+    /// error is a malformed Key Vault reference.
+    pub(crate) fn text(&self) -> Result<Zeroizing<String>, keyvault::Error> {
+        let secret = self.key_value.key_vault_reference().transpose()?;
+        Ok(secret.map_or_else(|| self.value(), |secret| Zeroizing::new(reference_to(&secret))))
+    }
+
+    /// Returns the text of the variable. A malformed reference is a problem, or text if the variable is left alone.
+    pub(crate) fn selected_text(&self, selection: &SelectionArguments) -> Result<Zeroizing<String>, Problem> {
+        match self.text() {
+            Err(error) if selection.includes(&self.variable()) => Err(Problem::of(self.origin(), &error)),
+            text => Ok(text.unwrap_or_else(|_| self.value())),
+        }
+    }
+
+    fn value(&self) -> Zeroizing<String> {
+        Zeroizing::new(self.key_value.value().unwrap_or_default().to_owned())
     }
 }

@@ -6,7 +6,7 @@ use keyvault_appconfig::{AppConfiguration, Endpoint, Selector};
 
 use super::address::StoreAddress;
 use super::contents::StoreContents;
-use crate::failure::{Failure, exit_code_of};
+use crate::failure::Failure;
 use crate::settings::Problem;
 use crate::vault::ConnectionArguments;
 
@@ -41,8 +41,7 @@ impl SettingsStore {
 
     /// Returns the failure of a read as a problem of the store, beside those of files.
     pub(crate) fn problem(&self, error: &keyvault::Error) -> Problem {
-        let message = error.advice().map_or_else(|| error.to_string(), |advice| format!("{error}: {advice}"));
-        Problem { origin: self.name(), message, code: exit_code_of(error) }
+        Problem::of(self.name(), error)
     }
 
     /// Returns `App Configuration contoso`.

@@ -13,7 +13,7 @@ use crate::secret::Vault;
 /// A store outside the process whose settings are a layer, such as Azure App Configuration.
 ///
 /// [`LiveBuilder::with_layer`](crate::LiveBuilder::with_layer) adds one. The start and each refresh that is due read
-/// it, and what it has and the secrets of the vaults are published together. While it cannot be read, the last good
+/// it, and its settings and the secrets of the vaults are published together. While it cannot be read, the last good
 /// settings stay, as with a vault.
 #[async_trait]
 pub trait SettingStore: Any + fmt::Debug + Send + Sync {
@@ -38,7 +38,7 @@ pub trait SettingStore: Any + fmt::Debug + Send + Sync {
         None
     }
 
-    /// Learns of a change that an event announced. Returns whether the layer may have the setting, so that it is read.
+    /// Records a change that an event announced. Returns whether the layer has to be read.
     fn announce(&self, change: &SettingChange) -> bool {
         *change.store == *self.origin()
     }

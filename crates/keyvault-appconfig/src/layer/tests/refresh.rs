@@ -203,7 +203,7 @@ async fn feature_flags_need_no_sentinel() {
 #[tokio::test(start_paused = true)]
 async fn a_store_that_does_not_answer_ends_the_read_at_its_deadline() {
     let store = store_with(1).await;
-    store.hang();
+    store.hang("");
     let start = tokio::time::Instant::now();
     let layer = builder(&store).timeout(Duration::from_secs(7)).build().unwrap();
     let error = read(&layer).await.unwrap_err();
@@ -229,6 +229,7 @@ async fn an_event_makes_the_layer_due_if_it_may_have_the_key() {
         (&all, "fabrikam", None, None, false),
         (&watched, "contoso", Some("k1"), Some("prod"), false),
         (&watched, "contoso", Some("version"), None, true),
+        (&watched, "contoso", None, None, false),
         (&snapshot, "contoso", Some("k1"), None, false),
     ] {
         let mut change = SettingChange::new(vault(name));
@@ -239,7 +240,7 @@ async fn an_event_makes_the_layer_due_if_it_may_have_the_key() {
 }
 
 #[tokio::test]
-async fn the_sync_token_of_an_event_is_sent_with_the_next_read_alone() {
+async fn no_read_after_the_one_of_an_event_sends_its_sync_token() {
     let store = store_with(1).await;
     let layer = builder(&store).build().unwrap();
     read(&layer).await.unwrap();
@@ -255,6 +256,55 @@ async fn the_sync_token_of_an_event_is_sent_with_the_next_read_alone() {
         let later = store.sync_tokens().pop().unwrap().unwrap_or_default();
         assert!(!later.contains("dG9rZW4="), "{name}: {later}");
     }
+}
+
+/// Announces a change somewhere in the store `contoso`.
+fn announce(layer: &AppConfiguration, sync_token: &str) {
+    let mut change = SettingChange::new(Vault::parse("https://contoso.azconfig.io").unwrap());
+    change.sync_token = Some(sync_token.to_owned());
+    assert!(layer.announce(&change));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_sync_tokens_of_events_are_sent_until_a_read_succeeds() {
+    const REFERENCE: &str = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8";
+    for is_store_at_fault in [true, false] {
+        let store = store_with(1).await;
+        let layer = builder(&store).build().unwrap();
+        read(&layer).await.unwrap();
+        ["one=dG9rZW4=;sn=1", "two=dG9rZW4=;sn=1"].iter().for_each(|token| announce(&layer, token));
+        match is_store_at_fault {
+            true => store.fail("list", 503),
+            false => store.set_as("k0", "malformed", REFERENCE),
+        }
+        read(&layer).await.unwrap_err();
+        store.recover();
+        store.set("k0", "2");
+        store.sync_tokens();
+        for expected in [true, false] {
+            read(&layer).await.unwrap();
+            let sent = store.sync_tokens().pop().unwrap().unwrap_or_default();
+            for id in ["one", "two"] {
+                assert_eq!(sent.contains(&format!("{id}=dG9rZW4=")), expected, "{is_store_at_fault} {sent}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_sync_token_that_a_store_refuses_does_not_keep_the_layer_from_being_read() {
+    let store = store_with(1).await;
+    let layer = builder(&store).build().unwrap();
+    announce(&layer, "a=refused;sn=1");
+    store.fail("list", 400);
+    let is_sent = async || {
+        read(&layer).await.unwrap_err();
+        store.sync_tokens().pop().unwrap().is_some_and(|sent| sent.contains("refused"))
+    };
+    for number in 0..5 {
+        assert!(is_sent().await, "{number}");
+    }
+    assert!(!is_sent().await);
 }
 
 #[tokio::test]

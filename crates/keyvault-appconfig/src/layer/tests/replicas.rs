@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyvault::ErrorKind;
 use keyvault_emulator::SetKeyValue;
 use keyvault_test_support::log::Log;
-use tokio::time::advance;
+use tokio::time::{Instant, advance};
 
 use super::*;
 
@@ -45,6 +45,26 @@ async fn a_replica_answers_while_the_store_rests() {
     advance(Duration::from_secs(30)).await;
     store.recover();
     assert_eq!(read(&layer).await.unwrap(), ["from=contoso"], "the rest begins at 30 s again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_does_not_answer_rests_and_a_replica_is_asked() {
+    let store = Store::new().await;
+    store.handle("contoso-west").set("from", "contoso-west");
+    // Each request may take longer than the whole read.
+    let layer = builder(&store).replica("https://contoso-west.azconfig.io").timeout(Duration::from_secs(20));
+    let layer = layer.build().unwrap();
+    store.hang("contoso ");
+    let began = Instant::now();
+    assert_eq!(read(&layer).await.unwrap(), ["from=contoso-west"]);
+    assert_eq!(began.elapsed(), Duration::from_secs(10), "each of the two has its share");
+    store.requests();
+    assert_eq!(read(&layer).await.unwrap(), ["from=contoso-west"]);
+    assert!(!asks_primary(&store.requests()), "the store rests");
+    store.hang("");
+    let began = Instant::now();
+    let error = read(&layer).await.unwrap_err();
+    assert_eq!((began.elapsed(), error.is_transient()), (Duration::from_secs(20), true));
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,4 +117,27 @@ async fn a_read_is_of_one_endpoint() {
     store.fail("contoso list * next", 503);
     let found = read(&layer).await.unwrap();
     assert!(found.len() == 6 && found.iter().all(|setting| setting.ends_with("=contoso-west")), "{found:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_takes_over_changes_no_setting() {
+    let store = Store::new().await;
+    let flag = r#"{"id":"beta","telemetry":{"enabled":true,"metadata":{"ETag":"own"}}}"#;
+    for name in ["contoso", "contoso-west"] {
+        let flag = SetKeyValue::new(flag).content_type("application/vnd.microsoft.appconfig.ff+json").label("a b");
+        store.handle(name).set_key_value(".appconfig.featureflag/beta", flag);
+        store.handle(name).set("k", "1");
+    }
+    let layer = builder(&store).feature_flags("*", "a b").sentinel("version", "x");
+    let layer = layer.replica("https://contoso-west.azconfig.io").build().unwrap();
+    let document = async || {
+        let settings = SettingStore::read(&layer).await.unwrap();
+        let shown: Vec<String> = settings.iter().map(|(key, text)| format!("{key}={text}")).collect();
+        (shown, settings.unmatched().to_vec())
+    };
+    let of_the_store = document().await;
+    store.requests();
+    store.fail("contoso ", 403);
+    assert_eq!(document().await, of_the_store);
+    assert!(store.requests().iter().any(|request| request.starts_with("contoso-west ")), "the replica was read");
 }

@@ -166,6 +166,23 @@ async fn a_snapshot_reference_is_replaced_by_the_snapshot() {
 }
 
 #[tokio::test]
+async fn a_reference_inside_a_snapshot_is_no_key_value() {
+    let store = Store::new().await;
+    store.set("a", "1");
+    store.set_as("nested", r#"{"snapshot_name":"other"}"#, SNAPSHOT_REFERENCE);
+    store.handle("contoso").create_snapshot("release-7", &[("*", None)]);
+    store.delete("nested");
+    store.set_as("ref", r#"{"snapshot_name":"release-7"}"#, SNAPSHOT_REFERENCE);
+    for layer in [builder(&store), builder(&store).select_snapshot("release-7")] {
+        let layer = layer.build().unwrap();
+        let found = layer.key_values().await.unwrap();
+        let keys: Vec<&str> = found.iter().flatten().map(|one| one.key()).collect();
+        assert!(!keys.contains(&"nested") && keys.contains(&"a"), "{keys:?}");
+        assert_eq!(read(&layer).await.unwrap(), ["a=1"]);
+    }
+}
+
+#[tokio::test]
 async fn a_snapshot_is_not_asked_for_until_the_sentinel_changes() {
     let store = Store::new().await;
     store.set("a", "1");
@@ -221,11 +238,16 @@ async fn a_layer_that_cannot_work_is_refused() {
         (new().select("*", "*"), "selection matches several labels"),
         (new().select("*", "a,b"), "selection matches several labels"),
         (new().select_snapshot(""), "name of the snapshot is empty"),
+        (new().select_snapshot("a%b"), "name of the snapshot is malformed"),
+        (new().select_snapshot(".."), "name of the snapshot is malformed"),
+        (new().select_with(Selector::snapshot("a").tag("team", "b")), "snapshot is selected with tags"),
         (new().feature_flags("*", "*"), "selection matches several labels"),
         (new().trim_prefix(""), "prefix or separator is empty"),
         (new().separator(""), "prefix or separator is empty"),
         (new().sentinel("", NO_LABEL), "key or label of the sentinel is empty"),
         (new().sentinel("version", ""), "key or label of the sentinel is empty"),
+        (new().sentinel("a%b", NO_LABEL), "key is malformed"),
+        (new().sentinel("..", NO_LABEL), "key is malformed"),
         (new().refresh_every(Duration::from_millis(999)), "refresh interval of the layer is below a second"),
         (new().timeout(Duration::ZERO), "timeout of the layer is zero"),
         (new().replica("https://Contoso.azconfig.io/"), "two replicas have the same endpoint"),

@@ -94,8 +94,8 @@ impl Store {
         *self.fault.lock().unwrap() = Some(Fault { requests, outcome: Outcome::Fails(status) });
     }
 
-    pub(super) fn hang(&self) {
-        *self.fault.lock().unwrap() = Some(Fault { requests: "", outcome: Outcome::Hangs });
+    pub(super) fn hang(&self, requests: &'static str) {
+        *self.fault.lock().unwrap() = Some(Fault { requests, outcome: Outcome::Hangs });
     }
 
     pub(super) fn never_end_lists(&self) {
@@ -117,6 +117,11 @@ impl Store {
     /// Returns the requests since the last call.
     pub(super) fn requests(&self) -> Vec<String> {
         self.transport.take_sent().iter().map(note).collect()
+    }
+
+    /// Returns the origins of the requests since the last call.
+    pub(super) fn origins(&self) -> Vec<String> {
+        self.transport.take_sent().iter().map(|request| request.url.origin().ascii_serialization()).collect()
     }
 
     /// Returns the sync tokens of the requests since the last call.

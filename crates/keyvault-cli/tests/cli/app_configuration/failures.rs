@@ -57,14 +57,20 @@ async fn each_failure_of_a_key_value_names_its_key_and_label() {
     const REFERENCE: &str = "application/vnd.microsoft.appconfig.keyvaultref+json;charset=utf-8";
     let reference = |value: &str| SetKeyValue::new(value).content_type(REFERENCE);
     let stranger = SetKeyValue::secret_reference("https://stranger.vault.azure.net/secrets/a");
+    let a = "https://contoso.vault.azure.net/secrets/a";
     let missing = |fixture: &StoreFixture| fixture.refer("Db:Password@prod", "gone");
     let fixture = StoreFixture::start().await;
     missing(&fixture);
     let output = run(fixture.run_command(&["--select", "*@prod"], &["true"])).await;
     assert!(output.assert_code(3).err.contains("App Configuration key Db:Password label prod"), "{}", output.err);
     for (set, code, text) in [
-        (reference(CANARY), 2, "value is empty"),
-        (reference(&format!("{{\"uri\":\"https://contoso.vault.azure.net/keys/{CANARY}\"}}")), 2, "SecretUri"),
+        (reference(CANARY), 2, "Key Vault reference is not JSON with the URI of a secret"),
+        (reference(&format!("{{\"uri\":\"{a}\",\"uri\":\"{a}\"}}")), 2, "is not JSON with the URI of a secret"),
+        (
+            reference(&format!("{{\"uri\":\"https://contoso.vault.azure.net/keys/{CANARY}\"}}")),
+            2,
+            "Key Vault reference has no URI of a secret",
+        ),
         (stranger, 4, "--vault stranger"),
         (SetKeyValue::new("@KeyVault(SecretNme=a)"), 2, "did you mean SecretName?"),
         (SetKeyValue::new(format!("KeyVault(SecretName=a){CANARY}")), 2, "--except DB__PASSWORD"),
@@ -77,10 +83,12 @@ async fn each_failure_of_a_key_value_names_its_key_and_label() {
         assert!(output.err.contains(text), "{text}\n{}", output.err);
     }
     // `--except` passes such text on.
-    fixture.set_with("Db:Password@prod", SetKeyValue::new("KeyVault(SecretName=a)"));
-    let options = ["--select", "*@prod", "--except", "DB__PASSWORD"];
-    let output = run(fixture.run_command(&options, &["env", "-0"])).await;
-    assert!(variables(&output).contains(&"DB__PASSWORD=KeyVault(SecretName=a)"), "{}", output.out);
+    for set in [SetKeyValue::new("KeyVault(SecretName=a)"), reference("KeyVault(SecretName=a)")] {
+        fixture.set_with("Db:Password@prod", set);
+        let options = ["--select", "*@prod", "--except", "DB__PASSWORD"];
+        let output = run(fixture.run_command(&options, &["env", "-0"])).await;
+        assert!(variables(&output).contains(&"DB__PASSWORD=KeyVault(SecretName=a)"), "{}", output.out);
+    }
     let output = run(fixture.run_command(&["--select", "Db:P*@prod", "--trim-prefix", "Db:Password"], &["true"])).await;
     let nameless = "App Configuration key Db:Password label prod: the key without its prefix is empty";
     assert!(output.assert_code(2).err.contains(nameless), "{}", output.err);

@@ -1,31 +1,34 @@
 //! References to secrets in Key Vault.
 
-use keyvault::{Error, SecretId};
+use keyvault::{Error, ErrorKind, Result, SecretId};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::value::malformed;
-
-/// Returns the reference that core resolves for the content of a key-value, such as
+/// Parses the content of a key-value that refers to a secret, such as
 /// `{"uri":"https://contoso.vault.azure.net/secrets/db-password"}`
 /// ([schema](https://github.com/Azure/AppConfiguration/blob/main/docs/ConfigurationTypes/KeyVaultReference.v1.0.0.schema.json)).
-/// Members other than `uri` are ignored, as the official providers do.
+/// Ignores members other than `uri`, as the official providers do.
+///
+/// [`KeyValue::key_vault_reference`](crate::KeyValue::key_vault_reference) parses that of a key-value. This function
+/// parses the content in an export.
 ///
 /// # Errors
 ///
-/// [`Invalid`](keyvault::ErrorKind::Invalid), without the content, if it is not JSON with the `uri` of a secret.
-pub(super) fn reference_text(content: &str) -> Result<Zeroizing<String>, Error> {
+/// [`Invalid`](ErrorKind::Invalid), without the content, if it is not JSON with the `uri` of a secret.
+pub fn parse_key_vault_reference(content: &str) -> Result<SecretId> {
     #[derive(Deserialize)]
     struct Content {
         uri: Zeroizing<String>,
     }
-    let Content { uri } = serde_json::from_str(content)
-        .map_err(|_| malformed("Key Vault reference is not JSON with the URI of a secret", HELP))?;
-    // The text is made of the parsed identifier, so that no part of a URI can end the reference early.
-    let secret = SecretId::parse(&uri).map_err(|error| {
+    let malformed = |clause, help| Error::new(ErrorKind::Invalid, clause).with_help(help);
+    // serde takes the members of an object from an array, too.
+    let object = Some(content).filter(|content| content.trim_start().starts_with('{'));
+    let Content { uri } = object
+        .and_then(|object| serde_json::from_str(object).ok())
+        .ok_or_else(|| malformed("Key Vault reference is not JSON with the URI of a secret", HELP))?;
+    SecretId::parse(&uri).map_err(|error| {
         malformed("Key Vault reference has no URI of a secret", error.help().unwrap_or(HELP)).caused_by(error.clause())
-    })?;
-    Ok(Zeroizing::new(format!("@Microsoft.KeyVault(SecretUri={})", secret.url())))
+    })
 }
 
 const HELP: &str = "the value of such a key-value is {\"uri\":\"https://VAULT.vault.azure.net/secrets/NAME\"}";
@@ -35,21 +38,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reference_is_the_text_that_core_resolves() {
+    fn a_reference_names_a_secret() {
         for (content, expected) in [
             (
                 r#"{"uri":"https://contoso.vault.azure.net/secrets/db-password"}"#,
-                "@Microsoft.KeyVault(SecretUri=https://contoso.vault.azure.net/secrets/db-password)",
+                "https://contoso.vault.azure.net/secrets/db-password",
             ),
             (
                 r#" { "uri" : "https:\/\/Contoso.vault.azure.net:443\/secrets\/a\/0F\/" , "note": 1} "#,
-                "@Microsoft.KeyVault(SecretUri=https://contoso.vault.azure.net/secrets/a/0f)",
+                "https://contoso.vault.azure.net/secrets/a/0f",
             ),
         ] {
-            let text = reference_text(content).expect(content);
-            assert_eq!(*text, expected, "{content}");
-            let template = keyvault::Template::parse(&text).unwrap().expect("a reference");
-            assert_eq!(template.references().count(), 1, "{content}");
+            let secret = parse_key_vault_reference(content).expect(content);
+            assert_eq!(secret.url(), expected, "{content}");
         }
     }
 
@@ -61,6 +62,7 @@ mod tests {
             "https://contoso.vault.azure.net/secrets/canary",
             r#"{"uri":null}"#,
             r#"{"uri":["canary"]}"#,
+            r#"["https://contoso.vault.azure.net/secrets/canary"]"#,
             r#"{"secret_uri":"https://contoso.vault.azure.net/secrets/canary"}"#,
             r#"{"uri":"https://contoso.vault.azure.net/secrets/a","uri":"https://contoso.vault.azure.net/secrets/canary"}"#,
             r#"{"uri":"https://contoso.vault.azure.net/secrets/canary)@KeyVault(SecretName=b"}"#,
@@ -70,7 +72,7 @@ mod tests {
             r#"{"uri":"https://contoso.vault.azure.net.evil.example/secrets/canary"}"#,
             r#"{"uri":"https://contoso.vault.azure.net/secrets/canary""#,
         ] {
-            let error = reference_text(content).expect_err(content);
+            let error = parse_key_vault_reference(content).expect_err(content);
             assert_eq!(error.kind(), keyvault::ErrorKind::Invalid, "{content}");
             assert!(!format!("{error} {error:?}").contains("canary"), "{content}: {error:?}");
         }
