@@ -1,4 +1,4 @@
-//! The client of App Configuration.
+//! App Configuration: the client, and the layer.
 
 mod conditions;
 mod confinement;
@@ -8,6 +8,7 @@ mod lists;
 mod refusals;
 mod requests;
 mod snapshots;
+mod store_layer;
 
 use std::sync::Arc;
 

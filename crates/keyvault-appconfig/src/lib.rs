@@ -86,3 +86,6 @@ pub use self::endpoint::{AccessKey, ConnectionString, Endpoint};
 pub use self::filter::{NO_LABEL, Selector, escaped};
 pub use self::key_value::{FEATURE_FLAG_PREFIX, KeyValue, parse_key_vault_reference};
 pub use self::layer::{AppConfiguration, AppConfigurationBuilder};
+#[cfg(feature = "discovery")]
+#[doc(hidden)]
+pub use self::layer::{LookupFailed, ServiceRecords};

@@ -256,9 +256,11 @@ impl AppConfigurationBuilder {
         self
     }
 
-    #[cfg(all(test, feature = "discovery"))]
-    pub(super) fn discover_replicas_by(mut self, discovery: Discovery) -> Self {
-        self.discovery = Some(discovery);
+    /// Looks up replicas in `records` in place of DNS. For the tests of this workspace.
+    #[cfg(feature = "discovery")]
+    #[doc(hidden)]
+    pub fn discover_replicas_by(mut self, records: impl super::ServiceRecords + 'static) -> Self {
+        self.discovery = Some(Discovery::by(records));
         self
     }
 

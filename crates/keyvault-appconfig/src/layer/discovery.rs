@@ -33,14 +33,14 @@ struct State {
 
 /// Looks up service records ([RFC 2782](https://www.rfc-editor.org/rfc/rfc2782)).
 #[async_trait]
-pub(super) trait ServiceRecords: fmt::Debug + Send + Sync {
+pub trait ServiceRecords: fmt::Debug + Send + Sync {
     /// Returns the targets of the records of `name`. Empty if there are none.
     async fn targets(&self, name: &str) -> Result<Vec<String>, LookupFailed>;
 }
 
 /// A look-up had no answer.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) struct LookupFailed;
+pub struct LookupFailed;
 
 /// The service records that the resolvers of this machine know.
 #[derive(Debug)]

@@ -11,8 +11,9 @@ mod discovery;
 mod known;
 mod reader;
 mod replicas;
-#[cfg(test)]
-mod tests;
 
 pub use self::app_configuration::AppConfiguration;
 pub use self::builder::AppConfigurationBuilder;
+#[cfg(feature = "discovery")]
+#[doc(hidden)]
+pub use self::discovery::{LookupFailed, ServiceRecords};

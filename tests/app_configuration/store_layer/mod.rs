@@ -1,6 +1,5 @@
 //! The layer over stores of the emulator.
 
-#[cfg(feature = "discovery")]
 mod discovery;
 mod refresh;
 mod replicas;
@@ -9,9 +8,9 @@ mod store;
 
 use keyvault::settings::SettingStore;
 use keyvault::{Error, Result};
+use keyvault_appconfig::{AppConfiguration, AppConfigurationBuilder};
 
 use self::store::Store;
-use super::{AppConfiguration, AppConfigurationBuilder};
 
 fn builder(store: &Store) -> AppConfigurationBuilder {
     AppConfiguration::builder(store.client())

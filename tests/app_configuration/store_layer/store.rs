@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use azure_core::http::AsyncRawResponse;
 use azure_core::http::headers::ETAG;
+use keyvault_appconfig::{AppConfigurationClient, ConnectionString};
 use keyvault_emulator::{AppConfigurationHandle, Emulator, SetKeyValue};
 use keyvault_test_support::emulator::send;
 use keyvault_test_support::transport::{FakeResponse, FakeTransport, SentRequest};
-
-use crate::{AppConfigurationClient, ConnectionString};
 
 /// The stores `contoso` and `contoso-west` of an emulator, with pages of three key-values.
 pub(super) struct Store {

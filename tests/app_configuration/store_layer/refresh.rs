@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use keyvault::ErrorKind;
 use keyvault::Vault;
+use keyvault_appconfig::{NO_LABEL, Selector};
 
 use super::*;
-use crate::{NO_LABEL, Selector};
 use keyvault::settings::{SettingChange, SettingStore};
 
 /// Returns the requests of a list with `count` pages.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use keyvault::ErrorKind;
+use keyvault_appconfig::client::{NewSnapshot, SnapshotComposition};
+use keyvault_appconfig::{NO_LABEL, Selector};
 
 use super::*;
-use crate::client::{NewSnapshot, SnapshotComposition};
-use crate::{NO_LABEL, Selector};
 
 const SNAPSHOT_REFERENCE: &str =
     "application/json; profile=\"https://azconfig.io/mime-profiles/snapshot-ref\"; charset=utf-8";

@@ -5,11 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use keyvault_appconfig::{LookupFailed, ServiceRecords};
 use keyvault_test_support::log::Log;
 use tokio::time::advance;
 
 use super::*;
-use crate::layer::discovery::{Discovery, LookupFailed, ServiceRecords};
 
 /// Records that a test sets, and the names that were looked up.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +60,7 @@ async fn discovering(records: &Records) -> (Store, AppConfiguration) {
     for name in ["contoso", "contoso-west"] {
         store.handle(name).set("from", name);
     }
-    let layer = builder(&store).discover_replicas_by(Discovery::by(records.clone())).build().unwrap();
+    let layer = builder(&store).discover_replicas_by(records.clone()).build().unwrap();
     (store, layer)
 }
 
@@ -167,7 +167,7 @@ async fn an_endpoint_under_no_known_domain_has_no_replicas() {
     records.set("_origin._tcp.contoso.example", &["contoso.azconfig.io"]);
     let store = Store::new().await;
     let client = store.client().with_endpoint("https://contoso.example").unwrap();
-    let layer = AppConfiguration::builder(client).discover_replicas_by(Discovery::by(records.clone())).build().unwrap();
+    let layer = AppConfiguration::builder(client).discover_replicas_by(records.clone()).build().unwrap();
     store.fail("", 403);
     read(&layer).await.unwrap_err();
     assert_eq!(records.asked(), 0);
