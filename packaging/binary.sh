@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the command for distribution, checks it, and packs it with completions and manual pages into
 # target/package/keyvault-VERSION-TARGET.tar.gz: `packaging/binary.sh [TARGET]`. By default the target is
-# x86_64-unknown-linux-musl, one static file. The system must be able to run programs of the target. Needs rustup; for
-# Linux also musl-gcc (Debian: musl-tools) and file.
+# x86_64-unknown-linux-musl, one static file. The system must be able to run programs of the target. Needs rustup and
+# cargo-about; for Linux also musl-gcc (Debian: musl-tools) and file.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,6 +23,10 @@ directory=${CARGO_TARGET_DIR:-target}/package/$name
 rm -rf "$directory"
 mkdir -p "$directory/completions"
 cp "$binary" LICENSE README.md CHANGELOG.md "$directory/"
+# The licences of the libraries, as they ask for with a binary. From the packages alone: no server is asked.
+cargo fetch --quiet --locked
+cargo about generate --frozen --fail --config packaging/about.toml --manifest-path crates/keyvault-cli/Cargo.toml \
+  --target "$target" packaging/about.hbs --output-file "$directory/THIRD-PARTY.txt"
 "$binary" completions bash > "$directory/completions/keyvault.bash"
 "$binary" completions elvish > "$directory/completions/keyvault.elv"
 "$binary" completions fish > "$directory/completions/keyvault.fish"

@@ -30,7 +30,7 @@ fail() { echo "$*" >&2; exit 1; }
 
 step "build"
 mkdir -p "$work/context/data"
-tar -xzf "$archive" -C "$work/context" --strip-components 1 --wildcards '*/keyvault' '*/LICENSE'
+tar -xzf "$archive" -C "$work/context" --strip-components 1 --wildcards '*/keyvault' '*/LICENSE' '*/THIRD-PARTY.txt'
 # The authorities of Mozilla as Debian packages them, without those that were added on this machine.
 cat /usr/share/ca-certificates/mozilla/*.crt > "$work/context/ca-certificates.crt"
 # Prints the id of the image. A name would become a second tag in the archive.
@@ -63,7 +63,9 @@ grep -q '"Healthcheck":{"Test":\["CMD","/keyvault"' <<< "$config" || fail "the e
 
 step "the command in its image"
 command=$("${image[@]}" from "$command_id")
-cmp LICENSE "$("${image[@]}" mount "$command")/LICENSE"
+root=$("${image[@]}" mount "$command")
+cmp LICENSE "$root/LICENSE"
+cmp "$work/context/THIRD-PARTY.txt" "$root/THIRD-PARTY.txt"
 run=("${image[@]}" run --isolation chroot)
 [ "$("${run[@]}" "$command" -- /keyvault --version)" = "keyvault $version" ]
 rendered=$("${run[@]}" "$command" -- /keyvault render - --format toml --vault contoso <<< 'a = "plain"')
