@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use keyvault::ErrorKind;
 use keyvault::certificate::Certificate;
 
-use super::openssl::{Openssl, P256};
+use super::openssl::{KEYS, Openssl, P256};
 
 /// Asserts that reading fails with a clause, and that nothing of the secret is in the error.
 fn assert_refused(bytes: &[u8], password: &str, clause: &str, case: &str) {
@@ -53,6 +53,41 @@ fn parts_that_do_not_match_are_refused() {
     ] {
         assert_refused(pem.as_bytes(), "", clause, case);
     }
+}
+
+#[test]
+fn one_part_in_der_is_refused_with_the_name_of_the_other() {
+    for kind in [KEYS[0], P256] {
+        let Some(openssl) = Openssl::with_chain(kind) else { return };
+        for (der, clause) in [
+            (openssl.der("leaf"), "certificate has no private key"),
+            (openssl.key_der("leaf", &[]), "private key has no certificate"),
+            (openssl.key_der("leaf", &["-traditional"]), "private key has no certificate"),
+        ] {
+            assert_refused(&der, "", clause, "DER");
+            assert_refused(azure_core::base64::encode(&der).as_bytes(), "", clause, "base64");
+        }
+    }
+}
+
+#[test]
+fn a_part_that_cannot_be_read_matters_only_if_the_others_are_not_enough() {
+    let Some(openssl) = Openssl::with_chain(P256) else { return };
+    let closed = azure_core::base64::encode(openssl.container("a.pfx", &["-passout", "pass:geheim"]));
+    let pem = openssl.text("leaf.key") + &openssl.text("leaf.pem");
+    let unusable = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    assert_refused(unusable.as_bytes(), "", "certificate cannot be parsed", "a damaged key");
+    Certificate::from_bytes(unusable.to_owned() + &pem).unwrap();
+    let json = serde_json::json!({ "old": closed, "owner": "geheimgeheimgeheimgeheim" });
+    let problem = "password of the certificate is missing or wrong";
+    assert_refused(json.to_string().as_bytes(), "", problem, "a closed container");
+    let json = serde_json::json!({ "old": closed, "pem": pem });
+    Certificate::from_bytes(json.to_string()).unwrap();
+    // Arrays in arrays, and quotes of quotes.
+    let deep = "[".repeat(500_000) + &"]".repeat(500_000);
+    assert_refused(deep.as_bytes(), "", "value is not a certificate", "depth");
+    let keys = serde_json::to_string(&vec![openssl.text("leaf.key"); 11]).unwrap();
+    assert_refused(keys.as_bytes(), "", "certificate is too large", "eleven members with keys");
 }
 
 #[test]

@@ -94,6 +94,20 @@ fn a_value_is_read_as_people_store_it() {
     assert!(encrypted.contains("Bag Attributes"), "{encrypted}");
     let chain = openssl.text("leaf.pem") + &openssl.text("issuers.pem");
     let pem_in_json = serde_json::json!({ "tls.key": openssl.text("leaf.key"), "tls.crt": chain }).to_string();
+    let trusted = openssl.run(&["x509", "-in", "leaf.pem", "-trustout", "-addtrust", "serverAuth"]);
+    assert!(trusted.contains("BEGIN TRUSTED"), "{trusted}");
+    let signed = openssl.run(&["crl2pkcs7", "-nocrl", "-certfile", "issuers.pem", "-certfile", "leaf.pem"]);
+    assert!(signed.contains("BEGIN PKCS7"), "{signed}");
+    let parts = ["leaf", "middle", "root"].map(|name| base64(&openssl.der(name)));
+    let key = base64(&openssl.key_der("leaf", &[]));
+    let parts_in_der = serde_json::json!({ "key": key, "certificates": parts }).to_string();
+    let numbered = openssl.container("c.pfx", &["-passout", "pass:20261130"]);
+    let member = |name: &str, value: &str| serde_json::json!({ name: value }).to_string();
+    let json_in_json = serde_json::json!({ "apps": [{ "name": "shop", "tls": pem_in_json }] }).to_string();
+    let chain_in_data = serde_json::json!({ "data": chain, "private": openssl.text("leaf.key") }).to_string();
+    let secret_of_kubernetes = serde_json::json!({ "kind": "Secret", "data": {
+        "tls.crt": base64(chain.as_bytes()), "tls.key": base64(openssl.text("leaf.key").as_bytes()),
+    }});
     let container_in_pem = format!("-----BEGIN PKCS12-----\n{}-----END PKCS12-----\n", lines(&base64(&open)));
     for (form, value) in [
         ("binary", open.clone()),
@@ -114,10 +128,48 @@ fn a_value_is_read_as_people_store_it() {
         ("JSON with PEM", serde_json::to_vec(&serde_json::json!({ "data": pem })).unwrap()),
         ("JSON with PEM in other members", pem_in_json.clone().into_bytes()),
         ("base64 of JSON with PEM", base64(pem_in_json.as_bytes()).into_bytes()),
+        ("JSON of PHP", member("pem", &pem).replace('/', "\\/").into_bytes()),
+        ("JSON of .NET", member("pem", &pem.replace('\n', "\r\n")).replace('+', "\\u002B").into_bytes()),
+        ("JSON of Gson", member("pem", &pem).replace('=', "\\u003d").into_bytes()),
+        ("JSON with tabs", member("pem", &pem.replace('\n', "\n\t")).into_bytes()),
+        ("JSON in JSON", json_in_json.into_bytes()),
+        ("JSON with the chain in data", chain_in_data.into_bytes()),
+        ("JSON of Kubernetes", secret_of_kubernetes.to_string().into_bytes()),
+        ("JSON with capitals", format!(r#"{{"Data":"{}","Password":"geheim"}}"#, base64(&closed)).into_bytes()),
+        ("JSON with a number", format!(r#"{{"data":"{}","password":20261130}}"#, base64(&numbered)).into_bytes()),
+        ("JSON without a password", format!(r#"{{"data":"{}","password":null}}"#, base64(&open)).into_bytes()),
+        ("a container in another member", member("pfx", &base64(&open)).into_bytes()),
+        ("base64 in quotes", format!("\"{}\"", base64(&open)).into_bytes()),
+        ("base64 in lines in quotes", format!("'{}'", lines(&base64(&open))).into_bytes()),
+        ("PEM as a JSON string", serde_json::to_vec(&pem).unwrap()),
+        ("JSON as a JSON string", serde_json::to_vec(&json).unwrap()),
+        ("PEM in a JSON array", serde_json::to_vec(&["shop", &pem]).unwrap()),
         ("PEM after a brace", format!("{{ tls }}\n{pem}").into_bytes()),
-        ("a container in PEM", container_in_pem.into_bytes()),
+        ("a container in PEM", container_in_pem.clone().into_bytes()),
+        ("a container as certutil writes it", container_in_pem.replace("PKCS12", "CERTIFICATE").into_bytes()),
+        ("PEM with headers", pem.replace("KEY-----\nM", "KEY-----\nKey: app.example\nUse: TLS\n\nM").into_bytes()),
+        ("a certificate with trust", (openssl.text("leaf.key") + &trusted + &openssl.text("issuers.pem")).into_bytes()),
+        ("a key with PKCS#7", (openssl.text("leaf.key") + &signed).into_bytes()),
+        ("DER in JSON", parts_in_der.into_bytes()),
     ] {
         assert_leaf(&openssl, &read(value, form), form);
+    }
+}
+
+#[test]
+fn a_key_is_read_under_the_label_of_another_form() {
+    for kind in [KEYS[0], P256] {
+        let Some(openssl) = Openssl::with_chain(kind) else { return };
+        openssl.container("a.pfx", &["-passout", "pass:"]);
+        for form in [&[][..], &["-traditional"]] {
+            let key = azure_core::base64::encode(openssl.key_der("leaf", form));
+            for label in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"] {
+                let pem = format!("-----BEGIN {label}-----\n{key}\n-----END {label}-----\n");
+                let form = format!("{kind:?} {form:?} as {label}");
+                let pem = pem + &openssl.text("leaf.pem") + &openssl.text("issuers.pem");
+                assert_leaf(&openssl, &read(pem, &form), &form);
+            }
+        }
     }
 }
 

@@ -98,13 +98,16 @@ impl Certificate {
     fn read(bytes: &[u8], password: &str, budget: &Budget) -> Result<Self, Problem> {
         let contents = form::read(bytes, password, budget)?;
         let provider = provider().ok_or(Problem::NoProvider)?;
-        match (contents.keys.is_empty(), contents.certificates.is_empty()) {
-            (true, true) => return Err(Problem::NotACertificate),
-            (true, false) => return Err(Problem::NoKey),
-            (false, true) => return Err(Problem::NoCertificate),
-            (false, false) => {}
+        let missing = match (contents.keys.is_empty(), contents.certificates.is_empty()) {
+            (true, true) => Some(Problem::NotACertificate),
+            (true, false) => Some(Problem::NoKey),
+            (false, true) => Some(Problem::NoCertificate),
+            (false, false) => None,
+        };
+        if let Some(missing) = missing {
+            return Err(contents.problem.unwrap_or(missing));
         }
-        let mut problem = Problem::ForeignKey;
+        let mut problem = contents.problem.unwrap_or(Problem::ForeignKey);
         for key in contents.keys {
             match key.loaded(&contents.certificates, &provider) {
                 Ok((key, signing_key)) => {

@@ -5,10 +5,9 @@ use base64::{alphabet, decoded_len_estimate};
 use zeroize::Zeroizing;
 
 use super::contents::Contents;
+use super::der_value;
 use super::der_writer::Bytes;
 use super::password::Budget;
-use super::pkcs12;
-use super::private_key::PrivateKey;
 use super::problem::Problem;
 
 /// Returns whether `text` has a block.
@@ -17,6 +16,8 @@ pub(super) fn is_pem(text: &str) -> bool {
 }
 
 /// Reads the keys and certificates in `text`. Blocks of other kinds are left out.
+///
+/// The label of a block only says whether it is read, because tools write each of these values under labels of others.
 pub(super) fn read(text: &str, password: &str, budget: &Budget) -> Result<Contents, Problem> {
     let mut contents = Contents::default();
     let mut rest = text;
@@ -26,34 +27,40 @@ pub(super) fn read(text: &str, password: &str, budget: &Budget) -> Result<Conten
         let after = after.strip_prefix(label).and_then(|after| after.strip_prefix(DASHES));
         rest = after.ok_or(Problem::NotACertificate)?;
         match label {
-            "CERTIFICATE" | "X509 CERTIFICATE" => contents.add_certificate(&decoded(body)?)?,
-            "PRIVATE KEY" => contents.add_key(key(PrivateKey::from_pkcs8(&decoded(body)?))?)?,
-            "RSA PRIVATE KEY" => contents.add_key(key(PrivateKey::from_pkcs1(&decoded(body)?))?)?,
-            "EC PRIVATE KEY" => contents.add_key(key(PrivateKey::from_sec1(&decoded(body)?))?)?,
-            "ENCRYPTED PRIVATE KEY" => {
-                contents.add_key(key(pkcs12::decrypted_key(&decoded(body)?, password, budget))?)?;
+            // Windows writes PKCS#12 as a certificate, and GnuTLS under its name.
+            "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" | "PKCS7" | "CMS" | "PKCS12" => {
+                contents.append(value(label, body, password, budget)?)?;
             }
-            // GnuTLS writes containers so.
-            "PKCS12" => contents.append(pkcs12::read(&decoded(body)?, password, budget)?)?,
-            label if label.ends_with("PRIVATE KEY") => return Err(Problem::UnsupportedKey),
+            label if label.ends_with("PRIVATE KEY") => match value(label, body, password, budget) {
+                Ok(key) => contents.append(key)?,
+                Err(problem) => contents.skip(problem)?,
+            },
             _ => {}
         }
     }
     Ok(contents)
 }
 
-/// Returns a key, with the problem of a block in place of that of a container.
-fn key(key: Result<PrivateKey, Problem>) -> Result<PrivateKey, Problem> {
-    key.map_err(|problem| if problem == Problem::DamagedContainer { Problem::Unparsable } else { problem })
-}
-
-/// Decodes the body of a block.
-fn decoded(body: &str) -> Result<Bytes, Problem> {
+/// Reads the body of a block.
+fn value(label: &str, body: &str, password: &str, budget: &Budget) -> Result<Contents, Problem> {
     // The old encryption of OpenSSL, before PKCS#8.
     if body.contains("ENCRYPTED") {
         return Err(Problem::UnsupportedContainer);
     }
-    decode_base64(body).ok_or(Problem::Unparsable)
+    let bytes = decode_base64(without_headers(body)).ok_or(Problem::Unparsable)?;
+    der_value::read(&bytes, password, budget).map_err(|problem| match label {
+        "PKCS12" => problem,
+        _ if problem == Problem::DamagedContainer => Problem::Unparsable,
+        _ => problem,
+    })
+}
+
+/// Returns the base64 after headers, such as `Comment: app.example`.
+fn without_headers(body: &str) -> &str {
+    match body.rsplit_once(':') {
+        Some((_, last)) => last.split_once(['\n', '\r']).map_or("", |(_, after)| after),
+        None => body,
+    }
 }
 
 /// Decodes base64 with any white space in it, and with the `\n` and `\r` that remain where a variable or a JSON
