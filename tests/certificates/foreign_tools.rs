@@ -44,6 +44,8 @@ fn containers_of_other_tools_are_read() {
         ("pbmac1_sha1_sha384.p12", PASSWORD, FULL),
         ("windows_style.pfx", PASSWORD, FULL),
         ("nested_bags.p12", "", FULL),
+        ("long_salts.p12", PASSWORD, FULL),
+        ("long_salts_pbmac1.p12", PASSWORD, FULL),
     ] {
         let certificate = read(name, password).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(certificate.chain_pem(), chain(expected), "{name}");
