@@ -13,7 +13,8 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::chain::{chain, leaf};
+use super::chain::{Chains, Rank};
+use super::der_reader::sequence;
 use super::password::Budget;
 use super::private_key::PrivateKey;
 use super::problem::Problem;
@@ -107,19 +108,25 @@ impl Certificate {
         if let Some(missing) = missing {
             return Err(contents.problem.unwrap_or(missing));
         }
+        let algorithms = &provider.signature_verification_algorithms;
+        let chains = Chains::new(&contents.certificates, algorithms, budget);
         let mut problem = contents.problem.unwrap_or(Problem::ForeignKey);
+        let mut best: Option<(Rank, Self)> = None;
         for key in contents.keys {
             match key.loaded(&contents.certificates, &provider) {
                 Ok((key, signing_key)) => {
-                    if let Some(leaf) = leaf(signing_key.public_key().as_deref(), &contents.certificates) {
-                        let chain = chain(leaf, &contents.certificates);
-                        return Ok(Self(Arc::new(Inner::new(key, signing_key, &chain))));
+                    let leaf = public_key(&*signing_key).and_then(|public_key| chains.leaf(&public_key));
+                    if let Some((rank, leaf)) = leaf
+                        && best.as_ref().is_none_or(|(best, _)| rank > *best)
+                    {
+                        let inner = Inner::new(key, signing_key, &chains.chain(leaf));
+                        best = Some((rank, Self(Arc::new(inner))));
                     }
                 }
                 Err(unusable) => problem = unusable,
             }
         }
-        Err(problem)
+        best.map(|(_, certificate)| certificate).ok_or(problem)
     }
 }
 
@@ -261,6 +268,13 @@ impl Inner {
             thumbprint_sha256: hex(&Sha256::digest(&leaf.der)),
         }
     }
+}
+
+/// Returns the bits of the public key. Tools disagree about the parameters beside them.
+fn public_key(key: &dyn SigningKey) -> Option<Vec<u8>> {
+    let info = key.public_key()?;
+    let [_, bits] = sequence(&info).ok()?[..] else { return None };
+    Some(bits.value().get(1..)?.to_vec())
 }
 
 fn hex(bytes: &[u8]) -> String {
