@@ -31,6 +31,9 @@ fn parts_that_do_not_match_are_refused() {
     openssl.key("dh", &["-algorithm", "X25519"]);
     openssl.run(&["pkey", "-in", "rsa.key", "-aes256", "-traditional", "-passout", "pass:geheim", "-out", "old.key"]);
     let (leaf, key) = (openssl.text("leaf.pem"), openssl.text("leaf.key"));
+    // The content begins with a word that is not DER.
+    let openssh = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----\n";
+    let openssh = openssh.to_owned();
     let with = |name: &str| openssl.text(&format!("{name}.key")) + &leaf;
     for (case, pem, clause) in [
         ("another key", with("other"), "private key does not belong to the certificate"),
@@ -38,7 +41,8 @@ fn parts_that_do_not_match_are_refused() {
         ("a weak key", with("weak"), "private key of the certificate is not supported"),
         ("an unknown curve", with("curve"), "private key of the certificate is not supported"),
         ("a key that cannot sign", with("dh"), "private key of the certificate is not supported"),
-        ("the encryption of old PEM", with("old"), "encryption of the certificate is not supported"),
+        ("the encryption of old PEM", with("old"), "private key has the old encryption of PEM"),
+        ("a key of OpenSSH", openssh + &leaf, "private key is in the format of OpenSSH"),
         ("no certificate", key.clone(), "private key has no certificate"),
         ("no key", leaf.clone(), "certificate has no private key"),
         ("text", "geheimgeheimgeheimgeheim".into(), "value is not a certificate"),

@@ -15,8 +15,8 @@
 //! certificate whose public key is that of the private key is the leaf. Its issuers follow in order, as far as the
 //! value has them; nothing is downloaded. Certificates of others are left out.
 //!
-//! Keys are RSA of 2048 to 4096 bits, P-256, P-384 and Ed25519; with the feature `aws-lc-rs` also P-521, and RSA up to
-//! 8192 bits. A provider of rustls that the program installed has its own list.
+//! Keys are RSA of 2048, 3072 and 4096 bits, P-256, P-384 and Ed25519; with the feature `aws-lc-rs` also P-521, and RSA
+//! up to 8192 bits. A provider of rustls that the program installed has its own list.
 //!
 //! A settings type has a field of the type [`Certificate`], or text of the form that a reference asks for:
 //! `@Microsoft.KeyVault(SecretName=tls; Format=pem)`.

@@ -45,13 +45,14 @@ pub(super) fn read(text: &str, password: &str, budget: &Budget) -> Result<Conten
 fn value(label: &str, body: &str, password: &str, budget: &Budget) -> Result<Contents, Problem> {
     // The old encryption of OpenSSL, before PKCS#8.
     if body.contains("ENCRYPTED") {
-        return Err(Problem::UnsupportedContainer);
+        return Err(Problem::OldEncryption);
     }
     let bytes = decode_base64(without_headers(body)).ok_or(Problem::Unparsable)?;
     der_value::read(&bytes, password, budget).map_err(|problem| match label {
+        _ if problem != Problem::DamagedContainer => problem,
         "PKCS12" => problem,
-        _ if problem == Problem::DamagedContainer => Problem::Unparsable,
-        _ => problem,
+        "OPENSSH PRIVATE KEY" => Problem::OpensshKey,
+        _ => Problem::Unparsable,
     })
 }
 
