@@ -31,9 +31,9 @@ fn parts_that_do_not_match_are_refused() {
     openssl.key("dh", &["-algorithm", "X25519"]);
     openssl.run(&["pkey", "-in", "rsa.key", "-aes256", "-traditional", "-passout", "pass:geheim", "-out", "old.key"]);
     let (leaf, key) = (openssl.text("leaf.pem"), openssl.text("leaf.key"));
-    // The content begins with a word that is not DER.
-    let openssh = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=\n-----END OPENSSH PRIVATE KEY-----\n";
-    let openssh = openssh.to_owned();
+    // Its content begins with the words `openssh-key-v1` and `none`.
+    let openssh = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=".to_owned();
+    let openssh = openssh + "\n-----END OPENSSH PRIVATE KEY-----\n";
     let with = |name: &str| openssl.text(&format!("{name}.key")) + &leaf;
     for (case, pem, clause) in [
         ("another key", with("other"), "private key does not belong to the certificate"),
@@ -78,10 +78,15 @@ fn one_part_in_der_is_refused_with_the_name_of_the_other() {
 fn a_part_that_cannot_be_read_matters_only_if_the_others_are_not_enough() {
     let Some(openssl) = Openssl::with_chain(P256) else { return };
     let closed = azure_core::base64::encode(openssl.container("a.pfx", &["-passout", "pass:geheim"]));
-    let pem = openssl.text("leaf.key") + &openssl.text("leaf.pem");
-    let unusable = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-    assert_refused(unusable.as_bytes(), "", "certificate cannot be parsed", "a damaged key");
-    Certificate::from_bytes(unusable.to_owned() + &pem).unwrap();
+    let damaged = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    let leaf = openssl.text("leaf.key") + &openssl.text("leaf.pem");
+    let pem = leaf.clone() + &openssl.text("issuers.pem");
+    for damaged in [damaged.to_owned(), damaged.replace("PRIVATE KEY", "CERTIFICATE")] {
+        const PROBLEM: &str = "certificate cannot be parsed";
+        assert_refused(damaged.as_bytes(), "", PROBLEM, "a damaged part alone");
+        assert_refused((leaf.clone() + &damaged).as_bytes(), "", PROBLEM, "a damaged part that may be the issuer");
+        assert_eq!(Certificate::from_bytes(damaged + &pem).unwrap().rustls_chain().len(), 3);
+    }
     let json = serde_json::json!({ "old": closed, "owner": "geheimgeheimgeheimgeheim" });
     let problem = "password of the certificate is missing or wrong";
     assert_refused(json.to_string().as_bytes(), "", problem, "a closed container");

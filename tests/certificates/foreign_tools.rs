@@ -57,6 +57,11 @@ fn containers_of_other_tools_are_read() {
 }
 
 #[test]
+fn a_certificate_of_rsa_without_parameters_has_its_key() {
+    assert_eq!(read("rsa_without_parameters.pem", "").unwrap().rustls_chain().len(), 3);
+}
+
+#[test]
 fn a_wrong_password_for_a_container_of_another_tool_is_an_error() {
     const WRONG: &str = "password of the certificate is missing or wrong";
     for name in ["java.p12", "nss.p12", "gnutls.pem", "forge_3des.p12", "python.p12", "windows_style.pfx"] {

@@ -111,22 +111,27 @@ impl Certificate {
         let algorithms = &provider.signature_verification_algorithms;
         let chains = Chains::new(&contents.certificates, algorithms, budget);
         let mut problem = contents.problem.unwrap_or(Problem::ForeignKey);
-        let mut best: Option<(Rank, Self)> = None;
+        let mut best: Option<(Rank, usize, PrivateKey, Arc<dyn SigningKey>)> = None;
         for key in contents.keys {
             match key.loaded(&contents.certificates, &provider) {
                 Ok((key, signing_key)) => {
                     let leaf = public_key(&*signing_key).and_then(|public_key| chains.leaf(&public_key));
                     if let Some((rank, leaf)) = leaf
-                        && best.as_ref().is_none_or(|(best, _)| rank > *best)
+                        && best.as_ref().is_none_or(|(best, ..)| rank > *best)
                     {
-                        let inner = Inner::new(key, signing_key, &chains.chain(leaf));
-                        best = Some((rank, Self(Arc::new(inner))));
+                        best = Some((rank, leaf, key, signing_key));
                     }
                 }
                 Err(unusable) => problem = unusable,
             }
         }
-        best.map(|(_, certificate)| certificate).ok_or(problem)
+        let (_, leaf, key, signing_key) = best.ok_or(problem)?;
+        let (chain, is_complete) = chains.chain(leaf);
+        // The damaged part may be an issuer, without which clients refuse the certificate.
+        if contents.problem == Some(Problem::Unparsable) && !is_complete {
+            return Err(Problem::Unparsable);
+        }
+        Ok(Self(Arc::new(Inner::new(key, signing_key, &chain))))
     }
 }
 

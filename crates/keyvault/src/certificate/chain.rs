@@ -51,19 +51,20 @@ impl<'c> Chains<'c> {
         .max()
     }
 
-    /// Returns a leaf and the certificates that issued it, as far as they are there. Others are left out.
+    /// Returns a leaf and the certificates that issued it, as far as they are there, and whether the last one is
+    /// self-signed. Others are left out.
     ///
     /// No certificate is taken twice, so that certificates which issued each other end the chain.
-    pub(super) fn chain(&self, leaf: usize) -> Vec<&'c X509> {
+    pub(super) fn chain(&self, leaf: usize) -> (Vec<&'c X509>, bool) {
         let mut chain = vec![leaf];
         let mut last = leaf;
         while let Some(issuer) = self.issuers[last].filter(|issuer| !chain.contains(issuer)) {
             chain.push(issuer);
             last = issuer;
         }
-        chain.into_iter().map(|at| &self.certificates[at]).collect()
+        (chain.into_iter().map(|at| &self.certificates[at]).collect(), self.issuers[last] == Some(last))
     }
 }
 
-/// The work of verifying one signature, as hashes of the budget. It takes a tenth of a millisecond, or a third for P-384.
+/// The work of verifying one signature, as hashes of the budget: a tenth of a millisecond, or a third for P-384.
 const CHECK: u32 = 2_000;

@@ -23,7 +23,13 @@ impl Contents {
 
     /// Adds a certificate in DER, unless it is there already.
     pub(super) fn add_certificate(&mut self, der: &[u8]) -> Result<(), Problem> {
-        if self.has_certificate(der) { Ok(()) } else { self.push_certificate(X509::parse(der)?) }
+        if self.has_certificate(der) {
+            return Ok(());
+        }
+        match X509::parse(der) {
+            Ok(certificate) => self.push_certificate(certificate),
+            Err(problem) => self.skip(problem),
+        }
     }
 
     /// Adds other contents.

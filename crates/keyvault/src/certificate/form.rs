@@ -24,12 +24,14 @@ const MOST_BYTES: usize = 1024 * 1024;
 
 fn read_nested(bytes: &[u8], password: &str, budget: &Budget, depth: usize) -> Result<Contents, Problem> {
     let depth = depth.checked_sub(1).ok_or(Problem::NotACertificate)?;
-    let Ok(text) = std::str::from_utf8(bytes) else { return binary(bytes, password, budget) };
+    let utf16 = utf16(bytes);
+    let text = utf16.as_ref().map_or_else(|| std::str::from_utf8(bytes), |text| Ok(text.as_str()));
+    let Ok(text) = text else { return binary(bytes, password, budget) };
     let text = text.trim_start_matches('\u{feff}').trim_ascii();
     if let Some(text) = json_string(text) {
         return read_nested(text.as_bytes(), password, budget, depth);
     }
-    if let Some(members) = Members::parse(text) {
+    if let Some(members) = JsonParts::parse(text) {
         return members.read(password, budget, depth);
     }
     if pem::is_pem(text) {
@@ -45,6 +47,22 @@ fn read_nested(bytes: &[u8], password: &str, budget: &Budget, depth: usize) -> R
 /// The base64 of a Kubernetes secret in JSON, with the base64 of PEM, has seven levels. Each level is read once, so the
 /// work is at most this number of times the size of the value.
 const MAX_DEPTH: usize = 16;
+
+/// Decodes UTF-16, as Windows writes text, with a mark of the byte order or without. `None` for other bytes.
+fn utf16(bytes: &[u8]) -> Option<Zeroizing<String>> {
+    // Every form begins with ASCII, and none has a zero after it.
+    let unit = match bytes {
+        [0xff, 0xfe, ..] | [_, 0, ..] => u16::from_le_bytes,
+        [0xfe, 0xff, ..] | [0, _, ..] => u16::from_be_bytes,
+        _ => return None,
+    };
+    // A unit has at most three bytes in UTF-8, so the buffer never grows.
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len() / 2 * 3));
+    for letter in char::decode_utf16(bytes.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]))) {
+        text.push(letter.ok()?);
+    }
+    Some(text)
+}
 
 fn binary(bytes: &[u8], password: &str, budget: &Budget) -> Result<Contents, Problem> {
     match bytes {
@@ -67,12 +85,12 @@ fn json_string(json: &str) -> Option<Zeroizing<String>> {
 ///
 /// App Service and old virtual machines store the container in `data`. Other tools write the key and the certificates
 /// into members of their own, in objects of any depth. The member `password` opens what is encrypted in the others.
-struct Members<'a> {
+struct JsonParts<'a> {
     values: Vec<&'a RawValue>,
     password: Option<Zeroizing<String>>,
 }
 
-impl<'a> Members<'a> {
+impl<'a> JsonParts<'a> {
     /// Returns `None` if `text` is not a JSON object or array. It may have PEM all the same.
     fn parse(text: &'a str) -> Option<Self> {
         if text.starts_with('[') {

@@ -26,16 +26,15 @@ pub(super) fn read(text: &str, password: &str, budget: &Budget) -> Result<Conten
         let (body, after) = after.split_once(END).ok_or(Problem::NotACertificate)?;
         let after = after.strip_prefix(label).and_then(|after| after.strip_prefix(DASHES));
         rest = after.ok_or(Problem::NotACertificate)?;
-        match label {
+        let is_read = match label {
             // Windows writes PKCS#12 as a certificate, and GnuTLS under its name.
-            "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" | "PKCS7" | "CMS" | "PKCS12" => {
-                contents.append(value(label, body, password, budget)?)?;
-            }
-            label if label.ends_with("PRIVATE KEY") => match value(label, body, password, budget) {
-                Ok(key) => contents.append(key)?,
-                Err(problem) => contents.skip(problem)?,
-            },
-            _ => {}
+            "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" | "PKCS7" | "CMS" | "PKCS12" => true,
+            _ => label.ends_with("PRIVATE KEY"),
+        };
+        match is_read.then(|| value(label, body, password, budget)) {
+            Some(Ok(part)) => contents.append(part)?,
+            Some(Err(problem)) => contents.skip(problem)?,
+            None => {}
         }
     }
     Ok(contents)
@@ -64,14 +63,14 @@ fn without_headers(body: &str) -> &str {
     }
 }
 
-/// Decodes base64 with any white space in it, and with the `\n` and `\r` that remain where a variable or a JSON
+/// Decodes base64 with any white space in it, and with the `\n`, `\r` and `\t` that remain where a variable or a JSON
 /// document was copied. `None` for any other text.
 pub(super) fn decode_base64(text: &str) -> Option<Bytes> {
     let mut packed = Zeroizing::new(String::with_capacity(text.len()));
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
         match letter {
-            '\\' if letters.next().is_some_and(|next| matches!(next, 'n' | 'r')) => {}
+            '\\' if letters.next().is_some_and(|next| matches!(next, 'n' | 'r' | 't')) => {}
             letter if letter.is_ascii_whitespace() => {}
             letter => packed.push(letter),
         }
@@ -112,10 +111,10 @@ mod tests {
 
     #[test]
     fn base64_is_read_as_people_paste_it() {
-        for text in ["AQID/w==", "AQ ID\r\n/w==\n", "AQID/w", r"AQID\n/w==\r\n"] {
+        for text in ["AQID/w==", "AQ ID\r\n/w==\n", "AQID/w", r"AQID\n\t/w==\r\n"] {
             assert_eq!(decode_base64(text).unwrap().as_slice(), [1, 2, 3, 255], "{text}");
         }
-        for text in ["AQID-w==", "A", r"AQ\tID", "Ä"] {
+        for text in ["AQID-w==", "A", r"AQ\xID", "Ä"] {
             assert!(decode_base64(text).is_none(), "{text}");
         }
     }

@@ -96,10 +96,10 @@ impl From<Problem> for Error {
             Problem::NoCertificate => "store the certificates beside the key: the secret has the key alone",
             Problem::ForeignKey => "store the key together with the certificate that was issued for it",
             Problem::UnsupportedKey => {
-                "use RSA of 2048, 3072 or 4096 bits, P-256, P-384 or Ed25519; the feature aws-lc-rs adds P-521 and RSA to 8192"
+                "use RSA of 2048, 3072 or 4096 bits, P-256, P-384 or Ed25519; the feature aws-lc-rs adds more"
             }
             Problem::OpensshKey => "convert the file of the key in its place: ssh-keygen -p -m PKCS8 -f app.key",
-            Problem::OldEncryption => "convert the key: openssl pkcs8 -topk8 -in app.key -out new.key; -nocrypt decrypts it",
+            Problem::OldEncryption => "convert the key: openssl pkcs8 -topk8 -nocrypt -in app.key -out new.key",
             Problem::NoProvider => "enable the feature ring or aws-lc-rs of keyvault, or install a provider of rustls",
             Problem::DamagedContainer => "export the container again and store all of it, as base64",
             Problem::WrongPassword => {
