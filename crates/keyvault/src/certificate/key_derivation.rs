@@ -118,7 +118,7 @@ impl<'a> Pbkdf2<'a> {
 
     /// Derives a key of `length` bytes, within the budget.
     pub(super) fn key(&self, password: &Password<'_>, length: usize, budget: &Budget) -> Result<Bytes, Problem> {
-        let (derive, output): (fn(&[u8], &[u8], u32, &mut [u8]), _) = match self.hash {
+        let (derive, output): (Derive, _) = match self.hash {
             HMAC_WITH_SHA1 => (pbkdf2_hmac::<Sha1>, 20),
             HMAC_WITH_SHA224 => (pbkdf2_hmac::<Sha224>, 28),
             HMAC_WITH_SHA256 => (pbkdf2_hmac::<Sha256>, 32),
@@ -134,6 +134,9 @@ impl<'a> Pbkdf2<'a> {
         Ok(key)
     }
 }
+
+/// A function that fills the last argument from a password, a salt and a count.
+type Derive = fn(&[u8], &[u8], u32, &mut [u8]);
 
 const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.12");
 pub(super) const HMAC_WITH_SHA1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.7");
