@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use keyvault::ErrorKind;
 use keyvault::certificate::Certificate;
 
-use super::openssl::{Openssl, P256};
+use super::openssl::{KEYS, Openssl, P256};
 
 /// Asserts that reading fails with a clause, and that nothing of the secret is in the error.
 fn assert_refused(bytes: &[u8], password: &str, clause: &str, case: &str) {
@@ -31,6 +31,9 @@ fn parts_that_do_not_match_are_refused() {
     openssl.key("dh", &["-algorithm", "X25519"]);
     openssl.run(&["pkey", "-in", "rsa.key", "-aes256", "-traditional", "-passout", "pass:geheim", "-out", "old.key"]);
     let (leaf, key) = (openssl.text("leaf.pem"), openssl.text("leaf.key"));
+    // Its content begins with the words `openssh-key-v1` and `none`.
+    let openssh = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU=".to_owned();
+    let openssh = openssh + "\n-----END OPENSSH PRIVATE KEY-----\n";
     let with = |name: &str| openssl.text(&format!("{name}.key")) + &leaf;
     for (case, pem, clause) in [
         ("another key", with("other"), "private key does not belong to the certificate"),
@@ -38,7 +41,8 @@ fn parts_that_do_not_match_are_refused() {
         ("a weak key", with("weak"), "private key of the certificate is not supported"),
         ("an unknown curve", with("curve"), "private key of the certificate is not supported"),
         ("a key that cannot sign", with("dh"), "private key of the certificate is not supported"),
-        ("the encryption of old PEM", with("old"), "encryption of the certificate is not supported"),
+        ("the encryption of old PEM", with("old"), "private key has the old encryption of PEM"),
+        ("a key of OpenSSH", openssh + &leaf, "private key is in the format of OpenSSH"),
         ("no certificate", key.clone(), "private key has no certificate"),
         ("no key", leaf.clone(), "certificate has no private key"),
         ("text", "geheimgeheimgeheimgeheim".into(), "value is not a certificate"),
@@ -53,6 +57,46 @@ fn parts_that_do_not_match_are_refused() {
     ] {
         assert_refused(pem.as_bytes(), "", clause, case);
     }
+}
+
+#[test]
+fn one_part_in_der_is_refused_with_the_name_of_the_other() {
+    for kind in [KEYS[0], P256] {
+        let Some(openssl) = Openssl::with_chain(kind) else { return };
+        for (der, clause) in [
+            (openssl.der("leaf"), "certificate has no private key"),
+            (openssl.key_der("leaf", &[]), "private key has no certificate"),
+            (openssl.key_der("leaf", &["-traditional"]), "private key has no certificate"),
+        ] {
+            assert_refused(&der, "", clause, "DER");
+            assert_refused(azure_core::base64::encode(&der).as_bytes(), "", clause, "base64");
+        }
+    }
+}
+
+#[test]
+fn a_part_that_cannot_be_read_matters_only_if_the_others_are_not_enough() {
+    let Some(openssl) = Openssl::with_chain(P256) else { return };
+    let closed = azure_core::base64::encode(openssl.container("a.pfx", &["-passout", "pass:geheim"]));
+    let damaged = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    let leaf = openssl.text("leaf.key") + &openssl.text("leaf.pem");
+    let pem = leaf.clone() + &openssl.text("issuers.pem");
+    for damaged in [damaged.to_owned(), damaged.replace("PRIVATE KEY", "CERTIFICATE")] {
+        const PROBLEM: &str = "certificate cannot be parsed";
+        assert_refused(damaged.as_bytes(), "", PROBLEM, "a damaged part alone");
+        assert_refused((leaf.clone() + &damaged).as_bytes(), "", PROBLEM, "a damaged part that may be the issuer");
+        assert_eq!(Certificate::from_bytes(damaged + &pem).unwrap().rustls_chain().len(), 3);
+    }
+    let json = serde_json::json!({ "old": closed, "owner": "geheimgeheimgeheimgeheim" });
+    let problem = "password of the certificate is missing or wrong";
+    assert_refused(json.to_string().as_bytes(), "", problem, "a closed container");
+    let json = serde_json::json!({ "old": closed, "pem": pem });
+    Certificate::from_bytes(json.to_string()).unwrap();
+    // Arrays in arrays, and quotes of quotes.
+    let deep = "[".repeat(500_000) + &"]".repeat(500_000);
+    assert_refused(deep.as_bytes(), "", "value is not a certificate", "depth");
+    let keys = serde_json::to_string(&vec![openssl.text("leaf.key"); 11]).unwrap();
+    assert_refused(keys.as_bytes(), "", "certificate is too large", "eleven members with keys");
 }
 
 #[test]

@@ -44,6 +44,8 @@ fn containers_of_other_tools_are_read() {
         ("pbmac1_sha1_sha384.p12", PASSWORD, FULL),
         ("windows_style.pfx", PASSWORD, FULL),
         ("nested_bags.p12", "", FULL),
+        ("long_salts.p12", PASSWORD, FULL),
+        ("long_salts_pbmac1.p12", PASSWORD, FULL),
     ] {
         let certificate = read(name, password).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(certificate.chain_pem(), chain(expected), "{name}");
@@ -52,6 +54,11 @@ fn containers_of_other_tools_are_read() {
         assert_eq!(written.pem(), certificate.pem(), "{name}");
     }
     assert_eq!(read("java_own_key.p12", PASSWORD).unwrap().subject(), "CN=own.example");
+}
+
+#[test]
+fn a_certificate_of_rsa_without_parameters_has_its_key() {
+    assert_eq!(read("rsa_without_parameters.pem", "").unwrap().rustls_chain().len(), 3);
 }
 
 #[test]

@@ -94,6 +94,20 @@ fn a_value_is_read_as_people_store_it() {
     assert!(encrypted.contains("Bag Attributes"), "{encrypted}");
     let chain = openssl.text("leaf.pem") + &openssl.text("issuers.pem");
     let pem_in_json = serde_json::json!({ "tls.key": openssl.text("leaf.key"), "tls.crt": chain }).to_string();
+    let trusted = openssl.run(&["x509", "-in", "leaf.pem", "-trustout", "-addtrust", "serverAuth"]);
+    assert!(trusted.contains("BEGIN TRUSTED"), "{trusted}");
+    let signed = openssl.run(&["crl2pkcs7", "-nocrl", "-certfile", "issuers.pem", "-certfile", "leaf.pem"]);
+    assert!(signed.contains("BEGIN PKCS7"), "{signed}");
+    let parts = ["leaf", "middle", "root"].map(|name| base64(&openssl.der(name)));
+    let key = base64(&openssl.key_der("leaf", &[]));
+    let parts_in_der = serde_json::json!({ "key": key, "certificates": parts }).to_string();
+    let numbered = openssl.container("c.pfx", &["-passout", "pass:20261130"]);
+    let member = |name: &str, value: &str| serde_json::json!({ name: value }).to_string();
+    let json_in_json = serde_json::json!({ "apps": [{ "name": "shop", "tls": pem_in_json }] }).to_string();
+    let chain_in_data = serde_json::json!({ "data": chain, "private": openssl.text("leaf.key") }).to_string();
+    let secret_of_kubernetes = serde_json::json!({ "kind": "Secret", "data": {
+        "tls.crt": base64(chain.as_bytes()), "tls.key": base64(openssl.text("leaf.key").as_bytes()),
+    }});
     let container_in_pem = format!("-----BEGIN PKCS12-----\n{}-----END PKCS12-----\n", lines(&base64(&open)));
     for (form, value) in [
         ("binary", open.clone()),
@@ -114,11 +128,88 @@ fn a_value_is_read_as_people_store_it() {
         ("JSON with PEM", serde_json::to_vec(&serde_json::json!({ "data": pem })).unwrap()),
         ("JSON with PEM in other members", pem_in_json.clone().into_bytes()),
         ("base64 of JSON with PEM", base64(pem_in_json.as_bytes()).into_bytes()),
+        ("JSON of PHP", member("pem", &pem).replace('/', "\\/").into_bytes()),
+        ("JSON of .NET", member("pem", &pem.replace('\n', "\r\n")).replace('+', "\\u002B").into_bytes()),
+        ("JSON of Gson", member("pem", &pem).replace('=', "\\u003d").into_bytes()),
+        ("JSON with tabs", member("pem", &pem.replace('\n', "\n\t")).into_bytes()),
+        ("JSON in JSON", json_in_json.into_bytes()),
+        ("JSON with the chain in data", chain_in_data.into_bytes()),
+        ("JSON of Kubernetes", secret_of_kubernetes.to_string().into_bytes()),
+        ("JSON with capitals", format!(r#"{{"Data":"{}","Password":"geheim"}}"#, base64(&closed)).into_bytes()),
+        ("JSON with a number", format!(r#"{{"data":"{}","password":20261130}}"#, base64(&numbered)).into_bytes()),
+        ("JSON with a line end", json.replace("geheim", "geheim\\r\\n").into_bytes()),
+        ("JSON without a password", format!(r#"{{"data":"{}","password":null}}"#, base64(&open)).into_bytes()),
+        ("a container in another member", member("pfx", &base64(&open)).into_bytes()),
+        ("base64 in quotes", format!("\"{}\"", base64(&open)).into_bytes()),
+        ("base64 in lines in quotes", format!("'{}'", lines(&base64(&open))).into_bytes()),
+        ("PEM as a JSON string", serde_json::to_vec(&pem).unwrap()),
+        ("JSON as a JSON string", serde_json::to_vec(&json).unwrap()),
+        ("PEM in a JSON array", serde_json::to_vec(&["shop", &pem]).unwrap()),
+        ("PEM in UTF-16", utf16(&format!("\u{feff}{pem}"), u16::to_le_bytes)),
+        ("PEM in UTF-16 without a mark", utf16(&pem, u16::to_be_bytes)),
+        ("base64 of JSON in UTF-16", base64(&utf16(&json, u16::to_le_bytes)).into_bytes()),
         ("PEM after a brace", format!("{{ tls }}\n{pem}").into_bytes()),
-        ("a container in PEM", container_in_pem.into_bytes()),
+        ("a container in PEM", container_in_pem.clone().into_bytes()),
+        ("a container as certutil writes it", container_in_pem.replace("PKCS12", "CERTIFICATE").into_bytes()),
+        ("PEM with headers", pem.replace("KEY-----\nM", "KEY-----\nKey: app.example\nUse: TLS\n\nM").into_bytes()),
+        ("a certificate with trust", (openssl.text("leaf.key") + &trusted + &openssl.text("issuers.pem")).into_bytes()),
+        ("a key with PKCS#7", (openssl.text("leaf.key") + &signed).into_bytes()),
+        ("DER in JSON", parts_in_der.into_bytes()),
     ] {
         assert_leaf(&openssl, &read(value, form), form);
     }
+}
+
+#[test]
+fn a_key_is_read_under_the_label_of_another_form() {
+    for kind in [KEYS[0], P256] {
+        let Some(openssl) = Openssl::with_chain(kind) else { return };
+        openssl.container("a.pfx", &["-passout", "pass:"]);
+        for form in [&[][..], &["-traditional"]] {
+            let key = azure_core::base64::encode(openssl.key_der("leaf", form));
+            for label in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"] {
+                let pem = format!("-----BEGIN {label}-----\n{key}\n-----END {label}-----\n");
+                let form = format!("{kind:?} {form:?} as {label}");
+                let pem = pem + &openssl.text("leaf.pem") + &openssl.text("issuers.pem");
+                assert_leaf(&openssl, &read(pem, &form), &form);
+            }
+        }
+    }
+}
+
+fn utf16(text: &str, bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
+    text.encode_utf16().flat_map(bytes).collect()
+}
+
+#[test]
+fn a_key_of_a_curve_is_completed_by_its_certificate() {
+    let Some(openssl) = Openssl::with_chain(P256) else { return };
+    // A key whose number begins with a zero.
+    let number = [&[0][..], &[7; 31]].concat();
+    const CURVE: &[u8] = &[0xa0, 10, 6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    std::fs::write(openssl.path("leaf.der"), sec1(&number, CURVE)).unwrap();
+    openssl.run(&["pkey", "-inform", "DER", "-in", "leaf.der", "-out", "leaf.key"]);
+    openssl.sign("leaf", "leaf", "middle", &["subjectAltName=DNS:app.example"]);
+    openssl.container("a.pfx", &["-passout", "pass:"]);
+    let chain = openssl.text("leaf.pem") + &openssl.text("issuers.pem");
+    for length in [31, 32, 33] {
+        for curve in [&[][..], CURVE] {
+            let form = format!("{length} bytes, {} of the curve", curve.len());
+            let number = [&vec![0; length - 31][..], &number[1..]].concat();
+            let key = azure_core::base64::encode(sec1(&number, curve));
+            let pem = format!("-----BEGIN EC PRIVATE KEY-----\n{key}\n-----END EC PRIVATE KEY-----\n{chain}");
+            assert_leaf(&openssl, &read(pem, &form), &form);
+        }
+    }
+    openssl.run(&["ec", "-in", "leaf.key", "-conv_form", "compressed", "-out", "compressed.key"]);
+    assert_leaf(&openssl, &read(openssl.text("compressed.key") + &chain, "compressed"), "compressed");
+}
+
+/// Encodes a key as SEC1 does, without its public key.
+fn sec1(number: &[u8], curve: &[u8]) -> Vec<u8> {
+    let length = |bytes: &[u8]| u8::try_from(bytes.len()).unwrap();
+    let key = [&[2, 1, 1, 4, length(number)][..], number, curve].concat();
+    [&[0x30, length(&key)][..], &key].concat()
 }
 
 /// Rewrites DER as some tools write it: with indefinite lengths, and with long strings in pieces.

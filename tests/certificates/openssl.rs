@@ -108,6 +108,13 @@ impl Openssl {
         self.bytes("out.der")
     }
 
+    /// Returns the key in a file, in DER: as PKCS#8, or in the older form with `-traditional`.
+    pub(super) fn key_der(&self, name: &str, form: &[&str]) -> Vec<u8> {
+        let file = format!("{name}.key");
+        self.run(&[&["pkey", "-in", &file, "-outform", "DER", "-out", "out.der"], form].concat());
+        self.bytes("out.der")
+    }
+
     /// Returns the fingerprint of a certificate, without colons.
     pub(super) fn fingerprint(&self, name: &str, hash: &str) -> String {
         let output = self.run(&["x509", "-in", &format!("{name}.pem"), "-noout", "-fingerprint", hash]);

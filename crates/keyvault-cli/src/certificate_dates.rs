@@ -18,7 +18,8 @@ fn names(certificate: &Certificate) -> String {
     let addresses = certificate.ip_addresses().iter().map(ToString::to_string);
     let mut names: Vec<String> = certificate.dns_names().iter().cloned().chain(addresses).collect();
     if names.is_empty() {
-        names.push(certificate.common_name().unwrap_or(certificate.subject()).to_owned());
+        let subject = [certificate.common_name().unwrap_or_default(), certificate.subject()];
+        names.push(subject.into_iter().find(|name| !name.is_empty()).unwrap_or("no name").to_owned());
     }
     let more = names.len().saturating_sub(MOST_NAMES);
     names.truncate(MOST_NAMES);

@@ -47,8 +47,23 @@ impl FileFormat {
 /// The certificate in `value` could be read, so the container has no password.
 fn container(value: &str) -> Option<Zeroizing<Vec<u8>>> {
     let bytes = Zeroizing::new(base64::decode(value.trim_ascii()).ok()?);
-    (bytes.first() == Some(&SEQUENCE)).then_some(bytes)
+    // A sequence of more than 127 bytes. No text has such a second byte.
+    matches!(bytes[..], [0x30, 0x80..=0x84, ..]).then_some(bytes)
 }
 
-/// The first byte of DER and BER. PEM and JSON begin with others.
-const SEQUENCE: u8 = 0x30;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_of_text_is_no_container() {
+        let base64 = |bytes: &[u8]| base64::encode(bytes);
+        for text in ["0", "0: -----BEGIN PRIVATE KEY-----", "0é -----BEGIN PRIVATE KEY-----", "-----BEGIN", "{}", ""] {
+            assert_eq!(container(&base64(text.as_bytes())), None, "{text}");
+        }
+        let [der, ber] = [[0x30, 0x82, 1, 0], [0x30, 0x80, 2, 1]];
+        for bytes in [der, ber] {
+            assert_eq!(container(&format!("{}\n", base64(&bytes))).unwrap()[..], bytes);
+        }
+    }
+}

@@ -13,7 +13,8 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::chain::{chain, leaf};
+use super::chain::{Chains, Rank};
+use super::der_reader::sequence;
 use super::password::Budget;
 use super::private_key::PrivateKey;
 use super::problem::Problem;
@@ -98,25 +99,39 @@ impl Certificate {
     fn read(bytes: &[u8], password: &str, budget: &Budget) -> Result<Self, Problem> {
         let contents = form::read(bytes, password, budget)?;
         let provider = provider().ok_or(Problem::NoProvider)?;
-        match (contents.keys.is_empty(), contents.certificates.is_empty()) {
-            (true, true) => return Err(Problem::NotACertificate),
-            (true, false) => return Err(Problem::NoKey),
-            (false, true) => return Err(Problem::NoCertificate),
-            (false, false) => {}
+        let missing = match (contents.keys.is_empty(), contents.certificates.is_empty()) {
+            (true, true) => Some(Problem::NotACertificate),
+            (true, false) => Some(Problem::NoKey),
+            (false, true) => Some(Problem::NoCertificate),
+            (false, false) => None,
+        };
+        if let Some(missing) = missing {
+            return Err(contents.problem.unwrap_or(missing));
         }
-        let mut problem = Problem::ForeignKey;
+        let algorithms = &provider.signature_verification_algorithms;
+        let chains = Chains::new(&contents.certificates, algorithms, budget);
+        let mut problem = contents.problem.unwrap_or(Problem::ForeignKey);
+        let mut best: Option<(Rank, usize, PrivateKey, Arc<dyn SigningKey>)> = None;
         for key in contents.keys {
             match key.loaded(&contents.certificates, &provider) {
                 Ok((key, signing_key)) => {
-                    if let Some(leaf) = leaf(signing_key.public_key().as_deref(), &contents.certificates) {
-                        let chain = chain(leaf, &contents.certificates);
-                        return Ok(Self(Arc::new(Inner::new(key, signing_key, &chain))));
+                    let leaf = public_key(&*signing_key).and_then(|public_key| chains.leaf(&public_key));
+                    if let Some((rank, leaf)) = leaf
+                        && best.as_ref().is_none_or(|(best, ..)| rank > *best)
+                    {
+                        best = Some((rank, leaf, key, signing_key));
                     }
                 }
                 Err(unusable) => problem = unusable,
             }
         }
-        Err(problem)
+        let (_, leaf, key, signing_key) = best.ok_or(problem)?;
+        let (chain, is_complete) = chains.chain(leaf);
+        // The damaged part may be an issuer, without which clients refuse the certificate.
+        if contents.problem == Some(Problem::Unparsable) && !is_complete {
+            return Err(Problem::Unparsable);
+        }
+        Ok(Self(Arc::new(Inner::new(key, signing_key, &chain))))
     }
 }
 
@@ -258,6 +273,13 @@ impl Inner {
             thumbprint_sha256: hex(&Sha256::digest(&leaf.der)),
         }
     }
+}
+
+/// Returns the bits of the public key. Tools disagree about the parameters beside them.
+fn public_key(key: &dyn SigningKey) -> Option<Vec<u8>> {
+    let info = key.public_key()?;
+    let [_, bits] = sequence(&info).ok()?[..] else { return None };
+    Some(bits.value().get(1..)?.to_vec())
 }
 
 fn hex(bytes: &[u8]) -> String {

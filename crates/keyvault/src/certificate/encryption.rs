@@ -2,19 +2,19 @@
 //!
 //! The old ciphers, RC2 and triple DES, are read and never written.
 
+use aes::{Aes128, Aes192, Aes256};
 use cbc::Decryptor;
 use cbc::cipher::block_padding::Pkcs7;
-use cbc::cipher::{BlockModeDecrypt, InnerIvInit, KeyIvInit};
+use cbc::cipher::{BlockModeDecrypt, InnerIvInit, InvalidLength, KeyIvInit};
 use der::asn1::{AnyRef, ObjectIdentifier};
 use des::TdesEde3;
-use pkcs5::pbes2::{Kdf, PBES2_OID, Parameters};
 use rc2::Rc2;
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
-use super::der_reader::{children, normalized, oid};
+use super::der_reader::{children, normalized, octets, oid};
 use super::der_writer::{Bytes, SEQUENCE};
-use super::key_derivation::{Derivation, Purpose, take_pbkdf2};
+use super::key_derivation::{Derivation, Pbkdf2, Purpose};
 use super::password::{Budget, Password};
 use super::problem::Problem;
 
@@ -27,13 +27,18 @@ pub(super) fn decrypt(
 ) -> Result<Bytes, Problem> {
     let fields = children(algorithm, der::Tag::Sequence)?;
     let [scheme, parameters] = fields[..] else { return Err(Problem::UnsupportedContainer) };
-    let scheme = oid(scheme)?;
+    let (scheme, parameters) = (oid(scheme)?, children(parameters, der::Tag::Sequence)?);
     let mut text = Zeroizing::new(ciphertext.to_vec());
-    let length = if scheme == PBES2_OID {
-        pbes2(parameters, &mut text, password, budget)?
+    let length = if scheme == PBES2 {
+        let [derivation, cipher] = parameters[..] else { return Err(Problem::DamagedContainer) };
+        let derivation = Pbkdf2::parse(derivation)?;
+        let cipher = children(cipher, der::Tag::Sequence)?;
+        let [scheme, iv] = cipher[..] else { return Err(Problem::UnsupportedContainer) };
+        let cipher = Cipher::of(oid(scheme)?)?;
+        cipher.decrypt(&derivation.key(password, cipher.key_length(), budget)?, octets(iv)?, &mut text)?
     } else {
-        let cipher = OldCipher::of(scheme).ok_or(Problem::UnsupportedContainer)?;
-        let derivation = Derivation::parse(&children(parameters, der::Tag::Sequence)?)?;
+        let cipher = Cipher::of(scheme)?;
+        let derivation = Derivation::parse(&parameters)?;
         let derived = |purpose, length| derivation.key::<Sha1>(password, purpose, length, budget);
         let key = derived(Purpose::Key, cipher.key_length())?;
         cipher.decrypt(&key, &derived(Purpose::InitializationVector, 8)?, &mut text)?
@@ -45,65 +50,71 @@ pub(super) fn decrypt(
     }
 }
 
-/// Decrypts with a scheme of PKCS#5, which has AES and triple DES. Returns the length of the plaintext.
-fn pbes2(parameters: AnyRef<'_>, text: &mut [u8], password: &Password<'_>, budget: &Budget) -> Result<usize, Problem> {
-    let parameters = Parameters::try_from(parameters).map_err(|_| Problem::UnsupportedContainer)?;
-    let Kdf::Pbkdf2(derivation) = &parameters.kdf else { return Err(Problem::UnsupportedContainer) };
-    take_pbkdf2(derivation, parameters.encryption.key_size(), password, budget)?;
-    match parameters.decrypt_in_place(password.utf8, text) {
-        Ok(plain) => Ok(plain.len()),
-        Err(pkcs5::Error::DecryptFailed) => Err(Problem::WrongPassword),
-        Err(_) => Err(Problem::UnsupportedContainer),
-    }
-}
-
-/// The ciphers of [RFC 7292, appendix C](https://www.rfc-editor.org/rfc/rfc7292#appendix-C) that tools used.
+/// A cipher in CBC mode: one of PBES2, by
+/// [RFC 8018, appendix B](https://www.rfc-editor.org/rfc/rfc8018#appendix-B.2), or one of
+/// [RFC 7292, appendix C](https://www.rfc-editor.org/rfc/rfc7292#appendix-C) that tools used.
 #[derive(Clone, Copy)]
-enum OldCipher {
+enum Cipher {
+    Aes128,
+    Aes192,
+    Aes256,
     TripleDes,
     TripleDesOfTwoKeys,
     Rc2(usize),
 }
 
-impl OldCipher {
-    fn of(scheme: ObjectIdentifier) -> Option<Self> {
-        Some(match scheme {
-            TRIPLE_DES => Self::TripleDes,
+impl Cipher {
+    fn of(scheme: ObjectIdentifier) -> Result<Self, Problem> {
+        Ok(match scheme {
+            AES_128 => Self::Aes128,
+            AES_192 => Self::Aes192,
+            AES_256 => Self::Aes256,
+            TRIPLE_DES | TRIPLE_DES_OF_PBES2 => Self::TripleDes,
             TRIPLE_DES_OF_TWO_KEYS => Self::TripleDesOfTwoKeys,
             RC2_128 => Self::Rc2(128),
             RC2_40 => Self::Rc2(40),
-            _ => return None,
+            _ => return Err(Problem::UnsupportedContainer),
         })
     }
 
     fn key_length(self) -> usize {
         match self {
-            Self::TripleDes => 24,
-            Self::TripleDesOfTwoKeys => 16,
+            Self::Aes128 | Self::TripleDesOfTwoKeys => 16,
+            Self::Aes192 | Self::TripleDes => 24,
+            Self::Aes256 => 32,
             Self::Rc2(bits) => bits / 8,
         }
     }
 
     /// Decrypts in place and returns the length of the plaintext.
     fn decrypt(self, key: &[u8], iv: &[u8], text: &mut [u8]) -> Result<usize, Problem> {
-        let unusable = |_| Problem::DamagedContainer;
-        let triple_des = |key: &[u8]| Decryptor::<TdesEde3>::new_from_slices(key, iv).map_err(unusable);
-        let plain = match self {
-            Self::TripleDes => triple_des(key)?.decrypt_padded::<Pkcs7>(text),
+        match self {
+            Self::Aes128 => decrypted(Decryptor::<Aes128>::new_from_slices(key, iv), text),
+            Self::Aes192 => decrypted(Decryptor::<Aes192>::new_from_slices(key, iv), text),
+            Self::Aes256 => decrypted(Decryptor::<Aes256>::new_from_slices(key, iv), text),
+            Self::TripleDes => decrypted(Decryptor::<TdesEde3>::new_from_slices(key, iv), text),
             Self::TripleDesOfTwoKeys => {
                 let key = Zeroizing::new([key, &key[..8]].concat());
-                triple_des(&key)?.decrypt_padded::<Pkcs7>(text)
+                decrypted(Decryptor::<TdesEde3>::new_from_slices(&key, iv), text)
             }
             Self::Rc2(bits) => {
-                let cipher = Rc2::new_with_eff_key_len(key, bits);
-                let decryptor = Decryptor::inner_iv_slice_init(cipher, iv).map_err(unusable)?;
-                decryptor.decrypt_padded::<Pkcs7>(text)
+                decrypted(Decryptor::inner_iv_slice_init(Rc2::new_with_eff_key_len(key, bits), iv), text)
             }
-        };
-        plain.map(<[u8]>::len).map_err(|_| Problem::WrongPassword)
+        }
     }
 }
 
+/// Decrypts in place. `decryptor` is an error if the initialization vector has another length than a block.
+fn decrypted<D: BlockModeDecrypt>(decryptor: Result<D, InvalidLength>, text: &mut [u8]) -> Result<usize, Problem> {
+    let plain = decryptor.map_err(|_| Problem::DamagedContainer)?.decrypt_padded::<Pkcs7>(text);
+    plain.map(<[u8]>::len).map_err(|_| Problem::WrongPassword)
+}
+
+const PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.13");
+const AES_128: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.2");
+const AES_192: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.22");
+const AES_256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.1.42");
+const TRIPLE_DES_OF_PBES2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.3.7");
 const TRIPLE_DES: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.3");
 const TRIPLE_DES_OF_TWO_KEYS: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.4");
 const RC2_128: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.12.1.5");

@@ -1,13 +1,16 @@
-//! The key derivation of PKCS#12, by [RFC 7292, appendix B](https://www.rfc-editor.org/rfc/rfc7292#appendix-B), and the
-//! cost of PBKDF2.
+//! The key derivation of PKCS#12, by [RFC 7292, appendix B](https://www.rfc-editor.org/rfc/rfc7292#appendix-B), and
+//! PBKDF2, by [RFC 8018](https://www.rfc-editor.org/rfc/rfc8018#appendix-A.2).
 
-use der::asn1::{AnyRef, IntRef};
+use der::asn1::{AnyRef, IntRef, ObjectIdentifier};
+use der::{Tag, Tagged};
 use hmac::digest::Digest;
 use hmac::digest::block_api::BlockSizeUser;
-use pkcs5::pbes2::{Pbkdf2Params, Pbkdf2Prf};
+use pbkdf2::pbkdf2_hmac;
+use sha1::Sha1;
+use sha2::{Sha224, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
-use super::der_reader::octets;
+use super::der_reader::{children, octets, oid};
 use super::der_writer::Bytes;
 use super::password::{Budget, Password};
 use super::problem::Problem;
@@ -80,26 +83,67 @@ impl<'a> Derivation<'a> {
     }
 }
 
-/// Takes the work of PBKDF2 for a key of `length` bytes: two hashes for each iteration and each block of the key.
-pub(super) fn take_pbkdf2(
-    derivation: &Pbkdf2Params,
-    length: usize,
-    password: &Password<'_>,
-    budget: &Budget,
-) -> Result<(), Problem> {
-    if derivation.iteration_count == 0 {
-        return Err(Problem::DamagedContainer);
-    }
-    let output = match derivation.prf {
-        Pbkdf2Prf::HmacWithSha224 => 28,
-        Pbkdf2Prf::HmacWithSha256 => 32,
-        Pbkdf2Prf::HmacWithSha384 => 48,
-        Pbkdf2Prf::HmacWithSha512 => 64,
-        // SHA-1.
-        _ => 20,
-    };
-    budget.take(derivation.iteration_count, 2 * length.div_ceil(output), password.utf8.len())
+/// The parameters of PBKDF2. Tools write salts of up to 128 bytes.
+pub(super) struct Pbkdf2<'a> {
+    derivation: Derivation<'a>,
+    /// The length of the key, in bytes. Most encryption leaves it out, because the cipher has one.
+    pub(super) length: Option<usize>,
+    hash: ObjectIdentifier,
 }
+
+impl<'a> Pbkdf2<'a> {
+    /// Reads an `AlgorithmIdentifier`.
+    pub(super) fn parse(algorithm: AnyRef<'a>) -> Result<Self, Problem> {
+        let algorithm = children(algorithm, Tag::Sequence)?;
+        let [kind, parameters] = algorithm[..] else { return Err(Problem::UnsupportedContainer) };
+        if oid(kind)? != PBKDF2 {
+            return Err(Problem::UnsupportedContainer);
+        }
+        let parameters = children(parameters, Tag::Sequence)?;
+        let [salt, count, ref optional @ ..] = parameters[..] else { return Err(Problem::DamagedContainer) };
+        let (length, hash) = match *optional {
+            [] => (None, None),
+            [length] if length.tag() == Tag::Integer => (Some(length), None),
+            [hash] => (None, Some(hash)),
+            [length, hash] => (Some(length), Some(hash)),
+            _ => return Err(Problem::DamagedContainer),
+        };
+        let length = length.map(positive).transpose()?.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
+        let hash = match hash {
+            Some(hash) => oid(*children(hash, Tag::Sequence)?.first().ok_or(Problem::DamagedContainer)?)?,
+            None => HMAC_WITH_SHA1,
+        };
+        Ok(Self { derivation: Derivation::parse(&[salt, count])?, length, hash })
+    }
+
+    /// Derives a key of `length` bytes, within the budget.
+    pub(super) fn key(&self, password: &Password<'_>, length: usize, budget: &Budget) -> Result<Bytes, Problem> {
+        let (derive, output): (Derive, _) = match self.hash {
+            HMAC_WITH_SHA1 => (pbkdf2_hmac::<Sha1>, 20),
+            HMAC_WITH_SHA224 => (pbkdf2_hmac::<Sha224>, 28),
+            HMAC_WITH_SHA256 => (pbkdf2_hmac::<Sha256>, 32),
+            HMAC_WITH_SHA384 => (pbkdf2_hmac::<Sha384>, 48),
+            HMAC_WITH_SHA512 => (pbkdf2_hmac::<Sha512>, 64),
+            _ => return Err(Problem::UnsupportedContainer),
+        };
+        let Derivation { salt, iterations } = self.derivation;
+        // Two hashes for each iteration and each block of the key.
+        budget.take(iterations, 2 * length.div_ceil(output), password.utf8.len() + salt.len())?;
+        let mut key = Zeroizing::new(vec![0; length]);
+        derive(password.utf8.as_bytes(), salt, iterations, &mut key);
+        Ok(key)
+    }
+}
+
+/// A function that fills the last argument from a password, a salt and a count.
+type Derive = fn(&[u8], &[u8], u32, &mut [u8]);
+
+const PBKDF2: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.12");
+pub(super) const HMAC_WITH_SHA1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.7");
+pub(super) const HMAC_WITH_SHA224: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.8");
+pub(super) const HMAC_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.9");
+pub(super) const HMAC_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.10");
+pub(super) const HMAC_WITH_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.11");
 
 /// Reads a count of at least 1.
 fn positive(count: AnyRef<'_>) -> Result<u32, Problem> {
@@ -126,6 +170,17 @@ mod tests {
         let (derivation, budget) = (Derivation { salt: &[1; 8], iterations: 1 }, Budget::new());
         derivation.key::<sha1::Sha1>(&password, Purpose::Key, 24, &budget).unwrap();
         // Two blocks of the key, each from 2 MiB.
+        assert_eq!(budget.take(8_000_000 - 65_000, 1, 0), Err(Problem::TooManyIterations));
+        assert_eq!(budget.take(8_000_000 - 66_000, 1, 0), Ok(()));
+    }
+
+    #[test]
+    fn a_long_salt_of_pbkdf2_is_work_for_each_derived_key() {
+        let salt = vec![1; 1024 * 1024];
+        let derivation = Derivation { salt: &salt, iterations: 1 };
+        let (password, budget) = (Password::candidates("").remove(0), Budget::new());
+        Pbkdf2 { derivation, length: None, hash: HMAC_WITH_SHA1 }.key(&password, 24, &budget).unwrap();
+        // Two hashes for each of two blocks of the key, each from 1 MiB.
         assert_eq!(budget.take(8_000_000 - 65_000, 1, 0), Err(Problem::TooManyIterations));
         assert_eq!(budget.take(8_000_000 - 66_000, 1, 0), Ok(()));
     }

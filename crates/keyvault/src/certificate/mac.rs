@@ -5,16 +5,13 @@ use der::asn1::{AnyRef, ObjectIdentifier};
 use hmac::digest::block_api::BlockSizeUser;
 use hmac::digest::{Digest, Key, KeyInit as _};
 use hmac::{Mac, SimpleHmac};
-use pbkdf2::pbkdf2_hmac;
-use pkcs5::AlgorithmIdentifierRef;
-use pkcs5::pbes2::{Kdf, Pbkdf2Params, Pbkdf2Prf};
 use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
-use zeroize::Zeroizing;
 
 use super::der_reader::{children, octets, oid};
-use super::der_writer::Bytes;
-use super::key_derivation::{Derivation, Purpose, take_pbkdf2};
+use super::key_derivation::{
+    Derivation, HMAC_WITH_SHA1, HMAC_WITH_SHA224, HMAC_WITH_SHA256, HMAC_WITH_SHA384, HMAC_WITH_SHA512, Pbkdf2, Purpose,
+};
 use super::password::{Budget, Password};
 use super::problem::Problem;
 
@@ -66,9 +63,10 @@ fn verify_pbmac1(
 ) -> Result<bool, Problem> {
     let algorithms = children(parameters, der::Tag::Sequence)?;
     let [derivation, scheme] = algorithms[..] else { return Err(Problem::DamagedContainer) };
-    let derivation: AlgorithmIdentifierRef<'_> = derivation.decode_as().map_err(|_| Problem::DamagedContainer)?;
-    let Ok(Kdf::Pbkdf2(derivation)) = Kdf::try_from(derivation) else { return Err(Problem::UnsupportedContainer) };
-    let key = pbkdf2(&derivation, password, budget)?;
+    let derivation = Pbkdf2::parse(derivation)?;
+    // RFC 9579 requires the length.
+    let length = derivation.length.filter(|length| *length <= LONGEST_KEY).ok_or(Problem::UnsupportedContainer)?;
+    let key = derivation.key(password, length, budget)?;
     let scheme = children(scheme, der::Tag::Sequence)?;
     let is_code = match oid(*scheme.first().ok_or(Problem::DamagedContainer)?)? {
         HMAC_WITH_SHA1 => is_code::<Sha1>,
@@ -79,24 +77,6 @@ fn verify_pbmac1(
         _ => return Err(Problem::UnsupportedContainer),
     };
     Ok(is_code(&key, contents, code))
-}
-
-/// Derives a key of the length that the parameters have, as RFC 9579 requires.
-fn pbkdf2(derivation: &Pbkdf2Params, password: &Password<'_>, budget: &Budget) -> Result<Bytes, Problem> {
-    let length = derivation.key_length.map(usize::from).filter(|length| (1..=LONGEST_KEY).contains(length));
-    let length = length.ok_or(Problem::UnsupportedContainer)?;
-    take_pbkdf2(derivation, length, password, budget)?;
-    let derive = match derivation.prf {
-        Pbkdf2Prf::HmacWithSha1 => pbkdf2_hmac::<Sha1>,
-        Pbkdf2Prf::HmacWithSha224 => pbkdf2_hmac::<Sha224>,
-        Pbkdf2Prf::HmacWithSha256 => pbkdf2_hmac::<Sha256>,
-        Pbkdf2Prf::HmacWithSha384 => pbkdf2_hmac::<Sha384>,
-        Pbkdf2Prf::HmacWithSha512 => pbkdf2_hmac::<Sha512>,
-        _ => return Err(Problem::UnsupportedContainer),
-    };
-    let mut key = Zeroizing::new(vec![0; length]);
-    derive(password.utf8.as_bytes(), derivation.salt.as_ref(), derivation.iteration_count, &mut key);
-    Ok(key)
 }
 
 /// The output of SHA-512, and the block of SHA-1 and SHA-256.
@@ -127,8 +107,3 @@ pub(super) const SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.8
 const SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.2");
 const SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("2.16.840.1.101.3.4.2.3");
 const PBMAC1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.5.14");
-const HMAC_WITH_SHA1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.7");
-const HMAC_WITH_SHA224: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.8");
-const HMAC_WITH_SHA256: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.9");
-const HMAC_WITH_SHA384: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.10");
-const HMAC_WITH_SHA512: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.2.11");

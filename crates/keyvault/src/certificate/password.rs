@@ -16,15 +16,25 @@ pub(super) struct Password<'a> {
 
 impl<'a> Password<'a> {
     /// Returns the encodings that tools use. They do not agree on an empty password: a zero at the end, or nothing.
+    ///
+    /// A password that was stored from a file may end in a line end that is not part of it.
     pub(super) fn candidates(password: &'a str) -> Vec<Self> {
+        let mut candidates = vec![Self::of(password)];
+        let line = password.trim_end_matches(['\r', '\n']);
+        if line.len() < password.len() {
+            candidates.push(Self::of(line));
+        }
+        if line.is_empty() {
+            candidates.push(Self { utf8: line, utf16: Zeroizing::default() });
+        }
+        candidates
+    }
+
+    fn of(password: &'a str) -> Self {
         let units = || password.encode_utf16().chain([0]);
         let mut utf16 = Zeroizing::new(Vec::with_capacity(2 * units().count()));
         units().for_each(|unit| utf16.extend_from_slice(&unit.to_be_bytes()));
-        let mut candidates = vec![Self { utf8: password, utf16 }];
-        if password.is_empty() {
-            candidates.push(Self { utf8: password, utf16: Zeroizing::default() });
-        }
-        candidates
+        Self { utf8: password, utf16 }
     }
 }
 
@@ -63,12 +73,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_empty_password_has_two_encodings() {
+    fn an_empty_password_has_two_encodings_and_a_line_end_may_be_left_out() {
         let encodings = |password| {
             let candidates = Password::candidates(password);
             candidates.iter().map(|candidate| candidate.utf16.to_vec()).collect::<Vec<_>>()
         };
         assert_eq!(encodings(""), [vec![0, 0], vec![]]);
+        assert_eq!(encodings("a\r\n"), [vec![0, b'a', 0, b'\r', 0, b'\n', 0, 0], vec![0, b'a', 0, 0]]);
+        assert_eq!(encodings("\n"), [vec![0, b'\n', 0, 0], vec![0, 0], vec![]]);
         assert_eq!(encodings("aé😀"), [vec![0, b'a', 0, 0xe9, 0xd8, 0x3d, 0xde, 0, 0, 0]]);
     }
 

@@ -5,10 +5,9 @@ use base64::{alphabet, decoded_len_estimate};
 use zeroize::Zeroizing;
 
 use super::contents::Contents;
+use super::der_value;
 use super::der_writer::Bytes;
 use super::password::Budget;
-use super::pkcs12;
-use super::private_key::PrivateKey;
 use super::problem::Problem;
 
 /// Returns whether `text` has a block.
@@ -17,6 +16,8 @@ pub(super) fn is_pem(text: &str) -> bool {
 }
 
 /// Reads the keys and certificates in `text`. Blocks of other kinds are left out.
+///
+/// The label of a block only says whether it is read, because tools write each of these values under labels of others.
 pub(super) fn read(text: &str, password: &str, budget: &Budget) -> Result<Contents, Problem> {
     let mut contents = Contents::default();
     let mut rest = text;
@@ -25,45 +26,51 @@ pub(super) fn read(text: &str, password: &str, budget: &Budget) -> Result<Conten
         let (body, after) = after.split_once(END).ok_or(Problem::NotACertificate)?;
         let after = after.strip_prefix(label).and_then(|after| after.strip_prefix(DASHES));
         rest = after.ok_or(Problem::NotACertificate)?;
-        match label {
-            "CERTIFICATE" | "X509 CERTIFICATE" => contents.add_certificate(&decoded(body)?)?,
-            "PRIVATE KEY" => contents.add_key(key(PrivateKey::from_pkcs8(&decoded(body)?))?)?,
-            "RSA PRIVATE KEY" => contents.add_key(key(PrivateKey::from_pkcs1(&decoded(body)?))?)?,
-            "EC PRIVATE KEY" => contents.add_key(key(PrivateKey::from_sec1(&decoded(body)?))?)?,
-            "ENCRYPTED PRIVATE KEY" => {
-                contents.add_key(key(pkcs12::decrypted_key(&decoded(body)?, password, budget))?)?;
-            }
-            // GnuTLS writes containers so.
-            "PKCS12" => contents.append(pkcs12::read(&decoded(body)?, password, budget)?)?,
-            label if label.ends_with("PRIVATE KEY") => return Err(Problem::UnsupportedKey),
-            _ => {}
+        let is_read = match label {
+            // Windows writes PKCS#12 as a certificate, and GnuTLS under its name.
+            "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" | "PKCS7" | "CMS" | "PKCS12" => true,
+            _ => label.ends_with("PRIVATE KEY"),
+        };
+        match is_read.then(|| value(label, body, password, budget)) {
+            Some(Ok(part)) => contents.append(part)?,
+            Some(Err(problem)) => contents.skip(problem)?,
+            None => {}
         }
     }
     Ok(contents)
 }
 
-/// Returns a key, with the problem of a block in place of that of a container.
-fn key(key: Result<PrivateKey, Problem>) -> Result<PrivateKey, Problem> {
-    key.map_err(|problem| if problem == Problem::DamagedContainer { Problem::Unparsable } else { problem })
-}
-
-/// Decodes the body of a block.
-fn decoded(body: &str) -> Result<Bytes, Problem> {
+/// Reads the body of a block.
+fn value(label: &str, body: &str, password: &str, budget: &Budget) -> Result<Contents, Problem> {
     // The old encryption of OpenSSL, before PKCS#8.
     if body.contains("ENCRYPTED") {
-        return Err(Problem::UnsupportedContainer);
+        return Err(Problem::OldEncryption);
     }
-    decode_base64(body).ok_or(Problem::Unparsable)
+    let bytes = decode_base64(without_headers(body)).ok_or(Problem::Unparsable)?;
+    der_value::read(&bytes, password, budget).map_err(|problem| match label {
+        _ if problem != Problem::DamagedContainer => problem,
+        "PKCS12" => problem,
+        "OPENSSH PRIVATE KEY" => Problem::OpensshKey,
+        _ => Problem::Unparsable,
+    })
 }
 
-/// Decodes base64 with any white space in it, and with the `\n` and `\r` that remain where a variable or a JSON
+/// Returns the base64 after headers, such as `Comment: app.example`.
+fn without_headers(body: &str) -> &str {
+    match body.rsplit_once(':') {
+        Some((_, last)) => last.split_once(['\n', '\r']).map_or("", |(_, after)| after),
+        None => body,
+    }
+}
+
+/// Decodes base64 with any white space in it, and with the `\n`, `\r` and `\t` that remain where a variable or a JSON
 /// document was copied. `None` for any other text.
 pub(super) fn decode_base64(text: &str) -> Option<Bytes> {
     let mut packed = Zeroizing::new(String::with_capacity(text.len()));
     let mut letters = text.chars();
     while let Some(letter) = letters.next() {
         match letter {
-            '\\' if letters.next().is_some_and(|next| matches!(next, 'n' | 'r')) => {}
+            '\\' if letters.next().is_some_and(|next| matches!(next, 'n' | 'r' | 't')) => {}
             letter if letter.is_ascii_whitespace() => {}
             letter => packed.push(letter),
         }
@@ -104,10 +111,10 @@ mod tests {
 
     #[test]
     fn base64_is_read_as_people_paste_it() {
-        for text in ["AQID/w==", "AQ ID\r\n/w==\n", "AQID/w", r"AQID\n/w==\r\n"] {
+        for text in ["AQID/w==", "AQ ID\r\n/w==\n", "AQID/w", r"AQID\n\t/w==\r\n"] {
             assert_eq!(decode_base64(text).unwrap().as_slice(), [1, 2, 3, 255], "{text}");
         }
-        for text in ["AQID-w==", "A", r"AQ\tID", "Ä"] {
+        for text in ["AQID-w==", "A", r"AQ\xID", "Ä"] {
             assert!(decode_base64(text).is_none(), "{text}");
         }
     }

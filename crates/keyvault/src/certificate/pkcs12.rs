@@ -15,15 +15,13 @@ use super::password::{Budget, Password};
 use super::private_key::PrivateKey;
 use super::problem::Problem;
 
-/// Reads a container in DER or BER. An empty password means none.
+/// Reads a container, a `PFX`, of which these are the fields. An empty password means none.
 ///
 /// The container is opened with each encoding of the password. The MAC decides between them, if there is one.
-pub(super) fn read(bytes: &[u8], password: &str, budget: &Budget) -> Result<Contents, Problem> {
-    let whole = normalized(bytes)?;
-    let fields = sequence(&whole)?;
-    let (content, mac) = match fields[..] {
-        [version, content] if version.tag() == Tag::Integer => (content, None),
-        [version, content, mac] if version.tag() == Tag::Integer => (content, Some(mac)),
+pub(super) fn read(fields: &[AnyRef<'_>], password: &str, budget: &Budget) -> Result<Contents, Problem> {
+    let (content, mac) = match *fields {
+        [_, content] => (content, None),
+        [_, content, mac] => (content, Some(mac)),
         _ => return Err(Problem::DamagedContainer),
     };
     let safes = data(&children(content, Tag::Sequence)?)?;
@@ -41,10 +39,9 @@ pub(super) fn read(bytes: &[u8], password: &str, budget: &Budget) -> Result<Cont
     Err(problem)
 }
 
-/// Decrypts a key in PKCS#8, an `EncryptedPrivateKeyInfo`.
-pub(super) fn decrypted_key(bytes: &[u8], password: &str, budget: &Budget) -> Result<PrivateKey, Problem> {
-    let fields = sequence(bytes)?;
-    let [algorithm, ciphertext] = fields[..] else { return Err(Problem::DamagedContainer) };
+/// Decrypts a key in PKCS#8, an `EncryptedPrivateKeyInfo`, of which these are the fields.
+pub(super) fn decrypted_key(fields: &[AnyRef<'_>], password: &str, budget: &Budget) -> Result<PrivateKey, Problem> {
+    let [algorithm, ciphertext] = *fields else { return Err(Problem::DamagedContainer) };
     let mut key = Err(Problem::WrongPassword);
     for password in Password::candidates(password) {
         key = decrypt(algorithm, octets(ciphertext)?, &password, budget).and_then(|key| PrivateKey::from_pkcs8(&key));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use der::asn1::ObjectIdentifier;
-use der::{Tag, TagNumber, Tagged};
+use der::{Tag, Tagged};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::SigningKey;
@@ -42,10 +42,11 @@ impl PrivateKey {
         Ok(Self::new(&RSA, &element(NULL, &[]), bytes))
     }
 
-    /// Reads the form that PEM calls `EC PRIVATE KEY`.
+    /// Reads the form that PEM calls `EC PRIVATE KEY`. Some tools leave out the curve, or write it in another block.
     pub(super) fn from_sec1(bytes: &[u8]) -> Result<Self, Problem> {
-        let curve = sequence(bytes)?.into_iter().find(|any| any.tag() == FIELD_0).ok_or(Problem::UnsupportedKey)?;
-        Ok(Self::new(&EC, &encoded(explicit(curve)?)?, bytes))
+        let curve = sequence(bytes)?.into_iter().find(|any| any.tag() == FIELD_0);
+        let curve = curve.map(|curve| encoded(explicit(curve)?)).transpose()?;
+        Ok(Self::new(&EC, &curve.unwrap_or_default(), bytes))
     }
 
     fn new(kind: &ObjectIdentifier, parameters: &[u8], key: &[u8]) -> Self {
@@ -66,9 +67,8 @@ impl PrivateKey {
     ) -> Result<(Self, Arc<dyn SigningKey>), Problem> {
         match self.load(provider) {
             Ok(signing_key) => Ok((self, signing_key)),
-            // Java writes keys of elliptic curves without the public key, which providers require.
             Err(problem) => {
-                let candidates = certificates.iter().filter_map(|certificate| self.with_public_key(certificate));
+                let candidates = certificates.iter().filter_map(|certificate| self.completed(certificate));
                 let mut loaded = candidates.filter_map(|key| key.load(provider).ok().map(|loaded| (key, loaded)));
                 loaded.next().ok_or(problem)
             }
@@ -80,21 +80,30 @@ impl PrivateKey {
         provider.key_provider.load_private_key(key).map_err(|_| Problem::UnsupportedKey)
     }
 
-    /// Returns a copy with the public key of `certificate`. `None` if the key has one, or is of another kind.
-    fn with_public_key(&self, certificate: &X509) -> Option<Self> {
+    /// Returns a copy of a key of an elliptic curve as providers require it, with the curve and the public key of
+    /// `certificate`. `None` for other keys.
+    ///
+    /// Java writes no public key, some tools no curve or a compressed public key, and some the secret number without
+    /// its first zeros, or with one more. A provider refuses a public key that is not that of the number.
+    fn completed(&self, certificate: &X509) -> Option<Self> {
         let [_, algorithm, key] = sequence(&self.0).ok()?[..] else { return None };
-        let [kind, curve] = children(algorithm, Tag::Sequence).ok()?[..] else { return None };
-        let fields = sequence(octets(key).ok()?).ok()?;
-        let [version, secret, ref optional @ ..] = fields[..] else { return None };
-        if oid_of(kind).ok()? != EC || optional.iter().any(|any| any.tag() == FIELD_1) {
+        let [kind, ..] = children(algorithm, Tag::Sequence).ok()?[..] else { return None };
+        let [certificate_kind, curve] = sequence(&certificate.key_algorithm).ok()?[..] else { return None };
+        if [oid_of(kind).ok()?, oid_of(certificate_kind).ok()?] != [EC; 2] {
             return None;
         }
+        let fields = sequence(octets(key).ok()?).ok()?;
+        let [version, number, ..] = fields[..] else { return None };
+        let number = octets(number).ok()?;
+        let number = &number[number.iter().take_while(|byte| **byte == 0).count()..];
+        // The public key is a byte and two numbers.
+        let zeros = vec![0; (certificate.public_key.len() / 2).checked_sub(number.len())?];
+        let number = element(OCTET_STRING, &[&zeros, number]);
         let public_key = element(field(1), &[&element(BIT_STRING, &[&[0], &certificate.public_key])]);
-        let key = element(SEQUENCE, &[&encoded(version).ok()?, &encoded(secret).ok()?, &public_key]);
+        let key = element(SEQUENCE, &[&encoded(version).ok()?, &number, &public_key]);
         Some(Self::new(&EC, &encoded(curve).ok()?, &key))
     }
 }
 
-const FIELD_1: Tag = Tag::ContextSpecific { constructed: true, number: TagNumber(1) };
 const RSA: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 const EC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");

@@ -16,6 +16,8 @@ pub(crate) enum Problem {
     NoCertificate,
     ForeignKey,
     UnsupportedKey,
+    OpensshKey,
+    OldEncryption,
     NoProvider,
     DamagedContainer,
     WrongPassword,
@@ -27,7 +29,7 @@ pub(crate) enum Problem {
 }
 
 impl Problem {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 17] = [
         Self::NotACertificate,
         Self::TooLarge,
         Self::Unparsable,
@@ -35,6 +37,8 @@ impl Problem {
         Self::NoCertificate,
         Self::ForeignKey,
         Self::UnsupportedKey,
+        Self::OpensshKey,
+        Self::OldEncryption,
         Self::NoProvider,
         Self::DamagedContainer,
         Self::WrongPassword,
@@ -54,6 +58,8 @@ impl Problem {
             Self::NoCertificate => "private key has no certificate",
             Self::ForeignKey => "private key does not belong to the certificate",
             Self::UnsupportedKey => "private key of the certificate is not supported",
+            Self::OpensshKey => "private key is in the format of OpenSSH",
+            Self::OldEncryption => "private key has the old encryption of PEM",
             Self::NoProvider => "no cryptography provider for TLS is installed",
             Self::DamagedContainer => "PKCS#12 container cannot be parsed",
             Self::WrongPassword => "password of the certificate is missing or wrong",
@@ -90,8 +96,10 @@ impl From<Problem> for Error {
             Problem::NoCertificate => "store the certificates beside the key: the secret has the key alone",
             Problem::ForeignKey => "store the key together with the certificate that was issued for it",
             Problem::UnsupportedKey => {
-                "use RSA of 2048 to 4096 bits, P-256, P-384 or Ed25519; the feature aws-lc-rs adds P-521 and RSA to 8192"
+                "use RSA of 2048, 3072 or 4096 bits, P-256, P-384 or Ed25519; the feature aws-lc-rs adds more"
             }
+            Problem::OpensshKey => "convert the file of the key in its place: ssh-keygen -p -m PKCS8 -f app.key",
+            Problem::OldEncryption => "convert the key: openssl pkcs8 -topk8 -nocrypt -in app.key -out new.key",
             Problem::NoProvider => "enable the feature ring or aws-lc-rs of keyvault, or install a provider of rustls",
             Problem::DamagedContainer => "export the container again and store all of it, as base64",
             Problem::WrongPassword => {

@@ -3,31 +3,34 @@
 use std::net::IpAddr;
 use std::time::SystemTime;
 
+use der::asn1::AnyRef;
 use der::{Decode, Encode};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use x509_cert::certificate::{CertificateInner, Raw, TbsCertificateInner};
 use x509_cert::ext::pkix::name::GeneralName;
 use x509_cert::ext::pkix::{AuthorityKeyIdentifier, SubjectAltName, SubjectKeyIdentifier};
 
+use super::der_reader::{encoded, sequence};
 use super::problem::Problem;
 
 /// The parts of a certificate that this crate uses. It holds nothing secret.
 pub(super) struct X509 {
     pub(super) der: Vec<u8>,
     pub(super) subject: Name,
-    pub(super) issuer: Vec<u8>,
+    issuer: Name,
     pub(super) not_before: SystemTime,
     pub(super) expires: SystemTime,
     pub(super) dns_names: Vec<String>,
     pub(super) ip_addresses: Vec<IpAddr>,
-    /// The `SubjectPublicKeyInfo`, in DER.
-    pub(super) public_key_info: Vec<u8>,
+    /// The `AlgorithmIdentifier` of the public key, in DER.
+    pub(super) key_algorithm: Vec<u8>,
     /// The bits of the public key.
     pub(super) public_key: Vec<u8>,
     subject_key: Option<Vec<u8>>,
     authority_key: Option<Vec<u8>>,
 }
 
-/// The name of a certificate's subject.
+/// The name of a certificate's subject or issuer.
 pub(super) struct Name {
     der: Vec<u8>,
     /// As [RFC 4514](https://www.rfc-editor.org/rfc/rfc4514) writes it: `CN=app.example,O=Contoso`.
@@ -53,17 +56,15 @@ impl X509 {
                 _ => {}
             }
         }
-        let subject = certificate.subject();
-        let common_name = subject.common_name().ok().flatten().map(|name| name.value().into_owned());
         let authority_key = extension::<AuthorityKeyIdentifier>(certificate).and_then(|key| key.key_identifier);
         Ok(Self {
-            subject: Name { der: subject.to_der()?, text: subject.to_string(), common_name },
-            issuer: certificate.issuer().to_der()?,
+            subject: Name::of(certificate.subject())?,
+            issuer: Name::of(certificate.issuer())?,
             not_before: certificate.validity().not_before.to_system_time(),
             expires: certificate.validity().not_after.to_system_time(),
             dns_names,
             ip_addresses,
-            public_key_info: key.to_der()?,
+            key_algorithm: key.algorithm.to_der()?,
             public_key: key.subject_public_key.raw_bytes().to_vec(),
             subject_key: extension::<SubjectKeyIdentifier>(certificate).map(|key| key.0.as_bytes().to_vec()),
             authority_key: authority_key.map(|key| key.as_bytes().to_vec()),
@@ -71,20 +72,44 @@ impl X509 {
         })
     }
 
-    /// Returns whether the certificate may be signed with its own key, as that of a root is.
-    ///
-    /// An authority that changes its key issues a certificate of its own name with the old key, which is none.
-    pub(super) fn is_self_signed(&self) -> bool {
-        self.may_be_issued_by(self)
-    }
-
-    /// Returns whether `issuer` may have issued this certificate, by its name and its key.
+    /// Returns whether `issuer` may have issued this certificate, by its name and its key identifier.
     pub(super) fn may_be_issued_by(&self, issuer: &Self) -> bool {
         let same_key = match (&self.authority_key, &issuer.subject_key) {
             (Some(authority), Some(key)) => authority == key,
             _ => true,
         };
-        self.issuer == issuer.subject.der && same_key
+        self.issuer.der == issuer.subject.der && same_key
+    }
+
+    /// Returns whether `issuer` may have issued this certificate although its name or its key identifier differs: some
+    /// authorities encode their name in two ways, or have a wrong identifier.
+    pub(super) fn resembles_subject_of(&self, issuer: &Self) -> bool {
+        let same_key = self.authority_key.is_some() && self.authority_key == issuer.subject_key;
+        self.issuer.text == issuer.subject.text || same_key
+    }
+
+    /// Returns whether the key of `issuer` made the signature of this certificate. `false` if none of `algorithms` can
+    /// verify it.
+    pub(super) fn is_signed_by(&self, issuer: &Self, algorithms: &WebPkiSupportedAlgorithms) -> bool {
+        let Ok(fields) = sequence(&self.der) else { return false };
+        let [content, algorithm, signature] = fields[..] else { return false };
+        let (Ok(content), Ok(key_algorithm)) = (encoded(content), AnyRef::from_der(&issuer.key_algorithm)) else {
+            return false;
+        };
+        // The first byte of a bit string is the number of unused bits.
+        let Some((_, signature)) = signature.value().split_first() else { return false };
+        algorithms.all.iter().any(|it| {
+            *it.signature_alg_id() == *algorithm.value()
+                && *it.public_key_alg_id() == *key_algorithm.value()
+                && it.verify_signature(&issuer.public_key, &content, signature).is_ok()
+        })
+    }
+}
+
+impl Name {
+    fn of(name: &x509_cert::name::Name) -> der::Result<Self> {
+        let common_name = name.common_name().ok().flatten().map(|name| name.value().into_owned());
+        Ok(Self { der: name.to_der()?, text: name.to_string(), common_name })
     }
 }
 
