@@ -71,8 +71,8 @@
 //! A version is issued when the next request for the certificate or its secret arrives, or a list or the events of its
 //! vault are read, or after the [time](EmulatorBuilder::deletion_time) that the emulator takes. The first such request
 //! after the [clock](Emulator::advance_clock) passed the point of a renewal finds the renewed version, dated then: one,
-//! however far the clock moved. A disabled certificate is not renewed, nor one whose next version would expire after the
-//! year 9999. Tokens expire by the same clock, so a client needs a new one.
+//! however far the clock moved. A disabled certificate is not renewed, nor one whose next version would expire after
+//! the year 9999. Tokens expire by the same clock, so a client needs a new one.
 //!
 //! An import takes PEM with a key in PKCS#8, or PKCS#12 with AES, triple DES or RC2 and a MAC by SHA-1 or SHA-2, which
 //! at most eight million hashes open. [`VaultHandle::events`] returns what Event Grid would send: new versions, near

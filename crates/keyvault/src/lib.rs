@@ -71,7 +71,8 @@
 //!   the program installed for all of rustls has precedence over both. `rustls` itself cannot choose a provider if the
 //!   crates of a program enable both: one that calls `ClientConfig::builder()` enables the same one here, or installs a
 //!   provider. No feature of this crate changes the clients of `reqwest`.
-//! * `certificates`: certificates from PKCS#12 and PEM, for rustls and as PEM, over `der`, `x509-cert` and ciphers of RustCrypto.
+//! * `certificates`: certificates from PKCS#12 and PEM, for rustls and as PEM, over `der`, `x509-cert` and ciphers of
+//!   RustCrypto.
 //! * `sealed`: the last good secrets in an encrypted file, for a start during an outage, over `aws-lc-rs`.
 //! * `storage-queue`: [events](push) from an Azure Storage queue, over `azure_storage_queue`; three crates.
 //! * `metrics`: metrics for the `metrics` facade; [`LiveBuilder`] lists their names.

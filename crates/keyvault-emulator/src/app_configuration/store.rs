@@ -83,7 +83,8 @@ impl Store {
     }
 
     /// Returns the revisions in a view of the key-values whose keys start with `prefix`, each with its position: the
-    /// sort text of its key-value and the number of its change. They are in the order of the service: by key-value, newest first.
+    /// sort text of its key-value and the number of its change. They are in the order of the service: by key-value,
+    /// newest first.
     pub(super) fn revisions<'a>(
         &'a self,
         prefix: &'a str,

@@ -65,8 +65,8 @@ impl Router {
         })
     }
 
-    /// Issues the certificates that the response can show, and waits until they are visible. If they cannot be saved, the
-    /// response shows the versions before.
+    /// Issues the certificates that the response can show, and waits until they are visible. If they cannot be saved,
+    /// the response shows the versions before.
     async fn issue_due(&self, request: &Request<Bytes>) -> io::Result<()> {
         let Some(shown) = self.service.due_certificates(request) else { return Ok(()) };
         if let Some(save) = self.on_another_thread(move |service| service.issue_due(&shown)).await? {

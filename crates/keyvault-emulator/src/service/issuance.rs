@@ -69,8 +69,8 @@ impl Service {
         self.state().data.newest_save()
     }
 
-    /// Returns the events that Event Grid sends about a vault, oldest first. The changes that they are about need not be
-    /// visible yet.
+    /// Returns the events that Event Grid sends about a vault, oldest first. The changes that they are about need not
+    /// be visible yet.
     pub(crate) fn events(&self, vault: &str) -> Vec<Value> {
         self.issue_due(&ShownCertificates { vault: vault.to_owned(), name: None });
         let now = self.now();
