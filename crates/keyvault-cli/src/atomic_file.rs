@@ -32,7 +32,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8], access: &Access, existing: Existi
     }
 }
 
-/// Writes `bytes` like [`write`], but always to a file: also a link to a stream, and a pipe, is replaced.
+/// Writes `bytes` like [`write()`], but always to a file: also a link to a stream, and a pipe, is replaced.
 ///
 /// # Errors
 ///

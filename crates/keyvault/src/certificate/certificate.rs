@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::chain::{Chains, Rank};
-use super::der_reader::sequence;
+use super::der_reader::{encoded, sequence};
 use super::password::Budget;
 use super::private_key::PrivateKey;
 use super::problem::Problem;
-use super::x509::X509;
+use super::x509::{PublicKey, X509};
 use super::{form, pem, pkcs12_writer};
 use crate::cryptography::provider;
 use crate::error::Result;
@@ -275,11 +275,11 @@ impl Inner {
     }
 }
 
-/// Returns the bits of the public key. Tools disagree about the parameters beside them.
-fn public_key(key: &dyn SigningKey) -> Option<Vec<u8>> {
+/// Returns the public key of a private key.
+fn public_key(key: &dyn SigningKey) -> Option<PublicKey> {
     let info = key.public_key()?;
-    let [_, bits] = sequence(&info).ok()?[..] else { return None };
-    Some(bits.value().get(1..)?.to_vec())
+    let [algorithm, bits] = sequence(&info).ok()?[..] else { return None };
+    Some(PublicKey { algorithm: encoded(algorithm).ok()?.to_vec(), bits: bits.value().get(1..)?.to_vec() })
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 
 use super::password::Budget;
-use super::x509::X509;
+use super::x509::{PublicKey, X509};
 
 /// The certificates of a value, each with the one among them that issued it.
 pub(super) struct Chains<'c> {
@@ -39,9 +39,9 @@ impl<'c> Chains<'c> {
     /// Returns the best certificate of a public key, with its index and its rank. `None` if there is none.
     ///
     /// So a renewed certificate wins over the one that it replaces, and an issued one over a self-signed request.
-    pub(super) fn leaf(&self, public_key: &[u8]) -> Option<(Rank, usize)> {
+    pub(super) fn leaf(&self, key: &PublicKey) -> Option<(Rank, usize)> {
         let now = SystemTime::now();
-        let own = self.certificates.iter().enumerate().filter(|(_, it)| it.public_key == public_key);
+        let own = self.certificates.iter().enumerate().filter(|(_, it)| it.public_key.is(key));
         own.map(|(at, it)| {
             let mut others = self.issuers.iter().enumerate().filter(|(other, _)| *other != at);
             let is_issuer = others.any(|(_, issuer)| *issuer == Some(at));

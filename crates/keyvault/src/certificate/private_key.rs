@@ -88,7 +88,7 @@ impl PrivateKey {
     fn completed(&self, certificate: &X509) -> Option<Self> {
         let [_, algorithm, key] = sequence(&self.0).ok()?[..] else { return None };
         let [kind, ..] = children(algorithm, Tag::Sequence).ok()?[..] else { return None };
-        let [certificate_kind, curve] = sequence(&certificate.key_algorithm).ok()?[..] else { return None };
+        let [certificate_kind, curve] = sequence(&certificate.public_key.algorithm).ok()?[..] else { return None };
         if [oid_of(kind).ok()?, oid_of(certificate_kind).ok()?] != [EC; 2] {
             return None;
         }
@@ -97,9 +97,9 @@ impl PrivateKey {
         let number = octets(number).ok()?;
         let number = &number[number.iter().take_while(|byte| **byte == 0).count()..];
         // The public key is a byte and two numbers.
-        let zeros = vec![0; (certificate.public_key.len() / 2).checked_sub(number.len())?];
+        let zeros = vec![0; (certificate.public_key.bits.len() / 2).checked_sub(number.len())?];
         let number = element(OCTET_STRING, &[&zeros, number]);
-        let public_key = element(field(1), &[&element(BIT_STRING, &[&[0], &certificate.public_key])]);
+        let public_key = element(field(1), &[&element(BIT_STRING, &[&[0], &certificate.public_key.bits])]);
         let key = element(SEQUENCE, &[&encoded(version).ok()?, &number, &public_key]);
         Some(Self::new(&EC, &encoded(curve).ok()?, &key))
     }

@@ -22,13 +22,31 @@ pub(super) struct X509 {
     pub(super) expires: SystemTime,
     pub(super) dns_names: Vec<String>,
     pub(super) ip_addresses: Vec<IpAddr>,
-    /// The `AlgorithmIdentifier` of the public key, in DER.
-    pub(super) key_algorithm: Vec<u8>,
-    /// The bits of the public key.
-    pub(super) public_key: Vec<u8>,
+    pub(super) public_key: PublicKey,
     subject_key: Option<Vec<u8>>,
     authority_key: Option<Vec<u8>>,
 }
+
+/// A public key.
+pub(super) struct PublicKey {
+    /// The `AlgorithmIdentifier`, in DER.
+    pub(super) algorithm: Vec<u8>,
+    pub(super) bits: Vec<u8>,
+}
+
+impl PublicKey {
+    /// Returns whether this public key of a certificate is that of a private key. Some tools leave out the parameters
+    /// of RSA, which are always NULL.
+    pub(super) fn is(&self, key: &Self) -> bool {
+        let is_of_algorithm = self.algorithm == key.algorithm
+            || self.algorithm == RSA_WITHOUT_PARAMETERS && key.algorithm.ends_with(&RSA_WITH_NULL);
+        self.bits == key.bits && is_of_algorithm
+    }
+}
+
+/// `rsaEncryption` alone in a sequence, and with NULL.
+const RSA_WITHOUT_PARAMETERS: [u8; 13] = *b"\x30\x0b\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01";
+const RSA_WITH_NULL: [u8; 13] = *b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00";
 
 /// The name of a certificate's subject or issuer.
 pub(super) struct Name {
@@ -64,8 +82,10 @@ impl X509 {
             expires: certificate.validity().not_after.to_system_time(),
             dns_names,
             ip_addresses,
-            key_algorithm: key.algorithm.to_der()?,
-            public_key: key.subject_public_key.raw_bytes().to_vec(),
+            public_key: PublicKey {
+                algorithm: key.algorithm.to_der()?,
+                bits: key.subject_public_key.raw_bytes().to_vec(),
+            },
             subject_key: extension::<SubjectKeyIdentifier>(certificate).map(|key| key.0.as_bytes().to_vec()),
             authority_key: authority_key.map(|key| key.as_bytes().to_vec()),
             der: der.to_vec(),
@@ -93,7 +113,8 @@ impl X509 {
     pub(super) fn is_signed_by(&self, issuer: &Self, algorithms: &WebPkiSupportedAlgorithms) -> bool {
         let Ok(fields) = sequence(&self.der) else { return false };
         let [content, algorithm, signature] = fields[..] else { return false };
-        let (Ok(content), Ok(key_algorithm)) = (encoded(content), AnyRef::from_der(&issuer.key_algorithm)) else {
+        let (Ok(content), Ok(key_algorithm)) = (encoded(content), AnyRef::from_der(&issuer.public_key.algorithm))
+        else {
             return false;
         };
         // The first byte of a bit string is the number of unused bits.
@@ -101,7 +122,7 @@ impl X509 {
         algorithms.all.iter().any(|it| {
             *it.signature_alg_id() == *algorithm.value()
                 && *it.public_key_alg_id() == *key_algorithm.value()
-                && it.verify_signature(&issuer.public_key, &content, signature).is_ok()
+                && it.verify_signature(&issuer.public_key.bits, &content, signature).is_ok()
         })
     }
 }
