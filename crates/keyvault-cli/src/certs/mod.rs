@@ -173,9 +173,10 @@ impl Certs {
             let directory = directory.or_else(|| self.out.clone()).unwrap_or_else(|| DEFAULT_DIRECTORY.into());
             let link = link.unwrap_or_else(|| Target::default_link(&id));
             let (access, formats) = (access.clone().with_readers(readers), Arc::clone(&formats));
-            // Both would write the same files, each in its own way.
-            let others = (id.clone(), access.clone());
-            if *versioned.entry(directory.join(Target::default_link(&id))).or_insert_with(|| others.clone()) != others {
+            // Two versions or accesses of one secret would replace each other's files.
+            let content = (id.clone(), access.clone());
+            let files = directory.join(Target::default_link(&id));
+            if *versioned.entry(files).or_insert_with(|| content.clone()) != content {
                 let directory = directory.display();
                 let text = format!("{id} is written into {directory} twice, with another version or access");
                 return Err(Failure::Usage(text));

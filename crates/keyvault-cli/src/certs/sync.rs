@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use futures::future::join_all;
 
+use super::files::CertificateFiles;
 use super::target::{Renewal, Target};
 use crate::certificate_dates::warning;
 use crate::failure::Failure;
@@ -64,12 +65,12 @@ impl Sync {
         let fetched = gate.admit(fetched)?;
         // Also what a certificate changed before it failed: programs may see it.
         let mut is_changed = false;
-        let stage = |renewal: Result<Renewal, Failure>| renewal.and_then(|renewal| staged(renewal, &mut is_changed));
-        let staged = gate.admit(fetched.into_iter().map(stage).collect())?;
+        let mut staged = |renewal| written(renewal, CertificateFiles::stage, &mut is_changed);
+        let staged = gate.admit(fetched.into_iter().map(|renewal| renewal.and_then(&mut staged)).collect())?;
         let mut failures = Vec::new();
         for (tracked, staged) in self.0.iter_mut().zip(staged) {
-            match staged.and_then(|staged| published(staged, &mut is_changed)) {
-                Ok((renewal, is_written)) => tracked.succeed(renewal, is_written),
+            match staged.and_then(|renewal| written(renewal, CertificateFiles::publish, &mut is_changed)) {
+                Ok(renewal) => tracked.succeed(renewal),
                 Err(failure) if gate == Gate::All => failures.push(failure),
                 Err(failure) => tracked.fail(&failure),
             }
@@ -79,20 +80,16 @@ impl Sync {
     }
 }
 
-/// Writes what can be written before programs see anything. Returns whether anything was written.
-fn staged(renewal: Renewal, is_changed: &mut bool) -> Result<(Renewal, bool), Failure> {
+/// Takes one step of writing the files. Sets `is_changed` if a file was written, also if the step fails.
+fn written(renewal: Renewal, step: Step, is_changed: &mut bool) -> Result<Renewal, Failure> {
     let mut is_written = false;
-    let outcome = renewal.files.stage(&mut is_written);
+    let outcome = step(&renewal.files, &mut is_written);
     *is_changed |= is_written;
-    outcome.map(|()| (renewal, is_written))
+    outcome.map(|()| Renewal { is_written: renewal.is_written | is_written, ..renewal })
 }
 
-/// Replaces what programs see. Returns whether anything was written now or before.
-fn published((renewal, mut is_written): (Renewal, bool), is_changed: &mut bool) -> Result<(Renewal, bool), Failure> {
-    let outcome = renewal.files.publish(&mut is_written);
-    *is_changed |= is_written;
-    outcome.map(|()| (renewal, is_written))
-}
+/// A step of writing files. It sets the argument if it wrote one.
+type Step = fn(&CertificateFiles, &mut bool) -> Result<(), Failure>;
 
 /// Joins failures into one, with the exit code that they have in common.
 fn joined(mut failures: Vec<Failure>) -> Failure {
@@ -105,9 +102,9 @@ fn joined(mut failures: Vec<Failure>) -> Failure {
 }
 
 impl Tracked {
-    fn succeed(&mut self, renewal: Renewal, is_written: bool) {
+    fn succeed(&mut self, renewal: Renewal) {
         self.last_failure.clear();
-        if is_written {
+        if renewal.is_written {
             eprintln!("keyvault: wrote {}: {}", self.target.path().display(), printable(&renewal.summary));
         }
         if self.published.as_ref().is_none_or(|published| published.version != renewal.version) {

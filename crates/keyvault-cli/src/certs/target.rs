@@ -34,6 +34,8 @@ pub(super) struct Renewal {
     /// The names and the date, for a person.
     pub(super) summary: String,
     pub(super) files: CertificateFiles,
+    /// Whether one of the files was written.
+    pub(super) is_written: bool,
 }
 
 impl Target {
@@ -82,6 +84,7 @@ impl Target {
                 access: self.access.clone(),
                 files,
             },
+            is_written: false,
             version,
         }
     }

@@ -1,10 +1,10 @@
 //! Object identifiers as text: `2.5.4.5`.
 
-/// Parses an identifier. `None` if DER cannot encode it.
+/// Parses an identifier. `None` if it has fewer than three components, or one that DER cannot encode.
 pub(super) fn parse(text: &str) -> Option<Vec<u64>> {
     let components: Vec<u64> =
         text.split('.').map(|part| Some(part.parse::<u32>().ok()?.into())).collect::<Option<_>>()?;
-    // DER has one byte for the first two components.
+    // DER encodes the first two components as one number: 40 times the first, and the second.
     let is_valid = components.len() > 2 && components[0] <= 2 && (components[0] == 2 || components[1] < 40);
     is_valid.then_some(components)
 }

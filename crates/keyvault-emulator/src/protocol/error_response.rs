@@ -78,6 +78,12 @@ impl ErrorResponse {
         Self::new(409, "Conflict", message)
     }
 
+    /// Creates the error for the cancellation of a creation that has ended, as the service
+    /// [answers](https://github.com/Azure/azure-sdk-for-js/issues/25758). Its documentation has the status 400.
+    pub(crate) fn creation_has_ended() -> Self {
+        Self::new(403, "Forbidden", "Pending status must be in progress to allow update.")
+    }
+
     /// Creates the error for a certificate that a client merges while its issuer still works.
     pub(crate) fn merge_forbidden(issuer: &str) -> Self {
         // The misspelled word is the service's.

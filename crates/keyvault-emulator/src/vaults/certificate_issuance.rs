@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::time::Duration;
 
+use super::certificate_issuer::Issuer;
 use super::certificate_operation::CertificateOperation;
-use super::certificate_policy::{CertificatePolicy, Issuer};
+use super::certificate_policy::CertificatePolicy;
 use super::secret_version::{CertificateBacking, SecretVersion};
 use super::set_secret::SetSecret;
 use super::stored_secret::StoredSecret;

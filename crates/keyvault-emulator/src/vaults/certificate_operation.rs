@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::certificate_policy::{CertificatePolicy, Issuer, IssuerProperties};
+use super::certificate_issuer::{Issuer, IssuerProperties};
+use super::certificate_policy::CertificatePolicy;
 use crate::certificates::PrivateKey;
 use crate::random;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::certificate_issuer::{Issuer, IssuerProperties, UNKNOWN};
 use crate::certificates::{AlternativeNames, CertificateSummary, KeyKind, PEM, PKCS12, X509Properties};
 use crate::protocol::ErrorResponse;
 
@@ -44,17 +45,6 @@ pub(crate) struct SecretProperties {
     pub(crate) content_type: String,
 }
 
-/// The issuer.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
-pub(crate) struct IssuerProperties {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cty: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cert_transparency: Option<bool>,
-}
-
 /// The attributes of the policy itself.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default)]
@@ -83,17 +73,6 @@ struct Trigger {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 struct Action {
     action_type: String,
-}
-
-/// The party that signs the versions.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Issuer {
-    /// The key itself: the certificate is self-signed.
-    OwnKey,
-    /// The certificate authority of the emulator.
-    Emulator,
-    /// Another party, whose certificates a client merges.
-    Unknown,
 }
 
 impl CertificatePolicy {
@@ -148,7 +127,7 @@ impl CertificatePolicy {
                 ..X509Properties::default()
             },
             lifetime_actions: Some(vec![LifetimeAction::at_80_percent(EMAIL_CONTACTS)]),
-            issuer: IssuerProperties { name: Some(UNKNOWN.to_owned()), ..IssuerProperties::default() },
+            issuer: IssuerProperties::unknown(),
             attributes: PolicyAttributes::default(),
         }
     }
@@ -177,18 +156,6 @@ impl CertificatePolicy {
         let is_renewal = |action: &&LifetimeAction| action.action.action_type == AUTO_RENEW;
         let renewals = self.lifetime_actions.iter().flatten().filter(is_renewal);
         renewals.filter_map(|action| action.due_at(not_before, expires)).min()
-    }
-}
-
-impl IssuerProperties {
-    /// Returns the party that signs: another one without a name.
-    pub(super) fn issuer(&self) -> Result<Issuer, ErrorResponse> {
-        match self.name.as_deref().map(str::to_ascii_lowercase).as_deref() {
-            Some("self") => Ok(Issuer::OwnKey),
-            Some("emulator") => Ok(Issuer::Emulator),
-            Some("unknown") | None => Ok(Issuer::Unknown),
-            Some(_) => Err(ErrorResponse::bad_parameter("The issuers of the emulator are Self, Emulator and Unknown.")),
-        }
     }
 }
 
@@ -291,7 +258,6 @@ fn merge(target: &mut Value, changes: &Value) {
 
 const AUTO_RENEW: &str = "AutoRenew";
 const EMAIL_CONTACTS: &str = "EmailContacts";
-const UNKNOWN: &str = "Unknown";
 
 const SECONDS_IN_A_MONTH: i64 = 365 * 86_400 / 12;
 

@@ -7,12 +7,13 @@
 //!
 //! A certificate is a secret with a certificate behind each version: [`vault_certificates`] has its operations, parsed
 //! from a [`certificate_body`], after a [`certificate_preparation`] that takes long; a [`certificate_policy`] describes
-//! the versions, a [`certificate_operation`] is the creation of one, and [`certificate_issuance`] completes and renews
-//! them. [`events`] are those that Event Grid sends.
+//! the versions and names their [`certificate_issuer`], a [`certificate_operation`] is the creation of one, and
+//! [`certificate_issuance`] completes and renews them. [`events`] are those that Event Grid sends.
 
 mod backup;
 mod certificate_body;
 mod certificate_issuance;
+mod certificate_issuer;
 mod certificate_operation;
 mod certificate_policy;
 mod certificate_preparation;
@@ -32,8 +33,9 @@ mod vault_map;
 pub use set_secret::SetSecret;
 
 pub(crate) use certificate_body::CertificateRequestBody;
+pub(crate) use certificate_issuer::IssuerProperties;
 pub(crate) use certificate_operation::{CertificateOperation, OperationStatus};
-pub(crate) use certificate_policy::{CertificatePolicy, IssuerProperties};
+pub(crate) use certificate_policy::CertificatePolicy;
 pub(crate) use certificate_preparation::{CertificatePreparation, PreparedCertificate};
 pub(crate) use events::events;
 pub(crate) use recovery_policy::RecoveryPolicy;

@@ -142,7 +142,7 @@ impl Vault {
     ) -> Result<(&StoredSecret, &CertificateOperation), ErrorResponse> {
         let CancellationBody { cancellation_requested } = parse(body)?;
         if !self.operation(name, now)?.1.is_in_progress() {
-            return Err(ErrorResponse::bad_parameter("The creation of the certificate has ended."));
+            return Err(ErrorResponse::creation_has_ended());
         }
         if let Some(operation) = self.operation_mut(name).filter(|_| cancellation_requested) {
             operation.cancel();

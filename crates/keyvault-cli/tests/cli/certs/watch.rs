@@ -1,0 +1,159 @@
+//! `--watch`: renewals, failures, and the hook.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::{Duration, SystemTime};
+
+use super::{assert_no_key, is_root, mode};
+use crate::authority::{Authority, DAY, Issued};
+use crate::fixture::{CANARY, Fixture, eventually, send_signal, wait};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn renewals_are_followed_and_failures_keep_the_last_good_files() {
+    let fixture = Fixture::start().await;
+    let authority = Authority::new();
+    let first = authority.issue("shop.example");
+    let versions = [fixture.emulator.set("tls", &first.pem())];
+    let mut command = fixture.certs();
+    let then = "cp certs/*.tls seen; echo run >> runs; env | grep -q KEYVAULT_TOKEN && echo leak >> runs; true";
+    command.args(["--watch", "--interval", "1s", "--then", then]);
+    let child = command.spawn().expect("the command starts");
+    let read = |name: &str| fs::read_to_string(fixture.path(name)).unwrap_or_default();
+    let content = |issued: &Issued| issued.chain.replace("\r\n", "\n") + &issued.key.replace("\r\n", "\n");
+    eventually("the first file", || read("seen") == content(&first)).await;
+    let polls = async |count: u64| {
+        let before = fixture.emulator.requests().total;
+        eventually("polls", || fixture.emulator.requests().total >= before + count).await;
+    };
+    // Neither of these replaces the files, and each failure is printed once.
+    let early = authority.issue_between("shop.example", DAY, 2 * DAY);
+    let foreign = authority.issue("shop.example").key + &first.chain;
+    for value in [CANARY, &early.pem(), &foreign] {
+        fixture.emulator.set("tls", value);
+        polls(3).await;
+    }
+    fixture.emulator.set_enabled("tls", None, false);
+    polls(3).await;
+    fixture.emulator.delete("tls");
+    polls(3).await;
+    assert_eq!(read(&fixture.file("")), content(&first));
+    assert_eq!((fixture.linked_version(), read("runs").as_str()), (versions[0].clone(), "run\n"));
+
+    // A deleted secret keeps its name, so the renewed one comes by another certificate's rotation.
+    send_signal(&child, "-TERM");
+    let output = wait(child).await;
+    output.assert_code(0).assert_no_canary();
+    let file = fixture.file("");
+    for part in [
+        format!("wrote {file}: certificate for shop.example, expires "),
+        format!("did not write {file}: value is not a certificate: tls version "),
+        format!("did not write {file}: certificate is not valid yet"),
+        format!("did not write {file}: private key does not belong to the certificate"),
+        "secret is disabled: tls in 127.0.0.1".to_owned(),
+        "secret not found: tls in 127.0.0.1".to_owned(),
+    ] {
+        assert_eq!(output.err.matches(&part).count(), 1, "{part}\n{}", output.err);
+    }
+    assert_no_key(&output, &[&first, &early]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_version_before_the_newest_stays_and_a_removed_file_comes_back() {
+    let fixture = Fixture::start().await;
+    let authority = Authority::new();
+    let issued: Vec<Issued> = (0..3).map(|_| authority.issue("shop.example")).collect();
+    let mut versions = vec![fixture.emulator.set_secret("tls", issued[0].managed())];
+    fs::create_dir(fixture.path("certs")).expect("a directory");
+    let mut foreign =
+        Vec::from([".notes", ".0123456789abcdef0123456789abcdef.pem"].map(|rest| fixture.name("tls", rest)));
+    for name in &foreign {
+        fixture.write(&format!("certs/{name}"), "mine");
+    }
+    // It has the name of a version, and cannot be removed like one.
+    let directory = fixture.name("tls", ".0123456789abcdef0123456789abcdef");
+    fs::create_dir(fixture.path(&format!("certs/{directory}"))).expect("a directory");
+    foreign.push(directory.clone());
+    let mut command = fixture.certs();
+    command.args(["--watch", "--interval", "1s", "--then", "echo run >> runs"]);
+    let child = command.spawn().expect("the command starts");
+    eventually("the first version", || fixture.linked_version() == versions[0]).await;
+    for next in &issued[1..] {
+        versions.push(fixture.emulator.set_secret("tls", next.managed()));
+        eventually("the next version", || fixture.linked_version() == *versions.last().expect("a version")).await;
+    }
+    let file = |version: &str| fixture.name("tls", &format!(".{version}"));
+    let mut expected = vec![fixture.name("tls", ""), file(&versions[1]), file(&versions[2])];
+    expected.extend(foreign);
+    expected.sort();
+    eventually("the first version is removed", || fixture.names("certs") == expected).await;
+    for name in [fixture.name("tls", ""), file(&versions[2])] {
+        fs::remove_file(fixture.path(&format!("certs/{name}"))).expect("a file");
+        eventually("the file is back", || fixture.names("certs") == expected).await;
+    }
+    eventually("five runs", || fixture.read("runs") == "run\n".repeat(5)).await;
+    // The pipe has no reader.
+    let (pipe, newest) = (fixture.path("pipe"), fixture.path(&format!("certs/{}", file(&versions[2]))));
+    assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs").success());
+    fs::remove_file(&newest).expect("a file");
+    std::os::unix::fs::symlink(&pipe, &newest).expect("a link");
+    eventually("the link is a file again", || fs::symlink_metadata(&newest).is_ok_and(|file| file.is_file())).await;
+    eventually("six runs", || fixture.read("runs") == "run\n".repeat(6)).await;
+    send_signal(&child, "-TERM");
+    let output = wait(child).await;
+    assert!(output.assert_code(0).err.contains(&format!("cannot remove certs/{directory}: ")), "{}", output.err);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_service_manager_is_notified_after_the_first_files() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set_secret("tls", Authority::new().issue("shop.example").managed());
+    let socket = UnixDatagram::bind(fixture.path("notify")).expect("a socket");
+    socket.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    let mut command = fixture.certs();
+    command.args(["--watch", "--mode", "640"]).env("NOTIFY_SOCKET", fixture.path("notify"));
+    if is_root() {
+        command.args(["--owner", "65534:7"]);
+    }
+    let child = command.spawn().expect("the command starts");
+    let received = tokio::task::spawn_blocking(move || {
+        let mut bytes = [0; 64];
+        let length = socket.recv(&mut bytes).expect("a message");
+        (bytes[..length].to_vec(), SystemTime::now())
+    });
+    let (message, at) = received.await.expect("it ran");
+    assert_eq!(message, b"READY=1");
+    let file = fs::metadata(fixture.path(&fixture.file(""))).expect("the file is there");
+    assert!(file.modified().expect("a time") <= at);
+    assert_eq!(mode(fixture.path(&fixture.file(""))), 0o640);
+    if is_root() {
+        assert_eq!((file.uid(), file.gid()), (65_534, 7));
+    }
+    send_signal(&child, "-TERM");
+    wait(child).await.assert_code(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_hook_runs_for_one_file_although_another_cannot_be_written() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set_secret("tls", Authority::new().issue("shop.example").managed());
+    let mut command = fixture.certs();
+    command.args(["--format", "pem,pfx", "--watch", "--interval", "1s", "--then", "echo run >> runs"]);
+    let child = command.spawn().expect("the command starts");
+    let runs = || fs::read_to_string(fixture.path("runs")).unwrap_or_default().lines().count();
+    eventually("the first run", || runs() == 1).await;
+    // A check meanwhile would write the links again.
+    send_signal(&child, "-STOP");
+    let [pem, pfx] = ["", ".pfx"].map(|suffix| fixture.path(&fixture.file(suffix)));
+    [&pem, &pfx].map(|link| fs::remove_file(link).expect("a link"));
+    // A directory cannot be replaced by a link.
+    fs::create_dir(&pfx).expect("a directory");
+    send_signal(&child, "-CONT");
+    eventually("the run for the link that is back", || runs() == 2).await;
+    fs::remove_dir(&pfx).expect("a directory");
+    eventually("the run for the other link", || runs() == 3).await;
+    send_signal(&child, "-TERM");
+    assert!(wait(child).await.assert_code(0).err.contains("did not write certs/"));
+}
