@@ -147,7 +147,9 @@ async fn the_hook_runs_for_one_file_although_another_cannot_be_written() {
     // A check meanwhile would write the links again.
     send_signal(&child, "-STOP");
     let [pem, pfx] = ["", ".pfx"].map(|suffix| fixture.path(&fixture.file(suffix)));
-    [&pem, &pfx].map(|link| fs::remove_file(link).expect("a link"));
+    for link in [&pem, &pfx] {
+        fs::remove_file(link).expect("a link");
+    }
     // A directory cannot be replaced by a link.
     fs::create_dir(&pfx).expect("a directory");
     send_signal(&child, "-CONT");
