@@ -1,8 +1,7 @@
 //! Starts the emulator in a container, as an integration test does, and reads a secret from it.
 //!
 //! Needs Docker and the image `keyvault-emulator`, which `packaging/image.sh` makes. A test in Rust can do without
-//! both:
-//! `keyvault_emulator::Emulator::start()` is the same vault in the process of the test.
+//! both: `keyvault_emulator::Emulator::start()` is the same vault in the process of the test.
 
 use std::error::Error;
 use std::sync::Arc;

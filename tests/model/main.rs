@@ -1,4 +1,4 @@
-//! The concurrency of core under every schedule that [Shuttle](https://docs.rs/shuttle) draws.
+//! The concurrency of core under schedules that [Shuttle](https://docs.rs/shuttle) draws.
 //!
 //! The library of this package is core, compiled against Shuttle's `tokio`. Shuttle decides at every lock, notification
 //! and await which task continues. It detects deadlocks, and runs that never end by their number of steps. It prints a

@@ -45,7 +45,7 @@
 //! `discovery`, off by default, finds replicas of a store by DNS:
 //! [`discover_replicas`](AppConfigurationBuilder#method.discover_replicas).
 //!
-//! # Rooms
+//! # Modules
 //!
 //! The modules in the order of their dependencies: each uses only modules before it.
 //!

@@ -15,6 +15,10 @@ use crate::tree::ConfigTree;
 /// # Errors
 ///
 /// One error that reports every setting whose references cannot be resolved.
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the cache.
 pub async fn resolve(config: Config, vault: impl Into<Resolver>) -> Result<ResolvedConfig> {
     let loaded = vault.into().resolve_tree(ConfigTree::new(config, MappedSecrets::default())).await?;
     Ok(ResolvedConfig { loaded })

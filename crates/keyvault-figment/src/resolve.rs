@@ -15,6 +15,10 @@ use crate::tree::FigmentTree;
 /// # Errors
 ///
 /// One error that reports every setting whose references cannot be resolved.
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the cache.
 pub async fn resolve(figment: Figment, vault: impl Into<Resolver>) -> Result<ResolvedFigment> {
     let loaded = vault.into().resolve_tree(FigmentTree::new(figment, MappedSecrets::default())).await?;
     Ok(ResolvedFigment { loaded })

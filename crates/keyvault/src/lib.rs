@@ -48,7 +48,7 @@
     doc = concat!("[guides]: ", env!("CARGO_PKG_REPOSITORY"), "/blob/v", env!("CARGO_PKG_VERSION"), "/docs/SUMMARY.md")
 )]
 //!
-//! # Rooms
+//! # Modules
 //!
 //! The modules are listed in the order of their dependencies: each uses only modules before it. To read the code,
 //! follow this order; each module begins with a manual.

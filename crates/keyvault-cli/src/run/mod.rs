@@ -155,8 +155,8 @@ reference or an option is wrong, 3 a secret is not found, 4 denied, 5 a vault
 or store is unavailable or throttles, 1 several of these.
 
 With --mask the command writes to pipes instead of the terminal, so most
-programs print no colours. What it leaves in the background stays masked after
-keyvault has ended. As process 1 keyvault reaps what it inherits. A KILL signal
+programs print no colours. The output of processes in the background stays
+masked after keyvault has ended. As process 1 keyvault reaps what it inherits. A KILL signal
 to keyvault itself, with --mask or --restart-on-change, leaves the command
 running.
 

@@ -72,7 +72,7 @@ impl UnresolvedEnvironment {
         Ok(environment)
     }
 
-    /// Adds the settings of a store, and the secrets that `names` selects. What is set already stays.
+    /// Adds the settings of a store, and the secrets that `names` selects. Variables that are set already stay.
     pub(super) fn with_lower_layers(mut self, store: Option<SettingsStore>, names: Option<NameMap>) -> Self {
         if store.is_none() {
             self.report_unmatched(&self.known);

@@ -229,7 +229,7 @@ async fn the_version_of_the_api_and_the_limits_are_named() {
     fixture.emulator.fault(Fault::status(400));
     let large = fixture.write("large", &"x".repeat(30_000));
     let refused = fails(&fixture, &["set", "db", "--value-file", &large], 1).await;
-    assert_eq!(refused.matches("25 KB (25,600 bytes)").count(), 1, "{refused}");
+    assert_eq!(refused.matches("25 KB (25,600 characters)").count(), 1, "{refused}");
     // The command does not send this one.
     let large = fixture.write("large", &"x".repeat((1 << 20) + 1));
     let refused = fails(&fixture, &["set", "db", "--value-file", &large], 1).await;

@@ -21,7 +21,7 @@ use crate::service::{LoggedRequest, Requests, Service};
 use crate::storage::atomic_file::{self, Readers};
 use crate::vaults::SetSecret;
 
-/// A Key Vault secrets service in this process.
+/// The secrets and certificates of Key Vault, and App Configuration, in this process.
 ///
 /// Every method takes `&self`, so an [`Arc`] can share the emulator. Dropping it stops it: the runtime closes its ports
 /// and connections soon after. [`stop`](Self::stop) waits for that.
@@ -49,6 +49,10 @@ impl Emulator {
     }
 
     /// Stops the emulator and waits until its ports are closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future stops the emulator too, without the wait.
     pub async fn stop(mut self) {
         for task in std::mem::take(&mut self.tasks) {
             task.abort();

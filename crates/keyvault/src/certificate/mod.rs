@@ -25,7 +25,7 @@
 //! Reading one certificate takes about a millisecond, and one or two seconds at most: larger values, and containers
 //! that need more work to open, are refused. Memory that holds the key is wiped, except in the TLS library.
 //!
-//! # Rooms
+//! # Modules
 //!
 //! Read `certificate` first, then `server_certificates`, for servers of rustls. `form` finds the form of a value: JSON,
 //! `pem` or a `der_value`. These, and `pkcs12` with `mac`, `encryption`, `key_derivation` and `password`, read it into

@@ -10,8 +10,7 @@
 // 1. `secret_client` checks names and builds requests; `builder` configures it. The other operations:
 //    `version_properties` (set and update), `pages`, `deleted_secret` (which waits with `poller`), `backup`.
 // 2. `operation` is what each operation costs, risks and needs; `vault_service` how a vault differs from other
-// services,
-//    with the `challenge` that names the token it accepts.
+//    services, with the `challenge` that names the token it accepts.
 // 3. `service_error` classifies a refusal, `bundle` is the secret in a response.
 
 mod backup;

@@ -36,7 +36,7 @@ fn classify(response: &Response, code: Option<&str>, inner_code: Option<&str>, o
 
 /// The [limits of a secret](https://learn.microsoft.com/azure/key-vault/secrets/about-secrets), which a refusal does not
 /// name.
-const LIMITS: &str = "a vault takes values of up to 25 KB (25,600 bytes), content types of up to 255 characters, and 15 \
+const LIMITS: &str = "a vault takes values of up to 25 KB (25,600 characters), content types of up to 255 characters, and 15 \
                       tags whose names and values have up to 512 characters";
 
 /// The error of a token without the claims that the vault demands. The `TokenCredential` of `azure_core` 1.x cannot be

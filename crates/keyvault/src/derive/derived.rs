@@ -118,6 +118,10 @@ impl<R: Send + Sync> Derived<R> {
     /// drain](super::Derive::drain_deadline), and one second more if the runtime of the task does not run.
     ///
     /// The other clones of the handle keep the last resource, which is drained.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future after its first poll ends only the wait; the task still ends.
     pub async fn shutdown(&self) {
         if let Some(state) = &self.fixed {
             state.send_modify(|state| state.end(None));

@@ -6,9 +6,12 @@ use std::time::Duration;
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
-    /// The name is that of a deleted secret, or an operation on it is still running: recover, purge, or wait.
+    /// The object is in a state that does not permit the operation: it exists already, is deleted and recoverable, is
+    /// locked, has changed, or another operation on it is still running. [`Error::advice`](super::Error::advice) has the
+    /// remedy.
     Conflict,
-    /// The credential may not read this secret: grant access, then retry.
+    /// The vault does not permit the operation to this identity or at all, or this program does not allow the vault:
+    /// grant access, then retry.
     Denied,
     /// A name, reference or setting is malformed: fix it; a retry cannot help.
     Invalid,

@@ -149,6 +149,10 @@ impl<T: Send + Sync + 'static> Live<T> {
     /// and the task ends when the runtime runs again.
     ///
     /// The other clones of the handle keep the last settings.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future after its first poll ends only the wait; the task still ends.
     pub async fn shutdown(&self) {
         self.refresh.shutdown().await;
     }

@@ -137,7 +137,7 @@ impl Planner {
             if !is_retry {
                 timetable.take_full();
             }
-            // What is due in one vault does not wait for another.
+            // A secret that is due in one vault does not wait for another vault.
             let due = match vaults.len() {
                 1 => timetable.take_covered(now.instant, &left_out),
                 _ => timetable.copy_covered(now.instant, &left_out, now.instant + LONGEST_DUE_WAIT),

@@ -4,11 +4,13 @@ use crate::error::{Error, ErrorKind};
 use crate::secret::SecretId;
 
 /// The consequence when a secret in use is deleted or disabled, or may not be read any more.
+///
+/// A refusal by the vault's network rules is never a revocation.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Revocation {
     /// The last good settings stay, and health stays green as long as they are young enough. A changed role assignment
-    /// or a firewall causes the same answers as a revoked secret.
+    /// causes the same answer as a revoked secret.
     #[default]
     Keep,
     /// Health turns red at once, and every watcher receives a [`Notice::Revoked`](super::Notice::Revoked), until a

@@ -110,7 +110,7 @@ pub struct NameMap {
 
 /// Conversion between names and keys.
 impl NameMap {
-    /// Creates the default map, which takes every secret.
+    /// Creates the default map, which takes each enabled secret that does not belong to a certificate.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,7 +1,7 @@
 //! The report of one load: one row for each reference and each secret mapped by name.
 //!
-//! This room holds plain data, so that an [`Error`](crate::Error) can carry a report. Read [`ReferenceStatus`] in
-//! `status` first, then [`ReportRow`] in `row`; `table` prints a report. The `resolver` room makes the rows.
+//! This module holds plain data, so that an [`Error`](crate::Error) can carry a report. Read [`ReferenceStatus`] in
+//! `status` first, then [`ReportRow`] in `row`; `table` prints a report. The module `resolver` makes the rows.
 
 mod row;
 mod status;

@@ -44,6 +44,10 @@ impl Resolver {
     /// Resolves every reference in `values`. A failure of one does not fail the others: the report shows each.
     ///
     /// Costs one request for each distinct secret.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the cache.
     pub async fn check(&self, values: Vec<ConfigValue>) -> Checked {
         let plan = FetchPlan::full(Arc::default(), SystemTime::now());
         let loader = Loader::new(self, &plan);

@@ -27,6 +27,10 @@ impl Resolver {
     /// All failures in one error. [`Invalid`](ErrorKind::Invalid) if several names give one key, a key is both a value
     /// and a table, or the map cannot work; [`InvalidSettings`](ErrorKind::InvalidSettings) if a JSON secret to expand
     /// is not JSON, or a strict map finds a secret outside its dates; otherwise the store's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the cache.
     pub async fn mapped(&self, map: &NameMap) -> Result<MappedSecrets> {
         let plan = FetchPlan::full(Arc::default(), SystemTime::now());
         Loader::new(self, &plan).mapped(map, |_| {}).await

@@ -30,6 +30,10 @@ impl Resolver {
     ///
     /// As [`Reference::parse`](crate::Reference::parse) and [`get`](Resolver::get); all failures of the text in one
     /// error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the cache.
     pub async fn resolve(&self, text: &str) -> Result<Option<Resolved>> {
         let Some(template) = parse_text(self, text)? else {
             return Ok(Some(Resolved::literal(text)));

@@ -144,8 +144,7 @@ impl SealedSnapshot {
     /// keeps [`SealedHealth::saved`](super::SealedHealth::saved) where the attacker cannot write, such as in a
     /// database, and sets it here at the next start. If the clock of the machine was set back by more than 5 minutes,
     /// files look older than they are and are refused until the clock has passed this time. Default: none; any file
-    /// within the
-    /// [maximum age](SealedSnapshot::max_age) is accepted.
+    /// within the [maximum age](SealedSnapshot::max_age) is accepted.
     ///
     /// Instances with files of their own each need a time of their own: the time of one refuses the file of another. A
     /// database with less precision must round the time down, or the newest file itself is refused. A rounded time also

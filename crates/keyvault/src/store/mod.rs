@@ -1,7 +1,7 @@
 //! The interface to a source of secrets: a [`SecretStore`] returns the secrets of one vault.
 //!
 //! Read the trait here, then [`InMemory`], a vault without Azure. `testing` is the suite that every implementation must
-//! pass; the `client` room holds the implementation for Azure.
+//! pass; the module `client` holds the implementation for Azure.
 
 mod in_memory;
 #[cfg(feature = "testing")]

@@ -1,6 +1,6 @@
 //! Pauses, rates and clocks.
 //!
-//! Every room that waits takes its pauses from here, so that all of them grow, spread and end alike:
+//! Every module that waits takes its pauses from here, so that all of them grow, spread and end alike:
 //!
 //! 1. [`Backoff`]: the pause after so many failures in a row.
 //! 2. [`TokenBucket`]: how often something may happen.

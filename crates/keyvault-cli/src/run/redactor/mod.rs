@@ -111,7 +111,7 @@ impl<'a> Redactor<'a> {
         let end = self.start + self.held_back.len();
         let open = |track: &Track| {
             let start = track.starts.front().copied().filter(|_| track.starts.len() >= MIN_LENGTH)?;
-            // What follows a whole secret is no part of it, and neither is the end of a line with the start of one.
+            // The bytes after a whole secret are no part of it, and neither is the end of a line with the start of one.
             let automaton = self.masker.automaton(track);
             let is_whole = automaton.match_length(track.node) == Some(track.starts.len());
             let is_line_break =
