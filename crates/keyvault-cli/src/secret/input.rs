@@ -65,7 +65,8 @@ fn limited(from: impl Read, limit: u64, problem: &'static str) -> io::Result<Vec
 
 /// A generous limit, because the vault decides.
 const MAX_VALUE: u64 = 1 << 20;
-const VALUE_TOO_LARGE: &str = "the input has more than 1 MiB; a vault accepts values of at most 25 KB (25,600 characters)";
+const VALUE_TOO_LARGE: &str =
+    "the input has more than 1 MiB; a vault accepts values of at most 25 KB (25,600 characters)";
 const MAX_BACKUP: u64 = 64 << 20;
 const BACKUP_TOO_LARGE: &str = "the input has more than 64 MiB; the backup of a secret is smaller";
 
