@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{CommonArguments, input, read};
 use crate::failure::Failure;
 use crate::output;
-use crate::vault::{SecretTarget, VaultArguments, patient};
+use crate::vault::{SecretTarget, VaultArguments, with_item_timeout};
 
 /// Whether to wait for an operation that the vault completes later.
 #[derive(clap::Args)]
@@ -71,7 +71,7 @@ impl Deleted {
             return print_deleted(&client.get_deleted(&name).await?, self.common.json);
         }
         let client = vault.client()?;
-        let deleted = patient(client.list_deleted().boxed(), vault.timeout());
+        let deleted = with_item_timeout(client.list_deleted().boxed(), vault.timeout());
         let listed: Vec<DeletedSecret> = deleted.try_collect().await?;
         if self.common.json {
             return Ok(output::print_json(&listed.iter().map(output::deleted_json).collect::<Value>())?);

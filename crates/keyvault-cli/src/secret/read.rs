@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::CommonArguments;
 use crate::failure::Failure;
 use crate::output;
-use crate::vault::{SecretTarget, VaultArguments, patient};
+use crate::vault::{SecretTarget, VaultArguments, with_item_timeout};
 
 /// The secret to read.
 #[derive(clap::Args)]
@@ -87,7 +87,8 @@ impl List {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let vault = &self.common.vault;
         let client = vault.client()?;
-        let listed: Vec<SecretProperties> = patient(client.list().boxed(), vault.timeout()).try_collect().await?;
+        let listed: Vec<SecretProperties> =
+            with_item_timeout(client.list().boxed(), vault.timeout()).try_collect().await?;
         let row = |item: &SecretProperties| {
             vec![item.id().name().to_string(), state(item), output::date(item.updated()), output::date(item.expires())]
         };
@@ -109,7 +110,7 @@ impl Versions {
     pub(super) async fn run(self) -> Result<(), Failure> {
         let vault = &self.common.vault;
         let SecretTarget { client, name, .. } = vault.secret(&self.name)?;
-        let versions = patient(client.list_versions(&name).boxed(), vault.timeout());
+        let versions = with_item_timeout(client.list_versions(&name).boxed(), vault.timeout());
         let mut listed: Vec<SecretProperties> = versions.try_collect().await?;
         // The vault does not list versions by time.
         listed.sort_by_key(|version| std::cmp::Reverse(version.created()));

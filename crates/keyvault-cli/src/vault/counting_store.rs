@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use futures::stream::BoxStream;
 use keyvault::{Result, Secret, SecretClient, SecretId, SecretName, SecretProperties, SecretStore, Vault};
 
-use super::patience::patient;
+use super::item_timeout::with_item_timeout;
 
 /// A client that counts the secrets it fetched.
 #[derive(Debug)]
@@ -31,10 +31,10 @@ impl SecretStore for CountingStore {
     }
 
     fn list(&self) -> BoxStream<'_, Result<SecretProperties>> {
-        patient(SecretStore::list(&self.client), self.timeout)
+        with_item_timeout(SecretStore::list(&self.client), self.timeout)
     }
 
     fn versions(&self, name: &SecretName) -> BoxStream<'_, Result<SecretProperties>> {
-        patient(SecretStore::versions(&self.client, name), self.timeout)
+        with_item_timeout(SecretStore::versions(&self.client, name), self.timeout)
     }
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::family;
+use super::process_tree;
 use crate::run::masked_output::{BUFFER_LENGTH, Target};
 use crate::run::redactor::{Masker, Redactor};
 
@@ -33,7 +33,7 @@ where
     let Ok((mut command, sender)) = prepare(to) else { return Some(from) };
     let Ok(stdin) = from.try_into() else { return None };
     let Ok(process) = command.stdin(stdin).spawn() else { return None };
-    family::exclude(process.id());
+    process_tree::exclude(process.id());
     // The command holds the other ends of its pipes.
     drop(command);
     let sent = tokio::task::spawn_blocking(move || send(sender, &secrets, &recent));

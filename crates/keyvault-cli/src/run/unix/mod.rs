@@ -1,11 +1,11 @@
 //! Unix: process groups, signals, `exec`, and pipes that another process takes over.
 //!
-//! In reading order: `process` is the command with its `family`, every process that it started. `signal` receives
+//! In reading order: `process` is the command with its `process_tree`, every process that it started. `signal` receives
 //! signals, and `background_output` masks what a process in the background prints after `keyvault` has ended.
 
 mod background_output;
-mod family;
 mod process;
+mod process_tree;
 mod signal;
 
 use std::ffi::OsStr;
@@ -15,8 +15,8 @@ use std::process::Command;
 
 pub(super) use self::background_output::hand_over;
 pub(crate) use self::background_output::{MASK_ARGUMENT, copy_for_background_processes};
-pub(super) use self::family::{adopt_orphans, reap_orphans};
 pub(super) use self::process::{Process, exit_code};
+pub(super) use self::process_tree::{adopt_orphans, reap_orphans};
 pub(super) use self::signal::{ReceivedSignal, listen};
 use super::environment::ChildEnvironment;
 

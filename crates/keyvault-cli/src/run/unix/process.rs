@@ -7,7 +7,7 @@ use std::process::{Command, ExitStatus};
 use rustix::process::{Pid, Signal};
 use tokio::process::{Child, ChildStderr, ChildStdout};
 
-use super::family::{self, Family};
+use super::process_tree::{self, ProcessTree};
 use super::signal::{self, ReceivedSignal};
 
 /// A child process with every process that it started.
@@ -15,20 +15,20 @@ use super::signal::{self, ReceivedSignal};
 pub(in crate::run) struct Process {
     child: Child,
     /// `None` if the child has already ended.
-    family: Option<Family>,
+    tree: Option<ProcessTree>,
 }
 
 impl Process {
     /// Starts a command. One that may be restarted leads a process group of its own, unless it is on a terminal.
     pub(in crate::run) fn spawn(command: Command, is_restarted: bool) -> io::Result<Self> {
         let mut command = tokio::process::Command::from(command);
-        let leads_a_group = is_restarted && family::may_lead_a_group();
+        let leads_a_group = is_restarted && process_tree::may_lead_a_group();
         if leads_a_group {
             command.process_group(0);
         }
         let child = command.spawn()?;
         let id = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        Ok(Self { child, family: id.map(|id| Family::new(id, leads_a_group)) })
+        Ok(Self { child, tree: id.map(|id| ProcessTree::new(id, leads_a_group)) })
     }
 
     /// Takes the pipes from standard output and standard error. `None` if they are not piped.
@@ -59,15 +59,15 @@ impl Process {
     }
 
     fn send(&self, signal: Signal) {
-        if let Some(family) = self.family {
+        if let Some(tree) = self.tree {
             // The id is `None` once the child was waited for.
-            family.send(signal, self.child.id().is_none());
+            tree.send(signal, self.child.id().is_none());
         }
     }
 
     /// Returns whether every process that the command started has ended.
     pub(in crate::run) fn is_alone(&self) -> bool {
-        self.family.is_none_or(Family::is_empty)
+        self.tree.is_none_or(ProcessTree::is_empty)
     }
 }
 

@@ -2,24 +2,21 @@
 //!
 //! [`Surrounding`] combines what `text_format` says of the whole text and `line` of the line: the part of a URL
 //! (`url_part`) or of a data source name of Go (`go_dsn`), or the pair of a connection string (`pairs`) that the
-//! reference is in.
+//! reference is in. `check` finds the values that would change it.
 
+mod check;
 mod go_dsn;
 mod line;
 mod pairs;
 mod text_format;
 mod url_part;
 
-use serde::de::IgnoredAny;
-
 use self::go_dsn::DsnPart;
 use self::line::Line;
-use self::pairs::{Pairs, Quotes, Separator, breaks_pair, breaks_words};
+use self::pairs::{Pairs, Quotes, Separator};
 use self::text_format::{JsonStrings, TextFormat};
 use self::url_part::UrlPart;
 use super::encode::Encode;
-use crate::error::{Error, ErrorKind, Result};
-use crate::report::ReferenceStatus;
 
 /// What a secret must not contain at one place of a text, because it would change the text's structure.
 ///
@@ -80,107 +77,7 @@ impl Surrounding {
             _ => self.quote,
         }
     }
-
-    /// Checks that `value`, encoded by `encode`, does not change the structure of the text.
-    pub(super) fn check(&self, value: &str, encode: Option<Encode>) -> Result<()> {
-        let is_encoded = |by: &[Encode]| encode.is_some_and(|encode| by.contains(&encode));
-        if is_encoded(&[Encode::None]) {
-            return Ok(());
-        }
-        if !is_encoded(&[Encode::Url]) && self.url.is_some_and(|part| part.is_changed_by(value)) {
-            return Err(changes("the URL around it", URL_HELP));
-        }
-        if let Some(part) = self.dsn {
-            let is_decoded = part == DsnPart::Encoded;
-            if is_encoded(&[Encode::Url]) && !is_decoded && value.contains('%') {
-                let clause = "secret is encoded for a URL, and the data source name of Go around it does not decode it";
-                return Err(Error::new(ErrorKind::InvalidSettings, clause)
-                    .with_status(ReferenceStatus::OtherReasons)
-                    .with_help("remove Encode=url from the reference"));
-            }
-            if !is_encoded(&[Encode::Url]) && part.is_changed_by(value) {
-                let help = if is_decoded { URL_HELP } else { OWN_SETTING };
-                return Err(changes("the data source name of Go around it", help));
-            }
-        }
-        let quoted = |quotes| self.pairs.filter(|pairs| pairs.quotes == quotes).map(|pairs| pairs.separator);
-        if quoted(Quotes::Braces).is_some() && !is_encoded(&[Encode::Ado]) && value.contains('}') {
-            return Err(changes("the braces around it", ADO_HELP));
-        }
-        match quoted(Quotes::Nothing) {
-            // The ampersands may be those of a shell's `&&`.
-            Some(Separator::Ampersand)
-                if self.url.is_none()
-                    && !is_encoded(&[Encode::Url, Encode::Shell])
-                    && UrlPart::QueryValue.is_changed_by(value) =>
-            {
-                return Err(changes("the form around it", URL_HELP));
-            }
-            Some(Separator::Semicolon { has_braces })
-                if !is_encoded(&[Encode::Ado]) && breaks_pair(value, has_braces) =>
-            {
-                return Err(changes("the connection string around it", ADO_HELP));
-            }
-            Some(Separator::Comma) if value.contains([',', '\r', '\n']) => {
-                return Err(changes("the list around it", OWN_SETTING));
-            }
-            Some(Separator::Space) if !is_encoded(&[Encode::Shell]) && breaks_words(value) => {
-                return Err(changes("the words around it", OWN_SETTING));
-            }
-            _ => {}
-        }
-        let breaks_string = |c: char| matches!(c, '"' | '\\') || c < ' ';
-        match self.json {
-            _ if is_encoded(&[Encode::Json]) => {}
-            Some(JsonPlace::String) if value.contains(breaks_string) => {
-                return Err(changes("the JSON around it", JSON_HELP));
-            }
-            Some(JsonPlace::Value) if serde_json::from_str::<IgnoredAny>(value).is_err() => {
-                return Err(changes("the JSON around it", JSON_HELP));
-            }
-            _ => {}
-        }
-        if self.is_xml && !is_encoded(&[Encode::Xml]) && value.contains(['<', '&']) {
-            return Err(changes("the XML around it", XML_HELP));
-        }
-        let quoting = [Encode::Json, Encode::Yaml, Encode::Xml, Encode::Ado, Encode::Shell];
-        if let Some(quote) = self.quote.filter(|_| !is_encoded(&quoting)) {
-            let is_ado = self.pairs.is_some_and(|pairs| matches!(pairs.separator, Separator::Semicolon { .. }));
-            let what = "the quoted text around it";
-            if value.contains(quote) {
-                return Err(changes(what, if is_ado { ADO_HELP } else { QUOTE_HELP }));
-            }
-            let has_escapes = !is_ado && !self.is_xml;
-            // libpq reads the character after any backslash as it is.
-            let is_libpq = quoted(Quotes::QuotationMarks) == Some(Separator::Space) && quote == '\'';
-            if has_escapes && is_libpq && value.contains('\\') {
-                return Err(changes(what, OWN_SETTING));
-            }
-            // Most other formats read the quotation mark after a backslash as a part of the text.
-            if has_escapes && value.ends_with('\\') {
-                return Err(changes(what, QUOTE_HELP));
-            }
-        }
-        Ok(())
-    }
 }
-
-fn changes(what: &'static str, help: &'static str) -> Error {
-    let clause = format!("secret has a character that changes the structure of {what}");
-    let heading = "secret has a character that changes the structure of …";
-    Error::from_clause(ErrorKind::InvalidSettings, heading, clause)
-        .with_status(ReferenceStatus::OtherReasons)
-        .with_help(help)
-}
-
-const URL_HELP: &str =
-    "add Encode=url to the reference; Encode=none if the secret is meant to be several parts of the URL";
-const ADO_HELP: &str = "add Encode=ado to the reference; Encode=none if the secret is meant to be several pairs";
-const JSON_HELP: &str = "add Encode=json to the reference; Encode=none if the secret is meant to be JSON itself";
-const XML_HELP: &str = "add Encode=xml to the reference; Encode=none if the secret is meant to be XML itself";
-const QUOTE_HELP: &str = "add Encode=json, yaml, xml, ado or shell to the reference, as the text needs it";
-const OWN_SETTING: &str =
-    "give the secret a setting of its own, or add Encode=url or base64 to the reference if the reader decodes it";
 
 /// Stands for a reference in the text around it: it is valid in a JSON string and as a JSON value.
 pub(super) const PLACEHOLDER: char = '0';
@@ -188,6 +85,7 @@ pub(super) const PLACEHOLDER: char = '0';
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{ErrorKind, Result};
 
     /// Checks the value at `*` in `text`.
     fn check(text: &str, value: &str) -> Result<()> {

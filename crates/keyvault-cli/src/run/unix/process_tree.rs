@@ -13,7 +13,7 @@ use tokio::time::sleep;
 
 /// The processes that a restart ends: the process group of the command, and what left the group.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Family {
+pub(super) struct ProcessTree {
     leader: Pid,
     /// Whether the command leads a process group of its own.
     has_group: bool,
@@ -26,7 +26,7 @@ pub(super) fn may_lead_a_group() -> bool {
     File::open("/dev/tty").is_err()
 }
 
-impl Family {
+impl ProcessTree {
     pub(super) fn new(leader: Pid, has_group: bool) -> Self {
         Self { leader, has_group }
     }
@@ -56,11 +56,11 @@ impl Family {
     fn others(self) -> Vec<Process> {
         let leader = self.leader.as_raw_nonzero().get();
         let processes = processes();
-        let mut family = descendants(&processes, getpid().as_raw_nonzero().get());
-        family.extend(
+        let mut ids = descendants(&processes, getpid().as_raw_nonzero().get());
+        ids.extend(
             processes.values().filter(|process| self.has_group && process.group == leader).map(|process| process.id),
         );
-        let is_other = |process: &&Process| family.contains(&process.id) && process.id != leader && !process.is_zombie;
+        let is_other = |process: &&Process| ids.contains(&process.id) && process.id != leader && !process.is_zombie;
         processes.values().filter(is_other).copied().collect()
     }
 }
