@@ -1,12 +1,13 @@
 //! Key Vault references: text that refers to a secret.
 //!
 //! Read the grammar at [`Reference`], then [`Template`], which is text with references in it. `marker` recognizes the
-//! beginning of a reference, `parameters` parses the text between the parentheses, `near_miss` finds text that was
-//! meant to be a reference, `json_path` selects a member of a JSON secret, `format` converts certificates,
-//! `encode` writes a secret in the format of the text around it, `surrounding` refuses a secret that
-//! would change the structure of that text, and `app_configuration` reads the form that Azure App Configuration uses.
+//! beginning of a reference, `parameters` parses the text between the parentheses, `display` writes a reference, and
+//! `near_miss` finds text that was meant to be one. `json_path` selects a member of a JSON secret, `format` converts
+//! certificates, `encode` writes a secret in the format of the text around it, and `surrounding` refuses a secret that
+//! would change the structure of that text. `app_configuration` reads the form that Azure App Configuration uses.
 
 pub(crate) mod app_configuration;
+mod display;
 mod encode;
 mod format;
 mod json_path;
@@ -16,7 +17,6 @@ mod parameters;
 mod surrounding;
 mod template;
 
-use std::fmt;
 use std::str::FromStr;
 
 use zeroize::Zeroizing;
@@ -265,42 +265,6 @@ fn no_tag() -> Error {
     Error::new(ErrorKind::InvalidSettings, "secret has no tag with the name in the reference")
         .with_status(ReferenceStatus::OtherReasons)
         .with_help("compare Tag with the tags of the secret's current version: their names are case-sensitive")
-}
-
-impl fmt::Display for Reference {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("@Microsoft.KeyVault(")?;
-        if let ReferenceVault::Origin(vault) = &self.vault {
-            write!(f, "SecretUri={}", self.in_vault(vault.clone()).url())?;
-        } else {
-            if let ReferenceVault::Named(vault) = &self.vault {
-                write!(f, "VaultName={vault};")?;
-            }
-            write!(f, "SecretName={}", self.name)?;
-            if let Some(version) = &self.version {
-                write!(f, ";SecretVersion={version}")?;
-            }
-        }
-        if let Some(property) = &self.property {
-            write!(f, ";Property={property}")?;
-        }
-        if let Some(tag) = &self.tag {
-            write!(f, ";Tag={tag}")?;
-        }
-        if self.is_base64 {
-            f.write_str(";Encoding=base64")?;
-        }
-        if let Some(format) = self.format {
-            write!(f, ";Format={}", format.name())?;
-        }
-        if let Some(encode) = self.encode {
-            write!(f, ";Encode={}", encode.name())?;
-        }
-        if self.optional {
-            f.write_str(";Optional=true")?;
-        }
-        f.write_str(")")
-    }
 }
 
 impl FromStr for Reference {
