@@ -53,8 +53,9 @@ pub(super) fn encoded(any: AnyRef<'_>) -> Result<Bytes, Problem> {
     any.to_der().map(Bytes::new).map_err(|_| Problem::DamagedContainer)
 }
 
-/// The tag of the constructed field `[0]`.
+/// The tags of the constructed fields `[0]` and `[1]`.
 pub(super) const FIELD_0: Tag = Tag::ContextSpecific { constructed: true, number: der::TagNumber(0) };
+pub(super) const FIELD_1: Tag = Tag::ContextSpecific { constructed: true, number: der::TagNumber(1) };
 
 /// Rewrites one element of BER, with everything in it, as DER. Bytes after the element are ignored.
 ///

@@ -8,7 +8,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::SigningKey;
 
-use super::der_reader::{FIELD_0, children, encoded, explicit, octets, oid as oid_of, sequence};
+use super::der_reader::{FIELD_0, FIELD_1, children, encoded, explicit, octets, oid as oid_of, sequence};
 use super::der_writer::{BIT_STRING, Bytes, INTEGER, NULL, OCTET_STRING, SEQUENCE, element, explicit as field, oid};
 use super::problem::Problem;
 use super::x509::X509;
@@ -65,14 +65,26 @@ impl PrivateKey {
         certificates: &[X509],
         provider: &CryptoProvider,
     ) -> Result<(Self, Arc<dyn SigningKey>), Problem> {
-        match self.load(provider) {
-            Ok(signing_key) => Ok((self, signing_key)),
-            Err(problem) => {
-                let candidates = certificates.iter().filter_map(|certificate| self.completed(certificate));
-                let mut loaded = candidates.filter_map(|key| key.load(provider).ok().map(|loaded| (key, loaded)));
-                loaded.next().ok_or(problem)
+        let as_it_is = self.load(provider);
+        // Providers differ in whether they read a compressed public key; programs that get the key differ too.
+        if as_it_is.is_err() || self.has_compressed_public_key() {
+            let candidates = certificates.iter().filter_map(|certificate| self.completed(certificate));
+            let mut loaded = candidates.filter_map(|key| key.load(provider).ok().map(|loaded| (key, loaded)));
+            if let Some(completed) = loaded.next() {
+                return Ok(completed);
             }
         }
+        Ok((self, as_it_is?))
+    }
+
+    fn has_compressed_public_key(&self) -> bool {
+        let public_key = || {
+            let [_, _, key] = sequence(&self.0).ok()?[..] else { return None };
+            let fields = sequence(octets(key).ok()?).ok()?;
+            explicit(fields.into_iter().find(|any| any.tag() == FIELD_1)?).ok()
+        };
+        // The number of unused bits, and the form of the point.
+        public_key().is_some_and(|key| matches!(key.value(), [0, 2 | 3, ..]))
     }
 
     fn load(&self, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, Problem> {
