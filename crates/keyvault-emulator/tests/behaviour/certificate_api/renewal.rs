@@ -111,6 +111,22 @@ async fn nothing_is_renewed_without_the_action_or_the_issuer_or_while_disabled()
 }
 
 #[tokio::test]
+async fn dates_at_the_ends_of_their_range_harm_no_other_request() {
+    for (nbf, exp) in [(i64::MAX, i64::MIN), (i64::MIN, i64::MAX), (i64::MIN, i64::MIN), (i64::MAX, i64::MAX)] {
+        let emulator = Emulator::start().await.unwrap();
+        created(&emulator, "tls", policy("Self")).await;
+        emulator.vault("contoso").set("plain", "1");
+        let dates = json!({ "attributes": { "nbf": nbf, "exp": exp } });
+        let response = send(&emulator, "PATCH", "/secrets/tls", dates).await;
+        assert_eq!(response.status(), 200, "{}", response.text());
+        for path in ["/secrets/plain", "/secrets/tls", "/certificates/tls", "/certificates"] {
+            assert_eq!(crate::get(&emulator, path).await.status(), 200, "{path} {nbf} {exp}");
+        }
+        assert!(emulator.vault("contoso").events().contains("NewVersionCreated"), "{nbf} {exp}");
+    }
+}
+
+#[tokio::test]
 async fn a_data_file_keeps_versions_policies_and_creations() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("vault.json");
