@@ -60,6 +60,23 @@ async fn a_file_without_stores_is_read_and_a_damaged_one_is_rejected() {
 }
 
 #[tokio::test]
+async fn a_file_with_an_unreadable_access_key_is_rejected() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("data.json");
+    Emulator::builder().data_file(&file).start().await.unwrap().stop().await;
+    let valid: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    for (key, secret) in [("read_write", ""), ("read_only", ""), ("read_write", "hunter2!"), ("read_only", "hunter2!")]
+    {
+        let mut damaged = valid.clone();
+        damaged["identity"]["access_keys"][key]["secret"] = secret.into();
+        fs::write(&file, damaged.to_string()).unwrap();
+        let error = Emulator::builder().data_file(&file).start().await.unwrap_err().to_string();
+        assert!(error.contains("it is damaged: an access key is empty or not base64"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_change_that_cannot_be_written_is_an_error_and_has_no_effect() {
     let directory = tempfile::tempdir().unwrap();
     let emulator = Emulator::builder().data_file(directory.path().join("data.json")).start().await.unwrap();
