@@ -30,6 +30,11 @@ impl Store {
         self.get_in(id, &View::LATEST)
     }
 
+    /// Returns whether there is or was a key-value with this key and label.
+    pub(crate) fn contains(&self, id: &KeyId) -> bool {
+        self.histories.contains_key(&id.sort_text())
+    }
+
     /// Returns a key-value in a view.
     pub(super) fn get_in(&self, id: &KeyId, view: &View) -> Option<&KeyValue> {
         self.histories.get(&id.sort_text())?.state(view)
