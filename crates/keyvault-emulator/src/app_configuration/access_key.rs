@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use ring::hmac;
 use serde::{Deserialize, Serialize};
 
 use crate::random;
@@ -27,6 +28,11 @@ impl AccessKeys {
         Self { read_write: AccessKey::random(), read_only: AccessKey::random() }
     }
 
+    /// Returns whether both secrets can be read.
+    pub(crate) fn is_valid(&self) -> bool {
+        [&self.read_write, &self.read_only].into_iter().all(|key| key.signing_key().is_some())
+    }
+
     /// Returns the key with an identifier, and whether it grants writes.
     pub(super) fn find(&self, id: &str) -> Option<(&AccessKey, Access)> {
         match id {
@@ -40,6 +46,12 @@ impl AccessKeys {
 impl AccessKey {
     fn random() -> Self {
         Self { id: random::hex(), secret: STANDARD.encode(random::bytes::<32>()) }
+    }
+
+    /// Returns the key that signs requests. `None` if the secret is empty or not base64: an empty key proves nothing.
+    pub(super) fn signing_key(&self) -> Option<hmac::Key> {
+        let secret = STANDARD.decode(&self.secret).ok().filter(|secret| !secret.is_empty())?;
+        Some(hmac::Key::new(hmac::HMAC_SHA256, &secret))
     }
 
     /// Returns the connection string of a store.

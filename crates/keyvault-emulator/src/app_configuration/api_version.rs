@@ -6,7 +6,7 @@ use super::problem::Problem;
 ///
 /// See [versioning](https://learn.microsoft.com/azure/azure-app-configuration/rest-api-versioning).
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum ApiVersion {
+pub(crate) enum ApiVersion {
     /// Key-values, keys, labels, revisions and locks.
     V1,
     /// Snapshots, in preview.
@@ -23,7 +23,7 @@ pub(super) enum ApiVersion {
 
 impl ApiVersion {
     /// The newest version.
-    pub(super) const LATEST: Self = Self::V26_04;
+    pub(crate) const LATEST: Self = Self::V26_04;
 
     /// Parses the parameters of a request to a path. There must be exactly one.
     pub(super) fn parse(values: &[&str], path: &str) -> Result<Self, Problem> {

@@ -13,7 +13,7 @@ use super::tag_filter::TagFilter;
 
 /// A snapshot to create.
 pub(super) struct CreateSnapshot {
-    /// Each filter as the client wrote it, and parsed.
+    /// Each filter as responses write it, and parsed.
     pub(super) filters: Vec<(SnapshotFilter, KeyValueFilter)>,
     pub(super) composition: Composition,
     pub(super) retention: Duration,
@@ -21,7 +21,8 @@ pub(super) struct CreateSnapshot {
     pub(super) tags: Tags,
 }
 
-/// The key-values that a snapshot contains, as the client wrote the filter.
+/// The key-values that a snapshot contains, as responses write the filter: the key and the label as the client wrote
+/// them, and the tags parsed and escaped anew.
 #[derive(Clone, Deserialize, Serialize)]
 pub(super) struct SnapshotFilter {
     pub(super) key: String,

@@ -5,20 +5,27 @@ use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 use time::{Date, Month, OffsetDateTime, Time, UtcOffset};
 
-/// Parses a date. Like the service it accepts more than HTTP dates: ISO 8601, and the form that the Azure SDK for
-/// Python signs, `May, 11 2018 18:48:36.000000 GMT`.
+/// Parses a date. Like the service it accepts more than HTTP dates: ISO 8601, the form that the Azure SDK for Python
+/// signs, `May, 11 2018 18:48:36.000000 GMT`, and the offset that Java writes in place of `GMT`.
 pub(super) fn parse(text: &str) -> Option<Duration> {
-    let iso = text.trim().replacen(' ', "T", 1);
-    // A client may omit the offset of a UTC time.
-    let parsed = OffsetDateTime::parse(&iso, &Rfc3339).or_else(|_| OffsetDateTime::parse(&format!("{iso}Z"), &Rfc3339));
-    let date = parsed.ok().or_else(|| parse_words(text))?;
+    let date = parse_iso(text.trim()).or_else(|| parse_words(text))?;
     let nanos = u64::try_from(date.unix_timestamp_nanos()).ok()?;
     Some(Duration::from_nanos(nanos))
 }
 
-/// Parses a date whose parts are in any order, except that a day comes before its year.
+fn parse_iso(text: &str) -> Option<OffsetDateTime> {
+    let (date, rest) = text.split_once(['T', 't', ' '])?;
+    let (clock, offset) = rest.split_at(rest.find(['Z', 'z', '+', '-']).unwrap_or(rest.len()));
+    // Java omits the seconds of a whole minute, and Python the offset of a UTC time.
+    let seconds = if clock.matches(':').count() == 1 { ":00" } else { "" };
+    let offset = if offset.is_empty() { "Z" } else { offset };
+    OffsetDateTime::parse(&format!("{date}T{clock}{seconds}{offset}"), &Rfc3339).ok()
+}
+
+/// Parses a date whose parts are in any order, except that a day comes before its year, and an offset is last.
 fn parse_words(text: &str) -> Option<OffsetDateTime> {
     let (mut day, mut month, mut year, mut time) = (None, None, None, None);
+    let (text, offset) = split_offset(text.trim()).unwrap_or((text, UtcOffset::UTC));
     for word in text.split([' ', ',', '-']).filter(|word| !word.is_empty()) {
         if word.contains(':') {
             time = Some(parse_time(word)?);
@@ -31,7 +38,19 @@ fn parse_words(text: &str) -> Option<OffsetDateTime> {
         }
     }
     let date = Date::from_calendar_date(i32::from(year?), month?, day?).ok()?;
-    Some(date.with_time(time?).assume_offset(UtcOffset::UTC))
+    Some(date.with_time(time?).assume_offset(offset))
+}
+
+/// Splits the offset off a date: `+0200` or `+02:00` after a space.
+fn split_offset(text: &str) -> Option<(&str, UtcOffset)> {
+    let (rest, word) = text.rsplit_once(' ')?;
+    let sign = if word.starts_with('-') { -1 } else { 1 };
+    let digits = word.strip_prefix(['+', '-'])?.replacen(':', "", 1);
+    if digits.len() != 4 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let (hours, minutes) = (digits[..2].parse::<i8>().ok()?, digits[2..].parse::<i8>().ok()?);
+    Some((rest, UtcOffset::from_hms(sign * hours, sign * minutes, 0).ok()?))
 }
 
 fn parse_time(word: &str) -> Option<Time> {
@@ -105,6 +124,21 @@ mod tests {
             ("2018-05-11 18:48:36.000", whole),
             ("May, 11 2018 18:48:36.000000 GMT", whole),
             ("May, 11 2018 18:48:36.250000 GMT", Some(Duration::from_millis(1_526_064_516_250))),
+            // `OffsetDateTime.toString` and `DateTimeFormatter.RFC_1123_DATE_TIME` of Java.
+            ("2018-05-11T18:48Z", Some(Duration::from_secs(1_526_064_480))),
+            ("2018-05-11T20:48+02:00", Some(Duration::from_secs(1_526_064_480))),
+            ("2018-05-11T18:48", Some(Duration::from_secs(1_526_064_480))),
+            ("2018-05-11T20:48:36.25+02:00", Some(Duration::from_millis(1_526_064_516_250))),
+            ("Fri, 11 May 2018 20:48:36 +0200", whole),
+            ("Fri, 11 May 2018 13:18:36 -0530", whole),
+            ("Fri, 11 May 2018 20:48:36 +02:00", whole),
+            ("Sat, 5 May 2018 18:48:36 +0000", Some(Duration::from_secs(1_525_546_116))),
+            ("2018-05-11T18Z", None),
+            ("2018-05-11T18:48:", None),
+            ("Fri, 11 May 2018 20:48:36 +9900", None),
+            ("Fri, 11 May 2018 20:48:36 +02", None),
+            ("Fri, 11 May 20:48:36 +0200", None),
+            ("Fri, 11 May 2018 20:48:36 +é00", None),
             ("", None),
             ("11 May 2018", None),
             ("Fri, 11 Mai 2018 18:48:36 GMT", None),

@@ -211,10 +211,15 @@ mod tests {
         }
 
         #[test]
-        fn every_text_is_a_filter_or_an_error(text in r"[ab*,=\\\x00é]{0,12}") {
+        fn every_value_that_matches_starts_with_the_common_prefix(
+            text in r"[ab*,=\\\x00é]{0,6}",
+            values in proptest::collection::vec(r"[ab*,=\\\x00é]{0,3}", 0..8),
+        ) {
             if let Ok(filter) = Filter::parse("key", Some(&text)) {
-                let matches = ["", "a", "ab", "é"].iter().filter(|value| filter.matches(Some(value))).count();
-                prop_assert!(matches <= 4);
+                let prefix = filter.common_prefix();
+                for value in values.iter().map(String::as_str).chain(["", "a", "b", "é", prefix]) {
+                    prop_assert!(!filter.matches(Some(value)) || value.starts_with(prefix), "{value}");
+                }
             }
         }
     }

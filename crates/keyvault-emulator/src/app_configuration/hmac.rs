@@ -35,10 +35,9 @@ pub(crate) fn check(
     let (key, access) = keys.find(credential).ok_or("Invalid Credential")?;
     let target = request.uri().path_and_query().map_or("/", |target| target.as_str());
     let signed = format!("{}\n{target}\n{values}", request.method());
-    let secret = STANDARD.decode(&key.secret).unwrap_or_default();
-    let is_valid = STANDARD.decode(signature).is_ok_and(|signature| {
-        hmac::verify(&hmac::Key::new(hmac::HMAC_SHA256, &secret), signed.as_bytes(), &signature).is_ok()
-    });
+    let key = key.signing_key().ok_or("Invalid Credential")?;
+    let signature = STANDARD.decode(signature);
+    let is_valid = signature.is_ok_and(|signature| hmac::verify(&key, signed.as_bytes(), &signature).is_ok());
     if !is_valid {
         return Err("Invalid Signature".to_owned());
     }
@@ -81,17 +80,22 @@ fn signed_values(request: &Request<Bytes>, names: &str) -> Result<String, String
         return Err(MISSING_PARAMETER.to_owned());
     }
     let mut values = Vec::new();
-    for name in names.split(';') {
+    for name in header_names(names) {
         let value = header(request, name).ok_or_else(|| format!("Signed request header '{name}' is not provided"))?;
         values.push(value);
     }
-    let has = |required: &[&str]| names.split(';').any(|name| required.iter().any(|r| r.eq_ignore_ascii_case(name)));
+    let has = |required: &[&str]| header_names(names).any(|name| required.iter().any(|r| r.eq_ignore_ascii_case(name)));
     for required in [&[DATE, MS_DATE][..], &["host"], &[CONTENT_HASH]] {
         if !has(required) {
             return Err(format!("{} is required as a signed header", required[0]));
         }
     }
     Ok(values.join(";"))
+}
+
+/// Returns the names of the signed headers. The service ignores spaces around a name.
+fn header_names(names: &str) -> impl Iterator<Item = &str> {
+    names.split(';').map(str::trim)
 }
 
 /// Returns the value of a header. HTTP/2 has the host in the URI.
@@ -105,7 +109,7 @@ fn header<'a>(request: &'a Request<Bytes>, name: &str) -> Option<&'a str> {
 
 /// Checks the signed date. `x-ms-date` has precedence.
 fn check_date(headers: &HeaderMap, names: &str, now: Duration) -> Result<(), String> {
-    let is_signed = |header: &str| names.split(';').any(|name| name.eq_ignore_ascii_case(header));
+    let is_signed = |header: &str| header_names(names).any(|name| name.eq_ignore_ascii_case(header));
     let name = if is_signed(MS_DATE) { MS_DATE } else { DATE };
     let date = headers.get(name).and_then(|value| value.to_str().ok()).and_then(date::parse);
     let date = date.ok_or("Invalid access token date")?;
@@ -144,36 +148,39 @@ mod tests {
 
     /// Signs the date, the host and the content hash with the secret `secret`.
     fn signed(headers: &str, date: &str) -> Signed {
-        sign("GET", "/kv?fields=*&api-version=1.0", headers, date, "")
+        sign(b"secret", "/kv?fields=*&api-version=1.0", headers, date)
     }
 
-    fn sign(method: &'static str, target: &'static str, signed: &str, date: &str, body: &'static str) -> Signed {
-        let hash = STANDARD.encode(digest::digest(&digest::SHA256, body.as_bytes()));
+    fn sign(secret: &[u8], target: &'static str, signed: &str, date: &str) -> Signed {
         let headers = vec![
             ("x-ms-date", date.to_owned()),
             ("date", date.to_owned()),
             ("host", "contoso.azconfig.io".to_owned()),
-            ("x-ms-content-sha256", hash),
+            ("x-ms-content-sha256", EMPTY.to_owned()),
             ("accept", "*/*".to_owned()),
         ];
         let value = |name: &str| {
             let found = headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
             found.map_or_else(String::new, |(_, value)| value.clone())
         };
-        let values: Vec<String> = signed.split(';').map(value).collect();
-        let text = format!("{method}\n{target}\n{}", values.join(";"));
-        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"secret"), text.as_bytes());
+        let values: Vec<String> = signed.split(';').map(str::trim).map(value).collect();
+        let text = format!("GET\n{target}\n{}", values.join(";"));
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), text.as_bytes());
         let authorization = format!("Credential=rw&SignedHeaders={signed}&Signature={}", STANDARD.encode(tag));
-        Signed { method, target, headers, body, authorization }
+        Signed { method: "GET", target, headers, body: "", authorization }
     }
 
     fn result(signed: &Signed) -> String {
+        result_with(signed, &keys())
+    }
+
+    fn result_with(signed: &Signed, keys: &AccessKeys) -> String {
         let mut request = Request::builder().method(signed.method).uri(signed.target);
         for (name, value) in &signed.headers {
             request = request.header(*name, value);
         }
         let request = request.body(Bytes::from(signed.body)).unwrap();
-        check(&request, &signed.authorization, &keys(), NOW).map_or_else(|error| error, |access| format!("{access:?}"))
+        check(&request, &signed.authorization, keys, NOW).map_or_else(|error| error, |access| format!("{access:?}"))
     }
 
     const USUAL: &str = "x-ms-date;host;x-ms-content-sha256";
@@ -184,7 +191,12 @@ mod tests {
         let text = format!("GET\n/kv?fields=*&api-version=1.0\n{DATE_OF_NOW};contoso.azconfig.io;{EMPTY}");
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, b"secret"), text.as_bytes());
         assert_eq!(STANDARD.encode(tag), "U6p+8+6wEZReMlOnKtVDZbNvrQmrAQeK3cF/Usp9HQM=");
-        for headers in [USUAL, "date;host;x-ms-content-sha256", "Host;Accept;X-MS-Content-SHA256;X-MS-Date"] {
+        for headers in [
+            USUAL,
+            "date;host;x-ms-content-sha256",
+            "Host;Accept;X-MS-Content-SHA256;X-MS-Date",
+            " x-ms-date; host ;x-ms-content-sha256",
+        ] {
             assert_eq!(result(&signed(headers, DATE_OF_NOW)), "ReadWrite", "{headers}");
         }
         let mut commas = signed(USUAL, DATE_OF_NOW);
@@ -193,6 +205,63 @@ mod tests {
         let mut read_only = signed(USUAL, DATE_OF_NOW);
         read_only.authorization = read_only.authorization.replace("Credential=rw", "Credential=ro");
         assert_eq!(result(&read_only), "ReadOnly");
+    }
+
+    #[test]
+    fn the_vectors_of_the_contract_are_valid() {
+        let key = AccessKey { id: "abcd-l0-s0:id".to_owned(), secret: "c2VjcmV0IG9mIGNvbnRvc28=".to_owned() };
+        let keys = AccessKeys { read_write: key.clone(), read_only: key };
+        let (now, contoso) = ("Sun, 29 Nov 2026 22:30:55 GMT", "contoso.azconfig.io");
+        for (method, host, target, body, date, hash, signature) in [
+            (
+                "GET",
+                contoso,
+                "/kv?api-version=2023-11-01&key=shop%3A%2A&label=%00",
+                "",
+                now,
+                EMPTY,
+                "fb2rj3stQ2xAqRei2jOIWSFuKwFW5UYxFZOp61rcdeE=",
+            ),
+            (
+                "PUT",
+                contoso,
+                "/kv/shop%3Adb%2Fhost?api-version=2023-11-01&label=prod",
+                r#"{"value":"grüße"}"#,
+                now,
+                "AKg+N+E6Z+xS6HDIJ2dl5nSLa4e+c0VofnJTcXS79+c=",
+                "Njbbk7V6F5XhBFwUMzfbk9BhpIxpLQDMVGxVAgvMYAU=",
+            ),
+            (
+                "DELETE",
+                "127.0.0.1:8483",
+                "/kv/a?api-version=1.0",
+                "",
+                "Nov, 29 2026 22:30:55.123456 GMT",
+                EMPTY,
+                "ez4rnfhkLBrNa/Fcl67BkUq+TJQ8Wz48bd9+9s095/w=",
+            ),
+        ] {
+            let request = Request::builder().method(method).uri(target).header("host", host).header("x-ms-date", date);
+            let request = request.header("x-ms-content-sha256", hash).body(Bytes::from(body)).unwrap();
+            let parameters = format!("Credential=abcd-l0-s0:id&SignedHeaders={USUAL}&Signature={signature}");
+            assert_eq!(
+                check(&request, &parameters, &keys, date::parse(now).unwrap()),
+                Ok(Access::ReadWrite),
+                "{target}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_unreadable_key_signs_nothing() {
+        for secret in ["", "no base64"] {
+            let read_write = AccessKey { id: "rw".to_owned(), secret: secret.to_owned() };
+            let keys = AccessKeys { read_write, ..keys() };
+            let request = sign(b"", "/kv", USUAL, DATE_OF_NOW);
+            assert!(!keys.is_valid(), "{secret}");
+            assert_eq!(result_with(&request, &keys), "Invalid Credential", "{secret}");
+        }
+        assert!(keys().is_valid());
     }
 
     #[test]
@@ -214,7 +283,7 @@ mod tests {
     fn x_ms_date_has_precedence_over_date() {
         let mut both = signed("date;x-ms-date;host;x-ms-content-sha256", "Fri, 11 May 2018 12:00:00 GMT");
         assert_eq!(result(&both), "The access token has expired");
-        both = sign("GET", "/kv", "date;host;x-ms-content-sha256", DATE_OF_NOW, "");
+        both = sign(b"secret", "/kv", "date;host;x-ms-content-sha256", DATE_OF_NOW);
         both.headers[0].1 = "Fri, 11 May 2018 12:00:00 GMT".to_owned();
         assert_eq!(result(&both), "ReadWrite", "an unsigned x-ms-date does not count");
     }
@@ -226,7 +295,6 @@ mod tests {
             ("x-ms-date;x-ms-content-sha256", "host is required as a signed header"),
             ("x-ms-date;host", "x-ms-content-sha256 is required as a signed header"),
             ("x-ms-date;host;x-ms-content-sha256;x-none", "Signed request header 'x-none' is not provided"),
-            ("x-ms-date; host;x-ms-content-sha256", "Signed request header ' host' is not provided"),
             ("", "[Credential][SignedHeaders][Signature] is required"),
         ] {
             assert_eq!(result(&signed(signed_headers, DATE_OF_NOW)), expected, "{signed_headers}");

@@ -37,6 +37,7 @@ mod view;
 pub use set_key_value::SetKeyValue;
 
 pub(crate) use access_key::{Access, AccessKeys};
+pub(crate) use api_version::ApiVersion;
 pub(crate) use etag::random as new_etag;
 pub(crate) use event::event;
 pub(crate) use hmac::{SCHEME, check as check_signature};

@@ -115,7 +115,7 @@ pub(super) fn add_header(response: &mut Response<Bytes>, name: &'static str, val
     }
 }
 
-/// Returns whether a request reads only.
+/// Returns whether a request is a `HEAD`, whose response has no body.
 pub(super) fn is_head(request: &Request<Bytes>) -> bool {
     request.method() == Method::HEAD
 }

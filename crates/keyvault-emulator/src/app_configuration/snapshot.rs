@@ -98,7 +98,8 @@ impl Snapshot {
 
     /// Archives a snapshot, which is deleted after its retention.
     pub(super) fn archive(&mut self, etag: &str, now: Duration) {
-        self.change(Some(now + self.retention), etag, now);
+        // A data file can contain any retention.
+        self.change(Some(now.saturating_add(self.retention)), etag, now);
     }
 
     /// Recovers an archived snapshot.
@@ -132,3 +133,18 @@ fn items(create: &CreateSnapshot, store: &Store) -> Vec<KeyValue> {
 
 /// The maximum number of bytes of a snapshot's key-values.
 const MAX_SIZE: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::super::api_version::ApiVersion;
+    use super::*;
+
+    #[test]
+    fn the_retention_of_an_edited_data_file_saturates() {
+        let (now, body) = (Duration::from_secs(5), br#"{"filters":[{"key":"*"}]}"#);
+        let mut snapshot = Store::default().new_snapshot("s", body, ApiVersion::LATEST, Duration::ZERO, now).unwrap();
+        snapshot.retention = Duration::MAX;
+        snapshot.archive("etag", now);
+        assert_eq!(snapshot.expires, Some(Duration::MAX));
+    }
+}

@@ -9,14 +9,12 @@ use ring::digest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::create_snapshot::CreateSnapshot;
 use super::date;
 use super::etag;
 use super::filter::Filter;
 use super::page::{Page, after};
 use super::problem::{Problem, empty_response};
 use super::request::{Parameters, StoreRequest, add_header, add_link};
-use super::set_key_value::has_control;
 use super::snapshot::{Snapshot, Status};
 use super::store::Store;
 use crate::protocol::{JSON, response, to_json};
@@ -58,14 +56,8 @@ pub(super) fn create(
     parameters: &Parameters,
 ) -> Result<Response<Bytes>, Problem> {
     let name = &request.route.name;
-    if name.chars().count() > MAX_NAME || has_control(name) {
-        return Err(Problem::invalid("name", ""));
-    }
-    let create = CreateSnapshot::parse(request.request.body(), parameters.api)?;
-    if store.snapshots.contains_key(name) {
-        return Err(Problem::already_exists());
-    }
-    let snapshot = Snapshot::new(name, create, store, request.transition, request.now);
+    let body = request.request.body();
+    let snapshot = store.new_snapshot(name, body, parameters.api, request.transition, request.now)?;
     let snapshot = store.add_snapshot(snapshot);
     // The response never shows the snapshot ready, even if it is by now.
     let body = parameters.writer().snapshot_with(snapshot, Status::Provisioning);
@@ -163,5 +155,3 @@ struct UpdateBody {
 
 const SNAPSHOT: &str = "application/vnd.microsoft.appconfig.snapshot+json; charset=utf-8";
 const SNAPSHOTS: &str = "application/vnd.microsoft.appconfig.snapshotset+json; charset=utf-8";
-/// Characters of a snapshot's name.
-const MAX_NAME: usize = 256;

@@ -11,7 +11,7 @@ use super::create_snapshot::CreateSnapshot;
 use super::history::History;
 use super::key_value::{KeyId, KeyValue};
 use super::problem::Problem;
-use super::set_key_value::SetKeyValue;
+use super::set_key_value::{SetKeyValue, has_control};
 use super::snapshot::Snapshot;
 use super::view::{self, View};
 
@@ -28,6 +28,11 @@ impl Store {
     /// Returns a key-value as it is now.
     pub(crate) fn get(&self, id: &KeyId) -> Option<&KeyValue> {
         self.get_in(id, &View::LATEST)
+    }
+
+    /// Returns whether there is or was a key-value with this key and label.
+    pub(crate) fn contains(&self, id: &KeyId) -> bool {
+        self.histories.contains_key(&id.sort_text())
     }
 
     /// Returns a key-value in a view.
@@ -100,13 +105,24 @@ impl Store {
         })
     }
 
-    /// Creates a snapshot of the key-values that a request body selects, without adding it. It can be read at once.
-    pub(crate) fn new_snapshot(&self, name: &str, body: &[u8], now: Duration) -> Result<Snapshot, Problem> {
-        let create = CreateSnapshot::parse(body, ApiVersion::LATEST)?;
+    /// Creates a snapshot of the key-values that a request body selects, without adding it. It can be read after
+    /// `transition`.
+    pub(crate) fn new_snapshot(
+        &self,
+        name: &str,
+        body: &[u8],
+        api: ApiVersion,
+        transition: Duration,
+        now: Duration,
+    ) -> Result<Snapshot, Problem> {
+        if name.is_empty() || name.chars().count() > MAX_SNAPSHOT_NAME || has_control(name) {
+            return Err(Problem::invalid("name", ""));
+        }
+        let create = CreateSnapshot::parse(body, api)?;
         if self.snapshots.contains_key(name) {
             return Err(Problem::already_exists());
         }
-        Ok(Snapshot::new(name, create, self, Duration::ZERO, now))
+        Ok(Snapshot::new(name, create, self, transition, now))
     }
 
     /// Adds a snapshot.
@@ -170,6 +186,8 @@ impl Store {
 ///
 /// See [limits](https://learn.microsoft.com/azure/azure-app-configuration/faq#are-there-any-size-limitations-on-keys-and-values-stored-in-app-configuration).
 const MAX_SIZE: usize = 10 * 1024;
+/// Characters of a snapshot's name.
+const MAX_SNAPSHOT_NAME: usize = 256;
 
 #[cfg(test)]
 mod tests {
@@ -188,6 +206,18 @@ mod tests {
             ids.extend(page.iter().map(|(_, found)| (found.key.clone(), found.label.clone())));
             let Some((text, _)) = page.last() else { return ids };
             after = Some((*text).to_owned());
+        }
+    }
+
+    #[test]
+    fn only_a_name_that_the_service_accepts_names_a_snapshot() {
+        let store = Store::default();
+        let body = br#"{"filters":[{"key":"*"}]}"#;
+        for (name, is_valid) in
+            [("", false), ("a/b", true), ("a\n", false), (&"é".repeat(256), true), (&"é".repeat(257), false)]
+        {
+            let snapshot = store.new_snapshot(name, body, ApiVersion::LATEST, Duration::ZERO, NOW);
+            assert_eq!(snapshot.is_ok(), is_valid, "{name}");
         }
     }
 

@@ -2,13 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::filter::{NULL, escape, split, unescape};
 use super::problem::Problem;
 
 /// A filter by one tag.
-#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct TagFilter {
     name: String,
     /// `None` matches a tag whose value is null.

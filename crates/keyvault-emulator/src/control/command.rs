@@ -41,17 +41,18 @@ pub(super) struct ThrottleCommand {
     sets: Option<u32>,
     others: Option<u32>,
     window_seconds: Option<f64>,
-    retry_after_seconds: Option<u64>,
+    retry_after_seconds: Option<f64>,
 }
 
 impl ThrottleCommand {
-    /// Returns the limits. Absent fields are those of the service. Fails if the window is negative.
+    /// Returns the limits. Absent fields are those of the service. Fails if a time is negative.
     pub(super) fn limits(&self, service: Throttle) -> Result<Throttle, ErrorResponse> {
+        let seconds = |count: f64| milliseconds(count * 1e3);
         Ok(Throttle {
             sets: self.sets.unwrap_or(service.sets),
             others: self.others.unwrap_or(service.others),
-            window: self.window_seconds.map_or(Ok(service.window), |seconds| milliseconds(seconds * 1e3))?,
-            retry_after: self.retry_after_seconds.map(Duration::from_secs),
+            window: self.window_seconds.map_or(Ok(service.window), seconds)?,
+            retry_after: self.retry_after_seconds.map(seconds).transpose()?,
         })
     }
 }

@@ -203,7 +203,7 @@ impl ControlRequest<'_> {
                 "sets": limits.sets,
                 "others": limits.others,
                 "window_seconds": limits.window.as_secs_f64(),
-                "retry_after_seconds": limits.retry_after.map(|time| time.as_secs()),
+                "retry_after_seconds": limits.retry_after.map(|time| time.as_secs_f64()),
             })
         })
     }

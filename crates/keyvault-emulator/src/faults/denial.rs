@@ -110,12 +110,12 @@ impl Denial {
     }
 }
 
-/// Returns the permission of an access policy that an operation needs.
 /// Returns the kind of the objects that an operation is for.
 fn objects(operation: Operation) -> &'static str {
     if operation.is_certificate() { "certificates" } else { "secrets" }
 }
 
+/// Returns the permission of an access policy that an operation needs.
 fn permission(operation: Operation) -> &'static str {
     use Operation::*;
     match operation {

@@ -8,7 +8,8 @@ use crate::operations::Operation;
 ///
 /// A *request fault* applies to every matching request, even to one without a token. Except for
 /// [`Latency`](Self::Latency), the vault never receives the request. A *response fault* applies to successful responses
-/// only: a challenge or a 404 passes unchanged and does not count. The vault has performed the operation by then.
+/// only, and keeps their status: a challenge, a 404, or a 204 without a body passes unchanged and does not count. The
+/// vault has performed the operation by then.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Fault {
@@ -116,6 +117,6 @@ impl Fault {
 pub(crate) enum Stage {
     /// Before the vault receives the request.
     Request,
-    /// After a successful response of the vault.
+    /// After a successful response of the vault with a body.
     Response,
 }

@@ -57,7 +57,7 @@ impl Throttle {
         self
     }
 
-    /// Sets the `Retry-After` of a 429 of a vault, in whole seconds, or the `retry-after-ms` of a 429 of a store.
+    /// Sets the `Retry-After` of a 429 of a vault, rounded up to seconds, or the `retry-after-ms` of a 429 of a store.
     /// Default, as in the services: no header from a vault, and the time until the next request is accepted from a
     /// store.
     pub fn retry_after(mut self, time: Duration) -> Self {
@@ -115,7 +115,7 @@ impl Throttler {
         // The clock can move back; arrivals in the future do not count.
         arrivals.retain(|arrival| *arrival <= now && now - *arrival < limits.window);
         if arrivals.len() >= limit as usize {
-            let wait = arrivals.front().map_or(limits.window, |oldest| *oldest + limits.window - now);
+            let wait = arrivals.front().map_or(limits.window, |oldest| limits.window.saturating_sub(now - *oldest));
             return Err(Throttled { wait, retry_after: limits.retry_after });
         }
         arrivals.push_back(now);
@@ -126,6 +126,16 @@ impl Throttler {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_window_of_any_length_has_an_end() {
+        let mut throttler = Throttler::default();
+        throttler.set(Some(Throttle::service().others(1).window(Duration::MAX)));
+        let mut wait =
+            |seconds| throttler.admit("a", Operation::Get, Duration::from_secs(seconds)).err().map(|e| e.wait);
+        assert_eq!(wait(100), None);
+        assert_eq!(wait(107), Some(Duration::MAX - Duration::from_secs(7)));
+    }
 
     #[test]
     fn the_window_slides_and_rejected_requests_do_not_count() {

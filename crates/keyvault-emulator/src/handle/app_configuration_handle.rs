@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::emulator::Emulator;
-use crate::app_configuration::{self as stores, KeyId, Problem, SetKeyValue, Store};
+use crate::app_configuration::{self as stores, ApiVersion, KeyId, Problem, SetKeyValue, Store};
 use crate::faults::{Denial, Fault, RequestMatcher, Throttle};
 use crate::operations::{Operation, RequestHead};
 use crate::service::Service;
@@ -124,7 +124,7 @@ impl AppConfigurationHandle<'_> {
     /// # Panics
     ///
     /// The service would reject the request: there are no filters or more than three, a filter is invalid, or the name
-    /// is in use.
+    /// is empty, longer than 256 characters or in use.
     pub fn create_snapshot(&self, name: &str, filters: &[(&str, Option<&str>)]) {
         let filters: Vec<_> = filters.iter().map(|(key, label)| json!({ "key": key, "label": label })).collect();
         let body = json!({ "filters": filters }).to_string();
@@ -132,7 +132,7 @@ impl AppConfigurationHandle<'_> {
         let created = {
             let mut state = self.service.state();
             let store = state.data.visible().stores.open(&self.id, now);
-            store.new_snapshot(name, body.as_bytes(), now)
+            store.new_snapshot(name, body.as_bytes(), ApiVersion::LATEST, Duration::ZERO, now)
         };
         let snapshot =
             created.unwrap_or_else(|problem| panic!("cannot create {name}: the service responds {}", problem.status));

@@ -150,8 +150,8 @@ impl EmulatorBuilder {
         self
     }
 
-    /// Sets the initial secrets, certificates and key-values. One that the [data file](Self::data_file) contains already
-    /// stays unchanged.
+    /// Sets the initial secrets, certificates and key-values. One that the [data file](Self::data_file) contains, live
+    /// or deleted, stays unchanged.
     pub fn seed(mut self, seed: Seed) -> Self {
         self.seed = seed;
         self

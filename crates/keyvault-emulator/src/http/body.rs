@@ -1,5 +1,6 @@
 //! The body of a response, complete or damaged.
 
+use std::fmt;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -11,7 +12,6 @@ use hyper::body::{Frame, SizeHint};
 ///
 /// Without a fault it contains the bytes of the response. A [`Fault`](crate::Fault) can make it stop halfway, fail
 /// halfway, or grow to any length.
-#[derive(Debug)]
 pub struct Body {
     /// The bytes to send next. Empty when only the end is left.
     data: Bytes,
@@ -54,6 +54,16 @@ impl Body {
         let start = &FILLER_START[..FILLER_START.len().min(usize::try_from(length).unwrap_or(usize::MAX))];
         let left = length - start.len() as u64;
         Self { data: Bytes::from_static(start), declared_left: length, end: BodyEnd::Filler { left } }
+    }
+}
+
+/// Shows the length and the end, and never the content, which may be a secret.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body")
+            .field("declared_left", &self.declared_left)
+            .field("end", &self.end)
+            .finish_non_exhaustive()
     }
 }
 
@@ -103,3 +113,18 @@ impl hyper::body::Body for Body {
 
 const FILLER_START: &[u8] = br#"{"value":""#;
 static FILLER: [u8; 16 * 1024] = [b'a'; 16 * 1024];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_output_contains_no_content() {
+        let data = Bytes::from_static(b"hunter2hunter2");
+        for body in [Body::complete(data.clone()), Body::hanging(&data), Body::truncated(&data)] {
+            let text = format!("{body:?}");
+            assert!(text.starts_with("Body { declared_left: 14, end: "), "{text}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+}

@@ -175,7 +175,7 @@ pub(super) fn list_certificates<'a>(
             BundlePage::of(versions, |version| writer.list_certificate_version(stored, version), link)
         }
         Operation::ListDeletedCertificates => {
-            let is_visible = |deleted: &DeletedSecret| deleted.ready_at <= now && deleted.secret.is_certificate();
+            let is_visible = |deleted: &DeletedSecret| deleted.ready_at <= now && is_listed(&deleted.secret);
             let deleted = page.take(vault.deleted(), is_visible);
             BundlePage::of(deleted, |deleted| writer.list_deleted_certificate(deleted), link)
         }

@@ -236,7 +236,9 @@ impl ErrorResponse {
     pub(crate) fn to_response(&self) -> Response<Bytes> {
         let mut response = response(self.status, JSON, self.body());
         if let Some(time) = self.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(time.as_secs()));
+            // An earlier retry would be rejected too.
+            let seconds = time.as_secs().saturating_add(u64::from(time.subsec_nanos() > 0));
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -136,7 +136,7 @@ impl Seed {
         for key_value in &self.key_values {
             let (id, set) = key_value.resolve(vault_url);
             let store = draft_stores.open(&key_value.store, now);
-            if existing == OnExisting::Skip && store.get(&id).is_some() {
+            if existing == OnExisting::Skip && store.contains(&id) {
                 continue;
             }
             store.set(&id, set, now).map_err(|_| SeedError::new(&id.key, "the key-value is longer than 10 KB"))?;
@@ -155,10 +155,10 @@ pub(crate) struct Loaded {
     pub(crate) key_values: usize,
 }
 
-/// The treatment of a secret whose name exists already, live or deleted, and of a key-value that exists already.
+/// The treatment of a secret or a key-value that exists already, live or deleted.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum OnExisting {
-    /// Leaves the existing one unchanged.
+    /// Leaves the existing one unchanged, and the deleted one deleted.
     Skip,
     /// Adds new versions to a secret, and sets a key-value.
     AddVersions,

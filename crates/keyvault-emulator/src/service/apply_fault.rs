@@ -94,8 +94,8 @@ pub(super) fn apply_to_response(
         Fault::HangInBody => Reply::HangInBody(original),
         Fault::Truncated => Reply::Truncated(original),
         Fault::Oversized(length) => Reply::Oversized(original, length),
-        Fault::NotJson => Reply::Complete(response(200, HTML, NOT_JSON)),
-        Fault::WrongJson => Reply::Complete(response(200, JSON, WRONG_JSON)),
+        Fault::NotJson => Reply::Complete(response(original.status().as_u16(), HTML, NOT_JSON)),
+        Fault::WrongJson => Reply::Complete(response(original.status().as_u16(), JSON, WRONG_JSON)),
         Fault::WrongId => Reply::Complete(edit_json(original, replace_ids)),
         Fault::NextLink(link) => Reply::Complete(match errors {
             ErrorSource::Vault(..) => edit_json(original, |body| body["nextLink"] = json!(link)),

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, HOST};
 use http::uri::Scheme;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 
 use super::apply_fault::{self, ErrorSource, FaultEffect};
 use super::common_headers::add_common_headers;
@@ -186,7 +186,9 @@ impl Service {
             }
         };
         if let Reply::Complete(response) = &mut reply
-            && response.status() == 200
+            && response.status().is_success()
+            // A 204 has no body that a fault could change.
+            && response.status() != StatusCode::NO_CONTENT
             && let Some(fault) = state.faults.take(&head, Stage::Response)
         {
             reply = apply_fault::apply_to_response(fault, std::mem::take(response), request, base, &errors);

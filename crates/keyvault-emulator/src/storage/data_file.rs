@@ -112,6 +112,9 @@ impl SavedData {
             return Err("it has the format of another version of the emulator".to_owned());
         }
         data.authority().map_err(|_| "it is damaged: the certificate authority cannot be parsed".to_owned())?;
+        if !data.registration.access_keys.is_valid() {
+            return Err("it is damaged: an access key is empty or not base64".to_owned());
+        }
         if !data.vaults.is_valid() {
             return Err("it is damaged: a secret has an invalid name or no version".to_owned());
         }

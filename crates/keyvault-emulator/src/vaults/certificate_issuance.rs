@@ -8,7 +8,7 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use super::certificate_issuer::Issuer;
-use super::certificate_operation::CertificateOperation;
+use super::certificate_operation::{CertificateOperation, CertificateState};
 use super::certificate_policy::CertificatePolicy;
 use super::secret_version::{CertificateBacking, SecretVersion};
 use super::set_secret::SetSecret;
@@ -156,8 +156,9 @@ impl Vault {
     /// in the meantime.
     pub(crate) fn complete(&mut self, issued: &IssuedVersion) -> bool {
         let Some(stored) = self.live.get_mut(&key(&issued.name)) else { return false };
-        let operation = stored.operation().filter(|operation| operation.is_in_progress());
-        let is_expected = operation.map(|operation| &operation.version) == issued.operation.as_ref();
+        let is_expected =
+            stored.certificate.as_ref().and_then(CertificateState::creation).map(|operation| &operation.version)
+                == issued.operation.as_ref();
         if !is_expected || stored.latest().id != issued.latest {
             return false;
         }
@@ -170,9 +171,8 @@ impl Vault {
 /// from then.
 fn issued_at(stored: &StoredSecret) -> Option<Duration> {
     let state = stored.certificate.as_ref()?;
-    state.policy.issuer().ok().filter(|issuer| *issuer != Issuer::Unknown)?;
-    let operation = state.operation.as_ref().filter(|operation| operation.is_in_progress());
-    let at = operation.map(|operation| operation.ready_at).or_else(|| {
+    next_issuer(state).filter(|issuer| *issuer != Issuer::Unknown)?;
+    let at = state.creation().map(|operation| operation.ready_at).or_else(|| {
         let latest = stored.latest();
         // Neither a disabled version nor one that was never issued is renewed.
         let renewed_at = state.policy.renewed_at(latest.nbf?, latest.exp?).filter(|_| latest.enabled)?;
@@ -181,17 +181,24 @@ fn issued_at(stored: &StoredSecret) -> Option<Duration> {
     can_be_dated(stored, at).then_some(at)
 }
 
+/// Returns the party that signs the next version: that of the creation in progress, as its response names it, or else
+/// that of the policy, which can have changed since.
+fn next_issuer(state: &CertificateState) -> Option<Issuer> {
+    let issuer = state.creation().map_or(&state.policy.issuer, |operation| &operation.issuer);
+    issuer.issuer().ok()
+}
+
 /// Returns whether a version that is issued at a time expires before the year 10000.
 fn can_be_dated(stored: &StoredSecret, at: Duration) -> bool {
     stored.certificate.as_ref().is_some_and(|state| state.policy.x509_props.validity(at).is_some())
 }
 
 fn due_issuance(stored: &StoredSecret) -> Option<DueIssuance> {
-    let policy = stored.policy();
-    let operation = stored.operation().filter(|operation| operation.is_in_progress());
-    let (target, key) = match operation {
+    let state = stored.certificate.as_ref()?;
+    let policy = state.policy.clone();
+    let (target, key) = match state.creation() {
         Some(operation) => (IssuanceTarget::of_operation(stored, operation), NextKey::Existing(operation.key()?)),
         None => (IssuanceTarget::of_renewal(stored), NextKey::of(Some(stored), &policy)?),
     };
-    Some(DueIssuance { target, issuer: policy.issuer().ok()?, policy, key })
+    Some(DueIssuance { target, issuer: next_issuer(state)?, policy, key })
 }

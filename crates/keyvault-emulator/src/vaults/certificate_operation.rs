@@ -19,6 +19,13 @@ pub(crate) struct CertificateState {
     pub(crate) operation: Option<CertificateOperation>,
 }
 
+impl CertificateState {
+    /// Returns the creation in progress.
+    pub(super) fn creation(&self) -> Option<&CertificateOperation> {
+        self.operation.as_ref().filter(|operation| operation.is_in_progress())
+    }
+}
+
 /// The creation of a version.
 #[derive(Clone, Deserialize, Serialize)]
 pub(crate) struct CertificateOperation {

@@ -197,7 +197,7 @@ impl LifetimeAction {
         let is_valid = match self.trigger {
             Trigger { lifetime_percentage: Some(percent), days_before_expiry: None } => (1..=99).contains(&percent),
             Trigger { lifetime_percentage: None, days_before_expiry: Some(days) } => {
-                (1..=27 * validity_months).contains(&days)
+                (1..=validity_months.saturating_mul(27)).contains(&days)
             }
             _ => false,
         };
@@ -210,12 +210,14 @@ impl LifetimeAction {
         Ok(())
     }
 
+    /// Saturates, because a client can set any dates, and a backup or a data file can contain any numbers.
     fn due_at(&self, not_before: i64, expires: i64) -> Option<i64> {
         match self.trigger {
             Trigger { lifetime_percentage: Some(percent), .. } => {
-                Some(not_before + (expires - not_before) / 100 * i64::from(percent))
+                let elapsed = (expires.saturating_sub(not_before) / 100).saturating_mul(i64::from(percent));
+                Some(not_before.saturating_add(elapsed))
             }
-            Trigger { days_before_expiry: Some(days), .. } => Some(expires - i64::from(days) * 86_400),
+            Trigger { days_before_expiry: Some(days), .. } => Some(expires.saturating_sub(i64::from(days) * 86_400)),
             _ => None,
         }
     }
@@ -330,6 +332,24 @@ mod tests {
         }
         let default = policy(r#"{"issuer":{"name":"Self"}}"#).unwrap();
         assert_eq!(default.renewed_at(0, 100 * day), Some(80 * day));
+    }
+
+    #[test]
+    fn numbers_that_overflow_saturate() {
+        let action = |trigger: Trigger| LifetimeAction { trigger, ..LifetimeAction::at_80_percent(AUTO_RENEW) };
+        let percent = |percent| action(Trigger { lifetime_percentage: Some(percent), days_before_expiry: None });
+        let days = |days| action(Trigger { lifetime_percentage: None, days_before_expiry: Some(days) });
+        for (action, not_before, expires, expected) in [
+            (percent(80), i64::MAX, i64::MIN, i64::MAX + i64::MIN / 100 * 80),
+            (percent(80), i64::MIN, i64::MAX, i64::MIN + i64::MAX / 100 * 80),
+            (percent(u32::MAX), 0, i64::MAX, i64::MAX),
+            (percent(99), i64::MAX, i64::MAX, i64::MAX),
+            (days(1), 0, i64::MIN, i64::MIN),
+            (days(u32::MAX), 0, i64::MAX, i64::MAX - i64::from(u32::MAX) * 86_400),
+        ] {
+            assert_eq!(action.due_at(not_before, expires), Some(expected), "{action:?} {not_before} {expires}");
+        }
+        assert!(days(1).check(u32::MAX).is_ok());
     }
 
     #[test]

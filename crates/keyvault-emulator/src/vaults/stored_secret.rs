@@ -116,8 +116,22 @@ impl DeletedSecret {
         self.deleted_at.as_secs()
     }
 
-    /// Returns the date of the purge, in seconds since 1970. It differs from the other date by whole days.
+    /// Returns the date of the purge, in seconds since 1970. It differs from the other date by whole days, except in a
+    /// data file that was edited.
     pub(crate) fn scheduled_purge_date(&self) -> u64 {
-        self.deleted_date() + (self.purged_at - self.deleted_at).as_secs()
+        self.deleted_date() + self.purged_at.saturating_sub(self.deleted_at).as_secs()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_purge_is_never_before_the_deletion() {
+        let (deleted_at, purged_at) = (Duration::from_secs(9), Duration::from_secs(5));
+        let deleted =
+            DeletedSecret { secret: StoredSecret::empty("a"), deleted_at, purged_at, ready_at: Duration::ZERO };
+        assert_eq!(deleted.scheduled_purge_date(), 9);
     }
 }

@@ -174,6 +174,11 @@ async fn access_throttling_and_latency_are_set_and_cleared() {
     post(&emulator, "throttle", json!({ "others": 0, "retry_after_seconds": 7 })).await;
     let rejected = get(&emulator, "/secrets").await;
     assert_eq!((rejected.status(), rejected.header("retry-after")), (429, Some("7")));
+    for (seconds, header) in [(0.5, "1"), (1e12, "1000000000000")] {
+        let limits = post(&emulator, "throttle", json!({ "others": 0, "retry_after_seconds": seconds })).await;
+        assert_eq!(limits["retry_after_seconds"], seconds);
+        assert_eq!(get(&emulator, "/secrets").await.header("retry-after"), Some(header));
+    }
     delete(&emulator, "throttle").await;
 
     assert_eq!(post(&emulator, "latency", json!({ "milliseconds": 1.5 })).await, json!({ "milliseconds": 1.5 }));

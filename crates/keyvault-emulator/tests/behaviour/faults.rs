@@ -151,6 +151,21 @@ async fn a_response_fault_applies_to_the_next_success() {
 }
 
 #[tokio::test]
+async fn a_response_fault_applies_to_a_creation_too_and_keeps_its_status() {
+    let emulator = emulator().await;
+    for (name, fault) in [("not-json", Fault::NotJson), ("wrong-json", Fault::WrongJson), ("wrong-id", Fault::WrongId)]
+    {
+        let policy = r#"{"issuer":{"name":"Unknown"},"key_props":{"kty":"EC"},"x509_props":{"subject":"CN=a"}}"#;
+        let path = crate::with_version(&format!("/certificates/{name}/create"));
+        emulator.fault_next(1, fault);
+        let response = crate::call(&emulator, "POST", &path, &format!(r#"{{"policy":{policy}}}"#)).await;
+        assert_eq!(response.status(), 202, "{name}");
+        let (starts, id) = (response.text().starts_with("<html>"), response.text().contains("/another-secret/"));
+        assert_eq!((starts, id), (name == "not-json", name == "wrong-id"), "{}", response.text());
+    }
+}
+
+#[tokio::test]
 async fn an_oversized_response_has_the_given_length_and_is_never_held_in_memory() {
     let emulator = emulator().await;
     emulator.fault_next(1, Fault::Oversized(1_000_000));

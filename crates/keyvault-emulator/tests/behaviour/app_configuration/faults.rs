@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyvault_emulator::{Denial, Emulator, Fault, Operation, Throttle};
 use serde_json::{Value, json};
 
-use super::{call, get};
+use super::{call, call_with, get};
 use crate::client;
 
 #[tokio::test]
@@ -59,6 +59,28 @@ async fn each_status_has_the_body_of_the_service() {
     store.fault_next(1, Fault::Unauthorized);
     let response = get(&emulator, "/kv/a").await;
     assert_eq!((response.status(), response.header("www-authenticate")), (401, Some("HMAC-SHA256, Bearer")));
+}
+
+#[tokio::test]
+async fn a_response_fault_applies_to_every_success_with_a_body_and_keeps_its_status() {
+    let emulator = Emulator::start().await.unwrap();
+    let store = emulator.app_configuration("contoso");
+    store.set("a", "1");
+    for (method, path, body, status, is_damaged) in [
+        ("GET", "/kv/a", "", 200, true),
+        ("PUT", "/snapshots/s", r#"{"filters":[{"key":"*"}]}"#, 201, true),
+        ("GET", "/revisions", "", 206, true),
+        ("DELETE", "/kv/missing", "", 204, false),
+        ("GET", "/kv/missing", "", 404, false),
+    ] {
+        emulator.clear_faults();
+        store.fault_next(1, Fault::NotJson);
+        let response = call_with(&emulator, method, path, &[("range", "items=0-0")], body).await;
+        let is_html = response.text().starts_with("<html>");
+        assert_eq!((response.status(), is_html), (status, is_damaged), "{method} {path}");
+        let next = get(&emulator, "/kv/a").await;
+        assert_eq!(next.text().starts_with("<html>"), !is_damaged, "{method} {path}");
+    }
 }
 
 #[tokio::test]

@@ -41,6 +41,22 @@ async fn stores_and_access_keys_survive_a_restart() {
 }
 
 #[tokio::test]
+async fn a_seed_does_not_restore_what_a_client_deleted() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("data.json");
+    let section = json!({ "a": ["1", { "value": "2", "label": "prod" }] });
+    let seed = Seed::from_json(&json!({ "app_configuration": section }).to_string()).unwrap();
+    let start = || Emulator::builder().data_file(&file).app_configuration("contoso").seed(seed.clone()).start();
+    let emulator = start().await.unwrap();
+    assert_eq!(call(&emulator, "DELETE", "/kv/a?label=prod", "").await.status(), 200);
+    drop(emulator);
+    let emulator = start().await.unwrap();
+    assert_eq!(items(&get(&emulator, "/kv").await, "value"), ["1"]);
+    assert_eq!(emulator.load(&seed).unwrap(), 2);
+    assert_eq!(items(&get(&emulator, "/kv").await, "value"), ["1", "2"], "a load sets it again");
+}
+
+#[tokio::test]
 async fn a_file_without_stores_is_read_and_a_damaged_one_is_rejected() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("data.json");
@@ -57,6 +73,23 @@ async fn a_file_without_stores_is_read_and_a_damaged_one_is_rejected() {
     fs::write(&file, text.replace(r#""key":"a""#, r#""key":"b""#)).unwrap();
     let error = Emulator::builder().data_file(&file).start().await.unwrap_err().to_string();
     assert!(error.contains("a key-value has another key"), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_with_an_unreadable_access_key_is_rejected() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("data.json");
+    Emulator::builder().data_file(&file).start().await.unwrap().stop().await;
+    let valid: serde_json::Value = serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap();
+    for (key, secret) in [("read_write", ""), ("read_only", ""), ("read_write", "hunter2!"), ("read_only", "hunter2!")]
+    {
+        let mut damaged = valid.clone();
+        damaged["identity"]["access_keys"][key]["secret"] = secret.into();
+        fs::write(&file, damaged.to_string()).unwrap();
+        let error = Emulator::builder().data_file(&file).start().await.unwrap_err().to_string();
+        assert!(error.contains("it is damaged: an access key is empty or not base64"), "{error}");
+        assert!(!error.contains("hunter2"), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -164,6 +164,12 @@ async fn snapshots_are_listed_by_name_and_status() {
 }
 
 #[tokio::test]
+#[should_panic(expected = "cannot create : the service responds 400")]
+async fn a_test_creates_no_snapshot_with_a_name_that_the_service_rejects() {
+    store().await.app_configuration("contoso").create_snapshot("", &[("app/*", None)]);
+}
+
+#[tokio::test]
 async fn snapshots_do_not_exist_in_version_1() {
     let emulator = store().await;
     for path in ["/snapshots", "/snapshots/s", "/operations?snapshot=s", "/kv?snapshot=s"] {

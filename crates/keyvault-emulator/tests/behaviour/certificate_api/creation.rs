@@ -108,8 +108,12 @@ async fn a_certificate_that_is_not_issued_has_a_disabled_secret_and_is_not_liste
     assert_eq!((&certificate["attributes"]["enabled"], certificate.get("cer")), (&false.into(), None));
     assert_eq!(certificate["pending"]["id"], "https://contoso.vault.azure.net/certificates/tls/pending");
     assert_eq!(crate::get(&emulator, "/secrets/tls").await.error().2, "SecretDisabled");
-    for (path, names) in [("/certificates", 0), ("/certificates?includePending=true", 1)] {
-        assert_eq!(crate::get(&emulator, path).await.names().len(), names, "{path}");
+    for list in ["/certificates", "/deletedcertificates"] {
+        for (query, names) in [("", 0), ("?includePending=false", 0), ("?includePending=true", 1)] {
+            let path = format!("{list}{query}");
+            assert_eq!(crate::get(&emulator, &path).await.names().len(), names, "{path}");
+        }
+        send(&emulator, "DELETE", "/certificates/tls", Value::Null).await;
     }
 }
 

@@ -111,6 +111,46 @@ async fn nothing_is_renewed_without_the_action_or_the_issuer_or_while_disabled()
 }
 
 #[tokio::test]
+async fn a_creation_in_progress_keeps_its_issuer_when_the_policy_changes() {
+    let emulator = Emulator::builder().deletion_time(days(1)).start().await.unwrap();
+    emulator.freeze_clock();
+    for (name, first, second) in
+        [("unknown", "Unknown", "Self"), ("own", "Self", "Unknown"), ("own2", "Self", "Emulator")]
+    {
+        assert_eq!(create(&emulator, name, json!({ "policy": policy(first) })).await.status(), 202);
+        let changed = json!({ "issuer": { "name": second } });
+        let path = format!("/certificates/{name}/policy");
+        assert_eq!(send(&emulator, "PATCH", &path, changed).await.status(), 200, "{name}");
+    }
+    emulator.advance_clock(days(2));
+    for (name, issuer, status) in
+        [("unknown", "Unknown", "inProgress"), ("own", "Self", "completed"), ("own2", "Self", "completed")]
+    {
+        let operation = get(&emulator, &format!("/certificates/{name}/pending")).await;
+        assert_eq!((&operation["issuer"]["name"], &operation["status"]), (&issuer.into(), &status.into()), "{name}");
+    }
+    // The chain of a self-signed certificate is the certificate alone.
+    let secret = get(&emulator, "/secrets/own2?outContentType=application/x-pem-file").await;
+    assert_eq!(secret["value"].as_str().unwrap().matches("BEGIN CERTIFICATE").count(), 1);
+}
+
+#[tokio::test]
+async fn dates_at_the_ends_of_their_range_harm_no_other_request() {
+    for (nbf, exp) in [(i64::MAX, i64::MIN), (i64::MIN, i64::MAX), (i64::MIN, i64::MIN), (i64::MAX, i64::MAX)] {
+        let emulator = Emulator::start().await.unwrap();
+        created(&emulator, "tls", policy("Self")).await;
+        emulator.vault("contoso").set("plain", "1");
+        let dates = json!({ "attributes": { "nbf": nbf, "exp": exp } });
+        let response = send(&emulator, "PATCH", "/secrets/tls", dates).await;
+        assert_eq!(response.status(), 200, "{}", response.text());
+        for path in ["/secrets/plain", "/secrets/tls", "/certificates/tls", "/certificates"] {
+            assert_eq!(crate::get(&emulator, path).await.status(), 200, "{path} {nbf} {exp}");
+        }
+        assert!(emulator.vault("contoso").events().contains("NewVersionCreated"), "{nbf} {exp}");
+    }
+}
+
+#[tokio::test]
 async fn a_data_file_keeps_versions_policies_and_creations() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("vault.json");
