@@ -78,13 +78,13 @@ impl PrivateKey {
     }
 
     fn has_compressed_public_key(&self) -> bool {
-        let public_key = || {
+        let fields = || {
             let [_, _, key] = sequence(&self.0).ok()?[..] else { return None };
-            let fields = sequence(octets(key).ok()?).ok()?;
-            explicit(fields.into_iter().find(|any| any.tag() == FIELD_1)?).ok()
+            sequence(octets(key).ok()?).ok()
         };
+        let mut public_keys = fields().into_iter().flatten().filter_map(|field| children(field, FIELD_1).ok());
         // The number of unused bits, and the form of the point.
-        public_key().is_some_and(|key| matches!(key.value(), [0, 2 | 3, ..]))
+        public_keys.any(|key| key.iter().any(|key| matches!(key.value(), [0, 2 | 3, ..])))
     }
 
     fn load(&self, provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, Problem> {
