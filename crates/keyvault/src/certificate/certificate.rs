@@ -128,7 +128,7 @@ impl Certificate {
         let (_, leaf, key, signing_key) = best.ok_or(problem)?;
         let (chain, is_complete) = chains.chain(leaf);
         // The damaged part may be an issuer, without which clients refuse the certificate.
-        if contents.problem == Some(Problem::Unparsable) && !is_complete {
+        if contents.is_damaged && !is_complete {
             return Err(Problem::Unparsable);
         }
         Ok(Self(Arc::new(Inner::new(key, signing_key, &chain))))
