@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Unexpected, Visitor};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
@@ -327,12 +327,16 @@ impl<'de> Visitor<'de> for CertificateVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Certificate, A::Error> {
         let (mut data, mut password) = (None, None);
         while let Some(name) = members.next_key::<String>()? {
-            let value = Zeroizing::new(members.next_value::<String>()?);
-            match name.to_ascii_lowercase().as_str() {
-                "data" => data = Some(value),
-                "password" => password = Some(value),
-                _ => {}
-            }
+            let text = match name.to_ascii_lowercase().as_str() {
+                "data" => &mut data,
+                "password" => &mut password,
+                // Of any type: numbers, lists and tables too.
+                _ => {
+                    members.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *text = Some(Zeroizing::new(members.next_value::<String>()?));
         }
         let data = data.ok_or_else(|| A::Error::missing_field("data"))?;
         read(data.as_str(), password.as_ref().map_or("", |password| password))
