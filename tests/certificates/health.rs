@@ -108,6 +108,16 @@ async fn a_container_that_takes_long_to_open_shows_no_date_and_works() {
     assert!(!live.current().tls.dns_names().is_empty());
 }
 
+/// Java until version 15 has more iterations than any other tool but Firefox and GnuTLS.
+#[tokio::test]
+async fn a_container_of_an_old_java_shows_its_date() {
+    let container = azure_core::base64::encode(include_bytes!("vectors/java_legacy.p12"));
+    let vault = vault();
+    vault.set("tls", format!(r#"{{"data":"{container}","password":"geheim"}}"#)).unwrap();
+    let live: Live<Settings> = before_the_end(&vault, "", DAY).start().await.unwrap();
+    assert_eq!(health_of(&live, "tls").expires, Some(live.current().tls.expires()));
+}
+
 #[tokio::test]
 async fn the_earlier_of_two_expiry_dates_counts() {
     let authority = Authority::new();

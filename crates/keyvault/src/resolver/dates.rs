@@ -18,7 +18,7 @@ impl Dates {
     }
 
     /// Returns the dates of the certificate that the secret has, if it has one that costs little to read. Takes about a
-    /// millisecond, and some tens of them at most, whatever the secret is.
+    /// millisecond, and a tenth of a second at most, whatever the secret is.
     #[cfg(feature = "certificates")]
     pub(super) fn of_certificate(secret: &Secret) -> Self {
         crate::certificate::Certificate::read_cheaply(secret).map_or_else(Self::default, |certificate| Self {
