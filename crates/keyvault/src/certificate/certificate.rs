@@ -47,7 +47,6 @@ pub struct Certificate(Arc<Inner>);
 struct Inner {
     key: PrivateKey,
     /// The leaf, then its issuers.
-    chain: Vec<CertificateDer<'static>>,
     certified: Arc<CertifiedKey>,
     subject: String,
     common_name: Option<String>,
@@ -55,6 +54,7 @@ struct Inner {
     ip_addresses: Vec<IpAddr>,
     not_before: SystemTime,
     expires: SystemTime,
+    chain_expires: SystemTime,
     thumbprint: String,
     thumbprint_sha256: String,
 }
@@ -131,7 +131,7 @@ impl Certificate {
         if contents.is_damaged && !is_complete {
             return Err(Problem::Unparsable);
         }
-        Ok(Self(Arc::new(Inner::new(key, signing_key, &chain))))
+        Ok(Self(Arc::new(Inner::new(key, signing_key, &chain, is_complete))))
     }
 }
 
@@ -177,6 +177,11 @@ impl Certificate {
         self.0.expires
     }
 
+    /// Returns when the first certificate that clients need expires: the leaf, or an issuer that is not the root.
+    pub fn chain_expires(&self) -> SystemTime {
+        self.0.chain_expires
+    }
+
     /// Checks that the leaf is valid at `time`, such as `SystemTime::now()`.
     ///
     /// # Errors
@@ -219,7 +224,7 @@ impl Certificate {
 
     /// Returns the leaf and its issuers as PEM, in this order.
     pub fn chain_pem(&self) -> String {
-        self.0.chain.iter().map(|der| pem::block("CERTIFICATE", der).to_string()).collect()
+        self.rustls_chain().iter().map(|der| pem::block("CERTIFICATE", der).to_string()).collect()
     }
 
     /// Returns the private key and then the chain as PEM, for `reqwest::Identity::from_pem` and files.
@@ -235,13 +240,13 @@ impl Certificate {
     ///
     /// The same certificate always has the same bytes.
     pub fn pfx(&self) -> Zeroizing<Vec<u8>> {
-        let chain: Vec<&[u8]> = self.0.chain.iter().map(|der| der.as_ref()).collect();
+        let chain: Vec<&[u8]> = self.rustls_chain().iter().map(|der| der.as_ref()).collect();
         pkcs12_writer::encode(self.0.key.pkcs8(), &chain)
     }
 
     /// Returns the leaf and its issuers for rustls, in this order.
     pub fn rustls_chain(&self) -> &[CertificateDer<'static>] {
-        &self.0.chain
+        &self.0.certified.cert
     }
 
     /// Returns a copy of the private key for rustls. rustls does not wipe it.
@@ -257,19 +262,22 @@ impl Certificate {
 }
 
 impl Inner {
-    fn new(key: PrivateKey, signing_key: Arc<dyn SigningKey>, chain: &[&X509]) -> Self {
+    /// Creates it from a chain, whose last certificate is the root if it is complete.
+    fn new(key: PrivateKey, signing_key: Arc<dyn SigningKey>, chain: &[&X509], is_complete: bool) -> Self {
         let leaf = chain[0];
+        // Clients have the root themselves, whatever its dates are.
+        let needed = &chain[..chain.len() - usize::from(is_complete)];
         let ders: Vec<_> = chain.iter().map(|it| CertificateDer::from(it.der.clone())).collect();
         Self {
             key,
-            certified: Arc::new(CertifiedKey::new(ders.clone(), signing_key)),
-            chain: ders,
+            certified: Arc::new(CertifiedKey::new(ders, signing_key)),
             subject: leaf.subject.text.clone(),
             common_name: leaf.subject.common_name.clone(),
             dns_names: leaf.dns_names.clone(),
             ip_addresses: leaf.ip_addresses.clone(),
             not_before: leaf.not_before,
             expires: leaf.expires,
+            chain_expires: needed.iter().map(|it| it.expires).fold(leaf.expires, SystemTime::min),
             thumbprint: hex(&Sha1::digest(&leaf.der)),
             thumbprint_sha256: hex(&Sha256::digest(&leaf.der)),
         }
