@@ -14,11 +14,11 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::chain::{Chains, Rank};
-use super::der_reader::{encoded, sequence};
+use super::key_proof::KeyProof;
 use super::password::Budget;
 use super::private_key::PrivateKey;
 use super::problem::Problem;
-use super::x509::{PublicKey, X509};
+use super::x509::X509;
 use super::{form, pem, pkcs12_writer};
 use crate::cryptography::provider;
 use crate::error::Result;
@@ -115,8 +115,10 @@ impl Certificate {
         for key in contents.keys {
             match key.loaded(&contents.certificates, &provider) {
                 Ok((key, signing_key)) => {
-                    let leaf = public_key(&*signing_key).and_then(|public_key| chains.leaf(&public_key));
-                    if let Some((rank, leaf)) = leaf
+                    let proof = KeyProof::of(&*signing_key, algorithms);
+                    let is_own =
+                        |public_key: &_| proof.as_ref().is_some_and(|it| it.is_of(public_key, algorithms, budget));
+                    if let Some((rank, leaf)) = chains.leaf(is_own)
                         && best.as_ref().is_none_or(|(best, ..)| rank > *best)
                     {
                         best = Some((rank, leaf, key, signing_key));
@@ -282,13 +284,6 @@ impl Inner {
             thumbprint_sha256: hex(&Sha256::digest(&leaf.der)),
         }
     }
-}
-
-/// Returns the public key of a private key.
-fn public_key(key: &dyn SigningKey) -> Option<PublicKey> {
-    let info = key.public_key()?;
-    let [algorithm, bits] = sequence(&info).ok()?[..] else { return None };
-    Some(PublicKey { algorithm: encoded(algorithm).ok()?.to_vec(), bits: bits.value().get(1..)?.to_vec() })
 }
 
 fn hex(bytes: &[u8]) -> String {
