@@ -9,7 +9,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -52,7 +52,12 @@ async fn server(
 
 /// Derives the configuration of a client with a certificate of its own.
 async fn client(live: &Live<Settings>, roots: Arc<RootCertStore>) -> Result<(Derived<Certificate>, ClientConfig)> {
-    let certificate = live.derive(["client"], async |it: Arc<Settings>| Ok(it.client.clone())).await?;
+    let certificate = live
+        .derive(["client"], async |it: Arc<Settings>| {
+            it.client.check_dates(SystemTime::now())?;
+            Ok(it.client.clone())
+        })
+        .await?;
     let config = ClientConfig::builder().with_root_certificates(roots);
     let mut config = config.with_client_cert_resolver(Arc::new(certificate.clone()));
     // Makes each connection a full handshake.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use keyvault::Derived;
 use keyvault::certificate::Certificate;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
 use rustls::client::Resumption;
 use rustls::crypto::ring;
 use rustls::server::{ClientCertVerifierBuilder, ResolvesServerCert, WebPkiClientVerifier};
@@ -14,9 +14,23 @@ pub(super) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Authority {
     pub(super) fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+        Self::until(4096)
+    }
+
+    /// Creates an authority whose own certificate is valid until a year.
+    pub(super) fn until(year: i32) -> Self {
+        Self(CertifiedIssuer::self_signed(parameters("root", year), KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// Creates an authority whose certificate this one issues.
+    pub(super) fn authority(&self, year: i32) -> Self {
+        let key = KeyPair::generate().unwrap();
+        Self(CertifiedIssuer::signed_by(parameters("intermediate", year), key, &self.0).unwrap())
+    }
+
+    /// Returns the certificate of this authority as PEM.
+    pub(super) fn own_pem(&self) -> String {
+        self.0.pem()
     }
 
     /// Issues a certificate as PEM, valid between two years.
@@ -76,4 +90,13 @@ impl Authority {
         config.resumption = Resumption::disabled();
         Arc::new(config)
     }
+}
+
+/// Returns the certificate of an authority, valid until a year.
+fn parameters(name: &str, year: i32) -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.distinguished_name.push(DnType::CommonName, name);
+    (params.not_before, params.not_after) = (date_time_ymd(1975, 1, 1), date_time_ymd(year, 1, 1));
+    params
 }

@@ -85,7 +85,14 @@ fn a_part_that_cannot_be_read_matters_only_if_the_others_are_not_enough() {
         const PROBLEM: &str = "certificate cannot be parsed";
         assert_refused(damaged.as_bytes(), "", PROBLEM, "a damaged part alone");
         assert_refused((leaf.clone() + &damaged).as_bytes(), "", PROBLEM, "a damaged part that may be the issuer");
-        assert_eq!(Certificate::from_bytes(damaged + &pem).unwrap().rustls_chain().len(), 3);
+        assert_eq!(Certificate::from_bytes(damaged.clone() + &pem).unwrap().rustls_chain().len(), 3);
+        // A part that cannot be read for another reason comes first.
+        let old = "-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n-----END RSA PRIVATE KEY-----\n";
+        let both = old.to_owned() + &damaged;
+        assert_refused((leaf.clone() + &both).as_bytes(), "", "certificate cannot be parsed", "an old key first");
+        let json = serde_json::json!({ "a": old, "b": leaf, "c": { "d": old, "e": damaged } }).to_string();
+        assert_refused(json.as_bytes(), "", "certificate cannot be parsed", "an old key first, in JSON");
+        assert_eq!(Certificate::from_bytes(both + &pem).unwrap().rustls_chain().len(), 3);
     }
     let json = serde_json::json!({ "old": closed, "owner": "geheimgeheimgeheimgeheim" });
     let problem = "password of the certificate is missing or wrong";

@@ -1,7 +1,7 @@
 //! Handshakes of rustls have the certificate that is current, for the name and the client.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use figment::Figment;
 use keyvault::certificate::{Certificate, ServerCertificates};
@@ -69,16 +69,35 @@ fn certificates_outside_their_dates_are_refused() {
     };
     let good = authority.certificate(&["shop.example"]);
     let of = |certificates: Vec<Certificate>| ServerCertificates::new(certificates);
+    let (expired, early) = (dated((2000, 2001)), dated((2100, 2101)));
+    let about = |clause, certificate: &Certificate| format!("{clause}: thumbprint {}", certificate.thumbprint());
     for (certificates, text) in [
-        (vec![], "server has no certificate"),
-        (vec![good.clone(), dated((2000, 2001))], "certificate has expired"),
-        (vec![dated((2100, 2101))], "certificate is not valid yet"),
+        (vec![], "server has no certificate".to_owned()),
+        (vec![expired.clone(), dated((2000, 2002))], about("certificate has expired", &expired)),
+        (vec![early.clone()], about("certificate is not valid yet", &early)),
+        (vec![good.clone(), early.clone()], about("certificate is not valid yet", &early)),
     ] {
         let error = of(certificates).unwrap_err();
-        assert_eq!((error.to_string().as_str(), error.kind()), (text, ErrorKind::InvalidSettings));
+        assert_eq!((error.to_string(), error.kind()), (text, ErrorKind::InvalidSettings));
+        assert!(error.advice().is_some());
     }
     let certificates = of(vec![good, dated((2000, 2090))]).unwrap();
     assert_eq!(certificates.expires(), dated((2000, 2090)).expires());
+}
+
+#[test]
+fn an_expired_certificate_of_several_yields_to_a_valid_one_and_keeps_its_other_names() {
+    let authority = Authority::new();
+    let key = KeyPair::generate().unwrap();
+    let expired = authority.issue(&["a.shop.example", "old.example"], &key, (2000, 2001));
+    let expired = Certificate::from_bytes(expired).unwrap();
+    let wildcard = authority.certificate(&["*.shop.example"]);
+    let certificates = ServerCertificates::new([expired, wildcard.clone()]).unwrap();
+    let server = authority.server(certificates);
+    let client = authority.client(None);
+    assert_eq!(of_server(&connect(&client, &server, "a.shop.example").unwrap()), leaf(&wildcard));
+    let error = connect(&client, &server, "old.example").unwrap_err();
+    assert!(format!("{error:?}").contains("Expired"), "{error:?}");
 }
 
 #[derive(Deserialize)]
@@ -136,12 +155,16 @@ async fn new_handshakes_have_a_renewed_certificate_and_old_connections_stay() {
 }
 
 #[tokio::test]
-async fn a_client_presents_the_certificate_that_is_current() {
+async fn a_client_presents_the_certificate_that_is_current_and_valid() {
     let authority = Authority::new();
     let server = authority.server(ServerCertificates::new([authority.certificate(&["shop.example"])]).unwrap());
     let vault = vault(authority.pem(&["client.example"]));
     let live = start(&vault).await;
-    let certificate = live.derive(["tls"], async |it: Arc<Settings>| Ok(it.tls.clone())).await.unwrap();
+    let build = async |it: Arc<Settings>| {
+        it.tls.check_dates(SystemTime::now())?;
+        Ok(it.tls.clone())
+    };
+    let certificate = live.derive(["tls"], build).await.unwrap();
     let client = authority.client(Some(certificate.clone()));
     let mut watcher = certificate.watch();
     for renewal in 0..3 {
@@ -151,4 +174,10 @@ async fn a_client_presents_the_certificate_that_is_current() {
         live.refresh_now().await.unwrap();
         timeout(TIMEOUT, watcher.replaced()).await.unwrap().unwrap();
     }
+    let last = live.current().tls.clone();
+    vault.set("tls", authority.issue(&["client.example"], &KeyPair::generate().unwrap(), (2099, 2100))).unwrap();
+    live.refresh_now().await.unwrap();
+    let notice = timeout(TIMEOUT, watcher.next()).await.unwrap();
+    assert!(matches!(&notice, Some(DerivedNotice::Failed(_))), "{notice:?}");
+    assert_eq!(of_client(&connect(&client, &server, "shop.example").unwrap()), leaf(&last));
 }

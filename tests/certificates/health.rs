@@ -109,6 +109,37 @@ async fn a_container_that_takes_long_to_open_shows_no_date_and_works() {
 }
 
 #[tokio::test]
+async fn an_issuer_that_expires_first_counts_unless_it_is_the_root() {
+    // The year of an authority, the certificates beside the leaf, and the year in health.
+    for (year, has_middle, has_root, expected) in
+        [(2090, true, true, 2090), (2090, true, false, 2090), (2090, false, false, 2100), (2110, true, true, 2100)]
+    {
+        let (root, vault) = (Authority::until(2080), vault());
+        let middle = root.authority(year);
+        let issuers = [(has_middle, &middle), (has_root, &root)].map(|(has, it)| it.own_pem().repeat(has.into()));
+        vault.set("tls", middle.pem(&["shop.example"]) + &issuers.concat()).unwrap();
+        let live: Live<Settings> = before_the_end(&vault, "", DAY).start().await.unwrap();
+        let expires: SystemTime = rcgen::date_time_ymd(expected, 1, 1).into();
+        let certificate = live.current().tls.clone();
+        assert_eq!(certificate.rustls_chain().len(), 1 + usize::from(has_middle) + usize::from(has_root));
+        assert_eq!((certificate.chain_expires(), certificate.expires()), (expires, end()), "{year} {has_root}");
+        let health = health_of(&live, "tls");
+        let status = if expected == 2100 { SecretStatus::NearExpiry } else { SecretStatus::Expired };
+        assert_eq!((health.status, health.expires), (status, Some(expires)), "{year} {has_root}");
+    }
+}
+
+/// Java until version 15 has more iterations than any other tool but Firefox and GnuTLS.
+#[tokio::test]
+async fn a_container_of_an_old_java_shows_its_date() {
+    let container = azure_core::base64::encode(include_bytes!("vectors/java_legacy.p12"));
+    let vault = vault();
+    vault.set("tls", format!(r#"{{"data":"{container}","password":"geheim"}}"#)).unwrap();
+    let live: Live<Settings> = before_the_end(&vault, "", DAY).start().await.unwrap();
+    assert_eq!(health_of(&live, "tls").expires, Some(live.current().tls.expires()));
+}
+
+#[tokio::test]
 async fn the_earlier_of_two_expiry_dates_counts() {
     let authority = Authority::new();
     for (date, expected) in [(end() - DAY, end() - DAY), (end() + DAY, end())] {

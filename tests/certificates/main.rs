@@ -14,5 +14,6 @@ mod handshakes;
 mod health;
 mod openssl;
 mod output;
+mod providers;
 mod renewals;
 mod settings;

@@ -109,6 +109,24 @@ async fn a_container_and_its_password_may_be_two_secrets() {
 }
 
 #[tokio::test]
+async fn a_table_may_have_other_members_of_any_type() {
+    let Some(openssl) = Openssl::with_chain(P256) else { return };
+    let vault = vault();
+    vault.set("pfx", azure_core::base64::encode(openssl.container("a.pfx", &["-passout", "pass:geheim"]))).unwrap();
+    vault.set("password", "geheim").unwrap();
+    let file = "
+        [tls]
+        Data = '@KeyVault(SecretName=pfx)'
+        password = '@KeyVault(SecretName=password)'
+        port = 443
+        names = ['shop.example']
+        since = { year = 2026, is_exact = true }";
+    for live in start::<Typed>(&vault, file).await {
+        assert_eq!(live.unwrap().current().tls.thumbprint(), openssl.fingerprint("leaf", "-sha1"));
+    }
+}
+
+#[tokio::test]
 async fn a_content_type_leads_nothing_astray() {
     let Some(openssl) = Openssl::with_chain(P256) else { return };
     for form in forms(&openssl) {

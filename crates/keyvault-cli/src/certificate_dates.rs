@@ -29,12 +29,34 @@ fn names(certificate: &Certificate) -> String {
 
 const MOST_NAMES: usize = 5;
 
-/// Warns of a certificate that expires in fewer than 14 days, or in less than a third of its lifetime if that is
-/// shorter.
-pub(crate) fn warning(not_before: SystemTime, expires: SystemTime, now: SystemTime) -> Option<String> {
-    let left = expires.duration_since(now).ok()?;
-    let lifetime = expires.duration_since(not_before).unwrap_or_default();
-    (left < SOON.min(lifetime / 3)).then(|| format!("certificate expires in {}", rounded(left)))
+/// When a certificate is valid, and its issuers.
+#[derive(Clone, Copy)]
+pub(crate) struct CertificateDates {
+    not_before: SystemTime,
+    expires: SystemTime,
+    chain_expires: SystemTime,
+}
+
+impl CertificateDates {
+    pub(crate) fn of(certificate: &Certificate) -> Self {
+        let (not_before, expires) = (certificate.not_before(), certificate.expires());
+        Self { not_before, expires, chain_expires: certificate.chain_expires() }
+    }
+
+    /// Warns of a certificate that expires in fewer than 14 days, or in less than a third of its lifetime if that is
+    /// shorter, and of an issuer that expires as soon before it, or has expired.
+    pub(crate) fn warning(self, now: SystemTime) -> Option<String> {
+        let left = self.expires.duration_since(now).ok()?;
+        let soon = SOON.min(self.expires.duration_since(self.not_before).unwrap_or_default() / 3);
+        let own = (left < soon).then(|| format!("certificate expires in {}", rounded(left)));
+        let issuer = match self.chain_expires.duration_since(now) {
+            _ if self.chain_expires >= self.expires => None,
+            Ok(left) => (left < soon).then(|| format!("an issuer of the certificate expires in {}", rounded(left))),
+            Err(_) => Some("an issuer of the certificate has expired".to_owned()),
+        };
+        let warnings: Vec<String> = own.into_iter().chain(issuer).collect();
+        (!warnings.is_empty()).then(|| warnings.join(", and "))
+    }
 }
 
 const SOON: Duration = Duration::from_secs(14 * A_DAY);
@@ -65,10 +87,33 @@ mod tests {
             let hours = |hours: u64| Duration::from_secs(hours * 3_600);
             let not_before = SystemTime::UNIX_EPOCH;
             let expires = not_before + hours(lifetime * 24);
-            let found = warning(not_before, expires, expires - hours(left));
+            let dates = CertificateDates { not_before, expires, chain_expires: expires };
+            let found = dates.warning(expires - hours(left));
             assert_eq!(found.as_deref(), expected, "{left} hours of {lifetime} days");
         }
-        let expired = SystemTime::UNIX_EPOCH + Duration::from_secs(1);
-        assert_eq!(warning(SystemTime::UNIX_EPOCH, SystemTime::UNIX_EPOCH, expired), None);
+        let begin = SystemTime::UNIX_EPOCH;
+        let dates = CertificateDates { not_before: begin, expires: begin, chain_expires: begin };
+        assert_eq!(dates.warning(begin + Duration::from_secs(1)), None);
+    }
+
+    #[test]
+    fn a_warning_tells_of_an_issuer_too() {
+        for (left, left_of_issuer, expected) in [
+            (100, 15, None),
+            (100, 14, None),
+            (100, 13, Some("an issuer of the certificate expires in 13 days")),
+            (100, -1, Some("an issuer of the certificate has expired")),
+            (13, 5, Some("certificate expires in 13 days, and an issuer of the certificate expires in 5 days")),
+            (13, -1, Some("certificate expires in 13 days, and an issuer of the certificate has expired")),
+        ] {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(365 * A_DAY);
+            let in_days = |days: i64| {
+                let time = Duration::from_secs(days.unsigned_abs() * A_DAY);
+                if days < 0 { now - time } else { now + time }
+            };
+            let (expires, chain_expires) = (in_days(left), in_days(left_of_issuer));
+            let dates = CertificateDates { not_before: SystemTime::UNIX_EPOCH, expires, chain_expires };
+            assert_eq!(dates.warning(now).as_deref(), expected, "{left} days, {left_of_issuer} of the issuer");
+        }
     }
 }

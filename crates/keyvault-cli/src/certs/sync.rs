@@ -6,7 +6,7 @@ use futures::future::join_all;
 
 use super::files::CertificateFiles;
 use super::target::{Renewal, Target};
-use crate::certificate_dates::warning;
+use crate::certificate_dates::CertificateDates;
 use crate::failure::Failure;
 use crate::report::combined_exit_code;
 use crate::terminal::printable;
@@ -24,8 +24,7 @@ struct Tracked {
 
 struct Published {
     version: String,
-    not_before: SystemTime,
-    expires: SystemTime,
+    dates: CertificateDates,
     is_warned_of: bool,
 }
 
@@ -108,8 +107,8 @@ impl Tracked {
             eprintln!("keyvault: wrote {}: {}", self.target.path().display(), printable(&renewal.summary));
         }
         if self.published.as_ref().is_none_or(|published| published.version != renewal.version) {
-            let Renewal { version, not_before, expires, .. } = renewal;
-            self.published = Some(Published { version, not_before, expires, is_warned_of: false });
+            let Renewal { version, dates, .. } = renewal;
+            self.published = Some(Published { version, dates, is_warned_of: false });
         }
     }
 
@@ -129,7 +128,7 @@ impl Tracked {
     /// Warns once of a version in use that expires soon.
     fn warn(&mut self, now: SystemTime) {
         let Some(published) = self.published.as_mut().filter(|published| !published.is_warned_of) else { return };
-        if let Some(warning) = warning(published.not_before, published.expires, now) {
+        if let Some(warning) = published.dates.warning(now) {
             eprintln!("keyvault: {}: {warning}", self.target.path().display());
             published.is_warned_of = true;
         }

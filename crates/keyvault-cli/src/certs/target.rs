@@ -10,7 +10,7 @@ use keyvault::{Secret, SecretClient, SecretId};
 use super::files::{CertificateFile, CertificateFiles};
 use super::format::FileFormat;
 use crate::access::Access;
-use crate::certificate_dates;
+use crate::certificate_dates::{CertificateDates, summary};
 use crate::failure::Failure;
 
 /// A certificate of a vault and the files that it is written to.
@@ -29,8 +29,7 @@ pub(super) struct Target {
 /// A version of a certificate, ready to be written.
 pub(super) struct Renewal {
     pub(super) version: String,
-    pub(super) not_before: SystemTime,
-    pub(super) expires: SystemTime,
+    pub(super) dates: CertificateDates,
     /// The names and the date, for a person.
     pub(super) summary: String,
     pub(super) files: CertificateFiles,
@@ -75,9 +74,8 @@ impl Target {
         };
         let files = self.formats.iter().map(file).collect();
         Renewal {
-            not_before: certificate.not_before(),
-            expires: certificate.expires(),
-            summary: certificate_dates::summary(certificate),
+            dates: CertificateDates::of(certificate),
+            summary: summary(certificate),
             files: CertificateFiles {
                 directory: self.directory.clone(),
                 is_shared: self.is_shared,

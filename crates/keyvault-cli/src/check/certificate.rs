@@ -7,7 +7,7 @@ use keyvault::certificate::Certificate;
 use keyvault::settings::Key;
 use zeroize::Zeroizing;
 
-use crate::certificate_dates::{summary, warning};
+use crate::certificate_dates::{CertificateDates, summary};
 use crate::settings::{Entry, Problem};
 
 /// Returns a value with a reference to a certificate that the user named.
@@ -29,7 +29,7 @@ pub(super) fn problem(id: &SecretId, certificate: &Certificate, now: SystemTime)
 
 /// Returns the names and the expiry of the certificate, and a warning if that is soon.
 pub(super) fn notes(id: &SecretId, certificate: &Certificate, now: SystemTime) -> impl Iterator<Item = Problem> {
-    let warning = warning(certificate.not_before(), certificate.expires(), now);
+    let warning = CertificateDates::of(certificate).warning(now);
     let note = |message| Problem { origin: id.to_string(), message, code: 0 };
     [Some(summary(certificate)), warning].into_iter().flatten().map(note)
 }

@@ -12,7 +12,7 @@ use keyvault::{Error, ErrorKind, SecretClient, SecretId, Vault};
 
 use super::finding::{Finding, Health};
 use super::timing::TimingPolicy;
-use crate::certificate_dates::{summary, warning};
+use crate::certificate_dates::{CertificateDates, summary};
 use crate::failure::Failure;
 use crate::vault::ConnectionArguments;
 
@@ -72,7 +72,7 @@ async fn certificate(client: &SecretClient, name: &str) -> Finding {
         Ok::<_, Error>(certificate)
     };
     match read.await {
-        Ok(certificate) => match warning(certificate.not_before(), certificate.expires(), now) {
+        Ok(certificate) => match CertificateDates::of(&certificate).warning(now) {
             Some(warning) => Finding::new(subject, Health::Warning, warning),
             None => Finding::new(subject, Health::Healthy, summary(&certificate)),
         },

@@ -8,17 +8,17 @@ use std::time::SystemTime;
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::{CertifiedKey, SigningKey};
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny, MapAccess, Unexpected, Visitor};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use super::chain::{Chains, Rank};
-use super::der_reader::{encoded, sequence};
+use super::key_proof::KeyProof;
 use super::password::Budget;
 use super::private_key::PrivateKey;
 use super::problem::Problem;
-use super::x509::{PublicKey, X509};
+use super::x509::X509;
 use super::{form, pem, pkcs12_writer};
 use crate::cryptography::provider;
 use crate::error::Result;
@@ -47,7 +47,6 @@ pub struct Certificate(Arc<Inner>);
 struct Inner {
     key: PrivateKey,
     /// The leaf, then its issuers.
-    chain: Vec<CertificateDer<'static>>,
     certified: Arc<CertifiedKey>,
     subject: String,
     common_name: Option<String>,
@@ -55,6 +54,7 @@ struct Inner {
     ip_addresses: Vec<IpAddr>,
     not_before: SystemTime,
     expires: SystemTime,
+    chain_expires: SystemTime,
     thumbprint: String,
     thumbprint_sha256: String,
 }
@@ -115,8 +115,10 @@ impl Certificate {
         for key in contents.keys {
             match key.loaded(&contents.certificates, &provider) {
                 Ok((key, signing_key)) => {
-                    let leaf = public_key(&*signing_key).and_then(|public_key| chains.leaf(&public_key));
-                    if let Some((rank, leaf)) = leaf
+                    let proof = KeyProof::of(&*signing_key, algorithms);
+                    let is_own =
+                        |public_key: &_| proof.as_ref().is_some_and(|it| it.is_of(public_key, algorithms, budget));
+                    if let Some((rank, leaf)) = chains.leaf(is_own)
                         && best.as_ref().is_none_or(|(best, ..)| rank > *best)
                     {
                         best = Some((rank, leaf, key, signing_key));
@@ -128,10 +130,10 @@ impl Certificate {
         let (_, leaf, key, signing_key) = best.ok_or(problem)?;
         let (chain, is_complete) = chains.chain(leaf);
         // The damaged part may be an issuer, without which clients refuse the certificate.
-        if contents.problem == Some(Problem::Unparsable) && !is_complete {
+        if contents.is_damaged && !is_complete {
             return Err(Problem::Unparsable);
         }
-        Ok(Self(Arc::new(Inner::new(key, signing_key, &chain))))
+        Ok(Self(Arc::new(Inner::new(key, signing_key, &chain, is_complete))))
     }
 }
 
@@ -177,6 +179,11 @@ impl Certificate {
         self.0.expires
     }
 
+    /// Returns when the first certificate that clients need expires: the leaf, or an issuer that is not the root.
+    pub fn chain_expires(&self) -> SystemTime {
+        self.0.chain_expires
+    }
+
     /// Checks that the leaf is valid at `time`, such as `SystemTime::now()`.
     ///
     /// # Errors
@@ -219,7 +226,7 @@ impl Certificate {
 
     /// Returns the leaf and its issuers as PEM, in this order.
     pub fn chain_pem(&self) -> String {
-        self.0.chain.iter().map(|der| pem::block("CERTIFICATE", der).to_string()).collect()
+        self.rustls_chain().iter().map(|der| pem::block("CERTIFICATE", der).to_string()).collect()
     }
 
     /// Returns the private key and then the chain as PEM, for `reqwest::Identity::from_pem` and files.
@@ -230,17 +237,18 @@ impl Certificate {
         pem
     }
 
-    /// Returns the private key and the chain as PKCS#12 in DER, without a password, as a vault does.
+    /// Returns the private key and the chain as PKCS#12 in DER, with an empty password, for tools that take no PEM: Java,
+    /// .NET, Windows.
     ///
     /// The same certificate always has the same bytes.
     pub fn pfx(&self) -> Zeroizing<Vec<u8>> {
-        let chain: Vec<&[u8]> = self.0.chain.iter().map(|der| der.as_ref()).collect();
+        let chain: Vec<&[u8]> = self.rustls_chain().iter().map(|der| der.as_ref()).collect();
         pkcs12_writer::encode(self.0.key.pkcs8(), &chain)
     }
 
     /// Returns the leaf and its issuers for rustls, in this order.
     pub fn rustls_chain(&self) -> &[CertificateDer<'static>] {
-        &self.0.chain
+        &self.0.certified.cert
     }
 
     /// Returns a copy of the private key for rustls. rustls does not wipe it.
@@ -256,30 +264,26 @@ impl Certificate {
 }
 
 impl Inner {
-    fn new(key: PrivateKey, signing_key: Arc<dyn SigningKey>, chain: &[&X509]) -> Self {
+    /// Creates it from a chain, whose last certificate is the root if it is complete.
+    fn new(key: PrivateKey, signing_key: Arc<dyn SigningKey>, chain: &[&X509], is_complete: bool) -> Self {
         let leaf = chain[0];
+        // Clients have the root themselves, whatever its dates are.
+        let needed = &chain[..chain.len() - usize::from(is_complete)];
         let ders: Vec<_> = chain.iter().map(|it| CertificateDer::from(it.der.clone())).collect();
         Self {
             key,
-            certified: Arc::new(CertifiedKey::new(ders.clone(), signing_key)),
-            chain: ders,
+            certified: Arc::new(CertifiedKey::new(ders, signing_key)),
             subject: leaf.subject.text.clone(),
             common_name: leaf.subject.common_name.clone(),
             dns_names: leaf.dns_names.clone(),
             ip_addresses: leaf.ip_addresses.clone(),
             not_before: leaf.not_before,
             expires: leaf.expires,
+            chain_expires: needed.iter().map(|it| it.expires).fold(leaf.expires, SystemTime::min),
             thumbprint: hex(&Sha1::digest(&leaf.der)),
             thumbprint_sha256: hex(&Sha256::digest(&leaf.der)),
         }
     }
-}
-
-/// Returns the public key of a private key.
-fn public_key(key: &dyn SigningKey) -> Option<PublicKey> {
-    let info = key.public_key()?;
-    let [algorithm, bits] = sequence(&info).ok()?[..] else { return None };
-    Some(PublicKey { algorithm: encoded(algorithm).ok()?.to_vec(), bits: bits.value().get(1..)?.to_vec() })
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -326,12 +330,16 @@ impl<'de> Visitor<'de> for CertificateVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Certificate, A::Error> {
         let (mut data, mut password) = (None, None);
         while let Some(name) = members.next_key::<String>()? {
-            let value = Zeroizing::new(members.next_value::<String>()?);
-            match name.to_ascii_lowercase().as_str() {
-                "data" => data = Some(value),
-                "password" => password = Some(value),
-                _ => {}
-            }
+            let text = match name.to_ascii_lowercase().as_str() {
+                "data" => &mut data,
+                "password" => &mut password,
+                // Of any type: numbers, lists and tables too.
+                _ => {
+                    members.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            *text = Some(Zeroizing::new(members.next_value::<String>()?));
         }
         let data = data.ok_or_else(|| A::Error::missing_field("data"))?;
         read(data.as_str(), password.as_ref().map_or("", |password| password))

@@ -28,7 +28,7 @@ impl<'c> Chains<'c> {
             let candidates = certificates.iter().enumerate().filter_map(|(candidate, issuer)| {
                 let may_be = it.may_be_issued_by(issuer);
                 let is_near = may_be || it.resembles_subject_of(issuer);
-                let is_signed = is_near && budget.take(CHECK, 1, 0).is_ok() && it.is_signed_by(issuer, algorithms);
+                let is_signed = is_near && budget.take_check().is_ok() && it.is_signed_by(issuer, algorithms);
                 (is_signed || may_be).then_some((is_signed, candidate == at, issuer.expires, candidate))
             });
             candidates.max().map(|(.., issuer)| issuer)
@@ -36,12 +36,13 @@ impl<'c> Chains<'c> {
         Self { certificates, issuers: certificates.iter().enumerate().map(|(at, it)| issuer(at, it)).collect() }
     }
 
-    /// Returns the best certificate of a public key, with its index and its rank. `None` if there is none.
+    /// Returns the best certificate of a private key, with its index and its rank. `None` if there is none. `is_own` says
+    /// whether a public key is that of the private key.
     ///
     /// So a renewed certificate wins over the one that it replaces, and an issued one over a self-signed request.
-    pub(super) fn leaf(&self, key: &PublicKey) -> Option<(Rank, usize)> {
+    pub(super) fn leaf(&self, is_own: impl Fn(&PublicKey) -> bool) -> Option<(Rank, usize)> {
         let now = SystemTime::now();
-        let own = self.certificates.iter().enumerate().filter(|(_, it)| it.public_key.is(key));
+        let own = self.certificates.iter().enumerate().filter(|(_, it)| is_own(&it.public_key));
         own.map(|(at, it)| {
             let mut others = self.issuers.iter().enumerate().filter(|(other, _)| *other != at);
             let is_issuer = others.any(|(_, issuer)| *issuer == Some(at));
@@ -65,6 +66,3 @@ impl<'c> Chains<'c> {
         (chain.into_iter().map(|at| &self.certificates[at]).collect(), self.issuers[last] == Some(last))
     }
 }
-
-/// The work of verifying one signature, as hashes of the budget: a tenth of a millisecond, or a third for P-384.
-const CHECK: u32 = 2_000;

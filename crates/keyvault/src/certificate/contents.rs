@@ -10,6 +10,8 @@ pub(super) struct Contents {
     pub(super) certificates: Vec<X509>,
     /// The problem of the first part that cannot be read. It matters only if the other parts are not enough.
     pub(super) problem: Option<Problem>,
+    /// Whether a part is damaged, which may be an issuer.
+    pub(super) is_damaged: bool,
 }
 
 impl Contents {
@@ -40,11 +42,13 @@ impl Contents {
                 self.push_certificate(certificate)?;
             }
         }
+        self.is_damaged |= other.is_damaged;
         other.problem.map_or(Ok(()), |problem| self.skip(problem))
     }
 
     /// Leaves out a part that cannot be read. The limits of size hold for all parts together.
     pub(super) fn skip(&mut self, problem: Problem) -> Result<(), Problem> {
+        self.is_damaged |= problem == Problem::Unparsable;
         match problem {
             Problem::TooLarge => return Err(problem),
             // Text beside the certificate.

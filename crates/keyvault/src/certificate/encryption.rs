@@ -3,18 +3,18 @@
 //! The old ciphers, RC2 and triple DES, are read and never written.
 
 use aes::{Aes128, Aes192, Aes256};
-use cbc::Decryptor;
 use cbc::cipher::block_padding::Pkcs7;
-use cbc::cipher::{BlockModeDecrypt, InnerIvInit, InvalidLength, KeyIvInit};
+use cbc::cipher::{Block, BlockModeDecrypt, BlockModeEncrypt, InnerIvInit, InvalidLength, KeyIvInit};
+use cbc::{Decryptor, Encryptor};
 use der::asn1::{AnyRef, ObjectIdentifier};
 use des::TdesEde3;
 use rc2::Rc2;
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
-use super::der_reader::{children, normalized, octets, oid};
-use super::der_writer::{Bytes, SEQUENCE};
-use super::key_derivation::{Derivation, Pbkdf2, Purpose};
+use super::der_reader::{children, normalized, octets, oid as oid_of};
+use super::der_writer::{Bytes, OCTET_STRING, SEQUENCE, element, oid};
+use super::key_derivation::{Derivation, Pbkdf2, Purpose, key_of_empty_password};
 use super::password::{Budget, Password};
 use super::problem::Problem;
 
@@ -27,14 +27,14 @@ pub(super) fn decrypt(
 ) -> Result<Bytes, Problem> {
     let fields = children(algorithm, der::Tag::Sequence)?;
     let [scheme, parameters] = fields[..] else { return Err(Problem::UnsupportedContainer) };
-    let (scheme, parameters) = (oid(scheme)?, children(parameters, der::Tag::Sequence)?);
+    let (scheme, parameters) = (oid_of(scheme)?, children(parameters, der::Tag::Sequence)?);
     let mut text = Zeroizing::new(ciphertext.to_vec());
     let length = if scheme == PBES2 {
         let [derivation, cipher] = parameters[..] else { return Err(Problem::DamagedContainer) };
         let derivation = Pbkdf2::parse(derivation)?;
         let cipher = children(cipher, der::Tag::Sequence)?;
         let [scheme, iv] = cipher[..] else { return Err(Problem::UnsupportedContainer) };
-        let cipher = Cipher::of(oid(scheme)?)?;
+        let cipher = Cipher::of(oid_of(scheme)?)?;
         cipher.decrypt(&derivation.key(password, cipher.key_length(), budget)?, octets(iv)?, &mut text)?
     } else {
         let cipher = Cipher::of(scheme)?;
@@ -49,6 +49,22 @@ pub(super) fn decrypt(
         _ => Err(Problem::WrongPassword),
     }
 }
+
+/// Encrypts a key in PKCS#8 under the empty password: by AES-256 of PBES2, which is the default of OpenSSL and Java.
+/// Returns an `EncryptedPrivateKeyInfo`.
+pub(super) fn encrypted_key(key: &[u8], salt: &[u8], iv: &[u8; BLOCK], iterations: u16) -> Bytes {
+    let (derived, derivation) = key_of_empty_password(salt, iterations);
+    let padding = BLOCK - key.len() % BLOCK;
+    let mut text = Zeroizing::new([key, &[padding as u8; BLOCK][..padding]].concat());
+    let (blocks, _) = Block::<Aes256>::slice_as_chunks_mut(&mut text);
+    Encryptor::<Aes256>::new((&*derived).into(), iv.into()).encrypt_blocks(blocks);
+    let cipher = element(SEQUENCE, &[&oid(&AES_256), &element(OCTET_STRING, &[iv])]);
+    let algorithm = element(SEQUENCE, &[&oid(&PBES2), &element(SEQUENCE, &[&derivation, &cipher])]);
+    element(SEQUENCE, &[&algorithm, &element(OCTET_STRING, &[&text])])
+}
+
+/// The block of AES, in bytes.
+const BLOCK: usize = 16;
 
 /// A cipher in CBC mode: one of PBES2, by
 /// [RFC 8018, appendix B](https://www.rfc-editor.org/rfc/rfc8018#appendix-B.2), or one of

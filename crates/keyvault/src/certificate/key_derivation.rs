@@ -10,8 +10,8 @@ use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
-use super::der_reader::{children, octets, oid};
-use super::der_writer::Bytes;
+use super::der_reader::{children, octets, oid as oid_of};
+use super::der_writer::{Bytes, INTEGER, NULL, OCTET_STRING, SEQUENCE, element, oid};
 use super::password::{Budget, Password};
 use super::problem::Problem;
 
@@ -96,7 +96,7 @@ impl<'a> Pbkdf2<'a> {
     pub(super) fn parse(algorithm: AnyRef<'a>) -> Result<Self, Problem> {
         let algorithm = children(algorithm, Tag::Sequence)?;
         let [kind, parameters] = algorithm[..] else { return Err(Problem::UnsupportedContainer) };
-        if oid(kind)? != PBKDF2 {
+        if oid_of(kind)? != PBKDF2 {
             return Err(Problem::UnsupportedContainer);
         }
         let parameters = children(parameters, Tag::Sequence)?;
@@ -110,7 +110,7 @@ impl<'a> Pbkdf2<'a> {
         };
         let length = length.map(positive).transpose()?.map(|length| usize::try_from(length).unwrap_or(usize::MAX));
         let hash = match hash {
-            Some(hash) => oid(*children(hash, Tag::Sequence)?.first().ok_or(Problem::DamagedContainer)?)?,
+            Some(hash) => oid_of(*children(hash, Tag::Sequence)?.first().ok_or(Problem::DamagedContainer)?)?,
             None => HMAC_WITH_SHA1,
         };
         Ok(Self { derivation: Derivation::parse(&[salt, count])?, length, hash })
@@ -133,6 +133,16 @@ impl<'a> Pbkdf2<'a> {
         derive(password.utf8.as_bytes(), salt, iterations, &mut key);
         Ok(key)
     }
+}
+
+/// Derives a key of 32 bytes from the empty password, by PBKDF2 and SHA-256. Returns it with its `AlgorithmIdentifier`.
+pub(super) fn key_of_empty_password(salt: &[u8], iterations: u16) -> (Zeroizing<[u8; 32]>, Bytes) {
+    let mut key = Zeroizing::new([0; 32]);
+    pbkdf2_hmac::<Sha256>(&[], salt, iterations.into(), &mut *key);
+    let hash = element(SEQUENCE, &[&oid(&HMAC_WITH_SHA256), &element(NULL, &[])]);
+    let count = element(INTEGER, &[&iterations.to_be_bytes()]);
+    let parameters = element(SEQUENCE, &[&element(OCTET_STRING, &[salt]), &count, &hash]);
+    (key, element(SEQUENCE, &[&oid(&PBKDF2), &parameters]))
 }
 
 /// A function that fills the last argument from a password, a salt and a count.

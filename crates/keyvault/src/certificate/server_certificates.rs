@@ -11,7 +11,7 @@ use rustls::sign::CertifiedKey;
 
 use super::certificate::Certificate;
 use super::problem::Problem;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// The certificates of a server, of which each handshake takes the one for the name that the client asks for (SNI).
 ///
@@ -47,15 +47,23 @@ impl ServerCertificates {
     ///
     /// # Errors
     ///
-    /// [`InvalidSettings`](crate::ErrorKind::InvalidSettings) if there is no certificate, or one has expired or is not
-    /// valid yet. A derived resource tries again, so a certificate that is not valid yet is used as soon as it is.
+    /// [`InvalidSettings`](crate::ErrorKind::InvalidSettings) if there is no certificate, if one is not valid yet, or if
+    /// all have expired. A derived resource tries again, so a certificate that is not valid yet is used as soon as it is.
+    ///
+    /// An expired certificate beside valid ones is taken, because otherwise it would hold up their renewals. Clients get
+    /// it only if no valid one is for the name that they ask for.
     pub fn new(certificates: impl IntoIterator<Item = Certificate>) -> Result<Self> {
         let certificates: Vec<_> = certificates.into_iter().collect();
         if certificates.is_empty() {
             return Err(Problem::NoCertificates.into());
         }
         let now = SystemTime::now();
-        certificates.iter().try_for_each(|certificate| certificate.check_dates(now))?;
+        let is_any_valid = certificates.iter().any(|certificate| certificate.check_dates(now).is_ok());
+        for certificate in &certificates {
+            if !is_any_valid || now < certificate.not_before() {
+                certificate.check_dates(now).map_err(|error| naming(certificate, &error))?;
+            }
+        }
         Ok(Self(certificates))
     }
 
@@ -71,16 +79,25 @@ impl ServerCertificates {
 
     /// Returns the key for a client that asks for `name` and knows `schemes`.
     ///
-    /// Of several certificates for one name, such as RSA and P-256, it is one that the client can verify. A name alone
-    /// wins over a wildcard, and then the certificate that expires last.
+    /// Of several certificates for one name, such as RSA and P-256, it is one that the client can verify, and then one
+    /// that is valid now. A name alone wins over a wildcard, and then the certificate that expires last.
     fn key_for(&self, name: Option<&str>, schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         let is_known = |it: &Certificate| it.certified_key().key.choose_scheme(schemes).is_some();
         let named = name
             .into_iter()
             .flat_map(|name| self.0.iter().filter(move |it| it.is_for(name)).map(move |it| (it, it.is_named(name))));
-        let best = named.max_by_key(|(it, is_named)| (is_known(it), *is_named, it.expires())).map(|(it, _)| it);
+        let now = SystemTime::now();
+        let rank = |it: &Certificate, is_named| (is_known(it), it.check_dates(now).is_ok(), is_named, it.expires());
+        let best = named.max_by_key(|(it, is_named)| rank(it, *is_named)).map(|(it, _)| it);
         best.or(self.0.first()).map(Certificate::certified_key)
     }
+}
+
+/// Adds which of several certificates an error is about. The thumbprint is public.
+fn naming(certificate: &Certificate, error: &Error) -> Error {
+    let clause = error.heading();
+    let named = format!("{clause}: thumbprint {}", certificate.thumbprint());
+    Error::from_clause(error.kind(), clause, named).with_help_of(error)
 }
 
 impl ResolvesServerCert for ServerCertificates {

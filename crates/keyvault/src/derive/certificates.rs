@@ -17,12 +17,14 @@ impl ResolvesServerCert for Derived<ServerCertificates> {
     }
 }
 
-/// Presents the certificate that is current when the handshake begins.
+/// Presents the certificate that is current when the handshake begins. A closure that checks the dates keeps the last
+/// certificate until a renewal is valid.
 ///
 /// # Examples
 ///
 /// ```
 /// use std::sync::Arc;
+/// use std::time::SystemTime;
 ///
 /// use keyvault::Live;
 /// use keyvault::certificate::Certificate;
@@ -33,7 +35,12 @@ impl ResolvesServerCert for Derived<ServerCertificates> {
 /// }
 ///
 /// # async fn example(live: Live<Settings>, roots: RootCertStore) -> keyvault::Result<()> {
-/// let certificate = live.derive(["client"], async |it: Arc<Settings>| Ok(it.client.clone())).await?;
+/// let certificate = live
+///     .derive(["client"], async |it: Arc<Settings>| {
+///         it.client.check_dates(SystemTime::now())?;
+///         Ok(it.client.clone())
+///     })
+///     .await?;
 /// let config =
 ///     ClientConfig::builder().with_root_certificates(roots).with_client_cert_resolver(Arc::new(certificate));
 /// # Ok(())
