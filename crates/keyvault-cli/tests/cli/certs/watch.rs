@@ -1,7 +1,7 @@
 //! `--watch`: renewals, failures, and the hook.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -23,21 +23,17 @@ async fn renewals_are_followed_and_failures_keep_the_last_good_files() {
     let read = |name: &str| fs::read_to_string(fixture.path(name)).unwrap_or_default();
     let content = |issued: &Issued| issued.chain.replace("\r\n", "\n") + &issued.key.replace("\r\n", "\n");
     eventually("the first file", || read("seen") == content(&first)).await;
-    let polls = async |count: u64| {
-        let before = fixture.emulator.requests().total;
-        eventually("polls", || fixture.emulator.requests().total >= before + count).await;
-    };
     // Neither of these replaces the files, and each failure is printed once.
     let early = authority.issue_between("shop.example", DAY, 2 * DAY);
     let foreign = authority.issue("shop.example").key + &first.chain;
     for value in [CANARY, &early.pem(), &foreign] {
         fixture.emulator.set("tls", value);
-        polls(3).await;
+        fixture.polls(3).await;
     }
     fixture.emulator.set_enabled("tls", None, false);
-    polls(3).await;
+    fixture.polls(3).await;
     fixture.emulator.delete("tls");
-    polls(3).await;
+    fixture.polls(3).await;
     assert_eq!(read(&fixture.file("")), content(&first));
     assert_eq!((fixture.linked_version(), read("runs").as_str()), (versions[0].clone(), "run\n"));
 
@@ -103,6 +99,37 @@ async fn the_version_before_the_newest_stays_and_a_removed_file_comes_back() {
     send_signal(&child, "-TERM");
     let output = wait(child).await;
     assert!(output.assert_code(0).err.contains(&format!("cannot remove certs/{directory}: ")), "{}", output.err);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_access_of_a_file_is_restored_without_a_run_of_the_hook() {
+    use rustix::fs::{XattrFlags, setxattr};
+
+    let fixture = Fixture::start().await;
+    let version = fixture.emulator.set_secret("tls", Authority::new().issue("shop.example").managed());
+    fs::create_dir(fixture.path("certs")).expect("a directory");
+    // As `setfacl -d -m u:65534:r certs`.
+    let mut readers = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in [(1, 7, -1), (2, 4, 65_534), (4, 5, -1), (16, 5, -1), (32, 5, -1)] {
+        readers.extend([tag, 0, permissions, 0]);
+        readers.extend(i32::to_le_bytes(id));
+    }
+    // Some file systems have none.
+    let _ = setxattr(fixture.path("certs"), "system.posix_acl_default", &readers, XattrFlags::empty());
+    let mut command = fixture.certs();
+    command.args(["--watch", "--interval", "1s", "--then", "echo run >> runs"]);
+    let child = command.spawn().expect("the command starts");
+    eventually("the first run", || fs::read_to_string(fixture.path("runs")).is_ok_and(|runs| runs == "run\n")).await;
+    fixture.polls(2).await;
+    let file = fixture.path(&fixture.file(&format!(".{version}")));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("a mode");
+    eventually("the mode is right again", || mode(&file) == 0o600).await;
+    fixture.polls(2).await;
+    assert_eq!(fixture.read("runs"), "run\n");
+    send_signal(&child, "-TERM");
+    let output = wait(child).await;
+    assert_eq!(output.assert_code(0).err.matches("wrote").count(), 1, "{}", output.err);
 }
 
 #[cfg(target_os = "linux")]
