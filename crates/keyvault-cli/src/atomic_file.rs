@@ -16,10 +16,10 @@ pub(crate) enum Existing {
 
 /// Writes `bytes` to a temporary file beside `path`, syncs it to disk and renames it to `path`.
 ///
-/// The file gets exactly `access`, whatever the umask and the old file's mode are, and belongs to the user who runs the
-/// command unless `access` names another. On Windows it inherits the permissions of its directory. A symbolic link to
-/// a file is replaced, not followed. A pipe, a character device, an open descriptor and a link to one of these are
-/// written through and keep their mode.
+/// The file gets exactly `access`, whatever the umask, the old file's mode and the default access control list of the
+/// directory are, and belongs to the user who runs the command unless `access` names another. On Windows it inherits
+/// the permissions of its directory. A symbolic link to a file is replaced, not followed. A pipe, a character device,
+/// an open descriptor and a link to one of these are written through and keep their mode.
 ///
 /// # Errors
 ///

@@ -32,9 +32,9 @@ const MOST_NAMES: usize = 5;
 /// When a certificate is valid, and its issuers.
 #[derive(Clone, Copy)]
 pub(crate) struct CertificateDates {
-    not_before: SystemTime,
-    expires: SystemTime,
-    chain_expires: SystemTime,
+    pub(crate) not_before: SystemTime,
+    pub(crate) expires: SystemTime,
+    pub(crate) chain_expires: SystemTime,
 }
 
 impl CertificateDates {

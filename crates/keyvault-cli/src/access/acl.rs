@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use rustix::fs::{XattrFlags, fsetxattr, getxattr};
+use rustix::fs::{XattrFlags, fremovexattr, fsetxattr, getxattr};
 use rustix::io::Errno;
 
 use super::unix::Reader;
@@ -15,6 +15,15 @@ const ATTRIBUTE: &str = "system.posix_acl_access";
 /// Sets the mode of `file`, and grants the readers read access.
 pub(super) fn set(file: &File, mode: u32, readers: &[Reader]) -> io::Result<()> {
     Ok(fsetxattr(file, ATTRIBUTE, &encoded(mode, readers), XattrFlags::empty())?)
+}
+
+/// Removes the readers that `file` got from the default list of its directory.
+pub(super) fn remove(file: &File) -> io::Result<()> {
+    match fremovexattr(file, ATTRIBUTE) {
+        // Some file systems have no lists.
+        Err(Errno::NODATA | Errno::OPNOTSUPP) => Ok(()),
+        outcome => Ok(outcome?),
+    }
 }
 
 /// Returns whether the file has this mode and these readers.
@@ -66,6 +75,9 @@ const UNDEFINED: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::super::Access;
     use super::*;
 
     #[test]
@@ -79,6 +91,24 @@ mod tests {
             outcome => outcome.unwrap(),
         }
         assert!(is(file.path(), 0o640, &readers) && is_set(file.path()));
+        assert_eq!(file.as_file().metadata().unwrap().permissions().mode() & 0o7777, 0o640);
         assert!(!is(file.path(), 0o600, &readers) && !is(file.path(), 0o640, &readers[..2]));
+    }
+
+    #[test]
+    fn a_file_keeps_no_reader_of_its_directory() {
+        let directory = tempfile::tempdir().unwrap();
+        let inherited = encoded(0o777, &[Reader::User(65_534)]);
+        match rustix::fs::setxattr(directory.path(), "system.posix_acl_default", &inherited, XattrFlags::empty()) {
+            Err(Errno::OPNOTSUPP) => return,
+            outcome => outcome.unwrap(),
+        }
+        let others = Access::new(0o640).with_readers(vec![Reader::User(7)]);
+        for access in [Access::new(0o640), Access::private(), others] {
+            let file = tempfile::NamedTempFile::new_in(directory.path()).unwrap();
+            assert!(is_set(file.path()), "the directory gives it a reader");
+            access.apply(file.as_file()).unwrap();
+            assert!(access.is_of(file.path(), &file.as_file().metadata().unwrap()), "{access:?}");
+        }
     }
 }

@@ -64,18 +64,24 @@ impl Access {
         if user.is_some() || group.is_some() {
             fchown(file, user.map(Uid::from_raw), group.map(Gid::from_raw))?;
         }
-        file.set_permissions(Permissions::from_mode(self.mode))?;
-        self.apply_readers(file)
+        self.apply_mode_and_readers(file)
     }
 
+    /// At no time does the file have the mode together with readers that it got from its directory: one of them could
+    /// open it, and read what is written later.
     #[cfg(target_os = "linux")]
-    fn apply_readers(&self, file: &File) -> io::Result<()> {
-        if self.readers.is_empty() { Ok(()) } else { acl::set(file, self.mode, &self.readers) }
+    fn apply_mode_and_readers(&self, file: &File) -> io::Result<()> {
+        if self.readers.is_empty() {
+            acl::remove(file)?;
+            file.set_permissions(Permissions::from_mode(self.mode))
+        } else {
+            acl::set(file, self.mode, &self.readers)
+        }
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn apply_readers(&self, _: &File) -> io::Result<()> {
-        Ok(())
+    fn apply_mode_and_readers(&self, file: &File) -> io::Result<()> {
+        file.set_permissions(Permissions::from_mode(self.mode))
     }
 
     /// Returns whether the file at `path` has this access already. A directory can give its own group to files, so

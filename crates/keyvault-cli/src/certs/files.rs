@@ -3,7 +3,7 @@
 //! On Unix a file has the version in its name, and a symbolic link leads to the newest. On Windows, where links need a
 //! privilege, there is only the file that programs open.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -123,20 +123,21 @@ impl CertificateFile {
     }
 }
 
-/// Writes a file unless it has this content and access already. Returns whether it was written.
+/// Writes a file unless it has this content and access already. Returns whether its content changed: a program need not
+/// read the same content again, and on file systems that keep no owner or mode the access is wrong after each write.
 fn write(path: &Path, content: &[u8], access: &Access) -> io::Result<bool> {
-    let is_current = read(path, access).is_ok_and(|bytes| bytes.is_some_and(|bytes| *bytes == content));
-    if !is_current {
+    let found = metadata_if_same(path, content).ok().flatten();
+    if !found.as_ref().is_some_and(|found| access.is_of(path, found)) {
         atomic_file::write_file(path, content, access, Existing::Replace)?;
     }
-    Ok(!is_current)
+    Ok(found.is_none())
 }
 
-/// Reads a file. `None` if it is no regular file, or one with another access.
+/// Returns the metadata of the file at `path`. `None` if it has another content than `content`, or is no regular file.
 ///
-/// The directory may belong to another user, who can put a link or a pipe in the file's place: neither is followed or
-/// waited for.
-fn read(path: &Path, access: &Access) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
+/// The directory may belong to another user, who can put a link, a pipe or an endless file in the file's place: no link
+/// is followed, a pipe is not waited for, and no more than the length of `content` is read.
+fn metadata_if_same(path: &Path, content: &[u8]) -> io::Result<Option<Metadata>> {
     let mut options = fs::OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
@@ -149,10 +150,42 @@ fn read(path: &Path, access: &Access) -> io::Result<Option<Zeroizing<Vec<u8>>>> 
     }
     let mut file = options.open(path)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() || !access.is_of(path, &metadata) {
+    if !metadata.is_file() || metadata.len() != content.len() as u64 {
         return Ok(None);
     }
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
+    let mut bytes = Zeroizing::new(vec![0; content.len()]);
+    file.read_exact(&mut bytes)?;
+    Ok((*bytes == content).then_some(metadata))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_of_another_length_is_not_read() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        // More than any machine has memory for.
+        file.as_file().set_len(1 << 42).unwrap();
+        assert!(metadata_if_same(file.path(), b"content").unwrap().is_none());
+    }
+
+    #[test]
+    fn a_file_whose_access_alone_is_wrong_is_written_without_a_change() {
+        let (directory, access) = (tempfile::tempdir().unwrap(), Access::private());
+        let path = directory.path().join("tls");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        assert!(write(&path, b"content", &access).unwrap());
+        assert!(!write(&path, b"content", &access).unwrap());
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(!write(&path, b"content", &access).unwrap());
+        assert_eq!(mode(), 0o600);
+        for other in ["CONTENT", "contents", ""] {
+            fs::write(&path, other).unwrap();
+            assert!(write(&path, b"content", &access).unwrap(), "{other}");
+            assert_eq!(fs::read(&path).unwrap(), b"content");
+        }
+    }
 }

@@ -25,7 +25,15 @@ struct Tracked {
 struct Published {
     version: String,
     dates: CertificateDates,
-    is_warned_of: bool,
+    /// What was printed about its expiry last.
+    warned_of: Option<Expiry>,
+}
+
+/// How close a certificate in use is to its expiry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, PartialOrd)]
+enum Expiry {
+    Near,
+    Past,
 }
 
 /// The treatment of a certificate that cannot be written.
@@ -108,7 +116,7 @@ impl Tracked {
         }
         if self.published.as_ref().is_none_or(|published| published.version != renewal.version) {
             let Renewal { version, dates, .. } = renewal;
-            self.published = Some(Published { version, dates, is_warned_of: false });
+            self.published = Some(Published { version, dates, warned_of: None });
         }
     }
 
@@ -125,12 +133,63 @@ impl Tracked {
         self.last_failure = clause;
     }
 
-    /// Warns once of a version in use that expires soon.
+    /// Warns of a version in use that expires soon, and of one that has expired.
     fn warn(&mut self, now: SystemTime) {
-        let Some(published) = self.published.as_mut().filter(|published| !published.is_warned_of) else { return };
-        if let Some(warning) = published.dates.warning(now) {
+        if let Some(warning) = self.published.as_mut().and_then(|published| published.warning(now)) {
             eprintln!("keyvault: {}: {warning}", self.target.path().display());
-            published.is_warned_of = true;
         }
+    }
+}
+
+impl Published {
+    /// Returns a warning once when the expiry is near, and once when it has passed: a failure that repeats meanwhile
+    /// is not printed again.
+    fn warning(&mut self, now: SystemTime) -> Option<String> {
+        let (expiry, warning) = if now > self.dates.expires {
+            (Expiry::Past, Some("certificate in use has expired".to_owned()))
+        } else {
+            (Expiry::Near, self.dates.warning(now))
+        };
+        let warning = warning.filter(|_| self.warned_of < Some(expiry))?;
+        self.warned_of = Some(expiry);
+        Some(warning)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn day(day: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(day * 86_400)
+    }
+
+    fn published() -> Published {
+        let dates = CertificateDates { not_before: day(0), expires: day(90), chain_expires: day(90) };
+        Published { version: "1".to_owned(), dates, warned_of: None }
+    }
+
+    #[test]
+    fn an_expiry_is_printed_when_it_is_near_and_when_it_has_passed() {
+        let mut published = published();
+        for (at, expected) in [
+            (60, None),
+            (80, Some("certificate expires in 10 days")),
+            (81, None),
+            (90, None),
+            (91, Some("certificate in use has expired")),
+            (92, None),
+        ] {
+            assert_eq!(published.warning(day(at)).as_deref(), expected, "day {at}");
+        }
+    }
+
+    #[test]
+    fn an_expiry_is_printed_although_it_was_never_near() {
+        let mut published = published();
+        assert_eq!(published.warning(day(91)).as_deref(), Some("certificate in use has expired"));
+        assert_eq!(published.warning(day(92)), None);
     }
 }

@@ -29,8 +29,9 @@
 //!
 //! Read `certificate` first, then `server_certificates`, for servers of rustls. `form` finds the form of a value: JSON,
 //! `pem` or a `der_value`. These, and `pkcs12` with `mac`, `encryption`, `key_derivation` and `password`, read it into
-//! `contents`: each `private_key` and `x509` in it. `key_proof` finds a key's certificate, and `chain` orders the others. `pkcs12_writer` writes a container.
-//! `der_reader` and `der_writer` are the encoding below all of them, and `problem` lists the failures.
+//! `contents`: each `private_key` and `x509` in it. `key_proof` finds a key's certificate, and `chain` orders the
+//! others. `pkcs12_writer` writes a container. `der_reader` and `der_writer` are the encoding below all of them, and
+//! `problem` lists the failures.
 
 #[allow(clippy::module_inception, reason = "the file is named after its type")]
 mod certificate;

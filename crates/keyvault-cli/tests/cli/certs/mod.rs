@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::authority::Issued;
-use crate::fixture::{CommandOutput, Fixture};
+use crate::fixture::{CommandOutput, Fixture, eventually};
 
 impl Fixture {
     /// Returns `keyvault certs` of the certificate `tls`.
@@ -39,6 +39,12 @@ impl Fixture {
     fn linked_version(&self) -> String {
         let target = fs::read_link(self.path(&self.file(""))).unwrap_or_default();
         target.to_string_lossy().rsplit('.').next().unwrap_or_default().to_owned()
+    }
+
+    /// Waits for a number of further requests.
+    async fn polls(&self, count: u64) {
+        let before = self.emulator.requests().total;
+        eventually("polls", || self.emulator.requests().total >= before + count).await;
     }
 
     fn names(&self, directory: &str) -> Vec<String> {

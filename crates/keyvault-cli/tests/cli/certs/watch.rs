@@ -1,7 +1,7 @@
 //! `--watch`: renewals, failures, and the hook.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
@@ -11,52 +11,66 @@ use crate::authority::{Authority, DAY, Issued};
 use crate::fixture::{CANARY, Fixture, eventually, send_signal, wait};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn renewals_are_followed_and_failures_keep_the_last_good_files() {
+async fn failures_keep_the_last_good_files_and_the_next_good_version_replaces_them() {
     let fixture = Fixture::start().await;
     let authority = Authority::new();
-    let first = authority.issue("shop.example");
-    let versions = [fixture.emulator.set("tls", &first.pem())];
+    let [first, second] = [(); 2].map(|()| authority.issue("shop.example"));
+    let version = fixture.emulator.set("tls", &first.pem());
     let mut command = fixture.certs();
     let then = "cp certs/*.tls seen; echo run >> runs; env | grep -q KEYVAULT_TOKEN && echo leak >> runs; true";
     command.args(["--watch", "--interval", "1s", "--then", then]);
     let child = command.spawn().expect("the command starts");
     let read = |name: &str| fs::read_to_string(fixture.path(name)).unwrap_or_default();
     let content = |issued: &Issued| issued.chain.replace("\r\n", "\n") + &issued.key.replace("\r\n", "\n");
-    eventually("the first file", || read("seen") == content(&first)).await;
-    let polls = async |count: u64| {
-        let before = fixture.emulator.requests().total;
-        eventually("polls", || fixture.emulator.requests().total >= before + count).await;
-    };
-    // Neither of these replaces the files, and each failure is printed once.
+    eventually("the first file", || read("seen") == content(&first) && read("runs") == "run\n").await;
+    // None of these replaces the files, and each failure is printed once.
     let early = authority.issue_between("shop.example", DAY, 2 * DAY);
     let foreign = authority.issue("shop.example").key + &first.chain;
     for value in [CANARY, &early.pem(), &foreign] {
         fixture.emulator.set("tls", value);
-        polls(3).await;
+        fixture.polls(3).await;
     }
-    fixture.emulator.set_enabled("tls", None, false);
-    polls(3).await;
-    fixture.emulator.delete("tls");
-    polls(3).await;
     assert_eq!(read(&fixture.file("")), content(&first));
-    assert_eq!((fixture.linked_version(), read("runs").as_str()), (versions[0].clone(), "run\n"));
-
-    // A deleted secret keeps its name, so the renewed one comes by another certificate's rotation.
+    assert_eq!((fixture.linked_version(), read("runs").as_str()), (version, "run\n"));
+    let version = fixture.emulator.set("tls", &second.pem());
+    eventually("the good version", || read("seen") == content(&second) && read("runs") == "run\nrun\n").await;
+    assert_eq!(fixture.linked_version(), version);
     send_signal(&child, "-TERM");
     let output = wait(child).await;
     output.assert_code(0).assert_no_canary();
     let file = fixture.file("");
-    for part in [
-        format!("wrote {file}: certificate for shop.example, expires "),
-        format!("did not write {file}: value is not a certificate: tls version "),
-        format!("did not write {file}: certificate is not valid yet"),
-        format!("did not write {file}: private key does not belong to the certificate"),
-        "secret is disabled: tls in 127.0.0.1".to_owned(),
-        "secret not found: tls in 127.0.0.1".to_owned(),
+    for (part, count) in [
+        (format!("wrote {file}: certificate for shop.example, expires "), 2),
+        (format!("did not write {file}: value is not a certificate: tls version "), 1),
+        (format!("did not write {file}: certificate is not valid yet"), 1),
+        (format!("did not write {file}: private key does not belong to the certificate"), 1),
     ] {
-        assert_eq!(output.err.matches(&part).count(), 1, "{part}\n{}", output.err);
+        assert_eq!(output.err.matches(&part).count(), count, "{part}\n{}", output.err);
     }
-    assert_no_key(&output, &[&first, &early]);
+    assert_no_key(&output, &[&first, &second, &early]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_is_disabled_or_deleted_keeps_its_files() {
+    let fixture = Fixture::start().await;
+    let version = fixture.emulator.set_secret("tls", Authority::new().issue("shop.example").managed());
+    let mut command = fixture.certs();
+    command.args(["--watch", "--interval", "1s", "--then", "echo run >> runs"]);
+    let child = command.spawn().expect("the command starts");
+    let runs = || fs::read_to_string(fixture.path("runs")).unwrap_or_default();
+    eventually("the first run", || runs() == "run\n").await;
+    let names = fixture.names("certs");
+    fixture.emulator.set_enabled("tls", None, false);
+    fixture.polls(3).await;
+    fixture.emulator.delete("tls");
+    fixture.polls(3).await;
+    assert_eq!((fixture.names("certs"), fixture.linked_version(), runs().as_str()), (names, version, "run\n"));
+    send_signal(&child, "-TERM");
+    let output = wait(child).await;
+    output.assert_code(0);
+    for part in ["secret is disabled: tls in 127.0.0.1", "secret not found: tls in 127.0.0.1"] {
+        assert_eq!(output.err.matches(part).count(), 1, "{part}\n{}", output.err);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,6 +117,37 @@ async fn the_version_before_the_newest_stays_and_a_removed_file_comes_back() {
     send_signal(&child, "-TERM");
     let output = wait(child).await;
     assert!(output.assert_code(0).err.contains(&format!("cannot remove certs/{directory}: ")), "{}", output.err);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_access_of_a_file_is_restored_without_a_run_of_the_hook() {
+    use rustix::fs::{XattrFlags, setxattr};
+
+    let fixture = Fixture::start().await;
+    let version = fixture.emulator.set_secret("tls", Authority::new().issue("shop.example").managed());
+    fs::create_dir(fixture.path("certs")).expect("a directory");
+    // As `setfacl -d -m u:65534:r certs`.
+    let mut readers = 2_u32.to_le_bytes().to_vec();
+    for (tag, permissions, id) in [(1, 7, -1), (2, 4, 65_534), (4, 5, -1), (16, 5, -1), (32, 5, -1)] {
+        readers.extend([tag, 0, permissions, 0]);
+        readers.extend(i32::to_le_bytes(id));
+    }
+    // Some file systems have none.
+    let _ = setxattr(fixture.path("certs"), "system.posix_acl_default", &readers, XattrFlags::empty());
+    let mut command = fixture.certs();
+    command.args(["--watch", "--interval", "1s", "--then", "echo run >> runs"]);
+    let child = command.spawn().expect("the command starts");
+    eventually("the first run", || fs::read_to_string(fixture.path("runs")).is_ok_and(|runs| runs == "run\n")).await;
+    fixture.polls(2).await;
+    let file = fixture.path(&fixture.file(&format!(".{version}")));
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).expect("a mode");
+    eventually("the mode is right again", || mode(&file) == 0o600).await;
+    fixture.polls(2).await;
+    assert_eq!(fixture.read("runs"), "run\n");
+    send_signal(&child, "-TERM");
+    let output = wait(child).await;
+    assert_eq!(output.assert_code(0).err.matches("wrote").count(), 1, "{}", output.err);
 }
 
 #[cfg(target_os = "linux")]
