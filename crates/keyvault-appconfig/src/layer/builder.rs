@@ -268,7 +268,8 @@ impl AppConfigurationBuilder {
     /// its own refresh deadline too, 100 seconds by default.
     ///
     /// Each endpoint has an equal share of the time that is left: with one replica, the store has half of it, and then
-    /// the replica is asked. A request also ends at the timeout of the client.
+    /// the replica is asked. A request also ends at the timeout of the client. A read that a shorter deadline of
+    /// [`Live`](keyvault::Live) ends fails; an endpoint that did not answer rests then, so the next read asks another.
     ///
     /// Default: 60 seconds. More than zero.
     pub fn timeout(mut self, timeout: Duration) -> Self {
