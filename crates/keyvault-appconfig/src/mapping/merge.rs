@@ -23,7 +23,6 @@ pub(crate) struct Selection {
 }
 
 /// One setting of the layer.
-#[derive(Clone)]
 pub(crate) struct Setting {
     pub(crate) place: Arc<str>,
     pub(crate) value: StoredValue,
@@ -31,7 +30,7 @@ pub(crate) struct Setting {
     selection: usize,
 }
 
-/// More settings than this are an error. A store has at most some tens of thousands of key-values.
+/// More settings than this are an error: the values of a selection, up to 64 MiB, can hold millions of members of JSON.
 pub(crate) const MAX_SETTINGS: usize = 100_000;
 
 /// Merges the selections of a layer, in their order: of two key-values with the same key, and of two settings with the
@@ -312,15 +311,16 @@ mod tests {
 
     #[test]
     fn a_flag_with_telemetry_says_where_it_is() {
-        let flag = r#"{"id":"beta","telemetry":{"enabled":true}}"#;
-        let found = merged(&[flags(&[(".appconfig.featureflag/beta@a b", flag, FLAG)])]);
-        assert_eq!(
-            found,
-            [
-                "feature_management.feature_flags=[{id:beta,telemetry:{enabled:true,metadata:{ETag:e1,FeatureFlagReference:\
-              https://contoso.azconfig.io/kv/.appconfig.featureflag/beta?label=a b}}}]"
-            ]
-        );
+        for flag in [
+            r#"{"id":"beta","telemetry":{"enabled":true}}"#,
+            r#"{"id":"beta","telemetry":{"enabled":true,"metadata":null}}"#,
+        ] {
+            let found = merged(&[flags(&[(".appconfig.featureflag/beta@a b", flag, FLAG)])]);
+            let metadata = "metadata:{ETag:e1,FeatureFlagReference:\
+                            https://contoso.azconfig.io/kv/.appconfig.featureflag/beta?label=a b}";
+            let expected = format!("[{{id:beta,telemetry:{{enabled:true,{metadata}}}}}]");
+            assert_eq!(found, [format!("feature_management.feature_flags={expected}")]);
+        }
         let own =
             r#"{"id":"beta","telemetry":{"enabled":true,"metadata":{"ETag":"own","FeatureFlagReference":"own"}}}"#;
         let found = merged(&[flags(&[(".appconfig.featureflag/beta", own, FLAG)])]);
