@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use keyvault::names::{CollisionWords, collisions_among};
-use keyvault::settings::Key;
+use keyvault::names::{CollisionWords, collisions_among, remove_filled_tables};
+use keyvault::settings::{Key, StoredValue};
 use keyvault::{Error, ErrorKind};
 
 use super::feature_flags::feature_flag;
@@ -13,7 +13,6 @@ use super::key_map::KeyMap;
 use super::value::{malformed, value_of};
 use crate::endpoint::Endpoint;
 use crate::key_value::KeyValue;
-use keyvault::settings::StoredValue;
 
 /// The key-values of one selector, in the order of the store.
 pub(crate) struct Selection {
@@ -121,6 +120,11 @@ impl Merge<'_> {
         // All settings of one key follow each other, those of the last selection first.
         self.settings.sort_by(|(one, a), (other, b)| one.cmp(other).then(b.selection.cmp(&a.selection)));
         self.settings.dedup_by(|(later, lower), (key, kept)| later == key && lower.selection < kept.selection);
+        self.remove_replaced_elements();
+        remove_filled_tables(
+            &mut self.settings,
+            |(_, setting)| matches!(&setting.value, StoredValue::Table(members) if members.is_empty()),
+        );
         let places: Vec<(Key, Contributor)> =
             self.settings.iter().map(|(key, setting)| (key.clone(), Contributor(Arc::clone(&setting.place)))).collect();
         self.failures.extend(collisions_among(&places, &KEY_VALUES));
@@ -128,6 +132,19 @@ impl Merge<'_> {
             Some(error) => Err(error),
             None => Ok(self.settings),
         }
+    }
+    /// Removes what a list of a later selection replaces, because it is one value: `hosts:0` of an earlier one.
+    fn remove_replaced_elements(&mut self) {
+        let mut list: Option<(Key, usize)> = None;
+        self.settings.retain(|(key, setting)| {
+            let is_replaced = list.as_ref().is_some_and(|(list, selection)| {
+                setting.selection < *selection && key.segments().starts_with(list.segments())
+            });
+            if !is_replaced && matches!(setting.value, StoredValue::List(_)) {
+                list = Some((key.clone(), setting.selection));
+            }
+            !is_replaced
+        });
     }
 }
 
@@ -299,14 +316,10 @@ mod tests {
             ]),
             flags(&[(".appconfig.featureflag/beta@prod", beta, FLAG), ("b", "no flag", TEXT)]),
         ]);
-        let flags = "feature_management.feature_flags=[{conditions:{client_filters:[{name:F,parameters:{A:1}}]},\
+        let list = "feature_management.feature_flags=[{conditions:{client_filters:[{name:F,parameters:{A:1}}]},\
                      enabled:true,id:beta},{id:gamma}]";
-        assert_eq!(found, ["a=1", flags]);
-        assert_eq!(merged(&[flags_of_none()]), ["feature_management.feature_flags=[]"]);
-    }
-
-    fn flags_of_none() -> Selection {
-        flags(&[])
+        assert_eq!(found, ["a=1", list]);
+        assert_eq!(merged(&[flags(&[])]), ["feature_management.feature_flags=[]"]);
     }
 
     #[test]
