@@ -2,6 +2,7 @@
 
 use keyvault::live::Revocation;
 use keyvault::{Error, ErrorKind, Live, NameMap, Notice};
+use keyvault_test_support::settings::FakeSettings;
 
 use super::service::{Service, Settings};
 
@@ -62,6 +63,21 @@ async fn an_outage_is_no_revocation() {
     service.write("password", "@KeyVault(VaultName=elsewhere;SecretName=x)");
     live.refresh_now().await.unwrap_err();
     assert!(live.health().is_healthy(), "an edited reference is no revocation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_of_settings_that_denies_is_no_revocation() {
+    let (service, store) = (Service::new(), FakeSettings::new());
+    let builder = service.by_name().with_layer(store.clone()).revocation(Revocation::Revoke);
+    let live: Live<Settings> = builder.start().await.unwrap();
+    for kind in [ErrorKind::Denied, ErrorKind::NotFound] {
+        let refusal = || Error::new(kind, "store refuses");
+        for refusal in [Some(refusal()), Error::join(vec![refusal(), refusal()])] {
+            store.fail(refusal);
+            live.refresh_now().await.unwrap_err();
+            assert!(!live.health().is_revoked, "{kind:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use keyvault::settings::SettingChange;
-use keyvault::{Error, ErrorKind, Layers, Live, LiveBuilder};
+use keyvault::{Error, ErrorKind, Layers, Live, LiveBuilder, Notice};
 use keyvault_test_support::settings::FakeSettings;
 use keyvault_test_support::store::{FakeStore, Switch};
 use tokio::time::{Instant, sleep};
@@ -29,31 +29,59 @@ async fn until(live: &Live<Settings>, is_there: impl Fn(&Settings) -> bool) -> D
     began.elapsed()
 }
 
+/// The failures of a read: the store is down, it does not answer, or its content cannot be used.
+fn troubles() -> [(Option<Error>, bool); 5] {
+    let error = |kind| Error::new(kind, "store is in trouble");
+    let keys = ["a", "b"].map(|key| error(ErrorKind::Invalid).at(key, "App Configuration")).to_vec();
+    [
+        (Some(error(ErrorKind::Unavailable)), false),
+        (None, true),
+        (Some(error(ErrorKind::Invalid)), false),
+        (Error::join(keys), false),
+        (Some(error(ErrorKind::InvalidSettings)), false),
+    ]
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_store_in_trouble_keeps_its_last_settings_and_holds_no_rotation_back() {
-    for hangs in [false, true] {
+    for (trouble, hangs) in troubles() {
         let (service, store) = (Service::new(), FakeSettings::new());
         let live: Live<Settings> = layered(&service, &store).start().await.unwrap();
-        store.fail(Error::new(ErrorKind::Unavailable, "store is down"));
+        let mut watcher = live.watch();
+        store.fail(trouble.clone());
         store.hangs.turn(hangs);
         for round in 0..5 {
             service.rotate(&format!("round {round}"));
             let password = format!("round {round}");
             let took = until(&live, |settings| settings.password == password).await;
-            assert!(took < MINUTE * 2, "{hangs} {took:?}");
-            assert_eq!(live.current().user, "store", "{hangs}");
+            assert!(took < MINUTE * 2, "{trouble:?} {took:?}");
+            assert_eq!(live.current().user, "store", "{trouble:?}");
         }
         let health = live.health();
-        assert!(health.last_error.is_some() && health.consecutive_failures > 0, "{hangs} {health:?}");
-        assert!(health.age > MINUTE * 3, "{hangs} the age counts from the oldest read: {health:?}");
+        assert!(health.last_error.is_some() && health.consecutive_failures > 0, "{trouble:?} {health:?}");
+        assert!(health.age > MINUTE * 3, "{trouble:?} the age counts from the oldest read: {health:?}");
+        let is_failure = |notice: Option<Notice>| matches!(notice, Some(Notice::Failed(_)));
+        assert!(is_failure(watcher.next().await) || is_failure(watcher.next().await), "{trouble:?}");
         store.fail(None);
         store.hangs.turn(false);
         store.set("user", "two");
         let took = until(&live, |settings| settings.user == "two").await;
-        assert!(took < MINUTE * 2, "{hangs} {took:?}");
+        assert!(took < MINUTE * 2, "{trouble:?} {took:?}");
         sleep(MINUTE * 2).await;
         let health = live.health();
-        assert!(health.last_error.is_none() && health.age < MINUTE * 2, "{hangs} {health:?}");
+        assert!(health.last_error.is_none() && health.age < MINUTE * 2, "{trouble:?} {health:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_fails_with_the_content_of_a_store() {
+    for (trouble, hangs) in troubles() {
+        let (service, store) = (Service::new(), FakeSettings::new());
+        let builder = layered(&service, &store).startup_deadline(SECOND * 10);
+        store.fail(trouble.clone());
+        store.hangs.turn(hangs);
+        let error = builder.start::<Settings>().await.unwrap_err();
+        assert_eq!(error.kind(), trouble.map_or(ErrorKind::Unavailable, |trouble| trouble.kind()));
     }
 }
 

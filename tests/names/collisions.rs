@@ -56,6 +56,13 @@ async fn members_of_json_secrets_and_other_secrets() {
     let service = Service::new(map.clone()).json("Db", r#"[{"a":"canary"}]"#).secret("Db--Tls", "canary");
     assert_reported(&service, "db", &["Db (member [0].a)", "Db--Tls", "both a table and a list"]).await;
 
+    // An element from elsewhere would divide the list, which is one value.
+    for name in ["Db--0--Weight", "Db--1--Weight", "Db--2"] {
+        let list = r#"[{"a":"canary"},{"a":"canary"}]"#;
+        let service = Service::new(map.clone()).json("Db", list).secret(name, "canary");
+        assert_reported(&service, "db", &["Db (member [0].a)", name, "both a value and a table"]).await;
+    }
+
     let service = Service::new(map.clone()).json("Db", r#"{"a":"canary","a":"canary"}"#);
     assert_reported(&service, "db.a", &["gives the same setting twice: Db (member a)"]).await;
 

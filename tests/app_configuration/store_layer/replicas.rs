@@ -5,7 +5,7 @@ use std::time::Duration;
 use keyvault::ErrorKind;
 use keyvault_emulator::SetKeyValue;
 use keyvault_test_support::log::Log;
-use tokio::time::{Instant, advance};
+use tokio::time::{Instant, advance, timeout};
 
 use super::*;
 
@@ -65,6 +65,37 @@ async fn a_store_that_does_not_answer_rests_and_a_replica_is_asked() {
     let began = Instant::now();
     let error = read(&layer).await.unwrap_err();
     assert_eq!((began.elapsed(), error.is_transient()), (Duration::from_secs(20), true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_is_asked_after_a_read_that_ended_before_the_share_of_the_store() {
+    let (store, layer) = replicated().await;
+    store.hang("contoso ");
+    for (limit, expected) in [(4, None), (20, None), (20, Some("from=contoso-west"))] {
+        let found = timeout(Duration::from_secs(limit), read(&layer)).await;
+        assert_eq!(found.ok().map(|read| read.unwrap().remove(0)).as_deref(), expected, "{limit} s");
+    }
+    store.hang("contoso-west ");
+    advance(Duration::from_secs(30)).await;
+    assert_eq!(read(&layer).await.unwrap(), ["from=contoso"], "only the second read began a rest");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_that_lags_behind_hides_no_failure_of_the_store() {
+    let store = Store::new().await;
+    store.set("from", "contoso");
+    store.handle("contoso-west").page_size(3);
+    let layer = builder(&store).replica("https://contoso-west.azconfig.io").build().unwrap();
+    store.fail("contoso ", 503);
+    for attempt in 0..3 {
+        let error = read(&layer).await.unwrap_err();
+        assert!(error.is_transient(), "{attempt} the replica has no key-value yet: {error}");
+    }
+    store.fail("contoso-west ", 503);
+    assert_eq!(read(&layer).await.unwrap(), ["from=contoso"]);
+    store.recover();
+    store.delete("from");
+    assert_eq!(read(&layer).await.unwrap_err().kind(), ErrorKind::NotFound, "the store itself is right");
 }
 
 #[tokio::test(start_paused = true)]

@@ -228,6 +228,34 @@ async fn feature_flags_are_a_list_of_their_own() {
     assert_eq!(read(&none).await.unwrap(), ["a=1", "feature_management.feature_flags="]);
 }
 
+/// A `null` is absent, so a table of nothing but them has no members.
+#[tokio::test]
+async fn an_empty_table_adds_nothing_to_members_of_other_keys() {
+    let store = Store::new().await;
+    store.set_as("Logging", r#"{"Level":null}"#, "application/json");
+    store.set("Logging:Level", "info");
+    let layer = builder(&store).build().unwrap();
+    assert_eq!(read(&layer).await.unwrap(), ["logging.level=info"]);
+    store.delete("Logging:Level");
+    store.set("Logging:0", "info");
+    assert_eq!(read(&layer).await.unwrap_err().kind(), ErrorKind::Invalid, "a table is no list");
+}
+
+#[tokio::test]
+async fn a_list_of_json_replaces_the_elements_of_an_earlier_selection() {
+    let store = Store::new().await;
+    for key in ["Hosts:0", "Hosts:1:Name"] {
+        store.set(key, "earlier");
+    }
+    store.set_as("Hosts@prod", r#"["later"]"#, "application/json");
+    let (base, prod) = (("*", NO_LABEL), ("*", "prod"));
+    let layer = |[one, other]: [(&str, &str); 2]| builder(&store).select(one.0, one.1).select(other.0, other.1).build();
+    assert_eq!(read(&layer([base, prod]).unwrap()).await.unwrap(), ["hosts[0]=later"]);
+    let error = read(&layer([prod, base]).unwrap()).await.unwrap_err();
+    let expected = "both a value and a table: key Hosts label prod, key Hosts:0 and key Hosts:1:Name";
+    assert!(error.to_string().contains(expected), "{error}");
+}
+
 #[tokio::test]
 async fn a_layer_that_cannot_work_is_refused() {
     let store = Store::new().await;
@@ -246,6 +274,10 @@ async fn a_layer_that_cannot_work_is_refused() {
         (new().separator(""), "prefix or separator is empty"),
         (new().sentinel("", NO_LABEL), "key or label of the sentinel is empty"),
         (new().sentinel("version", ""), "key or label of the sentinel is empty"),
+        (new().sentinel("shop:*", NO_LABEL), "key or label of the sentinel is a filter"),
+        (new().sentinel("a,b", NO_LABEL), "key or label of the sentinel is a filter"),
+        (new().sentinel("version", "*"), "key or label of the sentinel is a filter"),
+        (new().sentinel("version", "a,b"), "key or label of the sentinel is a filter"),
         (new().sentinel("a%b", NO_LABEL), "key is malformed"),
         (new().sentinel("..", NO_LABEL), "key is malformed"),
         (new().refresh_every(Duration::from_millis(999)), "refresh interval of the layer is below a second"),

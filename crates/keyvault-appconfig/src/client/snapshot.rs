@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use azure_core::time::parse_rfc3339;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
+
+use crate::key_value::date;
 
 /// The properties of a snapshot. [`Selector::snapshot`](crate::Selector::snapshot) selects its key-values.
 ///
@@ -160,12 +161,6 @@ impl NewSnapshot {
         self.tags.insert(name.into(), value.into());
         self
     }
-}
-
-/// A date that cannot be parsed is absent.
-fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.and_then(|text| parse_rfc3339(&text).ok()).map(SystemTime::from))
 }
 
 #[cfg(test)]

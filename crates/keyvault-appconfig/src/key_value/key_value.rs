@@ -135,7 +135,7 @@ impl fmt::Debug for KeyValue {
 }
 
 /// A date that cannot be parsed is absent: no setting depends on it.
-fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
+pub(crate) fn date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SystemTime>, D::Error> {
     let text = Option::<String>::deserialize(deserializer)?;
     Ok(text.and_then(|text| parse_rfc3339(&text).ok()).map(SystemTime::from))
 }

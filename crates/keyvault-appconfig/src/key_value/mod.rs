@@ -8,6 +8,7 @@ mod key_vault_reference;
 mod name;
 
 pub(crate) use self::content_type::ContentType;
+pub(crate) use self::key_value::date;
 pub use self::key_value::{FEATURE_FLAG_PREFIX, KeyValue};
 pub use self::key_vault_reference::parse_key_vault_reference;
 pub(crate) use self::name::is_name;

@@ -64,8 +64,8 @@ impl AppConfigurationBuilder {
     /// # Errors
     ///
     /// [`Invalid`](ErrorKind::Invalid) if a filter is malformed, if a selection can match several labels of one key, if
-    /// a sentinel is not one key and one label, if a prefix or the separator is empty, if an endpoint is malformed or
-    /// occurs twice, if the interval is below a second, or if the timeout is zero.
+    /// the key or the label of a sentinel is empty, malformed or a filter, if a prefix or the separator is empty, if an
+    /// endpoint is malformed or occurs twice, if the interval is below a second, or if the timeout is zero.
     pub fn build(self) -> Result<AppConfiguration> {
         for planned in &self.plan.selections {
             planned.selector.check()?;
@@ -78,6 +78,12 @@ impl AppConfigurationBuilder {
             if key.is_empty() || label.as_deref() == Some("") {
                 return Err(invalid("key or label of the sentinel is empty")
                     .with_help("NO_LABEL means the key-value without a label"));
+            }
+            // As in the official providers. A filter would be read as a text, which no key-value has, and hide all changes.
+            if [Some(key), label.as_ref()].into_iter().flatten().any(|text| text.contains(['*', ','])) {
+                return Err(invalid("key or label of the sentinel is a filter").with_help(
+                    "name one key and one label, without an asterisk or a comma; call `sentinel` for each sentinel",
+                ));
             }
             checked_key(key)?;
         }
@@ -222,6 +228,7 @@ impl AppConfigurationBuilder {
     /// of them.
     ///
     /// A sentinel that does not exist announces a change when it is created. [`NO_LABEL`] means one without a label.
+    /// Neither the key nor the label is a filter: `*` and `,` are refused.
     ///
     /// Default: without a sentinel, each refresh asks for every page, which is answered by 304 if it has not changed.
     pub fn sentinel(mut self, key: &str, label: &str) -> Self {
@@ -268,7 +275,8 @@ impl AppConfigurationBuilder {
     /// its own refresh deadline too, 100 seconds by default.
     ///
     /// Each endpoint has an equal share of the time that is left: with one replica, the store has half of it, and then
-    /// the replica is asked. A request also ends at the timeout of the client.
+    /// the replica is asked. A request also ends at the timeout of the client. A read that a shorter deadline of
+    /// [`Live`](keyvault::Live) ends fails; an endpoint that did not answer rests then, so the next read asks another.
     ///
     /// Default: 60 seconds. More than zero.
     pub fn timeout(mut self, timeout: Duration) -> Self {

@@ -190,7 +190,7 @@ impl<'r> Reader<'r> {
     /// Returns the key-values of a selection, with those of a snapshot in place of each reference to it.
     async fn expanded(&self, planned: &PlannedSelection, pages: &[KnownPage]) -> Result<Vec<Arc<KeyValue>>> {
         let selector = &planned.selector;
-        // A reference in a snapshot is not followed, as in the official providers.
+        // A reference in a snapshot is not followed: .NET does not either, JavaScript does for a selected snapshot.
         let follows = !planned.is_of_feature_flags && selector.snapshot_name().is_none();
         let mut found = Vec::new();
         for key_value in pages.iter().flat_map(|page| &*page.key_values) {

@@ -103,7 +103,7 @@ impl Replicas {
 
     /// Calls `read` for one endpoint after the other until it succeeds: those that the program named first, then those
     /// that are found, then those that rest. Each has an equal share of the time that is left until the deadline. An
-    /// endpoint that failed rests. A failure that another endpoint would repeat ends the read.
+    /// endpoint that failed rests. A failure of the store that another endpoint would repeat ends the read.
     ///
     /// # Errors
     ///
@@ -132,18 +132,24 @@ impl Replicas {
             }
             let Some(replica) = ready.pop_front().or_else(|| resting.pop_front()) else { break };
             let share = share_of(deadline, 1 + ready.len() + resting.len() + others);
-            match timeout_at(share, read(replica.client_of_read())).await.unwrap_or_else(|_| Err(too_late())) {
+            let attempt = self.has_others().then(|| Attempt::begin(&replica));
+            let result = timeout_at(share, read(replica.client_of_read())).await.unwrap_or_else(|_| Err(too_late()));
+            attempt.into_iter().for_each(Attempt::end);
+            let error = match result {
                 Ok(found) => {
                     replica.end_rest();
                     return Ok(found);
                 }
-                Err(error) if self.has_others() && may_succeed_elsewhere(&error) => {
-                    let endpoint = replica.client.endpoint().origin();
-                    tracing::warn!(endpoint, %error, "endpoint failed and rests");
-                    replica.begin_rest(Instant::now());
-                    failures.push(error);
-                }
-                Err(error) => return Err(error),
+                Err(error) => error,
+            };
+            let rests = self.has_others() && may_succeed_elsewhere(&error);
+            if rests {
+                replica.begin_rest(&error);
+            }
+            failures.push(error);
+            // A replica lags behind the store, so it may miss what the store has.
+            if !rests && Arc::ptr_eq(&replica, &self.named[0]) {
+                break;
             }
         }
         let first = failures.iter().position(Error::is_transient).unwrap_or_default();
@@ -217,16 +223,48 @@ impl Replica {
         lock(&self.rest).until.is_some_and(|until| now < until)
     }
 
-    fn begin_rest(&self, now: Instant) {
+    fn begin_rest(&self, error: &Error) {
+        tracing::warn!(endpoint = self.client.endpoint().origin(), %error, "endpoint failed and rests");
         let mut rest = lock(&self.rest);
         let pause = FIRST_REST.saturating_mul(1 << rest.failures.min(8)).min(LONGEST_REST);
-        *rest = Rest { failures: rest.failures + 1, until: Some(now + pause) };
+        *rest = Rest { failures: rest.failures + 1, until: Some(Instant::now() + pause) };
     }
 
     fn end_rest(&self) {
         *lock(&self.rest) = Rest::default();
     }
 }
+
+/// A read through one endpoint, while there are others.
+///
+/// The endpoint also rests if the caller gives up before it answers, because the deadline of a refresh may be earlier
+/// than that of the layer: the next read must ask another one.
+struct Attempt<'r> {
+    replica: &'r Replica,
+    began: Instant,
+    has_ended: bool,
+}
+
+impl<'r> Attempt<'r> {
+    fn begin(replica: &'r Replica) -> Self {
+        Self { replica, began: Instant::now(), has_ended: false }
+    }
+
+    fn end(mut self) {
+        self.has_ended = true;
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.has_ended && self.began.elapsed() >= SHORTEST_VAIN_ATTEMPT {
+            self.replica.begin_rest(&too_late());
+        }
+    }
+}
+
+/// A caller that gives up earlier says nothing about the endpoint.
+const SHORTEST_VAIN_ATTEMPT: Duration = Duration::from_secs(5);
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

@@ -34,7 +34,11 @@ fn add_metadata(content: &mut Map<String, Value>, flag: &KeyValue, endpoint: &En
     if telemetry.get("enabled") != Some(&Value::Bool(true)) {
         return;
     }
-    if let Some(metadata) = telemetry.entry("metadata").or_insert_with(|| json!({})).as_object_mut() {
+    let metadata = telemetry.entry("metadata").or_insert(Value::Null);
+    if metadata.is_null() {
+        *metadata = json!({});
+    }
+    if let Some(metadata) = metadata.as_object_mut() {
         metadata.entry("ETag").or_insert_with(|| flag.etag().into());
         // Telemetry compares the reference with that of other providers, which do not escape the label.
         let label = flag.label().map(|label| format!("?label={label}")).unwrap_or_default();

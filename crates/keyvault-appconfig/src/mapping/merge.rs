@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use keyvault::names::{CollisionWords, collisions_among};
-use keyvault::settings::Key;
+use keyvault::names::{CollisionWords, collisions_among, remove_filled_tables};
+use keyvault::settings::{Key, StoredValue};
 use keyvault::{Error, ErrorKind};
 
 use super::feature_flags::feature_flag;
@@ -13,7 +13,6 @@ use super::key_map::KeyMap;
 use super::value::{malformed, value_of};
 use crate::endpoint::Endpoint;
 use crate::key_value::KeyValue;
-use keyvault::settings::StoredValue;
 
 /// The key-values of one selector, in the order of the store.
 pub(crate) struct Selection {
@@ -23,7 +22,6 @@ pub(crate) struct Selection {
 }
 
 /// One setting of the layer.
-#[derive(Clone)]
 pub(crate) struct Setting {
     pub(crate) place: Arc<str>,
     pub(crate) value: StoredValue,
@@ -31,7 +29,7 @@ pub(crate) struct Setting {
     selection: usize,
 }
 
-/// More settings than this are an error. A store has at most some tens of thousands of key-values.
+/// More settings than this are an error: the values of a selection, up to 64 MiB, can hold millions of members of JSON.
 pub(crate) const MAX_SETTINGS: usize = 100_000;
 
 /// Merges the selections of a layer, in their order: of two key-values with the same key, and of two settings with the
@@ -122,6 +120,11 @@ impl Merge<'_> {
         // All settings of one key follow each other, those of the last selection first.
         self.settings.sort_by(|(one, a), (other, b)| one.cmp(other).then(b.selection.cmp(&a.selection)));
         self.settings.dedup_by(|(later, lower), (key, kept)| later == key && lower.selection < kept.selection);
+        self.remove_replaced_elements();
+        remove_filled_tables(
+            &mut self.settings,
+            |(_, setting)| matches!(&setting.value, StoredValue::Table(members) if members.is_empty()),
+        );
         let places: Vec<(Key, Contributor)> =
             self.settings.iter().map(|(key, setting)| (key.clone(), Contributor(Arc::clone(&setting.place)))).collect();
         self.failures.extend(collisions_among(&places, &KEY_VALUES));
@@ -129,6 +132,19 @@ impl Merge<'_> {
             Some(error) => Err(error),
             None => Ok(self.settings),
         }
+    }
+    /// Removes what a list of a later selection replaces, because it is one value: `hosts:0` of an earlier one.
+    fn remove_replaced_elements(&mut self) {
+        let mut list: Option<(Key, usize)> = None;
+        self.settings.retain(|(key, setting)| {
+            let is_replaced = list.as_ref().is_some_and(|(list, selection)| {
+                setting.selection < *selection && key.segments().starts_with(list.segments())
+            });
+            if !is_replaced && matches!(setting.value, StoredValue::List(_)) {
+                list = Some((key.clone(), setting.selection));
+            }
+            !is_replaced
+        });
     }
 }
 
@@ -300,27 +316,24 @@ mod tests {
             ]),
             flags(&[(".appconfig.featureflag/beta@prod", beta, FLAG), ("b", "no flag", TEXT)]),
         ]);
-        let flags = "feature_management.feature_flags=[{conditions:{client_filters:[{name:F,parameters:{A:1}}]},\
+        let list = "feature_management.feature_flags=[{conditions:{client_filters:[{name:F,parameters:{A:1}}]},\
                      enabled:true,id:beta},{id:gamma}]";
-        assert_eq!(found, ["a=1", flags]);
-        assert_eq!(merged(&[flags_of_none()]), ["feature_management.feature_flags=[]"]);
-    }
-
-    fn flags_of_none() -> Selection {
-        flags(&[])
+        assert_eq!(found, ["a=1", list]);
+        assert_eq!(merged(&[flags(&[])]), ["feature_management.feature_flags=[]"]);
     }
 
     #[test]
     fn a_flag_with_telemetry_says_where_it_is() {
-        let flag = r#"{"id":"beta","telemetry":{"enabled":true}}"#;
-        let found = merged(&[flags(&[(".appconfig.featureflag/beta@a b", flag, FLAG)])]);
-        assert_eq!(
-            found,
-            [
-                "feature_management.feature_flags=[{id:beta,telemetry:{enabled:true,metadata:{ETag:e1,FeatureFlagReference:\
-              https://contoso.azconfig.io/kv/.appconfig.featureflag/beta?label=a b}}}]"
-            ]
-        );
+        for flag in [
+            r#"{"id":"beta","telemetry":{"enabled":true}}"#,
+            r#"{"id":"beta","telemetry":{"enabled":true,"metadata":null}}"#,
+        ] {
+            let found = merged(&[flags(&[(".appconfig.featureflag/beta@a b", flag, FLAG)])]);
+            let metadata = "metadata:{ETag:e1,FeatureFlagReference:\
+                            https://contoso.azconfig.io/kv/.appconfig.featureflag/beta?label=a b}";
+            let expected = format!("[{{id:beta,telemetry:{{enabled:true,{metadata}}}}}]");
+            assert_eq!(found, [format!("feature_management.feature_flags={expected}")]);
+        }
         let own =
             r#"{"id":"beta","telemetry":{"enabled":true,"metadata":{"ETag":"own","FeatureFlagReference":"own"}}}"#;
         let found = merged(&[flags(&[(".appconfig.featureflag/beta", own, FLAG)])]);

@@ -1,7 +1,7 @@
 //! References to snapshots.
 
 use keyvault::Error;
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::value::malformed;
 use crate::key_value::KeyValue;
@@ -14,16 +14,13 @@ use crate::key_value::KeyValue;
 ///
 /// [`Invalid`](keyvault::ErrorKind::Invalid), with the key and the label, if the content is malformed.
 pub(crate) fn referenced_snapshot(key_value: &KeyValue) -> Result<Option<String>, Error> {
-    #[derive(Deserialize)]
-    struct Content {
-        snapshot_name: String,
-    }
     if !key_value.is_snapshot_reference() {
         return Ok(None);
     }
-    let content = serde_json::from_str(key_value.value().unwrap_or_default()).ok();
-    match content.map(|Content { snapshot_name }| snapshot_name.trim().to_owned()).filter(|name| !name.is_empty()) {
-        Some(name) => Ok(Some(name)),
+    let content = serde_json::from_str::<Map<String, Value>>(key_value.value().unwrap_or_default()).ok();
+    let name = content.as_ref().and_then(|content| content.get("snapshot_name")?.as_str()).map(str::trim);
+    match name.filter(|name| !name.is_empty()) {
+        Some(name) => Ok(Some(name.to_owned())),
         None => {
             let error = malformed("snapshot reference is not JSON with the name of a snapshot", HELP);
             Err(error.at(key_value.key(), key_value.place()))
@@ -55,6 +52,7 @@ mod tests {
             (r#"{"snapshot_name":" "}"#, None),
             (r#"{"snapshot_name":7}"#, None),
             (r#"{"name":"canary"}"#, None),
+            (r#"["canary"]"#, None),
             ("canary", None),
             ("", None),
         ] {

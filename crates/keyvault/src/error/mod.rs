@@ -145,6 +145,14 @@ impl Error {
         self.with(|inner| inner.secret = Some(secret.clone()))
     }
 
+    /// Sets the secret that this error and each of its failures are about.
+    #[must_use]
+    pub(crate) fn all_about(self, secret: &SecretId) -> Self {
+        self.about(secret).with(|inner| {
+            inner.failures = inner.failures.drain(..).map(|failure| failure.about(secret)).collect();
+        })
+    }
+
     /// Sets the setting that this error is about, and where it is written.
     #[doc(hidden)]
     #[must_use]
@@ -253,6 +261,11 @@ impl Error {
     /// Returns the secret that the error is about, if there is one.
     pub fn secret(&self) -> Option<&SecretId> {
         self.0.secret.as_ref()
+    }
+
+    /// Returns whether a store of settings could not be read.
+    pub(crate) fn is_of_store(&self) -> bool {
+        self.secret().is_some_and(|id| id.name().is_of_store())
     }
 
     /// Returns the key of the setting that could not be loaded: `database.password`.

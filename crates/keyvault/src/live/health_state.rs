@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 
 use super::health::{SecretHealth, SecretStatus};
 use super::notices::{Notice, Notices};
-use super::planned_refresh::PlannedRefresh;
-use crate::error::{Error, ErrorKind};
+use super::planned_refresh::{PlannedRefresh, refuses_settings};
+use crate::error::Error;
 use crate::resolver::{Dates, FetchPlan, KnownSecrets, Snapshot};
 use crate::secret::{SecretId, Vault};
 use crate::time::Moment;
@@ -131,7 +131,7 @@ impl HealthState {
         if !refresh.is_full() {
             self.failing.extend(refresh.plan.due.keys().cloned());
         }
-        if failure.error.failures().iter().any(|failure| failure.kind() == ErrorKind::InvalidSettings) {
+        if failure.error.failures().iter().any(refuses_settings) {
             self.refused.extend(refresh.plan.renewed());
         }
         self.is_revoked |= failure.is_revocation;

@@ -75,7 +75,7 @@ impl PlannedRefresh {
         let is_known = |id: &SecretId| [id.clone(), id.latest()].iter().any(|id| plan.is_known(id));
         for failure in error.failures() {
             match failure.secret() {
-                _ if !is_of_vault(failure.kind()) => return BTreeSet::new(),
+                _ if !is_of_vault(failure) => return BTreeSet::new(),
                 Some(secret) if !is_known(secret) => return BTreeSet::new(),
                 Some(secret) => _ = failed.insert(secret.vault().clone()),
                 None => failed.extend(plan.unread()),
@@ -93,9 +93,8 @@ impl PlannedRefresh {
     pub(super) fn take_unaffected(&mut self, error: &Error) -> BTreeMap<SecretId, Due> {
         let is_full = self.is_full();
         let due = std::mem::take(&mut self.due);
-        let all = |is: fn(ErrorKind) -> bool| error.failures().iter().all(|failure| is(failure.kind()));
-        let (unaffected, affected): (BTreeMap<_, _>, BTreeMap<_, _>) = if all(|kind| kind == ErrorKind::InvalidSettings)
-        {
+        let all = |is: fn(&Error) -> bool| error.failures().iter().all(is);
+        let (unaffected, affected): (BTreeMap<_, _>, BTreeMap<_, _>) = if all(refuses_settings) {
             let affected = match is_full {
                 // Without the other new versions, the settings may be valid.
                 true if self.plan.has_other_changes() => 0,
@@ -121,10 +120,16 @@ impl PlannedRefresh {
     }
 }
 
-/// Returns whether an error of this kind is a vault's.
-fn is_of_vault(kind: ErrorKind) -> bool {
+/// Returns whether a failure is that of one vault or store of settings, so that the others can be refreshed without it.
+/// For a store that includes content that cannot be used.
+fn is_of_vault(failure: &Error) -> bool {
     use ErrorKind::{Denied, NotFound, Throttled, Unavailable};
-    matches!(kind, Denied | NotFound | Throttled { .. } | Unavailable)
+    matches!(failure.kind(), Denied | NotFound | Throttled { .. } | Unavailable) || failure.is_of_store()
+}
+
+/// Returns whether the settings were loaded and refused: by their type, or by a validation.
+pub(super) fn refuses_settings(failure: &Error) -> bool {
+    failure.kind() == ErrorKind::InvalidSettings && !failure.is_of_store()
 }
 
 /// Returns whether a secret is why a vault failed. A vault that throttles gets no request for any of its secrets.
@@ -145,7 +150,7 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::secret::{Secret, SecretProperties};
+    use crate::secret::{Secret, SecretName, SecretProperties};
 
     fn now() -> Moment {
         Moment { instant: Instant::now(), time: SystemTime::UNIX_EPOCH }
@@ -186,6 +191,8 @@ mod tests {
         let throttled = Throttled { retry_after: None };
         let of = |kind, name| Error::new(kind, "broken").about(&id(name));
         let plain = |kind| Error::new(kind, "broken");
+        let store = SecretId::new(Vault::parse("https://contoso.azconfig.io").unwrap(), SecretName::of_store("App", 1));
+        let of_store = |kind| plain(kind).about(&store);
         for (failures, after_full, after_partial) in [
             (vec![of(Unavailable, THERE)], &["contoso"][..], &["contoso"][..]),
             (vec![of(NotFound, THERE)], &["contoso"], &["contoso"]),
@@ -196,6 +203,10 @@ mod tests {
             (vec![of(Denied, HERE), of(Denied, THERE)], &[], &[]),
             (vec![of(Denied, THERE), plain(InvalidSettings)], &[], &[]),
             (vec![plain(Invalid)], &[], &[]),
+            (vec![of_store(Invalid), of_store(InvalidSettings)], &["contoso", "fabrikam"], &["contoso"]),
+            (vec![of_store(InvalidSettings)], &["contoso", "fabrikam"], &["contoso"]),
+            (vec![of_store(Invalid), of(NotFound, THERE)], &["contoso"], &["contoso"]),
+            (vec![of_store(Invalid), plain(Invalid)], &[], &[]),
             (vec![plain(InvalidSettings)], &[], &["fabrikam"]),
         ] {
             assert_eq!(unaffected(true, &[], failures.clone()), after_full, "{failures:?}");

@@ -5,7 +5,7 @@ use crate::secret::SecretId;
 
 /// The consequence when a secret in use is deleted or disabled, or may not be read any more.
 ///
-/// A refusal by the vault's network rules is never a revocation.
+/// A refusal by the vault's network rules is never a revocation, and neither is any failure of a store of settings.
 #[non_exhaustive]
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Revocation {
@@ -18,19 +18,21 @@ pub enum Revocation {
     Revoke,
 }
 
-/// Returns whether the vault took away one of the secrets in use. A refusal by network rules takes nothing away.
+/// Returns whether the vault took away one of the secrets in use. A refusal by network rules takes nothing away, and
+/// neither does a store of settings, which has no secrets.
 pub(super) fn takes_away(error: &Error, is_used: impl Fn(&SecretId) -> bool) -> bool {
     error.failures().iter().any(|failure| {
         let is_refusal = matches!(failure.kind(), ErrorKind::Denied | ErrorKind::NotFound);
         let is_of_network = matches!(failure.inner_code(), Some("ForbiddenByFirewall" | "ForbiddenByConnection"));
         // A denied list names no secret and concerns all of them.
-        is_refusal && !is_of_network && failure.secret().is_none_or(&is_used)
+        is_refusal && !is_of_network && !failure.is_of_store() && failure.secret().is_none_or(&is_used)
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::SecretName;
 
     #[test]
     fn only_refusals_of_secrets_in_use_take_away() {
@@ -42,16 +44,20 @@ mod tests {
             request_id: None,
         };
         let denied = || Error::new(ErrorKind::Denied, "access denied");
+        let store = SecretId::new(id("used").vault().clone(), SecretName::of_store("App Configuration", 1));
         for (error, expected) in [
             (denied().about(&id("used")), true),
             (Error::new(ErrorKind::NotFound, "secret not found").about(&id("used")), true),
             (denied(), true),
             (denied().about(&id("unused")), false),
             (denied().about(&id("used")).with_answer(firewall), false),
+            (denied().about(&store), false),
+            (Error::new(ErrorKind::NotFound, "snapshot not found").about(&store), false),
             (Error::new(ErrorKind::Unavailable, "down").about(&id("used")), false),
             (Error::new(ErrorKind::InvalidSettings, "not valid"), false),
         ] {
-            assert_eq!(takes_away(&error, |used| *used == id("used")), expected, "{error}");
+            let is_used = |used: &SecretId| *used == id("used") || *used == store;
+            assert_eq!(takes_away(&error, is_used), expected, "{error}");
         }
     }
 }

@@ -11,9 +11,9 @@ use crate::settings::{Key, Segment};
 /// and a list. The error names every contributor.
 ///
 /// `settings` are sorted by their keys. Each has its contributor: the name of a secret, with the member of an expanded
-/// JSON secret.
-pub(crate) fn collisions<C: Display>(settings: &[(Key, C)]) -> Vec<Error> {
-    collisions_among(settings, &SECRETS)
+/// JSON secret. `mixed` are the lists that are one value and that other settings reach into.
+pub(crate) fn collisions<C: Display>(settings: &[(Key, C)], mixed: Vec<Key>) -> Vec<Error> {
+    collisions_and_mixed(settings, mixed, &SECRETS)
 }
 
 /// The words of an error about a collision: what collides, where, and what to do about it.
@@ -41,7 +41,16 @@ const HELP: &str = "rename, disable or delete all but one of them, or take fewer
 
 /// Does the same for the entries of another store.
 pub fn collisions_among<C: Display>(settings: &[(Key, C)], words: &CollisionWords) -> Vec<Error> {
-    let mut found: BTreeMap<Key, Collision> = BTreeMap::new();
+    collisions_and_mixed(settings, Vec::new(), words)
+}
+
+/// Does the same for settings among which are `mixed` lists.
+pub(crate) fn collisions_and_mixed<C: Display>(
+    settings: &[(Key, C)],
+    mixed: Vec<Key>,
+    words: &CollisionWords,
+) -> Vec<Error> {
+    let mut found: BTreeMap<Key, Collision> = mixed.into_iter().map(|list| (list, Collision::ValueAndTable)).collect();
     let mut before: Option<&Key> = None;
     for (key, _) in settings {
         // All keys below a key follow it directly, and a table's members precede a list's elements.
@@ -65,6 +74,18 @@ pub fn collisions_among<C: Display>(settings: &[(Key, C)], words: &CollisionWord
         }
     }
     errors.into_iter().map(|(_, error)| error).collect()
+}
+
+/// Removes each empty table that has members from elsewhere: it replaces none of them. `settings` are sorted by their
+/// keys.
+pub fn remove_filled_tables<V>(settings: &mut Vec<(Key, V)>, is_empty_table: impl Fn(&(Key, V)) -> bool) {
+    let is_filled = |pair: &[(Key, V)]| {
+        let (table, next) = (&pair[0], &pair[1].0);
+        let member = next.segments().get(table.0.segments().len());
+        table.0.is_above(next) && member.is_some_and(|member| member.name().is_some()) && is_empty_table(table)
+    };
+    let mut filled: std::vec::IntoIter<bool> = settings.windows(2).map(is_filled).collect::<Vec<_>>().into_iter();
+    settings.retain(|_| !filled.next().unwrap_or_default());
 }
 
 /// The kind of a collision, the least severe first.
@@ -135,7 +156,7 @@ mod tests {
         });
         let mut settings: Vec<(Key, &str)> = parsed.collect();
         settings.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let errors = collisions(&settings);
+        let errors = collisions(&settings, Vec::new());
         errors.iter().map(|error| (error.setting().unwrap().to_owned(), error.failures()[0].to_string())).collect()
     }
 

@@ -10,7 +10,7 @@ use super::requested_secret::{RequestedSecret, Requirement};
 use super::validity::Consequence;
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::{Secret, SecretId, SecretProperties};
-use crate::settings::{HELP_WITH_DISABLED, Key, MappedSecret, MappedSecrets, MappingNote, SecretIssue};
+use crate::settings::{HELP_WITH_DISABLED, Key, MappedSecret, MappedSecrets, MappingNote, SecretIssue, mixed_lists};
 
 /// Builds the mapping of one load, one secret after the other.
 pub(crate) struct MappingBuilder<'m> {
@@ -114,8 +114,13 @@ impl<'m> MappingBuilder<'m> {
 
     /// Returns whether secrets give the same setting, or settings that exclude each other.
     pub(crate) fn has_collisions(&mut self) -> bool {
+        !self.collisions().is_empty()
+    }
+
+    fn collisions(&mut self) -> Vec<Error> {
         self.candidates.sort_by(|(one, _), (other, _)| one.cmp(other));
-        !collisions(&self.candidates).is_empty()
+        let mixed = mixed_lists(self.candidates.iter().map(|(key, candidate)| (key, &candidate.secret)));
+        collisions(&self.candidates, mixed)
     }
 
     /// Keeps only the settings for which `keeps` returns `true`.
@@ -129,8 +134,8 @@ impl<'m> MappingBuilder<'m> {
     ///
     /// Every failure and every collision, in one error.
     pub(crate) fn finish(mut self) -> Result<MappedSecrets> {
-        self.candidates.sort_by(|(one, _), (other, _)| one.cmp(other));
-        self.failures.extend(collisions(&self.candidates));
+        let collisions = self.collisions();
+        self.failures.extend(collisions);
         self.failures.sort_by(|one, other| one.setting().cmp(&other.setting()));
         self.notes.sort_by(|one, other| one.key.cmp(&other.key));
         if let Some(error) = Error::join(self.failures) {

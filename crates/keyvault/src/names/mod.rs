@@ -18,8 +18,9 @@ mod spelling;
 mod type_shape;
 mod validity;
 
+pub(crate) use self::collision::collisions_and_mixed;
 #[doc(hidden)]
-pub use self::collision::{CollisionWords, collisions_among};
+pub use self::collision::{CollisionWords, collisions_among, remove_filled_tables};
 pub use self::json_expansion::OpenJson;
 #[doc(hidden)]
 pub use self::json_expansion::TableMembers;

@@ -154,8 +154,13 @@ impl FetchPlan {
         match result {
             Ok(secret) => _ = Arc::make_mut(&mut observed.secrets).insert(id, secret),
             Err(error) => {
-                // A store of the application need not name the secret that failed.
-                let error = if error.secret().is_some() { error } else { error.about(&id) };
+                let error = match error.secret() {
+                    // Whatever fails in a store of settings, only its own settings depend on it.
+                    _ if id.name().is_of_store() => error.all_about(&id),
+                    Some(_) => error,
+                    // A store of the application need not name the secret that failed.
+                    None => error.about(&id),
+                };
                 observed.failures.insert(id, error);
             }
         }

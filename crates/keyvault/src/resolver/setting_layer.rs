@@ -16,9 +16,12 @@ use futures::stream::{self, BoxStream};
 use super::Resolver;
 use super::loader::Loader;
 use crate::error::{Error, ErrorKind, Result};
-use crate::names::{CollisionWords, collisions_among};
+use crate::names::{CollisionWords, collisions_and_mixed, remove_filled_tables};
 use crate::secret::{Secret, SecretId, SecretName, SecretProperties, Vault};
-use crate::settings::{Key, MappedSecret, MappedSecrets, SettingChange, SettingStore, StoredSettings, list_place};
+use crate::settings::{
+    Key, MappedSecret, MappedSecrets, SettingChange, SettingStore, StoredSettings, is_empty_table, list_place,
+    mixed_lists,
+};
 use crate::store::SecretStore;
 
 /// A layer whose settings a store keeps.
@@ -100,26 +103,42 @@ impl Loader<'_> {
     }
 }
 
-/// Merges layers, the lowest one first. A list that a store has as one value replaces a lower one as a whole.
+/// Merges layers, the lowest one first. A list that a store has as one value replaces a lower one as a whole; an empty
+/// table replaces no member.
 fn merged<'l>(layers: impl Iterator<Item = &'l MappedSecrets>) -> Result<Vec<(Key, MappedSecret)>> {
     let mut merged: BTreeMap<Key, MappedSecret> = BTreeMap::new();
+    // Parts of a list that is one value. Without them, a list of one element would hide that another layer reaches in.
+    let mut parts: Vec<(Key, MappedSecret)> = Vec::new();
     for layer in layers {
         for list in layer.secrets.iter().filter_map(list_place) {
-            let is_lower = |one: &Key| layer.get(one).is_none();
-            let below = merged.range(list.clone()..).map(|(one, _)| one);
-            let below = below.take_while(|one| **one == list || list.is_above(one)).filter(|one| is_lower(one));
-            let replaced: Vec<Key> = below.cloned().collect();
-            replaced.iter().for_each(|key| _ = merged.remove(key));
+            let is_in = |one: &Key| *one == list || list.is_above(one);
+            let below = merged.range(list.clone()..).map(|(one, _)| one).take_while(|one| is_in(one));
+            let replaced: Vec<Key> = below.filter(|one| layer.get(one).is_none()).cloned().collect();
+            parts.retain(|(key, _)| !is_in(key));
+            let removed = replaced.into_iter().filter_map(|key| merged.remove_entry(&key));
+            parts.extend(removed.filter(|value| list_place(value).is_some_and(|of| of.is_above(&list))));
         }
-        merged.extend(layer.secrets.iter().cloned());
+        for setting in layer.secrets.iter() {
+            let (key, value) = setting.clone();
+            let Some(before) = merged.insert(key.clone(), value).map(|before| (key, before)) else { continue };
+            let own = list_place(setting).unwrap_or_else(|| setting.0.clone());
+            parts.extend(Some(before).filter(|before| list_place(before).is_some_and(|list| list.is_above(&own))));
+        }
     }
-    let merged: Vec<(Key, MappedSecret)> = merged.into_iter().collect();
-    let settings: Vec<(Key, Contributor<'_>)> =
-        merged.iter().map(|(key, value)| (key.clone(), Contributor(value))).collect();
-    match Error::join(collisions_among(&settings, &WORDS)) {
+    let mut merged: Vec<(Key, MappedSecret)> = merged.into_iter().collect();
+    remove_filled_tables(&mut merged, is_empty_table);
+    match Error::join(collisions_in(parts.iter().chain(&merged))) {
         Some(error) => Err(error),
         None => Ok(merged),
     }
+}
+
+fn collisions_in<'v>(values: impl Iterator<Item = &'v (Key, MappedSecret)>) -> Vec<Error> {
+    let mut settings: Vec<(Key, Contributor<'_>)> =
+        values.map(|(key, value)| (key.clone(), Contributor(value))).collect();
+    settings.sort_by(|(one, _), (other, _)| one.cmp(other));
+    let mixed = mixed_lists(settings.iter().map(|(key, Contributor(value))| (key, *value)));
+    collisions_and_mixed(&settings, mixed, &WORDS)
 }
 
 /// Layers replace settings of the same key, so only a value and a table or a list can collide.
@@ -254,6 +273,66 @@ mod tests {
         let mapped = MappedSecrets::of_document(&Arc::new(noted)).unwrap();
         assert_eq!((&*mapped.unmatched, mapped.iter().count()), (&["a note".to_owned()][..], 1));
         assert!(documents.get(first.id()).await.is_err(), "an earlier version cannot be read");
+    }
+
+    /// Returns a layer with these settings; `:` separates the levels of a key, and digits are an index.
+    fn layer(settings: &[(&str, StoredValue)]) -> MappedSecrets {
+        let mut stored = StoredSettings::default();
+        for (key, value) in settings {
+            let path = key.split(':').fold(Key::root(), |path, step| match step.parse() {
+                Ok(index) => path.element(index),
+                Err(_) => path.member(step),
+            });
+            stored.set(&path, &format!("key {key}"), value.clone());
+        }
+        let id = SecretId::new(Vault::parse("https://contoso.azconfig.io").unwrap(), SecretName::of_store("Test", 1));
+        MappedSecrets::of_document(&Arc::new(stored.to_document(&id, SystemTime::UNIX_EPOCH).unwrap())).unwrap()
+    }
+
+    fn text() -> StoredValue {
+        StoredValue::Text(Zeroizing::new("canary".to_owned()))
+    }
+
+    #[test]
+    fn an_element_from_another_layer_does_not_divide_a_list_that_is_one_value() {
+        let table = || StoredValue::Table(vec![("url".to_owned(), text()), ("x".to_owned(), list_of(vec![text()]))]);
+        fn list_of(items: Vec<StoredValue>) -> StoredValue {
+            StoredValue::List(items)
+        }
+        for (lower, key, value) in [
+            (list_of(vec![table(), table()]), "hosts:0:weight", text()),
+            (list_of(vec![table(), table()]), "hosts:0:url", text()),
+            (list_of(vec![text(), text()]), "hosts:0", text()),
+            (list_of(vec![text()]), "hosts:0", text()),
+            (list_of(vec![text()]), "hosts:7", text()),
+            (list_of(Vec::new()), "hosts:0", text()),
+            (list_of(vec![table()]), "hosts:0:x", list_of(vec![text()])),
+        ] {
+            let (below, above) = (layer(&[("hosts", lower.clone())]), layer(&[(key, value.clone())]));
+            let error = merged([&below, &above].into_iter()).map(|merged| merged.len()).unwrap_err();
+            let expected = format!("a setting is both a value and a table: key hosts and key {key}");
+            assert!(error.to_string().contains(&expected), "{key} {error}");
+            assert!(!format!("{error:?}").contains("canary"), "{key} {error:?}");
+            let whole = merged([&above, &below].into_iter()).unwrap();
+            assert!(whole.iter().all(|(_, value)| value.place() == Some("key hosts")), "{key} {whole:?}");
+            let whole = merged([&below, &above, &below].into_iter()).unwrap();
+            assert!(whole.iter().all(|(_, value)| value.place() == Some("key hosts")), "{key} {whole:?}");
+        }
+        let (below, above) = (layer(&[("hosts:0:url", text())]), layer(&[("hosts:0:weight", text())]));
+        assert_eq!(merged([&below, &above].into_iter()).unwrap().len(), 2, "elements by key are joined");
+    }
+
+    #[test]
+    fn an_empty_table_adds_nothing_to_members_of_another_layer() {
+        let (empty, member) = (layer(&[("db", StoredValue::Table(Vec::new()))]), layer(&[("db:password", text())]));
+        for layers in [[&empty, &member], [&member, &empty]] {
+            let merged = merged(layers.into_iter()).unwrap();
+            assert_eq!(merged.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>(), ["db.password"]);
+        }
+        let alone = merged([&empty, &empty].into_iter()).unwrap();
+        assert_eq!(alone.iter().map(|(key, _)| key.to_string()).collect::<Vec<_>>(), ["db"]);
+        let element = layer(&[("db:0", text())]);
+        assert!(merged([&empty, &element].into_iter()).is_err(), "a table is no list");
     }
 
     #[test]

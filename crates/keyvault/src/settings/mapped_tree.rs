@@ -32,11 +32,11 @@ impl MappedSecrets {
     /// contribute. A list of an expanded JSON secret is a value as a whole.
     pub fn entries(&self) -> impl Iterator<Item = (Key, MappedTree<'_>)> {
         let is_same = |one: &(Key, MappedSecret), other: &(Key, MappedSecret)| {
-            let (one, other) = (place(one), place(other));
+            let (one, other) = (place(&one.0, &one.1), place(&other.0, &other.1));
             one.is_list && other.is_list && one.key == other.key
         };
         self.secrets.chunk_by(is_same).map(|value| {
-            let key = place(&value[0]).key;
+            let key = place(&value[0].0, &value[0].1).key;
             (key.iter().cloned().collect(), tree(value, key.len()))
         })
     }
@@ -49,13 +49,36 @@ struct Place<'s> {
 }
 
 /// Returns the key of the list that contains a value and is one value as a whole. An empty list contains itself.
-pub(crate) fn list_place(value: &(Key, MappedSecret)) -> Option<Key> {
-    let place = place(value);
-    let is_list = place.is_list || value.1.kind() == MappedKind::EmptyList;
+pub(crate) fn list_place((key, secret): &(Key, MappedSecret)) -> Option<Key> {
+    let place = place(key, secret);
+    let is_list = place.is_list || secret.kind() == MappedKind::EmptyList;
     is_list.then(|| place.key.iter().cloned().collect())
 }
 
-fn place((key, secret): &(Key, MappedSecret)) -> Place<'_> {
+/// Returns the lists that are one value each and that other values reach into. An element from elsewhere would divide
+/// such a list, and its own elements would move. The values are sorted by their keys.
+pub(crate) fn mixed_lists<'v>(values: impl Iterator<Item = (&'v Key, &'v MappedSecret)>) -> Vec<Key> {
+    let places: Vec<(&Key, Place<'_>)> = values.map(|(key, secret)| (key, place(key, secret))).collect();
+    // All values below a list follow each other, so one of its own is next to one from elsewhere.
+    let mixed = places.windows(2).filter_map(|pair| {
+        let [(one_key, one), (other_key, other)] = pair else { return None };
+        let is_same = one.is_list && other.is_list && one.key == other.key;
+        let is_in = |key: &Key, place: &Place<'_>| {
+            let below = key.segments().strip_prefix(place.key).and_then(<[Segment]>::first);
+            !is_same && place.is_list && matches!(below, Some(Segment::Index(_)))
+        };
+        let list = [(other_key, one), (one_key, other)].into_iter().find(|(key, place)| is_in(key, place));
+        list.map(|(_, place)| place.key.iter().cloned().collect())
+    });
+    mixed.collect()
+}
+
+/// Returns whether a value is an empty table, and not an element of a list that is one value.
+pub(crate) fn is_empty_table((key, secret): &(Key, MappedSecret)) -> bool {
+    secret.kind() == MappedKind::EmptyTable && !place(key, secret).is_list
+}
+
+fn place<'v>(key: &'v Key, secret: &MappedSecret) -> Place<'v> {
     let key = key.segments();
     let depth = secret.part.as_ref().map_or(key.len(), |part| part.depth);
     let list = key[depth..].iter().position(|segment| matches!(segment, Segment::Index(_)));

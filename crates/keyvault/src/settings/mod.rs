@@ -42,7 +42,7 @@ pub use self::layers::{Layers, Tree};
 pub(crate) use self::mapped::MappedPart;
 pub use self::mapped::{MappedKind, MappedSecret, MappedSecrets, MappingNote};
 pub use self::mapped_tree::MappedTree;
-pub(crate) use self::mapped_tree::list_place;
+pub(crate) use self::mapped_tree::{is_empty_table, list_place, mixed_lists};
 pub use self::mismatch::Mismatch;
 pub(crate) use self::mismatch::{ARRAY, ENDS_WITH_WHITE_SPACE, HELP_WITH_INDEXES, MISSING, UNKNOWN};
 pub(crate) use self::origin::Fingerprint;
