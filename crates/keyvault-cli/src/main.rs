@@ -113,8 +113,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs a command. `run`, `check`, `render` and `certs` create the runtime themselves: `run` and `check` may need none, and
-/// the others check their arguments first.
+/// Runs a command. `run`, `check`, `render` and `certs` create the runtime themselves: `run` and `check` may need none,
+/// and the others check their arguments first.
 fn run_command(command: Command) -> Result<ExitCode, Failure> {
     let success = |()| ExitCode::SUCCESS;
     match command {

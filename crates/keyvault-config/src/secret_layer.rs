@@ -30,7 +30,8 @@ impl KeyVaultSource {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the cache.
+    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the
+    /// cache.
     pub async fn fetch(vault: impl Into<Resolver>, map: &NameMap) -> Result<Self> {
         Ok(Self::new(vault.into().mapped(map).await?))
     }

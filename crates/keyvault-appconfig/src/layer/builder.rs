@@ -79,7 +79,8 @@ impl AppConfigurationBuilder {
                 return Err(invalid("key or label of the sentinel is empty")
                     .with_help("NO_LABEL means the key-value without a label"));
             }
-            // As in the official providers. A filter would be read as a text, which no key-value has, and hide all changes.
+            // As in the official providers. A filter would be read as a text, which no key-value has, and hide all
+            // changes.
             if [Some(key), label.as_ref()].into_iter().flatten().any(|text| text.contains(['*', ','])) {
                 return Err(invalid("key or label of the sentinel is a filter").with_help(
                     "name one key and one label, without an asterisk or a comma; call `sentinel` for each sentinel",

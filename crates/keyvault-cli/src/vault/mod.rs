@@ -1,8 +1,8 @@
 //! The vaults that a command may contact.
 //!
 //! In reading order: `credential` selects what signs in, `arguments` holds the options that name vaults, and creates
-//! clients from them, `item_timeout` ends lists without an end, `allowed` resolves references against these vaults and no
-//! others, and `advice` adapts the report's advice to the command line.
+//! clients from them, `item_timeout` ends lists without an end, `allowed` resolves references against these vaults and
+//! no others, and `advice` adapts the report's advice to the command line.
 
 mod advice;
 mod allowed;

@@ -237,8 +237,8 @@ impl Certificate {
         pem
     }
 
-    /// Returns the private key and the chain as PKCS#12 in DER, with an empty password, for tools that take no PEM: Java,
-    /// .NET, Windows.
+    /// Returns the private key and the chain as PKCS#12 in DER, with an empty password, for tools that take no PEM:
+    /// Java, .NET, Windows.
     ///
     /// The same certificate always has the same bytes.
     pub fn pfx(&self) -> Zeroizing<Vec<u8>> {

@@ -36,8 +36,8 @@ impl<'c> Chains<'c> {
         Self { certificates, issuers: certificates.iter().enumerate().map(|(at, it)| issuer(at, it)).collect() }
     }
 
-    /// Returns the best certificate of a private key, with its index and its rank. `None` if there is none. `is_own` says
-    /// whether a public key is that of the private key.
+    /// Returns the best certificate of a private key, with its index and its rank. `None` if there is none. `is_own`
+    /// says whether a public key is that of the private key.
     ///
     /// So a renewed certificate wins over the one that it replaces, and an issued one over a self-signed request.
     pub(super) fn leaf(&self, is_own: impl Fn(&PublicKey) -> bool) -> Option<(Rank, usize)> {

@@ -73,8 +73,8 @@ const CHECK: u32 = 2_000;
 /// iterations. Firefox and GnuTLS use 600,000, each time for the MAC, the key and the certificates.
 const MOST_BLOCKS: u64 = 8_000_000;
 
-/// A twentieth of that. Azure's containers have 2,000 iterations, and those of Java 10,000; until Java 15, 100,000 for the
-/// MAC and 50,000 for each key and initialization vector, 350,000 together.
+/// A twentieth of that. Azure's containers have 2,000 iterations, and those of Java 10,000; until Java 15, 100,000 for
+/// the MAC and 50,000 for each key and initialization vector, 350,000 together.
 const LITTLE: u64 = 400_000;
 
 #[cfg(test)]

@@ -47,11 +47,12 @@ impl ServerCertificates {
     ///
     /// # Errors
     ///
-    /// [`InvalidSettings`](crate::ErrorKind::InvalidSettings) if there is no certificate, if one is not valid yet, or if
-    /// all have expired. A derived resource tries again, so a certificate that is not valid yet is used as soon as it is.
+    /// [`InvalidSettings`](crate::ErrorKind::InvalidSettings) if there is no certificate, if one is not valid yet, or
+    /// if all have expired. A derived resource tries again, so a certificate that is not valid yet is used as soon as
+    /// it is.
     ///
-    /// An expired certificate beside valid ones is taken, because otherwise it would hold up their renewals. Clients get
-    /// it only if no valid one is for the name that they ask for.
+    /// An expired certificate beside valid ones is taken, because otherwise it would hold up their renewals. Clients
+    /// get it only if no valid one is for the name that they ask for.
     pub fn new(certificates: impl IntoIterator<Item = Certificate>) -> Result<Self> {
         let certificates: Vec<_> = certificates.into_iter().collect();
         if certificates.is_empty() {

@@ -7,8 +7,8 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum ErrorKind {
     /// The object is in a state that does not permit the operation: it exists already, is deleted and recoverable, is
-    /// locked, has changed, or another operation on it is still running. [`Error::advice`](super::Error::advice) has the
-    /// remedy.
+    /// locked, has changed, or another operation on it is still running. [`Error::advice`](super::Error::advice) has
+    /// the remedy.
     Conflict,
     /// The vault does not permit the operation to this identity or at all, or this program does not allow the vault:
     /// grant access, then retry.

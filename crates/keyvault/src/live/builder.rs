@@ -185,8 +185,8 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// Sets how long the start retries while a vault cannot be reached or throttles. Default: 100 seconds. At
     /// least 1 millisecond.
     ///
-    /// No pause is longer than half of the time left, unless the vault asks for a longer one. If that one ends after the
-    /// deadline, the start fails at once. Otherwise the last try begins within the last second.
+    /// No pause is longer than half of the time left, unless the vault asks for a longer one. If that one ends after
+    /// the deadline, the start fails at once. Otherwise the last try begins within the last second.
     pub fn startup_deadline(mut self, deadline: Duration) -> Self {
         self.setup.options.startup_deadline = deadline;
         self

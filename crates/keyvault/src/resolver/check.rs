@@ -47,7 +47,8 @@ impl Resolver {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the cache.
+    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the
+    /// cache.
     pub async fn check(&self, values: Vec<ConfigValue>) -> Checked {
         let plan = FetchPlan::full(Arc::default(), SystemTime::now());
         let loader = Loader::new(self, &plan);

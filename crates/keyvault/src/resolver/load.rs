@@ -256,7 +256,8 @@ impl Resolver {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the cache.
+    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the
+    /// cache.
     pub async fn resolve_tree<R: Tree>(&self, tree: R) -> Result<Loaded<R>> {
         let plan = FetchPlan::full(Arc::default(), SystemTime::now());
         let context = ResolveContext { find_key: Some(&|_| TypeKey::Unknown), ..ResolveContext::default() };

@@ -30,7 +30,8 @@ impl Resolver {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the cache.
+    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the
+    /// cache.
     pub async fn mapped(&self, map: &NameMap) -> Result<MappedSecrets> {
         let plan = FetchPlan::full(Arc::default(), SystemTime::now());
         Loader::new(self, &plan).mapped(map, |_| {}).await

@@ -33,7 +33,8 @@ impl Resolver {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the cache.
+    /// Dropping the future cancels the requests for which no other caller waits. Secrets that arrived stay in the
+    /// cache.
     pub async fn resolve(&self, text: &str) -> Result<Option<Resolved>> {
         let Some(template) = parse_text(self, text)? else {
             return Ok(Some(Resolved::literal(text)));

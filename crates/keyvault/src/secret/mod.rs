@@ -1,9 +1,9 @@
 //! Secrets and their identifiers.
 //!
-//! This module holds plain data and knows nothing else of the crate. Read [`Vault`] first: it is the origin that a token
-//! may be sent to. [`SecretName`] and [`SecretVersion`] are checked before they become part of a URL, [`SecretId`]
-//! joins the three, and [`Secret`] in `value` is one version with its [`SecretProperties`] and its value. [`Cloud`]
-//! knows the domains of vaults, and [`ParseError`] is the error of every identifier.
+//! This module holds plain data and knows nothing else of the crate. Read [`Vault`] first: it is the origin that a
+//! token may be sent to. [`SecretName`] and [`SecretVersion`] are checked before they become part of a URL,
+//! [`SecretId`] joins the three, and [`Secret`] in `value` is one version with its [`SecretProperties`] and its value.
+//! [`Cloud`] knows the domains of vaults, and [`ParseError`] is the error of every identifier.
 
 mod cloud;
 mod id;
