@@ -183,24 +183,24 @@ async fn the_service_manager_is_notified_after_the_first_files() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_hook_runs_for_one_file_although_another_cannot_be_written() {
     let fixture = Fixture::start().await;
-    fixture.emulator.set_secret("tls", Authority::new().issue("shop.example").managed());
+    let version = fixture.emulator.set_secret("tls", Authority::new().issue("shop.example").managed());
     let mut command = fixture.certs();
     command.args(["--format", "pem,pfx", "--watch", "--interval", "1s", "--then", "echo run >> runs"]);
     let child = command.spawn().expect("the command starts");
     let runs = || fs::read_to_string(fixture.path("runs")).unwrap_or_default().lines().count();
     eventually("the first run", || runs() == 1).await;
-    // A check meanwhile would write the links again.
+    // A check meanwhile would write the files again.
     send_signal(&child, "-STOP");
-    let [pem, pfx] = ["", ".pfx"].map(|suffix| fixture.path(&fixture.file(suffix)));
-    for link in [&pem, &pfx] {
-        fs::remove_file(link).expect("a link");
+    let [pem, pfx] = ["", ".pfx"].map(|suffix| fixture.path(&fixture.file(&format!(".{version}{suffix}"))));
+    for file in [&pem, &pfx] {
+        fs::remove_file(file).expect("a file");
     }
-    // A directory cannot be replaced by a link.
+    // A directory cannot be replaced by a file.
     fs::create_dir(&pfx).expect("a directory");
     send_signal(&child, "-CONT");
-    eventually("the run for the link that is back", || runs() == 2).await;
+    eventually("the run for the file that is back", || runs() == 2).await;
     fs::remove_dir(&pfx).expect("a directory");
-    eventually("the run for the other link", || runs() == 3).await;
+    eventually("the run for the other file", || runs() == 3).await;
     send_signal(&child, "-TERM");
     assert!(wait(child).await.assert_code(0).err.contains("did not write certs/"));
 }
