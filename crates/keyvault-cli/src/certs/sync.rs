@@ -24,6 +24,7 @@ struct Tracked {
 
 struct Published {
     version: String,
+    created: Option<SystemTime>,
     not_before: SystemTime,
     expires: SystemTime,
     /// What was printed about its expiry last.
@@ -70,7 +71,8 @@ impl Sync {
     pub(super) async fn pass(&mut self, gate: Gate) -> Result<bool, Failure> {
         let now = SystemTime::now();
         let fetched = join_all(self.0.iter().map(|tracked| tracked.target.fetch(now))).await;
-        let fetched = gate.admit(fetched)?;
+        let in_order = self.0.iter().zip(fetched).map(|(tracked, renewal)| tracked.in_order(renewal?, now));
+        let fetched = gate.admit(in_order.collect())?;
         // Also what a certificate changed before it failed: programs may see it.
         let mut is_changed = false;
         let mut staged = |renewal| written(renewal, CertificateFiles::stage, &mut is_changed);
@@ -110,14 +112,24 @@ fn joined(mut failures: Vec<Failure>) -> Failure {
 }
 
 impl Tracked {
+    /// Returns the renewal, or a failure if the version in use is newer.
+    fn in_order(&self, renewal: Renewal, now: SystemTime) -> Result<Renewal, Failure> {
+        let Renewal { version, created, .. } = &renewal;
+        if self.published.as_ref().is_some_and(|published| published.is_kept_for(version, *created, now)) {
+            let text = format!("vault returned version {version}, which is older than the one in use");
+            return Err(Failure::Other { text, code: 1 });
+        }
+        Ok(renewal)
+    }
+
     fn succeed(&mut self, renewal: Renewal) {
         self.last_failure.clear();
         if renewal.is_written {
             eprintln!("keyvault: wrote {}: {}", self.target.path().display(), printable(&renewal.summary));
         }
         if self.published.as_ref().is_none_or(|published| published.version != renewal.version) {
-            let Renewal { version, not_before, expires, .. } = renewal;
-            self.published = Some(Published { version, not_before, expires, warned_of: None });
+            let Renewal { version, created, not_before, expires, .. } = renewal;
+            self.published = Some(Published { version, created, not_before, expires, warned_of: None });
         }
     }
 
@@ -143,6 +155,16 @@ impl Tracked {
 }
 
 impl Published {
+    /// Returns whether this version is kept although the vault returned another, which it created at the time
+    /// `created`, as the newest.
+    ///
+    /// A vault returns no older version if the newest is disabled, so one of its replicas lags behind. Dates have whole
+    /// seconds, so the vault's order decides between two versions of one second. An expired version is not kept.
+    fn is_kept_for(&self, version: &str, created: Option<SystemTime>, now: SystemTime) -> bool {
+        let is_older = created.zip(self.created).is_some_and(|(created, in_use)| created < in_use);
+        version != self.version && is_older && now <= self.expires
+    }
+
     /// Returns a warning once when the expiry is near, and once when it has passed: a failure that repeats meanwhile
     /// is not printed again.
     fn warning(&mut self, now: SystemTime) -> Option<String> {
@@ -168,7 +190,23 @@ mod tests {
     }
 
     fn published() -> Published {
-        Published { version: "1".to_owned(), not_before: day(0), expires: day(90), warned_of: None }
+        let (version, created) = ("1".to_owned(), Some(day(2)));
+        Published { version, created, not_before: day(0), expires: day(90), warned_of: None }
+    }
+
+    #[test]
+    fn a_version_is_kept_for_an_older_one_until_it_expires() {
+        let published = published();
+        for (version, created, now, is_kept) in [
+            ("0", Some(day(1)), day(90), true),
+            ("0", Some(day(1)), day(91), false),
+            ("0", Some(day(2)), day(3), false),
+            ("0", Some(day(3)), day(3), false),
+            ("0", None, day(3), false),
+            ("1", Some(day(1)), day(3), false),
+        ] {
+            assert_eq!(published.is_kept_for(version, created, now), is_kept, "{version} of {created:?} at {now:?}");
+        }
     }
 
     #[test]

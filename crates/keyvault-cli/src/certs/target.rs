@@ -29,6 +29,8 @@ pub(super) struct Target {
 /// A version of a certificate, ready to be written.
 pub(super) struct Renewal {
     pub(super) version: String,
+    /// When the vault created the version.
+    pub(super) created: Option<SystemTime>,
     pub(super) not_before: SystemTime,
     pub(super) expires: SystemTime,
     /// The names and the date, for a person.
@@ -75,6 +77,7 @@ impl Target {
         };
         let files = self.formats.iter().map(file).collect();
         Renewal {
+            created: secret.properties().created(),
             not_before: certificate.not_before(),
             expires: certificate.expires(),
             summary: certificate_dates::summary(certificate),
