@@ -37,9 +37,20 @@ pub(super) struct CertificateFile {
 impl CertificateFiles {
     /// Writes what can be written before anything that programs open changes. Sets `is_changed` if a file was written,
     /// also if a later one fails.
+    ///
+    /// # Errors
+    ///
+    /// A name that programs open is a directory. Also each error of the file system.
     pub(super) fn stage(&self, is_changed: &mut bool) -> Result<(), Failure> {
         let created = self.access.create_directory(&self.directory, self.is_shared);
         created.map_err(|error| Failure::of_file(&self.directory, error))?;
+        for file in &self.files {
+            let link = self.directory.join(&file.link);
+            // It cannot be replaced. Found later, the files of other certificates would have been replaced already.
+            if fs::symlink_metadata(&link).is_ok_and(|found| found.is_dir()) {
+                return Err(Failure::of_file(&link, io::ErrorKind::IsADirectory.into()));
+            }
+        }
         self.each(CertificateFile::stage, is_changed)
     }
 

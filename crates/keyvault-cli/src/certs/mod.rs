@@ -107,8 +107,10 @@ const EXAMPLES: &str = r#"Examples:
 
 Settings that have no effect are named on standard error.
 
-If one certificate cannot be written, the command fails, and no program sees a
-change of any. With --watch this applies to the first check only: later, and
+If one certificate cannot be read, or its file not written, the command fails,
+and no program sees a change of any. The links are switched after that: if one
+cannot be, those before it lead to the new files, and the command of --then runs
+at the next start. With --watch this applies to the first check only: later, and
 with "requireInitialSync": false from the beginning, a certificate that cannot
 be read, has another's key, is deleted, disabled, expired or not valid yet keeps
 the files that it has, a line on standard error says why, and it is tried again

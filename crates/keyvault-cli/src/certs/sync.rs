@@ -24,6 +24,7 @@ struct Tracked {
 
 struct Published {
     version: String,
+    created: Option<SystemTime>,
     dates: CertificateDates,
     /// What was printed about its expiry last.
     warned_of: Option<Expiry>,
@@ -69,7 +70,8 @@ impl Sync {
     pub(super) async fn pass(&mut self, gate: Gate) -> Result<bool, Failure> {
         let now = SystemTime::now();
         let fetched = join_all(self.0.iter().map(|tracked| tracked.target.fetch(now))).await;
-        let fetched = gate.admit(fetched)?;
+        let in_order = self.0.iter().zip(fetched).map(|(tracked, renewal)| tracked.in_order(renewal?, now));
+        let fetched = gate.admit(in_order.collect())?;
         // Also what a certificate changed before it failed: programs may see it.
         let mut is_changed = false;
         let mut staged = |renewal| written(renewal, CertificateFiles::stage, &mut is_changed);
@@ -109,14 +111,24 @@ fn joined(mut failures: Vec<Failure>) -> Failure {
 }
 
 impl Tracked {
+    /// Returns the renewal, or a failure if the version in use is newer.
+    fn in_order(&self, renewal: Renewal, now: SystemTime) -> Result<Renewal, Failure> {
+        let Renewal { version, created, .. } = &renewal;
+        if self.published.as_ref().is_some_and(|published| published.is_kept_for(version, *created, now)) {
+            let text = format!("vault returned version {version}, which is older than the one in use");
+            return Err(Failure::Other { text, code: 1 });
+        }
+        Ok(renewal)
+    }
+
     fn succeed(&mut self, renewal: Renewal) {
         self.last_failure.clear();
         if renewal.is_written {
             eprintln!("keyvault: wrote {}: {}", self.target.path().display(), printable(&renewal.summary));
         }
         if self.published.as_ref().is_none_or(|published| published.version != renewal.version) {
-            let Renewal { version, dates, .. } = renewal;
-            self.published = Some(Published { version, dates, warned_of: None });
+            let Renewal { version, created, dates, .. } = renewal;
+            self.published = Some(Published { version, created, dates, warned_of: None });
         }
     }
 
@@ -142,6 +154,16 @@ impl Tracked {
 }
 
 impl Published {
+    /// Returns whether this version is kept although the vault returned another, which it created at the time
+    /// `created`, as the newest.
+    ///
+    /// A vault returns no older version if the newest is disabled, so one of its replicas lags behind. Dates have whole
+    /// seconds, so the vault's order decides between two versions of one second. An expired version is not kept.
+    fn is_kept_for(&self, version: &str, created: Option<SystemTime>, now: SystemTime) -> bool {
+        let is_older = created.zip(self.created).is_some_and(|(created, in_use)| created < in_use);
+        version != self.version && is_older && now <= self.dates.expires
+    }
+
     /// Returns a warning once when the expiry is near, and once when it has passed: a failure that repeats meanwhile
     /// is not printed again.
     fn warning(&mut self, now: SystemTime) -> Option<String> {
@@ -168,7 +190,22 @@ mod tests {
 
     fn published() -> Published {
         let dates = CertificateDates { not_before: day(0), expires: day(90), chain_expires: day(90) };
-        Published { version: "1".to_owned(), dates, warned_of: None }
+        Published { version: "1".to_owned(), created: Some(day(2)), dates, warned_of: None }
+    }
+
+    #[test]
+    fn a_version_is_kept_for_an_older_one_until_it_expires() {
+        let published = published();
+        for (version, created, now, is_kept) in [
+            ("0", Some(day(1)), day(90), true),
+            ("0", Some(day(1)), day(91), false),
+            ("0", Some(day(2)), day(3), false),
+            ("0", Some(day(3)), day(3), false),
+            ("0", None, day(3), false),
+            ("1", Some(day(1)), day(3), false),
+        ] {
+            assert_eq!(published.is_kept_for(version, created, now), is_kept, "{version} of {created:?} at {now:?}");
+        }
     }
 
     #[test]

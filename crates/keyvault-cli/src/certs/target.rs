@@ -29,6 +29,8 @@ pub(super) struct Target {
 /// A version of a certificate, ready to be written.
 pub(super) struct Renewal {
     pub(super) version: String,
+    /// When the vault created the version.
+    pub(super) created: Option<SystemTime>,
     pub(super) dates: CertificateDates,
     /// The names and the date, for a person.
     pub(super) summary: String,
@@ -74,6 +76,7 @@ impl Target {
         };
         let files = self.formats.iter().map(file).collect();
         Renewal {
+            created: secret.properties().created(),
             dates: CertificateDates::of(certificate),
             summary: summary(certificate),
             files: CertificateFiles {

@@ -126,6 +126,30 @@ async fn nothing_is_written_unless_every_certificate_is_good() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_link_is_switched_if_one_cannot_be() {
+    let fixture = Fixture::start().await;
+    let authority = Authority::new();
+    let renew = |name: &str| fixture.emulator.set_secret(name, authority.issue("shop.example").managed());
+    let command = || {
+        let mut command = fixture.certs();
+        command.args(["--certificate", "other"]);
+        command
+    };
+    let [version, _] = ["tls", "other"].map(renew);
+    run(command()).await.assert_code(0);
+    // A directory cannot be replaced by a link.
+    let other = fixture.path(&format!("certs/{}", fixture.name("other", "")));
+    fs::remove_file(&other).expect("a link");
+    fs::create_dir(&other).expect("a directory");
+    for name in ["tls", "other"] {
+        renew(name);
+    }
+    let output = run(command()).await;
+    assert!(output.assert_code(1).err.contains(": is a directory"), "{}", output.err);
+    assert_eq!(fixture.linked_version(), version);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_owner_can_open_the_files_of_a_new_directory() {
     let fixture = Fixture::start().await;
     fixture.emulator.set_secret("tls", Authority::new().issue("shop.example").managed());

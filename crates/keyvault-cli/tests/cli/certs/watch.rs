@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{assert_no_key, is_root, mode};
 use crate::authority::{Authority, DAY, Issued};
-use crate::fixture::{CANARY, Fixture, eventually, send_signal, wait};
+use crate::fixture::{CANARY, Fixture, eventually, run, send_signal, wait};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn failures_keep_the_last_good_files_and_the_next_good_version_replaces_them() {
@@ -71,6 +71,35 @@ async fn a_certificate_that_is_disabled_or_deleted_keeps_its_files() {
     for part in ["secret is disabled: tls in 127.0.0.1", "secret not found: tls in 127.0.0.1"] {
         assert_eq!(output.err.matches(part).count(), 1, "{part}\n{}", output.err);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_version_replaces_no_files_until_the_next_start() {
+    let fixture = Fixture::start().await;
+    let authority = Authority::new();
+    let set = || fixture.emulator.set_secret("tls", authority.issue("shop.example").managed());
+    let newest = set();
+    let mut command = fixture.certs();
+    command.args(["--watch", "--interval", "1s"]);
+    let child = command.spawn().expect("the command starts");
+    eventually("the newest version", || fixture.linked_version() == newest).await;
+    // As a replica that lags behind: it returns a version of an earlier date as the newest.
+    fixture.emulator.rewind_clock(Duration::from_secs(600));
+    let older = set();
+    fixture.polls(3).await;
+    assert_eq!(fixture.linked_version(), newest);
+    fixture.emulator.reset_clock();
+    let next = set();
+    eventually("the next version", || fixture.linked_version() == next).await;
+    send_signal(&child, "-TERM");
+    let output = wait(child).await;
+    let text = format!("vault returned version {older}, which is older than the one in use");
+    assert_eq!(output.assert_code(0).err.matches(&text).count(), 1, "{}", output.err);
+
+    fixture.emulator.rewind_clock(Duration::from_secs(600));
+    let older = set();
+    run(fixture.certs()).await.assert_code(0);
+    assert_eq!(fixture.linked_version(), older);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -183,24 +212,24 @@ async fn the_service_manager_is_notified_after_the_first_files() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_hook_runs_for_one_file_although_another_cannot_be_written() {
     let fixture = Fixture::start().await;
-    fixture.emulator.set_secret("tls", Authority::new().issue("shop.example").managed());
+    let version = fixture.emulator.set_secret("tls", Authority::new().issue("shop.example").managed());
     let mut command = fixture.certs();
     command.args(["--format", "pem,pfx", "--watch", "--interval", "1s", "--then", "echo run >> runs"]);
     let child = command.spawn().expect("the command starts");
     let runs = || fs::read_to_string(fixture.path("runs")).unwrap_or_default().lines().count();
     eventually("the first run", || runs() == 1).await;
-    // A check meanwhile would write the links again.
+    // A check meanwhile would write the files again.
     send_signal(&child, "-STOP");
-    let [pem, pfx] = ["", ".pfx"].map(|suffix| fixture.path(&fixture.file(suffix)));
-    for link in [&pem, &pfx] {
-        fs::remove_file(link).expect("a link");
+    let [pem, pfx] = ["", ".pfx"].map(|suffix| fixture.path(&fixture.file(&format!(".{version}{suffix}"))));
+    for file in [&pem, &pfx] {
+        fs::remove_file(file).expect("a file");
     }
-    // A directory cannot be replaced by a link.
+    // A directory cannot be replaced by a file.
     fs::create_dir(&pfx).expect("a directory");
     send_signal(&child, "-CONT");
-    eventually("the run for the link that is back", || runs() == 2).await;
+    eventually("the run for the file that is back", || runs() == 2).await;
     fs::remove_dir(&pfx).expect("a directory");
-    eventually("the run for the other link", || runs() == 3).await;
+    eventually("the run for the other file", || runs() == 3).await;
     send_signal(&child, "-TERM");
     assert!(wait(child).await.assert_code(0).err.contains("did not write certs/"));
 }
