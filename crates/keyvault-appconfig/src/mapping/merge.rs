@@ -133,7 +133,9 @@ impl Merge<'_> {
             None => Ok(self.settings),
         }
     }
-    /// Removes what a list of a later selection replaces, because it is one value: `hosts:0` of an earlier one.
+
+    /// Removes the settings that a list of a later selection replaces, because it is one value: `hosts:0` of an earlier
+    /// one.
     fn remove_replaced_elements(&mut self) {
         let mut list: Option<(Key, usize)> = None;
         self.settings.retain(|(key, setting)| {
