@@ -2,6 +2,8 @@
 //!
 //! Needs Docker and the image `keyvault-emulator`, which `packaging/image.sh` makes. A test in Rust can do without
 //! both: `keyvault_emulator::Emulator::start()` is the same vault in the process of the test.
+//!
+//! Not for a test that runs in a container itself: the emulator has no certificate for the address of Docker's bridge.
 
 use std::error::Error;
 use std::sync::Arc;
