@@ -18,7 +18,8 @@ impl Dates {
     }
 
     /// Returns the dates of the certificate that the secret has, and of its issuers, if it has one that costs little to
-    /// read. Takes about a millisecond, and a tenth of a second at most, whatever the secret is.
+    /// read. Takes about a millisecond. A container with many iterations takes up to a tenth of a second, and longer
+    /// with SHA-512.
     #[cfg(feature = "certificates")]
     pub(super) fn of_certificate(secret: &Secret) -> Self {
         crate::certificate::Certificate::read_cheaply(secret).map_or_else(Self::default, |certificate| Self {
