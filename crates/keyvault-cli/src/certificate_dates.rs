@@ -44,7 +44,7 @@ impl CertificateDates {
     }
 
     /// Warns of a certificate that expires in fewer than 14 days, or in less than a third of its lifetime if that is
-    /// shorter, and of an issuer that expires as soon before it, or has expired.
+    /// shorter. Also warns of an issuer that expires before the certificate, and within the same time, or has expired.
     pub(crate) fn warning(self, now: SystemTime) -> Option<String> {
         let left = self.expires.duration_since(now).ok()?;
         let soon = SOON.min(self.expires.duration_since(self.not_before).unwrap_or_default() / 3);

@@ -134,8 +134,7 @@ impl Merge<'_> {
         }
     }
 
-    /// Removes the settings that a list of a later selection replaces, because it is one value: `hosts:0` of an earlier
-    /// one.
+    /// Removes elements of earlier selections that a list of a later one replaces, because a list is one value.
     fn remove_replaced_elements(&mut self) {
         let mut list: Option<(Key, usize)> = None;
         self.settings.retain(|(key, setting)| {

@@ -109,8 +109,9 @@ their syntax. Text that looks like a reference with a mistake in it is a failure
 
 A certificate with its key, by --certificate or by any reference, is a note with
 its names and its expiry, and another note if it expires in fewer than 14 days, or
-in less than a third of its lifetime if that is shorter, or if an issuer does or has
-expired. One that has expired itself or is not valid yet is a failure.
+in less than a third of its lifetime if that is shorter. An issuer that expires in
+that time, or has expired, is a note too. A certificate that has expired itself or
+is not valid yet is a failure.
 
 A collision is a key that a file sets twice, that differs from another key only
 in case or in - and _, or that is a value in one place and a table in another,

@@ -46,7 +46,7 @@ pub struct Certificate(Arc<Inner>);
 
 struct Inner {
     key: PrivateKey,
-    /// The leaf, then its issuers.
+    /// The leaf, then its issuers, with the key for rustls.
     certified: Arc<CertifiedKey>,
     subject: String,
     common_name: Option<String>,

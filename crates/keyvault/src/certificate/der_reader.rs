@@ -44,7 +44,7 @@ pub(super) fn octets(any: AnyRef<'_>) -> Result<&[u8], Problem> {
     if any.tag() == Tag::OctetString { Ok(any.value()) } else { Err(Problem::DamagedContainer) }
 }
 
-pub(super) fn oid(any: AnyRef<'_>) -> Result<ObjectIdentifier, Problem> {
+pub(super) fn oid_of(any: AnyRef<'_>) -> Result<ObjectIdentifier, Problem> {
     any.decode_as().map_err(|_| Problem::DamagedContainer)
 }
 

@@ -6,7 +6,7 @@ use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Tag, Tagged};
 
 use super::contents::Contents;
-use super::der_reader::{FIELD_0, children, encoded, explicit, normalized, oid, sequence};
+use super::der_reader::{FIELD_0, children, encoded, explicit, normalized, oid_of, sequence};
 use super::password::Budget;
 use super::pkcs12;
 use super::private_key::PrivateKey;
@@ -34,7 +34,7 @@ pub(super) fn read(bytes: &[u8], password: &str, budget: &Budget) -> Result<Cont
             (Tag::Integer, Tag::OctetString) => contents.add_key(PrivateKey::from_sec1(&value)?)?,
             (Tag::Sequence, Tag::OctetString) => contents.add_key(pkcs12::decrypted_key(&fields, password, budget)?)?,
             (Tag::Sequence, Tag::Sequence) => contents.add_certificate(&value)?,
-            (Tag::ObjectIdentifier, FIELD_0) if oid(first)? == SIGNED_DATA => {
+            (Tag::ObjectIdentifier, FIELD_0) if oid_of(first)? == SIGNED_DATA => {
                 add_signed_data(&mut contents, explicit(second)?)?;
             }
             _ => return Err(Problem::DamagedContainer),

@@ -12,7 +12,7 @@ use rc2::Rc2;
 use sha1::Sha1;
 use zeroize::Zeroizing;
 
-use super::der_reader::{children, normalized, octets, oid as oid_of};
+use super::der_reader::{children, normalized, octets, oid_of};
 use super::der_writer::{Bytes, OCTET_STRING, SEQUENCE, element, oid};
 use super::key_derivation::{Derivation, Pbkdf2, Purpose, key_of_empty_password};
 use super::password::{Budget, Password};

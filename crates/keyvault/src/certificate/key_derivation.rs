@@ -10,7 +10,7 @@ use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 use zeroize::Zeroizing;
 
-use super::der_reader::{children, octets, oid as oid_of};
+use super::der_reader::{children, octets, oid_of};
 use super::der_writer::{Bytes, INTEGER, NULL, OCTET_STRING, SEQUENCE, element, oid};
 use super::password::{Budget, Password};
 use super::problem::Problem;

@@ -8,7 +8,7 @@ use hmac::{Mac, SimpleHmac};
 use sha1::Sha1;
 use sha2::{Sha224, Sha256, Sha384, Sha512};
 
-use super::der_reader::{children, octets, oid};
+use super::der_reader::{children, octets, oid_of};
 use super::key_derivation::{
     Derivation, HMAC_WITH_SHA1, HMAC_WITH_SHA224, HMAC_WITH_SHA256, HMAC_WITH_SHA384, HMAC_WITH_SHA512, Pbkdf2, Purpose,
 };
@@ -28,7 +28,7 @@ pub(super) fn verify_mac(
     let [algorithm, code] = info[..] else { return Err(Problem::DamagedContainer) };
     let (algorithm, code) = (children(algorithm, der::Tag::Sequence)?, octets(code)?);
     let derivation = || Derivation::parse(salt_and_count);
-    match oid(*algorithm.first().ok_or(Problem::DamagedContainer)?)? {
+    match oid_of(*algorithm.first().ok_or(Problem::DamagedContainer)?)? {
         SHA1 => verify::<Sha1>(derivation()?, contents, code, password, budget),
         SHA224 => verify::<Sha224>(derivation()?, contents, code, password, budget),
         SHA256 => verify::<Sha256>(derivation()?, contents, code, password, budget),
@@ -68,7 +68,7 @@ fn verify_pbmac1(
     let length = derivation.length.filter(|length| *length <= LONGEST_KEY).ok_or(Problem::UnsupportedContainer)?;
     let key = derivation.key(password, length, budget)?;
     let scheme = children(scheme, der::Tag::Sequence)?;
-    let is_code = match oid(*scheme.first().ok_or(Problem::DamagedContainer)?)? {
+    let is_code = match oid_of(*scheme.first().ok_or(Problem::DamagedContainer)?)? {
         HMAC_WITH_SHA1 => is_code::<Sha1>,
         HMAC_WITH_SHA224 => is_code::<Sha224>,
         HMAC_WITH_SHA256 => is_code::<Sha256>,

@@ -7,7 +7,7 @@ use der::asn1::{AnyRef, ObjectIdentifier};
 use der::{Tag, Tagged};
 
 use super::contents::Contents;
-use super::der_reader::{FIELD_0, children, elements, encoded, explicit, normalized, octets, oid, sequence};
+use super::der_reader::{FIELD_0, children, elements, encoded, explicit, normalized, octets, oid_of, sequence};
 use super::der_writer::Bytes;
 use super::encryption::decrypt;
 use super::mac::verify_mac;
@@ -65,7 +65,7 @@ impl Opening<'_> {
         let bytes = normalized(bytes)?;
         for safe in sequence(&bytes)? {
             let fields = children(safe, Tag::Sequence)?;
-            match oid(*fields.first().ok_or(Problem::DamagedContainer)?)? {
+            match oid_of(*fields.first().ok_or(Problem::DamagedContainer)?)? {
                 DATA => self.bags(data(&fields)?, &mut contents, MAX_DEPTH)?,
                 ENCRYPTED_DATA => self.bags(&self.decrypted(&fields)?, &mut contents, MAX_DEPTH)?,
                 _ => return Err(Problem::UnsupportedContainer),
@@ -97,7 +97,7 @@ impl Opening<'_> {
         for bag in sequence(&bytes)? {
             let fields = children(bag, Tag::Sequence)?;
             let [kind, value, ..] = fields[..] else { return Err(Problem::DamagedContainer) };
-            let (kind, value) = (oid(kind)?, explicit(value)?);
+            let (kind, value) = (oid_of(kind)?, explicit(value)?);
             match kind {
                 KEY_BAG => contents.add_key(PrivateKey::from_pkcs8(&encoded(value)?)?)?,
                 SHROUDED_KEY_BAG => {
@@ -109,7 +109,7 @@ impl Opening<'_> {
                 CERTIFICATE_BAG => {
                     let fields = children(value, Tag::Sequence)?;
                     let [kind, value] = fields[..] else { return Err(Problem::DamagedContainer) };
-                    if oid(kind)? == X509 {
+                    if oid_of(kind)? == X509 {
                         contents.add_certificate(octets(explicit(value)?)?)?;
                     }
                 }
@@ -124,7 +124,7 @@ impl Opening<'_> {
 /// Returns the bytes of a `ContentInfo` with the content type "data".
 fn data<'a>(fields: &[AnyRef<'a>]) -> Result<&'a [u8], Problem> {
     match fields {
-        [kind, content] if oid(*kind)? == DATA => octets(explicit(*content)?),
+        [kind, content] if oid_of(*kind)? == DATA => octets(explicit(*content)?),
         // A container that is signed in place of a MAC.
         _ => Err(Problem::UnsupportedContainer),
     }

@@ -22,8 +22,8 @@ pub(super) fn encode(key: &[u8], chain: &[&[u8]]) -> Bytes {
         element(SEQUENCE, &[&oid(kind), &element(explicit(0), &[value]), attributes])
     };
     // The salts and the initialization vector are a hash of the certificate, so that the same certificate has the same
-    // bytes, and a program that compares them finds no change. Random ones would hide nothing from who knows the
-    // password, which is empty.
+    // bytes, and a program that compares them finds no change. Random ones would protect nothing, because the password
+    // is empty.
     let hash = Sha256::digest(own);
     let key = encrypted_key(key, &hash[..16], &std::array::from_fn(|at| hash[16 + at]), ITERATIONS);
     let mut bags = vec![bag(&SHROUDED_KEY_BAG, &key, &attributes)];

@@ -8,7 +8,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::sign::SigningKey;
 
-use super::der_reader::{FIELD_0, FIELD_1, children, encoded, explicit, octets, oid as oid_of, sequence};
+use super::der_reader::{FIELD_0, FIELD_1, children, encoded, explicit, octets, oid_of, sequence};
 use super::der_writer::{BIT_STRING, Bytes, INTEGER, NULL, OCTET_STRING, SEQUENCE, element, explicit as field, oid};
 use super::problem::Problem;
 use super::x509::X509;

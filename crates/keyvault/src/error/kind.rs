@@ -10,7 +10,7 @@ pub enum ErrorKind {
     /// locked, has changed, or another operation on it is still running. [`Error::advice`](super::Error::advice) has
     /// the remedy.
     Conflict,
-    /// The vault does not permit the operation to this identity or at all, or this program does not allow the vault:
+    /// The vault does not permit the operation, to this identity or to any, or this program does not allow the vault:
     /// grant access, then retry.
     Denied,
     /// A name, reference or setting is malformed: fix it; a retry cannot help.

@@ -84,7 +84,7 @@ pub fn remove_filled_tables<V>(settings: &mut Vec<(Key, V)>, is_empty_table: imp
         let member = next.segments().get(table.0.segments().len());
         table.0.is_above(next) && member.is_some_and(|member| member.name().is_some()) && is_empty_table(table)
     };
-    let mut filled: std::vec::IntoIter<bool> = settings.windows(2).map(is_filled).collect::<Vec<_>>().into_iter();
+    let mut filled = settings.windows(2).map(is_filled).collect::<Vec<_>>().into_iter();
     settings.retain(|_| !filled.next().unwrap_or_default());
 }
 

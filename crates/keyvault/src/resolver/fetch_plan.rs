@@ -155,7 +155,7 @@ impl FetchPlan {
             Ok(secret) => _ = Arc::make_mut(&mut observed.secrets).insert(id, secret),
             Err(error) => {
                 let error = match error.secret() {
-                    // Whatever fails in a store of settings, only its own settings depend on it.
+                    // Only the settings of a store depend on any failure of it.
                     _ if id.name().is_of_store() => error.all_about(&id),
                     Some(_) => error,
                     // A store of the application need not name the secret that failed.

@@ -138,10 +138,10 @@ fn changes(what: &'static str, help: &'static str) -> Error {
 }
 
 const URL_HELP: &str =
-    "add Encode=url to the reference; Encode=none if the secret is meant to be several parts of the URL";
-const ADO_HELP: &str = "add Encode=ado to the reference; Encode=none if the secret is meant to be several pairs";
-const JSON_HELP: &str = "add Encode=json to the reference; Encode=none if the secret is meant to be JSON itself";
-const XML_HELP: &str = "add Encode=xml to the reference; Encode=none if the secret is meant to be XML itself";
+    "add Encode=url to the reference, or Encode=none if the secret contains several parts of the URL";
+const ADO_HELP: &str = "add Encode=ado to the reference, or Encode=none if the secret contains several pairs";
+const JSON_HELP: &str = "add Encode=json to the reference, or Encode=none if the secret is JSON itself";
+const XML_HELP: &str = "add Encode=xml to the reference, or Encode=none if the secret is XML itself";
 const QUOTE_HELP: &str = "add Encode=json, yaml, xml, ado or shell to the reference, as the text needs it";
 const OWN_SETTING: &str =
     "give the secret a setting of its own, or add Encode=url or base64 to the reference if the reader decodes it";
