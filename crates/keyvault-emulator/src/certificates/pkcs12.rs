@@ -1,13 +1,16 @@
 //! PKCS#12 as a vault returns it: one key, its certificates, and an empty password.
 //!
-//! This module only writes the format; [`pkcs12_reader`](super::pkcs12_reader) reads it. The bags are not encrypted,
-//! because an empty password protects nothing. There is a MAC, because some readers require one. See
-//! [RFC 7292](https://www.rfc-editor.org/rfc/rfc7292).
+//! This module only writes the format; [`pkcs12_reader`](super::pkcs12_reader) reads it. The empty password protects
+//! nothing. The key is encrypted all the same, because Java finds no other keys, and there is a MAC, because some readers
+//! require one. See [RFC 7292](https://www.rfc-editor.org/rfc/rfc7292).
+
+use std::num::NonZeroU32;
 
 use ring::{digest, hmac};
 use yasna::models::ObjectIdentifier;
 use yasna::{DERWriter, DERWriterSeq, Tag};
 
+use super::pkcs12_cipher::write_encrypted_key;
 use super::pkcs12_key::{self, Purpose};
 use crate::random;
 
@@ -15,7 +18,7 @@ use crate::random;
 pub(super) fn encode(key: Option<&[u8]>, certificates: &[Vec<u8>]) -> Vec<u8> {
     let safe = authenticated_safe(key, certificates);
     let salt = random::bytes::<8>();
-    let mac_key = pkcs12_key::derive(&digest::SHA256, Purpose::Mac, EMPTY_PASSWORD, &salt, ITERATIONS, 32);
+    let mac_key = pkcs12_key::derive(&digest::SHA256, Purpose::Mac, EMPTY_PASSWORD, &salt, ITERATIONS.get(), 32);
     let mac = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &mac_key), &safe);
     yasna::construct_der(|writer| {
         writer.write_sequence(|pfx| {
@@ -30,7 +33,7 @@ pub(super) fn encode(key: Option<&[u8]>, certificates: &[Vec<u8>]) -> Vec<u8> {
                     info.next().write_bytes(mac.as_ref());
                 });
                 data.next().write_bytes(&salt);
-                data.next().write_u32(ITERATIONS);
+                data.next().write_u32(ITERATIONS.get());
             });
         });
     })
@@ -42,7 +45,9 @@ fn authenticated_safe(key: Option<&[u8]>, certificates: &[Vec<u8>]) -> Vec<u8> {
     let contents = yasna::construct_der(|writer| {
         writer.write_sequence(|bags| {
             if let Some(key) = key {
-                write_bag(bags.next(), KEY_BAG, Some(local_key_id.as_ref()), |value| value.write_der(key));
+                write_bag(bags.next(), SHROUDED_KEY_BAG, Some(local_key_id.as_ref()), |value| {
+                    write_encrypted_key(value, key, "", ITERATIONS);
+                });
             }
             for (n, certificate) in certificates.iter().enumerate() {
                 let id = (n == 0).then(|| local_key_id.as_ref());
@@ -74,24 +79,24 @@ fn write_bag(writer: DERWriter<'_>, kind: &[u64], local_key_id: Option<&[u8]>, v
 }
 
 /// Writes bytes with the content type "data".
-fn write_data(writer: DERWriter<'_>, bytes: &[u8]) {
+pub(super) fn write_data(writer: DERWriter<'_>, bytes: &[u8]) {
     writer.write_sequence(|info| {
         write_oid(info, DATA);
         info.next().write_tagged(Tag::context(0), |content| content.write_bytes(bytes));
     });
 }
 
-fn write_oid(writer: &mut DERWriterSeq<'_>, oid: &[u64]) {
+pub(super) fn write_oid(writer: &mut DERWriterSeq<'_>, oid: &[u64]) {
     writer.next().write_oid(&ObjectIdentifier::from_slice(oid));
 }
 
-const ITERATIONS: u32 = 2_048;
+const ITERATIONS: NonZeroU32 = NonZeroU32::new(2_048).unwrap();
 /// The terminator alone, a zero of two bytes.
 const EMPTY_PASSWORD: &[u8] = &[0, 0];
 
 pub(super) const SHA256: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 1];
 pub(super) const DATA: &[u64] = &[1, 2, 840, 113_549, 1, 7, 1];
-pub(super) const KEY_BAG: &[u64] = &[1, 2, 840, 113_549, 1, 12, 10, 1, 1];
+pub(super) const SHROUDED_KEY_BAG: &[u64] = &[1, 2, 840, 113_549, 1, 12, 10, 1, 2];
 pub(super) const CERTIFICATE_BAG: &[u64] = &[1, 2, 840, 113_549, 1, 12, 10, 1, 3];
 pub(super) const X509: &[u64] = &[1, 2, 840, 113_549, 1, 9, 22, 1];
 const LOCAL_KEY_ID: &[u64] = &[1, 2, 840, 113_549, 1, 9, 21];

@@ -1,4 +1,4 @@
-//! The ciphers of PKCS#12 containers that clients import: AES, triple DES and RC2.
+//! The ciphers of PKCS#12: AES, triple DES and RC2. Only AES-256 is written.
 //!
 //! See [RFC 8018](https://www.rfc-editor.org/rfc/rfc8018) for PBES2 and
 //! [RFC 7292, appendix C](https://www.rfc-editor.org/rfc/rfc7292#appendix-C) for the older schemes.
@@ -6,17 +6,19 @@
 use std::num::NonZeroU32;
 
 use aes::{Aes128, Aes192, Aes256};
-use cbc::Decryptor;
 use cbc::cipher::block_padding::Pkcs7;
-use cbc::cipher::{BlockModeDecrypt as _, InnerIvInit as _, KeyIvInit as _};
+use cbc::cipher::{BlockModeDecrypt as _, BlockModeEncrypt as _, InnerIvInit as _, KeyIvInit as _};
+use cbc::{Decryptor, Encryptor};
 use des::TdesEde3;
 use rc2::Rc2;
 use ring::{digest, pbkdf2};
-use yasna::{ASN1Result, BERReader};
+use yasna::{ASN1Result, BERReader, DERWriter};
 
 use super::hash_budget::HashBudget;
+use super::pkcs12::write_oid;
 use super::pkcs12_key::{self, Purpose};
 use super::pkcs12_reader::Password;
+use crate::random;
 
 /// The algorithm of an encrypted part, with its parameters. `None` in a field stands for an unknown algorithm.
 pub(super) enum Encryption {
@@ -127,6 +129,37 @@ impl Cipher {
     }
 }
 
+/// Encrypts a key in PKCS#8 by AES-256 of PBES2, and writes it as an `EncryptedPrivateKeyInfo`.
+pub(super) fn write_encrypted_key(writer: DERWriter<'_>, key: &[u8], password: &str, iterations: NonZeroU32) {
+    let (salt, iv) = (random::bytes::<16>(), random::bytes::<16>());
+    let mut derived = [0; 32];
+    pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, iterations, &salt, password.as_bytes(), &mut derived);
+    let text = Encryptor::<Aes256>::new(&derived.into(), &iv.into()).encrypt_padded_vec::<Pkcs7>(key);
+    writer.write_sequence(|encrypted| {
+        encrypted.next().write_sequence(|algorithm| {
+            write_oid(algorithm, PBES2);
+            algorithm.next().write_sequence(|parameters| {
+                parameters.next().write_sequence(|derivation| {
+                    write_oid(derivation, PBKDF2);
+                    derivation.next().write_sequence(|parameters| {
+                        parameters.next().write_bytes(&salt);
+                        parameters.next().write_u32(iterations.get());
+                        parameters.next().write_sequence(|hash| {
+                            write_oid(hash, HMAC_SHA256);
+                            hash.next().write_null();
+                        });
+                    });
+                });
+                parameters.next().write_sequence(|scheme| {
+                    write_oid(scheme, AES_256);
+                    scheme.next().write_bytes(&iv);
+                });
+            });
+        });
+        encrypted.next().write_bytes(&text);
+    });
+}
+
 /// Reads the key derivation of PBES2. Its hash is `None` if it is unknown, or the derivation not PBKDF2.
 fn derivation(reader: BERReader<'_, '_>) -> ASN1Result<(Option<pbkdf2::Algorithm>, Vec<u8>, u32)> {
     reader.read_sequence(|derivation| {
@@ -154,10 +187,12 @@ fn find<T: Copy>(table: &[(&[u64], T)], oid: &[u64]) -> Option<T> {
 
 const PBES2: &[u64] = &[1, 2, 840, 113_549, 1, 5, 13];
 const PBKDF2: &[u64] = &[1, 2, 840, 113_549, 1, 5, 12];
+const HMAC_SHA256: &[u64] = &[1, 2, 840, 113_549, 2, 9];
+const AES_256: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 1, 42];
 
 const HASHES: &[(&[u64], pbkdf2::Algorithm)] = &[
     (&[1, 2, 840, 113_549, 2, 7], pbkdf2::PBKDF2_HMAC_SHA1),
-    (&[1, 2, 840, 113_549, 2, 9], pbkdf2::PBKDF2_HMAC_SHA256),
+    (HMAC_SHA256, pbkdf2::PBKDF2_HMAC_SHA256),
     (&[1, 2, 840, 113_549, 2, 10], pbkdf2::PBKDF2_HMAC_SHA384),
     (&[1, 2, 840, 113_549, 2, 11], pbkdf2::PBKDF2_HMAC_SHA512),
 ];
@@ -165,7 +200,7 @@ const HASHES: &[(&[u64], pbkdf2::Algorithm)] = &[
 const PBES2_CIPHERS: &[(&[u64], Cipher)] = &[
     (&[2, 16, 840, 1, 101, 3, 4, 1, 2], Cipher::Aes128),
     (&[2, 16, 840, 1, 101, 3, 4, 1, 22], Cipher::Aes192),
-    (&[2, 16, 840, 1, 101, 3, 4, 1, 42], Cipher::Aes256),
+    (AES_256, Cipher::Aes256),
     (&[1, 2, 840, 113_549, 3, 7], Cipher::TripleDes),
 ];
 

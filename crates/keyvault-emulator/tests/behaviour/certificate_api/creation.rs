@@ -55,6 +55,7 @@ async fn openssl_reads_the_pkcs12_and_the_pem_of_each_kind_of_key() {
         let certificate = created(&emulator, &format!("pfx{n}"), policy.clone()).await;
         let value = get(&emulator, &format!("/secrets/pfx{n}")).await["value"].as_str().unwrap().to_owned();
         let container = STANDARD.decode(value).unwrap();
+        assert!(container.windows(13).any(|part| part == SHROUDED_KEY_BAG), "Java finds keys in no other bag");
         let Some(pem) = openssl(&["pkcs12", "-nodes", "-passin", "pass:", "-in"], &container) else { return };
         assert_eq!(pem.matches("BEGIN CERTIFICATE").count(), 2, "the certificate and its issuer");
         openssl(&["pkey", "-check", "-noout", "-in"], pem.as_bytes());
@@ -292,3 +293,6 @@ async fn a_request_that_no_version_can_come_from_is_refused() {
     }
     assert_eq!(crate::get(&emulator, "/certificates/tls").await.status(), 404, "nothing was stored");
 }
+
+/// The object identifier of a bag with an encrypted key, in DER.
+const SHROUDED_KEY_BAG: [u8; 13] = [6, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 12, 10, 1, 2];
