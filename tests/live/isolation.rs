@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::service::{Fault, MINUTE, Service, Settings};
 
+const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn id(name: &str) -> SecretId {
@@ -88,6 +89,46 @@ async fn an_event_is_published_though_the_vault_cannot_be_listed() {
     live.refresh_now().await.unwrap_err();
     let change = timeout(MINUTE, watcher.changed()).await.expect("an event needs no list").unwrap();
     assert_eq!(change.keys, ["user"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_of_one_secret_do_not_shorten_the_pauses_of_full_refreshes_that_fail() {
+    let (service, broken, lists) = (Service::new(), Switch::default(), Arc::new(AtomicU32::new(0)));
+    let (flag, count) = (broken.clone(), Arc::clone(&lists));
+    let store = FakeStore::new(&service.vault).list(move |vault| match flag.is_on() {
+        true => {
+            count.fetch_add(1, Ordering::Relaxed);
+            stream::once(async { Err(Error::new(ErrorKind::Unavailable, "vault cannot be listed")) }).boxed()
+        }
+        false => vault.list(),
+    });
+    let builder = service.by_name_over(store).refresh_secret_every("user", SECOND * 2);
+    let _live: Live<Settings> = builder.refresh_every(MINUTE * 5).start().await.unwrap();
+    let reads = service.vault.reads().gets;
+    broken.turn(true);
+    sleep(MINUTE * 30).await;
+    assert!(service.vault.reads().gets - reads > 500, "the user is read every two seconds");
+    let lists = lists.load(Ordering::Relaxed);
+    assert!((8..=16).contains(&lists), "{lists} full refreshes: pauses double up to five minutes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_of_a_secret_resets_the_back_off_of_its_vault() {
+    let service = Service::new();
+    let broken = service.password_fault(Fault::Answer(ErrorKind::Unavailable));
+    let builder = service.layered().refresh_every(HOUR * 10).refresh_secret_every("password", SECOND);
+    let live: Live<Settings> = builder.start().await.unwrap();
+    broken.turn(true);
+    sleep(HOUR).await;
+    broken.turn(false);
+    sleep(HOUR).await;
+    broken.turn(true);
+    sleep(SECOND * 3).await;
+    assert!(live.health().last_error.is_some());
+    broken.turn(false);
+    service.rotate("second");
+    sleep(SECOND * 10).await;
+    assert_eq!(live.current().password, "second");
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,6 +67,12 @@ impl PlannedRefresh {
         self.plan.is_full
     }
 
+    /// Returns the vault of a refresh of single secrets.
+    pub(super) fn vault(&self) -> Option<&Vault> {
+        let mut ids = self.due.keys().chain(&self.plan.reverting);
+        if self.is_full() { None } else { ids.next().map(SecretId::vault) }
+    }
+
     /// Returns the vaults without which the others can be refreshed, after a full refresh failed with `error`; no vault
     /// if all of them failed, or something else.
     pub(super) fn failed_vaults(&self, error: &Error) -> BTreeSet<Vault> {

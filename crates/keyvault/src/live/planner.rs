@@ -164,7 +164,7 @@ impl Planner {
         let now = self.awake.instant;
         let mut to_fetch = BTreeMap::new();
         if reports.has_new() {
-            let ids = reports.start(Arc::make_mut(&mut self.known), now);
+            let ids = reports.start(&mut self.known, now);
             to_fetch.extend(ids.into_iter().map(|id| (id, Due::new(now, Want::latest()))));
         }
         let to_fetch = by_vault(to_fetch).map(|due| PlannedRefresh {
@@ -210,11 +210,11 @@ impl Planner {
         }
     }
 
-    /// Returns the pauses of a refresh: those of a vault, unless it is a full one.
-    fn schedule(&mut self, refresh: &PlannedRefresh) -> &mut Schedule {
-        match refresh.due.keys().chain(&refresh.plan.reverting).next() {
-            Some(id) if !refresh.is_full() => self.schedule_of(id.vault()),
-            _ => &mut self.full,
+    /// Returns the pauses of refreshes of one vault's secrets, or those of full refreshes.
+    fn schedule(&mut self, vault: Option<&Vault>) -> &mut Schedule {
+        match vault {
+            Some(vault) => self.schedule_of(vault),
+            None => &mut self.full,
         }
     }
 
@@ -230,7 +230,7 @@ impl Planner {
         // A version that is not valid yet is refused today, and worth a retry on its first day.
         let valid = refresh.plan.until_valid().map(|left| left.saturating_add(SHORTEST_SUSPENSION.mul_f64(random)));
         let is_alone = refresh.is_retry || !failed.is_empty();
-        let pause = if is_alone { None } else { Some(self.schedule(&refresh).after_failure(error, random)) };
+        let pause = if is_alone { None } else { Some(self.schedule(refresh.vault()).after_failure(error, random)) };
         let pause = pause.map(|pause| pause.min(valid.unwrap_or(Duration::MAX)));
         let mut latest = pause.map_or(now, |pause| instant_after(now, pause));
         // The others are refreshed at once without the vaults that failed.
@@ -260,7 +260,7 @@ impl Planner {
 
     /// Plans the next look at changes that wait to be published. The vaults answered, so the back-off starts again.
     fn wait_for_more(&mut self, refresh: PlannedRefresh, end: Instant) {
-        self.schedule(&refresh).after_success(fastrand::f64());
+        self.schedule(refresh.vault()).after_success(fastrand::f64());
         self.recover(&refresh);
         let now = Instant::now();
         // Only a full refresh publishes the changes. Once it runs, single secrets begin no other one, and are not
@@ -288,6 +288,7 @@ impl Planner {
     /// Takes over the secrets of a refresh whose settings are current, and plans the next one.
     fn succeed(&mut self, mut refresh: PlannedRefresh) {
         let (now, random, is_full) = (Instant::now(), fastrand::f64(), refresh.is_full());
+        let vault = refresh.vault().cloned();
         for (id, versions) in refresh.plan.take_awaited() {
             let attempts = refresh.due.get(&id).map_or(0, |due| due.attempts) + 1;
             self.await_version(id, versions, attempts);
@@ -302,9 +303,9 @@ impl Planner {
         let failed = lapse.as_ref().map(|error| refresh.failed_vaults(error)).unwrap_or_default();
         let pause = match &lapse {
             Some(error) if failed.is_empty() && (is_full || !refresh.due.is_empty()) => {
-                self.schedule(&refresh).after_failure(error, random)
+                self.schedule(vault.as_ref()).after_failure(error, random)
             }
-            _ => self.schedule(&refresh).after_success(random),
+            _ => self.schedule(vault.as_ref()).after_success(random),
         };
         let retried = self.retried(&refresh);
         if lapse.is_none() || !refresh.is_retry {
