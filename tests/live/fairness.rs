@@ -1,6 +1,7 @@
 //! No vault and no source of work holds back another: rejections, events, intervals and requested refreshes.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use futures::future::{join_all, select};
@@ -74,6 +75,27 @@ async fn health_turns_red_while_callers_report_to_a_vault_that_fails() {
         let health = live.health();
         assert!(health.is_healthy() && health.last_error.is_none(), "{trouble:?}: {health:?}");
     }
+}
+
+/// A report that is answered at once changes nothing that a running refresh depends on.
+#[tokio::test(start_paused = true)]
+async fn a_rotation_is_published_while_callers_report_a_secret_that_has_nothing_newer() {
+    let service = Service::new();
+    let login = |_: Arc<Settings>| async {
+        sleep(SECOND / 2).await;
+        Ok(())
+    };
+    let live: Live<Settings> = service.layered().validate_async(login).start().await.unwrap();
+    while_reporting(&live, 4, async {
+        sleep(MINUTE).await;
+        for round in 0..5 {
+            let name = format!("user {round}");
+            service.vault.set("user", name.as_str()).unwrap();
+            timeout(SECOND * 5, live.refresh_now()).await.expect("reports hold up no refresh").unwrap();
+            assert_eq!(live.current().user, name);
+        }
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! Reports that a server rejected a credential from the settings.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -98,7 +99,9 @@ impl CredentialReports {
     }
 
     /// Starts the new reports: answers some at once, and returns the secrets to fetch for the others.
-    pub(super) fn start(&mut self, known: &mut KnownSecrets, now: Instant) -> BTreeSet<SecretId> {
+    ///
+    /// A report that is answered at once leaves `known` as it is: running refreshes load again when it changes.
+    pub(super) fn start(&mut self, known: &mut Arc<KnownSecrets>, now: Instant) -> BTreeSet<SecretId> {
         self.buckets.retain(|id, _| known.get(id).is_some());
         self.pauses.retain(|id, _| known.get(&id.latest()).is_some_and(|secret| secret.secret().id() == id));
         let mut to_fetch = BTreeSet::new();
@@ -111,7 +114,7 @@ impl CredentialReports {
                     continue;
                 }
                 for rejected in &report.rejected {
-                    mark_rejected(known, rejected);
+                    mark_rejected(Arc::make_mut(known), rejected);
                 }
                 report.progress = Progress::to(Stage::Fetching, report.latest());
             }
