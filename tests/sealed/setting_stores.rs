@@ -23,6 +23,8 @@ async fn a_start_in_an_outage_has_the_settings_of_the_store() {
     store.set("user", "canary-store");
     start(&service, &store).await.unwrap().shutdown().await;
     assert_free_of(&String::from_utf8_lossy(&std::fs::read(service.path()).unwrap()), &["canary"]);
+    let contents = service.sealed().check(&service.resolver()).expect("the file is bound to the vaults alone");
+    assert!(contents.secrets.len() >= 2, "{contents:?}");
     store.fail(Error::new(ErrorKind::Unavailable, "store is down"));
     for is_vault_down in [true, false] {
         service.vault.fail(is_vault_down.then(down));

@@ -209,10 +209,7 @@ impl<L: Layers, V> LiveBuilder<L, V> {
     /// [`SealedSnapshot`](crate::SealedSnapshot) describes when the file is written, read and refused.
     #[cfg(feature = "sealed")]
     pub fn sealed(mut self, snapshot: crate::SealedSnapshot) -> Self {
-        match SealedWriter::new(snapshot, &self.setup.resolver) {
-            Ok(writer) => self.setup.sealed_writer = Some(writer),
-            Err(error) => self.setup.faults.push(error),
-        }
+        self.setup.sealed_writer = Some(SealedWriter::new(snapshot, &self.setup.resolver));
         self
     }
 

@@ -61,6 +61,7 @@ impl Setup {
     /// Checks the setup and starts.
     pub(super) fn start(mut self, target: Arc<dyn SettingsTarget>) -> BoxFuture<'static, Result<RefreshHandle>> {
         self.faults.extend(self.options.check().err());
+        self.faults.extend(self.sealed_writer.as_ref().and_then(|writer| writer.check_paths().err()));
         if let Some(error) = Error::join(self.faults) {
             return ready(Err(error)).boxed();
         }

@@ -104,7 +104,9 @@ impl SharedState {
         let Some(sealed_writer) = &self.sealed_writer else { return };
         let (snapshot, now) = (Arc::clone(&self.publication.load().snapshot), self.now());
         let age = self.health_state().age(now);
-        sealed_writer.save(&snapshot, age, changed);
+        if let Some(as_of) = now.time.checked_sub(age) {
+            sealed_writer.save(&snapshot, as_of, changed);
+        }
     }
 }
 

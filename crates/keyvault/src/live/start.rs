@@ -133,7 +133,7 @@ impl Start {
 
     /// Loads settings from the sealed snapshot, after the vaults failed with `failure`.
     async fn sealed(&self, sealed_writer: &SealedWriter, deadline: Instant, failure: Error) -> Result<FirstSettings> {
-        let (resolver, as_of) = sealed_writer.open(&self.loader.resolver).await?;
+        let (resolver, as_of) = sealed_writer.open(&self.loader.resolver, self.clock.now()).await?;
         let (settings, plan) = self.load(&resolver, deadline).await?;
         let began = self.clock.moment();
         let health = HealthState::from_sealed(began, as_of, failure.clone());

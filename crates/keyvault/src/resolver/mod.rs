@@ -168,7 +168,6 @@ impl Resolver {
     #[cfg(feature = "sealed")]
     pub(crate) fn vaults(&self) -> Vec<Vault> {
         let mut vaults: Vec<Vault> = self.inner.others.iter().map(|store| store.vault().clone()).collect();
-        vaults.extend(self.layers.iter().map(|layer| layer.id.vault().clone()));
         vaults.sort();
         vaults.insert(0, self.vault().clone());
         vaults

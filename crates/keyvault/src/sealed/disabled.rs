@@ -11,15 +11,19 @@ use crate::resolver::{Resolver, Snapshot};
 pub(crate) enum SealedWriter {}
 
 impl SealedWriter {
+    pub(crate) fn check_paths(&self) -> Result<()> {
+        match *self {}
+    }
+
     pub(crate) fn use_after(&self) -> Duration {
         match *self {}
     }
 
-    pub(crate) async fn open(&self, _: &Resolver) -> Result<(Resolver, SystemTime)> {
+    pub(crate) async fn open(&self, _: &Resolver, _: SystemTime) -> Result<(Resolver, SystemTime)> {
         match *self {}
     }
 
-    pub(crate) fn save(&self, _: &Arc<Snapshot>, _: Duration, _: bool) {
+    pub(crate) fn save(&self, _: &Arc<Snapshot>, _: SystemTime, _: bool) {
         match *self {}
     }
 

@@ -34,11 +34,15 @@ struct WriterState {
 }
 
 impl SealedWriter {
-    /// Checks the paths, and binds the file to the vaults of `resolver`. Reads no file.
-    pub(crate) fn new(sealed: SealedSnapshot, resolver: &Resolver) -> Result<Self> {
-        sealed.check_paths()?;
+    /// Binds the file to the vaults of `resolver`.
+    pub(crate) fn new(sealed: SealedSnapshot, resolver: &Resolver) -> Self {
         let binding = Arc::new(sealed.binding(resolver));
-        Ok(Self { sealed: Arc::new(sealed), binding, state: Arc::default() })
+        Self { sealed: Arc::new(sealed), binding, state: Arc::default() }
+    }
+
+    /// Checks that the path names a file, and that the key is not in the same directory. Reads no file.
+    pub(crate) fn check_paths(&self) -> Result<()> {
+        self.sealed.check_paths()
     }
 
     /// Returns the time for which a start tries the vaults before it opens the file.
@@ -47,9 +51,9 @@ impl SealedWriter {
     }
 
     /// Opens the file. Returns a resolver that answers from it, and the time at which its secrets were last known good.
-    pub(crate) async fn open(&self, resolver: &Resolver) -> Result<(Resolver, SystemTime)> {
+    pub(crate) async fn open(&self, resolver: &Resolver, now: SystemTime) -> Result<(Resolver, SystemTime)> {
         let (sealed, binding) = (Arc::clone(&self.sealed), Arc::clone(&self.binding));
-        let opened = spawn_blocking(move || sealed.open(&binding, SystemTime::now())).await;
+        let opened = spawn_blocking(move || sealed.open(&binding, now)).await;
         // The thread does not panic. A join error means that the runtime ends, and then no caller reads the result.
         let (snapshot, as_of) = opened.unwrap_or(Err(SealedRefusal::Unreadable)).map_err(|refusal| {
             Error::from(refusal).at("the sealed snapshot", self.sealed.path.display().to_string())
@@ -58,12 +62,12 @@ impl SealedWriter {
         Ok((sealed_store::resolver(resolver, snapshot), as_of))
     }
 
-    /// Schedules a write of the secrets of published settings, and returns without waiting.
+    /// Schedules a write of the secrets of published settings, which were last known good at `as_of`. Returns without
+    /// waiting.
     ///
     /// Changed secrets are always written. Unchanged secrets are written at most once a minute, to record that they are
     /// still good.
-    pub(crate) fn save(&self, snapshot: &Arc<Snapshot>, age: Duration, changed: bool) {
-        let Some(as_of) = SystemTime::now().checked_sub(age) else { return };
+    pub(crate) fn save(&self, snapshot: &Arc<Snapshot>, as_of: SystemTime, changed: bool) {
         let mut state = self.state();
         // The age is measured by another clock, which drifts. A file must look newer than the one it replaces: with the
         // same time, `SealedSnapshot::not_older_than` would accept the replaced file too.
@@ -140,7 +144,7 @@ mod tests {
     fn writer(path: impl Into<std::path::PathBuf>) -> SealedWriter {
         let key = SealingKey::from_bytes(b"0123456789abcdefghijklmnopqrstuv").unwrap();
         let vault = InMemory::new("https://contoso.vault.azure.net".parse().unwrap());
-        SealedWriter::new(SealedSnapshot::new(path, key), &vault.into()).unwrap()
+        SealedWriter::new(SealedSnapshot::new(path, key), &vault.into())
     }
 
     #[tokio::test]
@@ -178,7 +182,7 @@ mod tests {
 
     /// Writes the file, and returns its time.
     async fn save(writer: &SealedWriter, age: u64) -> SystemTime {
-        writer.save(&Arc::default(), Duration::from_secs(age), true);
+        writer.save(&Arc::default(), SystemTime::now() - Duration::from_secs(age), true);
         let running = writer.state().writer.take();
         if let Some(running) = running {
             running.await.unwrap();
