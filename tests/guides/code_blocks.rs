@@ -31,6 +31,20 @@ fn every_block_is_well_formed_in_its_language() {
 }
 
 #[test]
+fn every_guide_with_rust_code_names_its_dependencies() {
+    let mut count = 0;
+    for page in Page::all().iter().filter(|page| page.path.starts_with("docs")) {
+        let blocks = page.code_blocks();
+        if blocks.iter().any(|block| block.language == "rust") {
+            count += 1;
+            let is_named = blocks.iter().any(|block| block.language == "sh" && block.text.starts_with("cargo add "));
+            assert!(is_named, "{} has no `cargo add`", page.path.display());
+        }
+    }
+    assert!(count > 10, "only {count} guides were found");
+}
+
+#[test]
 fn every_reference_in_a_block_is_well_formed() {
     let mut count = 0;
     for page in Page::all() {

@@ -37,7 +37,10 @@ impl Page {
         for line in self.text.lines() {
             match (line.trim_start().strip_prefix("```"), &mut open) {
                 (Some(_), Some(_)) => blocks.extend(open.take()),
-                (Some(language), None) => open = Some(CodeBlock { language: language.into(), text: String::new() }),
+                (Some(info), None) => {
+                    let language = info.split(',').next().unwrap_or_default().into();
+                    open = Some(CodeBlock { language, text: String::new() });
+                }
                 (None, Some(block)) => block.text.extend([line, "\n"]),
                 (None, None) => prose.push(line),
             }

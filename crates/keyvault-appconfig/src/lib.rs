@@ -65,6 +65,8 @@
 //! * A read of the layer is all or nothing. One that fails leaves the last good settings, and counts nothing as seen.
 //! * Two key-values of one selection never replace each other silently, except those of a snapshot in the place of a
 //!   reference.
+//!
+//! Not affiliated with Microsoft.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -97,7 +97,8 @@ enum Command {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure, 2 wrong usage, 3 not found, 4 denied, \
-                          5 vault unavailable or throttling";
+                          5 vault unavailable or throttling\n\
+                          Not affiliated with Microsoft.";
 
 fn main() -> ExitCode {
     #[cfg(unix)]

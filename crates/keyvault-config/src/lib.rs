@@ -75,6 +75,8 @@
 //! The errors of config quote the value that does not fit, and its `Debug` prints every value. The errors and the
 //! `Debug` of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
 //! [`Config`](config::Config) that [`ResolvedConfig::into_config`] returns behaves like any other of config.
+//!
+//! Not affiliated with Microsoft.
 
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

@@ -191,6 +191,8 @@
 //! A request goes through them in that order: `http::server` reads it, `http::router` passes it to `service::pipeline`,
 //! which checks the token with `identity::tokens` and calls `operations::perform` on a `vaults::vault`, or
 //! `app_configuration::perform` on an `app_configuration::store`.
+//!
+//! Not affiliated with Microsoft.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

@@ -90,6 +90,8 @@
 //! The errors of figment quote the value that does not fit, and its `Debug` prints every value. The errors and the
 //! `Debug` of this crate print no value. Its errors name the setting, its origin, the secret and the expected type. The
 //! [`Figment`](figment::Figment) that [`ResolvedFigment::into_figment`] returns behaves like any other of figment.
+//!
+//! Not affiliated with Microsoft.
 
 // The path is absolute: below the symbolic link of `keyvault-figment2`, `..` is the directory of this crate.
 #[cfg(doctest)]

@@ -89,6 +89,8 @@
 //!
 //! Values are zeroized where this crate owns them: in [`Secret`], in the cache, in bodies that it read. The buffers of
 //! the TLS library and the tree of a framework are out of its reach.
+//!
+//! Not affiliated with Microsoft.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

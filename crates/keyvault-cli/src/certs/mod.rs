@@ -41,7 +41,8 @@ use crate::vault::AllowedVaultsArguments;
 /// of the vault and plain secrets alike. Checks that the private key is the certificate's and that the certificate is
 /// valid now. Writes the certificate, its issuers and the private key into DIR/VAULT.NAME.VERSION, and makes
 /// DIR/VAULT.NAME a symbolic link to it, in one step. nginx, HAProxy, PostgreSQL and Apache take this one file for the
-/// certificate and for the key, so they never see those of two versions together.
+/// certificate and for the key, so they never see those of two versions together. On Windows DIR/VAULT.NAME is a file,
+/// which is replaced in one step; there is no file of each version, no --mode and no --owner.
 ///
 /// The names are those of the Azure Key Vault VM extension for Linux, version 3.0. Its settings file works as it is, on
 /// any distribution and in a container.
