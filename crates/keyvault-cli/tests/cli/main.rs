@@ -4,6 +4,7 @@
 mod actions;
 #[cfg(unix)]
 mod app_configuration;
+#[cfg_attr(windows, expect(dead_code, reason = "the tests of `certs` need more of it than Windows has"))]
 mod authority;
 mod certificates;
 #[cfg(unix)]

@@ -25,7 +25,7 @@ async fn run_tests(file: &str, options: &[&str]) -> Option<CommandOutput> {
     if file.ends_with(".py") {
         command.arg(installed().join("bin/python"));
     } else {
-        command.args(["node", "--test"]).env("NODE_PATH", installed().join("node_modules"));
+        command.args(["node", "--test", "--test-reporter=tap"]).env("NODE_PATH", installed().join("node_modules"));
     }
     command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk").join(file)).current_dir(directory.path());
     Some(run(command).await)
