@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use keyvault::ErrorKind;
+use keyvault::{ErrorKind, ReferenceStatus};
 use keyvault_appconfig::Selector;
 use keyvault_appconfig::client::{NewSnapshot, SnapshotComposition, SnapshotStatus};
 use keyvault_test_support::transport::{FakeResponse, FakeTransport};
@@ -65,7 +65,18 @@ async fn a_failed_or_endless_creation_is_an_error() {
     assert_eq!(failed.kind(), ErrorKind::Invalid);
     assert!(failed.report().contains("the store answered QuotaExceeded") && !failed.report().contains("canary"));
     let endless = client(&creating(&["provisioning"])).create_snapshot("a", NewSnapshot::of("*", None)).await;
-    assert!(endless.unwrap_err().to_string().contains("store did not finish in time"));
+    let endless = endless.unwrap_err();
+    assert!(endless.to_string().contains("store did not finish in time"));
+    assert_eq!(endless.status(), ReferenceStatus::FetchTimedOut);
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_of_a_creation_have_a_pause_even_without_an_interval() {
+    let wire = creating(&["provisioning", "provisioning", "ready"]);
+    let creation = client(&wire).begin_create_snapshot("a", NewSnapshot::of("*", None)).await.unwrap();
+    let started = tokio::time::Instant::now();
+    creation.interval(Duration::ZERO).await.unwrap();
+    assert_eq!((wire.sent().len(), started.elapsed()), (3, Duration::from_millis(10)));
 }
 
 #[test]

@@ -270,4 +270,5 @@ async fn two_stores_for_one_vault_and_no_concurrency_are_refused() {
     let twice = Resolver::builder(store()).vault(InMemory::new(format!("{CONTOSO}:443/").parse().unwrap()));
     assert_eq!(twice.build().unwrap_err().kind(), ErrorKind::Invalid);
     assert_eq!(Resolver::builder(store()).concurrency(0).build().unwrap_err().kind(), ErrorKind::Invalid);
+    assert!(Resolver::builder(store()).concurrency(usize::MAX).build().is_ok(), "any concurrency of at least 1");
 }

@@ -155,7 +155,7 @@ async fn health_turns_red_when_settings_are_too_old_and_green_again() {
 #[tokio::test(start_paused = true)]
 async fn health_names_each_secret_with_version_and_expiry() {
     let service = Service::new();
-    let expiry = std::time::SystemTime::now() + MINUTE;
+    let expiry = std::time::SystemTime::UNIX_EPOCH + Duration::from_secs(4_102_444_800);
     let version = service.vault.set_with("password", "canary", |properties| properties.set_expires(expiry)).unwrap();
     let live: Live<Settings> = service.layered().start().await.unwrap();
     let health = live.health();

@@ -186,7 +186,10 @@ pub(super) struct Clock {
 
 impl Clock {
     pub(super) fn new() -> Self {
-        Self { begun: Instant::now(), time: SystemTime::now(), ahead: Arc::default() }
+        // The dates of secrets have whole seconds.
+        let since = SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(since);
+        Self { begun: Instant::now(), time, ahead: Arc::default() }
     }
 
     pub(super) fn now(&self) -> SystemTime {

@@ -151,6 +151,29 @@ async fn a_hanging_tool_delays_the_credential_less_than_ten_seconds() {
 }
 
 #[tokio::test]
+async fn callers_that_wait_for_a_search_share_its_error_and_later_ones_search_again() {
+    let wire = FakeTransport::scripted(|_| Ok(FakeResponse::new(403, "")));
+    let job = [
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://ci.example/token"),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "canary"),
+        ("AZURE_TENANT_ID", "tenant"),
+        ("AZURE_CLIENT_ID", "id"),
+    ];
+    let builder = with(job).steps([CredentialStep::WorkloadIdentity]).client_options(wire.options());
+    let credential = builder.build().unwrap();
+    let (vault, store) = (["https://vault.azure.net/.default"], ["https://appconfig.azure.com/.default"]);
+    let token = |scopes| credential.get_token(scopes, None);
+    let (first, other, second, third) = futures::join!(token(&vault), token(&store), token(&vault), token(&vault));
+    for error in [first, other, second, third].map(Result::unwrap_err) {
+        let error = std::error::Error::source(&error).unwrap().downcast_ref::<Error>().unwrap();
+        assert!(error.report().contains("workload identity: a token of"), "{error:?}");
+    }
+    assert_eq!(wire.take_sent().len(), 2, "one search for each scope");
+    token(&vault).await.unwrap_err();
+    assert_eq!(wire.take_sent().len(), 1, "no failure is kept");
+}
+
+#[tokio::test]
 async fn a_token_endpoint_that_hangs_ends_the_search_in_time() {
     let emulator = scene().await;
     emulator.fault_tokens(None, Fault::Hang);

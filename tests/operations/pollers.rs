@@ -1,5 +1,6 @@
 //! Pollers wait for deletions and recoveries to complete in the vault.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use keyvault::ErrorKind;
@@ -95,6 +96,18 @@ async fn a_poller_waits_out_an_outage_and_reports_a_permanent_failure() {
     emulator.fault(Fault::status(500));
     let late = deletion.await.unwrap_err();
     assert!(late.report().contains("at the last look: vault failed"), "{late:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn polls_have_a_pause_even_without_an_interval() {
+    let (emulator, client) = scene(Emulator::builder().deletion_time(SLOW)).await;
+    client.set("a", "x").await.unwrap();
+    let deletion = client.begin_delete("a").await.unwrap();
+    // Without a pause the paused clock might stand still, so a fault ends the wait.
+    let polls = AtomicU32::new(0);
+    emulator.fault_matching(None, move |_| polls.fetch_add(1, Ordering::Relaxed) > 1_000, Fault::status(400));
+    deletion.interval(Duration::ZERO).await.unwrap();
+    assert_eq!(emulator.requests().get_deleted, 501, "every 10 milliseconds for 5 seconds");
 }
 
 #[tokio::test(start_paused = true)]

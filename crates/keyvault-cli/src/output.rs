@@ -1,7 +1,7 @@
 //! Printing to standard output: JSON, tables, dates, numbers and the properties of secrets.
 
 use std::io::{self, Write};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use keyvault::SecretProperties;
 use keyvault::client::DeletedSecret;
@@ -9,10 +9,17 @@ use serde_json::{Value, json};
 
 /// Prints `text`. A reader that closes the pipe early is no error: `keyvault secret list | head`.
 pub(crate) fn print(text: &str) -> io::Result<()> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    match write(text.as_bytes()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         outcome => outcome,
     }
+}
+
+/// Writes `bytes` to standard output and flushes it, because the flush at the end of the process ignores errors.
+pub(crate) fn write(bytes: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(bytes)?;
+    out.flush()
 }
 
 pub(crate) fn print_json(value: &Value) -> io::Result<()> {
@@ -33,13 +40,22 @@ pub(crate) fn table(header: &[&str], rows: &[Vec<String>]) -> String {
 
 /// Formats a time as RFC 3339, or returns an empty string for `None`.
 pub(crate) fn date(time: Option<SystemTime>) -> String {
-    time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).unwrap_or_default()
+    time.map(|time| rfc3339(time).unwrap_or_else(|| "a date out of range".to_owned())).unwrap_or_default()
 }
 
-/// Formats a time as RFC 3339, or returns null for `None`.
+/// Formats a time as RFC 3339, or returns null for `None` and for a date out of range.
 fn date_json(time: Option<SystemTime>) -> Value {
-    time.map(|time| humantime::format_rfc3339_seconds(time).to_string()).into()
+    time.and_then(rfc3339).into()
 }
+
+/// Formats a time as RFC 3339. `None` before 1970 and after 9999, where the formatter panics.
+fn rfc3339(time: SystemTime) -> Option<String> {
+    let seconds = time.duration_since(UNIX_EPOCH).ok()?.as_secs();
+    (seconds < END_OF_DATES).then(|| humantime::format_rfc3339_seconds(time).to_string())
+}
+
+/// The end of the year 9999, in seconds since 1970.
+const END_OF_DATES: u64 = 253_402_300_800;
 
 /// Formats a number with thousands separators: `10,000`.
 pub(crate) fn number(number: usize) -> String {
@@ -111,7 +127,23 @@ fn fields_text(fields: &[(&str, String)]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    #[test]
+    fn every_date_is_formatted() {
+        let after = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        for (time, text, json) in [
+            (None, "", None),
+            (Some(after(0)), "1970-01-01T00:00:00Z", Some("1970-01-01T00:00:00Z")),
+            (Some(after(END_OF_DATES - 1)), "9999-12-31T23:59:59Z", Some("9999-12-31T23:59:59Z")),
+            (Some(after(END_OF_DATES)), "a date out of range", None),
+            (Some(UNIX_EPOCH - Duration::from_secs(1)), "a date out of range", None),
+        ] {
+            assert_eq!((date(time), date_json(time)), (text.to_owned(), json.into()), "{time:?}");
+        }
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_longest_cell() {

@@ -4,6 +4,8 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use crate::output;
+
 /// The kind of an output path.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum OutputPath {
@@ -77,11 +79,7 @@ impl Stream {
     /// Writes `bytes`. A pipe is opened as a shell opens it: it waits for a reader.
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<()> {
         match self {
-            Self::Stdout => {
-                let mut out = io::stdout().lock();
-                out.write_all(bytes)?;
-                out.flush()
-            }
+            Self::Stdout => output::write(bytes),
             Self::Stderr => io::stderr().lock().write_all(bytes),
             // An open descriptor may be a file with text in it.
             Self::Path(path) => OpenOptions::new().append(true).open(path)?.write_all(bytes),

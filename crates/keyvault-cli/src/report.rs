@@ -7,7 +7,7 @@ use keyvault::report::ReportRow;
 
 use crate::failure::Failure;
 use crate::output::{self, count, number};
-use crate::settings::Problem;
+use crate::settings::{Problem, is_line_of_text};
 use crate::terminal::{Style, WIDTH, printable, wrapped};
 
 /// The exit codes of failures, by setting and status.
@@ -193,7 +193,7 @@ fn section(heading: &str, rows: &[&ReportRow], max_rows: usize, style: Style) ->
 
 /// Returns the setting, or an empty string where the origin already names it: a variable or a line.
 fn setting_cell(row: &ReportRow) -> String {
-    let is_in_origin = row.origin.ends_with(&format!(" {}", row.setting)) || row.setting.starts_with("line ");
+    let is_in_origin = row.origin.ends_with(&format!(" {}", row.setting)) || is_line_of_text(&row.setting);
     if is_in_origin { String::new() } else { printable(&row.setting) }
 }
 

@@ -200,13 +200,16 @@ async fn a_snapshot_is_not_asked_for_until_the_sentinel_changes() {
 
 #[tokio::test]
 async fn many_references_to_a_large_snapshot_are_an_error() {
-    let store = Store::new().await;
-    store.handle("contoso").page_size(1_000);
-    (0..1_000).for_each(|i| store.set(&format!("key{i}@base"), "v"));
-    store.handle("contoso").create_snapshot("large", &[("*", Some("base"))]);
-    (0..101).for_each(|i| store.set_as(&format!("ref{i}"), r#"{"snapshot_name":"large"}"#, SNAPSHOT_REFERENCE));
-    let error = read(&builder(&store).build().unwrap()).await.unwrap_err();
-    assert_eq!(error.to_string(), "store has more key-values than the limit");
+    for (key_values, length, references) in [(1_000, 1, 101), (100, 8_000, 90)] {
+        let (store, value) = (Store::new().await, "v".repeat(length));
+        store.handle("contoso").page_size(1_000);
+        (0..key_values).for_each(|i| store.set(&format!("key{i}@base"), &value));
+        store.handle("contoso").create_snapshot("large", &[("*", Some("base"))]);
+        let reference = r#"{"snapshot_name":"large"}"#;
+        (0..references).for_each(|i| store.set_as(&format!("ref{i}"), reference, SNAPSHOT_REFERENCE));
+        let read = read(&builder(&store).build().unwrap()).await.map(|settings| settings.len());
+        assert_eq!(read.unwrap_err().to_string(), "store has more key-values than the limit", "{length}");
+    }
 }
 
 #[tokio::test]

@@ -47,9 +47,9 @@ impl SnapshotCreation {
         &self.started
     }
 
-    /// Sets the pause between two polls. Default: 2 seconds.
+    /// Sets the pause between two polls. Default: 2 seconds. At least 10 milliseconds, also if `interval` is shorter.
     pub fn interval(self, interval: Duration) -> Self {
-        Self { interval, ..self }
+        Self { interval: interval.max(SHORTEST_INTERVAL), ..self }
     }
 
     /// Sets the longest time to wait when awaited. Default: 2 minutes.
@@ -109,13 +109,12 @@ impl SnapshotCreation {
             let noun = STORE;
             let clause = format!("{noun} did not finish in time");
             let late = Error::from_clause(ErrorKind::Unavailable, "vault did not finish in time", clause)
-                .with_status(ReferenceStatus::FetchTimedOut)
                 .with_help("the store continues by itself: check again later");
             let late = match last_error {
                 Some(last) => late.caused_by(format!("at the last look: {last}")),
                 None => late,
             };
-            Err(self.about(late))
+            Err(self.about(late).with_status(ReferenceStatus::FetchTimedOut))
         })
     }
 
@@ -125,6 +124,9 @@ impl SnapshotCreation {
             .at(format!("snapshot {}", self.started.name()), self.client.place())
     }
 }
+
+/// Short enough for tests, and long enough that polls are not sent back to back.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 impl IntoFuture for SnapshotCreation {
     type Output = Result<Snapshot>;

@@ -174,10 +174,8 @@ impl<'r> Reader<'r> {
                 }
             };
             count += page.key_values.len();
-            bytes += page.key_values.iter().map(|one| one.size()).sum::<usize>();
-            if count > MAX_KEY_VALUES || bytes > MAX_BYTES {
-                return Err(too_many());
-            }
+            bytes += size_of_all(&page.key_values);
+            check_size(count, bytes)?;
             check_progress(pages.len() + 1, page.at.as_ref(), page.next.as_ref())?;
             at = page.next.clone();
             pages.push(page);
@@ -192,18 +190,19 @@ impl<'r> Reader<'r> {
         let selector = &planned.selector;
         // A reference in a snapshot is not followed: .NET does not either, JavaScript does for a selected snapshot.
         let follows = !planned.is_of_feature_flags && selector.snapshot_name().is_none();
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         for key_value in pages.iter().flat_map(|page| &*page.key_values) {
             if follows && let Some(name) = referenced_snapshot(key_value)? {
                 let snapshot = self.snapshot(&name).await;
-                found.extend(snapshot.map_err(|error| error.at(key_value.key(), key_value.place()))?.iter().cloned());
+                let snapshot = snapshot.map_err(|error| error.at(key_value.key(), key_value.place()))?;
+                bytes += size_of_all(&snapshot);
+                found.extend(snapshot.iter().cloned());
             } else {
+                bytes += key_value.size();
                 found.push(Arc::clone(key_value));
             }
             // Each of many references can stand for a large snapshot.
-            if found.len() > MAX_KEY_VALUES {
-                return Err(too_many());
-            }
+            check_size(found.len(), bytes)?;
         }
         let is_empty = pages.iter().all(|page| page.key_values.is_empty());
         if is_empty && !planned.is_of_feature_flags && !selector.is_optional() {
@@ -276,7 +275,15 @@ fn check_snapshot(snapshot: &Snapshot) -> Result<()> {
     }
 }
 
-fn too_many() -> Error {
-    Error::new(ErrorKind::InvalidSettings, "store has more key-values than the limit")
-        .with_help("select fewer keys: a selection has at most 100,000 key-values and 64 MiB")
+fn size_of_all(key_values: &[Arc<KeyValue>]) -> usize {
+    key_values.iter().map(|one| one.size()).sum()
+}
+
+/// Checks the number of key-values of a selection and the size of their texts.
+fn check_size(count: usize, bytes: usize) -> Result<()> {
+    if count > MAX_KEY_VALUES || bytes > MAX_BYTES {
+        return Err(Error::new(ErrorKind::InvalidSettings, "store has more key-values than the limit")
+            .with_help("select fewer keys: a selection has at most 100,000 key-values and 64 MiB"));
+    }
+    Ok(())
 }

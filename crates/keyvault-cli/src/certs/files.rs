@@ -60,7 +60,7 @@ impl CertificateFiles {
         self.each(CertificateFile::publish, is_changed)
     }
 
-    fn each(&self, step: Step, is_changed: &mut bool) -> Result<(), Failure> {
+    fn each(&self, step: FileStep, is_changed: &mut bool) -> Result<(), Failure> {
         for file in &self.files {
             let changed = step(file, &self.directory, &self.access);
             *is_changed |= changed.map_err(|error| Failure::of_file(&self.directory.join(&file.link), error))?;
@@ -70,7 +70,7 @@ impl CertificateFiles {
 }
 
 /// A step of writing a file into a directory. Returns whether it changed anything.
-type Step = fn(&CertificateFile, &Path, &Access) -> io::Result<bool>;
+type FileStep = fn(&CertificateFile, &Path, &Access) -> io::Result<bool>;
 
 #[cfg(unix)]
 impl CertificateFile {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use keyvault::settings::{Key, Segment};
 
-use crate::settings::{Entry, Problem, file_and_line};
+use crate::settings::{Entry, Problem, file_and_line, is_line_of_text};
 
 /// Returns the keys that are set twice, that differ only in characters that secret names cannot distinguish, or that
 /// are a value in one place and a table in another.
@@ -18,7 +18,7 @@ pub(crate) fn collisions(entries: &[Entry]) -> Vec<Problem> {
 
 fn repeated_keys(entries: &[Entry]) -> Vec<Problem> {
     let mut problems = Vec::new();
-    let of_files = entries.iter().filter(|entry| !is_line_of_text(entry));
+    let of_files = entries.iter().filter(|entry| !is_line_of_text(&entry.key.to_string()));
     let mut by_key: BTreeMap<(&str, usize, Vec<Segment>), &Entry> = BTreeMap::new();
     for (file, entry) in of_files.filter_map(|entry| Some((entry.file()?, entry))) {
         let id = (file, entry.document, normalized(&entry.key));
@@ -59,11 +59,7 @@ fn values_that_are_tables(entries: &[Entry]) -> Vec<Problem> {
 /// Returns whether the key of `entry` is a path in a tree. A variable without a prefix and a line of text have none.
 fn is_nested(entry: &Entry) -> bool {
     let is_variable = entry.key.segments().len() == 1 && entry.origin == format!("variable {}", entry.key);
-    !is_variable && !is_line_of_text(entry)
-}
-
-fn is_line_of_text(entry: &Entry) -> bool {
-    entry.key.to_string().starts_with("line ")
+    !is_variable && !is_line_of_text(&entry.key.to_string())
 }
 
 fn location(entry: &Entry) -> String {
@@ -131,6 +127,14 @@ mod tests {
             ),
             (vec![entry("variable DB", "DB", true), entry("f:1", "db.url", true)], None),
             (vec![entry("f:1", "line 1", true), entry("f:1", "line 1", true)], None),
+            (
+                vec![entry("f:1", "line items", true), entry("f:2", "line items", true)],
+                Some("f:2: line items is already set in f on line 1"),
+            ),
+            (
+                vec![entry("f:1", "line items", true), entry("g:3", "line items.first", false)],
+                Some("f:1: line items is a value here and a table in g on line 3"),
+            ),
         ] {
             let found: Vec<String> = collisions(&entries).iter().map(Problem::to_string).collect();
             assert_eq!(found, Vec::from_iter(expected));

@@ -1,6 +1,6 @@
 //! `backup` and `restore`.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
 use keyvault::client::SecretBackup;
@@ -9,6 +9,7 @@ use super::{CommonArguments, input, read};
 use crate::access::Access;
 use crate::atomic_file::{self, Existing};
 use crate::failure::Failure;
+use crate::output;
 use crate::vault::{SecretTarget, VaultArguments};
 
 /// Back up a secret with all its versions
@@ -40,7 +41,7 @@ impl Backup {
             // An existing file may be the only backup.
             Some(path) => atomic_file::write(path, bytes, &Access::private(), Existing::Keep)
                 .map_err(|error| Failure::of_file(path, error)),
-            None => Ok(io::stdout().lock().write_all(bytes)?),
+            None => Ok(output::write(bytes)?),
         }
     }
 }

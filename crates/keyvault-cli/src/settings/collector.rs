@@ -93,7 +93,7 @@ impl<'t> EntryCollector<'t> {
         Ok(())
     }
 
-    /// Adds a line that is skipped. Further ones are counted out once there are [`MAX_PROBLEMS`].
+    /// Adds a line that is skipped. Further ones are left out once there are [`MAX_PROBLEMS`].
     pub(super) fn skip(&mut self, error: &SyntaxError) {
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(error.in_file(self.file));

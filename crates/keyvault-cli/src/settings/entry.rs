@@ -40,6 +40,12 @@ pub(crate) fn file_and_line(origin: &str) -> Option<(&str, &str)> {
     line.parse::<usize>().is_ok().then_some((file, line))
 }
 
+/// Returns whether `key` stands for a line of text: `line 12`. The key of a file's own setting may begin like that.
+pub(crate) fn is_line_of_text(key: &str) -> bool {
+    let number = key.strip_prefix("line ").unwrap_or_default();
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// Returns whether `text` contains a reference, a malformed or escaped one, or text that was meant to be one.
 pub(crate) fn needs_check(text: &str) -> bool {
     may_contain_reference(text) || !Template::near_misses(text).is_empty()

@@ -4,6 +4,7 @@ use keyvault::settings::Segment;
 use zeroize::Zeroizing;
 
 use super::dotenv;
+use super::entry::file_and_line;
 use super::format::Format;
 use super::problem::{Problem, SyntaxError};
 use super::{Entry, TextFile};
@@ -43,8 +44,8 @@ fn json_variables(file: &TextFile) -> Result<Vec<EnvVariable>, SyntaxError> {
     let is = |segment: &Segment, name: &str| segment.name().is_some_and(|own| own.eq_ignore_ascii_case(name));
     let encryption = entries.iter().find(|entry| matches!(entry.key.segments(), [name] if is(name, "IsEncrypted")));
     if let Some(entry) = encryption.filter(|entry| entry.text.as_deref().is_some_and(|text| text == "true")) {
-        let line = entry.origin.rsplit_once(':').and_then(|(_, line)| line.parse().ok()).unwrap_or(1);
-        return Err(SyntaxError { line, message: "the values are encrypted: run `func settings decrypt` first" });
+        let message = "the values are encrypted: run `func settings decrypt` first";
+        return Err(SyntaxError { line: line_of(&entry.origin), message });
     }
     let has_values = |entry: &Entry| matches!(entry.key.segments(), [first, _] if is(first, "Values"));
     let has_values = encryption.is_some() || entries.iter().any(has_values);
@@ -59,11 +60,16 @@ fn json_variables(file: &TextFile) -> Result<Vec<EnvVariable>, SyntaxError> {
     let mut variables: Vec<EnvVariable> = Vec::new();
     for variable in entries.into_iter().filter_map(variable) {
         if variable.name.is_empty() || variable.name.contains(['=', '\0']) {
-            return Err(SyntaxError { line: 1, message: "a name in Values is not a valid variable name" });
+            let message = "a name in Values is not a valid variable name";
+            return Err(SyntaxError { line: line_of(&variable.origin), message });
         }
         variables.push(variable);
     }
     Ok(variables)
+}
+
+fn line_of(origin: &str) -> usize {
+    file_and_line(origin).and_then(|(_, line)| line.parse().ok()).unwrap_or(1)
 }
 
 #[cfg(test)]
@@ -97,6 +103,11 @@ mod tests {
                 &["local.settings.json:1: the values are encrypted: run `func settings decrypt` first"],
             ),
             ("local.settings.json", "{\"IsEncrypted\": false, \"Values\": {}}", &[]),
+            (
+                "f.json",
+                "{\"Values\": {\n\"A\": \"x\",\n\"B=C\": \"y\"}}",
+                &["f.json:3: a name in Values is not a valid variable name"],
+            ),
             ("win.env", "$env:A=\"b\"", &["win.env:1: invalid name before = or :"]),
             ("bad.json", "{\n\"A\"", &["bad.json:2: invalid JSON"]),
             ("docker.env", "A\nB=\"c\"\nD: e\n", &["docker.env:1 A=(bare)", "docker.env:2 B=c", "docker.env:3 D=e"]),

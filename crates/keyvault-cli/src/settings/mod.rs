@@ -29,7 +29,7 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::app_configuration::reference_to;
 pub(crate) use self::dotenv::variables as dotenv_variables;
-pub(crate) use self::entry::{Entry, file_and_line, may_contain_reference, needs_check};
+pub(crate) use self::entry::{Entry, file_and_line, is_line_of_text, may_contain_reference, needs_check};
 pub(crate) use self::env_file::{EnvVariable, env_file};
 pub(crate) use self::format::{FileContents, Format};
 pub(crate) use self::ini::ini_lines;

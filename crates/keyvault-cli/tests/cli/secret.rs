@@ -118,6 +118,21 @@ async fn a_value_is_stored_and_printed_unchanged() {
     assert_eq!(succeeds(&fixture, &["get", "-n", "v"], "").await, "kept\n");
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_or_backup_that_a_full_disk_loses_is_an_error() {
+    let fixture = Fixture::start().await;
+    fixture.emulator.set("db", "x");
+    for arguments in [&["get", "-n", "db"][..], &["get", "db"], &["show", "db", "--json"], &["backup", "db"]] {
+        let mut command = fixture.command(&format!("secret {}", arguments[0]));
+        let full = std::fs::File::options().write(true).open("/dev/full").expect("the device opens");
+        command.args(&arguments[1..]).stdout(full);
+        let output = run(command).await;
+        output.assert_code(1);
+        assert!(output.err.contains("No space left on device"), "{arguments:?}: {}", output.err);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_empty_pipe_or_file_stores_nothing() {
     let fixture = Fixture::start().await;

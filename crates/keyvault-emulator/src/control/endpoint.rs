@@ -140,7 +140,7 @@ impl ControlRequest<'_> {
                 data.stores.clear();
                 Ok(())
             })?,
-            _ => return Err(ErrorResponse::method_not_allowed(&Method::DELETE)),
+            _ => return Err(self.unsupported(name)),
         }
         Ok(json!({}))
     }
@@ -149,7 +149,7 @@ impl ControlRequest<'_> {
     fn unsupported(&self, name: &str) -> ErrorResponse {
         match name {
             "" | "ca" | "clock" | "faults" | "throttle" | "store-throttle" | "access" | "requests" | "log"
-            | "events" | "secrets" | "key-values" | "latency" => {
+            | "events" | "secrets" | "key-values" | "latency" | "tokens" => {
                 ErrorResponse::method_not_allowed(self.request.method())
             }
             _ => ErrorResponse::new(404, "NotFound", format!("The paths under {ROOT} are {NAMES}.")),

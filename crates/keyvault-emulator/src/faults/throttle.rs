@@ -38,20 +38,21 @@ impl Throttle {
         Self { sets: 0, others: 30_000, window: Duration::from_secs(3_600), retry_after: None }
     }
 
-    /// Sets the number of new versions in a window. No effect on a store, whose requests all count as others. Default:
-    /// 300.
+    /// Sets the number of new versions in a window. No effect on a store, whose requests all count as others. Default
+    /// of a vault: 300.
     pub fn sets(mut self, count: u32) -> Self {
         self.sets = count;
         self
     }
 
-    /// Sets the number of other requests in a window. Default: 4,000.
+    /// Sets the number of other requests in a window. Default of a vault: 4,000. Default of a store: 30,000.
     pub fn others(mut self, count: u32) -> Self {
         self.others = count;
         self
     }
 
-    /// Sets the length of the window, by the emulator's clock. Default: 10 seconds.
+    /// Sets the length of the window, by the emulator's clock. Default of a vault: 10 seconds. Default of a store: an
+    /// hour.
     pub fn window(mut self, window: Duration) -> Self {
         self.window = window;
         self

@@ -40,8 +40,6 @@ async fn the_certificate_authority_is_served_as_a_file() {
     let emulator = Emulator::start().await.unwrap();
     let response = client(&emulator).get(format!("{}/ca", emulator.control_url())).send().await.unwrap();
     assert_eq!(response.text().await.unwrap(), emulator.ca_pem());
-    let (status, _) = control(&emulator, "DELETE", "ca", Value::Null).await;
-    assert_eq!(status, 405);
 }
 
 #[tokio::test]
@@ -216,6 +214,20 @@ async fn the_endpoint_is_only_on_the_plain_listener_and_rejects_web_pages() {
     let url = format!("{}/secrets", emulator.control_url());
     let page = client(&emulator).delete(url).header("origin", "https://evil.example").send().await.unwrap();
     assert_eq!(page.status().as_u16(), 403);
-    assert_eq!(control(&emulator, "GET", "nothing", Value::Null).await.0, 404);
-    assert_eq!(control(&emulator, "PUT", "log", Value::Null).await.0, 405);
+}
+
+#[tokio::test]
+async fn an_unknown_path_and_a_wrong_method_have_their_own_status() {
+    let emulator = Emulator::start().await.unwrap();
+    for (method, path, expected) in [
+        ("GET", "typo", 404),
+        ("DELETE", "typo", 404),
+        ("PATCH", "typo", 404),
+        ("GET", "tokens", 405),
+        ("DELETE", "ca", 405),
+        ("DELETE", "events", 405),
+        ("PUT", "log", 405),
+    ] {
+        assert_eq!(control(&emulator, method, path, Value::Null).await.0, expected, "{method} {path}");
+    }
 }

@@ -26,7 +26,7 @@ impl<T: Polled> Poller<T> {
         self.poller.started()
     }
 
-    /// Sets the pause between two polls. Default: 2 seconds.
+    /// Sets the pause between two polls. Default: 2 seconds. At least 10 milliseconds, also if `interval` is shorter.
     pub fn interval(self, interval: Duration) -> Self {
         Self { poller: self.poller.interval(interval), ..self }
     }

@@ -67,9 +67,9 @@ impl<T: Polled> Poller<T> {
         &self.started
     }
 
-    /// Sets the pause between two polls. Default: 2 seconds.
+    /// Sets the pause between two polls. Default: 2 seconds. At least 10 milliseconds, also if `interval` is shorter.
     pub fn interval(self, interval: Duration) -> Self {
-        Self { interval, ..self }
+        Self { interval: interval.max(SHORTEST_INTERVAL), ..self }
     }
 
     /// Sets the longest time to wait when awaited. Default: 2 minutes.
@@ -122,6 +122,9 @@ impl<T: Polled> Poller<T> {
         finished.unwrap_or_else(|_| Err(late(self.started.id(), last_error)))
     }
 }
+
+/// Short enough for tests, and long enough that polls are not sent back to back.
+const SHORTEST_INTERVAL: Duration = Duration::from_millis(10);
 
 impl<T: Polled> IntoFuture for Poller<T> {
     type Output = Result<T>;

@@ -1,8 +1,10 @@
 //! The credential that tries its steps, and then stays with the one that works.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use azure_core::credentials::{AccessToken, TokenCredential, TokenRequestOptions};
@@ -24,12 +26,28 @@ use crate::secret::Cloud;
 ///
 /// It tries its steps in order, logs the first one that serves, once, and uses it from then on. If a step is configured
 /// but fails, the credential returns its error and tries no further step. If no step applies, the error says why for
-/// each of them, within ten seconds.
+/// each of them, within ten seconds. Callers that wait for a search that fails share its error.
 pub struct DefaultCredential {
     steps: Vec<CredentialStep>,
     variables: Variables,
     options: ClientOptions,
-    selected: Mutex<Option<SelectedStep>>,
+    /// One search runs at a time. Its caller holds the lock.
+    searches: Mutex<Searches>,
+    /// The number of searches that failed.
+    failures: AtomicU64,
+}
+
+#[derive(Default)]
+struct Searches {
+    selected: Option<SelectedStep>,
+    /// The last failure for each scope since a search succeeded. Only callers that waited for it share it.
+    failed: BTreeMap<String, FailedSearch>,
+}
+
+struct FailedSearch {
+    /// The number of searches that had failed after this one.
+    number: u64,
+    error: Error,
 }
 
 struct SelectedStep {
@@ -45,12 +63,12 @@ impl DefaultCredential {
     /// Creates the credential. The tools come last: each takes seconds to fail.
     pub(super) fn new(mut steps: Vec<CredentialStep>, variables: Variables, options: ClientOptions) -> Self {
         steps.sort_by_key(|step| step.is_tool());
-        Self { steps, variables, options, selected: Mutex::new(None) }
+        Self { steps, variables, options, searches: Mutex::default(), failures: AtomicU64::new(0) }
     }
 
     /// Returns the step that serves. `None` before the first token.
     pub async fn step(&self) -> Option<CredentialStep> {
-        self.selected.lock().await.as_ref().map(|selected| selected.step)
+        self.searches.lock().await.selected.as_ref().map(|selected| selected.step)
     }
 
     /// Tries each step for a token for the vaults of `cloud` and returns the outcomes. Discards the token and does not
@@ -59,6 +77,27 @@ impl DefaultCredential {
     /// Takes as long as the first token, at most nine seconds.
     pub async fn diagnose(&self, cloud: Cloud) -> Vec<(CredentialStep, StepOutcome)> {
         self.search(&self.steps, &cloud_scope(cloud)).await.1
+    }
+
+    /// Selects the step that serves, while holding the lock, and returns its token.
+    async fn select_locked(&self, searches: &mut Searches, scope: &str) -> Result<AccessToken> {
+        // To bypass the cache, the selected step is created anew: its credential caches tokens.
+        let again = searches.selected.as_ref().map(|selected| [selected.step]);
+        let steps = again.as_ref().map_or(&*self.steps, |step| step);
+        match self.select(steps, scope).await {
+            Ok((found, token)) => {
+                if again.is_none_or(|[before]| before != found.step) {
+                    tracing::info!(step = %found.step, "credential found");
+                }
+                *searches = Searches { selected: Some(found), failed: BTreeMap::new() };
+                Ok(token)
+            }
+            Err(error) => {
+                let number = self.failures.fetch_add(1, Ordering::Release) + 1;
+                searches.failed.insert(scope.to_owned(), FailedSearch { number, error: error.clone() });
+                Err(error)
+            }
+        }
     }
 
     /// Selects the first of `steps` that serves, and returns it with its token.
@@ -152,23 +191,19 @@ impl TokenCredential for DefaultCredential {
         };
         let context = options.as_ref().map(|options| &options.method_options.context);
         let bypass_cache = context.is_some_and(|context| context.value::<BypassTokenCache>().is_some());
-        let mut selected = self.selected.lock().await;
-        if let Some(SelectedStep { credential, .. }) = &*selected
+        let failures_before = self.failures.load(Ordering::Acquire);
+        let mut searches = self.searches.lock().await;
+        if let Some(SelectedStep { credential, .. }) = &searches.selected
             && !bypass_cache
         {
             let credential = Arc::clone(credential);
-            drop(selected);
+            drop(searches);
             return credential.get_token(scopes, options).await;
         }
-        // To bypass the cache, the selected step is created anew: its credential caches tokens.
-        let again = selected.as_ref().map(|selected| [selected.step]);
-        let steps = again.as_ref().map_or(&*self.steps, |step| step);
-        let (found, token) = self.select(steps, scope).await.map_err(sdk_error)?;
-        if selected.as_ref().is_none_or(|before| before.step != found.step) {
-            tracing::info!(step = %found.step, "credential found");
+        if let Some(failed) = searches.failed.get(*scope).filter(|failed| failed.number > failures_before) {
+            return Err(sdk_error(failed.error.clone()));
         }
-        *selected = Some(found);
-        Ok(token)
+        self.select_locked(&mut searches, scope).await.map_err(sdk_error)
     }
 }
 

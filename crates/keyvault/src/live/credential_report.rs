@@ -59,7 +59,7 @@ struct OpenReport {
 /// How far the vaults were asked.
 #[derive(Clone)]
 struct Progress {
-    stage: Stage,
+    stage: ReportStage,
     /// The secrets whose refresh has not ended.
     waiting: BTreeSet<SecretId>,
     /// Why one of them could not be read.
@@ -67,7 +67,7 @@ struct Progress {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Stage {
+enum ReportStage {
     New,
     /// Refreshes look for a newer version.
     Fetching,
@@ -88,14 +88,15 @@ impl CredentialReports {
     /// Opens a report. It joins an open report of the same versions.
     pub(super) fn open(&mut self, rejected: Vec<SecretId>, reply: ReportReply) {
         let joined = self.open.iter().find(|report| report.rejected == rejected);
-        let progress = joined.map_or_else(|| Progress::to(Stage::New, BTreeSet::new()), |one| one.progress.clone());
+        let progress =
+            joined.map_or_else(|| Progress::to(ReportStage::New, BTreeSet::new()), |one| one.progress.clone());
         let deadline = instant_after(Instant::now(), self.longest);
         self.open.push(OpenReport { rejected, progress, deadline, reply });
     }
 
     /// Returns whether a report has not been looked at.
     pub(super) fn has_new(&self) -> bool {
-        self.open.iter().any(|report| report.progress.stage == Stage::New)
+        self.open.iter().any(|report| report.progress.stage == ReportStage::New)
     }
 
     /// Starts the new reports: answers some at once, and returns the secrets to fetch for the others.
@@ -106,7 +107,7 @@ impl CredentialReports {
         self.pauses.retain(|id, _| known.get(&id.latest()).is_some_and(|secret| secret.secret().id() == id));
         let mut to_fetch = BTreeSet::new();
         for mut report in std::mem::take(&mut self.open) {
-            if report.progress.stage == Stage::New {
+            if report.progress.stage == ReportStage::New {
                 // A version that a reference pins has no replacement.
                 report.rejected.retain(|id| known.get(&id.latest()).is_some());
                 if let Some(answer) = self.answer_at_once(&report, known, &mut to_fetch, now).transpose() {
@@ -116,7 +117,7 @@ impl CredentialReports {
                 for rejected in &report.rejected {
                     mark_rejected(Arc::make_mut(known), rejected);
                 }
-                report.progress = Progress::to(Stage::Fetching, report.latest());
+                report.progress = Progress::to(ReportStage::Fetching, report.latest());
             }
             self.open.push(report);
         }
@@ -164,8 +165,8 @@ impl CredentialReports {
     /// which its reports need an answer.
     pub(super) fn revert(&mut self) -> BTreeMap<SecretId, Instant> {
         let mut reverting = BTreeMap::new();
-        for report in self.open.iter_mut().filter(|report| report.progress.stage == Stage::Fetched) {
-            report.progress = Progress::to(Stage::Reverting, report.latest());
+        for report in self.open.iter_mut().filter(|report| report.progress.stage == ReportStage::Fetched) {
+            report.progress = Progress::to(ReportStage::Reverting, report.latest());
             for id in report.latest() {
                 let deadline = reverting.entry(id).or_insert(report.deadline);
                 *deadline = report.deadline.min(*deadline);
@@ -186,24 +187,24 @@ impl CredentialReports {
             }
             let (stage, is_ended, failed) = (*stage, waiting.is_empty(), failed.clone());
             match (stage, report.has_changed(known)) {
-                (Stage::New, _) => self.open.push(report),
-                (Stage::Reverting, true) => report.close(Ok(CredentialCheck::Previous)),
+                (ReportStage::New, _) => self.open.push(report),
+                (ReportStage::Reverting, true) => report.close(Ok(CredentialCheck::Previous)),
                 (_, true) => report.close(Ok(CredentialCheck::Changed)),
-                (Stage::Fetched, false) => self.open.push(report),
+                (ReportStage::Fetched, false) => self.open.push(report),
                 (_, false) if !is_ended => self.open.push(report),
-                (Stage::Fetching, false) => match failed {
+                (ReportStage::Fetching, false) => match failed {
                     Some(error) => {
                         // The vault's latest version is unknown, so the next report asks again.
                         report.rejected.iter().for_each(|rejected| _ = self.pauses.remove(rejected));
                         report.close(Err(error));
                     }
                     None if self.policy == PreviousVersion::Try => {
-                        report.progress.stage = Stage::Fetched;
+                        report.progress.stage = ReportStage::Fetched;
                         self.open.push(report);
                     }
                     None => report.close(Ok(CredentialCheck::Same)),
                 },
-                (Stage::Reverting, false) => {
+                (ReportStage::Reverting, false) => {
                     // Without the version before, whatever refused it, the vault's latest stays.
                     let outage = failed.filter(Error::is_transient);
                     report.close(outage.map_or(Ok(CredentialCheck::Same), Err));
@@ -214,7 +215,7 @@ impl CredentialReports {
 }
 
 impl Progress {
-    fn to(stage: Stage, waiting: BTreeSet<SecretId>) -> Self {
+    fn to(stage: ReportStage, waiting: BTreeSet<SecretId>) -> Self {
         Self { stage, waiting, failure: None }
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
-use azure_core::time::{OffsetDateTime, to_rfc3339};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
@@ -11,6 +10,7 @@ use crate::error::Error;
 use crate::resolver::{Dates, VersionState};
 use crate::sealed::SealedHealth;
 use crate::secret::SecretId;
+use crate::time::rfc3339;
 
 /// The freshness of settings and their last failure. Contains no secret value.
 ///
@@ -200,7 +200,7 @@ impl Serialize for SecretHealth {
         secret.serialize_field("secret", self.id.name().as_str())?;
         secret.serialize_field("version", &self.id.version().map(ToString::to_string))?;
         secret.serialize_field("status", self.status.as_str())?;
-        secret.serialize_field("expires", &self.expires.map(date))?;
+        secret.serialize_field("expires", &self.expires.and_then(rfc3339))?;
         secret.end()
     }
 }
@@ -208,8 +208,8 @@ impl Serialize for SecretHealth {
 impl Serialize for SealedHealth {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut sealed = serializer.serialize_struct("SealedHealth", 3)?;
-        sealed.serialize_field("started_from", &self.started_from.map(date))?;
-        sealed.serialize_field("saved", &self.saved.map(date))?;
+        sealed.serialize_field("started_from", &self.started_from.and_then(rfc3339))?;
+        sealed.serialize_field("saved", &self.saved.and_then(rfc3339))?;
         sealed.serialize_field("last_error", &self.last_error.as_ref().map(ToString::to_string))?;
         sealed.end()
     }
@@ -220,6 +220,21 @@ fn in_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Resu
     duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
 }
 
-fn date(time: SystemTime) -> String {
-    to_rfc3339(&OffsetDateTime::from(time))
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use super::*;
+
+    #[test]
+    fn a_date_out_of_range_is_null() {
+        let id = SecretId::parse("https://contoso.vault.azure.net/secrets/a/0af1").unwrap();
+        for (seconds, expected) in
+            [(4_102_444_800, "2100-01-01T00:00:00Z".into()), (253_402_300_800, serde_json::Value::Null)]
+        {
+            let expires = Some(UNIX_EPOCH + Duration::from_secs(seconds));
+            let secret = SecretHealth { id: id.clone(), status: SecretStatus::Current, expires };
+            assert_eq!(serde_json::to_value(&secret).unwrap()["expires"], expected, "{seconds}");
+        }
+    }
 }

@@ -1,12 +1,12 @@
 //! One row of a report.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
-use azure_core::time::{OffsetDateTime, to_rfc3339};
 use serde::{Serialize, Serializer};
 
 use super::status::ReferenceStatus;
 use crate::secret::{Secret, SecretId};
+use crate::time::rfc3339;
 
 /// The outcome of one reference, or of one secret mapped by name.
 #[non_exhaustive]
@@ -96,14 +96,9 @@ fn status_name<S: Serializer>(status: &ReferenceStatus, serializer: S) -> Result
 }
 
 fn date<S: Serializer>(time: &Option<SystemTime>, serializer: S) -> Result<S::Ok, S::Error> {
-    rfc3339(*time).serialize(serializer)
-}
-
-fn rfc3339(time: Option<SystemTime>) -> Option<String> {
-    let seconds = time?.duration_since(UNIX_EPOCH).ok()?.as_secs();
-    OffsetDateTime::from_unix_timestamp(seconds.try_into().ok()?).ok().map(|time| to_rfc3339(&time))
+    time.and_then(rfc3339).serialize(serializer)
 }
 
 fn day(time: Option<SystemTime>) -> Option<String> {
-    rfc3339(time).map(|time| time.chars().take_while(|c| *c != 'T').collect())
+    time.and_then(rfc3339).map(|time| time.chars().take_while(|c| *c != 'T').collect())
 }

@@ -59,7 +59,8 @@ impl ResolverBuilder {
     /// A [`SecretClient`](crate::SecretClient) limits the requests to its vault too, and further while the vault
     /// throttles. Default: 100. At least 1.
     pub fn concurrency(mut self, secrets: usize) -> Self {
-        self.concurrency = secrets;
+        // A semaphore has no more permits.
+        self.concurrency = secrets.min(Semaphore::MAX_PERMITS);
         self
     }
 
@@ -91,7 +92,7 @@ impl ResolverBuilder {
     ///
     /// [`Invalid`](crate::ErrorKind::Invalid) if two stores are for one vault, or the concurrency is zero.
     pub fn build(self) -> Result<Resolver> {
-        if self.concurrency == 0 || self.concurrency > Semaphore::MAX_PERMITS {
+        if self.concurrency == 0 {
             return Err(Error::invalid("concurrency of a resolver is not at least 1"));
         }
         let vaults: Vec<&Vault> =

@@ -144,12 +144,12 @@ impl SecretProperties {
 
     /// Sets when the value expires.
     pub fn set_expires(&mut self, time: impl Into<Option<SystemTime>>) {
-        self.expires = time.into();
+        self.expires = time.into().map(whole_seconds);
     }
 
     /// Sets when the value becomes valid.
     pub fn set_not_before(&mut self, time: impl Into<Option<SystemTime>>) {
-        self.not_before = time.into();
+        self.not_before = time.into().map(whole_seconds);
     }
 
     /// Sets the content type.
@@ -238,7 +238,16 @@ mod tests {
     fn dates_have_whole_seconds() {
         for (nanos, expected) in [(0, 0), (999_999_999, 0), (1_000_000_000, 1_000_000_000)] {
             let time = SystemTime::UNIX_EPOCH + Duration::from_nanos(nanos);
-            assert_eq!(whole_seconds(time), SystemTime::UNIX_EPOCH + Duration::from_nanos(expected), "{nanos}");
+            let mut dated =
+                SecretProperties::new(SecretId::parse("https://contoso.vault.azure.net/secrets/a").unwrap());
+            dated.set_created(time);
+            dated.set_updated(time);
+            dated.set_expires(time);
+            dated.set_not_before(time);
+            let expected = Some(SystemTime::UNIX_EPOCH + Duration::from_nanos(expected));
+            for date in [dated.created(), dated.updated(), dated.expires(), dated.not_before()] {
+                assert_eq!(date, expected, "{nanos}");
+            }
         }
     }
 }

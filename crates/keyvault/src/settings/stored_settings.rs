@@ -68,7 +68,8 @@ struct Document<'d> {
 struct DocumentEntry<'d> {
     key: Vec<DocumentSegment>,
     depth: usize,
-    kind: DocumentKind,
+    #[serde(with = "DocumentKind")]
+    kind: MappedKind,
     #[serde(borrow)]
     place: Cow<'d, str>,
     text: JsonString,
@@ -81,7 +82,9 @@ enum DocumentSegment {
     Name(Box<str>),
 }
 
+/// How a document names a [`MappedKind`], whose public type has no `Serialize`.
 #[derive(Deserialize, Serialize)]
+#[serde(remote = "MappedKind")]
 enum DocumentKind {
     Text,
     Scalar,
@@ -195,17 +198,10 @@ impl StoredLeaf {
             Segment::Name(name) => DocumentSegment::Name(name.clone()),
             Segment::Index(index) => DocumentSegment::Index(*index),
         };
-        let kind = match self.kind {
-            MappedKind::Text => DocumentKind::Text,
-            MappedKind::Scalar => DocumentKind::Scalar,
-            MappedKind::EmptyTable => DocumentKind::EmptyTable,
-            MappedKind::EmptyList => DocumentKind::EmptyList,
-            MappedKind::Null => DocumentKind::Null,
-        };
         DocumentEntry {
             key: key.segments().iter().map(segment).collect(),
             depth: self.depth,
-            kind,
+            kind: self.kind,
             place: (&*self.place).into(),
             text: JsonString(self.text.clone()),
         }
@@ -222,15 +218,8 @@ impl MappedSecrets {
                 DocumentSegment::Name(name) => Segment::Name(name),
                 DocumentSegment::Index(index) => Segment::Index(index),
             };
-            let kind = match entry.kind {
-                DocumentKind::Text => MappedKind::Text,
-                DocumentKind::Scalar => MappedKind::Scalar,
-                DocumentKind::EmptyTable => MappedKind::EmptyTable,
-                DocumentKind::EmptyList => MappedKind::EmptyList,
-                DocumentKind::Null => MappedKind::Null,
-            };
             let place = Some(entry.place.as_ref().into());
-            let part = MappedPart { depth: entry.depth, kind, text: entry.text.0, place };
+            let part = MappedPart { depth: entry.depth, kind: entry.kind, text: entry.text.0, place };
             let key: Key = entry.key.into_iter().map(segment).collect();
             (key, MappedSecret { secret: Arc::clone(document), part: Some(Arc::new(part)) })
         };

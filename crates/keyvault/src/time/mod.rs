@@ -1,20 +1,23 @@
-//! Pauses, rates and clocks.
+//! Pauses, rates, clocks and dates.
 //!
 //! Every module that waits takes its pauses from here, so that all of them grow, spread and end alike:
 //!
 //! 1. [`Backoff`]: the pause after so many failures in a row.
 //! 2. [`TokenBucket`]: how often something may happen.
 //! 3. [`WallClock`] and [`Moment`]: the time of day beside tokio's clock.
-//! 4. [`runtime_fault`]: whether the caller can wait at all.
+//! 4. [`rfc3339`]: a date as text.
+//! 5. [`runtime_fault`]: whether the caller can wait at all.
 //!
-//! Nothing here reads a clock or draws a random number by itself: callers pass both in, so tests are exact.
+//! Only [`WallClock`] reads a clock, and nothing draws a random number: callers pass both in, so tests are exact.
 
 mod backoff;
+mod date;
 mod runtime;
 mod token_bucket;
 mod wall_clock;
 
 pub(crate) use self::backoff::{Backoff, jittered};
+pub(crate) use self::date::rfc3339;
 pub(crate) use self::runtime::runtime_fault;
 pub(crate) use self::token_bucket::{TokenBucket, TokenRate};
 pub(crate) use self::wall_clock::{Moment, WallClock};

@@ -53,21 +53,21 @@ impl ProcessTree {
     }
 
     /// Returns the running processes other than the command itself.
-    fn others(self) -> Vec<Process> {
+    fn others(self) -> Vec<ProcessStat> {
         let leader = self.leader.as_raw_nonzero().get();
         let processes = processes();
         let mut ids = descendants(&processes, getpid().as_raw_nonzero().get());
         ids.extend(
             processes.values().filter(|process| self.has_group && process.group == leader).map(|process| process.id),
         );
-        let is_other = |process: &&Process| ids.contains(&process.id) && process.id != leader && !process.is_zombie;
+        let is_other = |process: &&ProcessStat| ids.contains(&process.id) && process.id != leader && !process.is_zombie;
         processes.values().filter(is_other).copied().collect()
     }
 }
 
 /// One line of `/proc/…/stat`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-struct Process {
+struct ProcessStat {
     id: i32,
     parent: i32,
     group: i32,
@@ -75,7 +75,7 @@ struct Process {
 }
 
 /// Returns every process. Empty on a system without `/proc`.
-fn processes() -> BTreeMap<i32, Process> {
+fn processes() -> BTreeMap<i32, ProcessStat> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let process = |id| parse_stat(id, &fs::read_to_string(format!("/proc/{id}/stat")).ok()?);
@@ -83,14 +83,14 @@ fn processes() -> BTreeMap<i32, Process> {
 }
 
 /// Parses `12 (a name) S 1 12 …`. The name may contain parentheses.
-fn parse_stat(id: i32, stat: &str) -> Option<Process> {
+fn parse_stat(id: i32, stat: &str) -> Option<ProcessStat> {
     let mut fields = stat[stat.rfind(')')? + 1..].split_whitespace();
     let is_zombie = matches!(fields.next()?, "Z" | "X");
-    Some(Process { id, parent: fields.next()?.parse().ok()?, group: fields.next()?.parse().ok()?, is_zombie })
+    Some(ProcessStat { id, parent: fields.next()?.parse().ok()?, group: fields.next()?.parse().ok()?, is_zombie })
 }
 
 /// Returns the ids of all descendants of a process, without those that copy output.
-fn descendants(processes: &BTreeMap<i32, Process>, ancestor: i32) -> BTreeSet<i32> {
+fn descendants(processes: &BTreeMap<i32, ProcessStat>, ancestor: i32) -> BTreeSet<i32> {
     let excluded = EXCLUDED.lock().map(|excluded| excluded.clone()).unwrap_or_default();
     let mut children: BTreeMap<i32, Vec<i32>> = BTreeMap::new();
     for process in processes.values() {
@@ -131,7 +131,7 @@ pub(in crate::run) async fn reap_orphans() {
     let Ok(mut child_ended) = signal(SignalKind::child()) else { return };
     let own = getpid().as_raw_nonzero().get();
     let zombies = || -> BTreeSet<i32> {
-        let is_ours = |process: &&Process| process.parent == own && process.is_zombie;
+        let is_ours = |process: &&ProcessStat| process.parent == own && process.is_zombie;
         processes().values().filter(is_ours).map(|process| process.id).collect()
     };
     let mut seen = BTreeSet::new();
@@ -156,14 +156,14 @@ mod tests {
 
     #[test]
     fn a_line_of_stat_is_parsed_whatever_the_name_is() {
-        let expected = Process { id: 12, parent: 1, group: 7, is_zombie: true };
+        let expected = ProcessStat { id: 12, parent: 1, group: 7, is_zombie: true };
         assert_eq!(parse_stat(12, "12 (a) b (c) Z 1 7 3 0"), Some(expected));
         assert_eq!(parse_stat(12, "12"), None);
     }
 
     #[test]
     fn descendants_are_found_at_any_depth() {
-        let process = |(id, parent)| (id, Process { id, parent, group: 1, is_zombie: false });
+        let process = |(id, parent)| (id, ProcessStat { id, parent, group: 1, is_zombie: false });
         let processes = [(1, 0), (2, 1), (3, 2), (4, 1), (5, 3)].map(process).into_iter().collect();
         assert_eq!(descendants(&processes, 2), BTreeSet::from([3, 5]));
     }

@@ -124,7 +124,7 @@ impl StorageQueue {
     }
 
     pub(super) fn record_failure(&self, error: &Error) {
-        tracing::warn!(%error, queue = self.name(), "queue of events failed and is polled again");
+        tracing::warn!(%error, queue = self.name(), "request to the queue of events failed");
         let mut health = self.lock_health();
         health.consecutive_failures = health.consecutive_failures.saturating_add(1);
         health.last_failure = Some(error.clone());
