@@ -1,6 +1,6 @@
 //! Properties over random trees: no panic, plain text stays unchanged, and no reference marker reaches a setting.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use config::{Config, Value, ValueKind};
 use figment::Figment;
@@ -27,6 +27,15 @@ impl Tree {
             Tree::List(items) => items.iter().for_each(|item| item.texts(found)),
             Tree::Table(members) => members.values().for_each(|member| member.texts(found)),
         }
+    }
+
+    /// Returns the tree with each text replaced. `None` if it is an absent text.
+    fn replaced(&self, resolved: &BTreeMap<&str, Option<String>>) -> Option<Tree> {
+        Some(match self {
+            Tree::Text(text) => Tree::Text(resolved[text.as_str()].clone()?),
+            Tree::List(items) => Tree::List(items.iter().filter_map(|item| item.replaced(resolved)).collect()),
+            Tree::Table(members) => Tree::Table(members_of(members, resolved)),
+        })
     }
 
     fn value(&self) -> Value {
@@ -66,7 +75,7 @@ fn tree_of(text: impl Strategy<Value = String> + 'static) -> impl Strategy<Value
             prop::collection::btree_map("[a-z]{1,4}", inner, 1..4).prop_map(Tree::Table),
         ]
     });
-    prop::collection::btree_map("[a-z]{1,4}", tree, 0..4)
+    prop::collection::btree_map("[a-z]{1,4}", tree, 1..4)
 }
 
 /// Fragments of the grammar, and text between them.
@@ -91,13 +100,45 @@ fn almost_a_template() -> impl Strategy<Value = String> {
     prop::collection::vec(piece, 0..5).prop_map(|pieces| pieces.concat())
 }
 
-/// Returns whether `text` contains the beginning of a reference.
-fn has_marker(text: &str) -> bool {
+fn sound_template() -> impl Strategy<Value = String> {
+    almost_a_template().prop_filter("the references are well formed", |text| is_sound(text))
+}
+
+/// Returns the number of references that begin in `text`.
+fn markers(text: &str) -> usize {
     let text = text.to_ascii_lowercase();
-    ["@microsoft.keyvault", "@keyvault"].iter().any(|marker| {
-        let mut rest = text.split(marker).skip(1);
-        rest.any(|rest| rest.trim_start().starts_with('('))
+    let begin = |marker| text.split(marker).skip(1).filter(|rest| rest.trim_start().starts_with('(')).count();
+    ["@microsoft.keyvault", "@keyvault"].into_iter().map(begin).sum()
+}
+
+/// Returns whether the references in `text` are well formed, and nothing else looks like one.
+fn is_sound(text: &str) -> bool {
+    Template::parse(text).is_ok() && Template::near_misses(text).is_empty()
+}
+
+fn texts_of(root: &Root) -> Vec<&str> {
+    let mut texts = Vec::new();
+    root.values().for_each(|tree| tree.texts(&mut texts));
+    texts
+}
+
+/// Resolves each text alone. A text is `None` if its optional secret is absent.
+fn resolve_each<'t>(texts: &[&'t str], vault: &InMemory) -> BTreeMap<&'t str, Option<String>> {
+    let resolver = Resolver::from(vault.clone());
+    block_on(async {
+        let mut resolved = BTreeMap::new();
+        for text in texts {
+            let found = resolver.resolve(text).await.unwrap();
+            resolved.insert(*text, found.map(|found| found.expose_secret().to_owned()));
+        }
+        resolved
     })
+}
+
+/// Returns a table with each text replaced and without the absent ones.
+fn members_of(table: &Root, resolved: &BTreeMap<&str, Option<String>>) -> Root {
+    let member = |(name, tree): (&String, &Tree)| Some((name.clone(), tree.replaced(resolved)?));
+    table.iter().filter_map(member).collect()
 }
 
 proptest! {
@@ -105,36 +146,38 @@ proptest! {
 
     #[test]
     fn text_without_a_marker_comes_through_as_it_is(root in tree_of(any::<String>().boxed())) {
-        let mut texts = Vec::new();
-        root.values().for_each(|tree| tree.texts(&mut texts));
-        prop_assume!(!texts.iter().any(|text| has_marker(text)));
+        prop_assume!(texts_of(&root).into_iter().all(|text| markers(text) == 0));
         for framework in BOTH {
             prop_assert_eq!(&resolve(framework, &root, &vault("contoso")).unwrap(), &root, "{:?}", framework);
         }
     }
 
     #[test]
-    fn no_marker_gets_to_a_setting_unless_it_was_escaped(root in tree_of(almost_a_template())) {
+    fn no_marker_gets_to_a_setting_unless_it_was_escaped(root in tree_of(sound_template())) {
         let vault = vault("contoso");
         vault.set("here", "secret").unwrap();
-        let mut texts = Vec::new();
-        root.values().for_each(|tree| tree.texts(&mut texts));
-        let is_escaped = texts.iter().any(|text| text.to_ascii_lowercase().contains("@@"));
-        let is_sound =
-            texts.iter().all(|text| Template::parse(text).is_ok() && Template::near_misses(text).is_empty());
+        let resolved = resolve_each(&texts_of(&root), &vault);
+        for (text, resolved) in &resolved {
+            let resolved = resolved.as_deref().unwrap_or_default();
+            prop_assert!(markers(resolved) <= text.matches("@@").count(), "{text:?} becomes {resolved:?}");
+        }
         for framework in BOTH {
-            match resolve(framework, &root, &vault) {
-                Ok(resolved) => {
-                    prop_assert!(is_sound, "{framework:?}");
-                    let mut texts = Vec::new();
-                    resolved.values().for_each(|tree| tree.texts(&mut texts));
-                    prop_assert!(is_escaped || !texts.iter().any(|text| has_marker(text)), "{framework:?} {texts:?}");
-                }
-                Err(error) => {
-                    prop_assert!(!is_sound, "{framework:?} {error}");
-                    prop_assert!(error.failures().iter().all(|failure| failure.setting().is_some()), "{framework:?} {error}");
-                }
-            }
+            let found = resolve(framework, &root, &vault).unwrap();
+            prop_assert_eq!(&found, &members_of(&root, &resolved), "{:?}", framework);
+        }
+    }
+
+    #[test]
+    fn a_tree_with_a_malformed_text_is_refused_with_its_key(root in tree_of(almost_a_template())) {
+        let vault = vault("contoso");
+        vault.set("here", "secret").unwrap();
+        let malformed = texts_of(&root).into_iter().filter(|text| !is_sound(text)).count();
+        prop_assume!(malformed > 0);
+        for framework in BOTH {
+            let error = resolve(framework, &root, &vault).unwrap_err();
+            // A text may have several malformed references, and each is a failure.
+            let settings: Option<BTreeSet<&str>> = error.failures().iter().map(|failure| failure.setting()).collect();
+            prop_assert_eq!(settings.map_or(0, |settings| settings.len()), malformed, "{:?} {}", framework, error);
         }
     }
 

@@ -21,8 +21,8 @@ async fn a_key_value_is_set_and_read_with_all_its_attributes() {
     assert_eq!(Vec::from_iter(found.tags()), [("team", Some("a=b"))]);
     let missing = client.get(key, None).await.unwrap_err();
     assert_eq!(missing.kind(), ErrorKind::NotFound, "without a label it is another key-value");
-    let place = "App Configuration contoso";
-    assert!(!missing.to_string().contains(place) && missing.to_string().contains(key), "{missing}");
+    let expected = format!("{key} from App Configuration {}: key-value not found", client.endpoint());
+    assert_eq!(missing.to_string(), expected);
 }
 
 #[tokio::test]

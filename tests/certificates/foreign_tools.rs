@@ -6,6 +6,7 @@ use std::path::Path;
 use keyvault::certificate::Certificate;
 
 const PASSWORD: &str = "geheim";
+const WRONG_PASSWORD: &str = "password of the certificate is missing or wrong";
 
 fn vector(name: &str) -> Vec<u8> {
     fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("certificates/vectors").join(name)).unwrap()
@@ -63,14 +64,13 @@ fn a_certificate_of_rsa_without_parameters_has_its_key() {
 
 #[test]
 fn a_wrong_password_for_a_container_of_another_tool_is_an_error() {
-    const WRONG: &str = "password of the certificate is missing or wrong";
     for name in ["java.p12", "nss.p12", "gnutls.pem", "forge_3des.p12", "python.p12", "windows_style.pfx"] {
         for password in ["", "Geheim", "geheim "] {
-            assert_eq!(read(name, password).unwrap_err(), WRONG, "{name}");
+            assert_eq!(read(name, password).unwrap_err(), WRONG_PASSWORD, "{name}");
         }
     }
     for name in ["pbmac1_sha256_sha256.p12", "pbmac1_sha512_sha512.p12", "pbmac1_sha1_sha384.p12"] {
-        assert_eq!(read(name, "Geheim").unwrap_err(), WRONG, "{name}");
+        assert_eq!(read(name, "Geheim").unwrap_err(), WRONG_PASSWORD, "{name}");
     }
 }
 
@@ -85,7 +85,27 @@ fn containers_without_a_key_or_without_anything_are_refused() {
 }
 
 #[test]
-fn a_container_whose_mac_by_pbmac1_is_damaged_is_refused() {
+fn a_container_with_another_mac_is_refused() {
+    // A salt of 8 bytes and a count follow the MAC.
+    for (name, length, rest) in [
+        ("python.p12", 32, 14),
+        ("pbmac1_sha256_sha256.p12", 32, 13),
+        ("pbmac1_sha512_sha512.p12", 64, 13),
+        ("pbmac1_sha1_sha384.p12", 48, 13),
+    ] {
+        let container = vector(name);
+        let end = container.len() - rest;
+        for at in end - length..end {
+            let mut changed = container.clone();
+            changed[at] ^= 0x10;
+            let error = Certificate::from_bytes_with_password(changed, PASSWORD).unwrap_err();
+            assert_eq!(error.to_string(), WRONG_PASSWORD, "{name} {at}");
+        }
+    }
+}
+
+#[test]
+fn a_container_whose_parameters_of_pbmac1_are_damaged_is_refused_or_unchanged() {
     let container = vector("pbmac1_sha256_sha256.p12");
     let mac = container.len() - 140;
     for at in mac..container.len() {

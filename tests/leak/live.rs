@@ -100,13 +100,10 @@ async fn a_derived_resource_leaks_nothing_if_its_build_succeeds_fails_or_panics(
         scan.outcome("panics", &live.derive(["value"], panics).await);
         let hangs = async |_: Arc<Settings>| std::future::pending::<Result<Pool, ValidationError>>().await;
         scan.outcome("hangs", &live.derive(["value"], hangs).build_deadline(Duration::from_millis(20)).await);
-        let pasted = scan.secret.text().to_owned();
-        scan.outcome(
-            "nonsense",
-            &live.derive(["value"], builds).probe(async |_: Arc<Pool>| Err(ValidationError::new("no"))).await,
-        );
+        let unhealthy = async |_: Arc<Pool>| Err(ValidationError::new("no"));
+        scan.outcome("unhealthy", &live.derive(["value"], builds).probe(unhealthy).await);
+        scan.outcome("unknown key", &live.derive(["unknown"], builds).await);
         scan.shows("setup", &live.derive(["value"], builds));
-        drop(pasted);
 
         let drains = async |pool: Arc<Pool>| std::panic::resume_unwind(Box::new(pool.0.clone()));
         let derived: Derived<Pool> = live.derive(["value"], builds).drain(drains).grace(Duration::ZERO).await.unwrap();

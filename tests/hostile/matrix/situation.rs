@@ -39,7 +39,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
         deadline: Duration::from_secs(30),
         most_requests: 10,
         most_lists: 0,
-        act: |scene| Box::pin(async move { scene.client.get("password").await.map(|_| ()) }),
+        act: |scene| Box::pin(async move { scene.get_new_secret().await }),
     },
     Situation {
         name: "client list",
@@ -55,7 +55,7 @@ pub(super) const SITUATIONS: &[Situation] = &[
         // Three requests of five attempts each, in as many rounds as fit into 100 seconds.
         most_requests: 150,
         most_lists: 14,
-        act: |scene| Box::pin(async move { scene.start().await.map(|_| ()) }),
+        act: |scene| Box::pin(async move { scene.start_with_new_secret().await }),
     },
     Situation {
         name: "refresh",
@@ -180,6 +180,18 @@ impl Scene {
             .await
     }
 
+    async fn start_with_new_secret(&self) -> Result<(), Error> {
+        let live = self.start().await?;
+        assert_eq!(live.current().url, format!("db:{NEW}"));
+        Ok(())
+    }
+
+    async fn get_new_secret(&self) -> Result<(), Error> {
+        let secret = self.client.get("password").await?;
+        assert_eq!(secret.expose_secret(), NEW);
+        Ok(())
+    }
+
     fn live(&self) -> Live<Settings> {
         self.live.lock().unwrap().clone().unwrap()
     }
@@ -230,12 +242,12 @@ impl Scene {
         }
     }
 
-    /// Asserts that the settings are the old or the new ones as a whole, and that a failure is visible.
+    /// Asserts that the settings are the new ones, or that they are the old ones and the failure is visible.
     fn assert_nothing_is_lost(&self, outcome: &Result<(), Error>, what: &str) {
         let live = self.live();
         let url = live.current().url.clone();
         match outcome {
-            Ok(()) => assert!(url == format!("db:{NEW}") || url == format!("db:{OLD}"), "{what}"),
+            Ok(()) => assert_eq!(url, format!("db:{NEW}"), "{what}"),
             Err(_) => {
                 assert_eq!(url, format!("db:{OLD}"), "{what}: the last good settings stay");
                 let health = live.health();

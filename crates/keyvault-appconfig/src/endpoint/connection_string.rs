@@ -112,7 +112,8 @@ mod tests {
             "Endpoint=https://contoso.azconfig.io;Id=can\u{e4}ry;Secret=Y2FuYXJ5",
         ] {
             let error = ConnectionString::parse(text).expect_err(text);
-            assert!(!format!("{error} {error:?}").contains("canary"), "{text}");
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("canary") && !shown.contains("Y2FuYXJ5"), "{text}");
         }
     }
 

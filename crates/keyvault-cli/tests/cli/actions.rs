@@ -103,7 +103,8 @@ async fn a_pull_request_is_annotated_without_a_credential() {
     runner.fixture.write("deploy/a b/x.yaml", "a: 1\nb: '@KeyVault(SecretName=)'\n");
     runner.fixture.write("deploy/y.yaml", "c: '@KeyVault(VaultName=stranger;SecretName=db)'\n");
     let files = "settings.toml\ndeploy/a b/*.yaml\n**/y.yaml\n";
-    let output = runner.check(&[("files", files), ("vaults", "contoso\n")]).await;
+    let vault = runner.fixture.emulator.vault_url();
+    let output = runner.check(&[("files", files), ("vaults", &format!("{vault}\n"))]).await;
     output.assert_code(1);
     for line in ["::error file=deploy/a b/x.yaml,line=2,", "::error file=deploy/y.yaml,line=1,"] {
         assert!(output.out.contains(line), "{line}\n{}\n{}", output.out, output.err);
@@ -111,7 +112,6 @@ async fn a_pull_request_is_annotated_without_a_credential() {
     assert!(runner.fixture.emulator.request_log().is_empty(), "the default is offline");
 
     runner.check(&[("files", "settings.toml")]).await.assert_code(0);
-    let vault = runner.fixture.emulator.vault_url();
     let inputs = [("files", "settings.toml"), ("vaults", vault), ("offline", "false")];
     let output = runner.check(&inputs).await;
     assert!(output.assert_code(3).out.contains("::error file=settings.toml,line=1,"), "{}", output.out);

@@ -75,7 +75,14 @@ async fn every_failure_has_an_origin_and_an_exit_code() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn offline_no_vault_is_contacted() {
     let fixture = Fixture::start().await;
+    fixture.emulator.set("a", CANARY);
+    let own = fixture.emulator.vault_url();
+    let reference = format!("a='@KeyVault(SecretUri={own}/secrets/a)'");
     for (text, vault, code) in [
+        (reference.as_str(), Some(own), 0),
+        (&reference, Some("contoso"), 4),
+        (&reference, None, 4),
+        ("a='@KeyVault(SecretName=a)'", Some(own), 0),
         ("a='@KeyVault(SecretName=a)'", None, 0),
         ("a='@KeyVault(VaultName=contoso;SecretName=a)'", None, 0),
         ("a='@KeyVault(VaultName=contoso;SecretName=a)'", Some("contoso"), 0),
@@ -90,8 +97,8 @@ async fn offline_no_vault_is_contacted() {
         command.args(["--offline", "a.toml"]).args(vault.map(|vault| ["--vault", vault]).into_iter().flatten());
         let output = run(command).await;
         assert_eq!(output.code, Some(code), "{text} with {vault:?}\n{}{}", output.out, output.err);
+        assert!(fixture.emulator.request_log().is_empty(), "{text} with {vault:?}");
     }
-    assert!(fixture.emulator.request_log().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,9 +106,14 @@ async fn without_a_vault_the_report_advises_to_name_one() {
     let fixture = Fixture::start().await;
     let mut command = fixture.command_without_vault("check");
     command.env("A", "@KeyVault(SecretName=a)").env("B", "@KeyVault(VaultName=contoso;SecretName=b)");
+    let own = fixture.emulator.vault_url();
+    command.env("C", format!("@KeyVault(SecretUri={own}/secrets/c)"));
     let output = run(command).await;
     output.assert_code(1);
-    assert!(output.out.contains("--vault NAME") && output.out.contains("--vault contoso"), "{}", output.out);
+    let text = output.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    for vault in ["NAME", "contoso", own] {
+        assert!(text.contains(&format!("--vault {vault}")), "{vault}\n{}", output.out);
+    }
     for (name, arguments) in [("check", &[][..]), ("run", &["--", "true"]), ("secret get", &["a"])] {
         let mut command = fixture.command_without_vault(name);
         command.env("A", "@KeyVault(SecretName=a)").args(arguments);
@@ -118,9 +130,10 @@ async fn a_private_endpoint_gets_the_host_of_its_vault_as_advice() {
         "contoso.privatelink.vaultcore.usgovcloudapi.net",
         "contoso.vaultcore.azure.net",
     ] {
-        let mut command = fixture.command_without_vault("check");
-        command.args(["--offline", "--vault", "contoso", "--only", "A"]);
+        let mut command = fixture.command("check");
+        command.args(["--offline", "--vault", "contoso", "--only", "A,B"]);
         command.env("A", format!("@KeyVault(SecretUri=https://{host}/secrets/a)"));
+        command.env("B", "@KeyVault(SecretName=b)");
         let output = run(command).await;
         let own = host.replace("privatelink.", "").replace("vaultcore", "vault");
         assert!(output.out.contains(&own) && !output.out.contains("allow it"), "{}", output.out);

@@ -15,6 +15,8 @@ struct LeakTest {
     /// Text in files and arguments where a secret does not belong.
     word: Canary,
     token: Canary,
+    /// Further secrets of this test.
+    more: Vec<Canary>,
     /// Each command line with its output.
     outputs: Vec<(String, String)>,
 }
@@ -28,7 +30,12 @@ impl LeakTest {
         fixture.emulator.set("json", &json);
         // Only the signature of a token is secret.
         let token = Canary::of(fixture.emulator.token().rsplit('.').next().expect("a signature"));
-        Self { fixture, secret, word, token, outputs: Vec::new() }
+        Self { fixture, secret, word, token, more: Vec::new(), outputs: Vec::new() }
+    }
+
+    /// Adds another text to the search.
+    fn look_for(&mut self, text: impl Into<String>) {
+        self.more.push(Canary::of(text));
     }
 
     /// Runs a command with the most verbose logging. Returns whether it succeeds.
@@ -73,7 +80,7 @@ impl LeakTest {
 
     /// Asserts that no output contains a canary.
     fn assert_no_leak(self) {
-        let finder = Finder::new([&self.secret, &self.word, &self.token]);
+        let finder = Finder::new([&self.secret, &self.word, &self.token].into_iter().chain(&self.more));
         assert!(self.outputs.iter().any(|(_, output)| !output.is_empty()), "no command printed anything");
         for (command, output) in &self.outputs {
             let hits = finder.hits(output.as_bytes());
@@ -159,10 +166,10 @@ async fn commands_that_resolve_references_print_no_value() {
 async fn no_command_prints_a_connection_string_or_a_value_of_its_store() {
     let mut test = LeakTest::start().await;
     let (value, word) = (test.secret.text().to_owned(), test.word.text().to_owned());
-    let store = test.fixture.emulator.app_configuration("");
-    let connection_string = store.connection_string();
+    let connection_string = test.fixture.emulator.app_configuration("").connection_string();
     let (start, key) = connection_string.rsplit_once("Secret=").expect("a secret");
-    test.token = Canary::of(key);
+    test.look_for(key);
+    let store = test.fixture.emulator.app_configuration("");
     let reference = format!("{}/secrets/db", test.fixture.emulator.vault_url());
     store.set("plain", &word);
     store.set_key_value("db", SetKeyValue::secret_reference(reference));
@@ -234,7 +241,12 @@ async fn commands_that_read_certificates_print_no_key() {
     let (first, second) = (authority.issue("shop.example"), authority.issue("shop.example"));
     test.fixture.emulator.set_secret("tls", first.managed());
     test.fixture.emulator.set("foreign", &(first.key.clone() + &second.chain));
-    test.secret = Canary::of(first.key_part());
+    test.look_for(first.key_part());
+    let mut command = test.fixture.command("secret get");
+    command.arg("tls");
+    // The container in base64. This output is not searched, because the user asked for the value.
+    let container = run_with(command, "").await;
+    test.look_for(container.assert_code(0).out.trim());
     test.succeeds(&["certs", "--certificate", "tls", "--out", "certs", "--format", "pem,key,pfx"], "").await;
     for name in ["tls", "foreign"] {
         test.run(&["certs", "--certificate", name, "--out", "certs"], "").await;

@@ -203,6 +203,9 @@ async fn without_references_no_vault_is_contacted() {
     command.args(["run", "--vault", "not a vault!", "--ca-file", "missing.pem", "--", "echo", "started"]);
     command.env_remove("KEYVAULT_TOKEN");
     assert_eq!(run(command).await.assert_code(0).out, "started\n");
+    let mut command = fixture.run_command(&[], &["echo", "started"]);
+    command.env("A", "b@c").env("ESCAPED", "@@KeyVault(SecretName=a)");
+    assert_eq!(run(command).await.assert_code(0).out, "started\n");
     assert!(fixture.emulator.request_log().is_empty());
 }
 

@@ -93,8 +93,12 @@ async fn a_vault_that_is_not_allowed_is_not_asked() {
     let fixture = Fixture::start().await;
     let config =
         |url: &str| serde_json::json!({"secretsManagementSettings": {"observedCertificates": [url]}}).to_string();
+    // These commands name another vault than the emulator's or none, so a request would be in its log.
+    let own = fixture.emulator.vault_url();
+    let (own_secret, own_advice) = (format!("{own}/secrets/tls"), format!("allow it with --vault {own}"));
     for (url, vault, code, text) in [
-        ("https://127.0.0.1:9/secrets/tls", None, 4, "allow it with --vault https://127.0.0.1:9"),
+        (own_secret.as_str(), None, 4, own_advice.as_str()),
+        (&own_secret, Some("contoso"), 4, &own_advice),
         ("https://stranger.vault.azure.net/secrets/tls", Some("contoso"), 4, "allow it with --vault https://stranger."),
         ("https://contoso.vault.azure.net/certificates/tls", None, 2, "URL is that of a certificate"),
     ] {
@@ -111,13 +115,12 @@ async fn a_vault_that_is_not_allowed_is_not_asked() {
     let mut command = fixture.certs();
     command.args(["--certificate", "TLS"]);
     assert!(run(command).await.assert_code(2).err.contains("is the file of two certificates"));
-    let url = "https://contoso.vault.azure.net/secrets/tls";
     let observed = [
-        serde_json::json!({ "url": url, "customSymbolicLinkName": "newest" }),
-        serde_json::json!({ "url": format!("{url}/{}", "0".repeat(32)), "customSymbolicLinkName": "pinned" }),
+        serde_json::json!({ "url": own_secret, "customSymbolicLinkName": "newest" }),
+        serde_json::json!({ "url": format!("{own_secret}/{}", "0".repeat(32)), "customSymbolicLinkName": "pinned" }),
     ];
     let settings = serde_json::json!({ "secretsManagementSettings": { "observedCertificates": observed } }).to_string();
-    let mut command = fixture.command_without_vault("certs");
+    let mut command = fixture.command("certs");
     command.args(["--config", "-", "--out", "certs"]);
     let output = run_with(command, &settings).await;
     assert!(output.assert_code(2).err.contains("is written into certs twice, with another"), "{}", output.err);
