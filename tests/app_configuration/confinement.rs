@@ -84,6 +84,8 @@ async fn a_token_is_for_the_cloud_of_the_store_or_for_the_audience_that_the_prog
         let replica = endpoint.replace("https://", "https://west-");
         client.with_endpoint(&replica).unwrap().get("a", None).await.unwrap();
         assert_eq!(credential.scopes(), [expected, expected], "{endpoint}");
+        let sent = wire.sent();
+        assert!(sent.iter().all(|sent| sent.header("authorization") == Some("Bearer token-0123456789")), "{endpoint}");
     }
     let builder =
         AppConfigurationClient::builder(ENDPOINT).credential(FakeCredential::fixed("token") as _).audience("");

@@ -2,6 +2,7 @@
 
 mod conditions;
 mod confinement;
+mod deadlines;
 mod key_values;
 mod layer;
 mod lists;
@@ -28,8 +29,9 @@ async fn store() -> (Arc<Emulator>, Arc<FakeTransport>, AppConfigurationClient) 
 
 /// Returns a client that signs its requests and sends them to `wire`.
 fn client(wire: &Arc<FakeTransport>) -> AppConfigurationClient {
-    AppConfigurationClient::from_connection_string(CONNECTION_STRING).client_options(wire.options()).build().unwrap()
+    let text = format!("Endpoint={ENDPOINT};Id=id;Secret={SECRET}");
+    AppConfigurationClient::from_connection_string(&text).client_options(wire.options()).build().unwrap()
 }
 
 const ENDPOINT: &str = "https://contoso.azconfig.io";
-const CONNECTION_STRING: &str = "Endpoint=https://contoso.azconfig.io;Id=id;Secret=c2VjcmV0LWNhbmFyeQ==";
+const SECRET: &str = "c2VjcmV0LWNhbmFyeQ==";

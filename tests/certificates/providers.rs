@@ -38,9 +38,12 @@ impl SigningKey for SilentKey {
 fn a_key_that_does_not_tell_its_public_key_finds_its_certificate() {
     // A process has one provider, so this one has its own.
     let mut child = Command::new(std::env::current_exe().unwrap());
-    let output = child.args(["--exact", "--ignored", "providers::read_with_a_silent_provider"]).output().unwrap();
-    let text = String::from_utf8_lossy(&output.stdout);
+    child.args(["--exact", "--ignored", "--nocapture", "providers::read_with_a_silent_provider"]);
+    let output = child.output().unwrap();
+    let text = [output.stdout, output.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
+    // The line would be lost with the other output of the child.
+    text.lines().filter(|line| line.contains("SKIPPED")).for_each(|line| eprintln!("{line}"));
 }
 
 #[test]

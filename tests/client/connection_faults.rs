@@ -10,7 +10,9 @@ use keyvault_test_support::emulator::client_of;
 use tokio::time::Instant;
 
 use super::faults::VALUE;
-/// Uses TLS, because the test needs a socket. The clock is real, so the timeout is short.
+
+/// Uses TLS, because the test needs a socket. The clock is real, so the timeout is short, but long enough for a
+/// handshake on a busy machine.
 #[tokio::test]
 async fn a_broken_connection_ends_in_time_as_unavailable() {
     let emulator = Emulator::start().await.unwrap();
@@ -23,7 +25,7 @@ async fn a_broken_connection_ends_in_time_as_unavailable() {
         (Fault::Hang, false, ReferenceStatus::FetchTimedOut),
         (Fault::HangInBody, false, ReferenceStatus::FetchTimedOut),
     ] {
-        let timeout = if retried { Duration::from_secs(20) } else { Duration::from_millis(500) };
+        let timeout = if retried { Duration::from_secs(20) } else { Duration::from_secs(3) };
         let client = client_of(&emulator, &credential).timeout(timeout).build().unwrap();
         client.get("a").await.unwrap();
         emulator.reset_requests();
@@ -32,7 +34,7 @@ async fn a_broken_connection_ends_in_time_as_unavailable() {
         let error = client.get("a").await.unwrap_err();
         emulator.clear_faults();
         assert_eq!((error.kind(), error.status()), (ErrorKind::Unavailable, status), "{fault:?}: {error:?}");
-        let enough = timeout + Duration::from_secs(2);
+        let enough = timeout + Duration::from_secs(10);
         assert!(begun.elapsed() < enough, "{fault:?}: {:?}", begun.elapsed());
         let total = emulator.requests().total;
         assert!(if retried { (2..=5).contains(&total) } else { total == 1 }, "{fault:?}: {total}");
@@ -76,7 +78,7 @@ async fn a_silent_port_ends_in_time() {
     let begun = Instant::now();
     let error = client.get("a").await.unwrap_err();
     assert_eq!((error.kind(), error.status()), (ErrorKind::Unavailable, ReferenceStatus::FetchTimedOut));
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     drop(listener);
 }
 

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use azure_core::credentials::TokenCredential;
 use config::Config;
 use figment::Figment;
 use futures::TryStreamExt;
 use keyvault::{InMemory, Live};
+use keyvault_appconfig::client::AppConfigurationClientBuilder;
 use keyvault_appconfig::{AccessKey, AppConfiguration, AppConfigurationClient, ConnectionString, NO_LABEL, Selector};
 use keyvault_test_support::CONTOSO;
+use keyvault_test_support::credential::FakeCredential;
 use keyvault_test_support::transport::{FakeResponse, FakeTransport};
 use serde_json::json;
 
@@ -30,8 +33,45 @@ fn store(scan: &Scan, content_type: &str, status: u16) -> Arc<FakeTransport> {
     })
 }
 
+/// Uses a client for everything, and then the layers of settings above it. `text` is the connection string.
+async fn ask_for_everything(scan: &mut Scan, builder: AppConfigurationClientBuilder, text: &str) {
+    scan.shows("builder", &builder);
+    let client = builder.build().unwrap();
+    scan.shows("client", &client);
+    scan.outcome("get", &client.get("value", None).await);
+    scan.outcome("set", &client.set("value", None, scan.secret.text()).await);
+    let list: Result<Vec<_>, _> = client.list(&Selector::new("*", NO_LABEL)).try_collect().await;
+    scan.outcome("list", &list);
+    // A connection string in the place of an endpoint.
+    let mistaken = AppConfiguration::builder(client.clone()).replica(text);
+    scan.shows("layer", &mistaken);
+    scan.outcome("layer", &mistaken.build());
+    for layer in [AppConfiguration::builder(client.clone()), AppConfiguration::builder(client).sentinel("value", "x")] {
+        scan.shows("layer", &layer);
+        let layer = layer.build().unwrap();
+        scan.shows("layer", &layer);
+        scan.outcome("read", &keyvault::SettingStore::read(&layer).await);
+        let vault = || InMemory::new(CONTOSO.parse().unwrap());
+        let live: Result<Live<One<u8>>, _> =
+            keyvault_figment::layered(vault(), Figment::new).with_layer(layer.clone()).start().await;
+        scan.fails("figment", &live.err().unwrap());
+        let live: Result<Live<One<u8>>, _> =
+            keyvault_config::layered(vault(), Config::builder).with_layer(layer).start().await;
+        scan.fails("config", &live.err().unwrap());
+    }
+}
+
+/// Returns how the first request to `wire` was authorised: the scheme, and the signature or the token.
+fn authorization(wire: &FakeTransport) -> (String, String) {
+    let sent = wire.take_sent();
+    let header = sent[0].header("authorization").unwrap();
+    let (scheme, rest) = header.split_once(' ').unwrap();
+    let credential = rest.split_once("Signature=").map_or(rest, |(_, signature)| signature);
+    (scheme.to_owned(), credential.to_owned())
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_store_shows_no_value_and_no_signature() {
+async fn a_store_shows_no_value_no_token_and_no_signature() {
     const REFERENCE: &str = "application/vnd.microsoft.appconfig.keyvaultref+json";
     const SNAPSHOT: &str = "application/json; profile=\"https://azconfig.io/mime-profiles/snapshot-ref\"";
     let mut scan = Scan::begin();
@@ -53,33 +93,15 @@ async fn a_store_shows_no_value_and_no_signature() {
         ("", 500),
     ] {
         let wire = store(&scan, content_type, status);
-        let builder = AppConfigurationClient::from_connection_string(&text).client_options(wire.options());
-        scan.shows("builder", &builder);
-        let client = builder.build().unwrap();
-        scan.shows("client", &client);
-        scan.outcome("get", &client.get("value", None).await);
-        scan.outcome("set", &client.set("value", None, scan.secret.text()).await);
-        let list: Result<Vec<_>, _> = client.list(&Selector::new("*", NO_LABEL)).try_collect().await;
-        scan.outcome("list", &list);
-        // A connection string in the place of an endpoint.
-        let mistaken = AppConfiguration::builder(client.clone()).replica(&text);
-        scan.shows("layer", &mistaken);
-        scan.outcome("layer", &mistaken.build());
-        for layer in
-            [AppConfiguration::builder(client.clone()), AppConfiguration::builder(client).sentinel("value", "x")]
-        {
-            scan.shows("layer", &layer);
-            let layer = layer.build().unwrap();
-            scan.shows("layer", &layer);
-            scan.outcome("read", &keyvault::SettingStore::read(&layer).await);
-            let vault = || InMemory::new(CONTOSO.parse().unwrap());
-            let live: Result<Live<One<u8>>, _> =
-                keyvault_figment::layered(vault(), Figment::new).with_layer(layer.clone()).start().await;
-            scan.fails("figment", &live.err().unwrap());
-            let live: Result<Live<One<u8>>, _> =
-                keyvault_config::layered(vault(), Config::builder).with_layer(layer).start().await;
-            scan.fails("config", &live.err().unwrap());
-        }
+        let with_key = AppConfigurationClient::from_connection_string(&text).client_options(wire.options());
+        ask_for_everything(&mut scan, with_key, &text).await;
+        let (scheme, signature) = authorization(&wire);
+        assert_eq!(scheme, "HMAC-SHA256");
+        scan.look_for(signature);
+        let credential = FakeCredential::fixed(scan.token.text()) as Arc<dyn TokenCredential>;
+        let with_token = AppConfigurationClient::builder("https://contoso.azconfig.io").credential(credential);
+        ask_for_everything(&mut scan, with_token.client_options(wire.options()), &text).await;
+        assert_eq!(authorization(&wire), ("Bearer".to_owned(), scan.token.text().to_owned()));
     }
     for text in [scan.secret.text().to_owned(), format!("{text};{}=1", scan.word.text()), text.replace("Id=", "ID=")] {
         scan.outcome("connection string", &ConnectionString::parse(&text).map_err(keyvault::Error::from));

@@ -3,9 +3,9 @@
 use keyvault::SecretClient;
 use keyvault::credential::DefaultCredential;
 use keyvault_emulator::{Emulator, Fault};
-use keyvault_test_support::credential::NOWHERE;
 use keyvault_test_support::emulator::{client_of, tls_options};
 use keyvault_test_support::folder::Folder;
+use keyvault_test_support::variables::NOWHERE;
 
 use super::scan::Scan;
 

@@ -1,4 +1,4 @@
-//! Every fault between a client and its vault, on a real connection.
+//! Every fault between a client and its vault, on a real connection, and a host whose name is not found.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use keyvault::SecretClient;
 use keyvault::client::{SecretBackup, VersionProperties};
 use keyvault_emulator::{Denial, Fault};
 use keyvault_test_support::credential::FakeCredential;
+use keyvault_test_support::transport::FakeTransport;
 
 use super::scan::Scan;
 use super::vault::CanaryVault;
@@ -131,11 +132,20 @@ async fn the_error_for_an_unreachable_vault_contains_no_token() {
     let mut scan = Scan::begin();
     let vault = CanaryVault::of(&scan).await;
     let credential = || Arc::clone(&vault.credential) as Arc<dyn TokenCredential>;
-    // A closed port, an untrusted certificate, an unknown host.
-    for url in ["https://127.0.0.1:1", vault.emulator.vault_url(), "https://no-such-host.invalid:8443"] {
-        let client = SecretClient::builder(url).credential(credential()).timeout(Duration::from_millis(400));
+    let timeout = Duration::from_millis(400);
+    // A closed port and an untrusted certificate.
+    for url in ["https://127.0.0.1:1", vault.emulator.vault_url()] {
+        let client = SecretClient::builder(url).credential(credential()).timeout(timeout);
         ask_for_little(&mut scan, "unreachable", &client.build().unwrap()).await;
     }
+    // An unknown host. A real look-up would ask the name server of this machine.
+    let wire = FakeTransport::scripted(|sent| {
+        let text = format!("dns error: no such host, sent {}", sent.header("authorization").unwrap());
+        Err(azure_core::Error::with_message(ErrorKind::Connection, text))
+    });
+    let client = wire.client(&vault.credential).timeout(timeout).build().unwrap();
+    ask_for_little(&mut scan, "unknown host", &client).await;
+    assert!(!wire.sent().is_empty());
     scan.end();
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use keyvault::push::{SecretEvent, SecretEventKind};
 use keyvault::{Error, ErrorKind, Live, Result, Secret, SecretId};
-use keyvault_test_support::deadline::on_a_watched_thread;
+use keyvault_test_support::deadline::{on_a_watched_thread, within_an_hour};
 use keyvault_test_support::store::{FakeStore, Switch};
 use tokio::time::{Instant, sleep};
 
@@ -116,9 +116,12 @@ async fn during_the_debounce_the_vault_counts_as_available_and_the_settings_age(
     assert!(health.age > began.elapsed(), "the settings are known to be stale: {health:?}");
     // The next failure counts as the first again.
     service.vault.fail(Error::new(ErrorKind::Unavailable, "vault is down"));
-    while live.health().consecutive_failures == 0 {
-        sleep(SECOND / 10).await;
-    }
+    let failed = async {
+        while live.health().consecutive_failures == 0 {
+            sleep(SECOND / 10).await;
+        }
+    };
+    within_an_hour(failed).await;
     assert!(live.health().next_refresh.unwrap() < SECOND * 2, "{:?}", live.health());
     service.vault.fail(None);
     sleep(MINUTE).await;
@@ -133,9 +136,12 @@ async fn a_kept_secret_is_reported_while_another_is_debounced() {
     let live: Live<Settings> = builder.debounce(SECOND * 20, MINUTE).start().await.unwrap();
     service.vault.delete("password");
     service.vault.set("user", "bob").unwrap();
-    while live.health().kept.is_empty() {
-        sleep(SECOND).await;
-    }
+    let kept = async {
+        while live.health().kept.is_empty() {
+            sleep(SECOND).await;
+        }
+    };
+    within_an_hour(kept).await;
     assert_eq!((live.current().user.as_str(), live.health().consecutive_failures), ("ann", 1), "it settles");
     sleep(MINUTE * 2).await;
     assert_eq!(live.current().user, "bob");

@@ -224,7 +224,7 @@ async fn an_outage_is_reported_as_unavailable_at_any_depth() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn json_is_recognized_by_any_spelling_of_its_content_type() {
+async fn a_property_of_json_is_read_whatever_the_content_type() {
     for content_type in [None, Some("application/json"), Some("Application/JSON; charset=utf-8"), Some("text/plain")] {
         let service = Service::new();
         let json = r#"{"password":"inside"}"#;

@@ -1,5 +1,6 @@
-//! The use of the network: connections, protocol and rate. Reading settings sends nothing.
+//! The use of the network: compression, connections, protocol and rate. Reading settings sends nothing.
 
+mod compression;
 mod connections;
 mod current;
 mod rate_limit;

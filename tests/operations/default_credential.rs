@@ -8,12 +8,11 @@ use keyvault::credential::{CredentialStep, DefaultCredential, DefaultCredentialB
 use keyvault::{Cloud, Error, ErrorKind, SecretClient};
 use keyvault_emulator::{Emulator, Fault};
 use keyvault_test_support::canary::assert_free_of;
-use keyvault_test_support::credential::NOWHERE;
 use keyvault_test_support::emulator::{client_of, send, tls_options};
 use keyvault_test_support::folder::Folder;
 use keyvault_test_support::log::Log;
 use keyvault_test_support::transport::{FakeResponse, FakeTransport};
-use keyvault_test_support::variables::with_variables;
+use keyvault_test_support::variables::{NOWHERE, with_variables};
 use tokio::time::timeout;
 use url::Url;
 
@@ -134,16 +133,17 @@ fn a_managed_identity_is_asked_without_the_proxy_of_the_environment() {
 }
 
 #[tokio::test]
-async fn a_hanging_tool_delays_the_credential_less_than_ten_seconds() {
+async fn a_hanging_tool_is_ended_at_its_time_limit() {
     let folder = Folder::new();
     for tool in ["az", "azd"] {
-        folder.tool(tool, "exec sleep 12");
+        folder.tool(tool, "exec sleep 60");
     }
     let path = folder.path();
     let credential = with([("PATH", &*path)]).build().unwrap();
     let begun = Instant::now();
     let error = credential.get_token(&["https://vault.azure.net/.default"], None).await.unwrap_err();
-    assert!((5..10).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    // Seven seconds, and the time that a busy machine takes. The clock is real, because the tools are processes.
+    assert!((5..30).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     let report = std::error::Error::source(&error).unwrap().downcast_ref::<Error>().unwrap().report();
     for tool in ["az", "azd"] {
         assert!(report.contains(&format!("{tool} gave no token within 7 seconds")), "{report}");

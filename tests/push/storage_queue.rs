@@ -77,7 +77,7 @@ async fn messages_arrive_through_a_signed_url_whose_signature_is_not_logged() {
 }
 
 #[tokio::test]
-async fn the_token_of_a_queue_is_sent_to_the_queue_only() {
+async fn a_queue_is_polled_with_a_token_for_storage_and_a_refused_one_is_reported_without_it() {
     let Some(azurite) = Azurite::start().await else { return };
     let client = azurite.client("shop");
     client.create(None).await.unwrap();

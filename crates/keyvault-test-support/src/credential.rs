@@ -10,10 +10,6 @@ use futures::FutureExt;
 use futures::future::{self, BoxFuture};
 use keyvault_emulator::Emulator;
 
-/// Variables of an environment without any identity.
-pub const NOWHERE: [(&str, &str); 2] =
-    [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1"), ("PATH", "/nowhere")];
-
 /// A credential that records the requested scopes and issues the tokens that a test chooses.
 pub struct FakeCredential {
     issue: Issue,

@@ -12,11 +12,12 @@
 //! - `folder`: a temporary folder with command-line tools.
 //! - `framework`: the frameworks that have an adapter.
 //! - `refusal`: settings types whose errors quote their input.
-//! - `variables`: environment variables for one test, in a process of its own.
+//! - `variables`: environment variables for one test in a process of its own, and those of a machine without identity.
 //! - `deadline`: limits for tests that would otherwise wait forever.
 //! - `postgres`: a local PostgreSQL server (feature `postgres`).
 //!
-//! All but `canary`, `example`, `framework` and `json_schema` need the feature `fakes`, and `postgres` needs its own.
+//! All but `canary`, `example`, `framework`, `json_schema` and `variables` need the feature `fakes`, and `postgres`
+//! needs its own.
 //! For a plain vault, use `keyvault::InMemory`; its `on_get` hook delays, counts or fails reads.
 
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot continue panics at once")]
@@ -45,7 +46,6 @@ pub mod settings;
 pub mod store;
 #[cfg(feature = "fakes")]
 pub mod transport;
-#[cfg(feature = "fakes")]
 pub mod variables;
 
 /// The origin of the vault that most tests read: `https://contoso.vault.azure.net`.

@@ -2,6 +2,10 @@
 
 use std::process::Command;
 
+/// Variables of an environment without any identity: no metadata service answers, and no tool is found.
+pub const NOWHERE: [(&str, &str); 2] =
+    [("AZURE_POD_IDENTITY_AUTHORITY_HOST", "http://127.0.0.1:1"), ("PATH", "/nowhere")];
+
 /// Runs a whole test in a child process with `variables`, because a process cannot safely change its own.
 pub fn with_variables<F: Fn()>(variables: &[(&str, &str)], test: F) {
     const CHILD: &str = "KEYVAULT_TEST_CHILD";

@@ -155,11 +155,6 @@ impl ModelVault {
         false
     }
 
-    /// Returns whether the whole vault had this `state` at some moment.
-    pub(super) fn was_ever(&self, state: &State) -> bool {
-        self.lock().history.iter().any(|(_, was)| was == state)
-    }
-
     /// Returns the beginning of the last refresh, completed or running.
     pub(super) fn last_pass(&self) -> Instant {
         *self.lock().lists.last().unwrap()

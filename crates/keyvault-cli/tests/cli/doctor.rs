@@ -1,9 +1,19 @@
 //! `keyvault doctor`.
 
+use std::process::Command;
+
 use keyvault_emulator::{Denial, Fault, Operation};
 use keyvault_test_support::json_schema::assert_conforms;
+use keyvault_test_support::variables::NOWHERE;
 
 use crate::fixture::{CANARY, Fixture, run};
+
+/// Returns the command without a token, on a machine without an identity.
+fn without_token(fixture: &Fixture) -> Command {
+    let mut command = fixture.command("doctor");
+    command.env_remove("KEYVAULT_TOKEN").envs(NOWHERE);
+    command
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_healthy_vault_passes_and_no_secret_is_printed() {
@@ -52,8 +62,8 @@ async fn every_failure_comes_with_advice() {
     command.args(["--vault", "https://127.0.0.1:9", "--timeout", "2s"]);
     assert!(run(command).await.assert_code(5).out.contains("FAIL  reachable"));
 
-    let mut command = fixture.command("doctor");
-    command.env_remove("KEYVAULT_TOKEN").env("AZURE_TENANT_ID", "t").env("AZURE_CLIENT_ID", CANARY);
+    let mut command = without_token(&fixture);
+    command.env("AZURE_TENANT_ID", "t").env("AZURE_CLIENT_ID", CANARY);
     let output = run(command).await;
     output.assert_code(4).assert_no_canary();
     let text = output.out.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -63,9 +73,8 @@ async fn every_failure_comes_with_advice() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_credential_in_use_and_a_wrong_clock_are_reported() {
     let fixture = Fixture::start().await;
-    let mut command = fixture.command("doctor");
+    let mut command = without_token(&fixture);
     command
-        .env_remove("KEYVAULT_TOKEN")
         .env("IDENTITY_ENDPOINT", fixture.emulator.identity_endpoint())
         .env("IDENTITY_HEADER", fixture.emulator.identity_header());
     let output = run(command).await;
@@ -92,8 +101,8 @@ async fn json_output_conforms_to_the_schema() {
     healthy.arg("--json");
     let mut failed = fixture.command("doctor");
     failed.args(["--json", "--secret", "gone"]);
-    let mut without_credential = fixture.command("doctor");
-    without_credential.arg("--json").env_remove("KEYVAULT_TOKEN").env("AZURE_TENANT_ID", "t");
+    let mut without_credential = without_token(&fixture);
+    without_credential.arg("--json").env("AZURE_TENANT_ID", "t");
     let mut without_vault = fixture.command_without_vault("doctor");
     without_vault.arg("--json");
     for (command, is_healthy, status) in [

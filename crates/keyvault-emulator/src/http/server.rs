@@ -126,3 +126,34 @@ const MAX_BACKUP: usize = 192 * 1024 * 1024;
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use tokio::time::{Instant, timeout};
+
+    use super::*;
+    use crate::service::{Service, State};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_body_that_never_ends_is_answered_408_and_ends_the_connection() {
+        let service = Arc::new(Service::for_test(State::default()));
+        let router = Arc::new(Router { service, ca_pem: String::new(), data_file: None, observer: None });
+        let (mut client, server) = duplex(1024);
+        let head =
+            "PUT /secrets/a?api-version=7.4 HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{\"value\":";
+        let asking = async {
+            client.write_all(head.as_bytes()).await.unwrap();
+            let mut response = String::new();
+            client.read_to_string(&mut response).await.unwrap();
+            response
+        };
+        let serving = serve_http(server, Scheme::HTTP, Arc::default(), router);
+        let start = Instant::now();
+        let exchange = timeout(Duration::from_secs(3_600), async { tokio::join!(serving, asking) });
+        let ((), response) = exchange.await.expect("the exchange ends");
+        assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
+        assert!(response.contains("connection: close") && response.contains("RequestTimeout"), "{response}");
+        assert_eq!(start.elapsed(), Duration::from_secs(30));
+    }
+}

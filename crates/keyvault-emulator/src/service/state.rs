@@ -195,7 +195,7 @@ impl fmt::Debug for Service {
 #[cfg(test)]
 impl Service {
     /// Creates a service with a frozen clock.
-    pub(super) fn for_test(state: State) -> Self {
+    pub(crate) fn for_test(state: State) -> Self {
         let authority = Arc::new(CertificateAuthority::new().expect("the system has random bytes"));
         let clock = Clock::new(Arc::new(std::time::SystemTime::now));
         clock.freeze();

@@ -7,7 +7,7 @@ mod watch;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Output};
 
 use crate::authority::Issued;
 use crate::fixture::{CommandOutput, Fixture, eventually};
@@ -62,6 +62,13 @@ fn mode(path: impl AsRef<Path>) -> u32 {
 
 fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+/// Reads `file` in `directory` as another user, on Linux. Only root can.
+fn cat_as(user: &str, group: &str, directory: &Path, file: &str) -> Output {
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", user, "--regid", group, "--clear-groups", "cat", file]);
+    command.current_dir(directory).output().expect("setpriv runs")
 }
 
 fn assert_no_key(output: &CommandOutput, issued: &[&Issued]) {

@@ -3,7 +3,6 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 use super::{is_root, mode};
 use crate::authority::Authority;
@@ -80,9 +79,7 @@ async fn the_settings_of_the_vm_extension_work_as_they_are() {
             ("65533", "7", &late, true),
             ("65534", "65534", &late, false),
         ] {
-            let mut command = Command::new("setpriv");
-            command.args(["--reuid", user, "--regid", group, "--clear-groups", "cat", file]);
-            let output = command.current_dir(fixture.directory()).output().expect("setpriv runs");
+            let output = super::cat_as(user, group, fixture.directory(), file);
             assert_eq!(output.status.success(), is_allowed, "{user}: {file}");
         }
     }
