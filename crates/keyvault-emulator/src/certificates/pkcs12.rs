@@ -1,8 +1,8 @@
 //! PKCS#12 as a vault returns it: one key, its certificates, and an empty password.
 //!
 //! This module only writes the format; [`pkcs12_reader`](super::pkcs12_reader) reads it. The empty password protects
-//! nothing. The key is encrypted all the same, because Java finds no other keys, and there is a MAC, because some readers
-//! require one. See [RFC 7292](https://www.rfc-editor.org/rfc/rfc7292).
+//! nothing. The key is encrypted all the same, because Java finds no other keys, and there is a MAC, because some
+//! readers require one. See [RFC 7292](https://www.rfc-editor.org/rfc/rfc7292).
 
 use std::num::NonZeroU32;
 
