@@ -2,9 +2,9 @@
 //!
 //! Reading order: [`certificate`] is a key with its chain, as a vault stores it, and [`summary`] is what a vault shows
 //! of it; [`pkcs12`] writes it in that format and [`pkcs12_reader`] reads it within a [`hash_budget`], with
-//! [`pkcs12_cipher`] and [`pkcs12_key`]. [`ber`] parses what comes from outside, [`x509`] a certificate and [`subject`]
-//! its names, each with its [`oid`]. [`x509_properties`] issue one by policy for a [`private_key`], which [`rsa_key`]
-//! generates if it is of RSA; [`authority`] signs the certificates of the listener.
+//! [`pkcs12_password`], [`pkcs12_cipher`] and [`pkcs12_key`]. [`ber`] parses what comes from outside, [`x509`] a
+//! certificate and [`subject`] its names, each with its [`oid`]. [`x509_properties`] issue one by policy for a
+//! [`private_key`], which [`rsa_key`] generates if it is of RSA; [`authority`] signs the certificates of the listener.
 
 mod authority;
 mod ber;
@@ -16,6 +16,7 @@ mod pem_block;
 mod pkcs12;
 mod pkcs12_cipher;
 mod pkcs12_key;
+mod pkcs12_password;
 mod pkcs12_reader;
 mod private_key;
 mod rsa_key;

@@ -1,4 +1,7 @@
-//! Object identifiers as text: `2.5.4.5`.
+//! Object identifiers as text, such as `2.5.4.5`, and in DER.
+
+use yasna::DERWriterSeq;
+use yasna::models::ObjectIdentifier;
 
 /// Parses an identifier. `None` if it has fewer than three components, or one that DER cannot encode.
 pub(super) fn parse(text: &str) -> Option<Vec<u64>> {
@@ -12,4 +15,9 @@ pub(super) fn parse(text: &str) -> Option<Vec<u64>> {
 /// Writes an identifier.
 pub(super) fn write(components: &[u64]) -> String {
     components.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+}
+
+/// Writes an identifier as the next element of a sequence.
+pub(super) fn write_der(writer: &mut DERWriterSeq<'_>, components: &[u64]) {
+    writer.next().write_oid(&ObjectIdentifier::from_slice(components));
 }

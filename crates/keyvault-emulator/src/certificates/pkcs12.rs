@@ -7,9 +7,9 @@
 use std::num::NonZeroU32;
 
 use ring::{digest, hmac};
-use yasna::models::ObjectIdentifier;
-use yasna::{DERWriter, DERWriterSeq, Tag};
+use yasna::{DERWriter, Tag};
 
+use super::oid::write_der;
 use super::pkcs12_cipher::write_encrypted_key;
 use super::pkcs12_key::{self, Purpose};
 use crate::random;
@@ -27,7 +27,7 @@ pub(super) fn encode(key: Option<&[u8]>, certificates: &[Vec<u8>]) -> Vec<u8> {
             pfx.next().write_sequence(|data| {
                 data.next().write_sequence(|info| {
                     info.next().write_sequence(|algorithm| {
-                        write_oid(algorithm, SHA256);
+                        write_der(algorithm, SHA256);
                         algorithm.next().write_null();
                     });
                     info.next().write_bytes(mac.as_ref());
@@ -53,7 +53,7 @@ fn authenticated_safe(key: Option<&[u8]>, certificates: &[Vec<u8>]) -> Vec<u8> {
                 let id = (n == 0).then(|| local_key_id.as_ref());
                 write_bag(bags.next(), CERTIFICATE_BAG, id, |value| {
                     value.write_sequence(|bag| {
-                        write_oid(bag, X509);
+                        write_der(bag, X509);
                         bag.next().write_tagged(Tag::context(0), |value| value.write_bytes(certificate));
                     });
                 });
@@ -65,12 +65,12 @@ fn authenticated_safe(key: Option<&[u8]>, certificates: &[Vec<u8>]) -> Vec<u8> {
 
 fn write_bag(writer: DERWriter<'_>, kind: &[u64], local_key_id: Option<&[u8]>, value: impl FnOnce(DERWriter<'_>)) {
     writer.write_sequence(|bag| {
-        write_oid(bag, kind);
+        write_der(bag, kind);
         bag.next().write_tagged(Tag::context(0), value);
         if let Some(id) = local_key_id {
             bag.next().write_set(|attributes| {
                 attributes.next().write_sequence(|attribute| {
-                    write_oid(attribute, LOCAL_KEY_ID);
+                    write_der(attribute, LOCAL_KEY_ID);
                     attribute.next().write_set(|values| values.next().write_bytes(id));
                 });
             });
@@ -81,13 +81,9 @@ fn write_bag(writer: DERWriter<'_>, kind: &[u64], local_key_id: Option<&[u8]>, v
 /// Writes bytes with the content type "data".
 pub(super) fn write_data(writer: DERWriter<'_>, bytes: &[u8]) {
     writer.write_sequence(|info| {
-        write_oid(info, DATA);
+        write_der(info, DATA);
         info.next().write_tagged(Tag::context(0), |content| content.write_bytes(bytes));
     });
-}
-
-pub(super) fn write_oid(writer: &mut DERWriterSeq<'_>, oid: &[u64]) {
-    writer.next().write_oid(&ObjectIdentifier::from_slice(oid));
 }
 
 const ITERATIONS: NonZeroU32 = NonZeroU32::new(2_048).unwrap();

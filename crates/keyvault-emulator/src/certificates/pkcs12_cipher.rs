@@ -15,9 +15,9 @@ use ring::{digest, pbkdf2};
 use yasna::{ASN1Result, BERReader, DERWriter};
 
 use super::hash_budget::HashBudget;
-use super::pkcs12::write_oid;
+use super::oid::write_der;
 use super::pkcs12_key::{self, Purpose};
-use super::pkcs12_reader::Password;
+use super::pkcs12_password::Password;
 use crate::random;
 
 /// The algorithm of an encrypted part, with its parameters. `None` in a field stands for an unknown algorithm.
@@ -137,21 +137,21 @@ pub(super) fn write_encrypted_key(writer: DERWriter<'_>, key: &[u8], password: &
     let text = Encryptor::<Aes256>::new(&derived.into(), &iv.into()).encrypt_padded_vec::<Pkcs7>(key);
     writer.write_sequence(|encrypted| {
         encrypted.next().write_sequence(|algorithm| {
-            write_oid(algorithm, PBES2);
+            write_der(algorithm, PBES2);
             algorithm.next().write_sequence(|parameters| {
                 parameters.next().write_sequence(|derivation| {
-                    write_oid(derivation, PBKDF2);
+                    write_der(derivation, PBKDF2);
                     derivation.next().write_sequence(|parameters| {
                         parameters.next().write_bytes(&salt);
                         parameters.next().write_u32(iterations.get());
                         parameters.next().write_sequence(|hash| {
-                            write_oid(hash, HMAC_SHA256);
+                            write_der(hash, HMAC_SHA256);
                             hash.next().write_null();
                         });
                     });
                 });
                 parameters.next().write_sequence(|scheme| {
-                    write_oid(scheme, AES_256);
+                    write_der(scheme, AES_256);
                     scheme.next().write_bytes(&iv);
                 });
             });

@@ -10,13 +10,7 @@ use super::hash_budget::HashBudget;
 use super::pkcs12::{CERTIFICATE_BAG, DATA, SHA256, SHROUDED_KEY_BAG, X509};
 use super::pkcs12_cipher::Encryption;
 use super::pkcs12_key::{self, Purpose};
-
-/// A password in its two encodings.
-pub(super) struct Password {
-    pub(super) text: String,
-    /// UTF-16, big-endian, with a terminator.
-    pub(super) utf16: Vec<u8>,
-}
+use super::pkcs12_password::Password;
 
 /// The keys in PKCS#8 and the certificates of a container, in its order.
 #[derive(Default)]
@@ -59,18 +53,6 @@ pub(super) fn read(container: &[u8], password: &str, mut budget: HashBudget) -> 
         }
     }
     Some(contents)
-}
-
-impl Password {
-    /// Returns the encodings that tools use. They disagree on the terminator of an empty password.
-    fn candidates(text: &str) -> Vec<Self> {
-        let utf16 = text.encode_utf16().chain([0]).flat_map(u16::to_be_bytes).collect();
-        let mut candidates = vec![Self { text: text.to_owned(), utf16 }];
-        if text.is_empty() {
-            candidates.push(Self { text: String::new(), utf16: Vec::new() });
-        }
-        candidates
-    }
 }
 
 /// The MAC of a container.
@@ -198,7 +180,8 @@ const SHA512: &[u64] = &[2, 16, 840, 1, 101, 3, 4, 2, 3];
 mod tests {
     use std::num::NonZeroU32;
 
-    use super::super::pkcs12::{encode, write_data, write_oid};
+    use super::super::oid::write_der;
+    use super::super::pkcs12::{encode, write_data};
     use super::super::pkcs12_cipher::write_encrypted_key;
     use super::*;
 
@@ -211,7 +194,7 @@ mod tests {
             writer.write_sequence(|bags| {
                 for key in keys {
                     bags.next().write_sequence(|bag| {
-                        write_oid(bag, SHROUDED_KEY_BAG);
+                        write_der(bag, SHROUDED_KEY_BAG);
                         bag.next().write_tagged(Tag::context(0), |value| {
                             write_encrypted_key(value, key, PASSWORD, ITERATIONS);
                         });
